@@ -1,0 +1,44 @@
+/**
+ * A queue between a callback that delivers and a loop that consumes: iterate it, and it waits. It
+ * ends when its signal aborts; what is still queued then is dropped.
+ */
+import { assert } from './assert.js';
+
+export class Channel<Item> implements AsyncIterable<Item> {
+  readonly #queue: Item[] = [];
+  readonly #bound: number;
+  #wake: (() => void) | undefined;
+  #isClosed = false;
+
+  /** @param bound more items than this waiting is a broken invariant of the producer */
+  constructor(signal: AbortSignal, bound = 1_000_000) {
+    this.#bound = bound;
+    if (signal.aborted) this.close();
+    else signal.addEventListener('abort', () => this.close(), { once: true });
+  }
+
+  push(item: Item): void {
+    if (this.#isClosed) return;
+    assert(this.#queue.length < this.#bound, 'a channel stays below its bound');
+    this.#queue.push(item);
+    this.#wake?.();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#wake?.();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Item> {
+    while (!this.#isClosed) {
+      const item = this.#queue.shift();
+      if (item !== undefined) yield item;
+      else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+        this.#wake = undefined;
+      }
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * Time is a port: code that waits or stamps takes a `Clock`, so that whole surveys run in virtual
+ * time. The monotonic reading comes from `hrtime`, which all threads of a process share
+ * (`performance.now` starts anew in each worker).
+ */
+import type { Millis } from './brand.js';
+
+export interface Clock {
+  /** Milliseconds since the Unix epoch, with a fraction; may jump. */
+  wall(): Millis;
+  /** Milliseconds since an arbitrary origin, with a fraction; never goes back. */
+  monotonic(): Millis;
+  /** Resolves after `millis`, or at once when the signal aborts. Never rejects. */
+  sleep(millis: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** This thread's reading of the monotonic clock shared by all threads of the process. */
+export function monotonicMillis(): Millis {
+  return (Number(process.hrtime.bigint()) / 1e6) as Millis;
+}
+
+export const systemClock: Clock = {
+  wall: () => (performance.timeOrigin + performance.now()) as Millis,
+  monotonic: monotonicMillis,
+  sleep(millis, signal) {
+    if (signal?.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, Math.max(0, millis));
+      signal?.addEventListener('abort', done, { once: true });
+    });
+  },
+};
+
+/** ISO 8601 with milliseconds, for manifests and logs. */
+export function isoTime(wall: number): string {
+  return new Date(wall).toISOString();
+}
+
+/** Calls `beat` every `periodMillis` until the signal aborts; a late beat is not made up for. */
+export async function every(
+  clock: Clock,
+  periodMillis: number,
+  signal: AbortSignal,
+  beat: () => void | Promise<void>,
+): Promise<void> {
+  while (!signal.aborted) {
+    await beat();
+    await clock.sleep(periodMillis, signal);
+  }
+}

@@ -1,0 +1,112 @@
+/**
+ * Faults are what the world does wrong, told in one sentence that says what to do. Callers branch
+ * on `code`; `details` names the flag, file, line and value where there are any.
+ */
+import { EXIT, type ExitCode } from './exit.js';
+
+const EXIT_OF = {
+  /** An option or argument has a value that cannot be used. */
+  BAD_OPTION: EXIT.USAGE,
+  /** A line of a target, block or allow list cannot be read as one. */
+  BAD_LIST: EXIT.USAGE,
+  /** A survey file is not a survey. */
+  BAD_SURVEY: EXIT.USAGE,
+  /** A file named on the command line cannot be read. */
+  UNREADABLE_FILE: EXIT.USAGE,
+  /** Nothing is left to probe once exclusions are subtracted. */
+  EMPTY_SPACE: EXIT.USAGE,
+  /** The space has more than 2^53 targets, or cannot be held. */
+  SPACE_TOO_LARGE: EXIT.USAGE,
+  /** Targets lie in special-purpose ranges that the survey does not allow by name. */
+  SPECIAL_TARGETS: EXIT.REFUSED,
+  /** Public targets without a contact and a purpose. */
+  ANONYMOUS_SURVEY: EXIT.REFUSED,
+  /** An agent's own policy forbids what it was asked. */
+  LOCAL_POLICY: EXIT.REFUSED,
+  /** Raw sockets are not permitted. */
+  NO_CAP_NET_RAW: EXIT.NO_CAPABILITY,
+  /** nats-server is not installed, or does not start. */
+  NO_NATS_SERVER: EXIT.NO_BROKER,
+  /** The broker does not answer, or refuses us. */
+  BROKER_UNREACHABLE: EXIT.NO_BROKER,
+  /** No usable route, interface or source address. */
+  NO_ROUTE: EXIT.NO_ROUTE,
+  /** The next hop does not answer ARP. */
+  NO_NEIGHBOUR: EXIT.NO_ROUTE,
+  /** A system call failed. */
+  SYSTEM_CALL: EXIT.FAILED,
+  /** The coordinator did not answer in time. */
+  NO_COORDINATOR: EXIT.NO_ANSWER,
+  /** The coordinator knows no such survey. */
+  UNKNOWN_SURVEY: EXIT.NO_ANSWER,
+  /** The agents' plan differs from the coordinator's: mixed versions. */
+  PLAN_MISMATCH: EXIT.FAILED,
+  /** A message from the broker is malformed. */
+  BAD_MESSAGE: EXIT.FAILED,
+  /** An output cannot be written. */
+  UNWRITABLE: EXIT.NO_OUTPUT,
+  /** A child process ended although it was still needed. */
+  CHILD_ENDED: EXIT.FAILED,
+} as const satisfies Record<string, ExitCode>;
+
+export type FaultCode = keyof typeof EXIT_OF;
+
+/** A code that came over the wire: one we do not know is a malformed message. */
+export function toFaultCode(text: string): FaultCode {
+  return Object.hasOwn(EXIT_OF, text) ? (text as FaultCode) : 'BAD_MESSAGE';
+}
+
+/** Where bad input stands, so that people find it: every part that is known is given. */
+export interface FaultDetails {
+  readonly flag?: string | undefined;
+  readonly file?: string | undefined;
+  readonly line?: number | undefined;
+  readonly value?: string | undefined;
+}
+
+export class Fault extends Error {
+  override readonly name = 'Fault';
+  readonly code: FaultCode;
+  readonly details: FaultDetails;
+
+  constructor(code: FaultCode, message: string, details: FaultDetails = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.details = details;
+  }
+
+  get exitCode(): ExitCode {
+    return EXIT_OF[this.code];
+  }
+
+  /** The same fault with more of its place known; what is already known stays. */
+  at(details: FaultDetails): Fault {
+    return new Fault(this.code, this.message, { ...details, ...known(this.details) }, this.cause);
+  }
+
+  /** One line for people: `--ports, "70000": a port is a number from 0 to 65535`. */
+  toLine(): string {
+    const { flag, file, line, value } = this.details;
+    const place = [
+      flag,
+      file === undefined ? undefined : line === undefined ? file : `${file}:${line}`,
+      value === undefined ? undefined : JSON.stringify(value),
+    ].filter((part) => part !== undefined);
+    return place.length === 0 ? this.message : `${place.join(', ')}: ${this.message}`;
+  }
+}
+
+function known(details: FaultDetails): FaultDetails {
+  return Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined));
+}
+
+/** The exit code an error stands for. */
+export function exitCodeOf(error: unknown): ExitCode {
+  return error instanceof Fault ? error.exitCode : EXIT.FAILED;
+}
+
+/** One line for people about any error. */
+export function describeError(error: unknown): string {
+  if (error instanceof Fault) return error.toLine();
+  return error instanceof Error ? error.message : String(error);
+}

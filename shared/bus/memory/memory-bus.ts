@@ -1,0 +1,129 @@
+/**
+ * The bus within one process, for simulation and tests: the same contract as NATS, time from the
+ * clock it is given. Values pass through their codecs, so that what would not survive the wire does
+ * not survive here either.
+ */
+import { Channel } from '../../base/channel.js';
+import type { Clock } from '../../base/clock.js';
+import { Fault } from '../../base/faults.js';
+import type { Survey } from '../../survey/survey.js';
+import { type Codec, grantCodec, heartbeatCodec, surveyCodec } from '../messages.js';
+import type {
+  Bus,
+  ControlDesk,
+  ControlHandlers,
+  Grant,
+  Heartbeat,
+  RateBoard,
+  RollCall,
+  SpaceShelf,
+  SurveyBoard,
+} from '../ports.js';
+import { MemoryLeases } from './memory-leases.js';
+import { MemoryResults } from './memory-results.js';
+import { MemoryWork } from './memory-work.js';
+
+/** Everyone who shares one of these shares a broker. */
+export function memoryBus(clock: Clock): Bus {
+  return {
+    surveys: new MemorySurveys(),
+    spaces: memorySpaces(),
+    work: new MemoryWork(clock),
+    leases: new MemoryLeases(),
+    results: new MemoryResults(),
+    rollCall: memoryRollCall(),
+    rates: memoryRates(),
+    control: memoryControl(),
+    lost: new Promise(() => {}),
+    close: async () => {},
+  };
+}
+
+/** Delivers to everyone who listens at the time: what core NATS does. */
+export class Topic<Value> {
+  readonly #listeners = new Set<Channel<Value>>();
+  readonly #codec: Codec<Value>;
+
+  constructor(codec: Codec<Value>) {
+    this.#codec = codec;
+  }
+
+  publish(value: Value): void {
+    const bytes = this.#codec.encode(value);
+    for (const listener of this.#listeners) listener.push(this.#codec.decode(bytes));
+  }
+
+  /** Listens from now on, not from the first iteration on. */
+  listen(signal: AbortSignal): Channel<Value> {
+    const channel = new Channel<Value>(signal);
+    this.#listeners.add(channel);
+    signal.addEventListener('abort', () => this.#listeners.delete(channel), { once: true });
+    return channel;
+  }
+}
+
+class MemorySurveys implements SurveyBoard {
+  readonly #surveys = new Map<string, Survey>();
+  readonly #changes = new Topic(surveyCodec);
+
+  async put(survey: Survey): Promise<void> {
+    this.#surveys.set(survey.id, survey);
+    this.#changes.publish(survey);
+  }
+
+  async read(id: string): Promise<Survey | undefined> {
+    return this.#surveys.get(id);
+  }
+
+  async list(): Promise<readonly Survey[]> {
+    return [...this.#surveys.values()];
+  }
+
+  watch(signal: AbortSignal): AsyncIterable<Survey> {
+    const channel = this.#changes.listen(signal);
+    for (const survey of this.#surveys.values()) channel.push(survey);
+    return channel;
+  }
+}
+
+function memorySpaces(): SpaceShelf {
+  const spaces = new Map<string, Uint8Array>();
+  return {
+    put: async (hash, bytes) => void spaces.set(hash, bytes.slice()),
+    get: async (hash) => spaces.get(hash)?.slice(),
+  };
+}
+
+function memoryRollCall(): RollCall {
+  const topic = new Topic<Heartbeat>(heartbeatCodec);
+  return {
+    report: (heartbeat) => topic.publish(heartbeat),
+    hear: (signal) => topic.listen(signal),
+  };
+}
+
+function memoryRates(): RateBoard {
+  const topic = new Topic<Grant>(grantCodec);
+  return {
+    lend: (grant) => topic.publish(grant),
+    async *grants(agent, signal) {
+      for await (const grant of topic.listen(signal)) if (grant.agent === agent) yield grant;
+    },
+  };
+}
+
+function memoryControl(): ControlDesk {
+  let handlers: ControlHandlers | undefined;
+  return {
+    async ask(verb, ask) {
+      if (handlers === undefined) throw new Fault('NO_COORDINATOR', 'no coordinator answers');
+      return await handlers[verb](ask);
+    },
+    serve(given, signal) {
+      handlers = given;
+      signal.addEventListener('abort', () => {
+        handlers = undefined;
+      });
+    },
+  };
+}

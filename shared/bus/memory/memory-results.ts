@@ -1,0 +1,31 @@
+/** Result batches in memory: each kept once by its identity, until it is stored. */
+import { Channel } from '../../base/channel.js';
+import type { ResultBatch } from '../../survey/results.js';
+import { batchIdentity } from '../batch-identity.js';
+import { batchCodec } from '../messages.js';
+import type { ResultDelivery, ResultStream } from '../ports.js';
+
+export class MemoryResults implements ResultStream {
+  readonly #kept = new Map<string, Uint8Array>();
+  #consumer: Channel<ResultDelivery> | undefined;
+
+  async publish(batch: ResultBatch): Promise<void> {
+    const identity = batchIdentity(batch);
+    if (this.#kept.has(identity)) return;
+    this.#kept.set(identity, batchCodec.encode(batch));
+    this.#deliver(identity);
+  }
+
+  consume(signal: AbortSignal): AsyncIterable<ResultDelivery> {
+    this.#consumer = new Channel(signal);
+    for (const identity of this.#kept.keys()) this.#deliver(identity);
+    return this.#consumer;
+  }
+
+  #deliver(identity: string): void {
+    const bytes = this.#kept.get(identity);
+    if (bytes === undefined) return;
+    const batch = batchCodec.decode(bytes);
+    this.#consumer?.push({ batch, stored: () => void this.#kept.delete(identity) });
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * The connection that all NATS parts share, and what a flaky network asks of each request: a short
+ * timeout and patience. In-flight requests are lost when the connection drops (nats.js does not
+ * replay them), so whatever may be repeated is repeated until the broker is back or we are closing.
+ */
+import {
+  AckPolicy,
+  DiscardPolicy,
+  JetStreamApiError,
+  type JetStreamClient,
+  type JetStreamManager,
+  jetstream,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream';
+import { Kvm } from '@nats-io/kv';
+import { Objm } from '@nats-io/obj';
+import {
+  ConnectionError,
+  connect,
+  type NatsConnection,
+  NoRespondersError,
+  nanos,
+  RequestError,
+  TimeoutError,
+} from '@nats-io/transport-node';
+import { type Clock, systemClock } from '../../base/clock.js';
+import { describeError, Fault } from '../../base/faults.js';
+import { LIMITS } from '../../base/limits.js';
+import { BUCKET, CONSUMER, STREAM, SUBJECT } from './names.js';
+
+/** The oldest server whose work queues behave as we need; Debian 12 ships 2.9.10. */
+const OLDEST_SERVER = [2, 9, 4] as const;
+const RETRY_MILLIS = 200;
+const STREAM_OCTETS_MAX = 4 * 1024 ** 3;
+/** JetStream API errors that are answers, not accidents. */
+export const API_ERROR = {
+  WRONG_LAST_SEQUENCE: 10071,
+  /** Also what a full subject says: which of the two follows from the stream asked. */
+  STREAM_FULL: 10077,
+} as const;
+
+export interface Link {
+  readonly connection: NatsConnection;
+  readonly jetstream: JetStreamClient;
+  readonly manager: JetStreamManager;
+  readonly buckets: Kvm;
+  readonly objects: Objm;
+  readonly clock: Clock;
+  /** Aborts when we close: what still retries gives up. */
+  readonly closing: AbortSignal;
+}
+
+/** @throws Fault BROKER_UNREACHABLE */
+export async function openLink(url: string, name: string, closing: AbortSignal): Promise<Link> {
+  const connection = await connect({
+    servers: url,
+    name,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 250,
+    reconnectJitter: 100,
+    timeout: LIMITS.requestMillis,
+  }).catch((cause: unknown) => {
+    const why = `no NATS server answers (${describeError(cause)}); start one, or name it with --nats`;
+    throw new Fault('BROKER_UNREACHABLE', why, { flag: '--nats', value: url }, cause);
+  });
+  checkServer(connection, url);
+  const options = { timeout: LIMITS.requestMillis };
+  const client = jetstream(connection, options);
+  try {
+    const manager = await jetstreamManager(connection, options);
+    await ensureStreams(manager);
+    const buckets = new Kvm(client);
+    const objects = new Objm(client);
+    return { connection, jetstream: client, manager, buckets, objects, clock: systemClock, closing };
+  } catch (cause) {
+    await connection.close();
+    const why = `the NATS server refuses JetStream (${describeError(cause)}); start it with -js`;
+    throw new Fault('BROKER_UNREACHABLE', why, { flag: '--nats', value: url }, cause);
+  }
+}
+
+/**
+ * Repeats what may be repeated until it succeeds, is answered, or we are closing. A broker that is
+ * away, restarting or full is no answer; everything else is, above all a refused compare-and-set.
+ */
+export async function patiently<Result>(
+  link: Link,
+  attempt: () => Promise<Result>,
+): Promise<Result> {
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isTransient(error) || link.closing.aborted || link.connection.isClosed()) throw error;
+      await link.clock.sleep(RETRY_MILLIS, link.closing);
+    }
+  }
+}
+
+function isTransient(error: unknown): boolean {
+  if (error instanceof JetStreamApiError) {
+    return error.status === 503 || isApiError(error, API_ERROR.STREAM_FULL);
+  }
+  return (
+    error instanceof TimeoutError ||
+    error instanceof RequestError ||
+    error instanceof NoRespondersError ||
+    error instanceof ConnectionError
+  );
+}
+
+export function isApiError(error: unknown, code: number): boolean {
+  return error instanceof JetStreamApiError && error.code === code;
+}
+
+function checkServer(connection: NatsConnection, url: string): void {
+  const version = connection.info?.version ?? '0';
+  const parts = version.split('.').map(Number);
+  for (const [i, least] of OLDEST_SERVER.entries()) {
+    const part = parts[i] ?? 0;
+    if (part > least) return;
+    if (part < least) {
+      const why = `nats-server ${version} is too old: ${OLDEST_SERVER.join('.')} or later is needed`;
+      throw new Fault('BROKER_UNREACHABLE', why, { flag: '--nats', value: url });
+    }
+  }
+}
+
+async function ensureStreams(manager: JetStreamManager): Promise<void> {
+  const shared = {
+    retention: RetentionPolicy.Workqueue,
+    storage: StorageType.File,
+    discard: DiscardPolicy.New,
+  };
+  await manager.streams.add({
+    ...shared,
+    name: STREAM.WORK,
+    subjects: [SUBJECT.WORK_ALL],
+    max_msgs_per_subject: 1,
+    discard_new_per_subject: true,
+  });
+  await manager.streams.add({
+    ...shared,
+    name: STREAM.RESULTS,
+    subjects: [SUBJECT.RESULTS_ALL],
+    max_bytes: STREAM_OCTETS_MAX,
+  });
+  await manager.consumers.add(STREAM.WORK, {
+    durable_name: CONSUMER.AGENTS,
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: nanos(LIMITS.workAckMillis),
+    max_ack_pending: -1,
+  });
+}
+
+/** A consumer from the oldest batch on: made anew, so that what a crash left unstored comes again. */
+export async function renewCollector(manager: JetStreamManager): Promise<void> {
+  await manager.consumers.delete(STREAM.RESULTS, CONSUMER.COLLECTOR).catch(() => {});
+  await manager.consumers.add(STREAM.RESULTS, {
+    durable_name: CONSUMER.COLLECTOR,
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: nanos(LIMITS.resultAckMillis),
+    max_ack_pending: -1,
+  });
+}
+
+export function openBucket(link: Link, name: (typeof BUCKET)['SURVEYS' | 'LEASES']) {
+  return link.buckets.create(name, { history: 1, storage: StorageType.File });
+}

@@ -1,0 +1,31 @@
+/** Every subject, stream, consumer and bucket there is, in one place. */
+
+export const STREAM = {
+  WORK: 'WORK',
+  RESULTS: 'RESULTS',
+  /** The stream behind the bucket of leases, and what its subjects start with. */
+  LEASES: 'KV_leases',
+  LEASE_SUBJECTS: '$KV.leases.',
+} as const;
+
+/** One durable consumer per stream: a work queue admits no other (nats-server 2.9 and later). */
+export const CONSUMER = { AGENTS: 'agents', COLLECTOR: 'collector' } as const;
+
+export const BUCKET = { SURVEYS: 'surveys', LEASES: 'leases', SPACES: 'spaces' } as const;
+
+export const SUBJECT = {
+  WORK_ALL: 'work.>',
+  RESULTS_ALL: 'results.>',
+  TELEMETRY_ALL: 'telemetry.*',
+  work: (survey: string, shard: number) => `work.${survey}.${shard}`,
+  results: (survey: string, agent: string, shard: number) => `results.${survey}.${agent}.${shard}`,
+  telemetry: (agent: string) => `telemetry.${agent}`,
+  grant: (survey: string, agent: string) => `grants.${survey}.${agent}`,
+  grantsTo: (agent: string) => `grants.*.${agent}`,
+  control: (verb: string) => `control.${verb}`,
+} as const;
+
+export const KEY = {
+  lease: (survey: string, shard: number) => `${survey}.${shard}`,
+  leasesOf: (survey: string) => `${survey}.>`,
+} as const;

@@ -1,0 +1,56 @@
+/** The bus over NATS JetStream: opens one connection and hands it to each part. */
+import { describeError } from '../../base/faults.js';
+import { grantCodec, heartbeatCodec } from '../messages.js';
+import type { Bus, Grant, Heartbeat, RateBoard, RollCall } from '../ports.js';
+import { type Link, openBucket, openLink } from './link.js';
+import { BUCKET, SUBJECT } from './names.js';
+import { NatsControl } from './nats-control.js';
+import { NatsLeases } from './nats-leases.js';
+import { NatsResults } from './nats-results.js';
+import { openSpaces } from './nats-spaces.js';
+import { NatsSurveys } from './nats-surveys.js';
+import { NatsWork } from './nats-work.js';
+import { listen } from './subscribe.js';
+
+/** @throws Fault BROKER_UNREACHABLE */
+export async function natsBus(url: string, name: string): Promise<Bus> {
+  const closing = new AbortController();
+  const link = await openLink(url, name, closing.signal);
+  const { connection } = link;
+  return {
+    surveys: new NatsSurveys(link, await openBucket(link, BUCKET.SURVEYS)),
+    spaces: await openSpaces(link),
+    work: new NatsWork(link),
+    leases: new NatsLeases(link, await openBucket(link, BUCKET.LEASES)),
+    results: new NatsResults(link),
+    rollCall: rollCall(link),
+    rates: rateBoard(link),
+    control: new NatsControl(link),
+    lost: connection
+      .closed()
+      .then((cause) => new Error(`the broker is gone: ${cause ? describeError(cause) : 'closed'}`)),
+    async close() {
+      closing.abort();
+      await connection.flush().catch(() => {});
+      await connection.close();
+    },
+  };
+}
+
+function rollCall(link: Link): RollCall {
+  return {
+    report(heartbeat: Heartbeat) {
+      link.connection.publish(SUBJECT.telemetry(heartbeat.agent), heartbeatCodec.encode(heartbeat));
+    },
+    hear: (signal) => listen(link, SUBJECT.TELEMETRY_ALL, heartbeatCodec, signal),
+  };
+}
+
+function rateBoard(link: Link): RateBoard {
+  return {
+    lend(grant: Grant) {
+      link.connection.publish(SUBJECT.grant(grant.survey, grant.agent), grantCodec.encode(grant));
+    },
+    grants: (agent, signal) => listen(link, SUBJECT.grantsTo(agent), grantCodec, signal),
+  };
+}

@@ -1,0 +1,65 @@
+/** Result batches on a work-queue stream: removed by acknowledgement, once their segment is durable. */
+import type { JsMsg } from '@nats-io/jetstream';
+import type { ResultBatch } from '../../survey/results.js';
+import { batchIdentity } from '../batch-identity.js';
+import { batchCodec } from '../messages.js';
+import type { ResultDelivery, ResultStream } from '../ports.js';
+import { type Link, patiently, renewCollector } from './link.js';
+import { CONSUMER, STREAM, SUBJECT } from './names.js';
+import { decodeOrSkip } from './subscribe.js';
+
+/** Batches under way at once: at most 160 KiB each. */
+const PREFETCH = 64;
+const RETRY_MILLIS = 500;
+
+export class NatsResults implements ResultStream {
+  readonly #link: Link;
+
+  constructor(link: Link) {
+    this.#link = link;
+  }
+
+  async publish(batch: ResultBatch): Promise<void> {
+    const subject = SUBJECT.results(batch.survey, batch.agent, batch.shard);
+    const bytes = batchCodec.encode(batch);
+    const msgID = batchIdentity(batch);
+    await patiently(this.#link, () => this.#link.jetstream.publish(subject, bytes, { msgID }));
+  }
+
+  async *consume(signal: AbortSignal): AsyncGenerator<ResultDelivery> {
+    await patiently(this.#link, () => renewCollector(this.#link.manager));
+    while (!signal.aborted && !this.#link.closing.aborted) {
+      try {
+        yield* this.#consumeOnce(signal);
+      } catch {
+        // The server restarts, or a heartbeat was missed: what is unstored stays in the stream.
+        await this.#link.clock.sleep(RETRY_MILLIS, signal);
+      }
+    }
+  }
+
+  async *#consumeOnce(signal: AbortSignal): AsyncGenerator<ResultDelivery> {
+    const { jetstream } = this.#link;
+    const consumer = await jetstream.consumers.get(STREAM.RESULTS, CONSUMER.COLLECTOR);
+    const messages = await consumer.consume({ max_messages: PREFETCH, expires: 5000 });
+    const stop = () => void messages.close();
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      if (signal.aborted) return;
+      for await (const message of messages) {
+        const delivery = toDelivery(message);
+        if (delivery !== undefined) yield delivery;
+      }
+    } finally {
+      signal.removeEventListener('abort', stop);
+      stop();
+    }
+  }
+}
+
+function toDelivery(message: JsMsg): ResultDelivery | undefined {
+  const batch = decodeOrSkip(batchCodec, message.data);
+  if (batch !== undefined) return { batch, stored: () => message.ack() };
+  message.term();
+  return undefined;
+}

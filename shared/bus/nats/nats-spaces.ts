@@ -1,0 +1,19 @@
+/** Spaces in an object store, by hash: large lists travel once, in chunks. */
+import { StorageType } from '@nats-io/jetstream';
+import type { SpaceShelf } from '../ports.js';
+import { type Link, patiently } from './link.js';
+import { BUCKET } from './names.js';
+
+export async function openSpaces(link: Link): Promise<SpaceShelf> {
+  const store = await link.objects.create(BUCKET.SPACES, { storage: StorageType.File });
+  return {
+    async put(hash, bytes) {
+      await patiently(link, async () => {
+        if ((await store.info(hash)) === null) await store.putBlob({ name: hash }, bytes);
+      });
+    },
+    async get(hash) {
+      return (await patiently(link, () => store.getBlob(hash))) ?? undefined;
+    },
+  };
+}

@@ -1,0 +1,183 @@
+/**
+ * What coordinator and agents say to each other, in words of the survey. `nats/` and `memory/`
+ * implement these ports under one contract suite; nothing outside them knows a subject or a stream.
+ *
+ * Delivery is at least once everywhere, and acknowledgements are not fenced: what may happen once
+ * only is decided by the lease book's compare-and-set, never by a queue.
+ */
+import type { Lease } from '../survey/lease.js';
+import type { ResultBatch } from '../survey/results.js';
+import type { AgentStatus, SurveyStatus } from '../survey/status.js';
+import type { Survey, SurveyRequest } from '../survey/survey.js';
+
+export interface Bus {
+  readonly surveys: SurveyBoard;
+  readonly spaces: SpaceShelf;
+  readonly work: ShardQueue;
+  readonly leases: LeaseBook;
+  readonly results: ResultStream;
+  readonly rollCall: RollCall;
+  readonly rates: RateBoard;
+  readonly control: ControlDesk;
+  /** Resolves with the reason once the broker is lost for good; never while it may come back. */
+  readonly lost: Promise<Error>;
+  close(): Promise<void>;
+}
+
+/** The surveys there are; kept, and watched by everyone. */
+export interface SurveyBoard {
+  put(survey: Survey): Promise<void>;
+  read(id: string): Promise<Survey | undefined>;
+  list(): Promise<readonly Survey[]>;
+  /** All surveys now, then each change, until the signal aborts. */
+  watch(signal: AbortSignal): AsyncIterable<Survey>;
+}
+
+/** Spaces by the hash of their canonical bytes. */
+export interface SpaceShelf {
+  put(hash: string, bytes: Uint8Array): Promise<void>;
+  get(hash: string): Promise<Uint8Array | undefined>;
+}
+
+/** Shards on offer: each is delivered to one agent at a time, and again if that one falls silent. */
+export interface ShardQueue {
+  /** Offers a shard; offering one that is already on offer changes nothing. */
+  offer(survey: string, shard: number): Promise<void>;
+  /** The next shard, or undefined after `waitMillis`. */
+  next(waitMillis: number, signal: AbortSignal): Promise<ShardOffer | undefined>;
+}
+
+export interface ShardOffer {
+  readonly survey: string;
+  readonly shard: number;
+  /** Keeps the shard from being offered to another for a while. */
+  extend(): void;
+  /** The shard needs no further offer. */
+  done(): Promise<void>;
+  /** Offers the shard again after `millis`. */
+  giveBack(millis: number): void;
+}
+
+export interface Versioned<Value> {
+  readonly value: Value;
+  readonly revision: number;
+}
+
+/** The truth about leases: records changed only by compare-and-set. */
+export interface LeaseBook {
+  read(survey: string, shard: number): Promise<Versioned<Lease> | undefined>;
+  /**
+   * Replaces the record of this revision (0: there is none yet).
+   * @returns the new revision, or undefined where another write came first
+   */
+  write(lease: Lease, revision: number): Promise<number | undefined>;
+  /** All records of a survey now, then each change, until the signal aborts. */
+  watch(survey: string, signal: AbortSignal): AsyncIterable<Lease>;
+  /** Forgets a survey that is over. */
+  forget(survey: string): Promise<void>;
+}
+
+/** Result batches: kept until their segment is durable. */
+export interface ResultStream {
+  /** Resolves when the batch is kept; waits where the stream is full. */
+  publish(batch: ResultBatch): Promise<void>;
+  /** Every batch not yet stored, from the oldest, until the signal aborts. One consumer only. */
+  consume(signal: AbortSignal): AsyncIterable<ResultDelivery>;
+}
+
+export interface ResultDelivery {
+  readonly batch: ResultBatch;
+  /** The batch is durable elsewhere, or of no use: forget it. */
+  stored(): void;
+}
+
+/** What an agent does for one survey. */
+export interface Activity {
+  readonly survey: string;
+  /** Has targets left to send. */
+  readonly wants: boolean;
+  /** Packets per second over the last second. */
+  readonly rate: number;
+  /** Probes since the agent joined the survey. */
+  readonly sent: number;
+  /** Serial of the grant in force, 0 for none. */
+  readonly grantSerial: number;
+}
+
+export type AgentState = 'working' | 'leaving' | 'refused';
+
+export interface Heartbeat {
+  readonly agent: string;
+  readonly vantage: string;
+  readonly version: string;
+  /** The agent's own monotonic clock, in milliseconds. */
+  readonly at: number;
+  /** Packets per second it accepts, 0 for no limit. */
+  readonly ceiling: number;
+  readonly received: number;
+  readonly dropped: number;
+  readonly invalid: number;
+  readonly sendErrors: number;
+  readonly state: AgentState;
+  /** A sentence where something needs a person. */
+  readonly trouble: string;
+  readonly activities: readonly Activity[];
+}
+
+/** Signs of life. */
+export interface RollCall {
+  report(heartbeat: Heartbeat): void;
+  hear(signal: AbortSignal): AsyncIterable<Heartbeat>;
+}
+
+/**
+ * A rate lent in answer to a heartbeat. It lapses `lasts` milliseconds after `answers` on the
+ * agent's own clock: however late it is delivered, the coordinator knows when it is over.
+ */
+export interface Grant {
+  readonly survey: string;
+  readonly agent: string;
+  readonly serial: number;
+  readonly rate: number;
+  readonly answers: number;
+  readonly lasts: number;
+}
+
+export interface RateBoard {
+  lend(grant: Grant): void;
+  grants(agent: string, signal: AbortSignal): AsyncIterable<Grant>;
+}
+
+/** What the command line asks of the coordinator, and what comes back for each verb. */
+export interface ControlVerbs {
+  launch: { ask: { request: SurveyRequest }; answer: { survey: string } };
+  /** Without a survey: all of them. */
+  status: { ask: { survey: string }; answer: { statuses: readonly SurveyStatus[] } };
+  cancel: { ask: { survey: string; immediately: boolean }; answer: { survey: string } };
+  agents: { ask: object; answer: { agents: readonly AgentStatus[] } };
+  segments: {
+    ask: { survey: string };
+    answer: { survey: string; shards: readonly number[]; output: string };
+  };
+  segment: {
+    ask: { survey: string; shard: number; offset: number };
+    answer: { chunk: Uint8Array; total: number };
+  };
+}
+
+export type ControlVerb = keyof ControlVerbs;
+
+export type ControlHandlers = {
+  readonly [Verb in ControlVerb]: (
+    ask: ControlVerbs[Verb]['ask'],
+  ) => Promise<ControlVerbs[Verb]['answer']>;
+};
+
+export interface ControlDesk {
+  /** @throws Fault NO_COORDINATOR where nobody answers, or the fault of the one who did */
+  ask<Verb extends ControlVerb>(
+    verb: Verb,
+    ask: ControlVerbs[Verb]['ask'],
+  ): Promise<ControlVerbs[Verb]['answer']>;
+  serve(handlers: ControlHandlers, signal: AbortSignal): void;
+}

@@ -1,0 +1,26 @@
+/**
+ * IPv4 addresses as unsigned 32-bit numbers in host order. Text is read through ip-num, which
+ * knows every malformed form; writing is our own, because every row of a result passes here
+ * (0.1 µs; ip-num's BigInt form takes 1.5 µs).
+ */
+import { IPv4, Validator } from 'ip-num';
+import type { Brand } from '../base/brand.js';
+import { Fault } from '../base/faults.js';
+
+/** 0 … 2^32 − 1, host order: 127.0.0.1 is 0x7f000001. */
+export type Ipv4 = Brand<number, 'Ipv4'>;
+
+/** Reads dotted-decimal notation. @throws Fault BAD_OPTION naming the text. */
+export function parseIpv4(text: string): Ipv4 {
+  if (!Validator.isValidIPv4String(text)[0]) {
+    throw new Fault('BAD_OPTION', 'not an IPv4 address (four numbers from 0 to 255)', {
+      value: text,
+    });
+  }
+  return Number(new IPv4(text).getValue()) as Ipv4;
+}
+
+/** Writes dotted-decimal notation. */
+export function formatIpv4(address: number): string {
+  return `${address >>> 24}.${(address >>> 16) & 255}.${(address >>> 8) & 255}.${address & 255}`;
+}

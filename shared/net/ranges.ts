@@ -1,0 +1,127 @@
+/**
+ * A set of IPv4 addresses as sorted, disjoint, non-adjacent half-open ranges [from, to). All
+ * operations are linear merges, so millions of entries cost milliseconds. `to` may be 2^32, hence
+ * doubles rather than 32-bit integers.
+ */
+import { assert } from '../base/assert.js';
+
+export interface Range {
+  /** First address, host order. */
+  readonly from: number;
+  /** One past the last address: ≤ 2^32. */
+  readonly to: number;
+}
+
+export class Ranges {
+  static readonly none = new Ranges(new Float64Array(0), new Float64Array(0));
+
+  readonly from: Float64Array;
+  readonly to: Float64Array;
+
+  private constructor(from: Float64Array, to: Float64Array) {
+    this.from = from;
+    this.to = to;
+  }
+
+  /** The union of any ranges, in any order, overlapping or not. */
+  static of(ranges: Iterable<Range>): Ranges {
+    const sorted = [...ranges].sort((a, b) => a.from - b.from);
+    const builder = new Builder();
+    for (const { from, to } of sorted) builder.add(from, to);
+    return builder.build();
+  }
+
+  /** A set from its own arrays, as they travel between processes; checked. */
+  static fromSorted(from: Float64Array, to: Float64Array): Ranges {
+    assert(from.length === to.length, 'as many starts as ends');
+    let end = -1;
+    for (let i = 0; i < from.length; i++) {
+      const start = at(from, i);
+      assert(start > end && at(to, i) > start, 'ranges are sorted, disjoint and not empty');
+      end = at(to, i);
+    }
+    assert(end <= 2 ** 32, 'ranges end at 2^32');
+    return new Ranges(from, to);
+  }
+
+  get count(): number {
+    return this.from.length;
+  }
+
+  /** Addresses in the set: 0 … 2^32. */
+  get size(): number {
+    let size = 0;
+    for (let i = 0; i < this.count; i++) size += at(this.to, i) - at(this.from, i);
+    return size;
+  }
+
+  *[Symbol.iterator](): Generator<Range> {
+    for (let i = 0; i < this.count; i++) yield { from: at(this.from, i), to: at(this.to, i) };
+  }
+
+  contains(address: number): boolean {
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (at(this.to, middle) <= address) low = middle + 1;
+      else high = middle;
+    }
+    return low < this.count && at(this.from, low) <= address;
+  }
+
+  intersect(other: Ranges): Ranges {
+    const builder = new Builder();
+    let i = 0;
+    let j = 0;
+    while (i < this.count && j < other.count) {
+      const from = Math.max(at(this.from, i), at(other.from, j));
+      const to = Math.min(at(this.to, i), at(other.to, j));
+      if (from < to) builder.add(from, to);
+      if (at(this.to, i) < at(other.to, j)) i++;
+      else j++;
+    }
+    return builder.build();
+  }
+
+  subtract(other: Ranges): Ranges {
+    const builder = new Builder();
+    let j = 0;
+    for (let i = 0; i < this.count; i++) {
+      let from = at(this.from, i);
+      const to = at(this.to, i);
+      while (j < other.count && at(other.to, j) <= from) j++;
+      for (let k = j; k < other.count && at(other.from, k) < to; k++) {
+        if (at(other.from, k) > from) builder.add(from, at(other.from, k));
+        from = Math.max(from, at(other.to, k));
+      }
+      if (from < to) builder.add(from, to);
+    }
+    return builder.build();
+  }
+}
+
+/** Takes ranges in order of their starts and joins those that touch. */
+class Builder {
+  readonly #from: number[] = [];
+  readonly #to: number[] = [];
+
+  add(from: number, to: number): void {
+    const last = this.#to.length - 1;
+    const end = this.#to[last];
+    if (end !== undefined && from <= end) this.#to[last] = Math.max(end, to);
+    else if (from < to) {
+      this.#from.push(from);
+      this.#to.push(to);
+    }
+  }
+
+  build(): Ranges {
+    return Ranges.fromSorted(Float64Array.from(this.#from), Float64Array.from(this.#to));
+  }
+}
+
+/** An element that is known to exist: indices here come from the arrays' own lengths. */
+function at(array: Float64Array, index: number): number {
+  return array[index] as number;
+}

@@ -1,0 +1,22 @@
+/**
+ * What a reply says about its target, with ZMap's names. Codes are what travels and what a shard's
+ * record holds, one octet per position; 0 is silence. A later reply of higher rank replaces an
+ * earlier one: a SYN-ACK after a reset or an ICMP error still means open.
+ */
+export const CLASSIFICATION = { NONE: 0, SYNACK: 1, RST: 2, ICMP: 3 } as const;
+
+export const CLASSIFICATION_NAMES = ['none', 'synack', 'rst', 'icmp'] as const;
+
+export type ClassificationName = (typeof CLASSIFICATION_NAMES)[number];
+
+const RANKS = [0, 3, 2, 1] as const;
+
+/** Whether `code` says more about a target than `other`. Both are known codes. */
+export function outranks(code: number, other: number): boolean {
+  return (RANKS[code] ?? 0) > (RANKS[other] ?? 0);
+}
+
+/** Whether a reply of this class means that the service is there. */
+export function isSuccess(code: number): boolean {
+  return code === CLASSIFICATION.SYNACK;
+}

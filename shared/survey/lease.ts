@@ -1,0 +1,56 @@
+/**
+ * Leases as records: who may probe a shard, and what each holder did. Epochs are the fence: the last
+ * report names the holder, and epoch e owns the positions [from, settled) of its report, where
+ * `from` is the settled position of the epoch before it.
+ */
+import type { Shard } from './plan.js';
+
+/** Positions by their best reply; the rest is silence. */
+export interface Counts {
+  readonly synack: number;
+  readonly rst: number;
+  readonly icmp: number;
+}
+
+export interface ShardReport extends Counts {
+  readonly epoch: number;
+  readonly agent: string;
+  readonly vantage: string;
+  readonly from: number;
+  /** Every position before it left, or was lost. */
+  readonly sent: number;
+  /** Every position before it needs no further probe. */
+  readonly settled: number;
+  /** The rows before `settled` are in the epoch's batches with serials [0, batches). */
+  readonly batches: number;
+  /** Positions before `sent` that the kernel refused for good. */
+  readonly lost: number;
+  /** Wall clock. */
+  readonly startedAt: number;
+  readonly updatedAt: number;
+}
+
+/** Held by the last report's agent; given back unfinished; or settled to its end. */
+export type LeaseState = 'held' | 'released' | 'settled';
+
+export interface Lease {
+  readonly survey: string;
+  readonly shard: number;
+  readonly state: LeaseState;
+  readonly reports: readonly ShardReport[];
+}
+
+/** The report of the epoch that holds, or last held, the shard. */
+export function lastReport(lease: Lease): ShardReport | undefined {
+  return lease.reports.at(-1);
+}
+
+/** Where the next holder starts. */
+export function settledOf(lease: Lease | undefined, shard: Shard): number {
+  return (lease && lastReport(lease)?.settled) ?? shard.from;
+}
+
+/** The report that owns a position, if any epoch has settled it. */
+export function ownerOf(lease: Lease, position: number): ShardReport | undefined {
+  return lease.reports.find(({ from, settled }) => from <= position && position < settled);
+}

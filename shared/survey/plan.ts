@@ -1,0 +1,84 @@
+/**
+ * A plan is a space, an order and a cut: everything about who probes what follows from it, and its
+ * hash names it. Agents build the plan from what they are sent and compare hashes, so that two
+ * versions that would disagree never share a survey.
+ */
+import { createHash } from 'node:crypto';
+import { assert } from '../base/assert.js';
+import type { Position, TargetIndex } from '../base/brand.js';
+import { LIMITS } from '../base/limits.js';
+import { Target } from '../net/target.js';
+import { FeistelPermutation } from '../permutation/feistel.js';
+import type { Permutation } from '../permutation/permutation.js';
+import { hashSpace, type Space } from './space.js';
+
+/** Raised whenever the same inputs would give another order or another cut. */
+const PLAN_VERSION = 1;
+const SHARD_LENGTH_MIN = 256;
+
+/** Positions [from, to), fixed by the plan. */
+export interface Shard {
+  readonly number: number;
+  readonly from: Position;
+  readonly to: Position;
+}
+
+export class Plan {
+  readonly space: Space;
+  readonly permutation: Permutation;
+  readonly shardLength: number;
+  readonly shardCount: number;
+  /** SHA-256 over version, space, seed and shard length, in hexadecimal. */
+  readonly hash: string;
+
+  constructor(space: Space, seed: string, shardLength: number) {
+    assert(shardLength >= 1 && shardLength <= LIMITS.shardLengthMax, `shard length ${shardLength}`);
+    this.space = space;
+    this.permutation = new FeistelPermutation(space.size, seed);
+    this.shardLength = shardLength;
+    this.shardCount = Math.ceil(space.size / shardLength);
+    const parts = [PLAN_VERSION, hashSpace(space.toBytes()), seed, shardLength];
+    this.hash = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+  }
+
+  get size(): number {
+    return this.space.size;
+  }
+
+  shard(number: number): Shard {
+    assert(number >= 0 && number < this.shardCount, `shard ${number} of ${this.shardCount}`);
+    const from = number * this.shardLength;
+    const to = Math.min(from + this.shardLength, this.size);
+    return { number, from: from as Position, to: to as Position };
+  }
+
+  /** The target probed at a position; for single look-ups, not for hot paths. */
+  targetAt(position: number): Target {
+    const target = new Target();
+    this.space.at(this.permutation.at(position as Position), target);
+    return target;
+  }
+
+  /** Where in the order a target is probed, or −1 where the space does not hold it. */
+  positionOf(target: Target): Position | -1 {
+    const index = this.space.indexOf(target);
+    return index < 0 ? -1 : this.permutation.positionOf(index as TargetIndex);
+  }
+}
+
+/**
+ * The length of shards, from the size alone: about 64 shards for a small space, so that several
+ * agents share it; at most 2^16 positions up to 2^32 targets, so that slow agents settle one soon;
+ * up to 2^20 beyond, so that the number of shards stays in reach. Always a power of two.
+ */
+export function shardLengthFor(size: number): number {
+  const shared = Math.min(powerOfTwoAbove(size / 64), 2 ** 16);
+  const bounded = Math.min(powerOfTwoAbove(size / 2 ** 16), LIMITS.shardLengthMax);
+  return Math.max(SHARD_LENGTH_MIN, shared, bounded);
+}
+
+function powerOfTwoAbove(value: number): number {
+  let power = 1;
+  while (power < value) power *= 2;
+  return power;
+}

@@ -1,0 +1,46 @@
+/** What the coordinator tells people about surveys and agents. */
+import type { SurveyState } from './survey.js';
+
+export interface SurveyStatus {
+  readonly survey: string;
+  readonly name: string;
+  readonly state: SurveyState;
+  readonly targets: number;
+  /** Probes that left, repeated ones included. */
+  readonly sent: number;
+  /** Positions whose segment is stored. */
+  readonly covered: number;
+  readonly excluded: number;
+  /** Positions that no kernel would send. */
+  readonly lost: number;
+  /** covered / targets. */
+  readonly coverage: number;
+  /** Packets per second over the last second, and the budget. */
+  readonly rate: number;
+  readonly budget: number;
+  readonly synack: number;
+  readonly rst: number;
+  readonly icmp: number;
+  readonly shards: number;
+  readonly stored: number;
+  /** Agents at work on it. */
+  readonly agents: number;
+  readonly rows: number;
+  /** Wall clock; `endedAt` is 0 while it runs. */
+  readonly startedAt: number;
+  readonly endedAt: number;
+  /** Frames that captures dropped. */
+  readonly dropped: number;
+}
+
+export interface AgentStatus {
+  readonly agent: string;
+  readonly vantage: string;
+  readonly version: string;
+  readonly state: string;
+  readonly rate: number;
+  readonly seenMillisAgo: number;
+  readonly received: number;
+  readonly dropped: number;
+  readonly trouble: string;
+}

@@ -1,0 +1,51 @@
+/** What a survey is once it is admitted: all that agents need to probe, and sinks to write. */
+import type { Millis, Pps } from '../base/brand.js';
+import type { ProbeOptions } from '../probe/probe.js';
+
+/** Which replies become rows: those that mean a service is there, or every class. */
+export type Report = 'successes' | 'all';
+
+export type SurveyState = 'running' | 'draining' | 'done' | 'cancelled';
+
+export interface Survey {
+  readonly id: string;
+  readonly name: string;
+  readonly state: SurveyState;
+  readonly probe: string;
+  readonly probeOptions: ProbeOptions;
+  /** All agents together. */
+  readonly rate: Pps;
+  /** How long after its probe a reply may arrive. */
+  readonly cooldown: Millis;
+  readonly seed: string;
+  /** Sixteen random octets: the key of the cookies. */
+  readonly key: Uint8Array;
+  readonly report: Report;
+  /** Name of the sink that writes its segments. */
+  readonly output: string;
+  readonly contact: string;
+  readonly purpose: string;
+  /** Prefixes of special-purpose ranges that may be probed. */
+  readonly allowSpecial: readonly string[];
+  readonly spaceHash: string;
+  readonly shardLength: number;
+  readonly planHash: string;
+  /** Wall clock. */
+  readonly createdAt: number;
+}
+
+/** What people ask for; the coordinator makes a `Survey` of it. */
+export type SurveyRequest = Omit<
+  Survey,
+  'id' | 'state' | 'key' | 'planHash' | 'createdAt' | 'shardLength'
+>;
+
+/** A survey that no longer hands out work. */
+export function isEnding(state: SurveyState): boolean {
+  return state !== 'running';
+}
+
+/** A survey of which nothing more will be stored. */
+export function isOver(state: SurveyState): boolean {
+  return state === 'done' || state === 'cancelled';
+}

@@ -1,0 +1,244 @@
+/** What every bus promises, whoever carries it. Each test gets a bus of its own. */
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Millis, Pps } from '../../shared/base/brand.js';
+import type { Bus, Grant, Heartbeat } from '../../shared/bus/ports.js';
+import type { Lease, ShardReport } from '../../shared/survey/lease.js';
+import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
+import type { Survey } from '../../shared/survey/survey.js';
+
+export interface BusUnderTest {
+  /** Two participants of the same broker. */
+  open(): Promise<{ coordinator: Bus; agent: Bus; close(): Promise<void> }>;
+  /** Lets time pass until a promise settles. */
+  settle<Value>(promise: Promise<Value>): Promise<Value>;
+}
+
+const WAIT_MILLIS = 1000;
+
+export function busContract(name: string, make: BusUnderTest): void {
+  describe(`a ${name} bus`, () => {
+    let coordinator: Bus;
+    let agent: Bus;
+    let close: () => Promise<void>;
+    let stop: AbortController;
+
+    beforeEach(async () => {
+      ({ coordinator, agent, close } = await make.open());
+      stop = new AbortController();
+    });
+    afterEach(async () => {
+      stop.abort();
+      await close();
+    });
+
+    const next = () => make.settle(agent.work.next(WAIT_MILLIS, stop.signal));
+
+    test('delivers an offered shard to one agent only', async () => {
+      await coordinator.work.offer('s1', 4);
+      expect(await next()).toMatchObject({ survey: 's1', shard: 4 });
+      expect(await next()).toBeUndefined();
+    });
+
+    test('keeps a shard on offer once, however often it is offered', async () => {
+      for (let i = 0; i < 3; i++) await coordinator.work.offer('s1', 4);
+      const offer = await next();
+      await offer?.done();
+      expect(await next()).toBeUndefined();
+    });
+
+    test('offers a shard again when its holder gives it back', async () => {
+      await coordinator.work.offer('s1', 4);
+      (await next())?.giveBack(10);
+      expect(await next()).toMatchObject({ shard: 4 });
+    });
+
+    test('lets only one of two writers of the same revision change a lease', async () => {
+      const revision = await agent.leases.write(lease('a', 1), 0);
+      expect(revision).toBeGreaterThan(0);
+      expect(await agent.leases.write(lease('b', 1), 0)).toBeUndefined();
+      const [first, second] = await Promise.all([
+        agent.leases.write(lease('a', 2), revision!),
+        coordinator.leases.write(lease('b', 2), revision!),
+      ]);
+      expect([first, second].filter((won) => won !== undefined)).toHaveLength(1);
+      const holder = first === undefined ? 'b' : 'a';
+      expect((await agent.leases.read('s1', 4))?.value.reports[0]?.agent).toBe(holder);
+    });
+
+    test('shows a watcher the leases there are, then each change, of its survey only', async () => {
+      const revision = await agent.leases.write(lease('a', 1), 0);
+      await agent.leases.write({ ...lease('z', 1), survey: 's2' }, 0);
+      const seen = take(coordinator.leases.watch('s1', stop.signal), 2);
+      await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
+      await agent.leases.write(lease('a', 2), revision!);
+      const leases = await make.settle(seen);
+      expect(leases.map(({ reports }) => reports[0]?.sent)).toEqual([1, 2]);
+    });
+
+    test('forgets the leases of a survey that is over, and keeps watching the others', async () => {
+      await agent.leases.write(lease('a', 1), 0);
+      const other = { ...lease('a', 1), survey: 's2' };
+      const revision = await agent.leases.write(other, 0);
+      const seen = take(coordinator.leases.watch('s2', stop.signal), 2);
+      await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
+      await coordinator.leases.forget('s1');
+      expect(await agent.leases.read('s1', 4)).toBeUndefined();
+      expect(await agent.leases.write(lease('b', 1), 0)).toBeGreaterThan(0);
+      await agent.leases.write({ ...other, state: 'settled' }, revision!);
+      expect((await make.settle(seen)).map(({ state }) => state)).toEqual(['held', 'settled']);
+    });
+
+    test('keeps result batches until they are stored, across consumers', async () => {
+      await agent.results.publish(batch(0));
+      await agent.results.publish(batch(1));
+      const crashed = new AbortController();
+      const before = await make.settle(take(coordinator.results.consume(crashed.signal), 2));
+      before[0]?.stored();
+      await make.settle(new Promise((resolve) => setTimeout(resolve, 100)));
+      crashed.abort();
+      const after = await make.settle(take(coordinator.results.consume(stop.signal), 1));
+      expect(after[0]?.batch).toEqual(batch(1));
+    });
+
+    test('keeps a batch once, however often it is published', async () => {
+      for (let i = 0; i < 3; i++) await agent.results.publish(batch(0));
+      await agent.results.publish(batch(1));
+      const seen = await make.settle(take(coordinator.results.consume(stop.signal), 2));
+      expect(seen.map((delivery) => delivery.batch.serial)).toEqual([0, 1]);
+    });
+
+    test('shows a survey to those who read, list and watch', async () => {
+      await coordinator.surveys.put(survey('running'));
+      const seen = take(agent.surveys.watch(stop.signal), 2);
+      await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
+      await coordinator.surveys.put(survey('done'));
+      expect((await make.settle(seen)).map(({ state }) => state)).toEqual(['running', 'done']);
+      expect(await agent.surveys.read('s1')).toEqual(survey('done'));
+      expect(await agent.surveys.list()).toEqual([survey('done')]);
+      expect(await agent.surveys.read('none')).toBeUndefined();
+    });
+
+    test('carries a space of several megabytes by its hash', async () => {
+      const bytes = new Uint8Array(3_000_000).fill(7);
+      await coordinator.spaces.put('a'.repeat(64), bytes);
+      const carried = await agent.spaces.get('a'.repeat(64));
+      expect(Buffer.compare(carried!, bytes)).toBe(0);
+      expect(await agent.spaces.get('b'.repeat(64))).toBeUndefined();
+    });
+
+    test('carries heartbeats one way and grants to the agent they name the other', async () => {
+      const heard = take(coordinator.rollCall.hear(stop.signal), 1);
+      const granted = take(agent.rates.grants('a', stop.signal), 1);
+      await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
+      agent.rollCall.report(heartbeat);
+      expect(await make.settle(heard)).toEqual([heartbeat]);
+      coordinator.rates.lend({ ...grant, agent: 'b' });
+      coordinator.rates.lend(grant);
+      expect(await make.settle(granted)).toEqual([grant]);
+    });
+
+    test('answers the command line, and passes on the coordinator’s faults', async () => {
+      await expect(make.settle(agent.control.ask('agents', {}))).rejects.toMatchObject({
+        code: 'NO_COORDINATOR',
+      });
+      const refuse = async () => {
+        throw new Error('not asked here');
+      };
+      coordinator.control.serve(
+        {
+          launch: refuse,
+          status: refuse,
+          cancel: async ({ survey: id }) => ({ survey: id }),
+          agents: async () => ({ agents: [] }),
+          segments: refuse,
+          segment: async ({ offset }) => ({ chunk: new Uint8Array([1, 2]), total: offset + 2 }),
+        },
+        stop.signal,
+      );
+      await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
+      const answer = agent.control.ask('segment', { survey: 's', shard: 1, offset: 2 ** 40 });
+      expect((await make.settle(answer)).total).toBe(2 ** 40 + 2);
+      await expect(make.settle(agent.control.ask('status', { survey: '' }))).rejects.toThrow(
+        'not asked here',
+      );
+    });
+  });
+}
+
+async function take<Item>(items: AsyncIterable<Item>, count: number): Promise<Item[]> {
+  const taken: Item[] = [];
+  for await (const item of items) {
+    taken.push(item);
+    if (taken.length === count) break;
+  }
+  return taken;
+}
+
+const report: ShardReport = {
+  epoch: 1,
+  agent: 'a',
+  vantage: 'here',
+  from: 0,
+  sent: 1,
+  settled: 1,
+  batches: 0,
+  synack: 0,
+  rst: 0,
+  icmp: 0,
+  lost: 0,
+  startedAt: 1,
+  updatedAt: 2,
+};
+
+function lease(agent: string, sent: number): Lease {
+  return { survey: 's1', shard: 4, state: 'held', reports: [{ ...report, agent, sent }] };
+}
+
+function batch(serial: number): ResultBatch {
+  const columns = emptyColumns();
+  for (const column of Object.values(columns)) column.push(1, 3, 2);
+  columns.sequence[0] = 0xffffffff;
+  columns.timestampDelta[2] = -5;
+  const timestamp = 1.7e15 + serial;
+  return { survey: 's1', shard: 4, epoch: 1, serial, agent: 'a', vantage: 'here', timestamp, columns };
+}
+
+function survey(state: Survey['state']): Survey {
+  return {
+    id: 's1',
+    name: 'first',
+    state,
+    probe: 'tcp-syn',
+    probeOptions: { ttl: 64 },
+    rate: 0.5 as Pps,
+    cooldown: 8000 as Millis,
+    seed: '7',
+    key: new Uint8Array(16).fill(9),
+    report: 'all',
+    output: 'csv',
+    contact: 'survey@example.org',
+    purpose: 'testing',
+    allowSpecial: ['127.0.0.0/8'],
+    spaceHash: 'a'.repeat(64),
+    shardLength: 256,
+    planHash: 'b'.repeat(64),
+    createdAt: 1.7e12,
+  };
+}
+
+const heartbeat: Heartbeat = {
+  agent: 'a',
+  vantage: 'here',
+  version: '0.1.0',
+  at: 12.5,
+  ceiling: 0,
+  received: 2 ** 40,
+  dropped: 0,
+  invalid: 1,
+  sendErrors: 0,
+  state: 'working',
+  trouble: '',
+  activities: [{ survey: 's1', wants: true, rate: 10.5, sent: 7, grantSerial: 3 }],
+};
+
+const grant: Grant = { survey: 's1', agent: 'a', serial: 4, rate: 0.1, answers: 12.5, lasts: 3000 };
