@@ -78,6 +78,7 @@ const reportShape = z
     rst: uint32,
     icmp: uint32,
     lost: uint32,
+    excluded: uint32,
     startedAt: finite,
     updatedAt: finite,
   })

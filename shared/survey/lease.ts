@@ -25,6 +25,8 @@ export interface ShardReport extends Counts {
   readonly batches: number;
   /** Positions before `sent` that the kernel refused for good. */
   readonly lost: number;
+  /** Positions before `sent` that the agent's guard held back. */
+  readonly excluded: number;
   /** Wall clock. */
   readonly startedAt: number;
   readonly updatedAt: number;

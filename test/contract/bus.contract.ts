@@ -186,6 +186,7 @@ const report: ShardReport = {
   rst: 0,
   icmp: 0,
   lost: 0,
+  excluded: 0,
   startedAt: 1,
   updatedAt: 2,
 };

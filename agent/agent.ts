@@ -1,0 +1,215 @@
+/**
+ * The agent's story. It leases shards one at a time, sends them at the rate it is lent, listens for
+ * replies, reports them, and settles each shard before it lets go. It keeps nothing: whatever it
+ * dies with, another agent takes up at the last checkpoint.
+ *
+ *     offer ─▶ lease ─▶ send ═▶ (the network) ═▶ receive ─▶ note ─▶ report ─▶ settle ─▶ done
+ *
+ * Five loops run side by side until the signal aborts: lease, care, heartbeat, grants, surveys.
+ */
+import { type Clock, every } from '../shared/base/clock.js';
+import { describeError } from '../shared/base/faults.js';
+import { LIMITS } from '../shared/base/limits.js';
+import type { Bus, Heartbeat, ShardOffer } from '../shared/bus/ports.js';
+import { isEnding, isOver, type Survey } from '../shared/survey/survey.js';
+import type { Log } from '../shared/telemetry/log.js';
+import { HeldShard } from './held-shard.js';
+import { acquire, type Holder } from './lease/holding.js';
+import { type Mission, openMission } from './mission.js';
+import type { OpenStation } from './ports.js';
+
+export interface AgentOptions extends Holder {
+  readonly version: string;
+  /** Packets per second it never exceeds, 0 for no limit of its own. */
+  readonly ceiling: number;
+}
+
+export interface AgentParts {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly openStation: OpenStation;
+}
+
+const OFFER_WAIT_MILLIS = 1000;
+const APPETITE_MILLIS = 20;
+/** The next shard is leased when less than this is left to send. */
+const AHEAD_SECONDS = 1;
+/** A survey that this agent cannot serve is tried again after this. */
+const REFUSED_MILLIS = 5000;
+
+export class Agent {
+  readonly missions = new Map<string, Mission>();
+  readonly #options: AgentOptions;
+  readonly #parts: AgentParts;
+  readonly #leaving = new AbortController();
+  #trouble = '';
+  #refusedUntil = 0;
+
+  constructor(options: AgentOptions, parts: AgentParts) {
+    this.#options = options;
+    this.#parts = parts;
+  }
+
+  get trouble(): string {
+    return this.#trouble;
+  }
+
+  /** Works until the signal aborts; then settles what it has sent, hands back the rest, and ends. */
+  async run(signal: AbortSignal): Promise<void> {
+    const leaving = this.#leaving.signal;
+    const left = new AbortController();
+    signal.addEventListener('abort', () => this.#leave(), { once: true });
+    if (signal.aborted) this.#leave();
+    const { bus, clock } = this.#parts;
+    const background = [
+      this.#followGrants(left.signal),
+      this.#followSurveys(left.signal),
+      every(clock, LIMITS.settleMillis, left.signal, () => this.#careForAll()),
+      every(clock, LIMITS.checkpointMillis, left.signal, () => bus.rollCall.report(this.#heartbeat())),
+    ];
+    await this.#leaseShards(leaving);
+    while (this.#shards().length > 0) await clock.sleep(LIMITS.settleMillis);
+    bus.rollCall.report(this.#heartbeat());
+    left.abort();
+    await Promise.all(background);
+    for (const mission of this.missions.values()) await mission.close();
+  }
+
+  async #leaseShards(leaving: AbortSignal): Promise<void> {
+    const { bus, clock } = this.#parts;
+    while (!leaving.aborted) {
+      if (!this.#hasAppetite()) {
+        await clock.sleep(APPETITE_MILLIS, leaving);
+        continue;
+      }
+      const offer = await bus.work.next(OFFER_WAIT_MILLIS, leaving);
+      if (offer !== undefined) await this.#take(offer);
+    }
+  }
+
+  /** From an offer to a shard being sent; an offer that cannot be taken is let go or given back. */
+  async #take(offer: ShardOffer): Promise<void> {
+    const { bus, clock, log } = this.#parts;
+    const survey = await bus.surveys.read(offer.survey);
+    if (survey === undefined || isEnding(survey.state)) return offer.done();
+    const mission = await this.#missionFor(survey);
+    if (mission === undefined) return offer.giveBack(REFUSED_MILLIS);
+    const shard = mission.plan.shard(offer.shard);
+    if (mission.held.has(shard.number)) return; // redelivered early: the lease is ours already
+    const lease = await acquire(bus.leases, survey.id, shard, this.#options, clock);
+    if (lease.outcome === 'settled') return offer.done();
+    if (lease.outcome === 'taken') return offer.giveBack(LIMITS.workAckMillis);
+    const { holding } = lease;
+    const { agent, vantage } = this.#options;
+    const sending = mission.station.sender.send(holding.from, shard.to);
+    const holder = { agent, vantage };
+    const parts = { survey, shard, holder, holding, offer, sending, results: bus.results, clock };
+    mission.held.set(shard.number, new HeldShard(parts));
+    log.debug({ survey: survey.id, shard: shard.number, epoch: holding.epoch }, 'shard leased');
+    // The first grant of a survey comes in answer to a heartbeat that asks for it.
+    if (mission.rateAt(clock.monotonic()) === 0) bus.rollCall.report(this.#heartbeat());
+    if (this.#leaving.signal.aborted) this.#leave();
+  }
+
+  async #missionFor(survey: Survey): Promise<Mission | undefined> {
+    const { bus, clock, log, openStation } = this.#parts;
+    const known = this.missions.get(survey.id);
+    if (known !== undefined || clock.monotonic() < this.#refusedUntil) return known;
+    try {
+      const mission = await openMission(bus, survey, openStation, clock);
+      this.missions.set(survey.id, mission);
+      this.#trouble = '';
+      log.info({ survey: survey.id, wire: mission.station.sender.wire }, 'survey joined');
+      return mission;
+    } catch (error) {
+      this.#trouble = describeError(error);
+      this.#refusedUntil = clock.monotonic() + REFUSED_MILLIS;
+      log.error({ survey: survey.id, error: this.#trouble }, 'survey refused');
+      bus.rollCall.report(this.#heartbeat());
+      return undefined;
+    }
+  }
+
+  /** Whether there is so little left to send that the next shard should be leased now. */
+  #hasAppetite(): boolean {
+    if (this.#shards().length >= LIMITS.leasesPerAgent) return false;
+    const now = this.#parts.clock.monotonic();
+    let unsent = 0;
+    let rate = 0;
+    for (const mission of this.missions.values()) {
+      unsent += mission.unsent;
+      rate += mission.rateAt(now);
+    }
+    return unsent < Math.max(1, rate * AHEAD_SECONDS);
+  }
+
+  async #careForAll(): Promise<void> {
+    for (const mission of this.missions.values()) {
+      const ending = isEnding(mission.survey.state);
+      for (const [number, shard] of mission.held) {
+        if (shard.isGone) mission.held.delete(number);
+        else void this.#careFor(shard, ending);
+      }
+      if (isOver(mission.survey.state) && mission.held.size === 0) {
+        this.missions.delete(mission.survey.id);
+        await mission.close();
+      }
+    }
+  }
+
+  async #careFor(shard: HeldShard, ending: boolean): Promise<void> {
+    try {
+      await shard.care(ending);
+    } catch (error) {
+      this.#parts.log.error({ error: describeError(error) }, 'a shard could not be looked after');
+    }
+  }
+
+  async #followGrants(signal: AbortSignal): Promise<void> {
+    const { agent, ceiling } = this.#options;
+    for await (const grant of this.#parts.bus.rates.grants(agent, signal)) {
+      this.missions.get(grant.survey)?.take(grant, ceiling);
+    }
+  }
+
+  async #followSurveys(signal: AbortSignal): Promise<void> {
+    for await (const survey of this.#parts.bus.surveys.watch(signal)) {
+      const mission = this.missions.get(survey.id);
+      if (mission === undefined) continue;
+      mission.survey = survey;
+      if (isEnding(survey.state)) for (const shard of mission.held.values()) shard.stop();
+    }
+  }
+
+  #leave(): void {
+    this.#leaving.abort();
+    for (const shard of this.#shards()) shard.stop();
+  }
+
+  #shards(): HeldShard[] {
+    return [...this.missions.values()].flatMap(({ held }) => [...held.values()]);
+  }
+
+  #heartbeat(): Heartbeat {
+    const { agent, vantage, version, ceiling } = this.#options;
+    const now = this.#parts.clock.monotonic();
+    const missions = [...this.missions.values()];
+    const sum = (read: (mission: Mission) => number) =>
+      missions.reduce((total, mission) => total + read(mission), 0);
+    return {
+      agent,
+      vantage,
+      version,
+      at: now,
+      ceiling,
+      received: sum(({ station }) => station.capture.totals.received),
+      dropped: sum(({ station }) => station.capture.totals.dropped),
+      invalid: sum(({ drops }) => drops['foreign'] ?? 0),
+      sendErrors: sum(({ station }) => station.sender.totals.errors),
+      state: this.#leaving.signal.aborted ? 'leaving' : this.#trouble === '' ? 'working' : 'refused',
+      trouble: this.#trouble,
+      activities: missions.map((mission) => mission.activity(now)),
+    };
+  }
+}

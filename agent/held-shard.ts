@@ -1,0 +1,155 @@
+/**
+ * One shard in this agent's hands, from its lease to its end: sent, listened for, reported, settled.
+ * The order within `care` is the invariant: what has settled is published and acknowledged before
+ * the checkpoint says so, and the checkpoint stands before the offer is let go.
+ */
+import type { Clock } from '../shared/base/clock.js';
+import { LIMITS } from '../shared/base/limits.js';
+import type { ResultStream, ShardOffer } from '../shared/bus/ports.js';
+import { isSuccess } from '../shared/probe/classification.js';
+import type { LeaseState } from '../shared/survey/lease.js';
+import type { Shard } from '../shared/survey/plan.js';
+import { FLAG_COOLDOWN } from '../shared/survey/results.js';
+import type { Survey } from '../shared/survey/survey.js';
+import type { Reply } from './capture/receiver.js';
+import type { Holder, Holding } from './lease/holding.js';
+import { SettleTrack } from './lease/settling.js';
+import type { Sending } from './ports.js';
+import { Notebook, NOTED } from './report/notebook.js';
+import { writeRow } from './report/write-row.js';
+
+/** Frames may wait this long in the capture's buffer before we see them. */
+const CAPTURE_LAG_MILLIS = 100;
+const GIVE_BACK_MILLIS = 0;
+
+export interface HeldShardParts {
+  readonly survey: Survey;
+  readonly shard: Shard;
+  readonly holder: Holder;
+  readonly holding: Holding;
+  readonly offer: ShardOffer;
+  readonly sending: Sending;
+  readonly results: ResultStream;
+  readonly clock: Clock;
+}
+
+export class HeldShard {
+  readonly #parts: HeldShardParts;
+  readonly #notebook: Notebook;
+  readonly #track: SettleTrack;
+  #flushedAt: number;
+  #checkpointedAt: number;
+  #extendedAt: number;
+  #isBusy = false;
+  #isStopping = false;
+  /** Whether this shard is out of our hands: settled, given back or lost. */
+  isGone = false;
+
+  constructor(parts: HeldShardParts) {
+    this.#parts = parts;
+    this.#notebook = new Notebook(parts.shard, parts.holding.from);
+    this.#track = new SettleTrack(parts.holding.from);
+    const now = parts.clock.monotonic();
+    this.#flushedAt = now;
+    this.#checkpointedAt = now;
+    this.#extendedAt = now;
+  }
+
+  /** Positions still to be sent. */
+  get unsent(): number {
+    const { sending, shard } = this.#parts;
+    return sending.hasEnded ? 0 : shard.to - sending.sent;
+  }
+
+  /** Notes a reply to one of this shard's positions. @returns a `NOTED` code */
+  note({ position, code, dissection, options }: Reply, timestamp: number): number {
+    const noted = this.#notebook.note(position, code);
+    if (noted === NOTED.NEW && (this.#parts.survey.report === 'all' || isSuccess(code))) {
+      const flags = this.#parts.sending.hasEnded ? FLAG_COOLDOWN : 0;
+      writeRow(this.#notebook.beginRow(position, code, timestamp), dissection, options, flags);
+    }
+    return noted;
+  }
+
+  /** Stops sending; what has left is still listened for and settled. */
+  stop(): void {
+    this.#isStopping = true;
+    this.#parts.sending.abandon();
+  }
+
+  /** Looks after the shard; called often, works one step at a time. */
+  async care(isSurveyEnding: boolean): Promise<void> {
+    if (this.#isBusy || this.isGone) return;
+    this.#isBusy = true;
+    try {
+      await this.#careOnce(isSurveyEnding);
+    } finally {
+      this.#isBusy = false;
+      if (this.isGone) this.#leaveSending();
+    }
+  }
+
+  async #careOnce(isSurveyEnding: boolean): Promise<void> {
+    const { offer, shard, sending, clock, survey } = this.#parts;
+    const now = clock.monotonic();
+    if (now - this.#extendedAt >= LIMITS.workExtendMillis) {
+      offer.extend();
+      this.#extendedAt = now;
+    }
+    this.#track.observe(now, sending.sent);
+    const settled = this.#track.settledAt(now - survey.cooldown - CAPTURE_LAG_MILLIS);
+    const hasStopped = this.#isStopping && sending.hasEnded;
+    const end = hasStopped ? sending.sent : shard.to;
+    const isOver = settled >= end;
+    const isDue = now - this.#checkpointedAt >= LIMITS.checkpointMillis;
+    if (isOver || isDue) await this.#checkpoint(settled, isOver);
+    else if (this.#notebook.rows >= LIMITS.batchRows || this.#isBatchStale(now)) {
+      await this.#flush();
+    }
+    if (!isOver || this.isGone) return;
+    this.isGone = true;
+    if (settled === shard.to || isSurveyEnding) await offer.done();
+    else offer.giveBack(GIVE_BACK_MILLIS);
+  }
+
+  async #checkpoint(settled: number, isOver: boolean): Promise<void> {
+    const { sending, shard, holding, clock } = this.#parts;
+    this.#notebook.close(settled);
+    await this.#flush();
+    const { sent, lost, excluded } = sending;
+    const progress = { sent, settled, lost, excluded, ...this.#notebook.counts };
+    const report = { ...progress, batches: this.#notebook.batches };
+    const state: LeaseState = settled === shard.to ? 'settled' : isOver ? 'released' : 'held';
+    const hasChanged = state !== 'held' || sent !== holding.report.sent || settled !== holding.report.settled;
+    this.#checkpointedAt = clock.monotonic();
+    if (hasChanged && !(await holding.checkpoint(report, state))) {
+      this.isGone = true; // another epoch began: this shard is somebody else's
+      sending.abandon();
+    }
+  }
+
+  /** Publishes all rows gathered; resolves once the stream has them. */
+  async #flush(): Promise<void> {
+    const { survey, shard, holding, holder, results, clock } = this.#parts;
+    this.#flushedAt = clock.monotonic();
+    const batch = this.#notebook.takeBatch();
+    if (batch === undefined) return;
+    const head = { survey: survey.id, shard: shard.number, epoch: holding.epoch };
+    await results.publish({ ...head, ...holder, ...batch });
+  }
+
+  #isBatchStale(now: number): boolean {
+    return this.#notebook.rows > 0 && now - this.#flushedAt >= LIMITS.batchMillis;
+  }
+
+  /** The sender may still be within its last batch: its slot is freed once it has let go. */
+  #leaveSending(): void {
+    const { sending, clock } = this.#parts;
+    sending.abandon();
+    const free = async () => {
+      while (!sending.hasEnded) await clock.sleep(LIMITS.settleMillis);
+      sending.forget();
+    };
+    void free();
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * A lease as its holder sees it: won by compare-and-set, renewed by compare-and-set, and lost the
+ * moment a compare-and-set fails. Whatever the queue says, this record decides.
+ */
+import type { Clock } from '../../shared/base/clock.js';
+import type { LeaseBook } from '../../shared/bus/ports.js';
+import { type Lease, type LeaseState, type ShardReport, settledOf } from '../../shared/survey/lease.js';
+import type { Shard } from '../../shared/survey/plan.js';
+
+export interface Holder {
+  readonly agent: string;
+  readonly vantage: string;
+}
+
+/** What changes in a report while its epoch lasts. */
+export type Progress = Pick<
+  ShardReport,
+  'sent' | 'settled' | 'batches' | 'synack' | 'rst' | 'icmp' | 'lost' | 'excluded'
+>;
+
+export type Acquired =
+  | { readonly outcome: 'held'; readonly holding: Holding }
+  /** Nothing is left to do for this shard. */
+  | { readonly outcome: 'settled' }
+  /** Another agent was faster. */
+  | { readonly outcome: 'taken' };
+
+/** Opens the next epoch of a shard, which starts where the one before had settled. */
+export async function acquire(
+  book: LeaseBook,
+  survey: string,
+  shard: Shard,
+  holder: Holder,
+  clock: Clock,
+): Promise<Acquired> {
+  const found = await book.read(survey, shard.number);
+  if (found?.value.state === 'settled') return { outcome: 'settled' };
+  const from = settledOf(found?.value, shard);
+  const now = clock.wall();
+  const report: ShardReport = {
+    ...holder,
+    epoch: (found?.value.reports.at(-1)?.epoch ?? 0) + 1,
+    from,
+    sent: from,
+    settled: from,
+    batches: 0,
+    synack: 0,
+    rst: 0,
+    icmp: 0,
+    lost: 0,
+    excluded: 0,
+    startedAt: now,
+    updatedAt: now,
+  };
+  const reports = [...(found?.value.reports ?? []), report];
+  const lease: Lease = { survey, shard: shard.number, state: 'held', reports };
+  const revision = await book.write(lease, found?.revision ?? 0);
+  if (revision === undefined) return { outcome: 'taken' };
+  return { outcome: 'held', holding: new Holding(book, lease, revision, clock) };
+}
+
+export class Holding {
+  readonly epoch: number;
+  readonly from: number;
+  readonly #book: LeaseBook;
+  readonly #clock: Clock;
+  #lease: Lease;
+  #revision: number;
+
+  constructor(book: LeaseBook, lease: Lease, revision: number, clock: Clock) {
+    this.#book = book;
+    this.#clock = clock;
+    this.#lease = lease;
+    this.#revision = revision;
+    this.epoch = this.report.epoch;
+    this.from = this.report.from;
+  }
+
+  get report(): ShardReport {
+    return this.#lease.reports.at(-1) as ShardReport;
+  }
+
+  /** Writes a checkpoint. @returns false where the lease is lost: stop at once */
+  async checkpoint(progress: Progress, state: LeaseState): Promise<boolean> {
+    const report = { ...this.report, ...progress, updatedAt: this.#clock.wall() };
+    const reports = [...this.#lease.reports.slice(0, -1), report];
+    const lease = { ...this.#lease, state, reports };
+    const revision = await this.#book.write(lease, this.#revision);
+    if (revision === undefined) return false;
+    this.#lease = lease;
+    this.#revision = revision;
+    return true;
+  }
+}

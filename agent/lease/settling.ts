@@ -1,0 +1,29 @@
+/**
+ * From "sent" to "settled": a position is settled once its reply window has passed. The track keeps
+ * when each stretch had been sent, at the grain it is told, and forgets what has settled.
+ */
+export class SettleTrack {
+  readonly #samples: { readonly at: number; readonly sent: number }[] = [];
+  #settled: number;
+
+  constructor(from: number) {
+    this.#settled = from;
+  }
+
+  /** At `now`, every position before `sent` had been sent. Times and positions never go back. */
+  observe(now: number, sent: number): void {
+    const last = this.#samples.at(-1)?.sent ?? this.#settled;
+    if (sent > last) this.#samples.push({ at: now, sent });
+  }
+
+  /** Every position before the result was sent at or before `instant`. */
+  settledAt(instant: number): number {
+    let first = this.#samples[0];
+    while (first !== undefined && first.at <= instant) {
+      this.#settled = first.sent;
+      this.#samples.shift();
+      first = this.#samples[0];
+    }
+    return this.#settled;
+  }
+}

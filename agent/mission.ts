@@ -1,0 +1,123 @@
+/**
+ * One survey in this agent's hands: its plan, its station on the network, the shards it holds, and
+ * the rate it was lent. Replies find their shard through the plan; those to shards that other agents
+ * hold are theirs to report, also where both listen on the same interface.
+ */
+import type { Clock } from '../shared/base/clock.js';
+import { Fault } from '../shared/base/faults.js';
+import type { Activity, Bus, Grant } from '../shared/bus/ports.js';
+import { CLASSIFICATION_NAMES } from '../shared/probe/classification.js';
+import { probeNamed } from '../shared/probe/catalogue.js';
+import { Plan } from '../shared/survey/plan.js';
+import { Space } from '../shared/survey/space.js';
+import type { Survey } from '../shared/survey/survey.js';
+import { Receiver } from './capture/receiver.js';
+import type { HeldShard } from './held-shard.js';
+import type { OpenStation, Station } from './ports.js';
+import { NOTED } from './report/notebook.js';
+
+/** Rates are measured over at least this. */
+const RATE_WINDOW_MILLIS = 500;
+
+export class Mission {
+  survey: Survey;
+  readonly plan: Plan;
+  readonly station: Station;
+  readonly held = new Map<number, HeldShard>();
+  /** Replies by class; then repeated, late, and to shards that are not ours. */
+  readonly replies = new Float64Array(CLASSIFICATION_NAMES.length);
+  repeated = 0;
+  late = 0;
+  elsewhere = 0;
+  readonly #receiver: Receiver;
+  #grant: Grant | undefined;
+  #rate = 0;
+  #sentBefore = 0;
+  #rateAt: number;
+
+  constructor(survey: Survey, plan: Plan, station: Station, now: number) {
+    this.survey = survey;
+    this.plan = plan;
+    this.station = station;
+    this.#rateAt = now;
+    this.#receiver = new Receiver(plan, probeNamed(survey.probe), survey.key, station.capture);
+    station.capture.start((octets, timestamp) => this.#receive(octets, timestamp));
+  }
+
+  get drops(): Readonly<Record<string, number>> {
+    return this.#receiver.drops;
+  }
+
+  /** Positions leased and not yet sent. */
+  get unsent(): number {
+    let unsent = 0;
+    for (const shard of this.held.values()) unsent += shard.unsent;
+    return unsent;
+  }
+
+  /** Packets per second lent at `now`. */
+  rateAt(now: number): number {
+    const grant = this.#grant;
+    return grant !== undefined && now < grant.answers + grant.lasts ? grant.rate : 0;
+  }
+
+  /** Takes a grant; an older one than the one in force changes nothing. */
+  take(grant: Grant, ceiling: number): void {
+    if (this.#grant !== undefined && grant.serial <= this.#grant.serial) return;
+    this.#grant = grant;
+    const rate = ceiling > 0 ? Math.min(grant.rate, ceiling) : grant.rate;
+    this.station.sender.grant(rate, grant.answers + grant.lasts);
+  }
+
+  activity(now: number): Activity {
+    const { sent } = this.station.sender.totals;
+    const elapsed = now - this.#rateAt;
+    if (elapsed >= RATE_WINDOW_MILLIS) {
+      this.#rate = ((sent - this.#sentBefore) * 1000) / elapsed;
+      this.#sentBefore = sent;
+      this.#rateAt = now;
+    }
+    const rate = this.#rate;
+    const grantSerial = this.#grant?.serial ?? 0;
+    return { survey: this.survey.id, wants: this.unsent > 0, rate, sent, grantSerial };
+  }
+
+  async close(): Promise<void> {
+    this.station.capture.close();
+    await this.station.sender.close();
+  }
+
+  #receive(octets: number, timestamp: number): void {
+    const reply = this.#receiver.receive(octets);
+    if (reply === undefined) return;
+    const shard = this.held.get(reply.shard);
+    if (shard === undefined) {
+      this.elsewhere++;
+      return;
+    }
+    const noted = shard.note(reply, timestamp);
+    if (noted === NOTED.NEW) this.replies[reply.code] = (this.replies[reply.code] as number) + 1;
+    else if (noted === NOTED.REPEATED) this.repeated++;
+    else this.late++;
+  }
+}
+
+/**
+ * Makes ready for a survey: fetches its space, builds the plan, and compares it with the
+ * coordinator's. @throws Fault PLAN_MISMATCH, or whatever keeps the station from opening
+ */
+export async function openMission(
+  bus: Bus,
+  survey: Survey,
+  openStation: OpenStation,
+  clock: Clock,
+): Promise<Mission> {
+  const bytes = await bus.spaces.get(survey.spaceHash);
+  if (bytes === undefined) throw new Fault('BAD_MESSAGE', 'the survey’s space is not on the shelf');
+  const plan = new Plan(Space.fromBytes(bytes), survey.seed, survey.shardLength);
+  if (plan.hash !== survey.planHash) {
+    const why = 'this agent plans the survey differently: run the coordinator’s version';
+    throw new Fault('PLAN_MISMATCH', why, { value: survey.id });
+  }
+  return new Mission(survey, plan, await openStation(survey, plan), clock.monotonic());
+}

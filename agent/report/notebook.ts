@@ -1,0 +1,78 @@
+/**
+ * What one epoch of one shard has heard. One octet per position holds the best class so far, so a
+ * repeated reply makes no second row and the counts are exact; rows gather in columns until they
+ * leave as a batch. Positions below `closedBefore` are settled: replies to them come too late.
+ */
+import { CLASSIFICATION, outranks } from '../../shared/probe/classification.js';
+import type { Counts } from '../../shared/survey/lease.js';
+import type { Shard } from '../../shared/survey/plan.js';
+import { type Columns, emptyColumns } from '../../shared/survey/results.js';
+
+export const NOTED = { NEW: 0, REPEATED: 1, LATE: 2 } as const;
+
+export class Notebook {
+  readonly #shard: Shard;
+  readonly #classes: Uint8Array;
+  #closedBefore: number;
+  #counts = { synack: 0, rst: 0, icmp: 0 };
+  #columns = emptyColumns();
+  #serial = 0;
+  /** Microseconds since the Unix epoch, of the first row of the batch being gathered. */
+  #timestamp = 0;
+
+  constructor(shard: Shard, from: number) {
+    this.#shard = shard;
+    this.#classes = new Uint8Array(shard.to - shard.from);
+    this.#closedBefore = from;
+  }
+
+  /** Batches taken so far; their serials are [0, batches). */
+  get batches(): number {
+    return this.#serial;
+  }
+  /** Positions before the settled one, by best class. */
+  get counts(): Counts {
+    return { ...this.#counts };
+  }
+  get rows(): number {
+    return this.#columns.offset.length;
+  }
+
+  /** Notes a reply of class `code` to a position of this shard; says whether it is news. */
+  note(position: number, code: number): number {
+    if (position < this.#closedBefore) return NOTED.LATE;
+    const offset = position - this.#shard.from;
+    const known = this.#classes[offset] as number;
+    if (known !== CLASSIFICATION.NONE && !outranks(code, known)) return NOTED.REPEATED;
+    this.#classes[offset] = code;
+    return NOTED.NEW;
+  }
+
+  /** Begins a row; its further columns are the caller's to fill. @param timestamp microseconds */
+  beginRow(position: number, code: number, timestamp: number): Columns {
+    if (this.rows === 0) this.#timestamp = timestamp;
+    this.#columns.offset.push(position - this.#shard.from);
+    this.#columns.timestampDelta.push(timestamp - this.#timestamp);
+    this.#columns.classification.push(code);
+    return this.#columns;
+  }
+
+  /** Settles positions up to `settled`: their classes are counted and no longer change. */
+  close(settled: number): void {
+    for (let position = this.#closedBefore; position < settled; position++) {
+      const code = this.#classes[position - this.#shard.from];
+      if (code === CLASSIFICATION.SYNACK) this.#counts.synack++;
+      else if (code === CLASSIFICATION.RST) this.#counts.rst++;
+      else if (code === CLASSIFICATION.ICMP) this.#counts.icmp++;
+    }
+    this.#closedBefore = Math.max(this.#closedBefore, settled);
+  }
+
+  /** The rows gathered, as the next batch of this epoch; undefined where there are none. */
+  takeBatch(): { serial: number; timestamp: number; columns: Columns } | undefined {
+    if (this.rows === 0) return undefined;
+    const taken = { serial: this.#serial++, timestamp: this.#timestamp, columns: this.#columns };
+    this.#columns = emptyColumns();
+    return taken;
+  }
+}

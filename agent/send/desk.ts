@@ -1,0 +1,122 @@
+/**
+ * Memory shared between an agent's main thread and a sender's: the grant, the stop flag, and how far
+ * each shard has been sent. Every word has one writer. 64-bit words are plain doubles: aligned, so
+ * they are never seen half-written.
+ */
+
+/** Orders that may be known to the sender at once. */
+export const SLOTS = 1024;
+const WORDS_PER_SLOT = 3;
+const HEAD_DOUBLES = 4;
+
+const GRANT_RATE = 0; // packets per second
+const GRANT_UNTIL = 1; // monotonic milliseconds
+const SENT = 2; // probes that left
+const ERRORS = 3; // system calls refused
+
+const BELL = 0;
+const STOP = 1;
+const FLAGS_AT = 2;
+const ABANDONED = 1;
+const ENDED = 2;
+
+export class Desk {
+  readonly memory: SharedArrayBuffer;
+  readonly #doubles: Float64Array;
+  readonly #flags: Int32Array;
+
+  constructor(memory?: SharedArrayBuffer) {
+    const doubles = HEAD_DOUBLES + SLOTS * WORDS_PER_SLOT;
+    const flags = FLAGS_AT + SLOTS;
+    this.memory = memory ?? new SharedArrayBuffer(doubles * 8 + flags * 4);
+    this.#doubles = new Float64Array(this.memory, 0, doubles);
+    this.#flags = new Int32Array(this.memory, doubles * 8, flags);
+  }
+
+  get grantRate(): number {
+    return this.#doubles[GRANT_RATE] as number;
+  }
+  get grantUntil(): number {
+    return this.#doubles[GRANT_UNTIL] as number;
+  }
+  get sentTotal(): number {
+    return this.#doubles[SENT] as number;
+  }
+  get errorTotal(): number {
+    return this.#doubles[ERRORS] as number;
+  }
+  get isStopped(): boolean {
+    return Atomics.load(this.#flags, STOP) !== 0;
+  }
+
+  /** Main thread: lends a rate until an instant of the monotonic clock. */
+  grant(rate: number, until: number): void {
+    // A longer term is set last and a shorter one first, so that no mix of the two exceeds either.
+    if (rate > this.grantRate) this.#doubles[GRANT_UNTIL] = until;
+    this.#doubles[GRANT_RATE] = rate;
+    this.#doubles[GRANT_UNTIL] = until;
+    this.ring();
+  }
+
+  stop(): void {
+    Atomics.store(this.#flags, STOP, 1);
+    this.ring();
+  }
+
+  /** Wakes the sender. */
+  ring(): void {
+    Atomics.add(this.#flags, BELL, 1);
+    Atomics.notify(this.#flags, BELL);
+  }
+
+  /** Sender: sleeps until the bell or for `millis`. `heard` is the bell's count before looking. */
+  wait(heard: number, millis: number): void {
+    Atomics.wait(this.#flags, BELL, heard, millis);
+  }
+
+  get bell(): number {
+    return Atomics.load(this.#flags, BELL);
+  }
+
+  addTotals(sent: number, errors: number): void {
+    this.#doubles[SENT] = this.sentTotal + sent;
+    this.#doubles[ERRORS] = this.errorTotal + errors;
+  }
+
+  /** Main thread: makes a slot ready for a new order. */
+  prepare(slot: number, from: number): void {
+    this.setProgress(slot, from, 0, 0);
+    Atomics.store(this.#flags, FLAGS_AT + slot, 0);
+  }
+
+  setProgress(slot: number, sent: number, lost: number, excluded: number): void {
+    const at = HEAD_DOUBLES + slot * WORDS_PER_SLOT;
+    this.#doubles[at + 1] = lost;
+    this.#doubles[at + 2] = excluded;
+    this.#doubles[at] = sent;
+  }
+
+  sentOf(slot: number): number {
+    return this.#doubles[HEAD_DOUBLES + slot * WORDS_PER_SLOT] as number;
+  }
+  lostOf(slot: number): number {
+    return this.#doubles[HEAD_DOUBLES + slot * WORDS_PER_SLOT + 1] as number;
+  }
+  excludedOf(slot: number): number {
+    return this.#doubles[HEAD_DOUBLES + slot * WORDS_PER_SLOT + 2] as number;
+  }
+
+  abandon(slot: number): void {
+    Atomics.or(this.#flags, FLAGS_AT + slot, ABANDONED);
+    this.ring();
+  }
+  isAbandoned(slot: number): boolean {
+    return (Atomics.load(this.#flags, FLAGS_AT + slot) & ABANDONED) !== 0;
+  }
+  end(slot: number): void {
+    Atomics.or(this.#flags, FLAGS_AT + slot, ENDED);
+  }
+  hasEnded(slot: number): boolean {
+    return (Atomics.load(this.#flags, FLAGS_AT + slot) & ENDED) !== 0;
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * Capture through libpcap with a filter in the kernel. Every frame arrives in the same buffer and is
+ * handled before the next; nothing is allocated for it here.
+ *
+ * The package has no types worth having for what we use: its events carry the buffer we already
+ * know, and its header of sixteen octets (seconds, microseconds, captured, on the wire).
+ */
+import pcap from 'pcap';
+import { describeError, Fault } from '../../shared/base/faults.js';
+import { LIMITS } from '../../shared/base/limits.js';
+import type { Capture } from '../ports.js';
+
+/** How long the kernel may gather frames before it wakes us. */
+const GATHER_MILLIS = 20;
+
+interface Session {
+  readonly link_type: string;
+  readonly buf: Buffer;
+  readonly header: Buffer;
+  on(event: 'packet', listener: () => void): void;
+  stats(): { ps_recv: number; ps_drop: number; ps_ifdrop: number };
+  close(): void;
+}
+
+/** @throws Fault NO_CAP_NET_RAW or SYSTEM_CALL */
+export function openCapture(device: string, filter: string): Capture {
+  const session = openSession(device, filter);
+  const { buf, header } = session;
+  const view = new DataView(buf.buffer, buf.byteOffset, buf.byteLength);
+  const stamps = new DataView(header.buffer, header.byteOffset, header.byteLength);
+  let totals = { received: 0, dropped: 0 };
+  let isOpen = true;
+  return {
+    link: session.link_type === 'LINKTYPE_ETHERNET' ? 'ethernet' : 'ip',
+    view,
+    get totals() {
+      if (isOpen) {
+        const stats = session.stats();
+        totals = {
+          received: stats.ps_recv >>> 0,
+          dropped: (stats.ps_drop >>> 0) + (stats.ps_ifdrop >>> 0),
+        };
+      }
+      return totals;
+    },
+    start(receive) {
+      session.on('packet', () => {
+        const micros = stamps.getUint32(0, true) * 1e6 + stamps.getUint32(4, true);
+        receive(stamps.getUint32(8, true), micros);
+      });
+    },
+    close() {
+      isOpen = false;
+      session.close();
+    },
+  };
+}
+
+function openSession(device: string, filter: string): Session {
+  pcap.warningHandler = () => {};
+  try {
+    return pcap.createSession(device, {
+      filter,
+      promiscuous: false,
+      buffer_size: LIMITS.captureOctets,
+      snap_length: LIMITS.snapOctets,
+      buffer_timeout: GATHER_MILLIS,
+    }) as unknown as Session;
+  } catch (cause) {
+    const why = describeError(cause);
+    if (/permission|permitted/i.test(why)) {
+      const sentence = 'capturing is not permitted: run as root, or with the capability CAP_NET_RAW';
+      throw new Fault('NO_CAP_NET_RAW', sentence, {}, cause);
+    }
+    throw new Fault('SYSTEM_CALL', `cannot capture on ${device}: ${why}`, {}, cause);
+  }
+}

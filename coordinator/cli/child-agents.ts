@@ -1,0 +1,74 @@
+/**
+ * Agents as child processes of the all-in-one. They die with their parent whatever happens
+ * (`setpriv --pdeathsig`), and do not hear Ctrl-C themselves: stopping is decided in one place.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { systemClock } from '../../shared/base/clock.js';
+import { EXIT } from '../../shared/base/exit.js';
+import { Fault } from '../../shared/base/faults.js';
+
+const SCRIPT = fileURLToPath(new URL('../../agent/main.js', import.meta.url));
+const LEAVE_MILLIS = 3000;
+
+export interface ChildAgents {
+  /** Rejects once the last of them has ended although they were needed. */
+  readonly failed: Promise<never>;
+  /** Ends them: in order, or at once. */
+  stop(immediately: boolean): Promise<void>;
+}
+
+/** @param flags passed on to each agent as they are */
+export function startAgents(count: number, nats: string, flags: readonly string[]): ChildAgents {
+  let isWanted = true;
+  let alive = count;
+  let report: (fault: Fault) => void = () => {};
+  const failed = new Promise<never>((_, reject) => {
+    report = reject;
+  });
+  failed.catch(() => {});
+  const children = Array.from({ length: count }, (_, i) => {
+    const child = startAgent(['--nats', nats, '--vantage', `local-${i + 1}`, ...flags]);
+    let lastWords = '';
+    child.stderr?.on('data', (text: Buffer) => {
+      lastWords = text.toString().trim().split('\n').at(-1) ?? '';
+    });
+    child.once('exit', (code) => {
+      alive--;
+      if (!isWanted) return;
+      const why = lastWords.replace(/^transect-agent: /, '') || 'the agent ended by itself';
+      process.stderr.write(`transect: agent local-${i + 1} ended (${code ?? 'killed'}): ${why}\n`);
+      if (alive === 0) report(faultOf(code, why));
+    });
+    return child;
+  });
+  return {
+    failed,
+    async stop(immediately) {
+      isWanted = false;
+      for (const child of children) child.kill(immediately ? 'SIGKILL' : 'SIGTERM');
+      const patience = systemClock.monotonic() + LEAVE_MILLIS;
+      while (alive > 0 && systemClock.monotonic() < patience) await systemClock.sleep(10);
+      for (const child of children) if (isRunning(child)) child.kill('SIGKILL');
+    },
+  };
+}
+
+function startAgent(args: readonly string[]): ChildProcess {
+  const node = [process.execPath, SCRIPT, '--log-level', 'error', ...args];
+  return spawn('setpriv', ['--pdeathsig', 'KILL', ...node], {
+    detached: true,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+}
+
+function isRunning(child: ChildProcess): boolean {
+  return child.exitCode === null && child.signalCode === null;
+}
+
+/** The child's own exit code where it has a meaning of its own. */
+function faultOf(code: number | null, why: string): Fault {
+  if (code === EXIT.NO_CAPABILITY) return new Fault('NO_CAP_NET_RAW', why);
+  if (code === EXIT.NO_ROUTE) return new Fault('NO_ROUTE', why);
+  return new Fault('CHILD_ENDED', `the last agent ended: ${why}`);
+}

@@ -1,0 +1,76 @@
+/** `transect coordinator`: the daemon. */
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { systemClock } from '../../shared/base/clock.js';
+import { EXIT } from '../../shared/base/exit.js';
+import { systemRandom } from '../../shared/base/random.js';
+import { VERSION } from '../../shared/base/version.js';
+import { natsBus } from '../../shared/bus/nats/nats-bus.js';
+import { command, option } from '../../shared/command/program.js';
+import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../../shared/telemetry/http.js';
+import { type LogLevel, openLog } from '../../shared/telemetry/log.js';
+import { Metrics } from '../../shared/telemetry/metrics.js';
+import { Coordinator } from '../coordinator.js';
+import { declareMetrics } from '../metrics.js';
+import { addNatsOption, type NatsFlags } from './connection.js';
+
+export const DEFAULT_DATA = 'transect-data';
+
+interface DaemonFlags extends NatsFlags {
+  readonly data: string;
+  readonly http?: HttpAddress;
+  readonly logLevel: LogLevel;
+}
+
+export function daemonCommand(): Command {
+  return addNatsOption(command('coordinator', 'run the coordinator: admits, plans, stores surveys'))
+    .addOption(option('--data <dir>', 'where segments and manifests go', undefined, DEFAULT_DATA))
+    .addOption(option('--http <host:port>', 'serve /metrics and /healthz', parseHttpAddress))
+    .addOption(
+      option('--log-level <level>', 'what is logged', undefined, 'info').choices([
+        'error',
+        'warn',
+        'info',
+        'debug',
+      ]),
+    )
+    .action(runDaemon);
+}
+
+async function runDaemon(flags: DaemonFlags): Promise<void> {
+  const log = openLog('coordinator', flags.logLevel);
+  const bus = await natsBus(flags.nats, 'coordinator');
+  const options = { data: resolve(flags.data), version: VERSION };
+  const coordinator = new Coordinator(options, {
+    bus,
+    clock: systemClock,
+    random: systemRandom,
+    log,
+  });
+  const metrics = new Metrics();
+  declareMetrics(metrics, coordinator);
+  let brokerTrouble: string | undefined;
+  bus.lost.then((error) => {
+    brokerTrouble = error.message;
+  });
+  const http =
+    flags.http && (await serveTelemetry(flags.http, metrics, { trouble: () => brokerTrouble }));
+  const stop = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(name, () => {
+      process.once(name, () => process.exit(EXIT.STOPPED));
+      stop.abort();
+    });
+  }
+  log.info({ nats: flags.nats, data: options.data, version: VERSION }, 'coordinator ready');
+  const lost = bus.lost.then((error) => {
+    if (!stop.signal.aborted) {
+      log.error({ error: error.message }, 'stopping');
+      process.exitCode = EXIT.NO_BROKER;
+      stop.abort();
+    }
+  });
+  await Promise.race([coordinator.run(stop.signal), lost]);
+  await http?.close();
+  await bus.close();
+}

@@ -1,0 +1,77 @@
+/** Lines for people and for machines: rows and answers go to stdout, the rest to stderr. */
+import type { SurveyStatus } from '../../shared/survey/status.js';
+import { formatCount, formatDuration } from '../../shared/survey/quantities.js';
+
+export function printOut(text: string): void {
+  process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+}
+
+export function printNote(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** Columns under headings, padded; numbers to the right. */
+export function formatTable(rows: readonly Readonly<Record<string, string | number>>[]): string {
+  const names = Object.keys(rows[0] ?? {});
+  const cells = [names, ...rows.map((row) => names.map((name) => String(row[name] ?? '')))];
+  const widths = names.map((_, i) => Math.max(...cells.map((line) => line[i]?.length ?? 0)));
+  const isNumber = names.map((name) => typeof rows[0]?.[name] === 'number');
+  return cells
+    .map((line) =>
+      line
+        .map((cell, i) => (isNumber[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+/** One line of progress. */
+export function progressLine(status: SurveyStatus): string {
+  const { targets, sent, covered, rate, synack, rst, icmp, agents } = status;
+  const left = Math.max(0, targets - sent);
+  const eta = left === 0 ? 'waiting for late replies' : rate < 1 ? 'starting' : timeLeft(left, rate);
+  return [
+    `${percent(Math.min(sent, targets), targets)} sent`,
+    `${percent(covered, targets)} covered`,
+    `${formatCount(sent)} of ${formatCount(targets)} probes`,
+    `${formatCount(rate)}/s`,
+    `open ${formatCount(synack)}, closed ${formatCount(rst)}, icmp ${formatCount(icmp)}`,
+    agents === 1 ? '1 agent' : `${agents} agents`,
+    eta,
+  ].join(' · ');
+}
+
+/** What came of a survey, for a newcomer. */
+export function summaryOf(status: SurveyStatus, files: Readonly<Record<string, string>>): string {
+  const { targets, sent, covered, synack, rst, icmp, rows, lost, excluded, dropped } = status;
+  const elapsed = status.endedAt - status.startedAt;
+  const lines: Record<string, string> = {
+    state: status.state === 'done' ? 'done' : `${status.state}, ${percent(covered, targets)} covered`,
+    targets: `${formatCount(targets)} (address and port), ${formatCount(covered)} covered`,
+    probes: `${formatCount(sent)}${notes({ lost, excluded })}`,
+    open: `${formatCount(synack)} answered SYN-ACK: a service is there`,
+    closed: `${formatCount(rst)} answered RST: nothing listens`,
+    unreachable: `${formatCount(icmp)} answered by ICMP`,
+    silent: `${formatCount(covered - synack - rst - icmp)} did not answer`,
+    rows: `${formatCount(rows)}${dropped > 0 ? ` — WARNING: the capture dropped ${formatCount(dropped)} frames` : ''}`,
+    time: `${formatDuration(elapsed)} at ${formatCount(status.budget)} probes/s, ${formatCount(status.agents)} agents`,
+    ...files,
+  };
+  return Object.entries(lines)
+    .map(([name, text]) => `  ${name.padEnd(12)} ${text}`)
+    .join('\n');
+}
+
+export function percent(part: number, whole: number): string {
+  return `${((100 * part) / Math.max(1, whole)).toFixed(1)} %`;
+}
+
+function timeLeft(probes: number, rate: number): string {
+  return `${formatDuration((probes / rate) * 1000)} left`;
+}
+
+function notes(counts: Readonly<Record<string, number>>): string {
+  const said = Object.entries(counts).filter(([, count]) => count > 0);
+  return said.map(([name, count]) => `, ${formatCount(count)} ${name}`).join('');
+}

@@ -1,0 +1,108 @@
+/** `transect status`, `agents` and `cancel`: questions that a coordinator answers at once. */
+import type { Command } from 'commander';
+import { isoTime } from '../../shared/base/clock.js';
+import { command, option } from '../../shared/command/program.js';
+import { formatCount, formatDuration } from '../../shared/survey/quantities.js';
+import type { SurveyStatus } from '../../shared/survey/status.js';
+import { addNatsOption, type NatsFlags, withBus } from './connection.js';
+import { formatTable, percent, printNote, printOut } from './print.js';
+
+interface JsonFlags extends NatsFlags {
+  readonly json?: boolean;
+}
+
+const JSON_OPTION = () => option('--json', 'for machines');
+
+export function statusCommand(): Command {
+  const made = command('status', 'what has become of a survey, or of all').argument('[survey]');
+  return addNatsOption(made).addOption(JSON_OPTION()).action(status);
+}
+
+export function agentsCommand(): Command {
+  const made = command('agents', 'the agents, and what they do');
+  return addNatsOption(made).addOption(JSON_OPTION()).action(agents);
+}
+
+export function cancelCommand(): Command {
+  const made = command('cancel', 'stop a survey; what has been sent is settled and stored');
+  return addNatsOption(made.argument('<survey>'))
+    .addOption(option('--now', 'do not wait for late replies'))
+    .action(cancel);
+}
+
+async function status(survey: string | undefined, flags: JsonFlags): Promise<void> {
+  const { statuses } = await withBus(flags, (bus) => bus.control.ask('status', { survey: survey ?? '' }));
+  if (flags.json) {
+    const machine = statuses.map((each) => ({ ...each }));
+    printOut(JSON.stringify(survey === undefined ? machine : machine[0]));
+  } else if (survey !== undefined && statuses[0] !== undefined) {
+    printOut(describe(statuses[0]));
+  } else if (statuses.length === 0) {
+    printNote('no surveys yet; submit one with: transect launch survey.yaml');
+  } else {
+    printOut(formatTable(statuses.map(brief)));
+  }
+}
+
+async function agents(flags: JsonFlags): Promise<void> {
+  const answer = await withBus(flags, (bus) => bus.control.ask('agents', {}));
+  if (flags.json) printOut(JSON.stringify(answer.agents));
+  else if (answer.agents.length === 0) {
+    printNote('no agents yet; start one with: transect-agent --vantage LABEL');
+  } else {
+    const rows = answer.agents.map(({ agent, vantage, state, rate, dropped, ...rest }) => ({
+      agent,
+      vantage,
+      state,
+      'rate/s': Math.round(rate),
+      dropped,
+      seen: `${formatDuration(rest.seenMillisAgo)} ago`,
+      version: rest.version,
+      trouble: rest.trouble,
+    }));
+    printOut(formatTable(rows));
+  }
+}
+
+async function cancel(survey: string, flags: NatsFlags & { now?: boolean }): Promise<void> {
+  const ask = { survey, immediately: flags.now === true };
+  const answer = await withBus(flags, (bus) => bus.control.ask('cancel', ask));
+  printNote(`survey ${answer.survey} is being stopped; see: transect status ${answer.survey}`);
+}
+
+function brief(status: SurveyStatus): Record<string, string | number> {
+  return {
+    survey: status.survey,
+    name: status.name,
+    state: status.state,
+    targets: formatCount(status.targets),
+    covered: percent(status.covered, status.targets),
+    'rate/s': formatCount(status.rate),
+    rows: formatCount(status.rows),
+  };
+}
+
+function describe(status: SurveyStatus): string {
+  const { targets, sent, covered, excluded, lost, synack, rst, icmp } = status;
+  const lines = {
+    survey: `${status.survey} ${status.name}`,
+    state: status.state,
+    targets: formatCount(targets),
+    sent: formatCount(sent),
+    covered: `${formatCount(covered)} (${percent(covered, targets)})`,
+    excluded: formatCount(excluded),
+    lost: formatCount(lost),
+    open: formatCount(synack),
+    closed: formatCount(rst),
+    icmp: formatCount(icmp),
+    rows: formatCount(status.rows),
+    shards: `${formatCount(status.stored)} of ${formatCount(status.shards)} stored`,
+    rate: `${formatCount(status.rate)} of ${formatCount(status.budget)} probes/s, ${status.agents} agents`,
+    started: isoTime(status.startedAt),
+    ...(status.endedAt > 0 ? { ended: isoTime(status.endedAt) } : {}),
+    ...(status.dropped > 0 ? { dropped: `${formatCount(status.dropped)} frames by captures` } : {}),
+  };
+  return Object.entries(lines)
+    .map(([name, text]) => `${name.padEnd(9)} ${text}`)
+    .join('\n');
+}

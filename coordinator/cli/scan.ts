@@ -1,0 +1,221 @@
+/**
+ * `transect scan`: everything in one command. A private broker, the coordinator in this process and
+ * the agents as children do what they would do on many hosts; rows go to stdout as they come, or to
+ * a file, whole, at the end. Ctrl-C once settles and stores what was sent; twice stops at once.
+ */
+import { resolve } from 'node:path';
+import type { Command } from 'commander';
+import { requireNetRaw } from '../../shared/base/capability.js';
+import { systemClock } from '../../shared/base/clock.js';
+import { EXIT } from '../../shared/base/exit.js';
+import { Fault } from '../../shared/base/faults.js';
+import { systemRandom } from '../../shared/base/random.js';
+import { VERSION } from '../../shared/base/version.js';
+import { natsBus } from '../../shared/bus/nats/nats-bus.js';
+import { command, option } from '../../shared/command/program.js';
+import { parseCount, parseDuration } from '../../shared/survey/quantities.js';
+import type { SurveyStatus } from '../../shared/survey/status.js';
+import { silentLog } from '../../shared/telemetry/log.js';
+import { Coordinator } from '../coordinator.js';
+import { checkRequest } from '../intake/intake.js';
+import { writeWhole } from '../sink/files.js';
+import { defaultFields } from '../sink/row.js';
+import { sinkNamed } from '../sink/sink.js';
+import type { SurveyRun } from '../survey-run.js';
+import { type ChildAgents, startAgents } from './child-agents.js';
+import { DEFAULT_DATA } from './daemon.js';
+import { describePlan } from './launch.js';
+import { printNote, progressLine, summaryOf } from './print.js';
+import { startPrivateBroker } from './private-broker.js';
+import { fieldsOption, formatRows, type RowFormat } from './results.js';
+import { RowStream } from './row-stream.js';
+import {
+  addSurveyOptions,
+  type Drafted,
+  draftOfFlags,
+  finishDraft,
+  type SurveyFlags,
+} from './survey-options.js';
+
+interface ScanFlags extends SurveyFlags {
+  readonly agents: number;
+  readonly outputFile?: string;
+  readonly outputFields?: readonly string[];
+  readonly maxResults?: number;
+  readonly maxRuntime?: number;
+  readonly data: string;
+  readonly quiet?: boolean;
+  readonly interface?: string;
+  readonly sourceIp?: string;
+  readonly sourcePort?: string;
+  readonly gatewayMac?: string;
+}
+
+/** What ended a scan before its end. */
+type Interruption = 'none' | 'drain' | 'stop';
+
+const PROGRESS_MILLIS = 1000;
+const QUIET_PROGRESS_MILLIS = 5000;
+const AGENTS_MAX = 64;
+
+export function scanCommand(): Command {
+  const made = command('scan', 'survey targets from this machine: broker, coordinator, agents in one');
+  made.argument('[targets...]', 'prefixes, ranges and addresses');
+  addSurveyOptions(made);
+  const options = [
+    option('--agents <n>', 'agent processes', parseAgents, 1),
+    option('-o, --output-file <file>', 'write the rows here, whole, at the end'),
+    fieldsOption(),
+    option('-N, --max-results <n>', 'drain once so many rows are stored', parseCount),
+    option('-t, --max-runtime <time>', 'drain after this time', parseDuration),
+    option('--data <dir>', 'where segments and manifests go', undefined, DEFAULT_DATA),
+    option('-i, --interface <name>', 'send and listen here'),
+    option('-S, --source-ip <address>', 'our address'),
+    option('-s, --source-port <ports>', 'our ports: 50000 or 50000-50999'),
+    option('-G, --gateway-mac <mac>', 'the next hop’s address on the link'),
+    option('-q, --quiet', 'no progress, no summary'),
+  ];
+  for (const each of options) made.addOption(each);
+  return made.action(scan);
+}
+
+async function scan(targets: readonly string[], flags: ScanFlags): Promise<void> {
+  const drafted = finishDraft(await draftOfFlags(targets, flags));
+  checkRequest(drafted.request, drafted.space);
+  requireNetRaw();
+  const say = flags.quiet ? () => {} : printNote;
+  say(describePlan(drafted));
+  const broker = await startPrivateBroker();
+  const stop = new AbortController();
+  let agents: ChildAgents | undefined;
+  try {
+    const bus = await natsBus(broker.url, 'transect scan');
+    const data = resolve(flags.data);
+    const format = formatOf(flags, drafted);
+    const rows = flags.outputFile === undefined ? streamRows(format) : undefined;
+    const coordinator = new Coordinator(
+      { data, version: VERSION },
+      {
+        bus,
+        clock: systemClock,
+        random: systemRandom,
+        log: silentLog,
+        ...(rows && { onBatch: (plan, batch) => rows.take(plan, batch) }),
+      },
+    );
+    const working = coordinator.run(stop.signal);
+    working.catch(() => {});
+    await bus.spaces.put(drafted.request.spaceHash, drafted.space.toBytes());
+    const run = await coordinator.launch(drafted.request);
+    agents = startAgents(flags.agents, broker.url, agentFlags(flags));
+    const { status, interruption } = await untilEnded(run, coordinator, agents, flags, say);
+    const files = await writeRows(run, format, flags.outputFile);
+    say(`\n${summaryOf({ ...status, agents: flags.agents }, { ...files, manifest: `${run.segments.folder}/manifest.json` })}`);
+    if (interruption === 'drain') process.exitCode = EXIT.DRAINED;
+    if (interruption === 'stop') process.exitCode = EXIT.STOPPED;
+    await agents.stop(interruption === 'stop');
+    stop.abort();
+    await bus.close();
+  } finally {
+    stop.abort();
+    await agents?.stop(true);
+    await broker.stop();
+  }
+}
+
+/** Waits for the manifest; hears Ctrl-C, limits, and agents that cannot work. */
+async function untilEnded(
+  run: SurveyRun,
+  coordinator: Coordinator,
+  agents: ChildAgents,
+  flags: ScanFlags,
+  say: (text: string) => void,
+): Promise<{ status: SurveyStatus; interruption: Interruption }> {
+  let interruption: Interruption = 'none';
+  const interrupt = () => {
+    interruption = interruption === 'none' ? 'drain' : 'stop';
+    if (interruption === 'drain') say('\nstopping: waiting for late replies; Ctrl-C again to stop now');
+    else void agents.stop(true);
+    void run.cancel(interruption === 'stop');
+  };
+  const signals = ['SIGINT', 'SIGTERM'] as const;
+  for (const name of signals) process.on(name, interrupt);
+  const watch = new AbortController();
+  try {
+    const watching = watchRun(run, coordinator, flags, say, watch.signal);
+    const status = await Promise.race([run.ended, agents.failed, watching]);
+    return { status, interruption };
+  } finally {
+    watch.abort();
+    for (const name of signals) process.off(name, interrupt);
+  }
+}
+
+/** Shows progress and enforces limits; rejects where no agent can work, else never settles. */
+async function watchRun(
+  run: SurveyRun,
+  coordinator: Coordinator,
+  flags: ScanFlags,
+  say: (text: string) => void,
+  signal: AbortSignal,
+): Promise<never> {
+  const { maxResults = Number.POSITIVE_INFINITY, maxRuntime = Number.POSITIVE_INFINITY } = flags;
+  const isTerminal = process.stderr.isTTY === true;
+  const startedAt = systemClock.monotonic();
+  while (!signal.aborted) {
+    await systemClock.sleep(isTerminal ? PROGRESS_MILLIS : QUIET_PROGRESS_MILLIS / 5, signal);
+    if (signal.aborted) break;
+    const { status } = run;
+    if (isTerminal && !flags.quiet) process.stderr.write(`\r\x1b[K${progressLine(status)}`);
+    else say(progressLine(status));
+    if (status.rows >= maxResults || systemClock.monotonic() - startedAt >= maxRuntime) {
+      await run.cancel(false);
+    }
+    const { agents } = coordinator;
+    const [refused] = agents.filter(({ state }) => state === 'refused');
+    if (refused !== undefined && agents.every(({ state }) => state === 'refused')) {
+      throw new Fault('NO_ROUTE', refused.trouble);
+    }
+  }
+  return new Promise<never>(() => {});
+}
+
+function formatOf(flags: ScanFlags, { request, space }: Drafted): RowFormat {
+  const fields = flags.outputFields ?? defaultFields(space.ports.length);
+  return { sink: sinkNamed(request.output), fields };
+}
+
+/** Rows to stdout; when nobody reads on, that is a Ctrl-C. */
+function streamRows(format: RowFormat): RowStream {
+  process.stdout.on('error', () => process.emit('SIGINT'));
+  return new RowStream(format, (text) => process.stdout.write(text));
+}
+
+async function writeRows(
+  run: SurveyRun,
+  format: RowFormat,
+  file: string | undefined,
+): Promise<Record<string, string>> {
+  if (file === undefined) return { segments: `${run.segments.folder}/segments` };
+  const { segments } = run;
+  const shards = await segments.stored();
+  const text = async (shard: number) => (await segments.bytes(shard)).toString();
+  await writeWhole(file, formatRows({ sink: segments.sink, shards, text }, format));
+  return { output: file };
+}
+
+function agentFlags(flags: ScanFlags): string[] {
+  const given = {
+    '--interface': flags.interface,
+    '--source-ip': flags.sourceIp,
+    '--source-port': flags.sourcePort,
+    '--gateway-mac': flags.gatewayMac,
+  };
+  return Object.entries(given).flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]));
+}
+
+function parseAgents(text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1 && count <= AGENTS_MAX) return count;
+  throw new Fault('BAD_OPTION', `a number of agents is from 1 to ${AGENTS_MAX}`, { value: text });
+}

@@ -1,0 +1,192 @@
+/**
+ * The coordinator's story. It admits surveys, plans them, offers their shards, lends their rate, and
+ * stores what comes back:
+ *
+ *     request ─ admit ─▶ survey and plan ─ dispatch ══▶ (agents) ══▶ collect ─▶ sink ─▶ ledger
+ *     heartbeats ──▶ governor ══ grants ══▶ (agents)
+ *
+ * Everything it knows it can read again: surveys and leases from the bus, coverage from segments.
+ */
+import { join } from 'node:path';
+import type { Clock } from '../shared/base/clock.js';
+import { describeError, Fault } from '../shared/base/faults.js';
+import { LIMITS } from '../shared/base/limits.js';
+import type { Random } from '../shared/base/random.js';
+import type { Bus, ControlHandlers, Heartbeat } from '../shared/bus/ports.js';
+import { Plan } from '../shared/survey/plan.js';
+import type { ResultBatch } from '../shared/survey/results.js';
+import { Space } from '../shared/survey/space.js';
+import type { AgentStatus } from '../shared/survey/status.js';
+import { isOver, type Survey, type SurveyRequest } from '../shared/survey/survey.js';
+import type { Log } from '../shared/telemetry/log.js';
+import { admit } from './intake/intake.js';
+import { SegmentStore } from './sink/segments.js';
+import { SurveyRun } from './survey-run.js';
+
+export interface CoordinatorOptions {
+  /** Folder of segments and manifests. */
+  readonly data: string;
+  readonly version: string;
+}
+
+export interface CoordinatorParts {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Sees each batch as it comes, before it is stored: for rows that cannot wait. */
+  readonly onBatch?: (plan: Plan, batch: ResultBatch) => void;
+}
+
+interface Known {
+  readonly heartbeat: Heartbeat;
+  readonly seenAt: number;
+}
+
+export class Coordinator {
+  readonly runs = new Map<string, SurveyRun>();
+  readonly #options: CoordinatorOptions;
+  readonly #parts: CoordinatorParts;
+  readonly #agents = new Map<string, Known>();
+  readonly #running = new Set<Promise<void>>();
+  #signal: AbortSignal = new AbortController().signal;
+
+  constructor(options: CoordinatorOptions, parts: CoordinatorParts) {
+    this.#options = options;
+    this.#parts = parts;
+  }
+
+  /** Works until the signal aborts: takes up the surveys there are, and serves requests. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { bus } = this.#parts;
+    this.#signal = signal;
+    const listening = [this.#collect(signal), this.#hear(signal)];
+    for (const survey of await bus.surveys.list()) {
+      const plan = await this.#planOf(survey);
+      if (isOver(survey.state)) await this.#open(survey, plan).recall();
+      else this.#start(survey, plan);
+    }
+    bus.control.serve(this.#handlers(), signal);
+    await Promise.all(listening);
+    await Promise.all(this.#running);
+  }
+
+  /** Admits a survey whose space is on the shelf, and starts it. @throws Fault of a refusal */
+  async launch(request: SurveyRequest): Promise<SurveyRun> {
+    const { bus, clock, random, log } = this.#parts;
+    const space = await this.#spaceOf(request.spaceHash);
+    const { survey, plan } = admit(request, space, random, clock.wall());
+    const run = this.#start(survey, plan);
+    await bus.surveys.put(survey);
+    log.info({ survey: survey.id, targets: plan.size, shards: plan.shardCount }, 'survey admitted');
+    return run;
+  }
+
+  get agents(): readonly AgentStatus[] {
+    const now = this.#parts.clock.monotonic();
+    return [...this.#agents.values()].map(({ heartbeat, seenAt }) => {
+      const { agent, vantage, version, received, dropped, trouble } = heartbeat;
+      const seenMillisAgo = now - seenAt;
+      const state = seenMillisAgo > LIMITS.agentGoneMillis ? 'gone' : heartbeat.state;
+      const rate = heartbeat.activities.reduce((sum, activity) => sum + activity.rate, 0);
+      return { agent, vantage, version, state, rate, seenMillisAgo, received, dropped, trouble };
+    });
+  }
+
+  #open(survey: Survey, plan: Plan): SurveyRun {
+    const { bus, clock, log } = this.#parts;
+    const { data, version } = this.#options;
+    const segments = new SegmentStore(join(data, survey.id), survey.output);
+    const run = new SurveyRun(survey, plan, { bus, clock, log, segments, version });
+    this.runs.set(survey.id, run);
+    return run;
+  }
+
+  #start(survey: Survey, plan: Plan): SurveyRun {
+    const run = this.#open(survey, plan);
+    const running = run.run(this.#signal).finally(() => this.#running.delete(running));
+    this.#running.add(running);
+    return run;
+  }
+
+  async #collect(signal: AbortSignal): Promise<void> {
+    for await (const delivery of this.#parts.bus.results.consume(signal)) {
+      const run = this.runs.get(delivery.batch.survey) ?? (await this.#runLeftBehind(delivery.batch));
+      if (run === undefined) delivery.stored();
+      else {
+        run.collect(delivery);
+        this.#parts.onBatch?.(run.plan, delivery.batch);
+      }
+    }
+  }
+
+  /** A batch of a survey that is being taken up, but has no run yet; of an unknown one, nothing. */
+  async #runLeftBehind({ survey: id }: ResultBatch): Promise<SurveyRun | undefined> {
+    const survey = await this.#parts.bus.surveys.read(id);
+    if (survey === undefined || isOver(survey.state)) return undefined;
+    return this.runs.get(id) ?? this.#start(survey, await this.#planOf(survey));
+  }
+
+  async #hear(signal: AbortSignal): Promise<void> {
+    const { bus, clock } = this.#parts;
+    for await (const heartbeat of bus.rollCall.hear(signal)) {
+      this.#agents.set(heartbeat.agent, { heartbeat, seenAt: clock.monotonic() });
+      for (const run of this.runs.values()) {
+        const grant = run.hear(heartbeat);
+        if (grant !== undefined) bus.rates.lend(grant);
+      }
+    }
+  }
+
+  #handlers(): ControlHandlers {
+    return {
+      launch: async ({ request }) => {
+        if (request === undefined) throw new Fault('BAD_MESSAGE', 'nothing is asked for');
+        return { survey: (await this.launch(request)).survey.id };
+      },
+      status: async ({ survey }) => ({
+        statuses: survey === '' ? [...this.runs.values()].map((run) => run.status) : [this.#find(survey).status],
+      }),
+      cancel: async ({ survey, immediately }) => {
+        const run = this.#find(survey);
+        await run.cancel(immediately);
+        return { survey: run.survey.id };
+      },
+      agents: async () => ({ agents: this.agents }),
+      segments: async ({ survey }) => {
+        const { segments, survey: found } = this.#find(survey);
+        return { survey: found.id, shards: await segments.stored(), output: segments.sink.name };
+      },
+      segment: async ({ survey, shard, offset }) => {
+        const bytes = await this.#find(survey).segments.bytes(shard);
+        const chunk = bytes.subarray(offset, offset + LIMITS.chunkOctets);
+        return { chunk, total: bytes.length };
+      },
+    };
+  }
+
+  /** By id, or by a name or the start of an id that fits one survey only. */
+  #find(text: string): SurveyRun {
+    const exact = this.runs.get(text);
+    if (exact !== undefined) return exact;
+    const fitting = [...this.runs.values()].filter(
+      ({ survey }) => survey.name === text || survey.id.startsWith(text),
+    );
+    const [only] = fitting;
+    if (only !== undefined && fitting.length === 1) return only;
+    const why = fitting.length === 0 ? 'no such survey' : 'several surveys fit; give the whole id';
+    throw new Fault('UNKNOWN_SURVEY', why, { value: text });
+  }
+
+  async #planOf(survey: Survey): Promise<Plan> {
+    return new Plan(await this.#spaceOf(survey.spaceHash), survey.seed, survey.shardLength);
+  }
+
+  async #spaceOf(hash: string): Promise<Space> {
+    const bytes = await this.#parts.bus.spaces.get(hash).catch((cause: unknown) => {
+      throw new Fault('BAD_MESSAGE', `cannot read the space: ${describeError(cause)}`, {}, cause);
+    });
+    if (bytes === undefined) throw new Fault('BAD_MESSAGE', 'the space is not on the shelf');
+    return Space.fromBytes(bytes);
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * Admission: from what is asked to a survey that agents may work on. The rules are checked here
+ * again, whatever the client that sent the request has checked: block wins, and nobody surveys the
+ * public Internet anonymously.
+ */
+import { describeError, Fault } from '../../shared/base/faults.js';
+import { type Random, shortId } from '../../shared/base/random.js';
+import { formatRange, parseRange } from '../../shared/net/prefix.js';
+import { SPECIAL } from '../../shared/net/special.js';
+import { probeNamed } from '../../shared/probe/catalogue.js';
+import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
+import type { Space } from '../../shared/survey/space.js';
+import type { Survey, SurveyRequest } from '../../shared/survey/survey.js';
+import { specialExcept } from '../../shared/survey/target-list.js';
+
+const ID_LETTERS = 8;
+const KEY_OCTETS = 16;
+
+export interface Admission {
+  readonly survey: Survey;
+  readonly plan: Plan;
+}
+
+/** @throws Fault SPECIAL_TARGETS, ANONYMOUS_SURVEY or BAD_OPTION */
+export function admit(
+  request: SurveyRequest,
+  space: Space,
+  random: Random,
+  now: number,
+): Admission {
+  const probeOptions = probeNamed(request.probe).parseOptions(request.probeOptions);
+  checkRequest(request, space);
+  const plan = new Plan(space, request.seed, shardLengthFor(space.size));
+  const survey: Survey = {
+    ...request,
+    probeOptions,
+    id: shortId(random, ID_LETTERS),
+    state: 'running',
+    key: random.bytes(KEY_OCTETS),
+    shardLength: plan.shardLength,
+    planHash: plan.hash,
+    createdAt: now,
+  };
+  return { survey, plan };
+}
+
+/** The rules; clients ask them too, to refuse early. @throws as `admit` does */
+export function checkRequest(request: SurveyRequest, space: Space): void {
+  refuseSpecial(request, space);
+  refuseAnonymous(request, space);
+}
+
+function refuseSpecial({ allowSpecial }: SurveyRequest, space: Space): void {
+  const [range] = space.ranges.intersect(specialExcept(allowSpecial.map(toRange)));
+  if (range === undefined) return;
+  const why = 'special-purpose addresses are not surveyed unless they are allowed by name';
+  throw new Fault('SPECIAL_TARGETS', why, { flag: '--allow-special', value: formatRange(range) });
+}
+
+function refuseAnonymous({ contact, purpose }: SurveyRequest, space: Space): void {
+  const [range] = space.ranges.subtract(SPECIAL);
+  if (range === undefined) return;
+  const missing = [
+    contact.trim() === '' ? '--contact' : '',
+    purpose.trim() === '' ? '--purpose' : '',
+  ].filter((flag) => flag !== '');
+  if (missing.length === 0) return;
+  const why = `a survey of public addresses needs ${missing.join(' and ')}, so that people know whom to ask`;
+  throw new Fault('ANONYMOUS_SURVEY', why, { value: formatRange(range) });
+}
+
+function toRange(text: string) {
+  try {
+    return parseRange(text);
+  } catch (error) {
+    throw error instanceof Fault
+      ? error.at({ flag: '--allow-special' })
+      : new Fault('BAD_MESSAGE', describeError(error));
+  }
+}

@@ -1,0 +1,40 @@
+/** What the coordinator tells Prometheus, read from the surveys' own counts at each scrape. */
+import type { SurveyStatus } from '../shared/survey/status.js';
+import type { Metrics, Reading } from '../shared/telemetry/metrics.js';
+import type { Coordinator } from './coordinator.js';
+
+export function declareMetrics(metrics: Metrics, coordinator: Coordinator): void {
+  const perSurvey = (read: (status: SurveyStatus) => number) => (): readonly Reading[] =>
+    [...coordinator.runs.values()].map(({ status }) => ({
+      labels: { survey: status.survey },
+      value: read(status),
+    }));
+  const gauge = (name: string, help: string, read: (status: SurveyStatus) => number) =>
+    metrics.gauge(`transect_${name}`, help, ['survey'], perSurvey(read));
+  const counter = (name: string, help: string, read: (status: SurveyStatus) => number) =>
+    metrics.counter(`transect_${name}_total`, help, ['survey'], perSurvey(read));
+
+  gauge('targets', 'Targets planned.', ({ targets }) => targets);
+  gauge('targets_covered', 'Targets whose segment is stored.', ({ covered }) => covered);
+  gauge('coverage_ratio', 'Covered targets over planned ones.', ({ coverage }) => coverage);
+  gauge('rate_pps', 'Probes per second over the last second.', ({ rate }) => rate);
+  gauge('rate_budget_pps', 'Probes per second allowed.', ({ budget }) => budget);
+  gauge('shards_stored', 'Shards whose segment is stored.', ({ stored }) => stored);
+  gauge('shards', 'Shards planned.', ({ shards }) => shards);
+  gauge('survey_agents', 'Agents at work on a survey.', ({ agents }) => agents);
+  counter('probes_sent', 'Probes that left, repeated ones included.', ({ sent }) => sent);
+  counter('targets_lost', 'Targets that the kernel refused for good.', ({ lost }) => lost);
+  counter('targets_excluded', 'Targets held back by a guard.', ({ excluded }) => excluded);
+  counter('rows_stored', 'Rows in stored segments.', ({ rows }) => rows);
+  counter('capture_drops', 'Frames that captures dropped.', ({ dropped }) => dropped);
+  metrics.gauge('transect_agents', 'Agents by state.', ['state'], () => {
+    const states = new Map([
+      ['working', 0],
+      ['leaving', 0],
+      ['refused', 0],
+      ['gone', 0],
+    ]);
+    for (const { state } of coordinator.agents) states.set(state, (states.get(state) ?? 0) + 1);
+    return [...states].map(([state, value]) => ({ labels: { state }, value }));
+  });
+}

@@ -1,0 +1,44 @@
+/** Comma-separated values (RFC 4180) as ZMap writes them: a header, booleans as 1 and 0. */
+import { FIELDS, type Row, type Value } from './row.js';
+import type { Sink } from './sink.js';
+
+export const csv: Sink = {
+  name: 'csv',
+  extension: 'csv',
+  header: (fields) => `${fields.join(',')}\n`,
+  line(row, _fields, indices) {
+    let line = '';
+    for (let i = 0; i < indices.length; i++) {
+      line += (i === 0 ? '' : ',') + write(row[indices[i] as number] ?? null);
+    }
+    return `${line}\n`;
+  },
+  read(line) {
+    const cells = split(line);
+    if (cells[0] === FIELDS[0]?.name) return undefined;
+    return FIELDS.map((field, i): Value => readCell(cells[i] ?? '', field.kind)) satisfies Row;
+  },
+};
+
+function write(value: Value): string {
+  if (value === null) return '';
+  if (typeof value === 'boolean') return value ? '1' : '0';
+  const text = String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function readCell(cell: string, kind: 'string' | 'number' | 'boolean'): Value {
+  if (cell === '') return null;
+  if (kind === 'number') return Number(cell);
+  return kind === 'boolean' ? cell === '1' : cell;
+}
+
+/** Splits one line; quoted cells may hold commas and doubled quotes, never line ends of ours. */
+function split(line: string): string[] {
+  if (!line.includes('"')) return line.split(',');
+  const cells: string[] = [];
+  for (const match of line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)) {
+    cells.push(match[1]?.replaceAll('""', '"') ?? match[2] ?? '');
+  }
+  return cells;
+}

@@ -1,0 +1,146 @@
+/**
+ * One row of results as people and pipelines see it: ZMap's field names, so that what was built on
+ * zmap goes on working, and ours beside them. The table is the only list of fields there is.
+ */
+import { isoTime } from '../../shared/base/clock.js';
+import { Fault } from '../../shared/base/faults.js';
+import { formatIpv4 } from '../../shared/net/address.js';
+import { ICMP_UNREACHABLE, UNREACHABLE_NAMES } from '../../shared/packet/icmp.js';
+import { CLASSIFICATION, CLASSIFICATION_NAMES, isSuccess } from '../../shared/probe/classification.js';
+import type { Plan } from '../../shared/survey/plan.js';
+import {
+  type ColumnName,
+  FLAG_COOLDOWN,
+  FLAG_REPEAT,
+  OPTION_MASK,
+  type ResultBatch,
+} from '../../shared/survey/results.js';
+
+export type Value = string | number | boolean | null;
+
+/** Values in the order of `FIELDS`. */
+export type Row = readonly Value[];
+
+export interface Field {
+  readonly name: string;
+  readonly kind: 'string' | 'number' | 'boolean';
+  readonly about: string;
+}
+
+interface FieldReader extends Field {
+  read(source: Source): Value;
+}
+
+/** A row within its batch, and what the plan knows of its target. */
+interface Source {
+  readonly batch: ResultBatch;
+  readonly position: number;
+  readonly address: number;
+  readonly port: number;
+  readonly code: number;
+  readonly isIcmp: boolean;
+  column(name: ColumnName): number;
+}
+
+const TABLE: readonly FieldReader[] = [
+  text('saddr', 'address probed', ({ address }) => formatIpv4(address)),
+  number('sport', 'port probed', ({ port }) => port),
+  text('daddr', 'our address', ({ column }) => formatIpv4(column('source'))),
+  number('dport', 'our port', ({ column }) => column('sourcePort')),
+  number('seqnum', 'TCP sequence number of the reply', tcp('sequence')),
+  number('acknum', 'TCP acknowledgment number of the reply', tcp('acknowledgment')),
+  number('window', 'TCP window of the reply', tcp('window')),
+  number('ttl', 'time to live of the reply', ({ column }) => column('timeToLive')),
+  number('ipid', 'IP identification of the reply', ({ column }) => column('identification')),
+  text('classification', 'synack, rst or icmp', ({ code }) => CLASSIFICATION_NAMES[code] ?? null),
+  boolean('success', 'whether the service is there', ({ code }) => isSuccess(code)),
+  boolean('repeat', 'whether the target had answered before', flag(FLAG_REPEAT)),
+  boolean('cooldown', 'whether it came after the last probe', flag(FLAG_COOLDOWN)),
+  text('icmp_responder', 'address of the router', ({ isIcmp, column }) =>
+    isIcmp ? formatIpv4(column('responder')) : null,
+  ),
+  number('icmp_type', 'ICMP type', ({ isIcmp, column }) => (isIcmp ? column('icmpType') : null)),
+  number('icmp_code', 'ICMP code', ({ isIcmp, column }) => (isIcmp ? column('icmpCode') : null)),
+  text('icmp_unreach_str', 'ICMP unreachable code in words', unreachable),
+  number('tcpopt_mss', 'maximum segment size', tcpOption(OPTION_MASK.MSS, 'maximumSegment')),
+  number('tcpopt_wscale', 'window scale', tcpOption(OPTION_MASK.WINDOW_SCALE, 'windowScale')),
+  boolean('tcpopt_sack_perm', 'SACK permitted', ({ isIcmp, column }) =>
+    isIcmp ? null : (column('optionMask') & OPTION_MASK.SACK) !== 0,
+  ),
+  number('tcpopt_ts_val', 'timestamp value', tcpOption(OPTION_MASK.TIMESTAMPS, 'timestampValue')),
+  number('tcpopt_ts_ecr', 'timestamp echo', tcpOption(OPTION_MASK.TIMESTAMPS, 'timestampEcho')),
+  text('timestamp_str', 'when the reply came, ISO 8601', (source) => isoTime(micros(source) / 1e3)),
+  number('timestamp_ts', 'the same, seconds since the epoch', (source) =>
+    Math.floor(micros(source) / 1e6),
+  ),
+  number('timestamp_us', 'microseconds of that second', (source) => micros(source) % 1e6),
+  text('survey', 'survey id', ({ batch }) => batch.survey),
+  number('shard', 'shard of the target', ({ batch }) => batch.shard),
+  number('position', 'position of the target in the order', ({ position }) => position),
+  text('vantage', 'where the agent stands', ({ batch }) => batch.vantage),
+  text('agent', 'the agent', ({ batch }) => batch.agent),
+];
+
+export const FIELDS: readonly Field[] = TABLE;
+
+const INDEX = new Map(TABLE.map(({ name }, i) => [name, i]));
+
+/** Builds row `row` of a batch. */
+export function rowOf(plan: Plan, batch: ResultBatch, row: number): Row {
+  const position = batch.shard * plan.shardLength + (batch.columns.offset[row] as number);
+  const { address, port } = plan.targetAt(position);
+  const column = (name: ColumnName) => batch.columns[name][row] as number;
+  const code = column('classification');
+  const isIcmp = code === CLASSIFICATION.ICMP;
+  const source: Source = { batch, position, address, port, code, isIcmp, column };
+  return TABLE.map((field) => field.read(source));
+}
+
+/** Where fields stand in a row, in the order asked for. @throws Fault BAD_OPTION for an unknown one */
+export function fieldIndices(names: readonly string[]): readonly number[] {
+  return names.map((name) => {
+    const index = INDEX.get(name);
+    if (index !== undefined) return index;
+    const why = `no such field; there are: ${TABLE.map((field) => field.name).join(' ')}`;
+    throw new Fault('BAD_OPTION', why, { flag: '--output-fields', value: name });
+  });
+}
+
+/** Reads `saddr,sport`; `*` is all fields. @throws Fault BAD_OPTION */
+export function parseFields(text: string): readonly string[] {
+  if (text.trim() === '*') return TABLE.map(({ name }) => name);
+  const names = text.split(',').map((name) => name.trim());
+  fieldIndices(names);
+  return names;
+}
+
+/** What is written where nobody asked: ZMap's defaults. */
+export function defaultFields(ports: number): readonly string[] {
+  return ports === 1 ? ['saddr'] : ['saddr', 'sport'];
+}
+
+function text(name: string, about: string, read: FieldReader['read']): FieldReader {
+  return { name, kind: 'string', about, read };
+}
+function number(name: string, about: string, read: FieldReader['read']): FieldReader {
+  return { name, kind: 'number', about, read };
+}
+function boolean(name: string, about: string, read: FieldReader['read']): FieldReader {
+  return { name, kind: 'boolean', about, read };
+}
+function tcp(name: ColumnName): FieldReader['read'] {
+  return ({ isIcmp, column }) => (isIcmp ? null : column(name));
+}
+function tcpOption(mask: number, name: ColumnName): FieldReader['read'] {
+  return ({ column }) => ((column('optionMask') & mask) === 0 ? null : column(name));
+}
+function flag(mask: number): FieldReader['read'] {
+  return ({ column }) => (column('flags') & mask) !== 0;
+}
+function micros({ batch, column }: Source): number {
+  return batch.timestamp + column('timestampDelta');
+}
+function unreachable({ isIcmp, column }: Source): Value {
+  const isUnreachable = isIcmp && column('icmpType') === ICMP_UNREACHABLE;
+  return isUnreachable ? (UNREACHABLE_NAMES[column('icmpCode')] ?? null) : null;
+}

@@ -1,0 +1,64 @@
+/**
+ * What the programs share at their edge: options that name their flag when a value is bad, errors as
+ * one line on stderr, and named exit codes.
+ */
+import { Command, CommanderError, Option } from 'commander';
+import { describeError, exitCodeOf, Fault } from '../base/faults.js';
+import { EXIT, type ExitCode } from '../base/exit.js';
+
+/** An option with its parser; a value that cannot be parsed is a fault that names the flag. */
+export function option(
+  flags: string,
+  about: string,
+  parse?: (text: string) => unknown,
+  initial?: unknown,
+): Option {
+  const made = new Option(flags, about);
+  if (initial !== undefined) made.default(initial);
+  if (parse !== undefined) {
+    made.argParser((text) => atFlag(made.long ?? flags, () => parse(text)));
+  }
+  return made;
+}
+
+/** An option that may be given several times; the values are gathered. */
+export function repeatable<Value>(
+  flags: string,
+  about: string,
+  parse: (text: string) => Value,
+): Option {
+  const made = new Option(flags, about);
+  made.argParser((text, before: Value[] | undefined) => [
+    ...(before ?? []),
+    atFlag(made.long ?? flags, () => parse(text)),
+  ]);
+  return made;
+}
+
+/** A program or subcommand that throws instead of ending the process. */
+export function command(name: string, about: string): Command {
+  return new Command(name).description(about).exitOverride().showSuggestionAfterError();
+}
+
+/** Runs a program to its exit code. What goes wrong is one line on stderr. */
+export async function runProgram(program: Command, args: readonly string[]): Promise<ExitCode> {
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return (process.exitCode as ExitCode | undefined) ?? EXIT.DONE;
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      return error.exitCode === 0 ? EXIT.DONE : EXIT.USAGE; // commander has said why
+    }
+    process.stderr.write(`${program.name()}: ${describeError(error)}\n`);
+    if (!(error instanceof Fault) && process.env['TRANSECT_DEBUG']) console.error(error);
+    return exitCodeOf(error);
+  }
+}
+
+function atFlag<Value>(flag: string, parse: () => Value): Value {
+  try {
+    return parse();
+  } catch (error) {
+    throw error instanceof Fault ? error.at({ flag }) : error;
+  }
+}

@@ -1,0 +1,50 @@
+/** `/metrics` for Prometheus and `/healthz` for supervisors, on coordinator and agents alike. */
+import fastify, { type FastifyInstance } from 'fastify';
+import { describeError, Fault } from '../base/faults.js';
+import type { Metrics } from './metrics.js';
+
+export interface HttpAddress {
+  readonly host: string;
+  /** 0 lets the kernel pick. */
+  readonly port: number;
+}
+
+export interface Health {
+  /** A sentence about what is wrong, or undefined where all is well. */
+  trouble(): string | undefined;
+}
+
+/** Reads `127.0.0.1:9100`, `[::1]:9100` or `:9100`. @throws Fault BAD_OPTION */
+export function parseHttpAddress(text: string): HttpAddress {
+  const match = /^(?:\[([0-9a-f:]+)\]|([^:[\]]*)):(\d{1,5})$/i.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65535) {
+    const why = 'an HTTP address is host:port, such as 127.0.0.1:9100';
+    throw new Fault('BAD_OPTION', why, { value: text });
+  }
+  return { host: match[1] ?? (match[2] || '0.0.0.0'), port };
+}
+
+/** Serves until closed. @throws Fault BAD_OPTION where the address cannot be listened on */
+export async function serveTelemetry(
+  address: HttpAddress,
+  metrics: Metrics,
+  health: Health,
+): Promise<FastifyInstance> {
+  const server = fastify();
+  server.get('/metrics', async (_request, reply) => {
+    const { contentType, text } = await metrics.expose();
+    return reply.type(contentType).send(text);
+  });
+  server.get('/healthz', async (_request, reply) => {
+    const trouble = health.trouble();
+    return reply.code(trouble === undefined ? 200 : 503).send({ ok: trouble === undefined, trouble });
+  });
+  try {
+    await server.listen(address);
+  } catch (cause) {
+    const details = { flag: '--http', value: `${address.host}:${address.port}` };
+    throw new Fault('BAD_OPTION', `cannot listen: ${describeError(cause)}`, details, cause);
+  }
+  return server;
+}

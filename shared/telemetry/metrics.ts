@@ -1,0 +1,55 @@
+/**
+ * Metrics are declared beside the part that moves them, through this register. Most are read when
+ * they are asked for: a hot path keeps plain numbers and nobody pays for a scrape that never comes.
+ * Labels are bounded: never an address, a prefix or a shard.
+ */
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+
+export type Labels = Readonly<Record<string, string>>;
+export type Reading = { readonly labels: Labels; readonly value: number };
+/** A number, or one for each set of labels. */
+export type Read = () => number | readonly Reading[];
+
+export class Metrics {
+  readonly #registry = new Registry();
+
+  constructor() {
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  /** A number that goes up and down, read at each scrape. */
+  gauge(name: string, help: string, labels: readonly string[], read: Read): void {
+    const labelNames = [...labels];
+    const options = { name, help, labelNames, registers: [this.#registry] };
+    new Gauge({
+      ...options,
+      collect() {
+        this.reset();
+        for (const { labels, value } of readingsOf(read())) this.set(labels, value);
+      },
+    });
+  }
+
+  /** A number that only grows; what is read is its total so far. */
+  counter(name: string, help: string, labels: readonly string[], read: Read): void {
+    const labelNames = [...labels];
+    const options = { name, help, labelNames, registers: [this.#registry] };
+    new Counter({
+      ...options,
+      collect() {
+        this.reset();
+        for (const { labels, value } of readingsOf(read())) this.inc(labels, value);
+      },
+    });
+  }
+
+  /** The text exposition format, for a scrape. */
+  async expose(): Promise<{ contentType: string; text: string }> {
+    const { contentType } = this.#registry;
+    return { contentType, text: await this.#registry.metrics() };
+  }
+}
+
+function readingsOf(read: number | readonly Reading[]): readonly Reading[] {
+  return typeof read === 'number' ? [{ labels: {}, value: read }] : read;
+}
