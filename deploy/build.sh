@@ -1,30 +1,44 @@
 #!/usr/bin/env bash
 # Generates the protobuf code and compiles to dist/. `build.sh proto` stops after the first.
-# Does only what has become stale, so that the launchers can call it each time.
+# Does only what has become stale, so that the launchers can call it each time, also as a user who
+# may not write here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+gen=shared/bus/gen
+
+proto_is_stale() {
+  [ ! -s $gen/messages.d.ts ] || [ -n "$(find proto -newer $gen/messages.d.ts -print -quit)" ]
+}
+
+dist_is_stale() {
+  [ ! -e dist/.built ] || [ -n "$(find shared coordinator agent tsconfig.json tsconfig.build.json \
+    package.json -newer dist/.built -print -quit)" ]
+}
+
+proto_is_stale || { [ "${1:-}" != proto ] && dist_is_stale; } || exit 0
+
+# Launchers started at the same time wait for the first.
 mkdir -p dist
 exec 9>dist/.lock
 flock 9
 
-gen=shared/bus/gen
-if [ ! -s $gen/messages.d.ts ] || [ -n "$(find proto -newer $gen/messages.d.ts -print -quit)" ]; then
+if proto_is_stale; then
   mkdir -p $gen
   npx --no-install pbjs --target static-module --wrap es6 --dependency protobufjs/minimal.js \
     --no-create --no-verify --no-delimited --no-service --force-number \
     --out $gen/messages.js proto/*.proto
   npx --no-install pbts --out $gen/messages.d.ts.new $gen/messages.js
   # pbts writes a CommonJS import, which an ES module's declarations may not have.
-  sed 's/^import Long = require("long");$/import Long from "long";/' $gen/messages.d.ts.new >$gen/messages.d.ts
+  sed 's/^import Long = require("long");$/import Long from "long";/' \
+    $gen/messages.d.ts.new >$gen/messages.d.ts
   rm $gen/messages.d.ts.new
 fi
-[ "${1:-}" = proto ] && exit 0
 
-if [ ! -e dist/.built ] || [ -n "$(find shared coordinator agent tsconfig.json tsconfig.build.json \
-  package.json -newer dist/.built -print -quit)" ]; then
+if [ "${1:-}" != proto ] && dist_is_stale; then
+  touch dist/.building
   npx --no-install tsc --project tsconfig.build.json
   mkdir -p dist/$gen
   cp $gen/messages.js dist/$gen/
-  touch dist/.built
+  mv dist/.building dist/.built # as old as the start of the build: later edits are newer
 fi

@@ -1,0 +1,193 @@
+/**
+ * A network in a box: hosts as network namespaces on one switch, with nothing that leads out. It
+ * makes hosts, gives them addresses, lets one answer for whole prefixes with its real kernel, pulls
+ * plugs, runs programs, and tears all of it down, whatever happens.
+ *
+ *     await using lab = await Lab.open();
+ *     const agent = await lab.host('agent1');
+ *     const target = await lab.host('target');
+ *     await target.answerFor('198.18.0.0/16');
+ *     await agent.routeVia('198.18.0.0/16', target);
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+
+/** The only destinations a host of the lab may have routes to. */
+const LAB_PREFIXES = [/^127\./, /^100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./, /^198\.1[89]\./];
+const SWITCH_NETWORK = '100.64.0';
+const NETWORK_LENGTH = 24;
+const STOP_MILLIS = 5000;
+
+/** Why the lab cannot be had here, or undefined where it can. */
+export function labIsMissing(): string | undefined {
+  if (process.getuid?.() !== 0) return 'the lab needs root for network namespaces';
+  if (!existsSync('/usr/sbin/ip') && !existsSync('/sbin/ip')) return 'the lab needs iproute2';
+  return undefined;
+}
+
+let labs = 0;
+
+export class Lab implements AsyncDisposable {
+  readonly #prefix: string;
+  readonly #switch: string;
+  readonly #hosts: Host[] = [];
+
+  private constructor() {
+    this.#prefix = `tl${process.pid}x${labs++}`;
+    this.#switch = `${this.#prefix}-switch`;
+  }
+
+  static async open(): Promise<Lab> {
+    const lab = new Lab();
+    await run('ip', ['netns', 'add', lab.#switch]);
+    await run('ip', ['-n', lab.#switch, 'link', 'add', 'br0', 'type', 'bridge']);
+    await run('ip', ['-n', lab.#switch, 'link', 'set', 'br0', 'up']);
+    return lab;
+  }
+
+  /** A new host on the switch with an address of its own. */
+  async host(name: string): Promise<Host> {
+    const namespace = `${this.#prefix}-${name}`;
+    const number = this.#hosts.length + 1;
+    const host = new Host(namespace, `${SWITCH_NETWORK}.${number}`);
+    this.#hosts.push(host);
+    const port = `port${number}`;
+    await run('ip', ['netns', 'add', namespace]);
+    await run('ip', [
+      ...['-n', namespace, 'link', 'add', 'eth0', 'type', 'veth'],
+      ...['peer', 'name', port, 'netns', this.#switch],
+    ]);
+    await run('ip', ['-n', this.#switch, 'link', 'set', port, 'master', 'br0', 'up']);
+    await host.ip('address', 'add', `${host.address}/${NETWORK_LENGTH}`, 'dev', 'eth0');
+    await host.ip('link', 'set', 'lo', 'up');
+    await host.ip('link', 'set', 'eth0', 'up');
+    await host.refuseUplinks();
+    return host;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#hosts.map((host) => host.stopAll()));
+    for (const { namespace } of this.#hosts) await run('ip', ['netns', 'del', namespace]).catch(() => {});
+    await run('ip', ['netns', 'del', this.#switch]).catch(() => {});
+  }
+}
+
+export class Host {
+  readonly namespace: string;
+  readonly address: string;
+  readonly #running = new Set<ChildProcess>();
+
+  constructor(namespace: string, address: string) {
+    this.namespace = namespace;
+    this.address = address;
+  }
+
+  async ip(...args: string[]): Promise<string> {
+    return (await run('ip', ['-n', this.namespace, ...args])).stdout;
+  }
+
+  /** The host's own kernel answers for every address of the prefix. */
+  async answerFor(prefix: string): Promise<void> {
+    await this.ip('route', 'add', 'local', prefix, 'dev', 'lo');
+    await this.refuseUplinks();
+  }
+
+  async routeVia(prefix: string, gateway: Host): Promise<void> {
+    await this.ip('route', 'add', prefix, 'via', gateway.address);
+    await this.refuseUplinks();
+  }
+
+  async unplug(): Promise<void> {
+    await this.ip('link', 'set', 'eth0', 'down');
+  }
+
+  /** Plugs in again; routes that went with the link are the caller's to renew. */
+  async plug(): Promise<void> {
+    await this.ip('link', 'set', 'eth0', 'up');
+  }
+
+  /** Runs a program to its end. */
+  async run(program: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> {
+    const options = { maxBuffer: 256 * 1024 * 1024 };
+    return await run('ip', ['netns', 'exec', this.namespace, program, ...args], options);
+  }
+
+  /** Starts a program; it ends with the lab at the latest, or with this process. */
+  start(program: string, ...args: string[]): Running {
+    const tied = ['setpriv', '--pdeathsig', 'KILL', program, ...args];
+    const child = spawn('ip', ['netns', 'exec', this.namespace, ...tied], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#running.add(child);
+    child.once('exit', () => this.#running.delete(child));
+    return new Running(child);
+  }
+
+  async stopAll(): Promise<void> {
+    await Promise.all([...this.#running].map((child) => new Running(child).stop()));
+  }
+
+  /** @throws where the host has an interface or a route that is not of the lab */
+  async refuseUplinks(): Promise<void> {
+    const links = JSON.parse(await this.ip('-json', 'link')) as { ifname: string }[];
+    const strange = links.find(({ ifname }) => ifname !== 'lo' && ifname !== 'eth0');
+    const routes = JSON.parse(await this.ip('-json', '-4', 'route', 'show', 'table', 'all')) as {
+      dst: string;
+    }[];
+    const leading = routes.find(({ dst }) => !LAB_PREFIXES.some((prefix) => prefix.test(dst)));
+    if (strange !== undefined) throw new Error(`the lab would reach ${strange.ifname}`);
+    if (leading !== undefined) throw new Error(`the lab would route to ${leading.dst}`);
+  }
+}
+
+/** A program that runs on a host. */
+export class Running {
+  readonly child: ChildProcess;
+  stdout = '';
+  stderr = '';
+
+  constructor(child: ChildProcess) {
+    this.child = child;
+    child.stdout?.on('data', (text: Buffer) => {
+      this.stdout += text;
+    });
+    child.stderr?.on('data', (text: Buffer) => {
+      this.stderr += text;
+    });
+  }
+
+  get hasEnded(): boolean {
+    return this.child.exitCode !== null || this.child.signalCode !== null;
+  }
+
+  /** Waits until the program has said something. */
+  async says(pattern: RegExp, millis = 20_000): Promise<void> {
+    const deadline = Date.now() + millis;
+    while (!pattern.test(this.stdout + this.stderr)) {
+      if (this.hasEnded || Date.now() > deadline) {
+        throw new Error(`never said ${pattern}: ${this.stdout}${this.stderr}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  async ended(): Promise<number | null> {
+    if (!this.hasEnded) await new Promise((resolve) => this.child.once('exit', resolve));
+    return this.child.exitCode;
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  async stop(): Promise<void> {
+    if (this.hasEnded) return;
+    this.kill('SIGTERM');
+    const timer = setTimeout(() => this.kill('SIGKILL'), STOP_MILLIS);
+    await this.ended();
+    clearTimeout(timer);
+  }
+}

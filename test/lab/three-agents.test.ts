@@ -1,0 +1,117 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Host, Lab, labIsMissing, type Running } from './lab.js';
+
+const ROOT = new URL('../..', import.meta.url).pathname;
+const TRANSECT = join(ROOT, 'transect');
+const AGENT = join(ROOT, 'transect-agent');
+const LISTENER = join(ROOT, 'test/support/listener.mjs');
+const PREFIX = '198.18.0.0/16';
+const ADDRESSES = 65536;
+
+describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /16', () => {
+  let lab: Lab;
+  let broker: Host;
+  let agents: Host[];
+  let folder: string;
+  let url: string;
+
+  beforeEach(async () => {
+    lab = await Lab.open();
+    folder = await mkdtemp(join(tmpdir(), 'transect-lab-'));
+    broker = await lab.host('broker');
+    const target = await lab.host('target');
+    await target.answerFor(PREFIX);
+    await target.start('node', LISTENER, '8080').says(/listening/);
+    agents = [];
+    for (const name of ['north', 'south', 'west']) {
+      const host = await lab.host(name);
+      await host.routeVia(PREFIX, target);
+      agents.push(host);
+    }
+    url = `nats://${broker.address}:4222`;
+    const store = join(folder, 'nats');
+    await broker.start('nats-server', '-js', '-sd', store, '-a', broker.address).says(/ready/);
+    const data = join(folder, 'data');
+    const coordinator = ['coordinator', '--nats', url, '--data', data, '--http', '127.0.0.1:9100'];
+    await broker.start(TRANSECT, ...coordinator).says(/coordinator ready/);
+  });
+
+  afterEach(async () => {
+    await lab[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const join3 = async (): Promise<Running[]> => {
+    const started = agents.map((host) =>
+      host.start(AGENT, '--nats', url, '--vantage', host.namespace.split('-')[1] ?? ''),
+    );
+    for (const agent of started) await agent.says(/agent ready/);
+    return started;
+  };
+  const transect = async (...args: string[]) =>
+    (await broker.run(TRANSECT, ...args, '--nats', url)).stdout;
+  const launch = async (...flags: string[]) => {
+    const targets = [PREFIX, '-p', '8080,8081', '--allow-special', '198.18.0.0/15'];
+    return (await transect('launch', ...targets, '--report', 'all', '-c', '1s', ...flags)).trim();
+  };
+  const untilDone = async (survey: string) => {
+    for (;;) {
+      const status = JSON.parse(await transect('status', survey, '--json'));
+      if (status.state === 'done') return status;
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+  };
+  const expectExact = async (survey: string) => {
+    const rows = (await transect('results', survey, '-f', 'saddr,sport,classification'))
+      .trim()
+      .split('\n')
+      .slice(1);
+    expect(rows).toHaveLength(2 * ADDRESSES);
+    expect(new Set(rows).size).toBe(2 * ADDRESSES);
+    expect(rows.filter((row) => row.endsWith(',8080,synack'))).toHaveLength(ADDRESSES);
+    expect(rows.filter((row) => row.endsWith(',8081,rst'))).toHaveLength(ADDRESSES);
+    expect(rows.every((row) => row.startsWith('198.18.'))).toBe(true);
+  };
+
+  test('share one survey, and the union of their rows is exact', { timeout: 120_000 }, async () => {
+    await join3();
+    const survey = await launch('-r', '30k');
+    const status = await untilDone(survey);
+    expect(status).toMatchObject({ targets: 131072, covered: 131072, lost: 0, excluded: 0 });
+    expect(status).toMatchObject({ sent: 131072, coverage: 1, synack: ADDRESSES, rst: ADDRESSES });
+    await expectExact(survey);
+    const manifest = JSON.parse(
+      await readFile(join(folder, 'data', survey, 'manifest.json'), 'utf8'),
+    );
+    expect(manifest.complete).toBe(true);
+    expect(manifest.agents).toHaveLength(3);
+    const metrics = await broker.run('curl', '-s', 'http://127.0.0.1:9100/metrics');
+    expect(metrics.stdout).toContain(`transect_targets_covered{survey="${survey}"} 131072`);
+  });
+
+  test('lose one to kill -9, and still no row is missing or doubled', { timeout: 120_000 }, async () => {
+    const [north] = await join3();
+    const survey = await launch('-r', '20k');
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    north?.kill('SIGKILL');
+    const status = await untilDone(survey);
+    expect(status).toMatchObject({ covered: 131072, lost: 0 });
+    expect(status.sent).toBeGreaterThanOrEqual(131072);
+    await expectExact(survey);
+  });
+
+  test('hand back what they hold when told to leave, and others finish it', { timeout: 120_000 }, async () => {
+    const [north, south] = await join3();
+    const survey = await launch('-r', '20k');
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    north?.kill('SIGTERM');
+    south?.kill('SIGTERM');
+    expect(await north?.ended()).toBe(0);
+    const status = await untilDone(survey);
+    expect(status).toMatchObject({ covered: 131072, sent: 131072, lost: 0 });
+    await expectExact(survey);
+  });
+});

@@ -1,0 +1,7 @@
+// Listens on every address of this host and port argv[2]; what connects is closed at once.
+import { createServer } from 'node:net';
+
+const port = Number(process.argv[2]);
+createServer((socket) => socket.destroy()).listen(port, '0.0.0.0', 4096, () => {
+  console.log(`listening on ${port}`);
+});
