@@ -66,7 +66,9 @@ export class Agent {
       this.#followGrants(left.signal),
       this.#followSurveys(left.signal),
       every(clock, LIMITS.settleMillis, left.signal, () => this.#careForAll()),
-      every(clock, LIMITS.checkpointMillis, left.signal, () => bus.rollCall.report(this.#heartbeat())),
+      every(clock, LIMITS.checkpointMillis, left.signal, () =>
+        bus.rollCall.report(this.#heartbeat()),
+      ),
     ];
     await this.#leaseShards(leaving);
     while (this.#shards().length > 0) await clock.sleep(LIMITS.settleMillis);
@@ -207,7 +209,11 @@ export class Agent {
       dropped: sum(({ station }) => station.capture.totals.dropped),
       invalid: sum(({ drops }) => drops['foreign'] ?? 0),
       sendErrors: sum(({ station }) => station.sender.totals.errors),
-      state: this.#leaving.signal.aborted ? 'leaving' : this.#trouble === '' ? 'working' : 'refused',
+      state: this.#leaving.signal.aborted
+        ? 'leaving'
+        : this.#trouble === ''
+          ? 'working'
+          : 'refused',
       trouble: this.#trouble,
       activities: missions.map((mission) => mission.activity(now)),
     };

@@ -15,7 +15,7 @@ import type { Reply } from './capture/receiver.js';
 import type { Holder, Holding } from './lease/holding.js';
 import { SettleTrack } from './lease/settling.js';
 import type { Sending } from './ports.js';
-import { Notebook, NOTED } from './report/notebook.js';
+import { NOTED, Notebook } from './report/notebook.js';
 import { writeRow } from './report/write-row.js';
 
 /** Frames may wait this long in the capture's buffer before we see them. */
@@ -120,7 +120,8 @@ export class HeldShard {
     const progress = { sent, settled, lost, excluded, ...this.#notebook.counts };
     const report = { ...progress, batches: this.#notebook.batches };
     const state: LeaseState = settled === shard.to ? 'settled' : isOver ? 'released' : 'held';
-    const hasChanged = state !== 'held' || sent !== holding.report.sent || settled !== holding.report.settled;
+    const hasChanged =
+      state !== 'held' || sent !== holding.report.sent || settled !== holding.report.settled;
     this.#checkpointedAt = clock.monotonic();
     if (hasChanged && !(await holding.checkpoint(report, state))) {
       this.isGone = true; // another epoch began: this shard is somebody else's

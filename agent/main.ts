@@ -40,11 +40,15 @@ const VANTAGE = /^[A-Za-z0-9_-]{1,48}$/;
 
 const program = command('transect-agent', 'probes for the coordinator on the same broker')
   .version(VERSION)
-  .addOption(option('--nats <url>', 'the NATS server', undefined, DEFAULT_NATS).env('TRANSECT_NATS'))
+  .addOption(
+    option('--nats <url>', 'the NATS server', undefined, DEFAULT_NATS).env('TRANSECT_NATS'),
+  )
   .addOption(option('--vantage <label>', 'where this agent stands', parseVantage, defaultVantage()))
   .addOption(option('-i, --interface <name>', 'send and listen here (default: as routed)'))
   .addOption(option('-S, --source-ip <address>', 'our address (default: as routed)', parseIpv4))
-  .addOption(option('-s, --source-port <ports>', 'our ports: 50000 or 50000-50999', parseSourcePorts))
+  .addOption(
+    option('-s, --source-port <ports>', 'our ports: 50000 or 50000-50999', parseSourcePorts),
+  )
   .addOption(option('-G, --gateway-mac <mac>', 'the next hop’s address on the link', parseGateway))
   .addOption(option('--max-rate <pps>', 'never send faster (default: no limit)', parseRate, 0))
   .addOption(

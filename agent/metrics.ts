@@ -22,14 +22,23 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
   counter('frames_dropped', 'Frames the capture dropped.', ({ station }) => {
     return station.capture.totals.dropped;
   });
-  metrics.gauge('transect_agent_leases', 'Shards held.', ['survey'], perSurvey(({ held }) => held.size));
-  metrics.counter('transect_agent_replies_total', 'First replies by class.', ['survey', 'class'], () =>
-    missions().flatMap(({ survey, replies }) =>
-      CLASSIFICATION_NAMES.slice(1).map((name, i) => ({
-        labels: { survey: survey.id, class: name },
-        value: replies[i + 1] ?? 0,
-      })),
-    ),
+  metrics.gauge(
+    'transect_agent_leases',
+    'Shards held.',
+    ['survey'],
+    perSurvey(({ held }) => held.size),
+  );
+  metrics.counter(
+    'transect_agent_replies_total',
+    'First replies by class.',
+    ['survey', 'class'],
+    () =>
+      missions().flatMap(({ survey, replies }) =>
+        CLASSIFICATION_NAMES.slice(1).map((name, i) => ({
+          labels: { survey: survey.id, class: name },
+          value: replies[i + 1] ?? 0,
+        })),
+      ),
   );
   metrics.counter(
     'transect_agent_frames_rejected_total',

@@ -6,8 +6,8 @@
 import type { Clock } from '../shared/base/clock.js';
 import { Fault } from '../shared/base/faults.js';
 import type { Activity, Bus, Grant } from '../shared/bus/ports.js';
-import { CLASSIFICATION_NAMES } from '../shared/probe/classification.js';
 import { probeNamed } from '../shared/probe/catalogue.js';
+import { CLASSIFICATION_NAMES } from '../shared/probe/classification.js';
 import { Plan } from '../shared/survey/plan.js';
 import { Space } from '../shared/survey/space.js';
 import type { Survey } from '../shared/survey/survey.js';

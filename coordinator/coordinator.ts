@@ -111,7 +111,8 @@ export class Coordinator {
 
   async #collect(signal: AbortSignal): Promise<void> {
     for await (const delivery of this.#parts.bus.results.consume(signal)) {
-      const run = this.runs.get(delivery.batch.survey) ?? (await this.#runLeftBehind(delivery.batch));
+      const run =
+        this.runs.get(delivery.batch.survey) ?? (await this.#runLeftBehind(delivery.batch));
       if (run === undefined) delivery.stored();
       else {
         run.collect(delivery);
@@ -145,7 +146,10 @@ export class Coordinator {
         return { survey: (await this.launch(request)).survey.id };
       },
       status: async ({ survey }) => ({
-        statuses: survey === '' ? [...this.runs.values()].map((run) => run.status) : [this.#find(survey).status],
+        statuses:
+          survey === ''
+            ? [...this.runs.values()].map((run) => run.status)
+            : [this.#find(survey).status],
       }),
       cancel: async ({ survey, immediately }) => {
         const run = this.#find(survey);

@@ -85,7 +85,8 @@ export class SurveyRun {
         if (this.survey.state === 'running') await dispatch(bus.work, this.survey.id, this.#ledger);
         await this.#storing;
         if (this.#ledger.isComplete) await this.#end('done');
-        else if (this.survey.state === 'draining' && this.#isDrained()) await this.#end('cancelled');
+        else if (this.survey.state === 'draining' && this.#isDrained())
+          await this.#end('cancelled');
       });
       await watching;
     } catch (error) {
@@ -101,7 +102,10 @@ export class SurveyRun {
   collect(delivery: ResultDelivery): void {
     const { shard } = delivery.batch;
     const isUseless = isOver(this.survey.state) || this.#ledger.isStored(shard);
-    if (isUseless || shard >= this.plan.shardCount) return delivery.stored();
+    if (isUseless || shard >= this.plan.shardCount) {
+      delivery.stored();
+      return;
+    }
     this.#collector.add(delivery);
     const lease = this.#ledger.leaseOf(shard);
     if (lease !== undefined) this.#storeIfReady(lease);

@@ -2,9 +2,10 @@
  * The hot path of receiving: frame → dissect → recognise → which position, which shard. It knows the
  * plan and the key and nothing of what was sent; whether a shard is ours is its caller's to say.
  */
+
+import { Target } from '../../shared/net/target.js';
 import { Dissection, type LinkLayer, REJECT, REJECT_NAMES } from '../../shared/packet/dissect.js';
 import { TcpOptions } from '../../shared/packet/tcp.js';
-import { Target } from '../../shared/net/target.js';
 import { CookieJar } from '../../shared/probe/cookies.js';
 import type { Probe } from '../../shared/probe/probe.js';
 import type { Plan } from '../../shared/survey/plan.js';
@@ -29,7 +30,12 @@ export class Receiver {
   readonly #rejects = new Float64Array(REJECT_NAMES.length);
   #foreign = 0;
 
-  constructor(plan: Plan, probe: Probe, key: Uint8Array, source: { link: LinkLayer; view: DataView }) {
+  constructor(
+    plan: Plan,
+    probe: Probe,
+    key: Uint8Array,
+    source: { link: LinkLayer; view: DataView },
+  ) {
     this.#plan = plan;
     this.#probe = probe;
     this.#cookies = new CookieJar(key);

@@ -4,7 +4,12 @@
  */
 import type { Clock } from '../../shared/base/clock.js';
 import type { LeaseBook } from '../../shared/bus/ports.js';
-import { type Lease, type LeaseState, type ShardReport, settledOf } from '../../shared/survey/lease.js';
+import {
+  type Lease,
+  type LeaseState,
+  type ShardReport,
+  settledOf,
+} from '../../shared/survey/lease.js';
 import type { Shard } from '../../shared/survey/plan.js';
 
 export interface Holder {

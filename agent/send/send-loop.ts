@@ -7,7 +7,13 @@ import type { Position } from '../../shared/base/brand.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import { Target } from '../../shared/net/target.js';
 import { CookieJar } from '../../shared/probe/cookies.js';
-import { Aim, Frame, type Origin, type Probe, type ProbeOptions } from '../../shared/probe/probe.js';
+import {
+  Aim,
+  Frame,
+  type Origin,
+  type Probe,
+  type ProbeOptions,
+} from '../../shared/probe/probe.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { Wire } from '../ports.js';
 import type { Desk } from './desk.js';

@@ -7,11 +7,15 @@ import { Fault } from '../../shared/base/faults.js';
 
 const libc = koffi.load(null);
 
-const mmap = libc.func('void *mmap(void *at, size_t length, int prot, int flags, int fd, long off)');
+const mmap = libc.func(
+  'void *mmap(void *at, size_t length, int prot, int flags, int fd, long off)',
+);
 const munmap = libc.func('int munmap(void *at, size_t length)');
 const socketCall = libc.func('int socket(int domain, int type, int protocol)');
 const bindCall = libc.func('int bind(int fd, const void *address, uint length)');
-const setsockopt = libc.func('int setsockopt(int fd, int level, int name, void *value, uint length)');
+const setsockopt = libc.func(
+  'int setsockopt(int fd, int level, int name, void *value, uint length)',
+);
 const sendmmsg = libc.func('int sendmmsg(int fd, uintptr_t messages, uint count, int flags)');
 const closeCall = libc.func('int close(int fd)');
 const nameToIndex = libc.func('uint if_nametoindex(const char *name)');
@@ -70,7 +74,7 @@ export function bindSocket(fd: number, address: Buffer): void {
 /** How many messages the kernel took: 0 where it took none, and then `lastErrno` says why. */
 export function sendMessages(fd: number, messages: bigint, count: number): number {
   const sent = sendmmsg(fd, messages, count, MSG_DONTWAIT) as number;
-  return sent < 0 ? 0 : sent;
+  return Math.max(0, sent);
 }
 
 export function lastErrno(): number {

@@ -2,7 +2,12 @@
  * Ethernet frames through a packet socket (packet(7)), past the queueing discipline: all frames of a
  * survey go to the same next hop, so the link header is written once.
  */
-import { ETHER_TYPE_IPV4, ETHERNET_OCTETS, type MacAddress, writeEthernet } from '../../shared/packet/ethernet.js';
+import {
+  ETHER_TYPE_IPV4,
+  ETHERNET_OCTETS,
+  type MacAddress,
+  writeEthernet,
+} from '../../shared/packet/ethernet.js';
 import type { Wire } from '../ports.js';
 import {
   AF_PACKET,

@@ -69,7 +69,8 @@ function openSession(device: string, filter: string): Session {
   } catch (cause) {
     const why = describeError(cause);
     if (/permission|permitted/i.test(why)) {
-      const sentence = 'capturing is not permitted: run as root, or with the capability CAP_NET_RAW';
+      const sentence =
+        'capturing is not permitted: run as root, or with the capability CAP_NET_RAW';
       throw new Fault('NO_CAP_NET_RAW', sentence, {}, cause);
     }
     throw new Fault('SYSTEM_CALL', `cannot capture on ${device}: ${why}`, {}, cause);

@@ -26,7 +26,11 @@ export function openRawIp(device: string, packetOctets: number): Wire {
   const fd = openSocket(AF_INET, SOCK_RAW, IPPROTO_RAW);
   setOption(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_OCTETS);
   setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${device}\0`));
-  const batch = new MessageBatch(fd, { frames: BATCH, frameOctets: packetOctets, isAddressed: true });
+  const batch = new MessageBatch(fd, {
+    frames: BATCH,
+    frameOctets: packetOctets,
+    isAddressed: true,
+  });
   const { view } = batch;
   return {
     name: `raw-ip ${device}`,

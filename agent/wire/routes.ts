@@ -23,7 +23,7 @@ export interface Route {
 }
 
 /** What `ip -json` prints of a route. */
-export interface RouteRecord {
+interface RouteRecord {
   readonly type?: string;
   readonly dst: string;
   readonly gateway?: string;

@@ -35,6 +35,7 @@ export interface WayOutOptions {
 const PORT_RANGE_FILE = '/proc/sys/net/ipv4/ip_local_port_range';
 /** Enough to spread over, few enough that the capture's filter stays tight. */
 const SOURCE_PORTS_MAX = 4096;
+const SOURCE_PORTS_ENOUGH = 256;
 const SOURCE_PORT_MIN = 1024;
 
 /** @throws Fault NO_ROUTE or NO_NEIGHBOUR */
@@ -56,7 +57,9 @@ export async function findWayOut(
 
 /** Opens what was chosen. @throws Fault NO_CAP_NET_RAW, NO_ROUTE or SYSTEM_CALL */
 export function openWire({ device, link }: WayOut, packetOctets: number): Wire {
-  return link === undefined ? openRawIp(device, packetOctets) : openPacketSocket(link, packetOctets);
+  return link === undefined
+    ? openRawIp(device, packetOctets)
+    : openPacketSocket(link, packetOctets);
 }
 
 function onlyDevice(legs: readonly Leg[]): string {
@@ -76,7 +79,11 @@ async function linkOf(
   const source = hardwareAddressOf(device);
   const gateway = onlyGateway(legs.map(({ route }) => route));
   if (source === undefined || gateway === undefined) return undefined;
-  return { device, source, gateway: gatewayMac ?? (await resolveNeighbour(gateway, device, clock)) };
+  return {
+    device,
+    source,
+    gateway: gatewayMac ?? (await resolveNeighbour(gateway, device, clock)),
+  };
 }
 
 /** The gateway behind which all targets lie, if there is one. */
@@ -92,18 +99,20 @@ function hardwareAddressOf(device: string): MacAddress | undefined {
   return address?.some((octet) => octet !== 0) ? address : undefined;
 }
 
-/** Ports that the host's own connections never use, so that they cannot mix in. */
+/**
+ * Ports that the host's own connections never use, so that they cannot mix in: above its range where
+ * there is room, else right below it, away from the ports that services like to listen on.
+ */
 async function freePorts(): Promise<SourcePorts> {
   const text = await readFile(PORT_RANGE_FILE, 'utf8');
   const [first = 32768, last = 60999] = text.trim().split(/\s+/).map(Number);
-  if (65535 - last >= first - SOURCE_PORT_MIN) {
-    return portsFrom(last + 1, 65536);
+  const above = 65536 - (last + 1);
+  if (above >= SOURCE_PORTS_ENOUGH) {
+    return { from: last + 1, to: last + 1 + Math.min(above, SOURCE_PORTS_MAX) };
   }
-  return portsFrom(SOURCE_PORT_MIN, first);
-}
-
-function portsFrom(from: number, end: number): SourcePorts {
-  if (from < end) return { from, to: Math.min(end, from + SOURCE_PORTS_MAX) };
+  const below = first - SOURCE_PORT_MIN;
+  if (below > 0) return { from: first - Math.min(below, SOURCE_PORTS_MAX), to: first };
+  if (above > 0) return { from: last + 1, to: 65536 };
   const why = 'the host uses all ports for its own connections; name some with --source-port';
   throw new Fault('NO_ROUTE', why, { file: PORT_RANGE_FILE });
 }

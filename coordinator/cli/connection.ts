@@ -1,10 +1,10 @@
 /** How commands reach a broker: `--nats URL` everywhere, or TRANSECT_NATS. */
 import type { Command } from 'commander';
-import type { Bus } from '../../shared/bus/ports.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
+import type { Bus } from '../../shared/bus/ports.js';
 import { option } from '../../shared/command/program.js';
 
-export const DEFAULT_NATS = 'nats://127.0.0.1:4222';
+const DEFAULT_NATS = 'nats://127.0.0.1:4222';
 
 export interface NatsFlags {
   readonly nats: string;

@@ -7,7 +7,9 @@ import { agentsCommand, cancelCommand, statusCommand } from './questions.js';
 import { resultsCommand } from './results.js';
 import { scanCommand } from './scan.js';
 
-const program = command('transect', 'surveys address space, from one host or many').version(VERSION);
+const program = command('transect', 'surveys address space, from one host or many').version(
+  VERSION,
+);
 program.addCommand(scanCommand());
 program.addCommand(daemonCommand());
 program.addCommand(launchCommand());

@@ -1,6 +1,7 @@
 /** Lines for people and for machines: rows and answers go to stdout, the rest to stderr. */
-import type { SurveyStatus } from '../../shared/survey/status.js';
+
 import { formatCount, formatDuration } from '../../shared/survey/quantities.js';
+import type { SurveyStatus } from '../../shared/survey/status.js';
 
 export function printOut(text: string): void {
   process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
@@ -19,7 +20,9 @@ export function formatTable(rows: readonly Readonly<Record<string, string | numb
   return cells
     .map((line) =>
       line
-        .map((cell, i) => (isNumber[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))
+        .map((cell, i) =>
+          isNumber[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0),
+        )
         .join('  ')
         .trimEnd(),
     )
@@ -30,7 +33,8 @@ export function formatTable(rows: readonly Readonly<Record<string, string | numb
 export function progressLine(status: SurveyStatus): string {
   const { targets, sent, covered, rate, synack, rst, icmp, agents } = status;
   const left = Math.max(0, targets - sent);
-  const eta = left === 0 ? 'waiting for late replies' : rate < 1 ? 'starting' : timeLeft(left, rate);
+  const eta =
+    left === 0 ? 'waiting for late replies' : rate < 1 ? 'starting' : timeLeft(left, rate);
   return [
     `${percent(Math.min(sent, targets), targets)} sent`,
     `${percent(covered, targets)} covered`,
@@ -47,7 +51,8 @@ export function summaryOf(status: SurveyStatus, files: Readonly<Record<string, s
   const { targets, sent, covered, synack, rst, icmp, rows, lost, excluded, dropped } = status;
   const elapsed = status.endedAt - status.startedAt;
   const lines: Record<string, string> = {
-    state: status.state === 'done' ? 'done' : `${status.state}, ${percent(covered, targets)} covered`,
+    state:
+      status.state === 'done' ? 'done' : `${status.state}, ${percent(covered, targets)} covered`,
     targets: `${formatCount(targets)} (address and port), ${formatCount(covered)} covered`,
     probes: `${formatCount(sent)}${notes({ lost, excluded })}`,
     open: `${formatCount(synack)} answered SYN-ACK: a service is there`,

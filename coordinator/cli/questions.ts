@@ -31,7 +31,9 @@ export function cancelCommand(): Command {
 }
 
 async function status(survey: string | undefined, flags: JsonFlags): Promise<void> {
-  const { statuses } = await withBus(flags, (bus) => bus.control.ask('status', { survey: survey ?? '' }));
+  const { statuses } = await withBus(flags, (bus) =>
+    bus.control.ask('status', { survey: survey ?? '' }),
+  );
   if (flags.json) {
     const machine = statuses.map((each) => ({ ...each }));
     printOut(JSON.stringify(survey === undefined ? machine : machine[0]));

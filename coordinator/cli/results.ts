@@ -4,7 +4,7 @@ import { LIMITS } from '../../shared/base/limits.js';
 import type { Bus } from '../../shared/bus/ports.js';
 import { command, option } from '../../shared/command/program.js';
 import { writeWhole } from '../sink/files.js';
-import { FIELDS, fieldIndices, parseFields, type Row } from '../sink/row.js';
+import { FIELDS, fieldIndices, parseFields } from '../sink/row.js';
 import { rowsOf } from '../sink/segments.js';
 import { type Sink, sinkNamed } from '../sink/sink.js';
 import { addNatsOption, type NatsFlags, withBus } from './connection.js';
@@ -34,7 +34,11 @@ export function resultsCommand(): Command {
     .addOption(option('-o, --output-file <file>', 'write to a file instead of stdout'))
     .addOption(fieldsOption())
     .addOption(
-      option('-O, --output-module <name>', 'csv (default) or ndjson', (name) => sinkNamed(name).name),
+      option(
+        '-O, --output-module <name>',
+        'csv (default) or ndjson',
+        (name) => sinkNamed(name).name,
+      ),
     )
     .action(results);
 }
@@ -70,18 +74,6 @@ export async function* formatRows(
     for (const row of rowsOf(stored, await text(shard))) lines += sink.line(row, fields, indices);
     if (lines !== '') yield lines;
   }
-}
-
-/** The first rows of a survey, for people to look at. */
-export async function someRows(segments: Segments, count: number): Promise<Row[]> {
-  const rows: Row[] = [];
-  for (const shard of segments.shards) {
-    for (const row of rowsOf(segments.sink, await segments.text(shard))) {
-      if (rows.length === count) return rows;
-      rows.push(row);
-    }
-  }
-  return rows;
 }
 
 async function remoteSegments(bus: Bus, name: string): Promise<Segments> {

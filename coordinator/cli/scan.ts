@@ -59,7 +59,10 @@ const QUIET_PROGRESS_MILLIS = 5000;
 const AGENTS_MAX = 64;
 
 export function scanCommand(): Command {
-  const made = command('scan', 'survey targets from this machine: broker, coordinator, agents in one');
+  const made = command(
+    'scan',
+    'survey targets from this machine: broker, coordinator, agents in one',
+  );
   made.argument('[targets...]', 'prefixes, ranges and addresses');
   addSurveyOptions(made);
   const options = [
@@ -110,7 +113,9 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
     agents = startAgents(flags.agents, broker.url, agentFlags(flags));
     const { status, interruption } = await untilEnded(run, coordinator, agents, flags, say);
     const files = await writeRows(run, format, flags.outputFile);
-    say(`\n${summaryOf({ ...status, agents: flags.agents }, { ...files, manifest: `${run.segments.folder}/manifest.json` })}`);
+    say(
+      `\n${summaryOf({ ...status, agents: flags.agents }, { ...files, manifest: `${run.segments.folder}/manifest.json` })}`,
+    );
     if (interruption === 'drain') process.exitCode = EXIT.DRAINED;
     if (interruption === 'stop') process.exitCode = EXIT.STOPPED;
     await agents.stop(interruption === 'stop');
@@ -134,7 +139,8 @@ async function untilEnded(
   let interruption: Interruption = 'none';
   const interrupt = () => {
     interruption = interruption === 'none' ? 'drain' : 'stop';
-    if (interruption === 'drain') say('\nstopping: waiting for late replies; Ctrl-C again to stop now');
+    if (interruption === 'drain')
+      say('\nstopping: waiting for late replies; Ctrl-C again to stop now');
     else void agents.stop(true);
     void run.cancel(interruption === 'stop');
   };
@@ -211,7 +217,9 @@ function agentFlags(flags: ScanFlags): string[] {
     '--source-port': flags.sourcePort,
     '--gateway-mac': flags.gatewayMac,
   };
-  return Object.entries(given).flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]));
+  return Object.entries(given).flatMap(([flag, value]) =>
+    value === undefined ? [] : [flag, value],
+  );
 }
 
 function parseAgents(text: string): number {

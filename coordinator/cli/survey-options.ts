@@ -111,7 +111,9 @@ export async function draftOfFlags(targets: readonly string[], flags: SurveyFlag
   const { allowlistFile = [], blocklistFile = [], outputModule, ...rest } = flags;
   const given = targets.map((text) => parseEntry(text, 'TARGETS'));
   const listed = await Promise.all(allowlistFile.map((file) => readList(file, '--allowlist-file')));
-  const blocked = await Promise.all(blocklistFile.map((file) => readList(file, '--blocklist-file')));
+  const blocked = await Promise.all(
+    blocklistFile.map((file) => readList(file, '--blocklist-file')),
+  );
   return {
     ...rest,
     targets: [...given, ...listed.flat()],
@@ -123,7 +125,9 @@ export async function draftOfFlags(targets: readonly string[], flags: SurveyFlag
 
 /** What the second says goes before what the first says; lists are joined. */
 export function mergeDrafts(first: Draft, second: Draft): Draft {
-  const said = Object.fromEntries(Object.entries(second).filter(([, value]) => value !== undefined));
+  const said = Object.fromEntries(
+    Object.entries(second).filter(([, value]) => value !== undefined),
+  );
   return {
     ...first,
     ...said,

@@ -74,7 +74,8 @@ function gather(
     const known = best.get(position);
     const code = classification[row] as number;
     const isBetter =
-      known === undefined || outranks(code, known.batch.columns.classification[known.row] as number);
+      known === undefined ||
+      outranks(code, known.batch.columns.classification[known.row] as number);
     if (isBetter) best.set(position, { batch, row });
   }
 }

@@ -5,12 +5,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isoTime } from '../../shared/base/clock.js';
+import { formatPorts } from '../../shared/net/ports.js';
+import { formatRange } from '../../shared/net/prefix.js';
 import type { Lease } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
-import { formatPorts } from '../../shared/net/ports.js';
-import { formatRange } from '../../shared/net/prefix.js';
 import { writeWhole } from './files.js';
 
 /** Ranges listed in a manifest; a survey of a long list names their count and hash only. */
@@ -98,7 +98,12 @@ function manifestOf({ survey, plan, status, outcomes, output, version }: Manifes
     output,
     agents: agentsOf(outcomes),
     shardsStored: outcomes.length,
-    shardsIncomplete: incomplete.map(({ shard, from, to, covered }) => ({ shard, from, to, covered })),
+    shardsIncomplete: incomplete.map(({ shard, from, to, covered }) => ({
+      shard,
+      from,
+      to,
+      covered,
+    })),
   };
 }
 
@@ -111,7 +116,9 @@ function agentsOf(outcomes: readonly ShardOutcome[]): object[] {
     sums.settled += report.settled - report.from;
     agents.set(report.agent, sums);
   }
-  return [...agents].sort(([a], [b]) => (a < b ? -1 : 1)).map(([agent, sums]) => ({ agent, ...sums }));
+  return [...agents]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([agent, sums]) => ({ agent, ...sums }));
 }
 
 function* ledgerLines(outcomes: readonly ShardOutcome[]): Generator<string> {

@@ -6,7 +6,11 @@ import { isoTime } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import { formatIpv4 } from '../../shared/net/address.js';
 import { ICMP_UNREACHABLE, UNREACHABLE_NAMES } from '../../shared/packet/icmp.js';
-import { CLASSIFICATION, CLASSIFICATION_NAMES, isSuccess } from '../../shared/probe/classification.js';
+import {
+  CLASSIFICATION,
+  CLASSIFICATION_NAMES,
+  isSuccess,
+} from '../../shared/probe/classification.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import {
   type ColumnName,

@@ -66,7 +66,7 @@ export class SegmentStore {
 }
 
 /** Rows as the text of a file, in chunks; the header first. */
-export function* textOf(
+function* textOf(
   sink: Sink,
   rows: Iterable<Row>,
   fields: readonly string[],

@@ -16,7 +16,7 @@ export interface Sink {
   read(line: string): Row | undefined;
 }
 
-export const SINKS: readonly Sink[] = [csv, ndjson];
+const SINKS: readonly Sink[] = [csv, ndjson];
 
 /** @throws Fault BAD_OPTION that lists the names */
 export function sinkNamed(name: string): Sink {

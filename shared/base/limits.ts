@@ -47,4 +47,7 @@ export const LIMITS = {
 
 assert(LIMITS.workExtendMillis * 3 < LIMITS.workAckMillis, 'a lease survives two lost extensions');
 assert(LIMITS.checkpointMillis * 2 < LIMITS.grantMillis, 'a grant survives one lost heartbeat');
-assert(LIMITS.grantMillis < LIMITS.agentGoneMillis, 'a silent agent’s grants lapse before it is gone');
+assert(
+  LIMITS.grantMillis < LIMITS.agentGoneMillis,
+  'a silent agent’s grants lapse before it is gone',
+);

@@ -192,13 +192,20 @@ export type ControlReply = Omit<z.infer<typeof controlReplyShape>, 'statuses' | 
 
 export const surveyCodec: Codec<Survey> = codec(proto.Survey, surveyShape);
 export const leaseCodec: Codec<Lease> = codec(proto.Lease, leaseShape);
-export const offerCodec: Codec<{ survey: string; shard: number }> = codec(proto.ShardOffer, offerShape);
+export const offerCodec: Codec<{ survey: string; shard: number }> = codec(
+  proto.ShardOffer,
+  offerShape,
+);
 export const heartbeatCodec: Codec<Heartbeat> = codec(proto.Heartbeat, heartbeatShape);
 export const grantCodec: Codec<Grant> = codec(proto.Grant, grantShape);
-export const requestCodec: Codec<Partial<ControlRequest>> = codec(proto.ControlRequest,
+export const requestCodec: Codec<Partial<ControlRequest>> = codec(
+  proto.ControlRequest,
   controlRequestShape,
 );
-export const replyCodec: Codec<Partial<ControlReply>> = codec(proto.ControlReply, controlReplyShape);
+export const replyCodec: Codec<Partial<ControlReply>> = codec(
+  proto.ControlReply,
+  controlReplyShape,
+);
 
 /** Batches are checked by hand: a schema per element would cost more than all the rest. */
 export const batchCodec: Codec<ResultBatch> = {

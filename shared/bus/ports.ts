@@ -104,7 +104,7 @@ export interface Activity {
   readonly grantSerial: number;
 }
 
-export type AgentState = 'working' | 'leaving' | 'refused';
+type AgentState = 'working' | 'leaving' | 'refused';
 
 export interface Heartbeat {
   readonly agent: string;

@@ -3,8 +3,8 @@
  * one line on stderr, and named exit codes.
  */
 import { Command, CommanderError, Option } from 'commander';
-import { describeError, exitCodeOf, Fault } from '../base/faults.js';
 import { EXIT, type ExitCode } from '../base/exit.js';
+import { describeError, exitCodeOf, Fault } from '../base/faults.js';
 
 /** An option with its parser; a value that cannot be parsed is a fault that names the flag. */
 export function option(

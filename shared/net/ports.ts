@@ -5,7 +5,7 @@ import { Fault } from '../base/faults.js';
 /** 1 … 65535. */
 export type Port = Brand<number, 'Port'>;
 
-export const PORT_MAX = 65535;
+const PORT_MAX = 65535;
 
 /** Reads a comma-separated list of ports and ranges. @throws Fault BAD_OPTION naming the item. */
 export function parsePorts(text: string): readonly Port[] {

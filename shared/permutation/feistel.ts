@@ -60,7 +60,7 @@ export class FeistelPermutation implements Permutation {
 
   #forward(value: number): number {
     const keys = this.#keys;
-    let low = value % this.#lowSpan | 0;
+    let low = (value % this.#lowSpan) | 0;
     let high = ((value - low) / this.#lowSpan) | 0;
     for (let round = 0; round < ROUNDS; round += 2) {
       low ^= hash(high, keys[round] as number) >>> this.#lowShift;
@@ -71,7 +71,7 @@ export class FeistelPermutation implements Permutation {
 
   #backward(value: number): number {
     const keys = this.#keys;
-    let low = value % this.#lowSpan | 0;
+    let low = (value % this.#lowSpan) | 0;
     let high = ((value - low) / this.#lowSpan) | 0;
     for (let round = ROUNDS - 2; round >= 0; round -= 2) {
       high ^= hash(low, keys[round + 1] as number) >>> this.#highShift;

@@ -3,7 +3,7 @@ import { Fault } from '../base/faults.js';
 import type { Probe } from './probe.js';
 import { tcpSyn } from './tcp-syn.js';
 
-export const PROBES: readonly Probe[] = [tcpSyn];
+const PROBES: readonly Probe[] = [tcpSyn];
 
 /** The probe of this name. @throws Fault BAD_OPTION that lists the names. */
 export function probeNamed(name: string): Probe {

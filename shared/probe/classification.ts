@@ -7,8 +7,6 @@ export const CLASSIFICATION = { NONE: 0, SYNACK: 1, RST: 2, ICMP: 3 } as const;
 
 export const CLASSIFICATION_NAMES = ['none', 'synack', 'rst', 'icmp'] as const;
 
-export type ClassificationName = (typeof CLASSIFICATION_NAMES)[number];
-
 const RANKS = [0, 3, 2, 1] as const;
 
 /** Whether `code` says more about a target than `other`. Both are known codes. */

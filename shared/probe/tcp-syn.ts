@@ -5,12 +5,12 @@
  * form is what some middleboxes send), and ICMP errors quote ports and sequence number.
  */
 import { Fault } from '../base/faults.js';
+import { formatIpv4 } from '../net/address.js';
 import type { Target } from '../net/target.js';
 import { foldChecksum, sumOf32, sumWords } from '../packet/checksum.js';
 import type { Dissection } from '../packet/dissect.js';
 import { IPV4_OCTETS, PROTOCOL_TCP } from '../packet/ipv4.js';
 import { FLAG_ACK, FLAG_RST, FLAG_SYN, maximumSegmentOption, TCP_OCTETS } from '../packet/tcp.js';
-import { formatIpv4 } from '../net/address.js';
 import { CLASSIFICATION } from './classification.js';
 import type { CookieJar } from './cookies.js';
 import type { Aim, Frame, Origin, Probe, ProbeOptions } from './probe.js';

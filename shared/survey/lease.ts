@@ -51,8 +51,3 @@ export function lastReport(lease: Lease): ShardReport | undefined {
 export function settledOf(lease: Lease | undefined, shard: Shard): number {
   return (lease && lastReport(lease)?.settled) ?? shard.from;
 }
-
-/** The report that owns a position, if any epoch has settled it. */
-export function ownerOf(lease: Lease, position: number): ShardReport | undefined {
-  return lease.reports.find(({ from, settled }) => from <= position && position < settled);
-}

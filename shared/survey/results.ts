@@ -50,7 +50,3 @@ export const OPTION_MASK = { MSS: 1, WINDOW_SCALE: 2, SACK: 4, TIMESTAMPS: 8 } a
 export function emptyColumns(): Columns {
   return Object.fromEntries(COLUMN_NAMES.map((name) => [name, [] as number[]])) as Columns;
 }
-
-export function rowCount(batch: ResultBatch): number {
-  return batch.columns.offset.length;
-}

@@ -8,10 +8,10 @@ import { assert } from '../base/assert.js';
 import type { TargetIndex } from '../base/brand.js';
 import { Fault } from '../base/faults.js';
 import { LIMITS } from '../base/limits.js';
-import { formatCount } from './quantities.js';
 import type { Port } from '../net/ports.js';
 import { Ranges } from '../net/ranges.js';
 import type { Target } from '../net/target.js';
+import { formatCount } from './quantities.js';
 
 /** Canonical form: magic, range count, (first, last) per range, port count, ports; big-endian. */
 const MAGIC = 0x54535031; // "TSP1"

@@ -23,7 +23,7 @@ export function parseEntry(text: string, flag: string): ListEntry {
 export function parseList(text: string, file: string): ListEntry[] {
   const entries: ListEntry[] = [];
   for (const [i, line] of text.split('\n').entries()) {
-    const value = line.replace(/#.*$/, '').trim();
+    const value = (line.split('#')[0] ?? '').trim();
     if (value === '') continue;
     const place = { file, line: i + 1, value };
     try {

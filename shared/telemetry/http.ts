@@ -38,7 +38,9 @@ export async function serveTelemetry(
   });
   server.get('/healthz', async (_request, reply) => {
     const trouble = health.trouble();
-    return reply.code(trouble === undefined ? 200 : 503).send({ ok: trouble === undefined, trouble });
+    return reply
+      .code(trouble === undefined ? 200 : 503)
+      .send({ ok: trouble === undefined, trouble });
   });
   try {
     await server.listen(address);

@@ -16,7 +16,10 @@ export interface Log {
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'silent';
 
 export function openLog(name: string, level: LogLevel): Log {
-  return pino({ name, level, base: { pid: process.pid } }, pino.destination({ dest: 2, sync: true }));
+  return pino(
+    { name, level, base: { pid: process.pid } },
+    pino.destination({ dest: 2, sync: true }),
+  );
 }
 
 /** For tests and for code that has nothing to say. */

@@ -3,9 +3,9 @@
  * they are asked for: a hot path keeps plain numbers and nobody pays for a scrape that never comes.
  * Labels are bounded: never an address, a prefix or a shard.
  */
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 
-export type Labels = Readonly<Record<string, string>>;
+type Labels = Readonly<Record<string, string>>;
 export type Reading = { readonly labels: Labels; readonly value: number };
 /** A number, or one for each set of labels. */
 export type Read = () => number | readonly Reading[];

@@ -201,7 +201,16 @@ function batch(serial: number): ResultBatch {
   columns.sequence[0] = 0xffffffff;
   columns.timestampDelta[2] = -5;
   const timestamp = 1.7e15 + serial;
-  return { survey: 's1', shard: 4, epoch: 1, serial, agent: 'a', vantage: 'here', timestamp, columns };
+  return {
+    survey: 's1',
+    shard: 4,
+    epoch: 1,
+    serial,
+    agent: 'a',
+    vantage: 'here',
+    timestamp,
+    columns,
+  };
 }
 
 function survey(state: Survey['state']): Survey {

@@ -1,7 +1,7 @@
+import { startPrivateBroker } from '../../coordinator/cli/private-broker.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
-import { startPrivateBroker } from '../../coordinator/cli/private-broker.js';
 import { busContract } from './bus.contract.js';
 
 busContract('memory', {

@@ -70,7 +70,8 @@ export class Lab implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#hosts.map((host) => host.stopAll()));
-    for (const { namespace } of this.#hosts) await run('ip', ['netns', 'del', namespace]).catch(() => {});
+    for (const { namespace } of this.#hosts)
+      await run('ip', ['netns', 'del', namespace]).catch(() => {});
     await run('ip', ['netns', 'del', this.#switch]).catch(() => {});
   }
 }

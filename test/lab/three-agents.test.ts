@@ -92,7 +92,9 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
     expect(metrics.stdout).toContain(`transect_targets_covered{survey="${survey}"} 131072`);
   });
 
-  test('lose one to kill -9, and still no row is missing or doubled', { timeout: 120_000 }, async () => {
+  test('lose one to kill -9, and still no row is missing or doubled', {
+    timeout: 120_000,
+  }, async () => {
     const [north] = await join3();
     const survey = await launch('-r', '20k');
     await new Promise((resolve) => setTimeout(resolve, 2500));
@@ -103,7 +105,9 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
     await expectExact(survey);
   });
 
-  test('hand back what they hold when told to leave, and others finish it', { timeout: 120_000 }, async () => {
+  test('hand back what they hold when told to leave, and others finish it', {
+    timeout: 120_000,
+  }, async () => {
     const [north, south] = await join3();
     const survey = await launch('-r', '20k');
     await new Promise((resolve) => setTimeout(resolve, 2500));

@@ -40,7 +40,7 @@ export function memoryBus(clock: Clock): Bus {
 }
 
 /** Delivers to everyone who listens at the time: what core NATS does. */
-export class Topic<Value> {
+class Topic<Value> {
   readonly #listeners = new Set<Channel<Value>>();
   readonly #codec: Codec<Value>;
 

@@ -28,7 +28,7 @@ import {
 import { type Clock, systemClock } from '../../base/clock.js';
 import { describeError, Fault } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
-import { BUCKET, CONSUMER, STREAM, SUBJECT } from './names.js';
+import { type BUCKET, CONSUMER, STREAM, SUBJECT } from './names.js';
 
 /** The oldest server whose work queues behave as we need; Debian 12 ships 2.9.10. */
 const OLDEST_SERVER = [2, 9, 4] as const;
@@ -73,7 +73,15 @@ export async function openLink(url: string, name: string, closing: AbortSignal):
     await ensureStreams(manager);
     const buckets = new Kvm(client);
     const objects = new Objm(client);
-    return { connection, jetstream: client, manager, buckets, objects, clock: systemClock, closing };
+    return {
+      connection,
+      jetstream: client,
+      manager,
+      buckets,
+      objects,
+      clock: systemClock,
+      closing,
+    };
   } catch (cause) {
     await connection.close();
     const why = `the NATS server refuses JetStream (${describeError(cause)}); start it with -js`;

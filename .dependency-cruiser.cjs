@@ -1,0 +1,99 @@
+/** The import direction of ARCHITECTURE.md, as rules. Each forbids what the page forbids. */
+const leaf = (folder, parts) =>
+  parts.map((part) => ({
+    name: `${folder}-${part}-imports-no-sibling`,
+    comment: 'Parts import shared and their own folder; the story files wire them.',
+    severity: 'error',
+    from: { path: `^${folder}/${part}/` },
+    to: {
+      path: `^${folder}/`,
+      pathNot: [`^${folder}/${part}/`, `^${folder}/ports\\.ts$`],
+    },
+  }));
+
+/** `folder` may import, of shared, only what is to its left, and itself. */
+const layer = (folder, allowed) => ({
+  name: `shared-${folder}-imports-left`,
+  comment:
+    'base ← net ← packet ← probe ← survey ← bus; base ← permutation ← survey; base ← telemetry',
+  severity: 'error',
+  from: { path: `^shared/${folder}/` },
+  to: { path: '^shared/', pathNot: `^shared/(${[...allowed, folder].join('|')})/` },
+});
+
+const only = (name, packages, home) => ({
+  name: `${name}-has-one-home`,
+  comment: `${packages} is imported in ${home} only`,
+  severity: 'error',
+  from: { path: '^(shared|coordinator|agent)/', pathNot: home },
+  to: { path: `node_modules/(${packages})(/|$)` },
+});
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    { name: 'no-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    layer('base', []),
+    layer('net', ['base']),
+    layer('packet', ['base', 'net']),
+    layer('permutation', ['base']),
+    layer('probe', ['base', 'net', 'packet']),
+    layer('survey', ['base', 'net', 'packet', 'permutation', 'probe']),
+    layer('bus', ['base', 'net', 'packet', 'permutation', 'probe', 'survey']),
+    layer('telemetry', ['base']),
+    layer('command', ['base']),
+    {
+      name: 'shared-knows-no-program',
+      severity: 'error',
+      from: { path: '^shared/' },
+      to: { path: '^(coordinator|agent|test)/' },
+    },
+    {
+      name: 'coordinator-not-agent',
+      severity: 'error',
+      from: { path: '^coordinator/' },
+      to: { path: '^agent/' },
+    },
+    {
+      name: 'agent-not-coordinator',
+      severity: 'error',
+      from: { path: '^agent/' },
+      to: { path: '^coordinator/' },
+    },
+    ...leaf('agent', ['lease', 'send', 'wire', 'capture', 'report']),
+    ...leaf('coordinator', ['intake', 'plan', 'dispatch', 'governor', 'ledger', 'collect', 'sink']),
+    {
+      name: 'coordinator-story-knows-no-cli',
+      severity: 'error',
+      from: { path: '^coordinator/', pathNot: '^coordinator/cli/' },
+      to: { path: '^coordinator/cli/' },
+    },
+    only('nats', '@nats-io', '^shared/bus/nats/'),
+    only('protobufjs', 'protobufjs', '^shared/bus/(messages|gen/)'),
+    only('logging', 'pino|prom-client|fastify', '^shared/telemetry/'),
+    only('system-calls', 'koffi|pcap', '^agent/wire/'),
+    only('commander', 'commander', '^(shared/command/|coordinator/cli/)'),
+    {
+      name: 'generated-code-has-one-reader',
+      severity: 'error',
+      from: { pathNot: '^shared/bus/(messages|gen/)' },
+      to: { path: '^shared/bus/gen/' },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^dist/' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.js', '.d.ts'],
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'types', 'default'],
+    },
+  },
+};

@@ -1,0 +1,157 @@
+/** Our reading and writing of packets against tshark's of the same octets. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { formatIpv4 } from '../../../shared/net/address.js';
+import { Dissection, REJECT } from '../../../shared/packet/dissect.js';
+import { TcpOptions } from '../../../shared/packet/tcp.js';
+import { type Flow, probeOf, read } from '../../support/replies.js';
+
+const EXCHANGE = new URL('../../vectors/exchange.pcap', import.meta.url).pathname;
+const GLOBAL_HEADER_OCTETS = 24;
+const RECORD_HEADER_OCTETS = 16;
+const LINKTYPE_RAW = 101;
+
+const FIELDS = [
+  'ip.src',
+  'ip.dst',
+  'ip.id',
+  'ip.ttl',
+  'ip.checksum.status',
+  'tcp.srcport',
+  'tcp.dstport',
+  'tcp.seq',
+  'tcp.ack_raw',
+  'tcp.flags',
+  'tcp.window_size_value',
+  'tcp.checksum.status',
+  'tcp.options.mss_val',
+  'icmp.type',
+  'icmp.code',
+] as const;
+
+function tshark(file: string): Record<string, string[]>[] {
+  const options = [
+    'ip.check_checksum:TRUE',
+    'tcp.check_checksum:TRUE',
+    'tcp.relative_sequence_numbers:FALSE',
+  ];
+  const checks = options.flatMap((option) => ['-o', option]);
+  const fields = FIELDS.flatMap((field) => ['-e', field]);
+  const flags = ['-r', file, ...checks, '-T', 'fields', '-E', 'separator=|', ...fields];
+  const lines = execFileSync('tshark', flags, { stdio: ['ignore', 'pipe', 'ignore'] });
+  return lines
+    .toString()
+    .trim()
+    .split('\n')
+    .map((line) => {
+      const cells = line.split('|').map((cell) => cell.split(','));
+      return Object.fromEntries(FIELDS.map((field, i) => [field, cells[i] ?? []]));
+    });
+}
+
+/** The frames of a classic pcap file of this machine's byte order. */
+function framesOf(file: string): Uint8Array[] {
+  const bytes = readFileSync(file);
+  const frames: Uint8Array[] = [];
+  for (let at = GLOBAL_HEADER_OCTETS; at < bytes.length; ) {
+    const length = bytes.readUInt32LE(at + 8);
+    at += RECORD_HEADER_OCTETS;
+    frames.push(new Uint8Array(bytes.subarray(at, at + length)));
+    at += length;
+  }
+  return frames;
+}
+
+function pcapOf(frames: readonly Uint8Array[]): Buffer {
+  const head = Buffer.alloc(GLOBAL_HEADER_OCTETS);
+  head.writeUInt32LE(0xa1b2c3d4, 0);
+  head.writeUInt16LE(2, 4);
+  head.writeUInt16LE(4, 6);
+  head.writeUInt32LE(65535, 16);
+  head.writeUInt32LE(LINKTYPE_RAW, 20);
+  const records = frames.flatMap((frame) => {
+    const record = Buffer.alloc(RECORD_HEADER_OCTETS);
+    record.writeUInt32LE(frame.length, 8);
+    record.writeUInt32LE(frame.length, 12);
+    return [record, frame];
+  });
+  return Buffer.concat([head, ...records]);
+}
+
+describe('packets', () => {
+  test('that a real kernel sent are read as tshark reads them', () => {
+    const frames = framesOf(EXCHANGE);
+    const theirs = tshark(EXCHANGE);
+    const options = new TcpOptions();
+    expect(frames.length).toBe(theirs.length);
+    let segments = 0;
+    let errors = 0;
+    for (const [i, frame] of frames.entries()) {
+      const ours = new Dissection(new DataView(frame.buffer));
+      const verdict = ours.dissect('ethernet', frame.length);
+      const fields = theirs[i]!;
+      const first = (name: (typeof FIELDS)[number]) => fields[name]![0]!;
+      if (verdict === REJECT.OTHER_PROTOCOL) {
+        expect(first('icmp.code')).toBe('3'); // port unreachable, about a datagram
+        continue;
+      }
+      expect(verdict).toBe(REJECT.OK);
+      expect(formatIpv4(ours.ip.source)).toBe(first('ip.src'));
+      expect(formatIpv4(ours.ip.destination)).toBe(first('ip.dst'));
+      expect(ours.ip.identification).toBe(Number(first('ip.id')));
+      expect(ours.ip.timeToLive).toBe(Number(first('ip.ttl')));
+      const tcp = ours.isTcp ? ours.tcp : ours.quotedTcp;
+      expect(tcp.sourcePort).toBe(Number(first('tcp.srcport')));
+      expect(tcp.destinationPort).toBe(Number(first('tcp.dstport')));
+      expect(tcp.sequence).toBe(Number(first('tcp.seq')));
+      if (ours.isTcp) {
+        segments++;
+        expect(ours.tcp.acknowledgment).toBe(Number(first('tcp.ack_raw')));
+        expect(ours.tcp.flags).toBe(Number(first('tcp.flags')));
+        expect(ours.tcp.window).toBe(Number(first('tcp.window_size_value')));
+        options.read(ours.tcp);
+        expect(options.maximumSegment).toBe(Number(first('tcp.options.mss_val') || -1));
+      } else {
+        errors++;
+        expect(ours.icmp.type).toBe(Number(first('icmp.type')));
+        expect(ours.icmp.code).toBe(Number(first('icmp.code')));
+        expect(formatIpv4(ours.quotedIp.destination)).toBe(fields['ip.dst']![1]);
+      }
+    }
+    expect([segments, errors]).toEqual([12, 2]);
+  });
+
+  test('that we send carry the fields and checksums that tshark finds right', () => {
+    const address = fc.integer({ min: 0, max: 0xffffffff });
+    const port = fc.integer({ min: 1, max: 65535 });
+    const flow = fc.record({ source: address, sourcePort: port, address, port });
+    const flows: Flow[] = fc.sample(flow, 500);
+    const probes = flows.map((each) => probeOf(each));
+    const folder = mkdtempSync(join(tmpdir(), 'transect-vectors-'));
+    try {
+      const file = join(folder, 'probes.pcap');
+      writeFileSync(file, pcapOf(probes));
+      for (const [i, fields] of tshark(file).entries()) {
+        const { source, sourcePort, address: target, port: service } = flows[i]!;
+        expect(fields).toMatchObject({
+          'ip.src': [formatIpv4(source)],
+          'ip.dst': [formatIpv4(target)],
+          'ip.ttl': ['64'],
+          'ip.checksum.status': ['1'],
+          'tcp.srcport': [String(sourcePort)],
+          'tcp.dstport': [String(service)],
+          'tcp.seq': [String(read(probes[i]!).tcp.sequence)],
+          'tcp.flags': ['0x0002'],
+          'tcp.checksum.status': ['1'],
+          'tcp.options.mss_val': ['1460'],
+        });
+      }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});

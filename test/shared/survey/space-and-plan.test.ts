@@ -1,0 +1,149 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { TargetIndex } from '../../../shared/base/brand.js';
+import type { Port } from '../../../shared/net/ports.js';
+import { Ranges } from '../../../shared/net/ranges.js';
+import { Target } from '../../../shared/net/target.js';
+import { Plan, shardLengthFor } from '../../../shared/survey/plan.js';
+import { hashSpace, Space } from '../../../shared/survey/space.js';
+
+const anyRanges = fc
+  .array(fc.tuple(fc.integer({ min: 0, max: 500 }), fc.integer({ min: 1, max: 20 })), {
+    minLength: 1,
+    maxLength: 10,
+  })
+  .map((list) => Ranges.of(list.map(([from, length]) => ({ from, to: from + length }))));
+const anyPorts = fc
+  .uniqueArray(fc.integer({ min: 1, max: 65535 }), { minLength: 1, maxLength: 5 })
+  .map((ports) => ports.sort((a, b) => a - b) as Port[]);
+
+const spaceOf = (size: number) =>
+  new Space(Ranges.of([{ from: 1000, to: 1000 + size }]), [80] as Port[]);
+
+describe('a space', () => {
+  test('holds each target at one index, and finds every index back', () => {
+    fc.assert(
+      fc.property(anyRanges, anyPorts, (ranges, ports) => {
+        const space = new Space(ranges, ports);
+        const target = new Target();
+        const seen = new Set<string>();
+        for (let index = 0; index < space.size; index++) {
+          space.at(index as TargetIndex, target);
+          expect(ranges.contains(target.address)).toBe(true);
+          expect(ports).toContain(target.port);
+          seen.add(`${target.address}:${target.port}`);
+          expect(space.indexOf(target)).toBe(index);
+        }
+        expect(seen.size).toBe(ranges.size * ports.length);
+      }),
+    );
+  });
+
+  test('holds nothing that it was not made of', () => {
+    const space = new Space(Ranges.of([{ from: 10, to: 20 }]), [80, 443] as Port[]);
+    for (const [address, port] of [
+      [9, 80],
+      [20, 80],
+      [10, 81],
+      [15, 0],
+      [0xffffffff, 443],
+    ] as const) {
+      expect(space.indexOf(Object.assign(new Target(), { address, port }))).toBe(-1);
+    }
+  });
+
+  test('of all of IPv4 and all ports has 2^48 less 2^32 targets, each within reach', () => {
+    const ports = Array.from({ length: 65535 }, (_, i) => i + 1) as Port[];
+    const space = new Space(Ranges.of([{ from: 0, to: 2 ** 32 }]), ports);
+    expect(space.size).toBe(2 ** 48 - 2 ** 32);
+    const target = new Target();
+    space.at((space.size - 1) as TargetIndex, target);
+    expect(target).toEqual({ address: 0xffffffff, port: 65535 });
+    expect(space.indexOf(target)).toBe(space.size - 1);
+  });
+
+  test('is named by its bytes, and is the same when it is read from them', () => {
+    fc.assert(
+      fc.property(anyRanges, anyPorts, (ranges, ports) => {
+        const bytes = new Space(ranges, ports).toBytes();
+        const back = Space.fromBytes(bytes);
+        expect([...back.ranges]).toEqual([...ranges]);
+        expect(back.ports).toEqual(ports);
+        expect(hashSpace(back.toBytes())).toBe(hashSpace(bytes));
+      }),
+    );
+  });
+
+  test('is not made of bytes that are none, whatever they are', () => {
+    const good = new Space(Ranges.of([{ from: 1, to: 9 }]), [80] as Port[]).toBytes();
+    const isFault = (bytes: Uint8Array) => {
+      try {
+        Space.fromBytes(bytes);
+        return true; // a change that leaves a space leaves a space
+      } catch (error) {
+        return (error as { code?: string }).code !== undefined;
+      }
+    };
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), (bytes) => {
+        expect(isFault(bytes)).toBe(true);
+      }),
+    );
+    for (let cut = 0; cut < good.length; cut++) {
+      expect(() => Space.fromBytes(good.subarray(0, cut))).toThrow(
+        expect.objectContaining({ code: 'BAD_MESSAGE' }),
+      );
+    }
+  });
+
+  test('that would be empty is refused', () => {
+    expect(() => new Space(Ranges.none, [80] as Port[])).toThrow(
+      expect.objectContaining({ code: 'EMPTY_SPACE' }),
+    );
+  });
+});
+
+describe('a plan', () => {
+  test('cuts the space into shards that cover every position once', () => {
+    const length = fc.integer({ min: 1, max: 300 });
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 5000 }), length, (size, shardLength) => {
+        const plan = new Plan(spaceOf(size), '7', shardLength);
+        let next = 0;
+        for (let number = 0; number < plan.shardCount; number++) {
+          const { from, to } = plan.shard(number);
+          expect(from).toBe(next);
+          expect(to).toBeGreaterThan(from);
+          next = to;
+        }
+        expect(next).toBe(size);
+      }),
+    );
+  });
+
+  test('finds the position of each of its targets', () => {
+    const plan = new Plan(spaceOf(1000), '7', 64);
+    for (let position = 0; position < plan.size; position++) {
+      expect(plan.positionOf(plan.targetAt(position))).toBe(position);
+    }
+  });
+
+  test('has a name that changes with space, seed and shard length, and with nothing else', () => {
+    const name = new Plan(spaceOf(1000), '7', 64).hash;
+    expect(new Plan(spaceOf(1000), '7', 64).hash).toBe(name);
+    expect(new Plan(spaceOf(1001), '7', 64).hash).not.toBe(name);
+    expect(new Plan(spaceOf(1000), '8', 64).hash).not.toBe(name);
+    expect(new Plan(spaceOf(1000), '7', 128).hash).not.toBe(name);
+  });
+
+  test('has shards whose length is a power of two within bounds, at any size', () => {
+    for (let bits = 0; bits <= 53; bits++) {
+      const length = shardLengthFor(2 ** bits);
+      expect(Number.isInteger(Math.log2(length))).toBe(true);
+      expect(length).toBeGreaterThanOrEqual(256);
+      expect(length).toBeLessThanOrEqual(2 ** 20);
+    }
+    expect(shardLengthFor(131072)).toBe(2048);
+    expect(shardLengthFor(2 ** 32)).toBe(2 ** 16);
+  });
+});
