@@ -7,9 +7,11 @@
  *
  * Five loops run side by side until the signal aborts: lease, care, heartbeat, grants, surveys.
  */
+
 import { type Clock, every } from '../shared/base/clock.js';
 import { describeError } from '../shared/base/faults.js';
 import { LIMITS } from '../shared/base/limits.js';
+import { stopController } from '../shared/base/stop.js';
 import type { Bus, Heartbeat, ShardOffer } from '../shared/bus/ports.js';
 import { isEnding, isOver, type Survey } from '../shared/survey/survey.js';
 import type { Log } from '../shared/telemetry/log.js';
@@ -42,7 +44,7 @@ export class Agent {
   readonly missions = new Map<string, Mission>();
   readonly #options: AgentOptions;
   readonly #parts: AgentParts;
-  readonly #leaving = new AbortController();
+  readonly #leaving = stopController();
   #trouble = '';
   #refusedUntil = 0;
 
@@ -58,7 +60,7 @@ export class Agent {
   /** Works until the signal aborts; then settles what it has sent, hands back the rest, and ends. */
   async run(signal: AbortSignal): Promise<void> {
     const leaving = this.#leaving.signal;
-    const left = new AbortController();
+    const left = stopController();
     signal.addEventListener('abort', () => this.#leave(), { once: true });
     if (signal.aborted) this.#leave();
     const { bus, clock } = this.#parts;

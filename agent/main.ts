@@ -1,10 +1,12 @@
 /** `transect-agent`: the edge of the agent. Flags become options, signals become one AbortSignal. */
+
 import { hostname } from 'node:os';
 import { requireNetRaw } from '../shared/base/capability.js';
 import { systemClock } from '../shared/base/clock.js';
 import { EXIT } from '../shared/base/exit.js';
 import { Fault } from '../shared/base/faults.js';
 import { shortId, systemRandom } from '../shared/base/random.js';
+import { stopController } from '../shared/base/stop.js';
 import { VERSION } from '../shared/base/version.js';
 import { natsBus } from '../shared/bus/nats/nats-bus.js';
 import { command, option, repeatable, runProgram } from '../shared/command/program.js';
@@ -88,7 +90,7 @@ async function run(flags: AgentFlags): Promise<void> {
   declareMetrics(metrics, working);
   const health = { trouble: () => working.trouble || undefined };
   const http = flags.http && (await serveTelemetry(flags.http, metrics, health));
-  const stop = new AbortController();
+  const stop = stopController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.once(name, () => {
       process.once(name, () => process.exit(EXIT.STOPPED));

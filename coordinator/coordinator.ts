@@ -7,11 +7,14 @@
  *
  * Everything it knows it can read again: surveys and leases from the bus, coverage from segments.
  */
+
 import { join } from 'node:path';
 import type { Clock } from '../shared/base/clock.js';
+import type { Disk } from '../shared/base/disk.js';
 import { describeError, Fault } from '../shared/base/faults.js';
 import { LIMITS } from '../shared/base/limits.js';
 import type { Random } from '../shared/base/random.js';
+import { stopController } from '../shared/base/stop.js';
 import type { Bus, ControlHandlers, Heartbeat } from '../shared/bus/ports.js';
 import { Plan } from '../shared/survey/plan.js';
 import type { ResultBatch } from '../shared/survey/results.js';
@@ -33,6 +36,7 @@ export interface CoordinatorParts {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly random: Random;
+  readonly disk: Disk;
   readonly log: Log;
   /** Sees each batch as it comes, before it is stored: for rows that cannot wait. */
   readonly onBatch?: (plan: Plan, batch: ResultBatch) => void;
@@ -49,7 +53,7 @@ export class Coordinator {
   readonly #parts: CoordinatorParts;
   readonly #agents = new Map<string, Known>();
   readonly #running = new Set<Promise<void>>();
-  #signal: AbortSignal = new AbortController().signal;
+  #signal: AbortSignal = stopController().signal;
 
   constructor(options: CoordinatorOptions, parts: CoordinatorParts) {
     this.#options = options;
@@ -94,9 +98,9 @@ export class Coordinator {
   }
 
   #open(survey: Survey, plan: Plan): SurveyRun {
-    const { bus, clock, log } = this.#parts;
+    const { bus, clock, log, disk } = this.#parts;
     const { data, version } = this.#options;
-    const segments = new SegmentStore(join(data, survey.id), survey.output);
+    const segments = new SegmentStore(join(data, survey.id), survey.output, disk);
     const run = new SurveyRun(survey, plan, { bus, clock, log, segments, version });
     this.runs.set(survey.id, run);
     return run;

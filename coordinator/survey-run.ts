@@ -7,9 +7,11 @@
  * batches leave the stream only once the segment is durable. Cancelled, the survey stops offering,
  * waits until the agents have settled what they had sent, and stores that.
  */
+
 import { type Clock, every } from '../shared/base/clock.js';
 import { describeError } from '../shared/base/faults.js';
 import { LIMITS } from '../shared/base/limits.js';
+import { stopController } from '../shared/base/stop.js';
 import type { Bus, Grant, Heartbeat, ResultDelivery } from '../shared/bus/ports.js';
 import { type Lease, settledOf } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
@@ -52,7 +54,7 @@ export class SurveyRun {
   readonly #governor: Governor;
   readonly #outcomes = new Map<number, ShardOutcome>();
   readonly #workers = new Map<string, Worker>();
-  readonly #stop = new AbortController();
+  readonly #stop = stopController();
   /** Stores one shard after the other. */
   #storing: Promise<void> = Promise.resolve();
   #isImmediate = false;
@@ -156,7 +158,7 @@ export class SurveyRun {
   /** Takes over what is on disk of a survey that is over, so that it can be asked about. */
   async recall(): Promise<void> {
     const { segments } = this.#parts;
-    for (const outcome of await readOutcomes(segments.folder)) {
+    for (const outcome of await readOutcomes(segments.disk, segments.folder)) {
       const { shard, reports, rows } = outcome;
       const lease: Lease = { survey: this.survey.id, shard, state: 'settled', reports };
       this.#ledger.leased(lease);
@@ -234,7 +236,14 @@ export class SurveyRun {
     const outcomes = [...this.#outcomes.values()].sort((a, b) => a.shard - b.shard);
     const output = { module: segments.sink.name, folder: segments.folder };
     const { survey, plan, status } = this;
-    await writeManifest(segments.folder, { survey, plan, status, outcomes, output, version });
+    await writeManifest(segments.disk, segments.folder, {
+      survey,
+      plan,
+      status,
+      outcomes,
+      output,
+      version,
+    });
     await bus.leases.forget(survey.id);
     log.info({ survey: survey.id, state, covered: status.covered }, 'survey ended');
     this.#stop.abort();

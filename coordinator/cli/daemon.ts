@@ -1,9 +1,12 @@
 /** `transect coordinator`: the daemon. */
+
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { systemClock } from '../../shared/base/clock.js';
+import { systemDisk } from '../../shared/base/disk.js';
 import { EXIT } from '../../shared/base/exit.js';
 import { systemRandom } from '../../shared/base/random.js';
+import { stopController } from '../../shared/base/stop.js';
 import { VERSION } from '../../shared/base/version.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
 import { command, option } from '../../shared/command/program.js';
@@ -45,6 +48,7 @@ async function runDaemon(flags: DaemonFlags): Promise<void> {
     bus,
     clock: systemClock,
     random: systemRandom,
+    disk: systemDisk,
     log,
   });
   const metrics = new Metrics();
@@ -55,7 +59,7 @@ async function runDaemon(flags: DaemonFlags): Promise<void> {
   });
   const http =
     flags.http && (await serveTelemetry(flags.http, metrics, { trouble: () => brokerTrouble }));
-  const stop = new AbortController();
+  const stop = stopController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.once(name, () => {
       process.once(name, () => process.exit(EXIT.STOPPED));

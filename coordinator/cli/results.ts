@@ -1,9 +1,9 @@
 /** `transect results`: the rows of stored segments, in any of the formats, with any of the fields. */
 import type { Command } from 'commander';
+import { systemDisk } from '../../shared/base/disk.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import type { Bus } from '../../shared/bus/ports.js';
 import { command, option } from '../../shared/command/program.js';
-import { writeWhole } from '../sink/files.js';
 import { FIELDS, fieldIndices, parseFields } from '../sink/row.js';
 import { rowsOf } from '../sink/segments.js';
 import { type Sink, sinkNamed } from '../sink/sink.js';
@@ -54,7 +54,7 @@ async function results(survey: string, flags: ResultsFlags): Promise<void> {
     const fields = flags.outputFields ?? ['saddr', 'sport', 'classification'];
     const format = { sink: sinkNamed(flags.outputModule ?? segments.sink.name), fields };
     if (flags.outputFile !== undefined) {
-      await writeWhole(flags.outputFile, formatRows(segments, format));
+      await systemDisk.writeWhole(flags.outputFile, formatRows(segments, format));
       printNote(`rows of ${segments.shards.length} shards are in ${flags.outputFile}`);
     } else {
       for await (const text of formatRows(segments, format)) await writeOut(text);

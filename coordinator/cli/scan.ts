@@ -3,13 +3,16 @@
  * the agents as children do what they would do on many hosts; rows go to stdout as they come, or to
  * a file, whole, at the end. Ctrl-C once settles and stores what was sent; twice stops at once.
  */
+
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { requireNetRaw } from '../../shared/base/capability.js';
 import { systemClock } from '../../shared/base/clock.js';
+import { systemDisk } from '../../shared/base/disk.js';
 import { EXIT } from '../../shared/base/exit.js';
 import { Fault } from '../../shared/base/faults.js';
 import { systemRandom } from '../../shared/base/random.js';
+import { stopController } from '../../shared/base/stop.js';
 import { VERSION } from '../../shared/base/version.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
 import { command, option } from '../../shared/command/program.js';
@@ -18,7 +21,6 @@ import type { SurveyStatus } from '../../shared/survey/status.js';
 import { silentLog } from '../../shared/telemetry/log.js';
 import { Coordinator } from '../coordinator.js';
 import { checkRequest } from '../intake/intake.js';
-import { writeWhole } from '../sink/files.js';
 import { defaultFields } from '../sink/row.js';
 import { sinkNamed } from '../sink/sink.js';
 import type { SurveyRun } from '../survey-run.js';
@@ -89,7 +91,7 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
   const say = flags.quiet ? () => {} : printNote;
   say(describePlan(drafted));
   const broker = await startPrivateBroker();
-  const stop = new AbortController();
+  const stop = stopController();
   let agents: ChildAgents | undefined;
   try {
     const bus = await natsBus(broker.url, 'transect scan');
@@ -102,6 +104,7 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
         bus,
         clock: systemClock,
         random: systemRandom,
+        disk: systemDisk,
         log: silentLog,
         ...(rows && { onBatch: (plan, batch) => rows.take(plan, batch) }),
       },
@@ -146,7 +149,7 @@ async function untilEnded(
   };
   const signals = ['SIGINT', 'SIGTERM'] as const;
   for (const name of signals) process.on(name, interrupt);
-  const watch = new AbortController();
+  const watch = stopController();
   try {
     const watching = watchRun(run, coordinator, flags, say, watch.signal);
     const status = await Promise.race([run.ended, agents.failed, watching]);
@@ -206,7 +209,7 @@ async function writeRows(
   const { segments } = run;
   const shards = await segments.stored();
   const text = async (shard: number) => (await segments.bytes(shard)).toString();
-  await writeWhole(file, formatRows({ sink: segments.sink, shards, text }, format));
+  await systemDisk.writeWhole(file, formatRows({ sink: segments.sink, shards, text }, format));
   return { output: file };
 }
 

@@ -2,16 +2,15 @@
  * What a survey leaves behind beside its rows: the question, the plan, what is complete and what is
  * not. Written at the end, whole; a survey without one has not ended.
  */
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isoTime } from '../../shared/base/clock.js';
+import type { Disk } from '../../shared/base/disk.js';
 import { formatPorts } from '../../shared/net/ports.js';
 import { formatRange } from '../../shared/net/prefix.js';
 import type { Lease } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
-import { writeWhole } from './files.js';
 
 /** Ranges listed in a manifest; a survey of a long list names their count and hash only. */
 const RANGES_LISTED_MAX = 1000;
@@ -36,17 +35,21 @@ export interface ManifestParts {
 }
 
 /** Writes `ledger.ndjson`, then `manifest.json`, each whole. @throws Fault UNWRITABLE */
-export async function writeManifest(folder: string, parts: ManifestParts): Promise<string> {
-  await writeWhole(join(folder, 'ledger.ndjson'), ledgerLines(parts.outcomes));
+export async function writeManifest(
+  disk: Disk,
+  folder: string,
+  parts: ManifestParts,
+): Promise<string> {
+  await disk.writeWhole(join(folder, 'ledger.ndjson'), ledgerLines(parts.outcomes));
   const file = join(folder, 'manifest.json');
-  await writeWhole(file, [`${JSON.stringify(manifestOf(parts), null, 2)}\n`]);
+  await disk.writeWhole(file, [`${JSON.stringify(manifestOf(parts), null, 2)}\n`]);
   return file;
 }
 
 /** What `writeManifest` wrote of the shards; nothing where it did not. */
-export async function readOutcomes(folder: string): Promise<readonly ShardOutcome[]> {
-  const text = await readFile(join(folder, 'ledger.ndjson'), 'utf8').catch(() => '');
-  const lines = text.split('\n').filter((line) => line !== '');
+export async function readOutcomes(disk: Disk, folder: string): Promise<readonly ShardOutcome[]> {
+  const bytes = await disk.read(join(folder, 'ledger.ndjson'));
+  const lines = (bytes?.toString() ?? '').split('\n').filter((line) => line !== '');
   return lines.map((line) => JSON.parse(line) as ShardOutcome);
 }
 

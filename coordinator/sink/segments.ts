@@ -6,10 +6,9 @@
  *     DATA/<survey>/manifest.json               what the survey asked, and what is complete
  *     DATA/<survey>/ledger.ndjson               for each shard: who probed it, when, with what count
  */
-import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Disk } from '../../shared/base/disk.js';
 import { Fault } from '../../shared/base/faults.js';
-import { writeWhole } from './files.js';
 import { FIELDS, fieldIndices, type Row } from './row.js';
 import { type Sink, sinkNamed } from './sink.js';
 
@@ -21,32 +20,31 @@ const ALL_INDICES = fieldIndices(ALL_FIELDS);
 export class SegmentStore {
   readonly folder: string;
   readonly sink: Sink;
+  readonly disk: Disk;
 
-  constructor(folder: string, output: string) {
+  constructor(folder: string, output: string, disk: Disk) {
     this.folder = folder;
+    this.disk = disk;
     this.sink = sinkNamed(output);
   }
 
   /** Durable when it resolves. @throws Fault UNWRITABLE */
   async write(shard: number, rows: Iterable<Row>): Promise<void> {
-    await writeWhole(this.#file(shard), textOf(this.sink, rows, ALL_FIELDS, ALL_INDICES));
+    await this.disk.writeWhole(this.#file(shard), textOf(this.sink, rows, ALL_FIELDS, ALL_INDICES));
   }
 
   /** The shards that are stored, ascending. */
   async stored(): Promise<number[]> {
-    await mkdir(this.#segments, { recursive: true });
     const suffix = `.${this.sink.extension}`;
-    const files = (await readdir(this.#segments)).filter((file) => file.endsWith(suffix));
+    const files = (await this.disk.list(this.#segments)).filter((file) => file.endsWith(suffix));
     return files.map((file) => Number.parseInt(file, 10)).sort((a, b) => a - b);
   }
 
   /** The octets of a segment. @throws Fault UNKNOWN_SURVEY where it is not stored */
   async bytes(shard: number): Promise<Buffer> {
-    try {
-      return await readFile(this.#file(shard));
-    } catch (cause) {
-      throw new Fault('UNKNOWN_SURVEY', `shard ${shard} is not stored`, {}, cause);
-    }
+    const bytes = await this.disk.read(this.#file(shard));
+    if (bytes !== undefined) return bytes;
+    throw new Fault('UNKNOWN_SURVEY', `shard ${shard} is not stored`);
   }
 
   async countRows(shard: number): Promise<number> {

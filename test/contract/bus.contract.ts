@@ -1,6 +1,8 @@
 /** What every bus promises, whoever carries it. Each test gets a bus of its own. */
+
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Millis, Pps } from '../../shared/base/brand.js';
+import { stopController } from '../../shared/base/stop.js';
 import type { Bus, Grant, Heartbeat } from '../../shared/bus/ports.js';
 import type { Lease, ShardReport } from '../../shared/survey/lease.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
@@ -24,7 +26,7 @@ export function busContract(name: string, make: BusUnderTest): void {
 
     beforeEach(async () => {
       ({ coordinator, agent, close } = await make.open());
-      stop = new AbortController();
+      stop = stopController();
     });
     afterEach(async () => {
       stop.abort();
@@ -91,7 +93,7 @@ export function busContract(name: string, make: BusUnderTest): void {
     test('keeps result batches until they are stored, across consumers', async () => {
       await agent.results.publish(batch(0));
       await agent.results.publish(batch(1));
-      const crashed = new AbortController();
+      const crashed = stopController();
       const before = await make.settle(take(coordinator.results.consume(crashed.signal), 2));
       before[0]?.stored();
       await make.settle(new Promise((resolve) => setTimeout(resolve, 100)));

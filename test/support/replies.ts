@@ -22,7 +22,7 @@ export const FLOW: Flow = {
 };
 
 /** The octets of our probe of a flow, written over rubbish. */
-export function probeOf(flow: Flow, key = KEY, ttl = 64): Uint8Array {
+export function probeOf(flow: Flow, key: Uint8Array = KEY, ttl = 64): Uint8Array {
   const octets = tcpSyn.octets({});
   const bytes = new Uint8Array(octets).fill(0xa5);
   const frame = new Frame(new DataView(bytes.buffer));

@@ -1,5 +1,7 @@
 /** The bus over NATS JetStream: opens one connection and hands it to each part. */
+
 import { describeError } from '../../base/faults.js';
+import { stopController } from '../../base/stop.js';
 import { grantCodec, heartbeatCodec } from '../messages.js';
 import type { Bus, Grant, Heartbeat, RateBoard, RollCall } from '../ports.js';
 import { type Link, openBucket, openLink } from './link.js';
@@ -14,7 +16,7 @@ import { listen } from './subscribe.js';
 
 /** @throws Fault BROKER_UNREACHABLE */
 export async function natsBus(url: string, name: string): Promise<Bus> {
-  const closing = new AbortController();
+  const closing = stopController();
   const link = await openLink(url, name, closing.signal);
   const { connection } = link;
   return {
