@@ -37,8 +37,20 @@ function readCell(cell: string, kind: 'string' | 'number' | 'boolean'): Value {
 function split(line: string): string[] {
   if (!line.includes('"')) return line.split(',');
   const cells: string[] = [];
-  for (const match of line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)) {
-    cells.push(match[1]?.replaceAll('""', '"') ?? match[2] ?? '');
+  for (let at = 0; at <= line.length; ) {
+    const isQuoted = line[at] === '"';
+    const end = isQuoted ? closingQuote(line, at) + 1 : line.indexOf(',', at);
+    const cell = line.slice(at, end < 0 ? line.length : end);
+    cells.push(isQuoted ? cell.slice(1, -1).replaceAll('""', '"') : cell);
+    at = end < 0 ? line.length + 1 : end + 1;
   }
   return cells;
+}
+
+/** Where the quote opened at `at` closes: the next one that is not doubled. */
+function closingQuote(line: string, at: number): number {
+  for (let quote = line.indexOf('"', at + 1); quote >= 0; quote = line.indexOf('"', quote + 2)) {
+    if (line[quote + 1] !== '"') return quote;
+  }
+  return line.length;
 }

@@ -32,7 +32,7 @@ export const systemDisk: Disk = {
       await rename(beside, file);
       await syncFolder(dirname(file));
     } catch (cause) {
-      await rm(beside, { force: true });
+      await rm(beside, { force: true }).catch(() => {}); // the first failure is what matters
       if (cause instanceof Fault) throw cause;
       throw new Fault('UNWRITABLE', `cannot write: ${describeError(cause)}`, { file }, cause);
     }

@@ -1,0 +1,91 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Governor } from '../../coordinator/governor/governor.js';
+import type { Grant } from '../../shared/bus/ports.js';
+
+const activity = (wants: boolean, grantSerial: number) => ({
+  survey: 's',
+  wants,
+  rate: 0,
+  sent: 0,
+  grantSerial,
+});
+
+/** An agent as the governor sees it: takes grants in any order, forgets them when they lapse. */
+class Borrower {
+  readonly name: string;
+  wants = true;
+  inForce: Grant | undefined;
+
+  constructor(name: string) {
+    this.name = name;
+  }
+  take(grant: Grant): void {
+    if (grant.serial > (this.inForce?.serial ?? 0)) this.inForce = grant;
+  }
+  rateAt(now: number): number {
+    const { inForce } = this;
+    return inForce !== undefined && now < inForce.answers + inForce.lasts ? inForce.rate : 0;
+  }
+}
+
+describe('the governor', () => {
+  test('never lets more be used than the budget, whatever is lost, late or gone', () => {
+    const step = fc.record({
+      agent: fc.integer({ min: 0, max: 4 }),
+      wants: fc.boolean(),
+      passes: fc.integer({ min: 0, max: 1500 }),
+      delay: fc.integer({ min: 0, max: 4000 }),
+      isLost: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
+        const budget = 1000;
+        const governor = new Governor(budget);
+        const agents = Array.from({ length: 5 }, (_, i) => new Borrower(`a${i}`));
+        const underWay: { at: number; agent: Borrower; grant: Grant }[] = [];
+        let now = 0;
+        for (const { agent: i, wants, passes, delay, isLost } of steps) {
+          now += passes;
+          for (const late of underWay) if (late.at <= now) late.agent.take(late.grant);
+          const used = agents.reduce((sum, each) => sum + each.rateAt(now), 0);
+          expect(used).toBeLessThanOrEqual(budget * (1 + 1e-9));
+          const agent = agents[i]!;
+          agent.wants = wants;
+          const serial = agent.inForce?.serial ?? 0;
+          const grant = governor.answer(agent.name, activity(wants, serial), now, now);
+          expect(governor.lentAt(now)).toBeLessThanOrEqual(budget * (1 + 1e-9));
+          if (!isLost) underWay.push({ at: now + delay, agent, grant });
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('lends all of the budget, in even shares, to those who want it', () => {
+    const governor = new Governor(900);
+    const agents = ['a', 'b', 'c'].map((name) => new Borrower(name));
+    for (let now = 0; now <= 5000; now += 1000) {
+      for (const agent of agents) {
+        agent.take(
+          governor.answer(agent.name, activity(true, agent.inForce?.serial ?? 0), now, now),
+        );
+      }
+    }
+    expect(agents.map((agent) => agent.rateAt(5000))).toEqual([300, 300, 300]);
+  });
+
+  test('lends the share of one who wants no more to the others', () => {
+    const governor = new Governor(900);
+    const [a, b] = [new Borrower('a'), new Borrower('b')];
+    for (let now = 0; now <= 8000; now += 1000) {
+      b.wants = now < 4000;
+      for (const agent of [a, b]) {
+        const serial = agent.inForce?.serial ?? 0;
+        agent.take(governor.answer(agent.name, activity(agent.wants, serial), now, now));
+      }
+    }
+    expect(a.rateAt(8000)).toBe(900);
+    expect(b.rateAt(8000)).toBe(0);
+  });
+});

@@ -1,0 +1,91 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Fault } from '../../../shared/base/faults.js';
+import {
+  batchCodec,
+  type Codec,
+  grantCodec,
+  heartbeatCodec,
+  leaseCodec,
+  offerCodec,
+  replyCodec,
+  requestCodec,
+  surveyCodec,
+} from '../../../shared/bus/messages.js';
+import { emptyColumns, type ResultBatch } from '../../../shared/survey/results.js';
+
+const CODECS: Record<string, Codec<unknown>> = {
+  survey: surveyCodec as Codec<unknown>,
+  lease: leaseCodec as Codec<unknown>,
+  offer: offerCodec as Codec<unknown>,
+  heartbeat: heartbeatCodec as Codec<unknown>,
+  grant: grantCodec as Codec<unknown>,
+  request: requestCodec as Codec<unknown>,
+  reply: replyCodec as Codec<unknown>,
+  batch: batchCodec as Codec<unknown>,
+};
+
+const columns = emptyColumns();
+for (const column of Object.values(columns)) column.push(1, 2);
+const batch: ResultBatch = {
+  survey: 's1',
+  shard: 3,
+  epoch: 1,
+  serial: 2,
+  agent: 'a',
+  vantage: 'v',
+  timestamp: 1_700_000_000_000_000,
+  columns,
+};
+
+describe('messages from the broker', () => {
+  test.each(Object.entries(CODECS))('%s: any octets are read, or are a fault', (_name, codec) => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        try {
+          codec.decode(bytes);
+        } catch (error) {
+          expect(error).toBeInstanceOf(Fault);
+          expect((error as Fault).code).toBe('BAD_MESSAGE');
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('a batch survives the wire, and a damaged one is read or is a fault', () => {
+    const good = batchCodec.encode(batch);
+    expect(batchCodec.decode(good)).toEqual(batch);
+    for (let at = 0; at < good.length; at++) {
+      for (const change of [1, 0x80, 0xff]) {
+        const bad = good.slice();
+        bad[at] = (bad[at] as number) ^ change;
+        try {
+          batchCodec.decode(bad);
+        } catch (error) {
+          expect((error as Fault).code).toBe('BAD_MESSAGE');
+        }
+      }
+    }
+  });
+
+  test.each([
+    ['columns of unequal length', { ...columns, window: [1] }],
+    ['an offset beyond any shard', { ...columns, offset: [1, 2 ** 20] }],
+    ['an unknown classification', { ...columns, classification: [1, 9] }],
+  ])('a batch with %s is refused', (_what, bad) => {
+    const bytes = batchCodec.encode({ ...batch, columns: bad });
+    expect(() => batchCodec.decode(bytes)).toThrow(
+      expect.objectContaining({ code: 'BAD_MESSAGE' }),
+    );
+  });
+
+  test('a name that could escape its subject or folder is refused', () => {
+    for (const survey of ['../etc', 'a.b', 'a>', '', 'a b', 'x'.repeat(65)]) {
+      const bytes = offerCodec.encode({ survey, shard: 1 });
+      expect(() => offerCodec.decode(bytes)).toThrow(
+        expect.objectContaining({ code: 'BAD_MESSAGE' }),
+      );
+    }
+  });
+});
