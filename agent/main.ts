@@ -21,6 +21,7 @@ import { Metrics } from '../shared/telemetry/metrics.js';
 import { Agent } from './agent.js';
 import { declareMetrics } from './metrics.js';
 import { stationOpener } from './station.js';
+import { interfaceIndex } from './wire/libc.js';
 import type { WayOutOptions } from './wire/way-out.js';
 
 interface AgentFlags {
@@ -71,6 +72,7 @@ process.exit(await runProgram(program, process.argv.slice(2)));
 
 async function run(flags: AgentFlags): Promise<void> {
   requireNetRaw();
+  if (flags.interface !== undefined) interfaceIndex(flags.interface);
   const openStation = await stationOpener(
     {
       device: flags.interface,

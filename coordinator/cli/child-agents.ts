@@ -37,8 +37,11 @@ export function startAgents(count: number, nats: string, flags: readonly string[
       alive--;
       if (!isWanted) return;
       const why = lastWords.replace(/^transect-agent: /, '') || 'the agent ended by itself';
-      process.stderr.write(`transect: agent local-${i + 1} ended (${code ?? 'killed'}): ${why}\n`);
       if (alive === 0) report(faultOf(code, why));
+      else
+        process.stderr.write(
+          `transect: agent local-${i + 1} ended (${code ?? 'killed'}): ${why}\n`,
+        );
     });
     return child;
   });

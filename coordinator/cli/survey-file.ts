@@ -110,7 +110,7 @@ function faultOf(
     const why = `no such key; there are: ${Object.keys(shape.shape).join(', ')}`;
     return new Fault('BAD_SURVEY', why, { file, line, value: unknown });
   }
-  const isMissing = issue?.code === 'invalid_type' && document.getIn(path) === undefined;
+  const isMissing = path.length > 0 && document.getIn(path) === undefined;
   const why = isMissing ? 'this key is missing' : (issue?.message ?? 'not a survey');
   const params = (issue as { params?: { value?: string } } | undefined)?.params;
   const value = isMissing ? key : (params?.value ?? key);

@@ -1,0 +1,149 @@
+/** The main job on this machine’s own loopback: a real kernel, a real broker, real processes. */
+import { execFileSync } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { EXIT } from '../../shared/base/exit.js';
+import { listenOn, type Run, scratch, start } from '../support/scan.js';
+
+const OPEN = 18080;
+const CLOSED = 18081;
+const ADDRESSES = 65536;
+const PORTS = `${OPEN},${CLOSED}`;
+const LOOP = ['--allow-special', '127.0.0.0/8', '-p', PORTS, '--report', 'all'];
+
+let listener: Disposable;
+beforeAll(async () => {
+  listener = await listenOn(OPEN);
+});
+afterAll(() => listener[Symbol.dispose]());
+
+const rowsIn = async (file: string) => (await readFile(file, 'utf8')).trim().split('\n').slice(1);
+const manifestIn = async (folder: string) => {
+  const [survey] = await readdir(join(folder, 'transect-data'));
+  const file = join(folder, 'transect-data', survey ?? '', 'manifest.json');
+  return JSON.parse(await readFile(file, 'utf8'));
+};
+/** Child processes of a run that are still there. */
+const childrenOf = (run: Run) => {
+  try {
+    return execFileSync('pgrep', ['-P', String(run.child.pid)]).toString();
+  } catch {
+    return '';
+  }
+};
+
+function expectExact(rows: readonly string[]): void {
+  expect(rows).toHaveLength(2 * ADDRESSES);
+  expect(new Set(rows).size).toBe(2 * ADDRESSES);
+  expect(rows.filter((row) => row.endsWith(`,${OPEN},synack`))).toHaveLength(ADDRESSES);
+  expect(rows.filter((row) => row.endsWith(`,${CLOSED},rst`))).toHaveLength(ADDRESSES);
+}
+
+describe('transect scan on loopback', () => {
+  test('finds every address of a /16 on an open and a closed port, each once', async () => {
+    await using folder = await scratch();
+    const flags = ['-r', '50000', '--agents', '2', '-c', '1s', '-o', 'out.csv'];
+    const fields = ['-f', 'saddr,sport,classification'];
+    const args = ['scan', '127.77.0.0/16', ...LOOP, ...flags, ...fields];
+    const { code, stderr, stdout } = await start('transect', args, folder.path).outcome;
+    expect(stderr).toMatch(/state +done/);
+    expect([code, stdout]).toEqual([EXIT.DONE, '']);
+    expectExact(await rowsIn(join(folder.path, 'out.csv')));
+    const manifest = await manifestIn(folder.path);
+    expect(manifest).toMatchObject({ state: 'done', complete: true, shardsIncomplete: [] });
+    expect(manifest.counts).toMatchObject({ sent: 131072, synack: ADDRESSES, rst: ADDRESSES });
+    expect(manifest.agents).toHaveLength(2);
+  }, 60_000);
+
+  test('writes rows to stdout as they come, in the form asked for', async () => {
+    await using folder = await scratch();
+    const flags = ['-r', '5000', '-c', '3s', '-q', '-O', 'ndjson', '-f', 'saddr,sport,repeat'];
+    const run = start('transect', ['scan', '127.78.0.0/24', ...LOOP, ...flags], folder.path);
+    const startedAt = Date.now();
+    const first = new Promise<number>((resolve) => {
+      run.child.stdout?.once('data', () => resolve(Date.now() - startedAt));
+    });
+    const { code, stdout, stderr } = await run.outcome;
+    const elapsed = Date.now() - startedAt;
+    expect([code, stderr]).toEqual([EXIT.DONE, '']);
+    expect(elapsed - (await first)).toBeGreaterThan(2500); // long before its shard was stored
+    const rows = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(rows).toHaveLength(512);
+    expect(rows.every(({ repeat }) => repeat === false)).toBe(true);
+    expect(new Set(rows.map(({ saddr, sport }) => `${saddr}:${sport}`)).size).toBe(512);
+  }, 60_000);
+
+  test('reports successes only unless told otherwise, with ZMap’s default fields', async () => {
+    await using folder = await scratch();
+    const args = ['scan', '127.79.0.0/24', '--allow-special', '127.0.0.0/8', '-p', String(OPEN)];
+    const { stdout } = await start('transect', [...args, '-r', '5000', '-c', '1s'], folder.path)
+      .outcome;
+    const rows = stdout.trim().split('\n');
+    expect(rows[0]).toBe('saddr');
+    expect(new Set(rows.slice(1)).size).toBe(256);
+    const counts = (await manifestIn(folder.path)).counts;
+    expect(counts).toMatchObject({ rows: 256, synack: 256, rst: 0 });
+  }, 60_000);
+
+  test('keeps to the rate it was given, all agents together', async () => {
+    await using folder = await scratch();
+    const flags = ['-r', '2000', '--agents', '3', '-c', '500ms', '-f', '*', '-q'];
+    const args = ['scan', '127.80.0.0/20', ...LOOP, ...flags, '-o', 'out.csv'];
+    expect((await start('transect', args, folder.path).outcome).code).toBe(EXIT.DONE);
+    const rows = await rowsIn(join(folder.path, 'out.csv'));
+    const header = (await readFile(join(folder.path, 'out.csv'), 'utf8'))
+      .split('\n')[0]!
+      .split(',');
+    const [at, micros] = ['timestamp_ts', 'timestamp_us'].map((name) => header.indexOf(name));
+    const times = rows
+      .map((row) => row.split(','))
+      .map((cells) => Number(cells[at!]) * 1000 + Number(cells[micros!]) / 1000)
+      .sort((a, b) => a - b);
+    expect(times).toHaveLength(8192);
+    let busiest = 0;
+    for (let first = 0, last = 0; last < times.length; last++) {
+      while (times[first]! <= times[last]! - 1000) first++;
+      busiest = Math.max(busiest, last - first + 1);
+    }
+    expect(busiest).toBeLessThanOrEqual(2000 * 1.03);
+  }, 60_000);
+
+  test('told once to stop, settles and stores what was sent, and says so', async () => {
+    await using folder = await scratch();
+    const flags = ['-r', '10000', '--agents', '2', '-c', '1s', '-o', 'out.csv'];
+    const run = start('transect', ['scan', '127.81.0.0/16', ...LOOP, ...flags], folder.path);
+    await run.says(/[1-9][\d,]* of 131,072 probes/);
+    run.child.kill('SIGINT');
+    const { code } = await run.outcome;
+    expect(code).toBe(EXIT.DRAINED);
+    const manifest = await manifestIn(folder.path);
+    const rows = await rowsIn(join(folder.path, 'out.csv'));
+    expect(manifest).toMatchObject({ state: 'cancelled', complete: false });
+    expect(manifest.counts.sent).toBeGreaterThan(0);
+    expect(manifest.counts.covered).toBe(manifest.counts.sent);
+    expect(rows).toHaveLength(manifest.counts.sent);
+    expect(new Set(rows).size).toBe(rows.length);
+    expect(childrenOf(run)).toBe('');
+  }, 60_000);
+
+  test('told twice to stop, stops at once, with whole files', async () => {
+    await using folder = await scratch();
+    const flags = ['-r', '10000', '-c', '20s', '-o', 'out.csv'];
+    const run = start('transect', ['scan', '127.82.0.0/16', ...LOOP, ...flags], folder.path);
+    await run.says(/[1-9][\d,]* of 131,072 probes/);
+    run.child.kill('SIGINT');
+    await run.says(/Ctrl-C again/);
+    run.child.kill('SIGINT');
+    const at = Date.now();
+    const { code } = await run.outcome;
+    expect(code).toBe(EXIT.STOPPED);
+    expect(Date.now() - at).toBeLessThan(5000);
+    expect((await readFile(join(folder.path, 'out.csv'), 'utf8')).endsWith('\n')).toBe(true);
+    expect(await manifestIn(folder.path)).toMatchObject({ state: 'cancelled', complete: false });
+    expect(childrenOf(run)).toBe('');
+  }, 60_000);
+});

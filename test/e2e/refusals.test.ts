@@ -1,0 +1,209 @@
+/** Everything that is refused: before any packet, with a named code, and a line that says where. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { EXIT } from '../../shared/base/exit.js';
+import { scratch, start } from '../support/scan.js';
+
+let folder: Awaited<ReturnType<typeof scratch>>;
+
+beforeAll(async () => {
+  folder = await scratch();
+  const write = (name: string, text: string) => writeFile(join(folder.path, name), text);
+  await write('bad.txt', '127.0.0.1\n\n# comment\n1.2.3.400 # no\n');
+  await write('badport.yaml', 'targets: [127.1.0.0/24]\nports: 80,99999\n');
+  await write('badkey.yaml', 'targets: [127.1.0.0/24]\nports: 80\nspeed: 9\n');
+  await write('badtarget.yaml', 'targets:\n  - 127.1.0.0/24\n  - 1.2.3\nports: 80\n');
+  await write('noports.yaml', 'targets: [127.1.0.0/24]\n');
+  await write('broken.yaml', 'targets: [127.1.0.0/24\nports: 80\n');
+  await write('filed.yaml', 'targets: {file: bad.txt}\nports: 80\n');
+});
+afterAll(() => folder[Symbol.asyncDispose]());
+
+const LOOP = ['127.1.0.0/24', '--allow-special', '127.0.0.0/8'];
+const NOWHERE = ['--nats', 'nats://127.0.0.1:1'];
+
+const CASES: [what: string, args: string[], code: number, line: RegExp][] = [
+  ['an unknown command', ['frobnicate'], EXIT.USAGE, /unknown command 'frobnicate'/],
+  [
+    'an unknown flag',
+    ['scan', ...LOOP, '-p', '80', '--fast'],
+    EXIT.USAGE,
+    /unknown option '--fast'/,
+  ],
+  ['a flag without its value', ['scan', ...LOOP, '-p'], EXIT.USAGE, /argument missing/],
+  ['no targets', ['scan', '-p', '80'], EXIT.USAGE, /TARGETS: name at least one target/],
+  ['no ports', ['scan', ...LOOP], EXIT.USAGE, /--ports: name the ports/],
+  [
+    'a malformed prefix',
+    ['scan', '1.2.3.4/33', '-p', '80'],
+    EXIT.USAGE,
+    /TARGETS, "1\.2\.3\.4\/33": not an IPv4/,
+  ],
+  ['port 0', ['scan', ...LOOP, '-p', '0'], EXIT.USAGE, /--ports, "0": a port is/],
+  ['port 70000', ['scan', ...LOOP, '-p', '70000'], EXIT.USAGE, /--ports, "70000": a port is/],
+  ['a rate of nothing', ['scan', ...LOOP, '-p', '80', '-r', '0'], EXIT.USAGE, /--rate, "0"/],
+  [
+    'a duration that is none',
+    ['scan', ...LOOP, '-p', '80', '-c', 'soon'],
+    EXIT.USAGE,
+    /--cooldown, "soon"/,
+  ],
+  [
+    'a probe that there is not',
+    ['scan', ...LOOP, '-p', '80', '--probe', 'x'],
+    EXIT.USAGE,
+    /--probe, "x".*tcp-syn/,
+  ],
+  [
+    'a field that there is not',
+    ['scan', ...LOOP, '-p', '80', '-f', 'saddr,x'],
+    EXIT.USAGE,
+    /--output-fields, "x".*saddr/,
+  ],
+  [
+    'an output that there is not',
+    ['scan', ...LOOP, '-p', '80', '-O', 'xml'],
+    EXIT.USAGE,
+    /--output-module, "xml".*csv, ndjson/,
+  ],
+  ['too many agents', ['scan', ...LOOP, '-p', '80', '--agents', '0'], EXIT.USAGE, /--agents, "0"/],
+  [
+    'an unreadable list',
+    ['scan', '-w', 'none.txt', '-p', '80'],
+    EXIT.USAGE,
+    /--allowlist-file, none\.txt: cannot read/,
+  ],
+  [
+    'a bad line in a list',
+    ['scan', '-w', 'bad.txt', '-p', '80'],
+    EXIT.USAGE,
+    /bad\.txt:4, "1\.2\.3\.400": not an IPv4/,
+  ],
+  [
+    'nothing but exclusions',
+    ['scan', ...LOOP, '-p', '80', '--exclude', '127.0.0.0/8'],
+    EXIT.USAGE,
+    /no targets are left/,
+  ],
+  [
+    'loopback that is not allowed',
+    ['scan', '127.1.0.0/24', '-p', '80'],
+    EXIT.REFUSED,
+    /"127\.1\.0\.0\/24": Loopback .*--allow-special/,
+  ],
+  [
+    'public targets without contact',
+    ['scan', '9.9.9.0/24', '-p', '80'],
+    EXIT.REFUSED,
+    /"9\.9\.9\.0\/24".*--contact and --purpose/,
+  ],
+  [
+    'public targets without purpose',
+    ['scan', '9.9.9.0/24', '-p', '80', '--contact', 'a@b.org'],
+    EXIT.REFUSED,
+    /needs --purpose/,
+  ],
+  [
+    'a survey file that is missing',
+    ['launch', 'none.yaml', ...NOWHERE],
+    EXIT.USAGE,
+    /none\.yaml: cannot read/,
+  ],
+  [
+    'a survey file that is no YAML',
+    ['launch', 'broken.yaml', ...NOWHERE],
+    EXIT.USAGE,
+    /broken\.yaml:\d/,
+  ],
+  [
+    'a bad port in a survey file',
+    ['launch', 'badport.yaml', ...NOWHERE],
+    EXIT.USAGE,
+    /badport\.yaml:2, "99999": ports: a port is/,
+  ],
+  [
+    'an unknown key in a survey file',
+    ['launch', 'badkey.yaml', ...NOWHERE],
+    EXIT.USAGE,
+    /badkey\.yaml:3, "speed": no such key/,
+  ],
+  [
+    'a bad target in a survey file',
+    ['launch', 'badtarget.yaml', ...NOWHERE],
+    EXIT.USAGE,
+    /badtarget\.yaml:3, "1\.2\.3": not an IPv4/,
+  ],
+  [
+    'a missing key in a survey file',
+    ['launch', 'noports.yaml', ...NOWHERE],
+    EXIT.USAGE,
+    /noports\.yaml.*"ports": ports: this key is missing/,
+  ],
+  [
+    'a bad line in a list of a survey file',
+    ['launch', 'filed.yaml', ...NOWHERE],
+    EXIT.USAGE,
+    /bad\.txt:4, "1\.2\.3\.400"/,
+  ],
+  [
+    'a broker that is not there',
+    ['status', ...NOWHERE],
+    EXIT.NO_BROKER,
+    /--nats, "nats:\/\/127\.0\.0\.1:1": no NATS server answers/,
+  ],
+  [
+    'an interface that is not there',
+    ['scan', ...LOOP, '-p', '80', '-i', 'nope0'],
+    EXIT.NO_ROUTE,
+    /"nope0": there is no such interface/,
+  ],
+];
+
+describe('transect refuses', () => {
+  test.each(CASES)('%s', async (_what, args, code, line) => {
+    const { code: ended, stderr, stdout } = await start('transect', args, folder.path).outcome;
+    expect(stderr).toMatch(line);
+    expect(ended).toBe(code);
+    expect(stdout).toBe('');
+  });
+
+  test('to work without CAP_NET_RAW', async () => {
+    const dropped = ['--bounding-set=-net_raw', '--inh-caps=-net_raw'];
+    const { spawnSync } = await import('node:child_process');
+    for (const [program, args] of [
+      ['transect', ['scan', ...LOOP, '-p', '80']],
+      ['transect-agent', NOWHERE],
+    ] as const) {
+      const script = join(new URL('../..', import.meta.url).pathname, program);
+      const run = spawnSync('setpriv', [...dropped, script, ...args], { cwd: folder.path });
+      expect(run.stderr.toString()).toMatch(/raw sockets are not permitted/);
+      expect(run.status).toBe(EXIT.NO_CAPABILITY);
+    }
+  });
+
+  test('to scan without a nats-server, and says how to get one', async () => {
+    const { spawnSync } = await import('node:child_process');
+    const script = new URL('../../dist/coordinator/cli/main.js', import.meta.url).pathname;
+    const env = { ...process.env, PATH: '/usr/bin:/bin' };
+    const args = [script, 'scan', ...LOOP, '-p', '80'];
+    const run = spawnSync(process.execPath, args, { cwd: folder.path, env });
+    expect(run.stderr.toString()).toMatch(/nats-server is not installed.*apt-get install/);
+    expect(run.status).toBe(EXIT.NO_BROKER);
+  });
+});
+
+describe('transect-agent refuses', () => {
+  test.each([
+    ['an unknown flag', ['--fast'], EXIT.USAGE, /unknown option '--fast'/],
+    ['a vantage that is no label', ['--vantage', 'a b'], EXIT.USAGE, /--vantage, "a b"/],
+    ['a source address that is none', ['-S', '1.2.3'], EXIT.USAGE, /--source-ip, "1\.2\.3"/],
+    ['a gateway address that is none', ['-G', 'aa:bb'], EXIT.USAGE, /--gateway-mac, "aa:bb"/],
+    ['a blocklist that is missing', ['-b', 'none.txt'], EXIT.USAGE, /--blocklist-file, none\.txt/],
+    ['a broker that is not there', NOWHERE, EXIT.NO_BROKER, /no NATS server answers/],
+  ] as const)('%s', async (_what, args, code, line) => {
+    const { code: ended, stderr } = await start('transect-agent', args, folder.path).outcome;
+    expect(stderr).toMatch(line);
+    expect(ended).toBe(code);
+  });
+});
