@@ -79,7 +79,9 @@ export class Mission {
     }
     const rate = this.#rate;
     const grantSerial = this.#grant?.serial ?? 0;
-    return { survey: this.survey.id, wants: this.unsent > 0, rate, sent, grantSerial };
+    const replies = this.replies.reduce((sum, count) => sum + count, 0);
+    const wants = this.unsent > 0;
+    return { survey: this.survey.id, wants, rate, sent, grantSerial, replies };
   }
 
   async close(): Promise<void> {

@@ -37,6 +37,7 @@ export interface SurveyRunParts {
 interface Worker {
   rate: number;
   dropped: number;
+  replies: number;
   seenAt: number;
 }
 
@@ -118,7 +119,8 @@ export class SurveyRun {
     const activity = activities.find(({ survey }) => survey === this.survey.id);
     if (activity === undefined || isOver(this.survey.state)) return undefined;
     const now = this.#parts.clock.monotonic();
-    this.#workers.set(agent, { rate: activity.rate, dropped, seenAt: now });
+    const { rate, replies } = activity;
+    this.#workers.set(agent, { rate, replies, dropped, seenAt: now });
     const wants = activity.wants && this.survey.state === 'running';
     return this.#governor.answer(agent, { ...activity, wants }, at, now);
   }
@@ -142,7 +144,7 @@ export class SurveyRun {
       sent,
       covered: ledger.covered,
       coverage: ledger.covered / plan.size,
-      rate: working.reduce((sum, { rate }) => sum + rate, 0),
+      rate: sumOf(working, ({ rate }) => rate),
       budget: survey.rate,
       ...totals,
       shards: plan.shardCount,
@@ -151,7 +153,8 @@ export class SurveyRun {
       rows: ledger.rows,
       startedAt: survey.createdAt,
       endedAt: this.#endedAt,
-      dropped: [...this.#workers.values()].reduce((sum, { dropped }) => sum + dropped, 0),
+      dropped: sumOf(this.#workers.values(), ({ dropped }) => dropped),
+      replies: sumOf(this.#workers.values(), ({ replies }) => replies),
     };
   }
 
@@ -268,4 +271,10 @@ export class SurveyRun {
     const recent = [...this.#workers.values()];
     return recent.filter(({ seenAt }) => now - seenAt <= LIMITS.agentGoneMillis);
   }
+}
+
+function sumOf<Item>(items: Iterable<Item>, read: (item: Item) => number): number {
+  let sum = 0;
+  for (const item of items) sum += read(item);
+  return sum;
 }

@@ -31,19 +31,24 @@ export function formatTable(rows: readonly Readonly<Record<string, string | numb
 
 /** One line of progress. */
 export function progressLine(status: SurveyStatus): string {
-  const { targets, sent, covered, rate, synack, rst, icmp, agents } = status;
-  const left = Math.max(0, targets - sent);
-  const eta =
-    left === 0 ? 'waiting for late replies' : rate < 1 ? 'starting' : timeLeft(left, rate);
+  const { targets, sent, covered, rate, replies, agents } = status;
   return [
     `${percent(Math.min(sent, targets), targets)} sent`,
     `${percent(covered, targets)} covered`,
     `${formatCount(sent)} of ${formatCount(targets)} probes`,
     `${formatCount(rate)}/s`,
-    `open ${formatCount(synack)}, closed ${formatCount(rst)}, icmp ${formatCount(icmp)}`,
+    `${formatCount(replies)} replies`,
     agents === 1 ? '1 agent' : `${agents} agents`,
-    eta,
+    outlook(status),
   ].join(' · ');
+}
+
+function outlook({ state, targets, sent, rate }: SurveyStatus): string {
+  const left = targets - sent;
+  if (state !== 'running') return 'stopping';
+  if (left <= 0) return 'waiting for late replies';
+  if (rate < 1) return sent === 0 ? 'starting' : 'waiting';
+  return `${formatDuration((left / rate) * 1000)} left`;
 }
 
 /** What came of a survey, for a newcomer. */
@@ -70,10 +75,6 @@ export function summaryOf(status: SurveyStatus, files: Readonly<Record<string, s
 
 export function percent(part: number, whole: number): string {
   return `${((100 * part) / Math.max(1, whole)).toFixed(1)} %`;
-}
-
-function timeLeft(probes: number, rate: number): string {
-  return `${formatDuration((probes / rate) * 1000)} left`;
 }
 
 function notes(counts: Readonly<Record<string, number>>): string {

@@ -4,7 +4,7 @@
  * a file, whole, at the end. Ctrl-C once settles and stores what was sent; twice stops at once.
  */
 
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { requireNetRaw } from '../../shared/base/capability.js';
 import { systemClock } from '../../shared/base/clock.js';
@@ -26,6 +26,7 @@ import { sinkNamed } from '../sink/sink.js';
 import type { SurveyRun } from '../survey-run.js';
 import { type ChildAgents, startAgents } from './child-agents.js';
 import { DEFAULT_DATA } from './daemon.js';
+import { Interrupts } from './interrupts.js';
 import { describePlan } from './launch.js';
 import { printNote, progressLine, summaryOf } from './print.js';
 import { startPrivateBroker } from './private-broker.js';
@@ -53,11 +54,13 @@ interface ScanFlags extends SurveyFlags {
   readonly gatewayMac?: string;
 }
 
-/** What ended a scan before its end. */
-type Interruption = 'none' | 'drain' | 'stop';
+interface Session {
+  readonly flags: ScanFlags;
+  readonly say: (text: string) => void;
+  readonly interrupts: Interrupts;
+}
 
 const PROGRESS_MILLIS = 1000;
-const QUIET_PROGRESS_MILLIS = 5000;
 const AGENTS_MAX = 64;
 
 export function scanCommand(): Command {
@@ -89,6 +92,7 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
   checkRequest(drafted.request, drafted.space);
   requireNetRaw();
   const say = flags.quiet ? () => {} : printNote;
+  using interrupts = new Interrupts();
   say(describePlan(drafted));
   const broker = await startPrivateBroker();
   const stop = stopController();
@@ -114,14 +118,16 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
     await bus.spaces.put(drafted.request.spaceHash, drafted.space.toBytes());
     const run = await coordinator.launch(drafted.request);
     agents = startAgents(flags.agents, broker.url, agentFlags(flags));
-    const { status, interruption } = await untilEnded(run, coordinator, agents, flags, say);
+    const session = { flags, say, interrupts };
+    const lost = broker.ended.then(() => {
+      throw new Fault('NO_NATS_SERVER', 'the private nats-server ended by itself');
+    });
+    const status = await Promise.race([untilEnded(run, coordinator, agents, session), lost]);
     const files = await writeRows(run, format, flags.outputFile);
-    say(
-      `\n${summaryOf({ ...status, agents: flags.agents }, { ...files, manifest: `${run.segments.folder}/manifest.json` })}`,
-    );
-    if (interruption === 'drain') process.exitCode = EXIT.DRAINED;
-    if (interruption === 'stop') process.exitCode = EXIT.STOPPED;
-    await agents.stop(interruption === 'stop');
+    const manifest = join(run.segments.folder, 'manifest.json');
+    say(`\n${summaryOf({ ...status, agents: flags.agents }, { ...files, manifest })}`);
+    if (interrupts.count > 0) process.exitCode = interrupts.count > 1 ? EXIT.STOPPED : EXIT.DRAINED;
+    await agents.stop(interrupts.count > 1);
     stop.abort();
     await bus.close();
   } finally {
@@ -136,27 +142,19 @@ async function untilEnded(
   run: SurveyRun,
   coordinator: Coordinator,
   agents: ChildAgents,
-  flags: ScanFlags,
-  say: (text: string) => void,
-): Promise<{ status: SurveyStatus; interruption: Interruption }> {
-  let interruption: Interruption = 'none';
-  const interrupt = () => {
-    interruption = interruption === 'none' ? 'drain' : 'stop';
-    if (interruption === 'drain')
-      say('\nstopping: waiting for late replies; Ctrl-C again to stop now');
+  { flags, say, interrupts }: Session,
+): Promise<SurveyStatus> {
+  interrupts.listen((count) => {
+    if (count === 1) say('\nstopping: waiting for late replies; Ctrl-C again to stop now');
     else void agents.stop(true);
-    void run.cancel(interruption === 'stop');
-  };
-  const signals = ['SIGINT', 'SIGTERM'] as const;
-  for (const name of signals) process.on(name, interrupt);
+    void run.cancel(count > 1);
+  });
   const watch = stopController();
   try {
     const watching = watchRun(run, coordinator, flags, say, watch.signal);
-    const status = await Promise.race([run.ended, agents.failed, watching]);
-    return { status, interruption };
+    return await Promise.race([run.ended, agents.failed, watching]);
   } finally {
     watch.abort();
-    for (const name of signals) process.off(name, interrupt);
   }
 }
 
@@ -172,7 +170,7 @@ async function watchRun(
   const isTerminal = process.stderr.isTTY === true;
   const startedAt = systemClock.monotonic();
   while (!signal.aborted) {
-    await systemClock.sleep(isTerminal ? PROGRESS_MILLIS : QUIET_PROGRESS_MILLIS / 5, signal);
+    await systemClock.sleep(PROGRESS_MILLIS, signal);
     if (signal.aborted) break;
     const { status } = run;
     if (isTerminal && !flags.quiet) process.stderr.write(`\r\x1b[K${progressLine(status)}`);

@@ -6,7 +6,7 @@ import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { describeError, Fault } from './faults.js';
 
-export type Chunks = Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>;
+type Chunks = Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>;
 
 export interface Disk {
   /** Durable when it resolves; missing folders are made. @throws Fault UNWRITABLE */

@@ -110,6 +110,7 @@ const heartbeatShape = z.object({
       rate: finite,
       sent: count,
       grantSerial: uint32,
+      replies: count,
     }),
   ),
 });
@@ -147,6 +148,7 @@ const statusShape = z.object({
   startedAt: finite,
   endedAt: finite,
   dropped: count,
+  replies: count,
 });
 
 const agentShape = z.object({

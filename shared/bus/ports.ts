@@ -102,6 +102,8 @@ export interface Activity {
   readonly sent: number;
   /** Serial of the grant in force, 0 for none. */
   readonly grantSerial: number;
+  /** First replies heard, of any class. */
+  readonly replies: number;
 }
 
 type AgentState = 'working' | 'leaving' | 'refused';

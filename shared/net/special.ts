@@ -13,7 +13,7 @@ export interface SpecialBlock {
   readonly rfc: string;
 }
 
-export const SPECIAL_BLOCKS: readonly SpecialBlock[] = [
+const SPECIAL_BLOCKS: readonly SpecialBlock[] = [
   { prefix: '0.0.0.0/8', name: 'This network', rfc: 'RFC 791 §3.2' },
   { prefix: '10.0.0.0/8', name: 'Private use', rfc: 'RFC 1918' },
   { prefix: '100.64.0.0/10', name: 'Shared address space', rfc: 'RFC 6598' },

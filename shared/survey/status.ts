@@ -31,6 +31,8 @@ export interface SurveyStatus {
   readonly endedAt: number;
   /** Frames that captures dropped. */
   readonly dropped: number;
+  /** Replies heard so far, settled or not: for progress. */
+  readonly replies: number;
 }
 
 export interface AgentStatus {

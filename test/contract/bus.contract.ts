@@ -250,7 +250,7 @@ const heartbeat: Heartbeat = {
   sendErrors: 0,
   state: 'working',
   trouble: '',
-  activities: [{ survey: 's1', wants: true, rate: 10.5, sent: 7, grantSerial: 3 }],
+  activities: [{ survey: 's1', wants: true, rate: 10.5, sent: 7, grantSerial: 3, replies: 5 }],
 };
 
 const grant: Grant = { survey: 's1', agent: 'a', serial: 4, rate: 0.1, answers: 12.5, lasts: 3000 };

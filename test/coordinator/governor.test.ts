@@ -9,6 +9,7 @@ const activity = (wants: boolean, grantSerial: number) => ({
   rate: 0,
   sent: 0,
   grantSerial,
+  replies: 0,
 });
 
 /** An agent as the governor sees it: takes grants in any order, forgets them when they lapse. */

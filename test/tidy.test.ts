@@ -1,0 +1,90 @@
+/** Style that can be checked is checked: sizes, where time and chance come from, leftovers. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const ROOT = new URL('..', import.meta.url).pathname;
+const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+  cwd: ROOT,
+})
+  .toString()
+  .trim()
+  .split('\n')
+  .filter((file) => file.endsWith('.ts'));
+const textOf = (file: string) => readFileSync(join(ROOT, file), 'utf8');
+const isTest = (file: string) => file.startsWith('test/') || file.startsWith('benchmarks/');
+const sources = files.filter((file) => !isTest(file) && !file.endsWith('.config.ts'));
+
+const LINES_MAX = 300;
+const TEST_LINES_MAX = 500;
+const COLUMNS_MAX = 120; // the formatter aims at 100; strings may stand out
+const FILES_PER_FOLDER_MAX = 14;
+const FUNCTION_LINES_MAX = 70;
+
+describe('the tree', () => {
+  test('has no file, function or folder far beyond its size', () => {
+    const tooLong = files.filter(
+      (file) => textOf(file).split('\n').length > (isTest(file) ? TEST_LINES_MAX : LINES_MAX),
+    );
+    expect(tooLong).toEqual([]);
+    const tooWide = sources.filter((file) =>
+      textOf(file)
+        .split('\n')
+        .some((line) => line.length > COLUMNS_MAX),
+    );
+    expect(tooWide).toEqual([]);
+    const folders = new Map<string, number>();
+    for (const file of sources) folders.set(dirname(file), (folders.get(dirname(file)) ?? 0) + 1);
+    expect([...folders].filter(([, count]) => count > FILES_PER_FOLDER_MAX)).toEqual([]);
+    expect(sources.flatMap(longFunctions)).toEqual([]);
+  });
+
+  test('names its files for what is in them', () => {
+    const vague = /^(utils?|helpers?|common|misc|types|index|manager)\.ts$/;
+    expect(files.filter((file) => vague.test(basename(file)))).toEqual([]);
+  });
+
+  test('begins every source file by saying what it is for', () => {
+    expect(sources.filter((file) => !textOf(file).startsWith('/**'))).toEqual([]);
+  });
+
+  test('takes time, chance and timers from shared/base and the programs’ edges only', () => {
+    const banned = /\b(Date\.now|performance\.now|Math\.random|setTimeout|setInterval)\b/;
+    const allowed = /^shared\/base\/|\/main\.ts$/;
+    const found = sources.filter((file) => !allowed.test(file) && banned.test(textOf(file)));
+    expect(found).toEqual([]);
+  });
+
+  test('has nothing left behind', () => {
+    const marks = /\b(TODO|FIXME|XXX|HACK)\b|\.only\(/;
+    const here = 'test/tidy.test.ts';
+    expect(files.filter((file) => file !== here && marks.test(textOf(file)))).toEqual([]);
+  });
+
+  test('has one home for what each library does, and no import against the direction', () => {
+    const run = () =>
+      execFileSync(
+        'npx',
+        ['depcruise', '--config', '.dependency-cruiser.cjs', 'shared', 'coordinator', 'agent'],
+        {
+          cwd: ROOT,
+          stdio: 'pipe',
+        },
+      );
+    expect(run).not.toThrow();
+  });
+});
+
+/** Functions and methods by indentation: a line that opens one, and the line that closes it. */
+function longFunctions(file: string): string[] {
+  const lines = textOf(file).split('\n');
+  const found: string[] = [];
+  for (const [start, line] of lines.entries()) {
+    const opening = /^(\s*)(?:export )?(?:async )?(?:function\b|[#\w]+\(.*\).*\{$)/.exec(line);
+    if (opening === null) continue;
+    const end = lines.indexOf(`${opening[1]}}`, start);
+    if (end - start > FUNCTION_LINES_MAX) found.push(`${file}:${start + 1}`);
+  }
+  return found;
+}
