@@ -63,18 +63,16 @@ export class Agent {
     const left = stopController();
     signal.addEventListener('abort', () => this.#leave(), { once: true });
     if (signal.aborted) this.#leave();
-    const { bus, clock } = this.#parts;
+    const { clock } = this.#parts;
     const background = [
       this.#followGrants(left.signal),
       this.#followSurveys(left.signal),
       every(clock, LIMITS.settleMillis, left.signal, () => this.#careForAll()),
-      every(clock, LIMITS.checkpointMillis, left.signal, () =>
-        bus.rollCall.report(this.#heartbeat()),
-      ),
+      every(clock, LIMITS.checkpointMillis, left.signal, () => this.#report()),
     ];
     await this.#leaseShards(leaving);
     while (this.#shards().length > 0) await clock.sleep(LIMITS.settleMillis);
-    bus.rollCall.report(this.#heartbeat());
+    this.#report();
     left.abort();
     await Promise.all(background);
     for (const mission of this.missions.values()) await mission.close();
@@ -111,8 +109,6 @@ export class Agent {
     const parts = { survey, shard, holder, holding, offer, sending, results: bus.results, clock };
     mission.held.set(shard.number, new HeldShard(parts));
     log.debug({ survey: survey.id, shard: shard.number, epoch: holding.epoch }, 'shard leased');
-    // The first grant of a survey comes in answer to a heartbeat that asks for it.
-    if (mission.rateAt(clock.monotonic()) === 0) bus.rollCall.report(this.#heartbeat());
     if (this.#leaving.signal.aborted) this.#leave();
   }
 
@@ -130,7 +126,7 @@ export class Agent {
       this.#trouble = describeError(error);
       this.#refusedUntil = clock.monotonic() + REFUSED_MILLIS;
       log.error({ survey: survey.id, error: this.#trouble }, 'survey refused');
-      bus.rollCall.report(this.#heartbeat());
+      this.#report();
       return undefined;
     }
   }
@@ -149,12 +145,15 @@ export class Agent {
   }
 
   async #careForAll(): Promise<void> {
+    const now = this.#parts.clock.monotonic();
     for (const mission of this.missions.values()) {
       const ending = isEnding(mission.survey.state);
       for (const [number, shard] of mission.held) {
         if (shard.isGone) mission.held.delete(number);
         else void this.#careFor(shard, ending);
       }
+      // A rate is lent in answer to a heartbeat: whoever has none asks more often.
+      if (!ending && mission.unsent > 0 && mission.rateAt(now) === 0) this.#report();
       if (isOver(mission.survey.state) && mission.held.size === 0) {
         this.missions.delete(mission.survey.id);
         await mission.close();
@@ -173,7 +172,11 @@ export class Agent {
   async #followGrants(signal: AbortSignal): Promise<void> {
     const { agent, ceiling } = this.#options;
     for await (const grant of this.#parts.bus.rates.grants(agent, signal)) {
-      this.missions.get(grant.survey)?.take(grant, ceiling);
+      const mission = this.missions.get(grant.survey);
+      const before = mission?.rateAt(this.#parts.clock.monotonic()) ?? 0;
+      mission?.take(grant, ceiling);
+      // What was lent to us beyond this can be lent to others once we say that it is in force.
+      if (grant.rate < before) this.#report();
     }
   }
 
@@ -193,6 +196,10 @@ export class Agent {
 
   #shards(): HeldShard[] {
     return [...this.missions.values()].flatMap(({ held }) => [...held.values()]);
+  }
+
+  #report(): void {
+    this.#parts.bus.rollCall.report(this.#heartbeat());
   }
 
   #heartbeat(): Heartbeat {

@@ -11,6 +11,11 @@ export function printNote(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
+/** Replaces the line that a terminal shows last; what does not fit is cut. */
+export function rewriteLine(text: string): void {
+  process.stderr.write(`\r\x1b[K${text.slice(0, (process.stderr.columns ?? 80) - 1)}`);
+}
+
 /** Columns under headings, padded; numbers to the right. */
 export function formatTable(rows: readonly Readonly<Record<string, string | number>>[]): string {
   const names = Object.keys(rows[0] ?? {});

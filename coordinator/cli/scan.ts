@@ -28,7 +28,7 @@ import { type ChildAgents, startAgents } from './child-agents.js';
 import { DEFAULT_DATA } from './daemon.js';
 import { Interrupts } from './interrupts.js';
 import { describePlan } from './launch.js';
-import { printNote, progressLine, summaryOf } from './print.js';
+import { printNote, progressLine, rewriteLine, summaryOf } from './print.js';
 import { startPrivateBroker } from './private-broker.js';
 import { fieldsOption, formatRows, type RowFormat } from './results.js';
 import { RowStream } from './row-stream.js';
@@ -173,7 +173,7 @@ async function watchRun(
     await systemClock.sleep(PROGRESS_MILLIS, signal);
     if (signal.aborted) break;
     const { status } = run;
-    if (isTerminal && !flags.quiet) process.stderr.write(`\r\x1b[K${progressLine(status)}`);
+    if (isTerminal && !flags.quiet) rewriteLine(progressLine(status));
     else say(progressLine(status));
     if (status.rows >= maxResults || systemClock.monotonic() - startedAt >= maxRuntime) {
       await run.cancel(false);

@@ -10,6 +10,7 @@ const AGENT = join(ROOT, 'transect-agent');
 const LISTENER = join(ROOT, 'test/support/listener.mjs');
 const PREFIX = '198.18.0.0/16';
 const ADDRESSES = 65536;
+const HTTP = ['--http', '127.0.0.1:9101'];
 
 describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /16', () => {
   let lab: Lab;
@@ -46,7 +47,11 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
 
   const join3 = async (): Promise<Running[]> => {
     const started = agents.map((host) =>
-      host.start(AGENT, '--nats', url, '--vantage', host.namespace.split('-')[1] ?? ''),
+      host.start(
+        AGENT,
+        ...['--nats', url, '--vantage', host.namespace.split('-')[1] ?? ''],
+        ...HTTP,
+      ),
     );
     for (const agent of started) await agent.says(/agent ready/);
     return started;
@@ -79,6 +84,11 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
   test('share one survey, and the union of their rows is exact', { timeout: 120_000 }, async () => {
     await join3();
     const survey = await launch('-r', '30k');
+    await agents[0]?.run('sleep', '2');
+    const heard = (await agents[0]!.run('curl', '-s', 'http://127.0.0.1:9101/metrics')).stdout;
+    expect(heard).toMatch(/transect_agent_probes_sent_total\{survey="\w+"\} [1-9]/);
+    const health = await agents[0]!.run('curl', '-s', 'http://127.0.0.1:9101/healthz');
+    expect(JSON.parse(health.stdout)).toMatchObject({ ok: true });
     const status = await untilDone(survey);
     expect(status).toMatchObject({ targets: 131072, covered: 131072, lost: 0, excluded: 0 });
     expect(status).toMatchObject({ sent: 131072, coverage: 1, synack: ADDRESSES, rst: ADDRESSES });
