@@ -9,7 +9,7 @@ import type { Activity, Bus, Grant } from '../shared/bus/ports.js';
 import { probeNamed } from '../shared/probe/catalogue.js';
 import { CLASSIFICATION_NAMES } from '../shared/probe/classification.js';
 import { Plan } from '../shared/survey/plan.js';
-import { Space } from '../shared/survey/space.js';
+import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
 import type { Survey } from '../shared/survey/survey.js';
 import { Receiver } from './capture/receiver.js';
 import type { HeldShard } from './held-shard.js';
@@ -116,7 +116,7 @@ export async function openMission(
 ): Promise<Mission> {
   const bytes = await bus.spaces.get(survey.spaceHash);
   if (bytes === undefined) throw new Fault('BAD_MESSAGE', 'the survey’s space is not on the shelf');
-  const plan = new Plan(Space.fromBytes(bytes), survey.seed, survey.shardLength);
+  const plan = new Plan(spaceFromBytes(bytes), survey.seed, survey.shardLength);
   if (plan.hash !== survey.planHash) {
     const why = 'this agent plans the survey differently: run the coordinator’s version';
     throw new Fault('PLAN_MISMATCH', why, { value: survey.id });

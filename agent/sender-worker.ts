@@ -10,7 +10,7 @@ import { Ranges } from '../shared/net/ranges.js';
 import { probeNamed } from '../shared/probe/catalogue.js';
 import type { ProbeOptions } from '../shared/probe/probe.js';
 import { Plan } from '../shared/survey/plan.js';
-import { Space } from '../shared/survey/space.js';
+import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
 import { Desk } from './send/desk.js';
 import { Guard } from './send/guard.js';
 import { type Order, SendLoop } from './send/send-loop.js';
@@ -38,7 +38,7 @@ try {
   const probe = probeNamed(setup.probe);
   const wire = openWire(setup.wayOut, probe.octets(setup.probeOptions));
   const loop = new SendLoop({
-    plan: new Plan(Space.fromBytes(setup.space), setup.seed, setup.shardLength),
+    plan: new Plan(spaceFromBytes(setup.space), setup.seed, setup.shardLength),
     probe,
     probeOptions: setup.probeOptions,
     key: setup.key,

@@ -2,12 +2,14 @@
 import { readFile } from 'node:fs/promises';
 import type { Clock } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
-import { parseRange } from '../shared/net/prefix.js';
 import { Ranges } from '../shared/net/ranges.js';
 import { probeNamed } from '../shared/probe/catalogue.js';
 import type { Plan } from '../shared/survey/plan.js';
+import { Blocklist } from '../shared/survey/space/blocklist.js';
+import { spaceToBytes } from '../shared/survey/space/space-bytes.js';
+import { forbiddenIpv4 } from '../shared/survey/space/special-purpose.js';
 import type { Survey } from '../shared/survey/survey.js';
-import { parseList, specialExcept } from '../shared/survey/target-list.js';
+import { parseBlockList } from '../shared/survey/target-list.js';
 import type { OpenStation, Station } from './ports.js';
 import { startSender } from './send/sender-thread.js';
 import type { SenderSetup } from './sender-worker.js';
@@ -24,14 +26,13 @@ export async function stationOpener(
 ): Promise<OpenStation> {
   const own = await readBlocklists(blocklists);
   return async (survey: Survey, plan: Plan): Promise<Station> => {
-    const wayOut = await findWayOut(plan.space.ranges, options, clock);
+    const wayOut = await findWayOut(plan.space.ipv4Addresses, options, clock);
     const { device, origin } = wayOut;
     // The capture listens before the first probe leaves.
     const capture = openCapture(device, probeNamed(survey.probe).captureFilter(origin));
-    const special = specialExcept(survey.allowSpecial.map(parseRange));
-    const blocked = Ranges.of([...special, ...own]);
+    const blocked = Ranges.of([...forbiddenIpv4(survey.allowSpecial), ...own]);
     const setup: SenderSetup = {
-      space: plan.space.toBytes(),
+      space: spaceToBytes(plan.space, survey.seed),
       seed: survey.seed,
       shardLength: survey.shardLength,
       probe: survey.probe,
@@ -60,8 +61,8 @@ async function readBlocklists(files: readonly string[]): Promise<Ranges> {
         const why = `cannot read the file: ${describeError(cause)}`;
         throw new Fault('UNREADABLE_FILE', why, { flag: '--blocklist-file', file }, cause);
       });
-      return parseList(text, file);
+      return parseBlockList(text, file);
     }),
   );
-  return Ranges.of(lists.flat().map(({ range }) => range));
+  return Blocklist.of(lists.flat()).ipv4;
 }

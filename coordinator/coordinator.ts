@@ -18,9 +18,11 @@ import { stopController } from '../shared/base/stop.js';
 import type { Bus, ControlHandlers, Heartbeat } from '../shared/bus/ports.js';
 import { Plan } from '../shared/survey/plan.js';
 import type { ResultBatch } from '../shared/survey/results.js';
-import { Space } from '../shared/survey/space.js';
+import type { Space } from '../shared/survey/space/space.js';
+import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
 import type { AgentStatus } from '../shared/survey/status.js';
 import { isOver, type Survey, type SurveyRequest } from '../shared/survey/survey.js';
+import { targetsOf } from '../shared/survey/target-list.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { admit } from './intake/intake.js';
 import { SegmentStore } from './sink/segments.js';
@@ -160,6 +162,14 @@ export class Coordinator {
         await run.cancel(immediately);
         return { survey: run.survey.id };
       },
+      lookup: async ({ survey, target }) => {
+        const run = this.#find(survey);
+        const asked = targetsOf(target, run.plan.space.parts.ports);
+        return {
+          survey: run.survey.id,
+          fates: await Promise.all(asked.map((each) => run.fateOf(each))),
+        };
+      },
       agents: async () => ({ agents: this.agents }),
       segments: async ({ survey }) => {
         const { segments, survey: found } = this.#find(survey);
@@ -195,6 +205,6 @@ export class Coordinator {
       throw new Fault('BAD_MESSAGE', `cannot read the space: ${describeError(cause)}`, {}, cause);
     });
     if (bytes === undefined) throw new Fault('BAD_MESSAGE', 'the space is not on the shelf');
-    return Space.fromBytes(bytes);
+    return spaceFromBytes(bytes);
   }
 }

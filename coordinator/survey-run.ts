@@ -10,17 +10,20 @@
 
 import { type Clock, every } from '../shared/base/clock.js';
 import { describeError } from '../shared/base/faults.js';
-import { LIMITS } from '../shared/base/limits.js';
 import { stopController } from '../shared/base/stop.js';
 import type { Bus, Grant, Heartbeat, ResultDelivery } from '../shared/bus/ports.js';
+import type { Target } from '../shared/net/target.js';
 import { type Lease, settledOf } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
-import type { SurveyStatus } from '../shared/survey/status.js';
+import { type Rules, rulesFromBytes } from '../shared/survey/rules.js';
+import type { SurveyStatus, TargetFate } from '../shared/survey/status.js';
 import { isOver, type Survey, type SurveyState } from '../shared/survey/survey.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { Collector } from './collect/collector.js';
 import { dispatch } from './dispatch/dispatch.js';
 import { Governor } from './governor/governor.js';
+import { Roster } from './governor/roster.js';
+import { plannedFate, unplannedFate } from './ledger/fate.js';
 import { holderOf, Ledger } from './ledger/ledger.js';
 import { readOutcomes, type ShardOutcome, writeManifest } from './sink/manifest.js';
 import { rowOf } from './sink/row.js';
@@ -32,13 +35,6 @@ export interface SurveyRunParts {
   readonly log: Log;
   readonly segments: SegmentStore;
   readonly version: string;
-}
-
-interface Worker {
-  rate: number;
-  dropped: number;
-  replies: number;
-  seenAt: number;
 }
 
 const DISPATCH_MILLIS = 50;
@@ -54,7 +50,7 @@ export class SurveyRun {
   readonly #collector = new Collector();
   readonly #governor: Governor;
   readonly #outcomes = new Map<number, ShardOutcome>();
-  readonly #workers = new Map<string, Worker>();
+  readonly #roster = new Roster();
   readonly #stop = stopController();
   /** Stores one shard after the other. */
   #storing: Promise<void> = Promise.resolve();
@@ -120,9 +116,21 @@ export class SurveyRun {
     if (activity === undefined || isOver(this.survey.state)) return undefined;
     const now = this.#parts.clock.monotonic();
     const { rate, replies } = activity;
-    this.#workers.set(agent, { rate, replies, dropped, seenAt: now });
+    this.#roster.see(agent, { rate, replies, dropped, seenAt: now });
     const wants = activity.wants && this.survey.state === 'running';
     return this.#governor.answer(agent, { ...activity, wants }, at, now);
+  }
+
+  /** What became of a target. @param target of which `port` may be any */
+  async fateOf(target: Target): Promise<TargetFate> {
+    const position = this.plan.positionOf(target);
+    if (position < 0) return unplannedFate(target, await this.#rules());
+    const shard = Math.floor(position / this.plan.shardLength);
+    const reports = this.#outcomes.get(shard)?.reports ?? this.#ledger.leaseOf(shard)?.reports;
+    const isStored = this.#ledger.isStored(shard);
+    const row = isStored ? await this.segments.rowAt(shard, position) : undefined;
+    const { report } = this.survey;
+    return plannedFate(target, { position, shard, reports, isStored, row, report });
   }
 
   /** Stops the survey: what has been sent is settled and stored first, unless `immediately`. */
@@ -135,7 +143,6 @@ export class SurveyRun {
     const { survey, plan } = this;
     const ledger = this.#ledger;
     const { sent, ...totals } = ledger.totals;
-    const working = this.#working();
     return {
       survey: survey.id,
       name: survey.name,
@@ -144,17 +151,14 @@ export class SurveyRun {
       sent,
       covered: ledger.covered,
       coverage: ledger.covered / plan.size,
-      rate: sumOf(working, ({ rate }) => rate),
       budget: survey.rate,
       ...totals,
+      ...this.#roster.summary(this.#parts.clock.monotonic()),
       shards: plan.shardCount,
       stored: ledger.stored,
-      agents: working.length,
       rows: ledger.rows,
       startedAt: survey.createdAt,
       endedAt: this.#endedAt,
-      dropped: sumOf(this.#workers.values(), ({ dropped }) => dropped),
-      replies: sumOf(this.#workers.values(), ({ replies }) => replies),
     };
   }
 
@@ -171,6 +175,11 @@ export class SurveyRun {
       reports.map(({ updatedAt }) => updatedAt),
     );
     this.#endedAt = ends.reduce((latest, at) => Math.max(latest, at), this.survey.createdAt);
+  }
+
+  async #rules(): Promise<Rules | undefined> {
+    const bytes = await this.#parts.bus.spaces.get(this.survey.rulesHash);
+    return bytes && rulesFromBytes(bytes);
   }
 
   /** What a coordinator before us stored, and what the agents did meanwhile. */
@@ -224,8 +233,7 @@ export class SurveyRun {
     const now = this.#parts.clock.monotonic();
     return this.#ledger.underWay.every((lease) => {
       const holder = holderOf(lease);
-      const seenAt = holder === undefined ? undefined : this.#workers.get(holder)?.seenAt;
-      const isGone = seenAt === undefined || now - seenAt > LIMITS.agentGoneMillis;
+      const isGone = holder === undefined || !this.#roster.isPresent(holder, now);
       return isGone && this.#collector.hasAll(lease);
     });
   }
@@ -265,16 +273,4 @@ export class SurveyRun {
     this.survey = { ...this.survey, state };
     await this.#parts.bus.surveys.put(this.survey);
   }
-
-  #working(): Worker[] {
-    const now = this.#parts.clock.monotonic();
-    const recent = [...this.#workers.values()];
-    return recent.filter(({ seenAt }) => now - seenAt <= LIMITS.agentGoneMillis);
-  }
-}
-
-function sumOf<Item>(items: Iterable<Item>, read: (item: Item) => number): number {
-  let sum = 0;
-  for (const item of items) sum += read(item);
-  return sum;
 }

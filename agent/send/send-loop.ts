@@ -122,15 +122,14 @@ export class SendLoop {
     let frames = 0;
     for (let i = 0; i < count; i++) {
       plan.space.at(plan.permutation.at((position + i) as Position), target);
-      if (guard.refuses(target.address)) {
+      if (guard.refuses(target.w3)) {
         this.#excluded++;
         continue;
       }
-      aim.address = target.address;
+      aim.address = target.w3;
       aim.port = target.port;
       aim.sourcePort =
-        origin.ports.from +
-        this.#cookies.sourcePortChoice(target.address, target.port, this.#portCount);
+        origin.ports.from + this.#cookies.sourcePortChoice(target.w3, target.port, this.#portCount);
       this.#cookies.bake(aim.source, aim.sourcePort, aim.address, aim.port);
       this.#moveTo(frames++);
       probe.aim(this.#frame, aim, this.#cookies);

@@ -3,6 +3,8 @@ import { VERSION } from '../../shared/base/version.js';
 import { command, runProgram } from '../../shared/command/program.js';
 import { daemonCommand } from './daemon.js';
 import { launchCommand } from './launch.js';
+import { lookupCommand } from './lookup.js';
+import { planCommand } from './plan.js';
 import { agentsCommand, cancelCommand, statusCommand } from './questions.js';
 import { resultsCommand } from './results.js';
 import { scanCommand } from './scan.js';
@@ -12,10 +14,12 @@ const program = command('transect', 'surveys address space, from one host or man
 );
 program.addCommand(scanCommand());
 program.addCommand(daemonCommand());
+program.addCommand(planCommand());
 program.addCommand(launchCommand());
 program.addCommand(statusCommand());
 program.addCommand(agentsCommand());
 program.addCommand(resultsCommand());
+program.addCommand(lookupCommand());
 program.addCommand(cancelCommand());
 
 process.exit(await runProgram(program, process.argv.slice(2)));

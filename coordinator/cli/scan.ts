@@ -16,29 +16,27 @@ import { stopController } from '../../shared/base/stop.js';
 import { VERSION } from '../../shared/base/version.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
 import { command, option } from '../../shared/command/program.js';
+import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
 import { parseCount, parseDuration } from '../../shared/survey/quantities.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 import { silentLog } from '../../shared/telemetry/log.js';
 import { Coordinator } from '../coordinator.js';
 import { checkRequest } from '../intake/intake.js';
+import { briefPlan, reportPlan } from '../plan/plan-report.js';
 import { defaultFields } from '../sink/row.js';
 import { sinkNamed } from '../sink/sink.js';
 import type { SurveyRun } from '../survey-run.js';
 import { type ChildAgents, startAgents } from './child-agents.js';
 import { DEFAULT_DATA } from './daemon.js';
+import type { Drafted } from './draft.js';
+import { writeTargets } from './dryrun.js';
 import { Interrupts } from './interrupts.js';
-import { describePlan } from './launch.js';
+import { draftOf } from './plan.js';
 import { printNote, progressLine, rewriteLine, summaryOf } from './print.js';
 import { startPrivateBroker } from './private-broker.js';
 import { fieldsOption, formatRows, type RowFormat } from './results.js';
 import { RowStream } from './row-stream.js';
-import {
-  addSurveyOptions,
-  type Drafted,
-  draftOfFlags,
-  finishDraft,
-  type SurveyFlags,
-} from './survey-options.js';
+import { addSurveyOptions, type SurveyFlags } from './survey-options.js';
 
 interface ScanFlags extends SurveyFlags {
   readonly agents: number;
@@ -48,6 +46,8 @@ interface ScanFlags extends SurveyFlags {
   readonly maxRuntime?: number;
   readonly data: string;
   readonly quiet?: boolean;
+  readonly dryrun?: boolean;
+  readonly maxTargets?: number;
   readonly interface?: string;
   readonly sourceIp?: string;
   readonly sourcePort?: string;
@@ -81,6 +81,8 @@ export function scanCommand(): Command {
     option('-S, --source-ip <address>', 'our address'),
     option('-s, --source-port <ports>', 'our ports: 50000 or 50000-50999'),
     option('-G, --gateway-mac <mac>', 'the next hop’s address on the link'),
+    option('-d, --dryrun', 'print the targets in probing order, and send nothing'),
+    option('-n, --max-targets <n>', 'with --dryrun: how many', parseCount),
     option('-q, --quiet', 'no progress, no summary'),
   ];
   for (const each of options) made.addOption(each);
@@ -88,12 +90,18 @@ export function scanCommand(): Command {
 }
 
 async function scan(targets: readonly string[], flags: ScanFlags): Promise<void> {
-  const drafted = finishDraft(await draftOfFlags(targets, flags));
+  const drafted = await draftOf(targets, flags);
+  if (flags.dryrun) {
+    const { space, request } = drafted;
+    const plan = new Plan(space, request.seed, shardLengthFor(space.size));
+    writeTargets(plan, Math.min(space.size, flags.maxTargets ?? space.size), process.stdout.fd);
+    return;
+  }
   checkRequest(drafted.request, drafted.space);
   requireNetRaw();
   const say = flags.quiet ? () => {} : printNote;
   using interrupts = new Interrupts();
-  say(describePlan(drafted));
+  say(briefPlan(reportPlan(drafted.request, drafted.composition)));
   const broker = await startPrivateBroker();
   const stop = stopController();
   let agents: ChildAgents | undefined;
@@ -115,7 +123,8 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
     );
     const working = coordinator.run(stop.signal);
     working.catch(() => {});
-    await bus.spaces.put(drafted.request.spaceHash, drafted.space.toBytes());
+    await bus.spaces.put(drafted.request.spaceHash, drafted.bytes);
+    await bus.spaces.put(drafted.request.rulesHash, drafted.rules);
     const run = await coordinator.launch(drafted.request);
     agents = startAgents(flags.agents, broker.url, agentFlags(flags));
     const session = { flags, say, interrupts };
@@ -188,7 +197,7 @@ async function watchRun(
 }
 
 function formatOf(flags: ScanFlags, { request, space }: Drafted): RowFormat {
-  const fields = flags.outputFields ?? defaultFields(space.ports.length);
+  const fields = flags.outputFields ?? defaultFields(space.parts.ports.length);
   return { sink: sinkNamed(request.output), fields };
 }
 

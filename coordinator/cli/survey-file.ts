@@ -3,17 +3,29 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type Document, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { describeError, Fault } from '../../shared/base/faults.js';
-import { parsePorts } from '../../shared/net/ports.js';
+import { describeError, Fault, type FaultDetails } from '../../shared/base/faults.js';
+import type { Target } from '../../shared/net/target.js';
 import { probeNamed } from '../../shared/probe/catalogue.js';
 import { parseBandwidth, parseDuration, parseRate } from '../../shared/survey/quantities.js';
-import { type ListEntry, parseEntry } from '../../shared/survey/target-list.js';
+import { type BlockEntry, parseBlock, type TargetEntry } from '../../shared/survey/target-list.js';
 import { sinkNamed } from '../sink/sink.js';
-import { type Draft, parseReport, readList } from './survey-options.js';
+import type { Draft } from './draft.js';
+import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';
+import { printNote } from './print.js';
+import { parseReport } from './survey-options.js';
+import { parsePortsWithTop } from './top-ports.js';
 
 const scalar = z.union([z.string(), z.number()]).transform(String);
-const listItem = z.union([scalar, z.strictObject({ file: z.string() })]);
-const list = z.union([listItem.transform((item) => [item]), z.array(listItem)]);
+const file = z.strictObject({ file: z.string() });
+const targetItem = z.union([
+  scalar,
+  file,
+  z.strictObject({ hitlist: z.string() }),
+  z.strictObject({ pairs: z.string() }),
+]);
+const blockItem = z.union([scalar, file]);
+const targetItems = z.union([targetItem.transform((item) => [item]), z.array(targetItem)]);
+const blockItems = z.union([blockItem.transform((item) => [item]), z.array(blockItem)]);
 /** What a key's text means; what its parser throws becomes an issue at that key. */
 const parsed = <Value>(parse: (text: string) => Value) =>
   scalar.transform((text, context): Value => {
@@ -29,10 +41,10 @@ const parsed = <Value>(parse: (text: string) => Value) =>
 
 const shape = z.strictObject({
   name: scalar.optional(),
-  targets: list,
-  exclude: list.optional(),
-  allowSpecial: list.optional(),
-  ports: parsed(parsePorts),
+  targets: targetItems,
+  exclude: blockItems.optional(),
+  allowSpecial: blockItems.optional(),
+  ports: parsed(parsePortsWithTop).optional(),
   probe: parsed((name) => probeNamed(name).name).optional(),
   probeOptions: z.record(z.string(), z.number()).optional(),
   rate: parsed(parseRate).optional(),
@@ -43,9 +55,12 @@ const shape = z.strictObject({
   output: parsed((name) => sinkNamed(name).name).optional(),
   contact: scalar.optional(),
   purpose: scalar.optional(),
+  maxRatePer24: parsed(parseRate).optional(),
+  maxRatePer48: parsed(parseRate).optional(),
 });
 
-type Items = z.infer<typeof list>;
+type TargetItems = z.infer<typeof targetItems>;
+type BlockItems = z.infer<typeof blockItems>;
 
 /** @throws Fault UNREADABLE_FILE, BAD_SURVEY or BAD_LIST */
 export async function draftOfFile(file: string): Promise<Draft> {
@@ -63,36 +78,58 @@ export async function draftOfFile(file: string): Promise<Draft> {
   const checked = shape.safeParse(document.toJS());
   if (!checked.success) throw faultOf(checked.error.issues[0], document, lines, file);
   const { targets, exclude, allowSpecial, ...rest } = checked.data;
-  const read = (key: string, items: Items | undefined) =>
-    readItems(items ?? [], (index) => placeOf(document, lines, file, [key, index]));
+  const placing = (key: string) => (index: number) => placeOf(document, lines, file, [key, index]);
   return {
     ...rest,
-    targets: await read('targets', targets),
-    exclusions: await read('exclude', exclude),
-    allowSpecial: await read('allowSpecial', allowSpecial),
+    ...(await readTargets(targets, placing('targets'))),
+    exclusions: await readBlocks(exclude ?? [], placing('exclude')),
+    allowSpecial: await readBlocks(allowSpecial ?? [], placing('allowSpecial')),
   };
 }
 
-async function readItems(
-  items: Items,
-  place: (index: number) => { file: string; line: number | undefined },
-): Promise<ListEntry[]> {
-  const entries: ListEntry[] = [];
+type Placing = (index: number) => { file: string; line: number | undefined };
+
+async function readTargets(items: TargetItems, placing: Placing) {
+  const targets: TargetEntry[] = [];
+  const hitlist: Target[] = [];
+  const pairs: Target[] = [];
   for (const [i, item] of items.entries()) {
-    const { file, line } = place(i);
+    const { file, line } = placing(i);
+    const at = `${file}:${line}`;
+    const beside = (name: string) => resolve(dirname(file), name);
+    if (typeof item === 'string') {
+      const place = { file, line, value: item };
+      const read = await readTarget(item, at, printNote).catch((error) => fail(error, place));
+      targets.push(...read.map(({ extent }) => ({ extent, place })));
+    } else if ('file' in item) targets.push(...(await readTargetList(beside(item.file), at)));
+    else if ('hitlist' in item) {
+      hitlist.push(...(await readHitlist(beside(item.hitlist), at, printNote)));
+    } else pairs.push(...(await readPairs(beside(item.pairs), at, printNote)));
+  }
+  return { targets, hitlist, pairs };
+}
+
+async function readBlocks(items: BlockItems, placing: Placing): Promise<BlockEntry[]> {
+  const entries: BlockEntry[] = [];
+  for (const [i, item] of items.entries()) {
+    const { file, line } = placing(i);
     if (typeof item !== 'string') {
-      entries.push(...(await readList(resolve(dirname(file), item.file), `${file}:${line}`)));
+      entries.push(...(await readBlockList(resolve(dirname(file), item.file), `${file}:${line}`)));
       continue;
     }
+    const place = { file, line, value: item };
     try {
-      const { range } = parseEntry(item, '');
-      entries.push({ range, place: { file, line, value: item } });
+      entries.push({ block: parseBlock(item, '').block, place });
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      throw new Fault('BAD_SURVEY', why, { file, line, value: item }, error);
+      fail(error, place);
     }
   }
   return entries;
+}
+
+function fail(error: unknown, place: FaultDetails): never {
+  const why = error instanceof Error ? error.message : String(error);
+  throw new Fault('BAD_SURVEY', why, place, error);
 }
 
 function faultOf(

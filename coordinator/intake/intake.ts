@@ -3,15 +3,13 @@
  * again, whatever the client that sent the request has checked: block wins, and nobody surveys the
  * public Internet anonymously.
  */
-import { describeError, Fault } from '../../shared/base/faults.js';
+import { Fault } from '../../shared/base/faults.js';
 import { type Random, shortId } from '../../shared/base/random.js';
-import { formatRange, parseRange } from '../../shared/net/prefix.js';
-import { SPECIAL } from '../../shared/net/special.js';
 import { probeNamed } from '../../shared/probe/catalogue.js';
 import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
-import type { Space } from '../../shared/survey/space.js';
+import type { Space } from '../../shared/survey/space/space.js';
+import { forbiddenIn, publicIn } from '../../shared/survey/space/special-purpose.js';
 import type { Survey, SurveyRequest } from '../../shared/survey/survey.js';
-import { specialExcept } from '../../shared/survey/target-list.js';
 
 const ID_LETTERS = 8;
 const KEY_OCTETS = 16;
@@ -48,33 +46,30 @@ export function admit(
 export function checkRequest(request: SurveyRequest, space: Space): void {
   refuseSpecial(request, space);
   refuseAnonymous(request, space);
+  refuseFamily(request, space);
 }
 
 function refuseSpecial({ allowSpecial }: SurveyRequest, space: Space): void {
-  const [range] = space.ranges.intersect(specialExcept(allowSpecial.map(toRange)));
-  if (range === undefined) return;
+  const value = forbiddenIn(space, allowSpecial);
+  if (value === undefined) return;
   const why = 'special-purpose addresses are not surveyed unless they are allowed by name';
-  throw new Fault('SPECIAL_TARGETS', why, { flag: '--allow-special', value: formatRange(range) });
+  throw new Fault('SPECIAL_TARGETS', why, { flag: '--allow-special', value });
 }
 
 function refuseAnonymous({ contact, purpose }: SurveyRequest, space: Space): void {
-  const [range] = space.ranges.subtract(SPECIAL);
-  if (range === undefined) return;
+  const value = publicIn(space);
+  if (value === undefined) return;
   const missing = [
     contact.trim() === '' ? '--contact' : '',
     purpose.trim() === '' ? '--purpose' : '',
   ].filter((flag) => flag !== '');
   if (missing.length === 0) return;
   const why = `a survey of public addresses needs ${missing.join(' and ')}, so that people know whom to ask`;
-  throw new Fault('ANONYMOUS_SURVEY', why, { value: formatRange(range) });
+  throw new Fault('ANONYMOUS_SURVEY', why, { value });
 }
 
-function toRange(text: string) {
-  try {
-    return parseRange(text);
-  } catch (error) {
-    throw error instanceof Fault
-      ? error.at({ flag: '--allow-special' })
-      : new Fault('BAD_MESSAGE', describeError(error));
-  }
+function refuseFamily({ probe }: SurveyRequest, space: Space): void {
+  if (!space.hasIpv6 || probeNamed(probe).families.includes(6)) return;
+  const why = 'this probe does not speak IPv6 yet; such a space can be planned and listed only';
+  throw new Fault('UNSUPPORTED', why, { flag: '--probe', value: probe });
 }

@@ -55,7 +55,8 @@ export async function readOutcomes(disk: Disk, folder: string): Promise<readonly
 
 function manifestOf({ survey, plan, status, outcomes, output, version }: ManifestParts): object {
   const { space } = plan;
-  const ranges = [...space.ranges].slice(0, RANGES_LISTED_MAX).map(formatRange);
+  const { ipv4, windows, hitlist, pairs, ports } = space.parts;
+  const ranges = [...ipv4].slice(0, RANGES_LISTED_MAX).map(formatRange);
   const incomplete = outcomes.filter(({ covered, to }) => covered < to);
   return {
     transect: version,
@@ -64,10 +65,13 @@ function manifestOf({ survey, plan, status, outcomes, output, version }: Manifes
     state: status.state,
     complete: status.covered === status.targets,
     question: {
-      ranges: space.ranges.count > RANGES_LISTED_MAX ? undefined : ranges,
-      rangeCount: space.ranges.count,
+      ranges: ipv4.count > RANGES_LISTED_MAX ? undefined : ranges,
+      rangeCount: ipv4.count,
+      windows: windows.map(({ text }) => text),
+      listedAddresses: hitlist.size,
+      listedPairs: pairs.size,
       addresses: space.addresses,
-      ports: formatPorts(space.ports),
+      ports: formatPorts(ports),
       probe: survey.probe,
       probeOptions: survey.probeOptions,
       rate: survey.rate,

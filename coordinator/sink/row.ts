@@ -5,6 +5,8 @@
 import { isoTime } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import { formatIpv4 } from '../../shared/net/address.js';
+import { formatAddress } from '../../shared/net/ipv6.js';
+import type { Target } from '../../shared/net/target.js';
 import { ICMP_UNREACHABLE, UNREACHABLE_NAMES } from '../../shared/packet/icmp.js';
 import {
   CLASSIFICATION,
@@ -39,16 +41,15 @@ interface FieldReader extends Field {
 interface Source {
   readonly batch: ResultBatch;
   readonly position: number;
-  readonly address: number;
-  readonly port: number;
+  readonly target: Target;
   readonly code: number;
   readonly isIcmp: boolean;
   column(name: ColumnName): number;
 }
 
 const TABLE: readonly FieldReader[] = [
-  text('saddr', 'address probed', ({ address }) => formatIpv4(address)),
-  number('sport', 'port probed', ({ port }) => port),
+  text('saddr', 'address probed', ({ target }) => formatAddress(target)),
+  number('sport', 'port probed', ({ target }) => target.port),
   text('daddr', 'our address', ({ column }) => formatIpv4(column('source'))),
   number('dport', 'our port', ({ column }) => column('sourcePort')),
   number('seqnum', 'TCP sequence number of the reply', tcp('sequence')),
@@ -92,11 +93,11 @@ const INDEX = new Map(TABLE.map(({ name }, i) => [name, i]));
 /** Builds row `row` of a batch. */
 export function rowOf(plan: Plan, batch: ResultBatch, row: number): Row {
   const position = batch.shard * plan.shardLength + (batch.columns.offset[row] as number);
-  const { address, port } = plan.targetAt(position);
+  const target = plan.targetAt(position);
   const column = (name: ColumnName) => batch.columns[name][row] as number;
   const code = column('classification');
   const isIcmp = code === CLASSIFICATION.ICMP;
-  const source: Source = { batch, position, address, port, code, isIcmp, column };
+  const source: Source = { batch, position, target, code, isIcmp, column };
   return TABLE.map((field) => field.read(source));
 }
 

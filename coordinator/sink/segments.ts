@@ -16,6 +16,7 @@ const NUMBER_DIGITS = 9;
 const CHUNK_ROWS = 4096;
 const ALL_FIELDS = FIELDS.map(({ name }) => name);
 const ALL_INDICES = fieldIndices(ALL_FIELDS);
+const [POSITION = 0, CLASSIFICATION = 0] = fieldIndices(['position', 'classification']);
 
 export class SegmentStore {
   readonly folder: string;
@@ -45,6 +46,14 @@ export class SegmentStore {
     const bytes = await this.disk.read(this.#file(shard));
     if (bytes !== undefined) return bytes;
     throw new Fault('UNKNOWN_SURVEY', `shard ${shard} is not stored`);
+  }
+
+  /** The classification stored for a position; undefined where it has no row. */
+  async rowAt(shard: number, position: number): Promise<string | undefined> {
+    for (const row of rowsOf(this.sink, (await this.bytes(shard)).toString())) {
+      if (row[POSITION] === position) return String(row[CLASSIFICATION]);
+    }
+    return undefined;
   }
 
   async countRows(shard: number): Promise<number> {

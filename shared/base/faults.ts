@@ -21,6 +21,8 @@ const EXIT_OF = {
   SPECIAL_TARGETS: EXIT.REFUSED,
   /** Public targets without a contact and a purpose. */
   ANONYMOUS_SURVEY: EXIT.REFUSED,
+  /** What is asked for is known, and cannot be done yet. */
+  UNSUPPORTED: EXIT.REFUSED,
   /** An agent's own policy forbids what it was asked. */
   LOCAL_POLICY: EXIT.REFUSED,
   /** Raw sockets are not permitted. */

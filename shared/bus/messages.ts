@@ -10,7 +10,7 @@ import { LIMITS } from '../base/limits.js';
 import { CLASSIFICATION_NAMES } from '../probe/classification.js';
 import type { Lease } from '../survey/lease.js';
 import { COLUMN_NAMES, type Columns, type ResultBatch } from '../survey/results.js';
-import type { AgentStatus, SurveyStatus } from '../survey/status.js';
+import type { AgentStatus, SurveyStatus, TargetFate } from '../survey/status.js';
 import type { Survey, SurveyRequest } from '../survey/survey.js';
 import { transect } from './gen/messages.js';
 import type { Grant, Heartbeat } from './ports.js';
@@ -50,6 +50,7 @@ const surveyShape = z.object({
   purpose: z.string(),
   allowSpecial: z.array(z.string()),
   spaceHash: hash,
+  rulesHash: hash,
   shardLength: z.number().int().min(1).max(LIMITS.shardLengthMax),
   planHash: hash,
   createdAt: finite,
@@ -163,12 +164,28 @@ const agentShape = z.object({
   trouble: z.string(),
 });
 
+const fateShape = z.object({
+  address: z.string(),
+  port: uint32,
+  planned: z.boolean(),
+  rule: z.string(),
+  position: count,
+  shard: uint32,
+  state: z.enum(['unplanned', 'waiting', 'leased', 'probed', 'stored']),
+  agent: z.string(),
+  vantage: z.string(),
+  from: finite,
+  until: finite,
+  result: z.string(),
+});
+
 const controlRequestShape = z.object({
   survey: z.string(),
   request: requestShape.optional(),
   immediately: z.boolean(),
   shard: uint32,
   offset: count,
+  target: z.string(),
 });
 
 const controlReplyShape = z.object({
@@ -182,12 +199,17 @@ const controlReplyShape = z.object({
   chunk: octets,
   total: count,
   output: z.string(),
+  fates: z.array(fateShape),
 });
 
 export type ControlRequest = Omit<z.infer<typeof controlRequestShape>, 'request'> & {
   request?: SurveyRequest;
 };
-export type ControlReply = Omit<z.infer<typeof controlReplyShape>, 'statuses' | 'agents'> & {
+export type ControlReply = Omit<
+  z.infer<typeof controlReplyShape>,
+  'statuses' | 'agents' | 'fates'
+> & {
+  fates: readonly TargetFate[];
   statuses: readonly SurveyStatus[];
   agents: readonly AgentStatus[];
 };

@@ -7,7 +7,7 @@
  */
 import type { Lease } from '../survey/lease.js';
 import type { ResultBatch } from '../survey/results.js';
-import type { AgentStatus, SurveyStatus } from '../survey/status.js';
+import type { AgentStatus, SurveyStatus, TargetFate } from '../survey/status.js';
 import type { Survey, SurveyRequest } from '../survey/survey.js';
 
 export interface Bus {
@@ -156,6 +156,10 @@ export interface ControlVerbs {
   /** Without a survey: all of them. */
   status: { ask: { survey: string }; answer: { statuses: readonly SurveyStatus[] } };
   cancel: { ask: { survey: string; immediately: boolean }; answer: { survey: string } };
+  lookup: {
+    ask: { survey: string; target: string };
+    answer: { survey: string; fates: readonly TargetFate[] };
+  };
   agents: { ask: object; answer: { agents: readonly AgentStatus[] } };
   segments: {
     ask: { survey: string };

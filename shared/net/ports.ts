@@ -1,4 +1,4 @@
-/** Ports: `80,443,8000-8100`, each from 1 to 65535, as a sorted list without doubles. */
+/** Ports: `80,443,8000-8100`, `*` for all, `!22` to leave some out; each from 1 to 65535. */
 import type { Brand } from '../base/brand.js';
 import { Fault } from '../base/faults.js';
 
@@ -7,14 +7,27 @@ export type Port = Brand<number, 'Port'>;
 
 const PORT_MAX = 65535;
 
-/** Reads a comma-separated list of ports and ranges. @throws Fault BAD_OPTION naming the item. */
+/**
+ * Reads a comma-separated list as a sorted one without doubles. What is left out wins, wherever it
+ * stands; a list that only leaves out starts from all. @throws Fault BAD_OPTION naming the item
+ */
 export function parsePorts(text: string): readonly Port[] {
-  const chosen = new Set<number>();
-  for (const item of text.split(',')) {
-    const { from, last } = parseItem(item.trim());
-    for (let port = from; port <= last; port++) chosen.add(port);
+  const chosen = new Uint8Array(PORT_MAX + 1);
+  const items = text.split(',').map((item) => item.trim());
+  const exclusions = items.filter((item) => item.startsWith('!'));
+  const inclusions = items.filter((item) => !item.startsWith('!'));
+  for (const item of inclusions.length === 0 ? ['*'] : inclusions) {
+    const { from, last } = parseItem(item);
+    chosen.fill(1, from, last + 1);
   }
-  return [...chosen].sort((a, b) => a - b) as Port[];
+  for (const item of exclusions) {
+    const { from, last } = parseItem(item.slice(1));
+    chosen.fill(0, from, last + 1);
+  }
+  const ports: number[] = [];
+  for (let port = 1; port <= PORT_MAX; port++) if (chosen[port] === 1) ports.push(port);
+  if (ports.length === 0) throw new Fault('BAD_OPTION', 'no port is left', { value: text });
+  return ports as Port[];
 }
 
 /** Writes a sorted list in its shortest form: `80,443,8000-8100`. */
@@ -29,11 +42,12 @@ export function formatPorts(ports: readonly number[]): string {
 }
 
 function parseItem(item: string): { from: number; last: number } {
+  if (item === '*') return { from: 1, last: PORT_MAX };
   const match = /^(\d+)(?:-(\d+))?$/.exec(item);
   const from = Number(match?.[1]);
   const last = Number(match?.[2] ?? match?.[1]);
   if (match === null || from < 1 || last > PORT_MAX || last < from) {
-    const why = `a port is a number from 1 to ${PORT_MAX}, a range is first-last`;
+    const why = `a port is a number from 1 to ${PORT_MAX}, a range is first-last, * is all`;
     throw new Fault('BAD_OPTION', why, { value: item });
   }
   return { from, last };

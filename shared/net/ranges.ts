@@ -1,14 +1,14 @@
 /**
- * A set of IPv4 addresses as sorted, disjoint, non-adjacent half-open ranges [from, to). All
- * operations are linear merges, so millions of entries cost milliseconds. `to` may be 2^32, hence
- * doubles rather than 32-bit integers.
+ * A set of whole numbers (IPv4 addresses; places in an IPv6 window) as sorted, disjoint, non-adjacent
+ * half-open ranges [from, to) below 2^53. All operations are linear merges, so millions of entries
+ * cost milliseconds.
  */
 import { assert } from '../base/assert.js';
 
 export interface Range {
-  /** First address, host order. */
+  /** The first number. */
   readonly from: number;
-  /** One past the last address: ≤ 2^32. */
+  /** One past the last: ≤ 2^53. */
   readonly to: number;
 }
 
@@ -40,7 +40,7 @@ export class Ranges {
       assert(start > end && at(to, i) > start, 'ranges are sorted, disjoint and not empty');
       end = at(to, i);
     }
-    assert(end <= 2 ** 32, 'ranges end at 2^32');
+    assert(end <= 2 ** 53, 'ranges end at 2^53');
     return new Ranges(from, to);
   }
 
@@ -48,7 +48,7 @@ export class Ranges {
     return this.from.length;
   }
 
-  /** Addresses in the set: 0 … 2^32. */
+  /** Numbers in the set. */
   get size(): number {
     let size = 0;
     for (let i = 0; i < this.count; i++) size += at(this.to, i) - at(this.from, i);
@@ -59,15 +59,15 @@ export class Ranges {
     for (let i = 0; i < this.count; i++) yield { from: at(this.from, i), to: at(this.to, i) };
   }
 
-  contains(address: number): boolean {
+  contains(number: number): boolean {
     let low = 0;
     let high = this.count;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (at(this.to, middle) <= address) low = middle + 1;
+      if (at(this.to, middle) <= number) low = middle + 1;
       else high = middle;
     }
-    return low < this.count && at(this.from, low) <= address;
+    return low < this.count && at(this.from, low) <= number;
   }
 
   intersect(other: Ranges): Ranges {

@@ -55,6 +55,8 @@ export interface Probe {
   readonly name: string;
   /** One line for people. */
   readonly about: string;
+  /** Which versions of IP it speaks. */
+  readonly families: readonly (4 | 6)[];
   /** Octets of the IP header, where the transport header starts. */
   readonly ipOctets: number;
   /** Options with their defaults. @throws Fault BAD_OPTION naming an unknown or unusable one. */

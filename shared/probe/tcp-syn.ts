@@ -26,6 +26,7 @@ const DEFAULTS = { ttl: 64 } as const;
 export const tcpSyn: Probe = {
   name: 'tcp-syn',
   about: 'TCP SYN: open ports answer SYN-ACK, closed ones RST',
+  families: [4],
   ipOctets: IPV4_OCTETS,
 
   parseOptions(given: ProbeOptions): ProbeOptions {
@@ -97,17 +98,17 @@ function recogniseSegment(reply: Dissection, cookies: CookieJar, target: Target)
   const isReset = (flags & FLAG_RST) !== 0;
   const isSynAck = (flags & (FLAG_SYN | FLAG_ACK)) === (FLAG_SYN | FLAG_ACK);
   if (!isReset && !isSynAck) return false;
-  target.address = ip.source;
+  target.setIpv4(ip.source);
   target.port = tcp.sourcePort;
-  cookies.bake(ip.destination, tcp.destinationPort, target.address, target.port);
+  cookies.bake(ip.destination, tcp.destinationPort, target.w3, target.port);
   const beyond = (tcp.acknowledgment - cookies.sequence) >>> 0;
   return beyond === 1 || (isReset && beyond === 0);
 }
 
 function recogniseQuote(reply: Dissection, cookies: CookieJar, target: Target): boolean {
   const { quotedIp, quotedTcp } = reply;
-  target.address = quotedIp.destination;
+  target.setIpv4(quotedIp.destination);
   target.port = quotedTcp.destinationPort;
-  cookies.bake(quotedIp.source, quotedTcp.sourcePort, target.address, target.port);
+  cookies.bake(quotedIp.source, quotedTcp.sourcePort, target.w3, target.port);
   return quotedTcp.sequence === cookies.sequence;
 }

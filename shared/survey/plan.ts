@@ -10,7 +10,8 @@ import { LIMITS } from '../base/limits.js';
 import { Target } from '../net/target.js';
 import { FeistelPermutation } from '../permutation/feistel.js';
 import type { Permutation } from '../permutation/permutation.js';
-import { hashSpace, type Space } from './space.js';
+import type { Space } from './space/space.js';
+import { hashSpace, spaceToBytes } from './space/space-bytes.js';
 
 /** Raised whenever the same inputs would give another order or another cut. */
 const PLAN_VERSION = 1;
@@ -37,7 +38,7 @@ export class Plan {
     this.permutation = new FeistelPermutation(space.size, seed);
     this.shardLength = shardLength;
     this.shardCount = Math.ceil(space.size / shardLength);
-    const parts = [PLAN_VERSION, hashSpace(space.toBytes()), seed, shardLength];
+    const parts = [PLAN_VERSION, hashSpace(spaceToBytes(space, seed)), seed, shardLength];
     this.hash = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
   }
 

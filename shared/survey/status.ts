@@ -35,6 +35,25 @@ export interface SurveyStatus {
   readonly replies: number;
 }
 
+/** What became of one target. */
+export interface TargetFate {
+  readonly address: string;
+  readonly port: number;
+  readonly planned: boolean;
+  /** Why it is not planned; empty where it is. */
+  readonly rule: string;
+  readonly position: number;
+  readonly shard: number;
+  readonly state: 'unplanned' | 'waiting' | 'leased' | 'probed' | 'stored';
+  /** Who probed it, and the span of the epoch in which it did; empty and 0 where nobody has. */
+  readonly agent: string;
+  readonly vantage: string;
+  readonly from: number;
+  readonly until: number;
+  /** A classification, `silent`, `not reported`, or empty where not yet known. */
+  readonly result: string;
+}
+
 export interface AgentStatus {
   readonly agent: string;
   readonly vantage: string;

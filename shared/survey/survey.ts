@@ -28,6 +28,8 @@ export interface Survey {
   /** Prefixes of special-purpose ranges that may be probed. */
   readonly allowSpecial: readonly string[];
   readonly spaceHash: string;
+  /** Of what was left out and why, as it was said. */
+  readonly rulesHash: string;
   readonly shardLength: number;
   readonly planHash: string;
   /** Wall clock. */

@@ -4,30 +4,118 @@
  * entry remembers where it came from, so that a refusal can name its place.
  */
 import { Fault, type FaultDetails } from '../base/faults.js';
+import { parseIpv4 } from '../net/address.js';
+import { formatIpv6, type Prefix6, parseIpv6, parsePrefix6 } from '../net/ipv6.js';
 import { formatRange, parseRange } from '../net/prefix.js';
-import { type Range, Ranges } from '../net/ranges.js';
-import { SPECIAL, specialBlockOf } from '../net/special.js';
+import type { Range } from '../net/ranges.js';
+import { Target } from '../net/target.js';
+import { parseWindow, type Window } from './space/window.js';
 
-export interface ListEntry {
-  readonly range: Range;
+/** What is to be probed: a range of IPv4, or an IPv6 window, prefix or address. */
+export type Extent =
+  | { readonly family: 4; readonly range: Range }
+  | { readonly family: 6; readonly window: Window };
+
+/** What is to be left alone, or allowed: of any size. */
+export type Block =
+  | { readonly family: 4; readonly range: Range }
+  | { readonly family: 6; readonly prefix: Prefix6 };
+
+export interface TargetEntry {
+  readonly extent: Extent;
   readonly place: FaultDetails;
 }
 
-/** Reads one range given with a flag or a key of a survey file. @throws Fault BAD_OPTION */
-export function parseEntry(text: string, flag: string): ListEntry {
-  const place = { flag, value: text };
-  return { range: at(place, () => parseRange(text.trim())), place };
+export interface BlockEntry {
+  readonly block: Block;
+  readonly place: FaultDetails;
 }
 
-/** Reads a list file. @throws Fault BAD_LIST with file, line and value */
-export function parseList(text: string, file: string): ListEntry[] {
-  const entries: ListEntry[] = [];
-  for (const [i, line] of text.split('\n').entries()) {
-    const value = (line.split('#')[0] ?? '').trim();
-    if (value === '') continue;
-    const place = { file, line: i + 1, value };
+/** Of a target without a port, at most so many are answered for. */
+const PORTS_ASKED_MAX = 100;
+
+/** What a tolerant reading of a list gives: what was read, and the lines that could not be. */
+export interface Listed {
+  readonly targets: readonly Target[];
+  readonly badLines: readonly number[];
+}
+
+/** Reads a target given with a flag or a key of a survey file. @throws Fault BAD_OPTION */
+export function parseTarget(text: string, flag: string): TargetEntry {
+  const place = { flag, value: text };
+  return { extent: placed(place, () => parseExtent(text.trim())), place };
+}
+
+/** Reads an exclusion or allowance given with a flag or a key. @throws Fault BAD_OPTION */
+export function parseBlock(text: string, flag: string): BlockEntry {
+  const place = { flag, value: text };
+  return { block: placed(place, () => blockOf(text.trim())), place };
+}
+
+/** Reads a list of targets, strictly. @throws Fault BAD_LIST with file, line and value */
+export function parseTargetList(text: string, file: string): TargetEntry[] {
+  return readStrictly(text, file, (value, place) => ({ extent: parseExtent(value), place }));
+}
+
+/** Reads a list of exclusions, strictly. @throws Fault BAD_LIST with file, line and value */
+export function parseBlockList(text: string, file: string): BlockEntry[] {
+  return readStrictly(text, file, (value, place) => ({ block: blockOf(value), place }));
+}
+
+/** The shortest text of a block. */
+export function formatBlock(block: Block): string {
+  if (block.family === 4) return formatRange(block.range);
+  return `${formatIpv6(block.prefix.words)}/${block.prefix.length}`;
+}
+
+/** Reads a hitlist: one address per line, of either family. Bad lines are told, not fatal. */
+export function parseHitlist(text: string): Listed {
+  return readTolerantly(text, (value) => addressOf(value));
+}
+
+/** Reads pairs: `192.0.2.1:80`, `[2001:db8::1]:443` or `ADDRESS,PORT`, one per line, tolerantly. */
+export function parsePairs(text: string): Listed {
+  return readTolerantly(text, (value) => {
+    const match = /^(?:\[([^\]]+)\]|([^,]+?))\s*[:,]\s*(\d{1,5})$/.exec(value);
+    const port = Number(match?.[3]);
+    if (match === null || port < 1 || port > 65535) {
+      throw new Fault('BAD_OPTION', 'not an address and a port', { value });
+    }
+    const target = addressOf(match[1] ?? match[2] ?? '');
+    target.port = port;
+    return target;
+  });
+}
+
+/**
+ * What `ADDR` or `ADDR:PORT` (`[ADDR]:PORT` for IPv6) asks about: without a port, every port given.
+ * @throws Fault BAD_OPTION
+ */
+export function targetsOf(text: string, ports: readonly number[]): readonly Target[] {
+  const match = /^(?:\[([^\]]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text);
+  const address = match?.[1] ?? match?.[2] ?? text;
+  const asked = match === null ? ports.slice(0, PORTS_ASKED_MAX) : [Number(match[3])];
+  return asked.map((port) => Object.assign(addressOf(address), { port }));
+}
+
+/** A target of one address of either family, without a port. @throws Fault BAD_OPTION */
+export function addressOf(text: string): Target {
+  const target = new Target();
+  if (text.includes(':')) [target.w0, target.w1, target.w2, target.w3] = parseIpv6(text);
+  else target.setIpv4(parseIpv4(text));
+  return target;
+}
+
+function readStrictly<Entry>(
+  text: string,
+  file: string,
+  read: (value: string, place: FaultDetails) => Entry,
+): Entry[] {
+  const entries: Entry[] = [];
+  for (const [line, value] of linesOf(text)) {
+    const place = { file, line, value };
     try {
-      entries.push({ range: parseRange(value), place });
+      entries.push(read(value, place));
     } catch (error) {
       throw error instanceof Fault ? new Fault('BAD_LIST', error.message, place, error) : error;
     }
@@ -35,58 +123,45 @@ export function parseList(text: string, file: string): ListEntry[] {
   return entries;
 }
 
-export interface Composition {
-  readonly ranges: Ranges;
-  /** Distinct addresses asked for, and those that fell to special-purpose ranges and exclusions. */
-  readonly asked: number;
-  readonly special: number;
-  readonly excluded: number;
+function readTolerantly(text: string, read: (value: string) => Target): Listed {
+  const targets: Target[] = [];
+  const badLines: number[] = [];
+  for (const [line, value] of linesOf(text)) {
+    try {
+      targets.push(read(value));
+    } catch {
+      badLines.push(line);
+    }
+  }
+  return { targets, badLines };
 }
 
-/**
- * Targets minus special-purpose ranges that are not allowed, minus exclusions: order is irrelevant
- * and block wins. @throws Fault SPECIAL_TARGETS where a target is nothing but special-purpose: it
- * was asked for by name, so leaving it out silently would be wrong
- */
-export function composeTargets(
-  targets: readonly ListEntry[],
-  exclusions: readonly ListEntry[],
-  allowSpecial: readonly ListEntry[],
-): Composition {
-  const blocked = specialExcept(allowSpecial.map(({ range }) => range));
-  for (const { range, place } of targets) refuseSpecial(range, place, blocked);
-  const asked = rangesOf(targets);
-  const allowed = asked.subtract(blocked);
-  const ranges = allowed.subtract(rangesOf(exclusions));
-  return {
-    ranges,
-    asked: asked.size,
-    special: asked.size - allowed.size,
-    excluded: allowed.size - ranges.size,
-  };
+/** Lines with something on them, with their numbers from 1. */
+function* linesOf(text: string): Generator<[line: number, value: string]> {
+  let line = 0;
+  for (const whole of text.split('\n')) {
+    line++;
+    const value = (whole.split('#', 1)[0] ?? '').trim();
+    if (value !== '') yield [line, value];
+  }
 }
 
-/** Special-purpose addresses other than those allowed. */
-export function specialExcept(allowed: readonly Range[]): Ranges {
-  return SPECIAL.subtract(Ranges.of(allowed));
+function parseExtent(text: string): Extent {
+  if (!text.includes(':')) return { family: 4, range: parseRange(text) };
+  return { family: 6, window: parseWindow(withLength(text), '') };
 }
 
-function refuseSpecial(range: Range, place: FaultDetails, blocked: Ranges): void {
-  const asked = Ranges.of([range]);
-  const special = asked.intersect(blocked);
-  const [first] = special;
-  if (first === undefined || special.size < asked.size) return;
-  const block = specialBlockOf(first);
-  const name = block === undefined ? 'special-purpose' : `${block.name} (${block.rfc})`;
-  const allow = `--allow-special ${formatRange(range)}`;
-  throw new Fault('SPECIAL_TARGETS', `${name} is not surveyed unless you say so: ${allow}`, place);
+function blockOf(text: string): Block {
+  if (!text.includes(':')) return { family: 4, range: parseRange(text) };
+  return { family: 6, prefix: parsePrefix6(withLength(text)) };
 }
 
-function rangesOf(entries: readonly ListEntry[]): Ranges {
-  return Ranges.of(entries.map(({ range }) => range));
+/** A bare IPv6 address is a prefix of 128 bits. */
+function withLength(text: string): string {
+  return text.includes('/') ? text : `${text}/128`;
 }
 
-function at<Value>(place: FaultDetails, read: () => Value): Value {
+function placed<Value>(place: FaultDetails, read: () => Value): Value {
   try {
     return read();
   } catch (error) {

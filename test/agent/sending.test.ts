@@ -10,7 +10,7 @@ import { Ranges } from '../../shared/net/ranges.js';
 import { SPECIAL } from '../../shared/net/special.js';
 import { tcpSyn } from '../../shared/probe/tcp-syn.js';
 import { Plan } from '../../shared/survey/plan.js';
-import { Space } from '../../shared/survey/space.js';
+import { Space } from '../../shared/survey/space/space.js';
 import { KEY, read } from '../support/replies.js';
 
 describe('the pacer', () => {
@@ -103,7 +103,7 @@ class FakeWire implements Wire {
 }
 
 const plan = new Plan(
-  new Space(Ranges.of([{ from: 0xc6120000, to: 0xc6120200 }]), [80, 443] as Port[]),
+  Space.ofIpv4(Ranges.of([{ from: 0xc6120000, to: 0xc6120200 }]), [80, 443] as Port[]),
   '7',
   256,
 );
@@ -133,8 +133,8 @@ function loopOver(wire: FakeWire, blocked = Ranges.none) {
 
 const targets = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, i) => {
-    const { address, port } = plan.targetAt(from + i);
-    return `${address}:${port}`;
+    const { w3, port } = plan.targetAt(from + i);
+    return `${w3}:${port}`;
   });
 
 describe('the send loop', () => {

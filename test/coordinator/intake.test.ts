@@ -4,7 +4,7 @@ import type { Millis, Pps } from '../../shared/base/brand.js';
 import type { Port } from '../../shared/net/ports.js';
 import { parseRange } from '../../shared/net/prefix.js';
 import { Ranges } from '../../shared/net/ranges.js';
-import { Space } from '../../shared/survey/space.js';
+import { Space } from '../../shared/survey/space/space.js';
 import type { SurveyRequest } from '../../shared/survey/survey.js';
 
 const request: SurveyRequest = {
@@ -20,10 +20,11 @@ const request: SurveyRequest = {
   purpose: '',
   allowSpecial: [],
   spaceHash: 'a'.repeat(64),
+  rulesHash: 'a'.repeat(64),
 };
 const random = { bytes: (length: number) => new Uint8Array(length).fill(3) };
 const spaceOf = (...prefixes: string[]) =>
-  new Space(Ranges.of(prefixes.map(parseRange)), [443] as Port[]);
+  Space.ofIpv4(Ranges.of(prefixes.map(parseRange)), [443] as Port[]);
 const admitting = (changes: Partial<SurveyRequest>, space: Space) => () =>
   admit({ ...request, ...changes }, space, random, 1);
 

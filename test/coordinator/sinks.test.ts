@@ -12,7 +12,7 @@ import { Ranges } from '../../shared/net/ranges.js';
 import { CLASSIFICATION } from '../../shared/probe/classification.js';
 import { Plan } from '../../shared/survey/plan.js';
 import { emptyColumns, OPTION_MASK, type ResultBatch } from '../../shared/survey/results.js';
-import { Space } from '../../shared/survey/space.js';
+import { Space } from '../../shared/survey/space/space.js';
 
 const ALL = FIELDS.map(({ name }) => name);
 
@@ -70,7 +70,7 @@ sinkContract(sinkNamed('ndjson'));
 
 describe('a row', () => {
   const plan = new Plan(
-    new Space(Ranges.of([{ from: 0xc6120000, to: 0xc6120100 }]), [80] as Port[]),
+    Space.ofIpv4(Ranges.of([{ from: 0xc6120000, to: 0xc6120100 }]), [80] as Port[]),
     '7',
     256,
   );
@@ -98,7 +98,7 @@ describe('a row', () => {
       maximumSegment: 1460,
       timeToLive: 57,
     });
-    const { address } = plan.targetAt(5);
+    const { w3: address } = plan.targetAt(5);
     expect(named(batch)).toMatchObject({
       saddr: `198.18.0.${address & 255}`,
       sport: 80,

@@ -93,6 +93,14 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
     expect(status).toMatchObject({ targets: 131072, covered: 131072, lost: 0, excluded: 0 });
     expect(status).toMatchObject({ sent: 131072, coverage: 1, synack: ADDRESSES, rst: ADDRESSES });
     await expectExact(survey);
+    expect(await transect('lookup', survey, '198.18.3.4:8080')).toMatch(
+      /^198\.18\.3\.4 port 8080: synack; probed between .* by (north|south|west)-\w+ at (north|south|west); position/,
+    );
+    expect(await transect('lookup', survey, '198.18.3.4')).toMatch(/port 8081: rst; probed/);
+    expect(await transect('lookup', survey, '10.1.2.3:80')).toMatch(
+      /10\.0\.0\.0\/8 is Private use/,
+    );
+    expect(await transect('lookup', survey, '198.19.0.1:8080')).toMatch(/not among the targets/);
     const manifest = JSON.parse(
       await readFile(join(folder, 'data', survey, 'manifest.json'), 'utf8'),
     );

@@ -109,7 +109,7 @@ export class PretendInternet {
 
   #probe(survey: Survey, plan: Plan, position: number, deliver: (frame: Uint8Array) => void): void {
     this.shots.push({ at: this.#clock.monotonic(), position });
-    const { address, port } = plan.targetAt(position);
+    const { w3: address, port } = plan.targetAt(position);
     const cookies = new CookieJar(survey.key);
     const sourcePort = ORIGIN.ports.from + cookies.sourcePortChoice(address, port, 64);
     const probe = probeOf({ source: ORIGIN.address, sourcePort, address, port }, survey.key);

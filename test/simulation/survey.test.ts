@@ -19,7 +19,8 @@ import { formatIpv4 } from '../../shared/net/address.js';
 import type { Port } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { CLASSIFICATION, CLASSIFICATION_NAMES } from '../../shared/probe/classification.js';
-import { hashSpace, Space } from '../../shared/survey/space.js';
+import { Space } from '../../shared/survey/space/space.js';
+import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
 import type { SurveyRequest } from '../../shared/survey/survey.js';
 import { silentLog } from '../../shared/telemetry/log.js';
 import { MemoryDisk } from '../support/memory-disk.js';
@@ -111,9 +112,9 @@ class World {
 
   async launch(addresses: number, rate: number, report: 'all' | 'successes'): Promise<SurveyRun> {
     const ranges = Ranges.of([{ from: 0x7f4d0000, to: 0x7f4d0000 + addresses }]);
-    const space = new Space(ranges, [80, 443] as Port[]);
-    const spaceHash = hashSpace(space.toBytes());
-    await this.bus.spaces.put(spaceHash, space.toBytes());
+    const space = Space.ofIpv4(ranges, [80, 443] as Port[]);
+    const spaceHash = hashSpace(spaceToBytes(space, '7'));
+    await this.bus.spaces.put(spaceHash, spaceToBytes(space, '7'));
     const request: SurveyRequest = {
       name: 'simulated',
       probe: 'tcp-syn',
@@ -127,6 +128,7 @@ class World {
       purpose: '',
       allowSpecial: ['127.0.0.0/8'],
       spaceHash,
+      rulesHash: spaceHash,
     };
     return await this.coordinator.launch(request);
   }
@@ -147,7 +149,7 @@ class World {
   expectedRows(run: SurveyRun, report: 'all' | 'successes', covered = () => true): string[] {
     const rows: string[] = [];
     for (let position = 0; position < run.plan.size; position++) {
-      const { address, port } = run.plan.targetAt(position);
+      const { w3: address, port } = run.plan.targetAt(position);
       const code = this.internet.truth(address, port);
       const isReported =
         report === 'all' ? code !== CLASSIFICATION.NONE : code === CLASSIFICATION.SYNACK;
@@ -224,7 +226,7 @@ describe('a simulated survey', () => {
     expect(status.covered).toBe(world.internet.shots.length);
     const probed = new Set(
       world.internet.shots.map(({ position }) => {
-        const { address, port } = run.plan.targetAt(position);
+        const { w3: address, port } = run.plan.targetAt(position);
         return `${formatIpv4(address)},${port}`;
       }),
     );

@@ -26,7 +26,7 @@ function verdictOn(reply: Uint8Array, jar = cookies): { code: number; target: Ta
   return { code: tcpSyn.classify(dissection), target };
 }
 
-const PROBED = { address: FLOW.address, port: FLOW.port };
+const PROBED = Target.ipv4(FLOW.address, FLOW.port);
 
 describe('a TCP SYN probe', () => {
   test('takes a SYN-ACK of cookie + 1 for open', () => {

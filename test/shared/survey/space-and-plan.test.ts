@@ -5,7 +5,12 @@ import type { Port } from '../../../shared/net/ports.js';
 import { Ranges } from '../../../shared/net/ranges.js';
 import { Target } from '../../../shared/net/target.js';
 import { Plan, shardLengthFor } from '../../../shared/survey/plan.js';
-import { hashSpace, Space } from '../../../shared/survey/space.js';
+import { Space } from '../../../shared/survey/space/space.js';
+import {
+  hashSpace,
+  spaceFromBytes,
+  spaceToBytes,
+} from '../../../shared/survey/space/space-bytes.js';
 
 const anyRanges = fc
   .array(fc.tuple(fc.integer({ min: 0, max: 500 }), fc.integer({ min: 1, max: 20 })), {
@@ -18,20 +23,20 @@ const anyPorts = fc
   .map((ports) => ports.sort((a, b) => a - b) as Port[]);
 
 const spaceOf = (size: number) =>
-  new Space(Ranges.of([{ from: 1000, to: 1000 + size }]), [80] as Port[]);
+  Space.ofIpv4(Ranges.of([{ from: 1000, to: 1000 + size }]), [80] as Port[]);
 
 describe('a space', () => {
   test('holds each target at one index, and finds every index back', () => {
     fc.assert(
       fc.property(anyRanges, anyPorts, (ranges, ports) => {
-        const space = new Space(ranges, ports);
+        const space = Space.ofIpv4(ranges, ports);
         const target = new Target();
         const seen = new Set<string>();
         for (let index = 0; index < space.size; index++) {
           space.at(index as TargetIndex, target);
-          expect(ranges.contains(target.address)).toBe(true);
+          expect(ranges.contains(target.w3)).toBe(true);
           expect(ports).toContain(target.port);
-          seen.add(`${target.address}:${target.port}`);
+          seen.add(`${target.w3}:${target.port}`);
           expect(space.indexOf(target)).toBe(index);
         }
         expect(seen.size).toBe(ranges.size * ports.length);
@@ -40,7 +45,7 @@ describe('a space', () => {
   });
 
   test('holds nothing that it was not made of', () => {
-    const space = new Space(Ranges.of([{ from: 10, to: 20 }]), [80, 443] as Port[]);
+    const space = Space.ofIpv4(Ranges.of([{ from: 10, to: 20 }]), [80, 443] as Port[]);
     for (const [address, port] of [
       [9, 80],
       [20, 80],
@@ -48,37 +53,37 @@ describe('a space', () => {
       [15, 0],
       [0xffffffff, 443],
     ] as const) {
-      expect(space.indexOf(Object.assign(new Target(), { address, port }))).toBe(-1);
+      expect(space.indexOf(Target.ipv4(address, port))).toBe(-1);
     }
   });
 
   test('of all of IPv4 and all ports has 2^48 less 2^32 targets, each within reach', () => {
     const ports = Array.from({ length: 65535 }, (_, i) => i + 1) as Port[];
-    const space = new Space(Ranges.of([{ from: 0, to: 2 ** 32 }]), ports);
+    const space = Space.ofIpv4(Ranges.of([{ from: 0, to: 2 ** 32 }]), ports);
     expect(space.size).toBe(2 ** 48 - 2 ** 32);
     const target = new Target();
     space.at((space.size - 1) as TargetIndex, target);
-    expect(target).toEqual({ address: 0xffffffff, port: 65535 });
+    expect(target).toEqual(Target.ipv4(0xffffffff, 65535));
     expect(space.indexOf(target)).toBe(space.size - 1);
   });
 
   test('is named by its bytes, and is the same when it is read from them', () => {
     fc.assert(
       fc.property(anyRanges, anyPorts, (ranges, ports) => {
-        const bytes = new Space(ranges, ports).toBytes();
-        const back = Space.fromBytes(bytes);
-        expect([...back.ranges]).toEqual([...ranges]);
-        expect(back.ports).toEqual(ports);
-        expect(hashSpace(back.toBytes())).toBe(hashSpace(bytes));
+        const bytes = spaceToBytes(Space.ofIpv4(ranges, ports), '7');
+        const back = spaceFromBytes(bytes);
+        expect([...back.parts.ipv4]).toEqual([...ranges]);
+        expect(back.parts.ports).toEqual(ports);
+        expect(hashSpace(spaceToBytes(back, '7'))).toBe(hashSpace(bytes));
       }),
     );
   });
 
   test('is not made of bytes that are none, whatever they are', () => {
-    const good = new Space(Ranges.of([{ from: 1, to: 9 }]), [80] as Port[]).toBytes();
+    const good = spaceToBytes(Space.ofIpv4(Ranges.of([{ from: 1, to: 9 }]), [80] as Port[]), '7');
     const isFault = (bytes: Uint8Array) => {
       try {
-        Space.fromBytes(bytes);
+        spaceFromBytes(bytes);
         return true; // a change that leaves a space leaves a space
       } catch (error) {
         return (error as { code?: string }).code !== undefined;
@@ -90,14 +95,14 @@ describe('a space', () => {
       }),
     );
     for (let cut = 0; cut < good.length; cut++) {
-      expect(() => Space.fromBytes(good.subarray(0, cut))).toThrow(
+      expect(() => spaceFromBytes(good.subarray(0, cut))).toThrow(
         expect.objectContaining({ code: 'BAD_MESSAGE' }),
       );
     }
   });
 
   test('that would be empty is refused', () => {
-    expect(() => new Space(Ranges.none, [80] as Port[])).toThrow(
+    expect(() => Space.ofIpv4(Ranges.none, [80] as Port[])).toThrow(
       expect.objectContaining({ code: 'EMPTY_SPACE' }),
     );
   });

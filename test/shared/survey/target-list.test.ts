@@ -1,19 +1,35 @@
 import { describe, expect, test } from 'vitest';
-import { composeTargets, parseEntry, parseList } from '../../../shared/survey/target-list.js';
+import type { Port } from '../../../shared/net/ports.js';
+import { compose } from '../../../shared/survey/space/compose.js';
+import {
+  type BlockEntry,
+  parseBlock,
+  parseTarget,
+  parseTargetList,
+  type TargetEntry,
+} from '../../../shared/survey/target-list.js';
 
-const entries = (...texts: string[]) => texts.map((text) => parseEntry(text, 'TARGETS'));
+const composing = (targets: TargetEntry[], exclusions: BlockEntry[], allowSpecial: BlockEntry[]) =>
+  compose({ targets, exclusions, allowSpecial, hitlist: [], pairs: [], ports: [80] as Port[] });
+const entries = (...texts: string[]) => texts.map((text) => parseTarget(text, 'TARGETS'));
+const blocks = (...texts: string[]) => texts.map((text) => parseBlock(text, '--exclude'));
 
 describe('target lists', () => {
   test('have comments, blank lines and bare addresses, as ZMap’s have', () => {
-    const list = parseList('# all of it\n10.0.0.0/8 # private\r\n\n 1.2.3.4\n', 'list');
-    expect(list.map(({ range, place }) => [range.to - range.from, place.line])).toEqual([
+    const list = parseTargetList('# all of it\n10.0.0.0/8 # private\r\n\n 1.2.3.4\n', 'list');
+    expect(
+      list.map(({ extent, place }) => [
+        extent.family === 4 && extent.range.to - extent.range.from,
+        place.line,
+      ]),
+    ).toEqual([
       [2 ** 24, 2],
       [1, 4],
     ]);
   });
 
   test('name file, line and value of what they cannot read', () => {
-    expect(() => parseList('10.0.0.0/8\n10.0.0.0/99\n', 'hosts.txt')).toThrow(
+    expect(() => parseTargetList('10.0.0.0/8\n10.0.0.0/99\n', 'hosts.txt')).toThrow(
       expect.objectContaining({
         code: 'BAD_LIST',
         details: { file: 'hosts.txt', line: 2, value: '10.0.0.0/99' },
@@ -22,28 +38,31 @@ describe('target lists', () => {
   });
 
   test('let exclusions win, whatever the order', () => {
-    const { ranges, excluded } = composeTargets(
+    const { space, exclusions } = composing(
       entries('1.0.0.0/24', '1.0.0.128/25'),
-      entries('1.0.0.128/25'),
+      blocks('1.0.0.128/25'),
       [],
     );
-    expect([ranges.size, excluded]).toEqual([128, 128]);
+    expect(space.size).toBe(128);
+    expect(exclusions).toEqual([{ reason: '--exclude', addresses: 128 }]);
   });
 
   test('leave special-purpose addresses out of a larger range, and count them', () => {
-    const { ranges, special } = composeTargets(entries('0.0.0.0/0'), [], []);
-    expect(ranges.size).toBe(3_702_258_432);
-    expect(special).toBe(2 ** 32 - 3_702_258_432);
+    const { space, exclusions } = composing(entries('0.0.0.0/0'), [], []);
+    expect(space.size).toBe(3_702_258_432);
+    const left = exclusions.reduce((sum, { addresses }) => sum + addresses, 0);
+    expect(left).toBe(2 ** 32 - 3_702_258_432);
+    expect(exclusions).toHaveLength(15);
   });
 
   test('refuse a special-purpose target that is not allowed by name', () => {
-    expect(() => composeTargets(entries('127.77.0.0/16'), [], entries('10.0.0.0/8'))).toThrow(
+    expect(() => composing(entries('127.77.0.0/16'), [], blocks('10.0.0.0/8'))).toThrow(
       expect.objectContaining({
         code: 'SPECIAL_TARGETS',
         message: expect.stringContaining('--allow-special 127.77.0.0/16'),
       }),
     );
-    const { ranges } = composeTargets(entries('127.77.0.0/16'), [], entries('127.0.0.0/8'));
-    expect(ranges.size).toBe(65536);
+    const { space } = composing(entries('127.77.0.0/16'), [], blocks('127.0.0.0/8'));
+    expect(space.size).toBe(65536);
   });
 });

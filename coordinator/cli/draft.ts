@@ -1,0 +1,132 @@
+/** A survey being said, by flags, by a file or by both; finished, it is a space and a request. */
+import type { Millis, Pps } from '../../shared/base/brand.js';
+import { Fault } from '../../shared/base/faults.js';
+import { shortId, systemRandom } from '../../shared/base/random.js';
+import type { Port } from '../../shared/net/ports.js';
+import type { Target } from '../../shared/net/target.js';
+import { probeNamed } from '../../shared/probe/catalogue.js';
+import type { ProbeOptions } from '../../shared/probe/probe.js';
+import { formatCount } from '../../shared/survey/quantities.js';
+import { rulesToBytes } from '../../shared/survey/rules.js';
+import { type Composition, compose } from '../../shared/survey/space/compose.js';
+import type { Space } from '../../shared/survey/space/space.js';
+import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
+import { parseWindow } from '../../shared/survey/space/window.js';
+import type { Report, SurveyRequest } from '../../shared/survey/survey.js';
+import { type BlockEntry, formatBlock, type TargetEntry } from '../../shared/survey/target-list.js';
+import { rateOfBandwidth } from '../plan/estimate.js';
+import { peaks } from '../plan/peak.js';
+import { printNote } from './print.js';
+
+export interface Draft {
+  readonly targets: readonly TargetEntry[];
+  readonly hitlist: readonly Target[];
+  readonly pairs: readonly Target[];
+  readonly exclusions: readonly BlockEntry[];
+  readonly allowSpecial: readonly BlockEntry[];
+  readonly name?: string | undefined;
+  readonly ports?: readonly Port[] | undefined;
+  readonly probe?: string | undefined;
+  readonly probeOptions?: ProbeOptions | undefined;
+  readonly rate?: Pps | undefined;
+  readonly bandwidth?: number | undefined;
+  readonly cooldown?: Millis | undefined;
+  readonly seed?: string | undefined;
+  readonly report?: Report | undefined;
+  readonly output?: string | undefined;
+  readonly contact?: string | undefined;
+  readonly purpose?: string | undefined;
+  readonly maxRatePer24?: Pps | undefined;
+  readonly maxRatePer48?: Pps | undefined;
+}
+
+export interface Drafted {
+  readonly request: SurveyRequest;
+  readonly composition: Composition;
+  readonly space: Space;
+  /** The canonical bytes of the space, which its hash names. */
+  readonly bytes: Uint8Array;
+  /** What was left out and why. */
+  readonly rules: Uint8Array;
+}
+
+const DEFAULT_RATE = 1000 as Pps;
+const DEFAULT_COOLDOWN = 8000 as Millis;
+export const DEFAULT_PROBE = 'tcp-syn';
+export const DEFAULT_OUTPUT = 'csv';
+const SEED_LETTERS = 12;
+
+/** What the second says goes before what the first says; lists are joined. */
+export function mergeDrafts(first: Draft, second: Draft): Draft {
+  const said = Object.fromEntries(
+    Object.entries(second).filter(([, value]) => value !== undefined),
+  );
+  return {
+    ...first,
+    ...said,
+    targets: [...first.targets, ...second.targets],
+    hitlist: [...first.hitlist, ...second.hitlist],
+    pairs: [...first.pairs, ...second.pairs],
+    exclusions: [...first.exclusions, ...second.exclusions],
+    allowSpecial: [...first.allowSpecial, ...second.allowSpecial],
+  };
+}
+
+/** @throws Fault BAD_OPTION, SPECIAL_TARGETS, EMPTY_SPACE or SPACE_TOO_LARGE */
+export function finishDraft(draft: Draft): Drafted {
+  const { targets, hitlist, pairs, ports = [], allowSpecial, exclusions } = draft;
+  const hasAddresses = targets.length + hitlist.length > 0;
+  if (!hasAddresses && pairs.length === 0) {
+    const why = 'name at least one target, such as 198.18.0.0/15';
+    throw new Fault('BAD_OPTION', why, { flag: 'TARGETS' });
+  }
+  if (hasAddresses && ports.length === 0) {
+    throw new Fault('BAD_OPTION', 'name the ports, such as -p 443', { flag: '--ports' });
+  }
+  const seed = draft.seed ?? shortId(systemRandom, SEED_LETTERS);
+  const seeded = targets.map((entry) => withSeed(entry, seed));
+  const composition = compose({ targets: seeded, hitlist, pairs, exclusions, allowSpecial, ports });
+  const { space } = composition;
+  const bytes = spaceToBytes(space, seed);
+  const probe = draft.probe ?? DEFAULT_PROBE;
+  const allowed = allowSpecial.map(({ block }) => formatBlock(block));
+  const rules = rulesToBytes(exclusions, allowed);
+  const request: SurveyRequest = {
+    name: draft.name ?? '',
+    probe,
+    probeOptions: probeNamed(probe).parseOptions(draft.probeOptions ?? {}),
+    rate: cappedRate(space, rateOf(draft, probe), draft),
+    cooldown: draft.cooldown ?? DEFAULT_COOLDOWN,
+    seed,
+    report: draft.report ?? 'successes',
+    output: draft.output ?? DEFAULT_OUTPUT,
+    contact: draft.contact ?? '',
+    purpose: draft.purpose ?? '',
+    allowSpecial: allowed,
+    spaceHash: hashSpace(bytes),
+    rulesHash: hashSpace(rules),
+  };
+  return { request, composition, space, bytes, rules };
+}
+
+function rateOf({ rate, bandwidth }: Draft, probe: string): Pps {
+  if (bandwidth !== undefined) return rateOfBandwidth(bandwidth, probe) as Pps;
+  return rate ?? DEFAULT_RATE;
+}
+
+/** The rate asked for, or less where a network would see more than the survey allows any. */
+function cappedRate(space: Space, rate: Pps, { maxRatePer24, maxRatePer48 }: Draft): Pps {
+  const { per24, per48 } = peaks(space, rate);
+  const by24 = per24 > 0 && maxRatePer24 !== undefined ? maxRatePer24 / per24 : 1;
+  const by48 = per48 > 0 && maxRatePer48 !== undefined ? maxRatePer48 / per48 : 1;
+  const factor = Math.min(1, by24, by48);
+  if (factor < 1) printNote(`slowed to ${formatCount(rate * factor)}/s: no network may see more`);
+  return (rate * factor) as Pps;
+}
+
+/** Random interface identifiers follow from the seed, which is known only now. */
+function withSeed(entry: TargetEntry, seed: string): TargetEntry {
+  const { extent } = entry;
+  if (extent.family === 4 || extent.window.ids?.text !== 'random') return entry;
+  return { ...entry, extent: { family: 6, window: parseWindow(extent.window.text, seed) } };
+}

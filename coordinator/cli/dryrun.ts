@@ -1,0 +1,81 @@
+/**
+ * The targets in probing order, as `address,port` lines, without a packet: fast enough to be piped.
+ * Lines are written as octets into one buffer; IPv4 through a table of its 256 octets as text.
+ */
+import { writeSync } from 'node:fs';
+import type { Position } from '../../shared/base/brand.js';
+import { formatAddress } from '../../shared/net/ipv6.js';
+import { Target } from '../../shared/net/target.js';
+import type { Plan } from '../../shared/survey/plan.js';
+
+const BUFFER_OCTETS = 1 << 20;
+/** `255.255.255.255,65535\n`, or a bracketless IPv6 address of 39 letters, a comma, port, line end. */
+const LINE_OCTETS_MAX = 48;
+const COMMA = 0x2c;
+const DOT = 0x2e;
+const NEW_LINE = 0x0a;
+const ZERO = 0x30;
+
+/** Length, then up to three digits, of each number below 256. */
+const OCTETS = Uint8Array.from({ length: 256 * 4 }, (_, i) => {
+  const text = String(i >>> 2);
+  return i % 4 === 0 ? text.length : text.charCodeAt((i % 4) - 1) || 0;
+});
+
+/** Writes positions [0, count) of the plan to a file descriptor; ends quietly where nobody reads. */
+export function writeTargets(plan: Plan, count: number, fd: number): void {
+  const buffer = Buffer.alloc(BUFFER_OCTETS);
+  const target = new Target();
+  const { space, permutation } = plan;
+  let at = 0;
+  for (let position = 0; position < count; position++) {
+    space.at(permutation.at(position as Position), target);
+    if (target.isIpv4) at = writeIpv4(buffer, at, target.w3);
+    else at += buffer.write(formatAddress(target), at, 'latin1');
+    buffer[at++] = COMMA;
+    at = writeNumber(buffer, at, target.port);
+    buffer[at++] = NEW_LINE;
+    if (at <= BUFFER_OCTETS - LINE_OCTETS_MAX) continue;
+    if (!flush(fd, buffer, at)) return;
+    at = 0;
+  }
+  flush(fd, buffer, at);
+}
+
+function writeIpv4(buffer: Buffer, from: number, address: number): number {
+  let at = from;
+  for (let shift = 24; shift >= 0; shift -= 8) {
+    const entry = ((address >>> shift) & 255) << 2;
+    const digits = OCTETS[entry] as number;
+    for (let i = 1; i <= digits; i++) buffer[at++] = OCTETS[entry + i] as number;
+    if (shift > 0) buffer[at++] = DOT;
+  }
+  return at;
+}
+
+function writeNumber(buffer: Buffer, at: number, value: number): number {
+  let digits = 1;
+  for (let rest = value; rest >= 10; rest = (rest / 10) | 0) digits++;
+  let rest = value;
+  for (let i = at + digits - 1; i >= at; i--) {
+    const quotient = (rest / 10) | 0;
+    buffer[i] = ZERO + rest - quotient * 10;
+    rest = quotient;
+  }
+  return at + digits;
+}
+
+/** False where the reader has gone. */
+function flush(fd: number, buffer: Buffer, length: number): boolean {
+  let from = 0;
+  while (from < length) {
+    try {
+      from += writeSync(fd, buffer, from, length - from);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'EPIPE') return false;
+      if (code !== 'EAGAIN') throw error; // a pipe that is full: its reader is at work
+    }
+  }
+  return true;
+}

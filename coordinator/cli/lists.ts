@@ -1,0 +1,95 @@
+/** Lists of targets, from files, stdin and names: read once, at the edge, with what was wrong in them. */
+import { lookup } from 'node:dns/promises';
+import { readFile } from 'node:fs/promises';
+import { text as readStream } from 'node:stream/consumers';
+import { describeError, Fault } from '../../shared/base/faults.js';
+import type { Target } from '../../shared/net/target.js';
+import {
+  type BlockEntry,
+  type Listed,
+  parseBlockList,
+  parseHitlist,
+  parsePairs,
+  parseTarget,
+  parseTargetList,
+  type TargetEntry,
+} from '../../shared/survey/target-list.js';
+
+/** Something that is not only digits, dots, colons, slashes: a host name. */
+const NAME = /^(?=.*[a-z])[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\.?$/i;
+const BAD_LINES_NAMED = 5;
+
+/** Reads a list of targets, or stdin for `-`. @throws Fault UNREADABLE_FILE or BAD_LIST */
+export async function readTargetList(file: string, flag: string): Promise<TargetEntry[]> {
+  return parseTargetList(await readText(file, flag), nameOf(file));
+}
+
+/** Reads a list of exclusions, or stdin for `-`. @throws Fault UNREADABLE_FILE or BAD_LIST */
+export async function readBlockList(file: string, flag: string): Promise<BlockEntry[]> {
+  return parseBlockList(await readText(file, flag), nameOf(file));
+}
+
+/** Reads addresses, one per line; bad lines are told through `note`. @throws Fault UNREADABLE_FILE */
+export async function readHitlist(
+  file: string,
+  flag: string,
+  note: (text: string) => void,
+): Promise<readonly Target[]> {
+  return told(parseHitlist(await readText(file, flag)), nameOf(file), note);
+}
+
+/** Reads (address, port) pairs, one per line; bad lines are told. @throws Fault UNREADABLE_FILE */
+export async function readPairs(
+  file: string,
+  flag: string,
+  note: (text: string) => void,
+): Promise<readonly Target[]> {
+  return told(parsePairs(await readText(file, flag)), nameOf(file), note);
+}
+
+/**
+ * Reads one target. A host name stands for all of its addresses, resolved once, here; what it
+ * resolved to is told. @throws Fault BAD_OPTION
+ */
+export async function readTarget(
+  text: string,
+  flag: string,
+  note: (text: string) => void,
+): Promise<TargetEntry[]> {
+  if (!NAME.test(text)) return [parseTarget(text, flag)];
+  const found = await lookup(text, { all: true }).catch((cause: unknown) => {
+    const why = `neither a range nor a name that resolves (${describeError(cause)})`;
+    throw new Fault('BAD_OPTION', why, { flag, value: text }, cause);
+  });
+  const addresses = [...new Set(found.map(({ address }) => address))];
+  note(`${text} is ${addresses.join(', ')}`);
+  return addresses.map((address) => {
+    const { extent } = parseTarget(address, flag);
+    return { extent, place: { flag, value: `${text} (${address})` } };
+  });
+}
+
+function told(
+  { targets, badLines }: Listed,
+  file: string,
+  note: (text: string) => void,
+): readonly Target[] {
+  if (badLines.length > 0) {
+    const named = badLines.slice(0, BAD_LINES_NAMED).join(', ');
+    const more = badLines.length > BAD_LINES_NAMED ? ', …' : '';
+    note(`${file}: ${badLines.length} lines cannot be read and are left out: ${named}${more}`);
+  }
+  return targets;
+}
+
+function readText(file: string, flag: string): Promise<string> {
+  const content = file === '-' ? readStream(process.stdin) : readFile(file, 'utf8');
+  return content.catch((cause: unknown) => {
+    const why = `cannot read the file: ${describeError(cause)}`;
+    throw new Fault('UNREADABLE_FILE', why, { flag, file }, cause);
+  });
+}
+
+function nameOf(file: string): string {
+  return file === '-' ? 'stdin' : file;
+}

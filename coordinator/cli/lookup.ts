@@ -1,0 +1,30 @@
+/** `transect lookup`: did you probe this address, when, from where, with what result — or why not? */
+import type { Command } from 'commander';
+import { isoTime } from '../../shared/base/clock.js';
+import { command, option } from '../../shared/command/program.js';
+import { formatCount } from '../../shared/survey/quantities.js';
+import type { TargetFate } from '../../shared/survey/status.js';
+import { addNatsOption, type NatsFlags, withBus } from './connection.js';
+import { printOut } from './print.js';
+
+export function lookupCommand(): Command {
+  const made = command('lookup', 'whether, when and by whom an address was probed, or why not');
+  made.argument('<survey>').argument('<target>', 'ADDR, ADDR:PORT or [ADDR]:PORT');
+  return addNatsOption(made).addOption(option('--json', 'for machines')).action(lookup);
+}
+
+async function lookup(survey: string, target: string, flags: NatsFlags & { json?: boolean }) {
+  const { fates } = await withBus(flags, (bus) => bus.control.ask('lookup', { survey, target }));
+  printOut(flags.json ? JSON.stringify(fates) : fates.map(describe).join('\n'));
+}
+
+function describe(fate: TargetFate): string {
+  const { address, port, planned, rule, position, shard, state, agent, vantage } = fate;
+  if (!planned) return `${address} port ${port}: not in the survey: ${rule}`;
+  const place = `position ${formatCount(position)}, shard ${shard}`;
+  if (state === 'waiting') return `${address} port ${port}: not probed yet; ${place}`;
+  if (state === 'leased') return `${address} port ${port}: about to be probed; ${place}`;
+  const span = `between ${isoTime(fate.from)} and ${isoTime(fate.until)}`;
+  const result = state === 'stored' ? fate.result : 'not stored yet';
+  return `${address} port ${port}: ${result}; probed ${span} by ${agent} at ${vantage}; ${place}`;
+}

@@ -1,0 +1,30 @@
+/** `transect plan`: what would happen. */
+import type { Command } from 'commander';
+import { command, option } from '../../shared/command/program.js';
+import { fullPlan, reportPlan } from '../plan/plan-report.js';
+import { type Drafted, finishDraft, mergeDrafts } from './draft.js';
+import { printOut } from './print.js';
+import { draftOfFile } from './survey-file.js';
+import { addSurveyOptions, draftOfFlags, type SurveyFlags } from './survey-options.js';
+
+export function planCommand(): Command {
+  const made = command('plan', 'what a survey would do: targets, exclusions, duration, peak rates');
+  made.argument('[file-or-targets...]', 'survey.yaml, or targets as in scan');
+  return addSurveyOptions(made).addOption(option('--json', 'for machines')).action(plan);
+}
+
+async function plan(given: readonly string[], flags: SurveyFlags & { json?: boolean }) {
+  const { json, ...surveyFlags } = flags;
+  const { request, composition } = await draftOf(given, surveyFlags);
+  const report = reportPlan(request, composition);
+  printOut(json ? JSON.stringify(report) : fullPlan(report));
+}
+
+/** A survey file may be followed by flags, which go before what it says. */
+export async function draftOf(given: readonly string[], flags: SurveyFlags): Promise<Drafted> {
+  const files = given.filter((text) => /\.ya?ml$/i.test(text));
+  const targets = given.filter((text) => !files.includes(text));
+  let draft = await draftOfFlags(targets, flags);
+  for (const file of files) draft = mergeDrafts(await draftOfFile(file), draft);
+  return finishDraft(draft);
+}

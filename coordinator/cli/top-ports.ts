@@ -1,0 +1,53 @@
+/**
+ * `top:N` in a list of ports: the N most common TCP ports of a list that the machine has. We ship none:
+ * which ports are common is a measurement with a source and a date. Read are nmap's own file, where
+ * Debian's nmap is installed, and `top:N@FILE` with lines of a port and a number, the higher the more
+ * common, such as a survey of one's own gives.
+ */
+import { readFileSync } from 'node:fs';
+import { describeError, Fault } from '../../shared/base/faults.js';
+import { type Port, parsePorts } from '../../shared/net/ports.js';
+
+const NMAP_SERVICES = '/usr/share/nmap/nmap-services';
+const TOP = /^top:(\d+)(?:@(.+))?$/;
+/** `http 80/tcp 0.484143 # …` or `80 0.48`. */
+const LINE = /^(?:\S+\s+)?(\d{1,5})(?:\/tcp)?[\s,]+([\d.]+)/;
+
+/** Reads a list of ports in which `top:N` and `top:N@FILE` may stand. @throws Fault */
+export function parsePortsWithTop(text: string): readonly Port[] {
+  const items = text.split(',').map((item) => {
+    const match = TOP.exec(item.trim());
+    return match === null ? item : topPorts(Number(match[1]), match[2] ?? NMAP_SERVICES, item);
+  });
+  return parsePorts(items.join(','));
+}
+
+function topPorts(count: number, file: string, value: string): string {
+  const ranked = readRanked(file, value).sort((a, b) => b.weight - a.weight || a.port - b.port);
+  if (count < 1 || count > ranked.length) {
+    const why = `the list has ${ranked.length} ports`;
+    throw new Fault('BAD_OPTION', why, { file, value });
+  }
+  return ranked
+    .slice(0, count)
+    .map(({ port }) => port)
+    .join(',');
+}
+
+function readRanked(file: string, value: string): { port: number; weight: number }[] {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    const why = `top:N needs a list of ports (${describeError(cause)}): install nmap, or name one as top:N@FILE`;
+    throw new Fault('UNREADABLE_FILE', why, { file, value }, cause);
+  }
+  const ranked: { port: number; weight: number }[] = [];
+  for (const line of text.split('\n')) {
+    if (/\/(udp|sctp)\b/.test(line)) continue;
+    const match = line.startsWith('#') ? null : LINE.exec(line.trim());
+    const port = Number(match?.[1]);
+    if (match !== null && port >= 1) ranked.push({ port, weight: Number(match[2]) });
+  }
+  return ranked;
+}

@@ -1,0 +1,59 @@
+/**
+ * What was asked for and what was left out, as it was said: kept beside a space, so that "why was this
+ * address not probed" has an answer that names the rule. Named by its hash, as spaces are.
+ */
+import { z } from 'zod';
+import { Fault } from '../base/faults.js';
+import { SPECIAL_BLOCKS } from '../net/special.js';
+import type { Target } from '../net/target.js';
+import { Blocklist } from './space/blocklist.js';
+import { type BlockEntry, parseBlock } from './target-list.js';
+
+interface Rule {
+  readonly text: string;
+  /** The flag, or file and line, that said it. */
+  readonly source: string;
+}
+
+export interface Rules {
+  readonly exclusions: readonly Rule[];
+  readonly allowSpecial: readonly string[];
+}
+
+const shape = z.object({
+  exclusions: z.array(z.object({ text: z.string(), source: z.string() })),
+  allowSpecial: z.array(z.string()),
+});
+
+export function rulesToBytes(
+  exclusions: readonly BlockEntry[],
+  allowSpecial: readonly string[],
+): Uint8Array {
+  const rules: Rules = { exclusions: exclusions.map(ruleOf), allowSpecial };
+  return new Uint8Array(Buffer.from(JSON.stringify(rules)));
+}
+
+/** @throws Fault BAD_MESSAGE where the bytes are no rules */
+export function rulesFromBytes(bytes: Uint8Array): Rules {
+  try {
+    return shape.parse(JSON.parse(Buffer.from(bytes).toString()));
+  } catch (cause) {
+    throw new Fault('BAD_MESSAGE', 'the bytes are not rules', {}, cause);
+  }
+}
+
+/** Why a target is not in a space, in words. Special-purpose blocks go before exclusions. */
+export function whyLeftOut(target: Target, { exclusions, allowSpecial }: Rules): string {
+  const allowed = Blocklist.of(allowSpecial.map((text) => parseBlock(text, '--allow-special')));
+  const block = SPECIAL_BLOCKS.find((each) => Blocklist.ofSpecial(each, allowed).holds(target));
+  if (block !== undefined) return `${block.text} is ${block.name} (${block.rfc})`;
+  const rule = exclusions.find(({ text, source }) =>
+    Blocklist.of([parseBlock(text, source)]).holds(target),
+  );
+  return rule === undefined ? 'not among the targets' : `excluded by ${rule.text} (${rule.source})`;
+}
+
+function ruleOf({ place }: BlockEntry): Rule {
+  const { file, line, flag, value = '' } = place;
+  return { text: value, source: file === undefined ? (flag ?? '') : `${file}:${line}` };
+}

@@ -1,0 +1,176 @@
+/**
+ * From lists to a space: targets minus special-purpose ranges that are not allowed, minus exclusions.
+ * The order of entries is irrelevant and block wins. What was taken away is counted by its reason.
+ */
+import { Fault, type FaultDetails } from '../../base/faults.js';
+import { compareWords, hasPrefix } from '../../net/ipv6.js';
+import type { Port } from '../../net/ports.js';
+import { formatRange } from '../../net/prefix.js';
+import { Ranges } from '../../net/ranges.js';
+import { SPECIAL_BLOCKS, type SpecialBlock } from '../../net/special.js';
+import { Target } from '../../net/target.js';
+import type { BlockEntry, Extent, TargetEntry } from '../target-list.js';
+import { AddressList } from './address-list.js';
+import { Blocklist } from './blocklist.js';
+import { Space } from './space.js';
+import type { Window } from './window.js';
+
+export interface Lists {
+  readonly targets: readonly TargetEntry[];
+  readonly hitlist: readonly Target[];
+  readonly pairs: readonly Target[];
+  readonly exclusions: readonly BlockEntry[];
+  readonly allowSpecial: readonly BlockEntry[];
+  readonly ports: readonly Port[];
+}
+
+/** Addresses (or pairs) by where they came from, or by what took them away. */
+export interface Tally {
+  readonly reason: string;
+  readonly addresses: number;
+}
+
+export interface Composition {
+  readonly space: Space;
+  readonly sources: readonly Tally[];
+  readonly exclusions: readonly Tally[];
+}
+
+/** @throws Fault SPECIAL_TARGETS, BAD_OPTION for overlapping windows, EMPTY_SPACE, SPACE_TOO_LARGE */
+export function compose(lists: Lists): Composition {
+  const allowed = Blocklist.of(lists.allowSpecial);
+  const special = SPECIAL_BLOCKS.map((block) => ({
+    block,
+    list: Blocklist.ofSpecial(block, allowed),
+  }));
+  for (const { extent, place } of lists.targets) refuseSpecial(extent, place, special);
+  const draft = new Draft(lists);
+  for (const { block, list } of special) {
+    draft.exclude(`${block.text} ${block.name} (${block.rfc})`, list);
+  }
+  for (const [reason, entries] of bySource(lists.exclusions)) {
+    draft.exclude(reason, Blocklist.of(entries));
+  }
+  return { space: draft.finish(lists.ports), sources: sourcesOf(lists), exclusions: draft.tallies };
+}
+
+/** A space being made: what is left of each part, and what took the rest. */
+class Draft {
+  readonly tallies: Tally[] = [];
+  #ipv4: Ranges;
+  #windows: readonly Window[];
+  #listed: readonly Target[];
+  #pairs: readonly Target[];
+
+  constructor({ targets, hitlist, pairs }: Lists) {
+    const extents = targets.map(({ extent }) => extent);
+    const windows = extents.flatMap((extent) => (extent.family === 6 ? [extent.window] : []));
+    this.#ipv4 = Ranges.of(
+      extents.flatMap((extent) => (extent.family === 4 ? [extent.range] : [])),
+    );
+    this.#windows = disjoint(windows.filter(({ places }) => places > 1));
+    const singles = windows.filter(({ places }) => places === 1).map(onlyAddress);
+    this.#listed = [...singles, ...hitlist];
+    this.#pairs = pairs;
+  }
+
+  exclude(reason: string, list: Blocklist): void {
+    const before = this.#count();
+    this.#ipv4 = this.#ipv4.subtract(list.ipv4);
+    this.#windows = this.#windows.map((window) => {
+      const taken = list.placesIn(window);
+      return taken.count === 0 ? window : window.keeping(window.ordinals.ranges.subtract(taken));
+    });
+    this.#listed = this.#listed.filter((target) => !list.holds(target));
+    this.#pairs = this.#pairs.filter((target) => !list.holds(target));
+    const addresses = before - this.#count();
+    if (addresses > 0) this.tallies.push({ reason, addresses });
+  }
+
+  finish(ports: readonly Port[]): Space {
+    const windows = this.#windows.filter(({ size }) => size > 0);
+    const none = AddressList.of([]);
+    const isNew = (target: Target) =>
+      target.isIpv4
+        ? !this.#ipv4.contains(target.w3)
+        : windows.every((window) => window.ordinalOf(target) < 0);
+    const hitlist = AddressList.of(this.#listed.filter(isNew));
+    const parts = { ipv4: this.#ipv4, windows, hitlist, ports, pairs: none };
+    if (this.#pairs.length === 0) return new Space(parts);
+    const hasAddresses = this.#ipv4.count > 0 || windows.length > 0 || hitlist.size > 0;
+    const product = hasAddresses && ports.length > 0 ? new Space(parts) : undefined;
+    const rest = this.#pairs.filter((pair) => product === undefined || product.indexOf(pair) < 0);
+    return new Space({ ...parts, pairs: AddressList.of(rest) });
+  }
+
+  #count(): number {
+    const windows = this.#windows.reduce((sum, { size }) => sum + size, 0);
+    return this.#ipv4.size + windows + this.#listed.length + this.#pairs.length;
+  }
+}
+
+interface SpecialList {
+  readonly block: SpecialBlock;
+  readonly list: Blocklist;
+}
+
+/** A target that is nothing but special-purpose was asked for by name: silence would be wrong. */
+function refuseSpecial(extent: Extent, place: FaultDetails, special: readonly SpecialList[]): void {
+  let left = extent.family === 4 ? Ranges.of([extent.range]) : extent.window.ordinals.ranges;
+  for (const { block, list } of special) {
+    const taken = extent.family === 4 ? list.ipv4 : list.placesIn(extent.window);
+    left = left.subtract(taken);
+    if (left.count > 0) continue;
+    const allow = extent.family === 4 ? formatRange(extent.range) : block.text;
+    const why = `${block.name} (${block.rfc}) is not surveyed unless you say so: --allow-special ${allow}`;
+    throw new Fault('SPECIAL_TARGETS', why, place);
+  }
+}
+
+/** Windows by prefix. @throws Fault BAD_OPTION where one lies in another */
+function disjoint(windows: readonly Window[]): readonly Window[] {
+  const byText = new Map(windows.map((window) => [window.text, window]));
+  const sorted = [...byText.values()].sort(
+    (a, b) => compareWords(a.prefix.words, b.prefix.words) || a.prefix.length - b.prefix.length,
+  );
+  for (const [i, window] of sorted.entries()) {
+    const next = sorted[i + 1];
+    if (next === undefined || !hasPrefix(next.prefix.words, window.prefix)) continue;
+    const why = `lies within ${window.text}: keep one of the two`;
+    throw new Fault('BAD_OPTION', why, { flag: 'TARGETS', value: next.text });
+  }
+  return sorted;
+}
+
+function onlyAddress(window: Window): Target {
+  const target = new Target();
+  window.addressAt(0, target);
+  return target;
+}
+
+function sourcesOf({ targets, hitlist, pairs }: Lists): readonly Tally[] {
+  const tallies = [...bySource(targets)].map(([reason, entries]) => ({
+    reason,
+    addresses: entries.reduce((sum, { extent }) => sum + sizeOf(extent), 0),
+  }));
+  if (hitlist.length > 0) tallies.push({ reason: 'hitlists', addresses: hitlist.length });
+  if (pairs.length > 0) tallies.push({ reason: 'pairs', addresses: pairs.length });
+  return tallies;
+}
+
+function sizeOf(extent: Extent): number {
+  return extent.family === 4 ? extent.range.to - extent.range.from : extent.window.size;
+}
+
+function bySource<Entry extends { readonly place: FaultDetails }>(
+  entries: readonly Entry[],
+): Map<string, Entry[]> {
+  const sources = new Map<string, Entry[]>();
+  for (const entry of entries) {
+    const source = entry.place.file ?? entry.place.flag ?? 'given';
+    const known = sources.get(source);
+    if (known === undefined) sources.set(source, [entry]);
+    else known.push(entry);
+  }
+  return sources;
+}

@@ -1,0 +1,173 @@
+/**
+ * The canonical form of a space: what travels between processes, and what its hash names.
+ *
+ *     "TSP2", octets of the head (u32), the head (JSON, fixed order of keys), then, big-endian:
+ *     IPv4 ranges as (first, last) u32; each window's kept places as (from, to) f64;
+ *     listed addresses as 4 × u32; listed pairs as 4 × u32, u16
+ */
+import { createHash } from 'node:crypto';
+import { assert } from '../../base/assert.js';
+import { Fault } from '../../base/faults.js';
+import { formatPorts, parsePorts } from '../../net/ports.js';
+import { Ranges } from '../../net/ranges.js';
+import { Target } from '../../net/target.js';
+import { AddressList } from './address-list.js';
+import { Space } from './space.js';
+import { parseWindow } from './window.js';
+
+const MAGIC = 0x54535032;
+const RANGE_OCTETS = 8;
+const PLACES_OCTETS = 16;
+const ADDRESS_OCTETS = 16;
+const PORT_OCTETS = 2;
+
+interface Head {
+  readonly ipv4: number;
+  readonly windows: readonly {
+    readonly text: string;
+    readonly seed: string;
+    readonly kept: number;
+  }[];
+  readonly hitlist: number;
+  readonly ports: string;
+  readonly pairs: number;
+}
+
+/** @param seed of the survey, on which random interface identifiers depend */
+export function spaceToBytes(space: Space, seed: string): Uint8Array {
+  const { ipv4, windows, hitlist, ports, pairs } = space.parts;
+  const head: Head = {
+    ipv4: ipv4.count,
+    windows: windows.map(({ text, ids, ordinals }) => ({
+      text,
+      seed: ids?.text === 'random' ? seed : '',
+      kept: ordinals.ranges.count,
+    })),
+    hitlist: hitlist.size,
+    ports: formatPorts(ports),
+    pairs: pairs.size,
+  };
+  const json = Buffer.from(JSON.stringify(head));
+  const bytes = new Uint8Array(8 + json.length + bodyOctets(head));
+  bytes.set(json, 8);
+  const out = new Cursor(bytes);
+  out.u32(MAGIC);
+  out.u32(json.length);
+  out.at += json.length;
+  for (const { from, to } of ipv4) {
+    out.u32(from);
+    out.u32(to - 1);
+  }
+  for (const { ordinals } of windows) {
+    for (const { from, to } of ordinals.ranges) {
+      out.f64(from);
+      out.f64(to);
+    }
+  }
+  for (const word of hitlist.words) out.u32(word);
+  for (const word of pairs.words) out.u32(word);
+  for (const port of pairs.ports) out.u16(port);
+  return bytes;
+}
+
+/** The name of a space: SHA-256 of its canonical bytes, in hexadecimal. */
+export function hashSpace(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** @throws Fault BAD_MESSAGE where the bytes are not a space */
+export function spaceFromBytes(bytes: Uint8Array): Space {
+  try {
+    return readSpace(bytes);
+  } catch (cause) {
+    throw new Fault('BAD_MESSAGE', 'the bytes are not a space', {}, cause);
+  }
+}
+
+function readSpace(bytes: Uint8Array): Space {
+  const input = new Cursor(bytes);
+  assert(input.readU32() === MAGIC, 'a space starts with its magic');
+  const octets = input.readU32();
+  const json = Buffer.from(bytes.subarray(input.at, input.at + octets)).toString();
+  const head = JSON.parse(json) as Head;
+  input.at += octets;
+  assert(bytes.length === input.at + bodyOctets(head), 'a space ends with its last entry');
+  const ipv4 = readRanges(head.ipv4, () => [input.readU32(), input.readU32() + 1]);
+  assert(ipv4.size <= 2 ** 32, 'IPv4 has 2^32 addresses');
+  const windows = head.windows.map(({ text, seed, kept }) => {
+    const window = parseWindow(text, seed);
+    const places = readRanges(kept, () => [input.readF64(), input.readF64()]);
+    assert((places.to.at(-1) ?? 0) <= window.places, 'places lie in their window');
+    return window.keeping(places);
+  });
+  const hitlist = readList(input, head.hitlist, false);
+  const pairs = readList(input, head.pairs, true);
+  const ports = head.ports === '' ? [] : parsePorts(head.ports);
+  return new Space({ ipv4, windows, hitlist, ports, pairs });
+}
+
+function readRanges(count: number, read: () => [number, number]): Ranges {
+  const from = new Float64Array(count);
+  const to = new Float64Array(count);
+  for (let i = 0; i < count; i++) {
+    const [start, end] = read();
+    from[i] = start;
+    to[i] = end;
+  }
+  return Ranges.fromSorted(from, to);
+}
+
+function readList(input: Cursor, count: number, hasPorts: boolean): AddressList {
+  const targets = Array.from({ length: count }, () => {
+    const target = new Target();
+    target.w0 = input.readU32();
+    target.w1 = input.readU32();
+    target.w2 = input.readU32();
+    target.w3 = input.readU32();
+    return target;
+  });
+  if (hasPorts) for (const target of targets) target.port = input.readU16();
+  const list = AddressList.of(targets);
+  assert(list.size === count, 'listed addresses have no doubles');
+  return list;
+}
+
+function bodyOctets({ ipv4, windows, hitlist, pairs }: Head): number {
+  const kept = windows.reduce((sum, window) => sum + window.kept, 0);
+  const listed = hitlist * ADDRESS_OCTETS + pairs * (ADDRESS_OCTETS + PORT_OCTETS);
+  return ipv4 * RANGE_OCTETS + kept * PLACES_OCTETS + listed;
+}
+
+/** Reads and writes big-endian numbers one after the other. */
+class Cursor {
+  at = 0;
+  readonly #view: DataView;
+
+  constructor(bytes: Uint8Array) {
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  u32(value: number): void {
+    this.#view.setUint32(this.#step(4), value);
+  }
+  u16(value: number): void {
+    this.#view.setUint16(this.#step(2), value);
+  }
+  f64(value: number): void {
+    this.#view.setFloat64(this.#step(8), value);
+  }
+  readU32(): number {
+    return this.#view.getUint32(this.#step(4));
+  }
+  readU16(): number {
+    return this.#view.getUint16(this.#step(2));
+  }
+  readF64(): number {
+    return this.#view.getFloat64(this.#step(8));
+  }
+
+  #step(octets: number): number {
+    this.at += octets;
+    return this.at - octets;
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * The ordered set of (address, port) that a survey may probe. Addresses come from IPv4 ranges, IPv6
+ * windows and a hitlist, in this order; index i is the port i mod P of the address ⌊i / P⌋. Listed
+ * (address, port) pairs follow. `at` and `indexOf` are inverses.
+ */
+import type { TargetIndex } from '../../base/brand.js';
+import { Fault } from '../../base/faults.js';
+import { LIMITS } from '../../base/limits.js';
+import type { Port } from '../../net/ports.js';
+import { Ranges } from '../../net/ranges.js';
+import type { Target } from '../../net/target.js';
+import { formatCount } from '../quantities.js';
+import { AddressList } from './address-list.js';
+import { Ordinals } from './ordinals.js';
+import type { Window } from './window.js';
+
+export interface SpaceParts {
+  readonly ipv4: Ranges;
+  /** Ascending by prefix, none within another. */
+  readonly windows: readonly Window[];
+  /** None of them in `ipv4` or a window. */
+  readonly hitlist: AddressList;
+  readonly ports: readonly Port[];
+  /** None of them among the addresses and ports above. */
+  readonly pairs: AddressList;
+}
+
+const NO_PORT = 0;
+
+export class Space {
+  readonly parts: SpaceParts;
+  /** Distinct addresses that are multiplied by ports. */
+  readonly addresses: number;
+  readonly size: number;
+  readonly #ipv4: Ordinals;
+  readonly #ipv4Size: number;
+  /** Addresses before each window, and at the end those before the hitlist. */
+  readonly #before: Float64Array;
+  readonly #portCount: number;
+  readonly #ports: Uint16Array;
+  /** Index of each port in `ports`, or −1. */
+  readonly #portIndex: Int32Array;
+  /** Targets before the pairs. */
+  readonly #pairsFrom: number;
+
+  /** @throws Fault EMPTY_SPACE or SPACE_TOO_LARGE */
+  constructor(parts: SpaceParts) {
+    this.parts = parts;
+    this.#ipv4 = new Ordinals(parts.ipv4);
+    this.#ipv4Size = this.#ipv4.size;
+    this.#before = new Float64Array(parts.windows.length + 1);
+    let before = this.#ipv4Size;
+    for (const [i, window] of parts.windows.entries()) {
+      this.#before[i] = before;
+      before += window.size;
+    }
+    this.#before[parts.windows.length] = before;
+    this.addresses = before + parts.hitlist.size;
+    this.#portCount = parts.ports.length;
+    this.#pairsFrom = this.addresses * this.#portCount;
+    this.size = this.#pairsFrom + parts.pairs.size;
+    if (this.size < 1) throw new Fault('EMPTY_SPACE', 'no targets are left to probe');
+    if (this.size > LIMITS.spaceSizeMax) {
+      const why = `${formatCount(this.size)} targets are more than 2^53: narrow targets or ports`;
+      throw new Fault('SPACE_TOO_LARGE', why);
+    }
+    this.#ports = Uint16Array.from(parts.ports);
+    this.#portIndex = new Int32Array(65536).fill(-1);
+    for (let p = 0; p < this.#portCount; p++) this.#portIndex[this.#ports[p] as number] = p;
+  }
+
+  /** A space of IPv4 ranges and ports alone. */
+  static ofIpv4(ipv4: Ranges, ports: readonly Port[]): Space {
+    const none = AddressList.of([]);
+    return new Space({ ipv4, windows: [], hitlist: none, ports, pairs: none });
+  }
+
+  /** Whether any target is IPv6. */
+  get hasIpv6(): boolean {
+    const { windows, hitlist, pairs } = this.parts;
+    if (windows.length > 0) return true;
+    for (const list of [hitlist, pairs]) for (const target of list) if (!target.isIpv4) return true;
+    return false;
+  }
+
+  /** Every IPv4 address in the space, whatever its ports. */
+  get ipv4Addresses(): Ranges {
+    const listed = [...this.parts.hitlist, ...this.parts.pairs].filter((target) => target.isIpv4);
+    const singles = listed.map(({ w3 }) => ({ from: w3, to: w3 + 1 }));
+    return singles.length === 0 ? this.parts.ipv4 : Ranges.of([...this.parts.ipv4, ...singles]);
+  }
+
+  /** Writes the target at an index into `target`. No allocation; O(log ranges). */
+  at(index: TargetIndex, target: Target): void {
+    if (index >= this.#pairsFrom) {
+      this.parts.pairs.at(index - this.#pairsFrom, target);
+      return;
+    }
+    const portCount = this.#portCount;
+    const portIndex = portCount === 1 ? 0 : index % portCount;
+    const ordinal = portCount === 1 ? index : (index - portIndex) / portCount;
+    target.port = this.#ports[portIndex] as number;
+    if (ordinal < this.#ipv4Size) {
+      target.w0 = 0;
+      target.w1 = 0;
+      target.w2 = 0xffff;
+      target.w3 = this.#ipv4.at(ordinal);
+    } else this.#ipv6At(ordinal, target);
+  }
+
+  /** The index of a target, or −1 where the space does not hold it. */
+  indexOf(target: Target): TargetIndex | -1 {
+    const portIndex = this.#portIndex[target.port] ?? -1;
+    const ordinal = portIndex < 0 ? -1 : this.#ordinalOf(target);
+    if (ordinal >= 0) return (ordinal * this.#portCount + portIndex) as TargetIndex;
+    const pair = this.parts.pairs.size === 0 ? -1 : this.parts.pairs.ordinalOf(target, target.port);
+    return pair < 0 ? -1 : ((this.#pairsFrom + pair) as TargetIndex);
+  }
+
+  #ipv6At(ordinal: number, target: Target): void {
+    const before = this.#before;
+    let low = 0;
+    let high = before.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if ((before[middle] as number) <= ordinal) low = middle;
+      else high = middle - 1;
+    }
+    const within = ordinal - (before[low] as number);
+    const window = this.parts.windows[low];
+    if (window === undefined) this.parts.hitlist.at(within, target);
+    else window.at(within, target);
+  }
+
+  #ordinalOf(target: Target): number {
+    if (target.isIpv4) {
+      const ordinal = this.#ipv4.of(target.w3);
+      if (ordinal >= 0) return ordinal;
+    } else {
+      const i = this.#windowBefore(target);
+      const ordinal = this.parts.windows[i]?.ordinalOf(target) ?? -1;
+      if (ordinal >= 0) return (this.#before[i] as number) + ordinal;
+    }
+    const { hitlist, windows } = this.parts;
+    const listed = hitlist.size === 0 ? -1 : hitlist.ordinalOf(target, NO_PORT);
+    return listed < 0 ? -1 : (this.#before[windows.length] as number) + listed;
+  }
+
+  /** The last window whose prefix does not come after the target. */
+  #windowBefore({ w0, w1, w2, w3 }: Target): number {
+    const { windows } = this.parts;
+    let low = -1;
+    let high = windows.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      const words = (windows[middle] as Window).prefix.words;
+      const order = words[0] - w0 || words[1] - w1 || words[2] - w2 || words[3] - w3;
+      if (order <= 0) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+}

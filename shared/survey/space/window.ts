@@ -1,0 +1,187 @@
+/**
+ * An IPv6 window: `2001:db8::/32-64@::1` walks through bits 32 to 64 behind a fixed prefix and fills
+ * the rest with interface identifiers. A plain prefix is a window to bit 128. A place in the window is
+ * n · ids.count + k; addresses ascend with their places, so a range of addresses is a range of
+ * places, and exclusions of any length are found by bisection.
+ */
+import { Fault } from '../../base/faults.js';
+import { LIMITS } from '../../base/limits.js';
+import {
+  compareWords,
+  formatIpv6,
+  hasPrefix,
+  lastOf,
+  type Prefix6,
+  parsePrefix6,
+  type Words,
+} from '../../net/ipv6.js';
+import { type Range, Ranges } from '../../net/ranges.js';
+import { Target } from '../../net/target.js';
+import { type InterfaceIds, parseInterfaceIds } from './interface-ids.js';
+import { Ordinals } from './ordinals.js';
+
+const DEFAULT_IDS = '::1';
+const WINDOW = /^([0-9a-f:.]+)\/(\d{1,3})(?:-(\d{1,3}))?(?:@(.+))?$/i;
+const ID_BITS = 64;
+const WORD_SPAN = 2 ** 32;
+
+export class Window {
+  readonly prefix: Prefix6;
+  /** Bits prefix.length … end are walked through. */
+  readonly end: number;
+  readonly ids: InterfaceIds | undefined;
+  readonly ordinals: Ordinals;
+  /** Places, excluded ones included. */
+  readonly places: number;
+  readonly #idCount: number;
+  /** The walked bits end in this word, `#scale` above its lowest bit, and have `#span` values in it. */
+  readonly #word: number;
+  readonly #scale: number;
+  readonly #span: number;
+  readonly #scratch = new Target();
+
+  constructor(prefix: Prefix6, end: number, ids: InterfaceIds | undefined, kept?: Ranges) {
+    this.prefix = prefix;
+    this.end = end;
+    this.ids = ids;
+    this.#idCount = ids?.count ?? 1;
+    this.places = 2 ** (end - prefix.length) * this.#idCount;
+    this.#word = end === 0 ? 0 : Math.ceil(end / 32) - 1;
+    const shift = (this.#word + 1) * 32 - end;
+    this.#scale = 2 ** shift;
+    this.#span = 2 ** (32 - shift);
+    this.ordinals = new Ordinals(kept ?? Ranges.of([{ from: 0, to: this.places }]));
+  }
+
+  get size(): number {
+    return this.ordinals.size;
+  }
+
+  get text(): string {
+    const { words, length } = this.prefix;
+    const from = `${formatIpv6(words)}/${length}`;
+    return this.ids === undefined ? from : `${from}-${this.end}@${this.ids.text}`;
+  }
+
+  /** The same window without some of its places. */
+  keeping(kept: Ranges): Window {
+    return new Window(this.prefix, this.end, this.ids, kept);
+  }
+
+  /** Writes the address at an ordinal into the target. */
+  at(ordinal: number, target: Target): void {
+    this.addressAt(this.ordinals.at(ordinal), target);
+  }
+
+  /** The ordinal of the target's address, or −1. */
+  ordinalOf(target: Target): number {
+    const words: Words = [target.w0, target.w1, target.w2, target.w3];
+    if (!hasPrefix(words, this.prefix)) return -1;
+    const place = this.placeFrom(words);
+    if (place >= this.places) return -1;
+    this.addressAt(place, this.#scratch);
+    return compareWords(wordsOf(this.#scratch), words) === 0 ? this.ordinals.of(place) : -1;
+  }
+
+  /** The places whose addresses have a prefix. */
+  placesWithin(prefix: Prefix6): Range {
+    const last = lastOf(prefix);
+    const from = this.placeFrom(prefix.words);
+    let to = this.placeFrom(last);
+    if (to < this.places) {
+      this.addressAt(to, this.#scratch);
+      if (compareWords(wordsOf(this.#scratch), last) === 0) to++;
+    }
+    return { from, to };
+  }
+
+  /** The first place whose address is at or behind `words`; `places` where none is. */
+  placeFrom(words: Words): number {
+    let low = 0;
+    let high = this.places;
+    while (low < high) {
+      const middle = low + Math.floor((high - low) / 2);
+      this.addressAt(middle, this.#scratch);
+      if (compareWords(wordsOf(this.#scratch), words) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Writes the address at a place, excluded or not, into the target. No allocation. */
+  addressAt(place: number, target: Target): void {
+    const k = place % this.#idCount;
+    const n = (place - k) / this.#idCount;
+    // The walked bits end in one word and go on in the one or two before it.
+    const part = n % this.#span;
+    const above = (n - part) / this.#span;
+    const low = part * this.#scale;
+    const middle = above % WORD_SPAN;
+    const high = (above - middle) / WORD_SPAN;
+    const [w0, w1, w2, w3] = this.prefix.words;
+    target.w0 = w0;
+    target.w1 = w1;
+    target.w2 = w2;
+    target.w3 = w3;
+    switch (this.#word) {
+      case 3:
+        target.w3 = (w3 | low) >>> 0;
+        target.w2 = (w2 | middle) >>> 0;
+        target.w1 = (w1 | high) >>> 0;
+        break;
+      case 2:
+        target.w2 = (w2 | low) >>> 0;
+        target.w1 = (w1 | middle) >>> 0;
+        target.w0 = (w0 | high) >>> 0;
+        break;
+      case 1:
+        target.w1 = (w1 | low) >>> 0;
+        target.w0 = (w0 | middle) >>> 0;
+        break;
+      default:
+        target.w0 = (w0 | low) >>> 0;
+    }
+    this.ids?.fill(k, n, target);
+  }
+}
+
+/**
+ * Reads `PREFIX/FROM-TO@IDS`, `PREFIX/FROM-TO` (identifiers ::1) or `PREFIX/LENGTH` (all of it).
+ * @throws Fault BAD_OPTION, or SPACE_TOO_LARGE that says how to narrow
+ */
+export function parseWindow(text: string, seed: string): Window {
+  const match = WINDOW.exec(text.trim());
+  if (match === null) {
+    const why = 'not IPv6 targets: an address, PREFIX/LENGTH, or PREFIX/FROM-TO@IDS';
+    throw new Fault('BAD_OPTION', why, { value: text });
+  }
+  const prefix = parsePrefix6(`${match[1]}/${match[2]}`);
+  const isPlain = match[3] === undefined;
+  if (isPlain && match[4] !== undefined) {
+    throw new Fault('BAD_OPTION', 'identifiers follow a window, such as /32-64@::1', {
+      value: text,
+    });
+  }
+  const end = isPlain ? 128 : Number(match[3]);
+  if (end < prefix.length || end > 128 || (!isPlain && end === 128)) {
+    const why = 'a window goes from a lower to a higher bit, the last at most 127';
+    throw new Fault('BAD_OPTION', why, { value: text });
+  }
+  const ids = isPlain ? undefined : parseInterfaceIds(match[4] ?? DEFAULT_IDS, seed);
+  if (ids !== undefined && ids.bits > Math.min(ID_BITS, 128 - end)) {
+    const why = `these identifiers need ${ids.bits} bits; behind bit ${end} there are ${128 - end}`;
+    throw new Fault('BAD_OPTION', why, { value: text });
+  }
+  const places = 2 ** (end - prefix.length) * (ids?.count ?? 1);
+  if (places > LIMITS.spaceSizeMax) {
+    const why = isPlain
+      ? `2^${128 - prefix.length} addresses are more than 2^53: name a window, such as ${match[1]}/${prefix.length}-64@::1`
+      : 'more than 2^53 addresses: narrow the window or the identifiers';
+    throw new Fault('SPACE_TOO_LARGE', why, { value: text });
+  }
+  return new Window(prefix, end, ids);
+}
+
+function wordsOf({ w0, w1, w2, w3 }: Target): Words {
+  return [w0, w1, w2, w3];
+}
