@@ -6,7 +6,7 @@ import { briefPlan, reportPlan } from '../plan/plan-report.js';
 import { addNatsOption, type NatsFlags, withBus } from './connection.js';
 import { draftOf } from './plan.js';
 import { printNote, printOut } from './print.js';
-import { addSurveyOptions, type SurveyFlags } from './survey-options.js';
+import { addSurveyOptions, type SurveyFlags } from './survey/survey-options.js';
 
 export function launchCommand(): Command {
   const made = command('launch', 'submit a survey file, or targets, to the coordinator');

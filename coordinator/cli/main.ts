@@ -7,7 +7,7 @@ import { lookupCommand } from './lookup.js';
 import { planCommand } from './plan.js';
 import { agentsCommand, cancelCommand, statusCommand } from './questions.js';
 import { resultsCommand } from './results.js';
-import { scanCommand } from './scan.js';
+import { scanCommand } from './scan/scan.js';
 
 const program = command('transect', 'surveys address space, from one host or many').version(
   VERSION,

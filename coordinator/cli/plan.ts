@@ -2,10 +2,10 @@
 import type { Command } from 'commander';
 import { command, option } from '../../shared/command/program.js';
 import { fullPlan, reportPlan } from '../plan/plan-report.js';
-import { type Drafted, finishDraft, mergeDrafts } from './draft.js';
 import { printOut } from './print.js';
-import { draftOfFile } from './survey-file.js';
-import { addSurveyOptions, draftOfFlags, type SurveyFlags } from './survey-options.js';
+import { type Drafted, finishDraft, mergeDrafts } from './survey/draft.js';
+import { draftOfFile } from './survey/survey-file.js';
+import { addSurveyOptions, draftOfFlags, type SurveyFlags } from './survey/survey-options.js';
 
 export function planCommand(): Command {
   const made = command('plan', 'what a survey would do: targets, exclusions, duration, peak rates');

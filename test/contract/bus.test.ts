@@ -1,4 +1,4 @@
-import { startPrivateBroker } from '../../coordinator/cli/private-broker.js';
+import { startPrivateBroker } from '../../coordinator/cli/scan/private-broker.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';

@@ -174,8 +174,9 @@ export function parseWindow(text: string, seed: string): Window {
   }
   const places = 2 ** (end - prefix.length) * (ids?.count ?? 1);
   if (places > LIMITS.spaceSizeMax) {
+    const instead = `${match[1]}/${prefix.length}-64@::1`;
     const why = isPlain
-      ? `2^${128 - prefix.length} addresses are more than 2^53: name a window, such as ${match[1]}/${prefix.length}-64@::1`
+      ? `2^${128 - prefix.length} addresses are more than 2^53: name a window, such as ${instead}`
       : 'more than 2^53 addresses: narrow the window or the identifiers';
     throw new Fault('SPACE_TOO_LARGE', why, { value: text });
   }

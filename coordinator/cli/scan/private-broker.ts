@@ -8,8 +8,8 @@ import { once } from 'node:events';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '../../shared/base/clock.js';
-import { Fault } from '../../shared/base/faults.js';
+import { systemClock } from '../../../shared/base/clock.js';
+import { Fault } from '../../../shared/base/faults.js';
 
 const START_MILLIS = 10_000;
 const POLL_MILLIS = 20;

@@ -3,10 +3,10 @@
  * Lines are written as octets into one buffer; IPv4 through a table of its 256 octets as text.
  */
 import { writeSync } from 'node:fs';
-import type { Position } from '../../shared/base/brand.js';
-import { formatAddress } from '../../shared/net/ipv6.js';
-import { Target } from '../../shared/net/target.js';
-import type { Plan } from '../../shared/survey/plan.js';
+import type { Position } from '../../../shared/base/brand.js';
+import { formatAddress } from '../../../shared/net/ipv6.js';
+import { Target } from '../../../shared/net/target.js';
+import type { Plan } from '../../../shared/survey/plan.js';
 
 const BUFFER_OCTETS = 1 << 20;
 /** `255.255.255.255,65535\n`, or a bracketless IPv6 address of 39 letters, a comma, port, line end. */

@@ -4,11 +4,11 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { systemClock } from '../../shared/base/clock.js';
-import { EXIT } from '../../shared/base/exit.js';
-import { Fault } from '../../shared/base/faults.js';
+import { systemClock } from '../../../shared/base/clock.js';
+import { EXIT } from '../../../shared/base/exit.js';
+import { Fault } from '../../../shared/base/faults.js';
 
-const SCRIPT = fileURLToPath(new URL('../../agent/main.js', import.meta.url));
+const SCRIPT = fileURLToPath(new URL('../../../agent/main.js', import.meta.url));
 const LEAVE_MILLIS = 3000;
 
 export interface ChildAgents {

@@ -2,10 +2,10 @@
  * Rows on stdout within the second, before their shard is stored. What is written cannot be taken
  * back, so a row that comes again (after a crash, or a SYN-ACK after a reset) is marked `repeat`.
  */
-import type { Plan } from '../../shared/survey/plan.js';
-import { FLAG_REPEAT, type ResultBatch } from '../../shared/survey/results.js';
-import { fieldIndices, rowOf } from '../sink/row.js';
-import type { RowFormat } from './results.js';
+import type { Plan } from '../../../shared/survey/plan.js';
+import { FLAG_REPEAT, type ResultBatch } from '../../../shared/survey/results.js';
+import { fieldIndices, rowOf } from '../../sink/row.js';
+import type { RowFormat } from '../results.js';
 
 export class RowStream {
   readonly #format: RowFormat;

@@ -1,17 +1,17 @@
 /** What can be said about a survey on the command line, each once: a flag, a parser, a line of help. */
 import type { Command } from 'commander';
-import type { Millis, Pps } from '../../shared/base/brand.js';
-import { Fault } from '../../shared/base/faults.js';
-import { option, repeatable } from '../../shared/command/program.js';
-import type { Port } from '../../shared/net/ports.js';
-import { probeNamed } from '../../shared/probe/catalogue.js';
-import { parseBandwidth, parseDuration, parseRate } from '../../shared/survey/quantities.js';
-import type { Report } from '../../shared/survey/survey.js';
-import { type BlockEntry, parseBlock } from '../../shared/survey/target-list.js';
-import { sinkNamed } from '../sink/sink.js';
+import type { Millis, Pps } from '../../../shared/base/brand.js';
+import { Fault } from '../../../shared/base/faults.js';
+import { option, repeatable } from '../../../shared/command/program.js';
+import type { Port } from '../../../shared/net/ports.js';
+import { probeNamed } from '../../../shared/probe/catalogue.js';
+import { parseBandwidth, parseDuration, parseRate } from '../../../shared/survey/quantities.js';
+import type { Report } from '../../../shared/survey/survey.js';
+import { type BlockEntry, parseBlock } from '../../../shared/survey/target-list.js';
+import { sinkNamed } from '../../sink/sink.js';
+import { printNote } from '../print.js';
 import { DEFAULT_OUTPUT, DEFAULT_PROBE, type Draft } from './draft.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';
-import { printNote } from './print.js';
 import { parsePortsWithTop } from './top-ports.js';
 
 /** What commander gathers from the flags below. */

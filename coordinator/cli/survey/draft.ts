@@ -1,22 +1,26 @@
 /** A survey being said, by flags, by a file or by both; finished, it is a space and a request. */
-import type { Millis, Pps } from '../../shared/base/brand.js';
-import { Fault } from '../../shared/base/faults.js';
-import { shortId, systemRandom } from '../../shared/base/random.js';
-import type { Port } from '../../shared/net/ports.js';
-import type { Target } from '../../shared/net/target.js';
-import { probeNamed } from '../../shared/probe/catalogue.js';
-import type { ProbeOptions } from '../../shared/probe/probe.js';
-import { formatCount } from '../../shared/survey/quantities.js';
-import { rulesToBytes } from '../../shared/survey/rules.js';
-import { type Composition, compose } from '../../shared/survey/space/compose.js';
-import type { Space } from '../../shared/survey/space/space.js';
-import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
-import { parseWindow } from '../../shared/survey/space/window.js';
-import type { Report, SurveyRequest } from '../../shared/survey/survey.js';
-import { type BlockEntry, formatBlock, type TargetEntry } from '../../shared/survey/target-list.js';
-import { rateOfBandwidth } from '../plan/estimate.js';
-import { peaks } from '../plan/peak.js';
-import { printNote } from './print.js';
+import type { Millis, Pps } from '../../../shared/base/brand.js';
+import { Fault } from '../../../shared/base/faults.js';
+import { shortId, systemRandom } from '../../../shared/base/random.js';
+import type { Port } from '../../../shared/net/ports.js';
+import type { Target } from '../../../shared/net/target.js';
+import { probeNamed } from '../../../shared/probe/catalogue.js';
+import type { ProbeOptions } from '../../../shared/probe/probe.js';
+import { formatCount } from '../../../shared/survey/quantities.js';
+import { rulesToBytes } from '../../../shared/survey/rules.js';
+import { type Composition, compose } from '../../../shared/survey/space/compose.js';
+import type { Space } from '../../../shared/survey/space/space.js';
+import { hashSpace, spaceToBytes } from '../../../shared/survey/space/space-bytes.js';
+import { parseWindow } from '../../../shared/survey/space/window.js';
+import type { Report, SurveyRequest } from '../../../shared/survey/survey.js';
+import {
+  type BlockEntry,
+  formatBlock,
+  type TargetEntry,
+} from '../../../shared/survey/target-list.js';
+import { rateOfBandwidth } from '../../plan/estimate.js';
+import { peaks } from '../../plan/peak.js';
+import { printNote } from '../print.js';
 
 export interface Draft {
   readonly targets: readonly TargetEntry[];

@@ -3,15 +3,19 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type Document, LineCounter, parseDocument } from 'yaml';
 import { z } from 'zod';
-import { describeError, Fault, type FaultDetails } from '../../shared/base/faults.js';
-import type { Target } from '../../shared/net/target.js';
-import { probeNamed } from '../../shared/probe/catalogue.js';
-import { parseBandwidth, parseDuration, parseRate } from '../../shared/survey/quantities.js';
-import { type BlockEntry, parseBlock, type TargetEntry } from '../../shared/survey/target-list.js';
-import { sinkNamed } from '../sink/sink.js';
+import { describeError, Fault, type FaultDetails } from '../../../shared/base/faults.js';
+import type { Target } from '../../../shared/net/target.js';
+import { probeNamed } from '../../../shared/probe/catalogue.js';
+import { parseBandwidth, parseDuration, parseRate } from '../../../shared/survey/quantities.js';
+import {
+  type BlockEntry,
+  parseBlock,
+  type TargetEntry,
+} from '../../../shared/survey/target-list.js';
+import { sinkNamed } from '../../sink/sink.js';
+import { printNote } from '../print.js';
 import type { Draft } from './draft.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';
-import { printNote } from './print.js';
 import { parseReport } from './survey-options.js';
 import { parsePortsWithTop } from './top-ports.js';
 

@@ -5,8 +5,8 @@
  * common, such as a survey of one's own gives.
  */
 import { readFileSync } from 'node:fs';
-import { describeError, Fault } from '../../shared/base/faults.js';
-import { type Port, parsePorts } from '../../shared/net/ports.js';
+import { describeError, Fault } from '../../../shared/base/faults.js';
+import { type Port, parsePorts } from '../../../shared/net/ports.js';
 
 const NMAP_SERVICES = '/usr/share/nmap/nmap-services';
 const TOP = /^top:(\d+)(?:@(.+))?$/;

@@ -2,8 +2,8 @@
 import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { text as readStream } from 'node:stream/consumers';
-import { describeError, Fault } from '../../shared/base/faults.js';
-import type { Target } from '../../shared/net/target.js';
+import { describeError, Fault } from '../../../shared/base/faults.js';
+import type { Target } from '../../../shared/net/target.js';
 import {
   type BlockEntry,
   type Listed,
@@ -13,7 +13,7 @@ import {
   parseTarget,
   parseTargetList,
   type TargetEntry,
-} from '../../shared/survey/target-list.js';
+} from '../../../shared/survey/target-list.js';
 
 /** Something that is not only digits, dots, colons, slashes: a host name. */
 const NAME = /^(?=.*[a-z])[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\.?$/i;

@@ -1,0 +1,117 @@
+/**
+ * The proofs that take minutes: every position of whole spaces, by bitmap. Run with
+ * `npm run test:exhaustive`; progress goes to stderr.
+ */
+import { describe, expect, test } from 'vitest';
+import type { Position, TargetIndex } from '../../shared/base/brand.js';
+import type { Port } from '../../shared/net/ports.js';
+import { Ranges } from '../../shared/net/ranges.js';
+import { SPECIAL } from '../../shared/net/special.js';
+import { Target } from '../../shared/net/target.js';
+import { FeistelPermutation } from '../../shared/permutation/feistel.js';
+import { Space } from '../../shared/survey/space/space.js';
+
+const MINUTES = 60_000;
+const REPORT_EVERY = 2 ** 27;
+const CONSECUTIVE = 40_000_000;
+
+/** One bit per number below 2^32. */
+class Bitmap {
+  readonly #words = new Uint32Array(2 ** 27);
+
+  /** Sets a bit; false where it was set. */
+  add(number: number): boolean {
+    const word = number >>> 5;
+    const bit = 1 << (number & 31);
+    const before = this.#words[word] as number;
+    this.#words[word] = before | bit;
+    return (before & bit) === 0;
+  }
+}
+
+function progress(what: string, done: number, of: number): void {
+  if (done % REPORT_EVERY === 0) {
+    process.stderr.write(`${what}: ${((100 * done) / of).toFixed(0)} %\n`);
+  }
+}
+
+describe('every position', () => {
+  test(
+    'of sizes around powers of two up to 2^24 reaches another index',
+    () => {
+      for (let bits = 12; bits <= 24; bits++) {
+        for (const size of [2 ** bits - 1, 2 ** bits, 2 ** bits + 1]) {
+          const permutation = new FeistelPermutation(size, `${bits}`);
+          const seen = new Uint8Array(size);
+          for (let position = 0; position < size; position++) {
+            const index = permutation.at(position as Position);
+            if (index >= size || seen[index] === 1) throw new Error(`${index} of ${size} again`);
+            seen[index] = 1;
+            if (permutation.positionOf(index) !== position) throw new Error(`${index} is lost`);
+          }
+        }
+      }
+    },
+    10 * MINUTES,
+  );
+
+  test(
+    'of 2^32 reaches another index',
+    () => {
+      const size = 2 ** 32;
+      const permutation = new FeistelPermutation(size, '7');
+      const seen = new Bitmap();
+      for (let position = 0; position < size; position++) {
+        progress('2^32', position, size);
+        const index = permutation.at(position as Position);
+        if (!(index < size) || !seen.add(index)) throw new Error(`${index} again`);
+      }
+    },
+    60 * MINUTES,
+  );
+
+  test(
+    'of the default IPv4 space reaches another public address, and is found back',
+    () => {
+      const space = Space.ofIpv4(Ranges.of([{ from: 0, to: 2 ** 32 }]).subtract(SPECIAL), [
+        80,
+      ] as Port[]);
+      expect(space.size).toBe(3_702_258_432);
+      const permutation = new FeistelPermutation(space.size, '7');
+      const seen = new Bitmap();
+      const target = new Target();
+      for (let position = 0; position < space.size; position++) {
+        progress('default IPv4', position, space.size);
+        const index = permutation.at(position as Position);
+        space.at(index, target);
+        if (!seen.add(target.w3) || SPECIAL.contains(target.w3))
+          throw new Error(`${target.w3} again`);
+        if (space.indexOf(target) !== index) throw new Error(`${target.w3} is lost`);
+      }
+    },
+    60 * MINUTES,
+  );
+
+  test.each([2 ** 44, 2 ** 48])(
+    'of 40 million in a row of %d reaches another index',
+    (size) => {
+      const permutation = new FeistelPermutation(size, '7');
+      for (const start of [0, Math.floor(size / 3), size - CONSECUTIVE]) {
+        const indices = new Float64Array(CONSECUTIVE);
+        for (let i = 0; i < CONSECUTIVE; i++) {
+          const position = (start + i) as Position;
+          const index = permutation.at(position);
+          if (!(index >= 0 && index < size)) throw new Error(`${index} is outside`);
+          if (permutation.positionOf(index as TargetIndex) !== position) throw new Error('lost');
+          indices[i] = index;
+        }
+        indices.sort();
+        for (let i = 1; i < CONSECUTIVE; i++) {
+          if (indices[i] === indices[i - 1]) throw new Error(`${indices[i]} again`);
+        }
+        process.stderr.write(`2^${Math.log2(size)} from ${start}: 40,000,000 distinct\n`);
+      }
+    },
+    30 * MINUTES,
+  );
+});

@@ -1,0 +1,206 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { TargetIndex } from '../../../shared/base/brand.js';
+import { formatAddress } from '../../../shared/net/ipv6.js';
+import { type Port, parsePorts } from '../../../shared/net/ports.js';
+import { Target } from '../../../shared/net/target.js';
+import { Plan } from '../../../shared/survey/plan.js';
+import { rulesFromBytes, rulesToBytes, whyLeftOut } from '../../../shared/survey/rules.js';
+import { type Composition, compose } from '../../../shared/survey/space/compose.js';
+import type { Space } from '../../../shared/survey/space/space.js';
+import {
+  hashSpace,
+  spaceFromBytes,
+  spaceToBytes,
+} from '../../../shared/survey/space/space-bytes.js';
+import { forbiddenIn, publicIn } from '../../../shared/survey/space/special-purpose.js';
+import {
+  addressOf,
+  parseBlock,
+  parseHitlist,
+  parsePairs,
+  parseTarget,
+} from '../../../shared/survey/target-list.js';
+
+interface Said {
+  targets?: string[];
+  exclude?: string[];
+  allow?: string[];
+  hitlist?: string;
+  pairs?: string;
+  ports?: string;
+}
+
+function composing({ targets = [], exclude = [], allow = [], ...lists }: Said): Composition {
+  return compose({
+    targets: targets.map((text) => parseTarget(text, 'TARGETS')),
+    exclusions: exclude.map((text) => parseBlock(text, '--exclude')),
+    allowSpecial: allow.map((text) => parseBlock(text, '--allow-special')),
+    hitlist: parseHitlist(lists.hitlist ?? '').targets,
+    pairs: parsePairs(lists.pairs ?? '').targets,
+    ports: lists.ports === '' ? [] : (parsePorts(lists.ports ?? '80,443') as Port[]),
+  });
+}
+
+function targetsOf(space: Space): string[] {
+  const target = new Target();
+  return Array.from({ length: space.size }, (_, index) => {
+    space.at(index as TargetIndex, target);
+    expect(space.indexOf(target)).toBe(index);
+    return `${formatAddress(target)} ${target.port}`;
+  });
+}
+
+const LISTS: Said = {
+  targets: ['9.9.9.0/29', '2600:1::/62-64', '2600:2::7', '8.8.8.8'],
+  exclude: ['9.9.9.2', '2600:1:0:2::/64', '2600:5::/32'],
+  hitlist: '2600:3::1\n9.9.9.3\n2600:1:0:1::1\n# no\nnonsense\n2600:5::1\n2600:3::1\n1.1.1.1\n',
+  pairs: '9.9.9.3:443\n9.9.9.3:22\n[2600:4::1]:22\n9.9.9.2:22\n1.1.1.1,8443\n2600:3::1,80\n',
+};
+
+describe('a space of both families, lists and pairs', () => {
+  test('holds each target once, whatever list it came from, and nothing that is excluded', () => {
+    const all = targetsOf(composing(LISTS).space);
+    const addresses = [
+      ...['8.8.8.8', ...[0, 1, 3, 4, 5, 6, 7].map((i) => `9.9.9.${i}`)],
+      ...['2600:1::1', '2600:1:0:1::1', '2600:1:0:3::1'],
+      ...['1.1.1.1', '2600:2::7', '2600:3::1'],
+    ];
+    const expected = addresses.flatMap((address) => [`${address} 80`, `${address} 443`]);
+    const pairs = ['9.9.9.3 22', '2600:4::1 22', '1.1.1.1 8443'];
+    expect(new Set(all).size).toBe(all.length);
+    expect([...all].sort()).toEqual([...expected, ...pairs].sort());
+  });
+
+  test('is the same when it is read from its bytes, and has the same name', () => {
+    const { space } = composing({
+      ...LISTS,
+      targets: [...(LISTS.targets ?? []), '2600:7::/60-64@low:3'],
+    });
+    const bytes = spaceToBytes(space, '7');
+    const back = spaceFromBytes(bytes);
+    expect(targetsOf(back)).toEqual(targetsOf(space));
+    expect(hashSpace(spaceToBytes(back, '7'))).toBe(hashSpace(bytes));
+  });
+
+  test('is not made of damaged bytes without a fault', () => {
+    const bytes = spaceToBytes(composing(LISTS).space, '7');
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: bytes.length - 1 }),
+        fc.integer({ min: 1, max: 255 }),
+        (at, change) => {
+          const bad = bytes.slice();
+          bad[at] = (bad[at] as number) ^ change;
+          try {
+            spaceFromBytes(bad);
+          } catch (error) {
+            expect((error as { code?: string }).code).toBe('BAD_MESSAGE');
+          }
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
+  test('counts what was asked for by source and what was left out by reason', () => {
+    const { sources, exclusions } = composing({
+      targets: ['0.0.0.0/0', '2001::/16-32'],
+      exclude: ['9.0.0.0/8'],
+    });
+    expect(sources).toEqual([{ reason: 'TARGETS', addresses: 2 ** 32 + 2 ** 16 }]);
+    const by = Object.fromEntries(exclusions.map(({ reason, addresses }) => [reason, addresses]));
+    expect(by['10.0.0.0/8 Private use (RFC 1918)']).toBe(2 ** 24);
+    expect(by['2001::/23 IETF protocol assignments (RFC 2928)']).toBe(512);
+    expect(by['2001:db8::/32 Documentation (RFC 3849)']).toBe(1);
+    expect(by['--exclude']).toBe(2 ** 24);
+  });
+
+  test('refuses windows of which one lies within the other', () => {
+    expect(() => composing({ targets: ['2600::/32-48', '2600:0:1::/48-64'] })).toThrow(
+      expect.objectContaining({
+        code: 'BAD_OPTION',
+        details: expect.objectContaining({ flag: 'TARGETS' }),
+      }),
+    );
+  });
+
+  test('of pairs alone needs no ports', () => {
+    const { space } = composing({ pairs: '9.9.9.9:53\n9.9.9.9:80\n', ports: '' });
+    expect(targetsOf(space)).toEqual(['9.9.9.9 53', '9.9.9.9 80']);
+  });
+
+  test('knows what of it is special-purpose and what is public', () => {
+    const { space } = composing({
+      targets: ['2001:db8::/60-64', '10.0.0.0/30'],
+      allow: ['2001:db8::/32', '10.0.0.0/8'],
+    });
+    expect(publicIn(space)).toBeUndefined();
+    expect(forbiddenIn(space, ['2001:db8::/32', '10.0.0.0/8'])).toBeUndefined();
+    expect(forbiddenIn(space, ['10.0.0.0/8'])).toBe('2001:db8::1');
+    expect(forbiddenIn(space, ['2001:db8::/32'])).toBe('10.0.0.0/30');
+    expect(publicIn(composing({ targets: ['2600::/60-64'] }).space)).toBe('2600::1');
+  });
+
+  test('can say by which rule a target was left out', () => {
+    const exclusions = [
+      parseBlock('9.9.0.0/16', '--exclude'),
+      parseBlock('2600:5::/32', '--exclude'),
+    ];
+    const rules = rulesFromBytes(rulesToBytes(exclusions, ['198.18.0.0/15']));
+    expect(whyLeftOut(addressOf('9.9.1.1'), rules)).toBe('excluded by 9.9.0.0/16 (--exclude)');
+    expect(whyLeftOut(addressOf('2600:5::1'), rules)).toBe('excluded by 2600:5::/32 (--exclude)');
+    expect(whyLeftOut(addressOf('fe80::1'), rules)).toMatch(/fe80::\/10 is Link-local/);
+    expect(whyLeftOut(addressOf('198.18.0.1'), rules)).toBe('not among the targets');
+  });
+});
+
+describe('tolerant lists', () => {
+  test('tell which lines they could not read', () => {
+    expect(parseHitlist('::1\nbad\n\n1.2.3.4 # ok\n1.2.3\n')).toMatchObject({ badLines: [2, 5] });
+    expect(parsePairs('1.2.3.4:0\n1.2.3.4:80\n[::1]:70000\n::1\n').badLines).toEqual([1, 3, 4]);
+  });
+
+  test('never throw, whatever is in them', () => {
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        expect(parseHitlist(text).targets.length).toBeLessThanOrEqual(text.length);
+        expect(parsePairs(text).targets.length).toBeLessThanOrEqual(text.length);
+      }),
+    );
+  });
+});
+
+describe('any cut, any workers, any schedule', () => {
+  test('cover the space once: shards are taken, interrupted and resumed anywhere', () => {
+    const schedule = fc.record({
+      seed: fc.string(),
+      shardLength: fc.integer({ min: 1, max: 40 }),
+      steps: fc.array(fc.tuple(fc.nat(), fc.integer({ min: 1, max: 30 })), { maxLength: 300 }),
+    });
+    const { space } = composing(LISTS);
+    fc.assert(
+      fc.property(schedule, ({ seed, shardLength, steps }) => {
+        const plan = new Plan(space, seed, shardLength);
+        const next = Array.from(
+          { length: plan.shardCount },
+          (_, n) => plan.shard(n).from as number,
+        );
+        const seen = new Set<number>();
+        const advance = (shard: number, by: number) => {
+          const end = Math.min(plan.shard(shard).to, (next[shard] as number) + by);
+          for (let position = next[shard] as number; position < end; position++) {
+            const index = space.indexOf(plan.targetAt(position));
+            expect(seen.has(index)).toBe(false);
+            seen.add(index);
+          }
+          next[shard] = Math.max(next[shard] as number, end);
+        };
+        for (const [shard, by] of steps) advance(shard % plan.shardCount, by);
+        for (let shard = 0; shard < plan.shardCount; shard++) advance(shard, shardLength);
+        expect(seen.size).toBe(space.size);
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
