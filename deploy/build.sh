@@ -25,10 +25,10 @@ flock 9
 
 if proto_is_stale; then
   mkdir -p $gen
-  npx --no-install pbjs --target static-module --wrap es6 --dependency protobufjs/minimal.js \
+  node_modules/.bin/pbjs --target static-module --wrap es6 --dependency protobufjs/minimal.js \
     --no-create --no-verify --no-delimited --no-service --force-number \
     --out $gen/messages.js proto/*.proto
-  npx --no-install pbts --out $gen/messages.d.ts.new $gen/messages.js
+  node_modules/.bin/pbts --out $gen/messages.d.ts.new $gen/messages.js
   # pbts writes a CommonJS import, which an ES module's declarations may not have.
   sed 's/^import Long = require("long");$/import Long from "long";/' \
     $gen/messages.d.ts.new >$gen/messages.d.ts
@@ -37,7 +37,7 @@ fi
 
 if [ "${1:-}" != proto ] && dist_is_stale; then
   touch dist/.building
-  npx --no-install tsc --project tsconfig.build.json
+  node_modules/.bin/tsc --project tsconfig.build.json
   mkdir -p dist/$gen
   cp $gen/messages.js dist/$gen/
   mv dist/.building dist/.built # as old as the start of the build: later edits are newer

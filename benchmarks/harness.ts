@@ -1,0 +1,45 @@
+/** Medians over rounds: machines are noisy, so single figures are not to be believed. */
+import { cpus } from 'node:os';
+
+const ROUNDS = 7;
+const WARM_UP = 2;
+
+/** Millions per second of `run(count)`, which does something `count` times: the median of rounds. */
+export function millionsPerSecond(count: number, run: (count: number) => void): number {
+  const rates: number[] = [];
+  for (let round = 0; round < WARM_UP + ROUNDS; round++) {
+    const start = process.hrtime.bigint();
+    run(count);
+    const nanos = Number(process.hrtime.bigint() - start);
+    if (round >= WARM_UP) rates.push((count / nanos) * 1e3);
+  }
+  return median(rates);
+}
+
+/** Milliseconds that `run` takes: the median of rounds. */
+export function milliseconds(run: () => void): number {
+  const times: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const start = process.hrtime.bigint();
+    run();
+    times.push(Number(process.hrtime.bigint() - start) / 1e6);
+  }
+  return median(times);
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? Number.NaN;
+}
+
+/** Rows as a Markdown table, under the machine and the day. */
+export function printTable(title: string, rows: readonly Readonly<Record<string, string>>[]): void {
+  const names = Object.keys(rows[0] ?? {});
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  const day = new Date().toISOString().slice(0, 10);
+  const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} cores, Node ${process.version}`;
+  console.log(`\n### ${title}\n\n${machine}, ${day}; medians of ${ROUNDS} rounds\n`);
+  console.log(line(names));
+  console.log(line(names.map(() => '---')));
+  for (const row of rows) console.log(line(names.map((name) => row[name] ?? '')));
+}

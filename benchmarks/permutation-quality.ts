@@ -1,0 +1,83 @@
+/** How random the order of probing is, by number of rounds, beside a true shuffle. */
+import { randomFillSync } from 'node:crypto';
+import type { Position } from '../shared/base/brand.js';
+import { FeistelPermutation } from '../shared/permutation/feistel.js';
+import { printTable } from './harness.js';
+import { avalanche, neighboursPerOrder, type Order, scoreOrder } from './order-statistics.js';
+
+const SIZES = [2 ** 20, 3_702_258_432, 2 ** 40 + 12345];
+const SMALL = [16, 64, 256];
+const SEEDS = ['1', '2', '3'];
+const ROUNDS = [2, 4, 6, 8];
+
+const feistel =
+  (size: number, rounds: number) =>
+  (seed: string): Order => {
+    const permutation = new FeistelPermutation(size, seed, rounds);
+    return (position) => permutation.at(position as Position);
+  };
+
+/** Fisher–Yates with the system's randomness; only for sizes that fit. */
+function trueShuffle(size: number): Order {
+  const order = Uint32Array.from({ length: size }, (_, i) => i);
+  const dice = randomFillSync(new Uint32Array(size));
+  for (let i = size - 1; i > 0; i--) {
+    const j = Math.floor(((dice[i] as number) / 2 ** 32) * (i + 1));
+    [order[i], order[j]] = [order[j] as number, order[i] as number];
+  }
+  return (position) => order[position] as number;
+}
+
+/** Without replacement does not matter where a window is a small part of the space. */
+function trueSample(size: number): Order {
+  const dice = randomFillSync(new Uint32Array(2 ** 20));
+  return (position) => {
+    const at = (position * 2) % 2 ** 20;
+    const fraction = (dice[at] as number) / 2 ** 32 + (dice[at + 1] as number) / 2 ** 64;
+    return Math.floor(fraction * size);
+  };
+}
+
+for (const size of SIZES) {
+  const starts = [0, Math.floor(size / 3), size - 200_000];
+  const rows = [0, ...ROUNDS].map((rounds) => {
+    const orders = SEEDS.map((seed) =>
+      rounds > 0
+        ? feistel(size, rounds)(seed)
+        : size <= 2 ** 20
+          ? trueShuffle(size)
+          : trueSample(size),
+    );
+    const scores = orders.map((order) => scoreOrder(order, size, starts));
+    const worst = (name: keyof (typeof scores)[number]) =>
+      scores.map((score) => score[name]).reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a));
+    const bits = Math.floor(Math.log2(size));
+    const flips = rounds === 0 ? 0.5 : avalanche(feistel(2 ** bits, rounds), bits, 50);
+    return {
+      order: rounds === 0 ? 'true shuffle' : `${rounds} rounds`,
+      'spread (σ)': worst('spread').toFixed(1),
+      'serial (σ)': worst('serial').toFixed(1),
+      'gaps (σ)': worst('gaps').toFixed(1),
+      'neighbours (σ)': worst('steps').toFixed(1),
+      'longest run': String(worst('run')),
+      avalanche: flips.toFixed(3),
+    };
+  });
+  printTable(
+    `Order of ${size.toLocaleString('en-US')} targets, worst of ${SEEDS.length} seeds`,
+    rows,
+  );
+}
+
+printTable(
+  'Neighbours that follow each other in a small space, per order (2 by chance)',
+  [0, ...ROUNDS].map((rounds) => ({
+    order: rounds === 0 ? 'true shuffle' : `${rounds} rounds`,
+    ...Object.fromEntries(
+      SMALL.map((size) => {
+        const orderOf = rounds === 0 ? () => trueShuffle(size) : feistel(size, rounds);
+        return [`${size}`, neighboursPerOrder(orderOf, size, 2000).toFixed(2)];
+      }),
+    ),
+  })),
+);

@@ -1,0 +1,124 @@
+/** How fast targets are made: the permutation, the space, and both, on one core. */
+import type { Position, TargetIndex } from '../shared/base/brand.js';
+import type { Port } from '../shared/net/ports.js';
+import { type Range, Ranges } from '../shared/net/ranges.js';
+import { SPECIAL } from '../shared/net/special.js';
+import { Target } from '../shared/net/target.js';
+import { FeistelPermutation } from '../shared/permutation/feistel.js';
+import { Plan, shardLengthFor } from '../shared/survey/plan.js';
+import { Space } from '../shared/survey/space/space.js';
+import { millionsPerSecond, milliseconds, printTable } from './harness.js';
+
+const COUNT = 4_000_000;
+const SIZES = [
+  4096,
+  2 ** 16 + 1,
+  2 ** 31 + 1,
+  3_702_258_432,
+  2 ** 32,
+  2 ** 40 + 1,
+  2 ** 48,
+  2 ** 53,
+];
+const HTTPS = [443] as Port[];
+
+const fixed = (value: number) => value.toFixed(1);
+const all = Ranges.of([{ from: 0, to: 2 ** 32 }]).subtract(SPECIAL);
+
+/** `count` entries of 1 to 4,096 addresses, anywhere. */
+function blocklist(count: number): Range[] {
+  let state = 1;
+  const roll = () => {
+    state = Math.imul(state, 1664525) + 1013904223;
+    return (state >>> 0) / 2 ** 32;
+  };
+  return Array.from({ length: count }, () => {
+    const from = Math.floor(roll() * 2 ** 32);
+    return { from, to: Math.min(2 ** 32, from + 1 + Math.floor(roll() ** 4 * 4096)) };
+  });
+}
+
+printTable(
+  'Permutation, one core',
+  SIZES.map((size) => {
+    const permutation = new FeistelPermutation(size, '7');
+    let sink = 0;
+    const forward = millionsPerSecond(COUNT, (count) => {
+      for (let i = 0, n = 0; i < count; i++) {
+        sink += permutation.at(n as Position);
+        if (++n === size) n = 0;
+      }
+    });
+    const backward = millionsPerSecond(COUNT, (count) => {
+      for (let i = 0, n = 0; i < count; i++) {
+        sink += permutation.positionOf(n as TargetIndex);
+        if (++n === size) n = 0;
+      }
+    });
+    if (Number.isNaN(sink)) throw new Error('unreachable');
+    return {
+      size: size.toLocaleString('en-US'),
+      'at (M/s)': fixed(forward),
+      'positionOf (M/s)': fixed(backward),
+    };
+  }),
+);
+
+const spaces: [string, Space][] = [
+  ['default exclusions', Space.ofIpv4(all, HTTPS)],
+  ['and a blocklist of 100,000', Space.ofIpv4(all.subtract(Ranges.of(blocklist(100_000))), HTTPS)],
+  ['and a blocklist of 1,000,000', Space.ofIpv4(all.subtract(Ranges.of(blocklist(1e6))), HTTPS)],
+  [
+    'default exclusions, 1,000 ports',
+    Space.ofIpv4(all, Array.from({ length: 1000 }, (_, i) => i + 1) as Port[]),
+  ],
+];
+let first = 0;
+printTable(
+  'Targets in probing order (permutation.at, then space.at), one core',
+  spaces.map(([name, space]) => {
+    const permutation = new FeistelPermutation(space.size, '7');
+    const target = new Target();
+    let sink = 0;
+    const rate = millionsPerSecond(COUNT, (count) => {
+      for (let i = 0; i < count; i++) {
+        space.at(permutation.at(i as Position), target);
+        sink += target.w3;
+      }
+    });
+    const back = millionsPerSecond(COUNT, (count) => {
+      for (let i = 0; i < count; i++) {
+        target.w3 = (i * 2654435761) >>> 0;
+        target.port = 443;
+        sink += space.indexOf(target);
+      }
+    });
+    if (Number.isNaN(sink)) throw new Error('unreachable');
+    if (first === 0) first = rate;
+    return {
+      space: name,
+      ranges: space.parts.ipv4.count.toLocaleString('en-US'),
+      'targets (M/s)': fixed(rate),
+      'cost against the first': `${(100 * (first / rate - 1)).toFixed(0)} %`,
+      'indexOf (M/s)': fixed(back),
+    };
+  }),
+);
+
+const million = blocklist(1e6);
+const everyPort = Array.from({ length: 65535 }, (_, i) => i + 1) as Port[];
+printTable('Planning', [
+  {
+    what: 'a space of 1,000,000 ranges, from unsorted ranges',
+    milliseconds: fixed(milliseconds(() => Space.ofIpv4(Ranges.of(million), HTTPS))),
+  },
+  {
+    what: 'a plan of all of IPv4 × 65,535 ports',
+    milliseconds: fixed(
+      milliseconds(() => {
+        const space = Space.ofIpv4(all, everyPort);
+        new Plan(space, '7', shardLengthFor(space.size));
+      }),
+    ),
+  },
+]);

@@ -1,0 +1,48 @@
+/** The order against chance, with fixed seeds: a slice of `benchmarks/permutation-quality.ts`. */
+import { describe, expect, test } from 'vitest';
+import { avalanche, neighboursPerOrder, scoreOrder } from '../../../benchmarks/order-statistics.js';
+import type { Position } from '../../../shared/base/brand.js';
+import { FeistelPermutation } from '../../../shared/permutation/feistel.js';
+
+const orderOf = (size: number, rounds?: number) => (seed: string) => {
+  const permutation = new FeistelPermutation(size, seed, rounds);
+  return (position: number) => permutation.at(position as Position);
+};
+const SIZES = [2 ** 20, 3_702_258_432, 2 ** 40 + 12345];
+/** A score this far out is no accident: one in two million. */
+const SIGMA_MAX = 5;
+
+describe('the order of probing', () => {
+  test.each(SIZES)('of %d targets cannot be told from chance', (size) => {
+    for (const seed of ['1', '2', '3']) {
+      const scores = scoreOrder(orderOf(size)(seed), size, [0, Math.floor(size / 3)]);
+      expect(Math.abs(scores.spread)).toBeLessThan(SIGMA_MAX);
+      expect(Math.abs(scores.serial)).toBeLessThan(SIGMA_MAX);
+      expect(Math.abs(scores.gaps)).toBeLessThan(SIGMA_MAX);
+      expect(Math.abs(scores.steps)).toBeLessThan(SIGMA_MAX);
+      expect(scores.run).toBeLessThanOrEqual(5);
+    }
+  });
+
+  test('of two rounds can be told from chance by the same scores', () => {
+    const scores = scoreOrder(orderOf(2 ** 20, 2)('1'), 2 ** 20, [0, 300_000]);
+    expect(Math.abs(scores.spread)).toBeGreaterThan(2 * SIGMA_MAX);
+    expect(Math.abs(scores.steps)).toBeGreaterThan(2 * SIGMA_MAX);
+  });
+
+  test.each([16, 64, 256])('of %d targets is not near-sequential', (size) => {
+    // Two by chance; over 1,000 seeds the mean strays by less than 0.25.
+    const neighbours = neighboursPerOrder(orderOf(size), size, 1000);
+    expect(Math.abs(neighbours - 2 + 2 / size)).toBeLessThan(0.25);
+  });
+
+  test('changes half of its bits when one bit of the position or the seed changes', () => {
+    expect(Math.abs(avalanche(orderOf(2 ** 24), 24, 100) - 0.5)).toBeLessThan(0.02);
+    let same = 0;
+    const [one, other] = [orderOf(2 ** 24)('1'), orderOf(2 ** 24)('2')];
+    for (let position = 0; position < 10_000; position++) {
+      if (one(position) === other(position)) same++;
+    }
+    expect(same).toBeLessThan(5);
+  });
+});
