@@ -9,7 +9,14 @@ import { shortId, systemRandom } from '../shared/base/random.js';
 import { stopController } from '../shared/base/stop.js';
 import { VERSION } from '../shared/base/version.js';
 import { natsBus } from '../shared/bus/nats/nats-bus.js';
-import { command, option, repeatable, runProgram } from '../shared/command/program.js';
+import {
+  command,
+  logLevelOption,
+  natsOption,
+  option,
+  repeatable,
+  runProgram,
+} from '../shared/command/program.js';
 import { parseIpv4 } from '../shared/net/address.js';
 import { parsePorts } from '../shared/net/ports.js';
 import { type MacAddress, parseMac } from '../shared/packet/ethernet.js';
@@ -37,15 +44,12 @@ interface AgentFlags {
   readonly logLevel: LogLevel;
 }
 
-const DEFAULT_NATS = 'nats://127.0.0.1:4222';
 const ID_LETTERS = 5;
 const VANTAGE = /^[A-Za-z0-9_-]{1,48}$/;
 
 const program = command('transect-agent', 'probes for the coordinator on the same broker')
   .version(VERSION)
-  .addOption(
-    option('--nats <url>', 'the NATS server', undefined, DEFAULT_NATS).env('TRANSECT_NATS'),
-  )
+  .addOption(natsOption())
   .addOption(option('--vantage <label>', 'where this agent stands', parseVantage, defaultVantage()))
   .addOption(option('-i, --interface <name>', 'send and listen here (default: as routed)'))
   .addOption(option('-S, --source-ip <address>', 'our address (default: as routed)', parseIpv4))
@@ -58,14 +62,7 @@ const program = command('transect-agent', 'probes for the coordinator on the sam
     repeatable('-b, --blocklist-file <file>', 'ranges this agent never probes', (file) => file),
   )
   .addOption(option('--http <host:port>', 'serve /metrics and /healthz', parseHttpAddress))
-  .addOption(
-    option('--log-level <level>', 'what is logged', undefined, 'info').choices([
-      'error',
-      'warn',
-      'info',
-      'debug',
-    ]),
-  )
+  .addOption(logLevelOption())
   .action(run);
 
 process.exit(await runProgram(program, process.argv.slice(2)));

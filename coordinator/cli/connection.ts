@@ -2,17 +2,14 @@
 import type { Command } from 'commander';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
 import type { Bus } from '../../shared/bus/ports.js';
-import { option } from '../../shared/command/program.js';
-
-const DEFAULT_NATS = 'nats://127.0.0.1:4222';
+import { natsOption } from '../../shared/command/program.js';
 
 export interface NatsFlags {
   readonly nats: string;
 }
 
 export function addNatsOption(command: Command): Command {
-  const nats = option('--nats <url>', 'the NATS server', undefined, DEFAULT_NATS);
-  return command.addOption(nats.env('TRANSECT_NATS'));
+  return command.addOption(natsOption());
 }
 
 /** Connects, works, and closes whatever happens. @throws Fault BROKER_UNREACHABLE */

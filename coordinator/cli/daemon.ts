@@ -9,7 +9,7 @@ import { systemRandom } from '../../shared/base/random.js';
 import { stopController } from '../../shared/base/stop.js';
 import { VERSION } from '../../shared/base/version.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
-import { command, option } from '../../shared/command/program.js';
+import { command, logLevelOption, option } from '../../shared/command/program.js';
 import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../../shared/telemetry/http.js';
 import { type LogLevel, openLog } from '../../shared/telemetry/log.js';
 import { Metrics } from '../../shared/telemetry/metrics.js';
@@ -29,14 +29,7 @@ export function daemonCommand(): Command {
   return addNatsOption(command('coordinator', 'run the coordinator: admits, plans, stores surveys'))
     .addOption(option('--data <dir>', 'where segments and manifests go', undefined, DEFAULT_DATA))
     .addOption(option('--http <host:port>', 'serve /metrics and /healthz', parseHttpAddress))
-    .addOption(
-      option('--log-level <level>', 'what is logged', undefined, 'info').choices([
-        'error',
-        'warn',
-        'info',
-        'debug',
-      ]),
-    )
+    .addOption(logLevelOption())
     .action(runDaemon);
 }
 

@@ -4,9 +4,10 @@ import { systemDisk } from '../../shared/base/disk.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import type { Bus } from '../../shared/bus/ports.js';
 import { command, option } from '../../shared/command/program.js';
+import { sinkNamed } from '../sink/catalogue.js';
 import { FIELDS, fieldIndices, parseFields } from '../sink/row.js';
 import { rowsOf } from '../sink/segments.js';
-import { type Sink, sinkNamed } from '../sink/sink.js';
+import type { Sink } from '../sink/sink.js';
 import { addNatsOption, type NatsFlags, withBus } from './connection.js';
 import { printNote } from './print.js';
 

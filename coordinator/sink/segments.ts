@@ -9,8 +9,9 @@
 import { join } from 'node:path';
 import type { Disk } from '../../shared/base/disk.js';
 import { Fault } from '../../shared/base/faults.js';
+import { sinkNamed } from './catalogue.js';
 import { FIELDS, fieldIndices, type Row } from './row.js';
-import { type Sink, sinkNamed } from './sink.js';
+import type { Sink } from './sink.js';
 
 const NUMBER_DIGITS = 9;
 const CHUNK_ROWS = 4096;

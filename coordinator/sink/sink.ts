@@ -1,7 +1,4 @@
-/** What a sink is: a way to write rows as text and to read them back. One file each, one line here. */
-import { Fault } from '../../shared/base/faults.js';
-import { csv } from './csv.js';
-import { ndjson } from './ndjson.js';
+/** What a sink is: a way to write rows as text and to read them back. */
 import type { Row } from './row.js';
 
 export interface Sink {
@@ -14,14 +11,4 @@ export interface Sink {
   line(row: Row, fields: readonly string[], indices: readonly number[]): string;
   /** Reads one line of a file that holds all fields; undefined for a header. */
   read(line: string): Row | undefined;
-}
-
-const SINKS: readonly Sink[] = [csv, ndjson];
-
-/** @throws Fault BAD_OPTION that lists the names */
-export function sinkNamed(name: string): Sink {
-  const sink = SINKS.find((candidate) => candidate.name === name);
-  if (sink !== undefined) return sink;
-  const why = `no such output module; there are: ${SINKS.map((each) => each.name).join(', ')}`;
-  throw new Fault('BAD_OPTION', why, { flag: '--output-module', value: name });
 }

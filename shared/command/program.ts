@@ -6,6 +6,8 @@ import { Command, CommanderError, Option } from 'commander';
 import { EXIT, type ExitCode } from '../base/exit.js';
 import { describeError, exitCodeOf, Fault } from '../base/faults.js';
 
+const DEFAULT_NATS = 'nats://127.0.0.1:4222';
+
 /** An option with its parser; a value that cannot be parsed is a fault that names the flag. */
 export function option(
   flags: string,
@@ -33,6 +35,17 @@ export function repeatable<Value>(
     atFlag(made.long ?? flags, () => parse(text)),
   ]);
   return made;
+}
+
+/** Where the broker is: the same flag and variable everywhere. */
+export function natsOption(): Option {
+  return option('--nats <url>', 'the NATS server', undefined, DEFAULT_NATS).env('TRANSECT_NATS');
+}
+
+/** What a daemon logs. */
+export function logLevelOption(): Option {
+  const levels = ['error', 'warn', 'info', 'debug'];
+  return option('--log-level <level>', 'what is logged', undefined, 'info').choices(levels);
 }
 
 /** A program or subcommand that throws instead of ending the process. */

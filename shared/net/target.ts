@@ -3,7 +3,7 @@
  * is four 32-bit words, most significant first, host order. IPv4 is mapped (RFC 4291 §2.5.5.2), so
  * that its address is `w3` and a survey may mix both families.
  */
-export const MAPPED = 0xffff;
+const MAPPED = 0xffff;
 
 export class Target {
   w0 = 0;

@@ -7,9 +7,9 @@
 import { describe, expect, test } from 'vitest';
 import { Agent } from '../../agent/agent.js';
 import { Coordinator } from '../../coordinator/coordinator.js';
+import { sinkNamed } from '../../coordinator/sink/catalogue.js';
 import { FIELDS } from '../../coordinator/sink/row.js';
 import { rowsOf } from '../../coordinator/sink/segments.js';
-import { sinkNamed } from '../../coordinator/sink/sink.js';
 import type { SurveyRun } from '../../coordinator/survey-run.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { stopController } from '../../shared/base/stop.js';

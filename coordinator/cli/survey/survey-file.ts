@@ -12,7 +12,7 @@ import {
   parseBlock,
   type TargetEntry,
 } from '../../../shared/survey/target-list.js';
-import { sinkNamed } from '../../sink/sink.js';
+import { sinkNamed } from '../../sink/catalogue.js';
 import { printNote } from '../print.js';
 import type { Draft } from './draft.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';

@@ -8,7 +8,7 @@ import { probeNamed } from '../../../shared/probe/catalogue.js';
 import { parseBandwidth, parseDuration, parseRate } from '../../../shared/survey/quantities.js';
 import type { Report } from '../../../shared/survey/survey.js';
 import { type BlockEntry, parseBlock } from '../../../shared/survey/target-list.js';
-import { sinkNamed } from '../../sink/sink.js';
+import { sinkNamed } from '../../sink/catalogue.js';
 import { printNote } from '../print.js';
 import { DEFAULT_OUTPUT, DEFAULT_PROBE, type Draft } from './draft.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';

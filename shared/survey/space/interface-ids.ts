@@ -15,7 +15,7 @@ import { parseRange } from '../../net/prefix.js';
 import { SipHash } from '../../probe/siphash.js';
 
 /** The last two words of an address; a slot to be refilled. */
-export interface LowWords {
+interface LowWords {
   w2: number;
   w3: number;
 }

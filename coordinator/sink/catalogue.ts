@@ -1,0 +1,15 @@
+/** All sinks there are. Adding one costs its file and its line here. */
+import { Fault } from '../../shared/base/faults.js';
+import { csv } from './csv.js';
+import { ndjson } from './ndjson.js';
+import type { Sink } from './sink.js';
+
+const SINKS: readonly Sink[] = [csv, ndjson];
+
+/** @throws Fault BAD_OPTION that lists the names */
+export function sinkNamed(name: string): Sink {
+  const sink = SINKS.find((candidate) => candidate.name === name);
+  if (sink !== undefined) return sink;
+  const why = `no such output module; there are: ${SINKS.map((each) => each.name).join(', ')}`;
+  throw new Fault('BAD_OPTION', why, { flag: '--output-module', value: name });
+}
