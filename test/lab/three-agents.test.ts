@@ -18,6 +18,8 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
   let agents: Host[];
   let folder: string;
   let url: string;
+  let server: Running;
+  let coordinator: Running;
 
   beforeEach(async () => {
     lab = await Lab.open();
@@ -33,11 +35,8 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
       agents.push(host);
     }
     url = `nats://${broker.address}:4222`;
-    const store = join(folder, 'nats');
-    await broker.start('nats-server', '-js', '-sd', store, '-a', broker.address).says(/ready/);
-    const data = join(folder, 'data');
-    const coordinator = ['coordinator', '--nats', url, '--data', data, '--http', '127.0.0.1:9100'];
-    await broker.start(TRANSECT, ...coordinator).says(/coordinator ready/);
+    server = await startServer();
+    coordinator = await startCoordinator();
   });
 
   afterEach(async () => {
@@ -45,6 +44,18 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
     await rm(folder, { recursive: true, force: true });
   });
 
+  const startServer = async () => {
+    const flags = ['-js', '-sd', join(folder, 'nats'), '-a', broker.address];
+    const running = broker.start('nats-server', ...flags);
+    await running.says(/ready/);
+    return running;
+  };
+  const startCoordinator = async () => {
+    const flags = ['--nats', url, '--data', join(folder, 'data'), '--http', '127.0.0.1:9100'];
+    const running = broker.start(TRANSECT, 'coordinator', ...flags);
+    await running.says(/coordinator ready/);
+    return running;
+  };
   const join3 = async (): Promise<Running[]> => {
     const started = agents.map((host) =>
       host.start(
@@ -120,6 +131,31 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
     const status = await untilDone(survey);
     expect(status).toMatchObject({ covered: 131072, lost: 0 });
     expect(status.sent).toBeGreaterThanOrEqual(131072);
+    await expectExact(survey);
+  });
+
+  test('go on when the coordinator is killed and started again', { timeout: 120_000 }, async () => {
+    await join3();
+    const survey = await launch('-r', '20k');
+    await new Promise((resolve) => setTimeout(resolve, 3500));
+    coordinator.kill('SIGKILL');
+    await coordinator.ended();
+    coordinator = await startCoordinator();
+    const status = await untilDone(survey);
+    expect(status).toMatchObject({ covered: 131072, lost: 0 });
+    await expectExact(survey);
+  });
+
+  test('go on when the broker is killed and started again', { timeout: 120_000 }, async () => {
+    await join3();
+    const survey = await launch('-r', '20k');
+    await new Promise((resolve) => setTimeout(resolve, 3500));
+    server.kill('SIGKILL');
+    await server.ended();
+    await new Promise((resolve) => setTimeout(resolve, 1500));
+    server = await startServer();
+    const status = await untilDone(survey);
+    expect(status).toMatchObject({ covered: 131072, lost: 0 });
     await expectExact(survey);
   });
 
