@@ -46,7 +46,7 @@ export class Agent {
   readonly #parts: AgentParts;
   readonly #leaving = stopController();
   #trouble = '';
-  #refusedUntil = 0;
+  readonly #refusedUntil = new Map<string, number>();
 
   constructor(options: AgentOptions, parts: AgentParts) {
     this.#options = options;
@@ -115,16 +115,19 @@ export class Agent {
   async #missionFor(survey: Survey): Promise<Mission | undefined> {
     const { bus, clock, log, openStation } = this.#parts;
     const known = this.missions.get(survey.id);
-    if (known !== undefined || clock.monotonic() < this.#refusedUntil) return known;
+    const refusedUntil = this.#refusedUntil.get(survey.id) ?? 0;
+    if (known !== undefined || clock.monotonic() < refusedUntil) return known;
     try {
       const mission = await openMission(bus, survey, openStation, clock);
       this.missions.set(survey.id, mission);
+      // It may have ended while we made ready, when nobody was there to be told.
+      mission.survey = (await bus.surveys.read(survey.id)) ?? survey;
       this.#trouble = '';
       log.info({ survey: survey.id, wire: mission.station.sender.wire }, 'survey joined');
       return mission;
     } catch (error) {
       this.#trouble = describeError(error);
-      this.#refusedUntil = clock.monotonic() + REFUSED_MILLIS;
+      this.#refusedUntil.set(survey.id, clock.monotonic() + REFUSED_MILLIS);
       log.error({ survey: survey.id, error: this.#trouble }, 'survey refused');
       this.#report();
       return undefined;
@@ -149,6 +152,7 @@ export class Agent {
     for (const mission of this.missions.values()) {
       const ending = isEnding(mission.survey.state);
       for (const [number, shard] of mission.held) {
+        if (ending) shard.stop();
         if (shard.isGone) mission.held.delete(number);
         else void this.#careFor(shard, ending);
       }
@@ -174,7 +178,8 @@ export class Agent {
     for await (const grant of this.#parts.bus.rates.grants(agent, signal)) {
       const mission = this.missions.get(grant.survey);
       const before = mission?.rateAt(this.#parts.clock.monotonic()) ?? 0;
-      mission?.take(grant, ceiling);
+      const sharers = [...this.missions.values()].filter(({ unsent }) => unsent > 0).length;
+      mission?.take(grant, ceiling / Math.max(1, sharers));
       // What was lent to us beyond this can be lent to others once we say that it is in force.
       if (grant.rate < before) this.#report();
     }

@@ -37,6 +37,7 @@ export class HeldShard {
   readonly #parts: HeldShardParts;
   readonly #notebook: Notebook;
   readonly #track: SettleTrack;
+  #unpublished: ReturnType<Notebook['takeBatch']>;
   #flushedAt: number;
   #checkpointedAt: number;
   #extendedAt: number;
@@ -129,14 +130,20 @@ export class HeldShard {
     }
   }
 
-  /** Publishes all rows gathered; resolves once the stream has them. */
+  /**
+   * Publishes all rows gathered; resolves once the stream has them. A batch that could not be published
+   * goes first the next time: its serial is counted, so it must get there.
+   */
   async #flush(): Promise<void> {
     const { survey, shard, holding, holder, results, clock } = this.#parts;
     this.#flushedAt = clock.monotonic();
-    const batch = this.#notebook.takeBatch();
-    if (batch === undefined) return;
-    const head = { survey: survey.id, shard: shard.number, epoch: holding.epoch };
-    await results.publish({ ...head, ...holder, ...batch });
+    const head = { survey: survey.id, shard: shard.number, epoch: holding.epoch, ...holder };
+    for (;;) {
+      this.#unpublished ??= this.#notebook.takeBatch(LIMITS.batchRows);
+      if (this.#unpublished === undefined) return;
+      await results.publish({ ...head, ...this.#unpublished });
+      this.#unpublished = undefined;
+    }
   }
 
   #isBatchStale(now: number): boolean {

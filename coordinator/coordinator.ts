@@ -66,14 +66,11 @@ export class Coordinator {
   async run(signal: AbortSignal): Promise<void> {
     const { bus } = this.#parts;
     this.#signal = signal;
-    const listening = [this.#collect(signal), this.#hear(signal)];
-    for (const survey of await bus.surveys.list()) {
-      const plan = await this.#planOf(survey);
-      if (isOver(survey.state)) await this.#open(survey, plan).recall();
-      else this.#start(survey, plan);
-    }
+    const hearing = this.#hear(signal);
+    for (const survey of await bus.surveys.list()) await this.#takeUp(survey);
     bus.control.serve(this.#handlers(), signal);
-    await Promise.all(listening);
+    // Only now: every survey that may have batches has its run.
+    await Promise.all([hearing, this.#collect(signal)]);
     await Promise.all(this.#running);
   }
 
@@ -82,8 +79,10 @@ export class Coordinator {
     const { bus, clock, random, log } = this.#parts;
     const space = await this.#spaceOf(request.spaceHash);
     const { survey, plan } = admit(request, space, random, clock.wall());
-    const run = this.#start(survey, plan);
+    // Known here before it is known to anyone, and at work only once agents can read it.
+    const run = this.#open(survey, plan, false);
     await bus.surveys.put(survey);
+    this.#begin(run);
     log.info({ survey: survey.id, targets: plan.size, shards: plan.shardCount }, 'survey admitted');
     return run;
   }
@@ -99,39 +98,43 @@ export class Coordinator {
     });
   }
 
-  #open(survey: Survey, plan: Plan): SurveyRun {
+  /** A survey that cannot be taken up is told, and does not keep the others from it. */
+  async #takeUp(survey: Survey): Promise<void> {
+    const { log } = this.#parts;
+    try {
+      const plan = await this.#planOf(survey);
+      if (this.runs.has(survey.id)) return; // launched meanwhile
+      const run = this.#open(survey, plan, true);
+      if (isOver(survey.state)) await run.recall();
+      else this.#begin(run);
+    } catch (error) {
+      log.error({ survey: survey.id, error: describeError(error) }, 'survey cannot be taken up');
+    }
+  }
+
+  #open(survey: Survey, plan: Plan, isResumed: boolean): SurveyRun {
     const { bus, clock, log, disk } = this.#parts;
     const { data, version } = this.#options;
     const segments = new SegmentStore(join(data, survey.id), survey.output, disk);
-    const run = new SurveyRun(survey, plan, { bus, clock, log, segments, version });
+    const run = new SurveyRun(survey, plan, { bus, clock, log, segments, version, isResumed });
     this.runs.set(survey.id, run);
     return run;
   }
 
-  #start(survey: Survey, plan: Plan): SurveyRun {
-    const run = this.#open(survey, plan);
+  #begin(run: SurveyRun): void {
     const running = run.run(this.#signal).finally(() => this.#running.delete(running));
     this.#running.add(running);
-    return run;
   }
 
   async #collect(signal: AbortSignal): Promise<void> {
     for await (const delivery of this.#parts.bus.results.consume(signal)) {
-      const run =
-        this.runs.get(delivery.batch.survey) ?? (await this.#runLeftBehind(delivery.batch));
+      const run = this.runs.get(delivery.batch.survey);
       if (run === undefined) delivery.stored();
       else {
         run.collect(delivery);
         this.#parts.onBatch?.(run.plan, delivery.batch);
       }
     }
-  }
-
-  /** A batch of a survey that is being taken up, but has no run yet; of an unknown one, nothing. */
-  async #runLeftBehind({ survey: id }: ResultBatch): Promise<SurveyRun | undefined> {
-    const survey = await this.#parts.bus.surveys.read(id);
-    if (survey === undefined || isOver(survey.state)) return undefined;
-    return this.runs.get(id) ?? this.#start(survey, await this.#planOf(survey));
   }
 
   async #hear(signal: AbortSignal): Promise<void> {

@@ -10,6 +10,7 @@
 
 import { type Clock, every } from '../shared/base/clock.js';
 import { describeError } from '../shared/base/faults.js';
+import { LIMITS } from '../shared/base/limits.js';
 import { stopController } from '../shared/base/stop.js';
 import type { Bus, Grant, Heartbeat, ResultDelivery } from '../shared/bus/ports.js';
 import type { Target } from '../shared/net/target.js';
@@ -35,6 +36,8 @@ export interface SurveyRunParts {
   readonly log: Log;
   readonly segments: SegmentStore;
   readonly version: string;
+  /** Whether a coordinator before us has begun it: its grants may be out, its agents at work. */
+  readonly isResumed: boolean;
 }
 
 const DISPATCH_MILLIS = 50;
@@ -55,6 +58,8 @@ export class SurveyRun {
   /** Stores one shard after the other. */
   #storing: Promise<void> = Promise.resolve();
   #isImmediate = false;
+  /** Our monotonic clock: before it, agents and leases may not have been heard of yet. */
+  readonly #calmFrom: number;
   #endedAt = 0;
   #settle: { resolve(status: SurveyStatus): void; reject(error: unknown): void } | undefined;
 
@@ -64,7 +69,11 @@ export class SurveyRun {
     this.segments = parts.segments;
     this.#parts = parts;
     this.#ledger = new Ledger(plan.shardCount);
-    this.#governor = new Governor(survey.rate);
+    const now = parts.clock.monotonic();
+    this.#calmFrom = parts.isResumed ? now + LIMITS.agentGoneMillis : now;
+    const lendsFrom = parts.isResumed ? now + LIMITS.grantMillis : now;
+    // Microseconds: a serial that grows faster than any governor counts.
+    this.#governor = new Governor(survey.rate, Math.floor(parts.clock.wall() * 1000), lendsFrom);
     this.ended = new Promise((resolve, reject) => {
       this.#settle = { resolve, reject };
     });
@@ -100,6 +109,7 @@ export class SurveyRun {
   /** A batch came off the stream; one that is of no use is let go. */
   collect(delivery: ResultDelivery): void {
     const { shard } = delivery.batch;
+    if (this.#stop.signal.aborted && !isOver(this.survey.state)) return; // failed: keep it in the stream
     const isUseless = isOver(this.survey.state) || this.#ledger.isStored(shard);
     if (isUseless || shard >= this.plan.shardCount) {
       delivery.stored();
@@ -204,6 +214,7 @@ export class SurveyRun {
   #storeIfReady(lease: Lease): void {
     if (lease.state !== 'settled' || !this.#collector.hasAll(lease)) return;
     this.#storing = this.#storing.then(() => this.#store(lease));
+    this.#storing.catch(() => {}); // the next beat of `run` meets it
   }
 
   async #store(lease: Lease): Promise<void> {
@@ -231,6 +242,7 @@ export class SurveyRun {
   #isDrained(): boolean {
     if (this.#isImmediate) return true;
     const now = this.#parts.clock.monotonic();
+    if (now < this.#calmFrom) return false;
     return this.#ledger.underWay.every((lease) => {
       const holder = holderOf(lease);
       const isGone = holder === undefined || !this.#roster.isPresent(holder, now);
@@ -242,19 +254,15 @@ export class SurveyRun {
     const { bus, clock, segments, version, log } = this.#parts;
     if (state === 'cancelled') await this.#storeSettled();
     this.#endedAt = clock.wall();
-    await this.#become(state);
-    this.#collector.releaseAll();
+    this.survey = { ...this.survey, state };
     const outcomes = [...this.#outcomes.values()].sort((a, b) => a.shard - b.shard);
     const output = { module: segments.sink.name, folder: segments.folder };
     const { survey, plan, status } = this;
-    await writeManifest(segments.disk, segments.folder, {
-      survey,
-      plan,
-      status,
-      outcomes,
-      output,
-      version,
-    });
+    const manifest = { survey, plan, status, outcomes, output, version };
+    await writeManifest(segments.disk, segments.folder, manifest);
+    // Over for everyone only once the manifest stands: a crash before this does it again.
+    await bus.surveys.put(survey);
+    this.#collector.releaseAll();
     await bus.leases.forget(survey.id);
     log.info({ survey: survey.id, state, covered: status.covered }, 'survey ended');
     this.#stop.abort();
@@ -265,7 +273,8 @@ export class SurveyRun {
   async #storeSettled(): Promise<void> {
     for (const lease of this.#ledger.underWay) {
       const shard = this.plan.shard(lease.shard);
-      if (settledOf(lease, shard) > shard.from) await this.#store(lease);
+      const hasSettled = settledOf(lease, shard) > shard.from;
+      if (hasSettled && this.#collector.hasAll(lease)) await this.#store(lease);
     }
   }
 

@@ -6,7 +6,14 @@
 import { CLASSIFICATION, outranks } from '../../shared/probe/classification.js';
 import type { Counts } from '../../shared/survey/lease.js';
 import type { Shard } from '../../shared/survey/plan.js';
-import { type Columns, emptyColumns } from '../../shared/survey/results.js';
+import {
+  COLUMN_NAMES,
+  type Columns,
+  emptyColumns,
+  type ResultBatch,
+} from '../../shared/survey/results.js';
+
+type Batch = Pick<ResultBatch, 'serial' | 'timestamp' | 'columns'>;
 
 export const NOTED = { NEW: 0, REPEATED: 1, LATE: 2 } as const;
 
@@ -15,9 +22,9 @@ export class Notebook {
   readonly #classes: Uint8Array;
   #closedBefore: number;
   #counts = { synack: 0, rst: 0, icmp: 0 };
-  #columns = emptyColumns();
+  readonly #columns = emptyColumns();
   #serial = 0;
-  /** Microseconds since the Unix epoch, of the first row of the batch being gathered. */
+  /** Microseconds since the Unix epoch: what the stamps of the rows gathered are relative to. */
   #timestamp = 0;
 
   constructor(shard: Shard, from: number) {
@@ -68,11 +75,11 @@ export class Notebook {
     this.#closedBefore = Math.max(this.#closedBefore, settled);
   }
 
-  /** The rows gathered, as the next batch of this epoch; undefined where there are none. */
-  takeBatch(): { serial: number; timestamp: number; columns: Columns } | undefined {
+  /** Rows gathered, as the next batch of this epoch: so many at most; undefined where there are none. */
+  takeBatch(rowsMax: number): Batch | undefined {
     if (this.rows === 0) return undefined;
-    const taken = { serial: this.#serial++, timestamp: this.#timestamp, columns: this.#columns };
-    this.#columns = emptyColumns();
-    return taken;
+    const columns = emptyColumns();
+    for (const name of COLUMN_NAMES) columns[name] = this.#columns[name].splice(0, rowsMax);
+    return { serial: this.#serial++, timestamp: this.#timestamp, columns };
   }
 }

@@ -7,6 +7,8 @@
 const BURST_MILLIS = 2;
 /** Credit kept over an oversleep: timers and schedulers are late by this much at times. */
 const CREDIT_MILLIS = 10;
+/** At low rates: one probe, and what waking late by a fraction has earned. */
+const CREDIT_MIN = 1.5;
 const WAIT_MILLIS_MIN = 0.25;
 const WAIT_MILLIS_MAX = 100;
 
@@ -27,7 +29,7 @@ export class Pacer {
       this.#credit = 0;
       return 0;
     }
-    this.#credit = Math.min(this.#credit + earned, Math.max(1, CREDIT_MILLIS * perMilli));
+    this.#credit = Math.min(this.#credit + earned, Math.max(CREDIT_MIN, CREDIT_MILLIS * perMilli));
     return Math.floor(Math.min(this.#credit, Math.max(1, BURST_MILLIS * perMilli)));
   }
 

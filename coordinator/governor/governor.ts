@@ -23,11 +23,18 @@ interface Borrower {
 export class Governor {
   readonly #budget: number;
   readonly #borrowers = new Map<string, Borrower>();
-  #serial = 0;
+  readonly #lendsFrom: number;
+  #serial: number;
 
-  /** @param budget packets per second, all agents together */
-  constructor(budget: number) {
+  /**
+   * @param budget packets per second, all agents together
+   * @param start the serial before the first: above all that a governor before this one gave
+   * @param lendsFrom our monotonic clock: nothing is lent before, while what another lent is out
+   */
+  constructor(budget: number, start = 0, lendsFrom = 0) {
     this.#budget = budget;
+    this.#serial = start;
+    this.#lendsFrom = lendsFrom;
   }
 
   /** Answers an agent's heartbeat. @param at the heartbeat's own time, on the agent's clock */
@@ -38,7 +45,7 @@ export class Governor {
     borrower.seenAt = now;
     borrower.loans = borrower.loans.filter(({ serial }) => serial >= activity.grantSerial);
     this.#forgetTheGone(now);
-    const rate = activity.wants ? this.#share(agent, now) : 0;
+    const rate = activity.wants && now >= this.#lendsFrom ? this.#share(agent, now) : 0;
     const serial = ++this.#serial;
     borrower.loans.push({ serial, rate, until: now + LIMITS.grantMillis });
     const { survey } = activity;

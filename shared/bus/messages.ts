@@ -110,7 +110,7 @@ const heartbeatShape = z.object({
       wants: z.boolean(),
       rate: finite,
       sent: count,
-      grantSerial: uint32,
+      grantSerial: count,
       replies: count,
     }),
   ),
@@ -119,7 +119,7 @@ const heartbeatShape = z.object({
 const grantShape = z.object({
   survey: token,
   agent: token,
-  serial: uint32,
+  serial: count,
   rate: finite,
   answers: finite,
   lasts: finite,

@@ -48,14 +48,14 @@ describe('a notebook', () => {
 
   test('numbers its batches, and makes none of nothing', () => {
     const notebook = new Notebook(SHARD, 512);
-    expect(notebook.takeBatch()).toBeUndefined();
+    expect(notebook.takeBatch(100)).toBeUndefined();
     notebook.beginRow(513, CLASSIFICATION.SYNACK, 1_000_000);
     notebook.beginRow(514, CLASSIFICATION.RST, 1_000_250);
-    const first = notebook.takeBatch();
+    const first = notebook.takeBatch(100);
     expect(first).toMatchObject({ serial: 0, timestamp: 1_000_000 });
     expect(first?.columns).toMatchObject({ offset: [1, 2], timestampDelta: [0, 250] });
     notebook.beginRow(515, CLASSIFICATION.RST, 2_000_000);
-    expect(notebook.takeBatch()).toMatchObject({ serial: 1, timestamp: 2_000_000 });
+    expect(notebook.takeBatch(100)).toMatchObject({ serial: 1, timestamp: 2_000_000 });
     expect(notebook.batches).toBe(2);
   });
 });

@@ -50,6 +50,11 @@ export interface Link {
   readonly clock: Clock;
   /** Aborts when we close: what still retries gives up. */
   readonly closing: AbortSignal;
+  /**
+   * Calls back at each reconnection: what a server pushed to the old connection is lost, and what it
+   * would push to the new one may be. @returns how to stop
+   */
+  onReconnect(listener: () => void): () => void;
 }
 
 /** @throws Fault BROKER_UNREACHABLE */
@@ -79,6 +84,7 @@ export async function openLink(url: string, name: string, closing: AbortSignal):
       manager,
       buckets,
       objects,
+      onReconnect: followReconnects(connection),
       clock: systemClock,
       closing,
     };
@@ -115,6 +121,8 @@ function isTransient(error: unknown): boolean {
     error instanceof TimeoutError ||
     error instanceof RequestError ||
     error instanceof NoRespondersError ||
+    // What a server that is shutting down answers; the client does not export the class.
+    (error instanceof Error && error.name === 'JetStreamNotEnabled') ||
     error instanceof ConnectionError
   );
 }
@@ -176,4 +184,18 @@ export async function renewCollector(manager: JetStreamManager): Promise<void> {
 
 export function openBucket(link: Link, name: (typeof BUCKET)['SURVEYS' | 'LEASES']) {
   return link.buckets.create(name, { history: 1, storage: StorageType.File });
+}
+
+function followReconnects(connection: NatsConnection): Link['onReconnect'] {
+  const listeners = new Set<() => void>();
+  const follow = async () => {
+    for await (const { type } of connection.status()) {
+      if (type === 'reconnect') for (const listener of listeners) listener();
+    }
+  };
+  void follow().catch(() => {}); // ends with the connection
+  return (listener) => {
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  };
 }

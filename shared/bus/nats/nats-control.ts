@@ -41,7 +41,9 @@ export class NatsControl implements ControlDesk {
       const subscription = this.#link.connection.subscribe(SUBJECT.control(verb), {
         callback(error, message) {
           if (error !== null) return;
-          answer(handler, message.data).then((reply) => message.respond(replyCodec.encode(reply)));
+          answer(handler, message.data)
+            .then((reply) => message.respond(replyCodec.encode(reply)))
+            .catch(() => {}); // the connection is gone, or the answer too large: the asker times out
         },
       });
       signal.addEventListener('abort', () => subscription.unsubscribe(), { once: true });

@@ -27,7 +27,6 @@ export class NatsResults implements ResultStream {
   }
 
   async *consume(signal: AbortSignal): AsyncGenerator<ResultDelivery> {
-    await patiently(this.#link, () => renewCollector(this.#link.manager));
     while (!signal.aborted && !this.#link.closing.aborted) {
       try {
         yield* this.#consumeOnce(signal);
@@ -39,11 +38,13 @@ export class NatsResults implements ResultStream {
   }
 
   async *#consumeOnce(signal: AbortSignal): AsyncGenerator<ResultDelivery> {
-    const { jetstream } = this.#link;
+    const { jetstream, manager } = this.#link;
+    await patiently(this.#link, () => renewCollector(manager));
     const consumer = await jetstream.consumers.get(STREAM.RESULTS, CONSUMER.COLLECTOR);
     const messages = await consumer.consume({ max_messages: PREFETCH, expires: 5000 });
     const stop = () => void messages.close();
     signal.addEventListener('abort', stop, { once: true });
+    const forget = this.#link.onReconnect(stop); // what was under way comes again, from the stream
     try {
       if (signal.aborted) return;
       for await (const message of messages) {
@@ -52,6 +53,7 @@ export class NatsResults implements ResultStream {
       }
     } finally {
       signal.removeEventListener('abort', stop);
+      forget();
       stop();
     }
   }

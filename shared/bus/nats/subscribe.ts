@@ -38,6 +38,7 @@ export async function* watchBucket<Value>(
     }
     const stop = () => watcher.stop();
     signal.addEventListener('abort', stop, { once: true });
+    const forget = link.onReconnect(stop); // the next watch starts with all keys
     if (signal.aborted) stop();
     try {
       for await (const entry of watcher as AsyncIterable<KvWatchEntry>) {
@@ -49,6 +50,7 @@ export async function* watchBucket<Value>(
       await link.clock.sleep(500, signal); // the watch broke: the next one starts with all keys
     } finally {
       signal.removeEventListener('abort', stop);
+      forget();
       watcher.stop();
     }
   }
