@@ -21,7 +21,8 @@ import { Ranges } from '../../shared/net/ranges.js';
 import { CLASSIFICATION, CLASSIFICATION_NAMES } from '../../shared/probe/classification.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
-import type { SurveyRequest } from '../../shared/survey/survey.js';
+import type { SurveyStatus } from '../../shared/survey/status.js';
+import { isOver, type SurveyRequest } from '../../shared/survey/survey.js';
 import { silentLog } from '../../shared/telemetry/log.js';
 import { MemoryDisk } from '../support/memory-disk.js';
 import { PretendInternet } from './pretend-internet.js';
@@ -42,32 +43,36 @@ function dice(seed: number): () => number {
   };
 }
 
-/** A bus that swallows everything once its owner is dead. */
+/** A port that swallows every call once its owner is dead. */
+function mortalPart<Part extends object>(part: Part, dead: AbortSignal): Part {
+  return new Proxy(part, {
+    get(target, name) {
+      const member = Reflect.get(target, name) as unknown;
+      if (typeof member !== 'function') return member;
+      return (...args: unknown[]) =>
+        dead.aborted
+          ? new Promise(() => {})
+          : (member as (...a: unknown[]) => unknown).apply(target, args);
+    },
+  });
+}
+
 function mortal(bus: Bus, dead: AbortSignal): Bus {
-  const wrap = <Part extends object>(part: Part): Part =>
-    new Proxy(part, {
-      get(target, name) {
-        const member = Reflect.get(target, name) as unknown;
-        if (typeof member !== 'function') return member;
-        return (...args: unknown[]) =>
-          dead.aborted
-            ? new Promise(() => {})
-            : (member as (...a: unknown[]) => unknown).apply(target, args);
-      },
-    });
   const work = {
     offer: bus.work.offer.bind(bus.work),
     async next(waitMillis: number, signal: AbortSignal) {
       const offer = await bus.work.next(waitMillis, signal);
-      return offer && wrap(offer);
+      return offer && mortalPart(offer, dead);
     },
   };
   return {
     ...bus,
-    work: wrap(work),
-    leases: wrap(bus.leases),
-    results: wrap(bus.results),
-    rollCall: wrap(bus.rollCall),
+    surveys: mortalPart(bus.surveys, dead),
+    work: mortalPart(work, dead),
+    leases: mortalPart(bus.leases, dead),
+    results: mortalPart(bus.results, dead),
+    rollCall: mortalPart(bus.rollCall, dead),
+    rates: mortalPart(bus.rates, dead),
   };
 }
 
@@ -76,20 +81,44 @@ class World {
   readonly bus = memoryBus(this.clock);
   readonly disk = new MemoryDisk();
   readonly internet: PretendInternet;
-  readonly coordinator: Coordinator;
-  readonly stop = stopController();
+  coordinator: Coordinator;
+  stop = stopController();
   readonly #roll: () => number;
   #agents = 0;
 
   constructor(seed: number) {
     this.#roll = dice(seed);
     this.internet = new PretendInternet(this.clock, seed);
+    this.coordinator = this.#startCoordinator();
+  }
+
+  /** The coordinator dies where it stands; another takes up what it left. */
+  replaceCoordinator(): void {
+    this.stop.abort();
+    this.stop = stopController();
+    this.coordinator = this.#startCoordinator();
+  }
+
+  #startCoordinator(): Coordinator {
     const random = {
       bytes: (length: number) => Uint8Array.from({ length }, () => this.#roll() * 256),
     };
-    const parts = { bus: this.bus, clock: this.clock, random, disk: this.disk, log: silentLog };
-    this.coordinator = new Coordinator({ data: '/data', version: 'test' }, parts);
-    void this.coordinator.run(this.stop.signal);
+    const { signal } = this.stop;
+    const bus = mortal(this.bus, signal);
+    const disk = mortalPart(this.disk, signal);
+    const parts = { bus, clock: this.clock, random, disk, log: silentLog };
+    const coordinator = new Coordinator({ data: '/data', version: 'test' }, parts);
+    void coordinator.run(signal);
+    return coordinator;
+  }
+
+  /** Until the survey is over, whoever coordinates it by then. */
+  async ended(survey: string): Promise<SurveyStatus> {
+    for (;;) {
+      const status = this.coordinator.runs.get(survey)?.status;
+      if (status !== undefined && isOver(status.state) && status.endedAt > 0) return status;
+      await this.clock.sleep(100);
+    }
   }
 
   draw(from: number, to: number): number {
@@ -204,7 +233,11 @@ describe('a simulated survey', () => {
           world.join();
         });
       }
-      const status = await world.clock.runUntil(run.ended, LIMIT_MILLIS);
+      if (world.draw(0, 3) === 0) {
+        void world.clock.sleep(world.draw(10, 9000)).then(() => world.replaceCoordinator());
+      }
+      const ended = world.ended(run.survey.id);
+      const status = await world.clock.runUntil(ended, LIMIT_MILLIS);
       const about = `seed ${seed}`;
       expect(status, about).toMatchObject({ state: 'done', covered: run.plan.size });
       expect(world.rows(run), about).toEqual(world.expectedRows(run, report));
