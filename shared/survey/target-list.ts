@@ -1,7 +1,8 @@
 /**
  * Targets and exclusions as people give them: on the command line, in a survey file, or in list
- * files of ZMap's form (one range per line, `#` starts a comment, blank lines are nothing). Each
- * entry remembers where it came from, so that a refusal can name its place.
+ * files of ZMap's form (one range per line, `#` starts a comment, blank lines are nothing), also with
+ * several on a line, parted by commas, as masscan has them. Each entry remembers where it came from, so
+ * that a refusal can name its place.
  */
 import { Fault, type FaultDetails } from '../base/faults.js';
 import { parseIpv4 } from '../net/address.js';
@@ -112,15 +113,25 @@ function readStrictly<Entry>(
   read: (value: string, place: FaultDetails) => Entry,
 ): Entry[] {
   const entries: Entry[] = [];
-  for (const [line, value] of linesOf(text)) {
-    const place = { file, line, value };
-    try {
-      entries.push(read(value, place));
-    } catch (error) {
-      throw error instanceof Fault ? new Fault('BAD_LIST', error.message, place, error) : error;
+  for (const [line, whole] of linesOf(text)) {
+    for (const value of whole.split(',').map((each) => each.trim())) {
+      const place = { file, line, value };
+      entries.push(readPlaced(value, place, read));
     }
   }
   return entries;
+}
+
+function readPlaced<Entry>(
+  value: string,
+  place: FaultDetails,
+  read: (value: string, place: FaultDetails) => Entry,
+): Entry {
+  try {
+    return read(value, place);
+  } catch (error) {
+    throw error instanceof Fault ? new Fault('BAD_LIST', error.message, place, error) : error;
+  }
 }
 
 function readTolerantly(text: string, read: (value: string) => Target): Listed {

@@ -48,7 +48,7 @@ export async function readPairs(
 }
 
 /**
- * Reads one target. A host name stands for all of its addresses, resolved once, here; what it
+ * Reads one argument: a target, or several parted by commas. A host name stands for all of its addresses, resolved once, here; what it
  * resolved to is told. @throws Fault BAD_OPTION
  */
 export async function readTarget(
@@ -56,6 +56,10 @@ export async function readTarget(
   flag: string,
   note: (text: string) => void,
 ): Promise<TargetEntry[]> {
+  if (text.includes(',')) {
+    const parts = text.split(',').map((part) => readTarget(part.trim(), flag, note));
+    return (await Promise.all(parts)).flat();
+  }
   if (!NAME.test(text)) return [parseTarget(text, flag)];
   const found = await lookup(text, { all: true }).catch((cause: unknown) => {
     const why = `neither a range nor a name that resolves (${describeError(cause)})`;

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Port } from '../../../shared/net/ports.js';
 import { compose } from '../../../shared/survey/space/compose.js';
@@ -34,6 +35,49 @@ describe('target lists', () => {
         code: 'BAD_LIST',
         details: { file: 'hosts.txt', line: 2, value: '10.0.0.0/99' },
       }),
+    );
+  });
+
+  test('have several ranges on a line, parted by commas, as masscan’s have', () => {
+    const list = parseTargetList('10.0.0.0/8, 10.1.0.1-10.1.0.9,192.0.2.1 # three\n', 'list');
+    expect(list.map(({ place }) => [place.line, place.value])).toEqual([
+      [1, '10.0.0.0/8'],
+      [1, '10.1.0.1-10.1.0.9'],
+      [1, '192.0.2.1'],
+    ]);
+    expect(() => parseTargetList('10.0.0.0/8,,1.1.1.1\n', 'list')).toThrow(
+      expect.objectContaining({ code: 'BAD_LIST', details: { file: 'list', line: 1, value: '' } }),
+    );
+  });
+
+  test('are read, or refused with file and line, whatever is in them', () => {
+    const piece = fc.constantFrom(
+      '10.0.0.1',
+      '/8',
+      '-',
+      ',',
+      '#',
+      '\n',
+      '::1',
+      '/64-70',
+      '@low:2',
+      ' ',
+      'x',
+    );
+    fc.assert(
+      fc.property(fc.array(fc.oneof(piece, fc.string({ maxLength: 3 }))), (pieces) => {
+        try {
+          parseTargetList(pieces.join(''), 'list');
+        } catch (error) {
+          const { code, details } = error as {
+            code: string;
+            details: { file: string; line: number };
+          };
+          expect([code, details.file]).toEqual(['BAD_LIST', 'list']);
+          expect(pieces.join('').split('\n')[details.line - 1]).toBeDefined();
+        }
+      }),
+      { numRuns: 3000 },
     );
   });
 
