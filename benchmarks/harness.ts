@@ -16,6 +16,26 @@ export function millionsPerSecond(count: number, run: (count: number) => void): 
   return median(rates);
 }
 
+/**
+ * The same for several things to be compared: all are warmed up first, and rounds alternate, so that
+ * none is measured in code that the engine has compiled for it alone.
+ */
+export function ratesSideBySide(
+  count: number,
+  runs: readonly ((count: number) => void)[],
+): number[] {
+  const rates = runs.map((): number[] => []);
+  for (let round = 0; round < WARM_UP + ROUNDS; round++) {
+    for (const [i, run] of runs.entries()) {
+      const start = process.hrtime.bigint();
+      run(count);
+      const nanos = Number(process.hrtime.bigint() - start);
+      if (round >= WARM_UP) rates[i]?.push((count / nanos) * 1e3);
+    }
+  }
+  return rates.map(median);
+}
+
 /** Milliseconds that `run` takes: the median of rounds. */
 export function milliseconds(run: () => void): number {
   const times: number[] = [];

@@ -5,8 +5,7 @@
  * From there a few ranges are stepped over without branches, since whether a range begins before an
  * ordinal is a coin toss to the processor; a crowded stretch is bisected. What a look-up needs of a
  * range lies side by side, in 32 bits where it fits, because with many ranges time goes into waiting
- * for memory. Measured with 84,600 ranges (`benchmarks/space-speed.ts`): bisection within stretches
- * costs 120 % more than the default exclusions alone, this 43 %.
+ * for memory. `benchmarks/README.md` has what it costs.
  */
 import type { Ranges } from '../../net/ranges.js';
 
