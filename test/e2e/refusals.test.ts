@@ -15,6 +15,7 @@ beforeAll(async () => {
   await write('badkey.yaml', 'targets: [127.1.0.0/24]\nports: 80\nspeed: 9\n');
   await write('badtarget.yaml', 'targets:\n  - 127.1.0.0/24\n  - 1.2.3\nports: 80\n');
   await write('noports.yaml', 'targets: [127.1.0.0/24]\n');
+  await write('notargets.yaml', 'ports: 80\n');
   await write('broken.yaml', 'targets: [127.1.0.0/24\nports: 80\n');
   await write('filed.yaml', 'targets: {file: bad.txt}\nports: 80\n');
 });
@@ -136,9 +137,15 @@ const CASES: [what: string, args: string[], code: number, line: RegExp][] = [
   ],
   [
     'a missing key in a survey file',
+    ['launch', 'notargets.yaml', ...NOWHERE],
+    EXIT.USAGE,
+    /notargets\.yaml.*"targets": targets: this key is missing/,
+  ],
+  [
+    'a survey file without ports',
     ['launch', 'noports.yaml', ...NOWHERE],
     EXIT.USAGE,
-    /noports\.yaml.*"ports": ports: this key is missing/,
+    /--ports: name the ports/,
   ],
   [
     'a bad line in a list of a survey file',

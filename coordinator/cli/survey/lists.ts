@@ -15,7 +15,7 @@ import {
   type TargetEntry,
 } from '../../../shared/survey/target-list.js';
 
-/** Something that is not only digits, dots, colons, slashes: a host name. */
+/** Labels of letters, digits and inner hyphens, with a letter somewhere (RFC 1123 §2.1). */
 const NAME = /^(?=.*[a-z])[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\.?$/i;
 const BAD_LINES_NAMED = 5;
 
@@ -48,8 +48,8 @@ export async function readPairs(
 }
 
 /**
- * Reads one argument: a target, or several parted by commas. A host name stands for all of its addresses, resolved once, here; what it
- * resolved to is told. @throws Fault BAD_OPTION
+ * Reads one argument: a target, or several parted by commas. A host name stands for all of its
+ * addresses, resolved once, here; what it resolved to is told. @throws Fault BAD_OPTION
  */
 export async function readTarget(
   text: string,
