@@ -1,0 +1,55 @@
+import { describe, expect, test } from 'vitest';
+import { openMission } from '../../agent/mission.js';
+import { admit } from '../../coordinator/intake/intake.js';
+import type { Millis, Pps } from '../../shared/base/brand.js';
+import { systemClock } from '../../shared/base/clock.js';
+import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
+import type { Port } from '../../shared/net/ports.js';
+import { Ranges } from '../../shared/net/ranges.js';
+import { Space } from '../../shared/survey/space/space.js';
+import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
+
+const space = Space.ofIpv4(Ranges.of([{ from: 0x7f010000, to: 0x7f010100 }]), [80] as Port[]);
+const bytes = spaceToBytes(space, '7');
+const { survey } = admit(
+  {
+    name: '',
+    probe: 'tcp-syn',
+    probeOptions: {},
+    rate: 1000 as Pps,
+    cooldown: 1000 as Millis,
+    seed: '7',
+    report: 'all',
+    output: 'csv',
+    contact: '',
+    purpose: '',
+    allowSpecial: ['127.0.0.0/8'],
+    spaceHash: hashSpace(bytes),
+    rulesHash: hashSpace(bytes),
+  },
+  space,
+  { bytes: (length) => new Uint8Array(length) },
+  1,
+);
+
+describe('an agent that makes ready for a survey', () => {
+  const nowhere = async () => {
+    throw new Error('no station is opened');
+  };
+
+  test('refuses a plan that it would make differently, before it opens anything', async () => {
+    const bus = memoryBus(systemClock);
+    await bus.spaces.put(survey.spaceHash, bytes);
+    for (const other of [{ planHash: '0'.repeat(64) }, { seed: '8' }, { shardLength: 128 }]) {
+      const opening = openMission(bus, { ...survey, ...other }, nowhere, systemClock);
+      await expect(opening).rejects.toMatchObject({ code: 'PLAN_MISMATCH' });
+    }
+    const opening = openMission(bus, survey, nowhere, systemClock);
+    await expect(opening).rejects.toThrow('no station is opened');
+  });
+
+  test('refuses a survey whose space is not on the shelf', async () => {
+    const opening = openMission(memoryBus(systemClock), survey, nowhere, systemClock);
+    await expect(opening).rejects.toMatchObject({ code: 'BAD_MESSAGE' });
+  });
+});
