@@ -86,7 +86,18 @@ export class Agent {
         continue;
       }
       const offer = await bus.work.next(OFFER_WAIT_MILLIS, leaving);
-      if (offer !== undefined) await this.#take(offer);
+      if (offer !== undefined) await this.#tryToTake(offer);
+    }
+  }
+
+  /** What an offer or a record brings along is not trusted: a bad one is told, and does not end us. */
+  async #tryToTake(offer: ShardOffer): Promise<void> {
+    try {
+      await this.#take(offer);
+    } catch (error) {
+      const { survey, shard } = offer;
+      this.#parts.log.error({ survey, shard, error: describeError(error) }, 'offer not taken');
+      offer.giveBack(REFUSED_MILLIS);
     }
   }
 
@@ -97,6 +108,7 @@ export class Agent {
     if (survey === undefined || isEnding(survey.state)) return offer.done();
     const mission = await this.#missionFor(survey);
     if (mission === undefined) return offer.giveBack(REFUSED_MILLIS);
+    if (offer.shard >= mission.plan.shardCount) return offer.done(); // not of this plan
     const shard = mission.plan.shard(offer.shard);
     if (mission.held.has(shard.number)) return; // redelivered early: the lease is ours already
     const lease = await acquire(bus.leases, survey.id, shard, this.#options, clock);

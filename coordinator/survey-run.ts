@@ -92,7 +92,9 @@ export class SurveyRun {
       await every(clock, DISPATCH_MILLIS, stop.signal, async () => {
         if (this.survey.state === 'running') await dispatch(bus.work, this.survey.id, this.#ledger);
         await this.#storing;
-        if (this.#ledger.isComplete) await this.#end('done');
+        // A segment may be partial where a coordinator died while it stored a cancelled survey.
+        const isWhole = this.#ledger.covered === this.plan.size;
+        if (this.#ledger.isComplete) await this.#end(isWhole ? 'done' : 'cancelled');
         else if (this.survey.state === 'draining' && this.#isDrained())
           await this.#end('cancelled');
       });

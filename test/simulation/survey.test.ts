@@ -248,6 +248,16 @@ describe('a simulated survey', () => {
     }
   }, 600_000);
 
+  test('is not disturbed by an offer of a shard that its plan does not have', async () => {
+    const world = new World(3);
+    world.join();
+    const run = await world.launch(300, 500, 'all');
+    await world.bus.work.offer(run.survey.id, 4_000_000);
+    const status = await world.clock.runUntil(run.ended, LIMIT_MILLIS);
+    expect(status).toMatchObject({ state: 'done', covered: run.plan.size });
+    world.stop.abort();
+  });
+
   test('that is cancelled stores exactly what was settled, and says so', async () => {
     const world = new World(5);
     world.join();
