@@ -107,7 +107,7 @@ export class Agent {
     const survey = await bus.surveys.read(offer.survey);
     if (survey === undefined || isEnding(survey.state)) return offer.done();
     const mission = await this.#missionFor(survey);
-    if (mission === undefined) return offer.giveBack(REFUSED_MILLIS);
+    if (mission === undefined || mission.isDeaf) return offer.giveBack(REFUSED_MILLIS);
     if (offer.shard >= mission.plan.shardCount) return offer.done(); // not of this plan
     const shard = mission.plan.shard(offer.shard);
     if (mission.held.has(shard.number)) return; // redelivered early: the lease is ours already
@@ -163,6 +163,7 @@ export class Agent {
     const now = this.#parts.clock.monotonic();
     for (const mission of this.missions.values()) {
       const ending = isEnding(mission.survey.state);
+      mission.lookAround(now);
       for (const [number, shard] of mission.held) {
         if (ending) shard.stop();
         if (shard.isGone) mission.held.delete(number);
@@ -170,11 +171,20 @@ export class Agent {
       }
       // A rate is lent in answer to a heartbeat: whoever has none asks more often.
       if (!ending && mission.unsent > 0 && mission.rateAt(now) === 0) this.#report();
-      if (isOver(mission.survey.state) && mission.held.size === 0) {
+      if (mission.isDeaf) this.#tellDeaf(mission, now);
+      if ((isOver(mission.survey.state) || mission.isDeaf) && mission.held.size === 0) {
         this.missions.delete(mission.survey.id);
         await mission.close();
       }
     }
+  }
+
+  /** The station is opened anew later on, if it can be. */
+  #tellDeaf({ survey }: Mission, now: number): void {
+    const why = 'an interface or an address went away; what was not settled is handed back';
+    if (this.#trouble !== why) this.#parts.log.error({ survey: survey.id }, why);
+    this.#trouble = why;
+    this.#refusedUntil.set(survey.id, now + REFUSED_MILLIS);
   }
 
   async #careFor(shard: HeldShard, ending: boolean): Promise<void> {
@@ -231,10 +241,10 @@ export class Agent {
       version,
       at: now,
       ceiling,
-      received: sum(({ station }) => station.capture.totals.received),
-      dropped: sum(({ station }) => station.capture.totals.dropped),
+      received: sum(({ captured }) => captured.received),
+      dropped: sum(({ captured }) => captured.dropped),
       invalid: sum(({ drops }) => drops['foreign'] ?? 0),
-      sendErrors: sum(({ station }) => station.sender.totals.errors),
+      sendErrors: sum(({ sendErrors }) => sendErrors),
       state: this.#leaving.signal.aborted
         ? 'leaving'
         : this.#trouble === ''

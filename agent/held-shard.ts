@@ -11,10 +11,9 @@ import type { LeaseState } from '../shared/survey/lease.js';
 import type { Shard } from '../shared/survey/plan.js';
 import { FLAG_COOLDOWN } from '../shared/survey/results.js';
 import type { Survey } from '../shared/survey/survey.js';
-import type { Reply } from './capture/receiver.js';
 import type { Holder, Holding } from './lease/holding.js';
 import { SettleTrack } from './lease/settling.js';
-import type { Sending } from './ports.js';
+import type { Heard, Sending } from './ports.js';
 import { NOTED, Notebook } from './report/notebook.js';
 import { writeRow } from './report/write-row.js';
 
@@ -43,6 +42,8 @@ export class HeldShard {
   #extendedAt: number;
   #isBusy = false;
   #isStopping = false;
+  /** Our monotonic clock: from here on replies may have been missed. */
+  #deafFrom = Number.POSITIVE_INFINITY;
   /** Whether this shard is out of our hands: settled, given back or lost. */
   isGone = false;
 
@@ -63,11 +64,12 @@ export class HeldShard {
   }
 
   /** Notes a reply to one of this shard's positions. @returns a `NOTED` code */
-  note({ position, code, dissection, options }: Reply, timestamp: number): number {
+  note(reply: Heard, timestamp: number): number {
+    const { position, code } = reply;
     const noted = this.#notebook.note(position, code);
     if (noted === NOTED.NEW && (this.#parts.survey.report === 'all' || isSuccess(code))) {
       const flags = this.#parts.sending.hasEnded ? FLAG_COOLDOWN : 0;
-      writeRow(this.#notebook.beginRow(position, code, timestamp), dissection, options, flags);
+      writeRow(this.#notebook.beginRow(position, code, timestamp), reply, flags);
     }
     return noted;
   }
@@ -76,6 +78,15 @@ export class HeldShard {
   stop(): void {
     this.#isStopping = true;
     this.#parts.sending.abandon();
+  }
+
+  /**
+   * Nothing was heard from `instant` on: what had not settled by then is handed back unsettled, to be
+   * probed again.
+   */
+  forsake(instant: number): void {
+    this.#deafFrom = Math.min(this.#deafFrom, instant);
+    this.stop();
   }
 
   /** Looks after the shard; called often, works one step at a time. */
@@ -98,9 +109,11 @@ export class HeldShard {
       this.#extendedAt = now;
     }
     this.#track.observe(now, sending.sent);
-    const settled = this.#track.settledAt(now - survey.cooldown - CAPTURE_LAG_MILLIS);
+    const heardUntil = Math.min(now, this.#deafFrom);
+    const settled = this.#track.settledAt(heardUntil - survey.cooldown - CAPTURE_LAG_MILLIS);
     const hasStopped = this.#isStopping && sending.hasEnded;
-    const end = hasStopped ? sending.sent : shard.to;
+    const isDeaf = this.#deafFrom < Number.POSITIVE_INFINITY;
+    const end = !hasStopped ? shard.to : isDeaf ? settled : sending.sent;
     const isOver = settled >= end;
     const isDue = now - this.#checkpointedAt >= LIMITS.checkpointMillis;
     if (isOver || isDue) await this.#checkpoint(settled, isOver);

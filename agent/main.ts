@@ -17,10 +17,7 @@ import {
   repeatable,
   runProgram,
 } from '../shared/command/program.js';
-import { parseIpv4 } from '../shared/net/address.js';
-import { parsePorts } from '../shared/net/ports.js';
-import { type MacAddress, parseMac } from '../shared/packet/ethernet.js';
-import type { SourcePorts } from '../shared/probe/probe.js';
+import { addStationOptions, type StationFlags } from '../shared/command/station-options.js';
 import { parseRate } from '../shared/survey/quantities.js';
 import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../shared/telemetry/http.js';
 import { type LogLevel, openLog } from '../shared/telemetry/log.js';
@@ -29,15 +26,10 @@ import { Agent } from './agent.js';
 import { declareMetrics } from './metrics.js';
 import { stationOpener } from './station.js';
 import { interfaceIndex } from './wire/libc.js';
-import type { WayOutOptions } from './wire/way-out.js';
 
-interface AgentFlags {
+interface AgentFlags extends StationFlags {
   readonly nats: string;
   readonly vantage: string;
-  readonly interface?: string;
-  readonly sourceIp?: WayOutOptions['source'];
-  readonly sourcePort?: SourcePorts;
-  readonly gatewayMac?: MacAddress;
   readonly maxRate: number;
   readonly blocklistFile?: readonly string[];
   readonly http?: HttpAddress;
@@ -51,12 +43,6 @@ const program = command('transect-agent', 'probes for the coordinator on the sam
   .version(VERSION)
   .addOption(natsOption())
   .addOption(option('--vantage <label>', 'where this agent stands', parseVantage, defaultVantage()))
-  .addOption(option('-i, --interface <name>', 'send and listen here (default: as routed)'))
-  .addOption(option('-S, --source-ip <address>', 'our address (default: as routed)', parseIpv4))
-  .addOption(
-    option('-s, --source-port <ports>', 'our ports: 50000 or 50000-50999', parseSourcePorts),
-  )
-  .addOption(option('-G, --gateway-mac <mac>', 'the next hop’s address on the link', parseGateway))
   .addOption(option('--max-rate <pps>', 'never send faster (default: no limit)', parseRate, 0))
   .addOption(
     repeatable('-b, --blocklist-file <file>', 'ranges this agent never probes', (file) => file),
@@ -64,6 +50,8 @@ const program = command('transect-agent', 'probes for the coordinator on the sam
   .addOption(option('--http <host:port>', 'serve /metrics and /healthz', parseHttpAddress))
   .addOption(logLevelOption())
   .action(run);
+
+addStationOptions(program, false);
 
 process.exit(await runProgram(program, process.argv.slice(2)));
 
@@ -73,11 +61,15 @@ async function run(flags: AgentFlags): Promise<void> {
   const openStation = await stationOpener(
     {
       device: flags.interface,
-      source: flags.sourceIp,
+      sources: flags.sourceIp,
       sourcePorts: flags.sourcePort,
       gatewayMac: flags.gatewayMac,
+      sourceMac: flags.sourceMac,
+      vlan: flags.vlan,
+      senders: flags.senders ?? 1,
+      wire: flags.wire,
+      blocklists: flags.blocklistFile ?? [],
     },
-    flags.blocklistFile ?? [],
     systemClock,
   );
   const agent = `${flags.vantage}-${shortId(systemRandom, ID_LETTERS)}`;
@@ -115,21 +107,4 @@ function defaultVantage(): string {
   return hostname()
     .replace(/[^A-Za-z0-9_-]/g, '-')
     .slice(0, 48);
-}
-
-function parseSourcePorts(text: string): SourcePorts {
-  const ports = parsePorts(text);
-  const [from] = ports;
-  const last = ports.at(-1);
-  if (from !== undefined && last !== undefined && last - from === ports.length - 1) {
-    return { from, to: last + 1 };
-  }
-  throw new Fault('BAD_OPTION', 'source ports are one port or one range', { value: text });
-}
-
-function parseGateway(text: string): MacAddress {
-  const address = parseMac(text);
-  if (address !== undefined) return address;
-  const why = 'not an Ethernet address (six pairs of hexadecimal digits with colons)';
-  throw new Fault('BAD_OPTION', why, { value: text });
 }

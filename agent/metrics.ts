@@ -12,16 +12,27 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
     metrics.counter(`transect_agent_${name}_total`, help, ['survey'], perSurvey(read));
 
   counter('probes_sent', 'Probes that left.', ({ station }) => station.sender.totals.sent);
-  counter('send_errors', 'System calls refused.', ({ station }) => station.sender.totals.errors);
   counter('replies_repeated', 'Replies after the first.', ({ repeated }) => repeated);
   counter('replies_late', 'Replies after their target had settled.', ({ late }) => late);
   counter('replies_elsewhere', 'Replies to other agents’ shards.', ({ elsewhere }) => elsewhere);
-  counter('frames_captured', 'Frames the capture passed.', ({ station }) => {
-    return station.capture.totals.received;
+  counter('frames_captured', 'Frames the capture passed.', ({ captured }) => {
+    return captured.received;
   });
-  counter('frames_dropped', 'Frames the capture dropped.', ({ station }) => {
-    return station.capture.totals.dropped;
+  counter('frames_dropped', 'Frames the capture dropped.', ({ captured }) => {
+    return captured.dropped;
   });
+  metrics.counter(
+    'transect_agent_send_errors_total',
+    'System calls that the kernel refused, by the name of the error.',
+    ['survey', 'errno'],
+    () =>
+      missions().flatMap(({ survey, station }) =>
+        Object.entries(station.sender.totals.refusals).map(([errno, value]) => ({
+          labels: { survey: survey.id, errno },
+          value,
+        })),
+      ),
+  );
   metrics.gauge(
     'transect_agent_leases',
     'Shards held.',

@@ -6,14 +6,13 @@
 import type { Clock } from '../shared/base/clock.js';
 import { Fault } from '../shared/base/faults.js';
 import type { Activity, Bus, Grant } from '../shared/bus/ports.js';
-import { probeNamed } from '../shared/probe/catalogue.js';
 import { CLASSIFICATION_NAMES } from '../shared/probe/classification.js';
 import { Plan } from '../shared/survey/plan.js';
 import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
 import type { Survey } from '../shared/survey/survey.js';
 import { Receiver } from './capture/receiver.js';
 import type { HeldShard } from './held-shard.js';
-import type { OpenStation, Station } from './ports.js';
+import type { Capture, OpenStation, Station } from './ports.js';
 import { NOTED } from './report/notebook.js';
 
 /** Rates are measured over at least this. */
@@ -29,7 +28,10 @@ export class Mission {
   repeated = 0;
   late = 0;
   elsewhere = 0;
-  readonly #receiver: Receiver;
+  readonly #receivers: readonly Receiver[];
+  /** Our monotonic clock: interfaces were up, and replies heard, until then. */
+  #heardUntil: number;
+  #isDeaf = false;
   #grant: Grant | undefined;
   #rate = 0;
   #sentBefore = 0;
@@ -40,12 +42,48 @@ export class Mission {
     this.plan = plan;
     this.station = station;
     this.#rateAt = now;
-    this.#receiver = new Receiver(plan, probeNamed(survey.probe), survey.key, station.capture);
-    station.capture.start((octets, timestamp) => this.#receive(octets, timestamp));
+    this.#heardUntil = now;
+    this.#receivers = station.captures.map((capture) => this.#listen(capture));
   }
 
   get drops(): Readonly<Record<string, number>> {
-    return this.#receiver.drops;
+    const sums: Record<string, number> = {};
+    for (const { drops } of this.#receivers) {
+      for (const [reason, count] of Object.entries(drops)) {
+        sums[reason] = (sums[reason] ?? 0) + count;
+      }
+    }
+    return sums;
+  }
+
+  /** Frames captured, and those that the kernel or an interface dropped. */
+  get captured(): { received: number; dropped: number } {
+    const sums = { received: 0, dropped: 0 };
+    for (const { totals } of this.station.captures) {
+      sums.received += totals.received;
+      sums.dropped += totals.dropped;
+    }
+    return sums;
+  }
+
+  /** Whether an interface or an address went away: then this station is of no more use. */
+  get isDeaf(): boolean {
+    return this.#isDeaf;
+  }
+
+  /** Looks whether replies can still be heard; if not, what has not settled is handed back. */
+  lookAround(now: number): void {
+    if (!this.#isDeaf && this.station.isPresent()) this.#heardUntil = now;
+    else {
+      this.#isDeaf = true;
+      for (const shard of this.held.values()) shard.forsake(this.#heardUntil);
+    }
+  }
+
+  /** System calls that the kernel refused. */
+  get sendErrors(): number {
+    const { refusals } = this.station.sender.totals;
+    return Object.values(refusals).reduce((sum, count) => sum + count, 0);
   }
 
   /** Positions leased and not yet sent. */
@@ -85,12 +123,18 @@ export class Mission {
   }
 
   async close(): Promise<void> {
-    this.station.capture.close();
+    for (const capture of this.station.captures) capture.close();
     await this.station.sender.close();
   }
 
-  #receive(octets: number, timestamp: number): void {
-    const reply = this.#receiver.receive(octets);
+  #listen(capture: Capture): Receiver {
+    const receiver = new Receiver(this.plan, this.survey, capture);
+    capture.start((octets, timestamp) => this.#receive(receiver, octets, timestamp));
+    return receiver;
+  }
+
+  #receive(receiver: Receiver, octets: number, timestamp: number): void {
+    const reply = receiver.receive(octets, timestamp);
     if (reply === undefined) return;
     const shard = this.held.get(reply.shard);
     if (shard === undefined) {

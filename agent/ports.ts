@@ -1,25 +1,48 @@
 /** What the parts of an agent are to each other. The story in `agent.ts` wires them. */
-import type { LinkLayer } from '../shared/packet/dissect.js';
-import type { Origin } from '../shared/probe/probe.js';
+import type { Prefix6 } from '../shared/net/ipv6.js';
+import type { Dissection, LinkLayer } from '../shared/packet/dissect.js';
+import type { TcpOptions } from '../shared/packet/tcp.js';
 import type { Plan } from '../shared/survey/plan.js';
 import type { Survey } from '../shared/survey/survey.js';
 
 /**
- * A way out for frames. The sender writes frame n of a batch in place, its IP header at
- * `frameAt(n)`, and then asks for the batch to be sent.
+ * A way out for packets of one family and length. The sender writes packets in place into frames
+ * that the kernel reads, and then asks for a run of them to be sent. Frames are used in turn; a
+ * frame's place is counted from the first one that has not left.
  */
 export interface Wire {
-  /** For people, logs and manifests: `packet eth0`, `raw-ip lo`. */
+  /** For people, logs and manifests: `af-xdp eth0`, `raw-ip lo`. */
   readonly name: string;
+  /** The memory that all frames lie in. */
   readonly view: DataView;
-  /** Frames per call, at most. */
-  readonly batch: number;
-  frameAt(slot: number): number;
-  /** Sends frames [from, to) and returns how many the kernel took; where 0, `errno` says why. */
-  send(from: number, to: number): number;
+  /** Frames there are. */
+  readonly frames: number;
+  /** Where the IP header of frame n starts, 0 ≤ n < `frames`; the link header is in place. */
+  packetAt(frame: number): number;
+  /** How many places may be written now; fewer, also none, while the kernel still holds frames. */
+  room(): number;
+  /** Writes where the packets at places [0, count) start; count ≤ `room()`. */
+  locate(count: number, packetAt: Uint32Array): void;
+  /**
+   * Sends the frames at places [0, count) and returns how many the kernel took, in their order;
+   * those that it did not take are at places [0, count − taken) then, and `errno` says why.
+   */
+  send(count: number): number;
+  /** Leaves out the frame at place 0, which the kernel refuses for good. */
+  skip(): void;
+  /** Forgets all that was written and not taken. */
+  withdraw(): void;
   readonly errno: number;
   close(): void;
 }
+
+/** What one way out leads to, of the one family it speaks; plain data. */
+export type Territory =
+  | { readonly family: 4; readonly from: Float64Array; readonly to: Float64Array }
+  | { readonly family: 6; readonly prefixes: readonly Prefix6[] };
+
+/** System calls that the kernel refused, by the name of the error. */
+export type Refusals = Readonly<Record<string, number>>;
 
 /** One shard, or what is left of it, being sent. */
 export interface Sending {
@@ -42,7 +65,8 @@ export interface Sender {
   /** Packets per second until an instant of the monotonic clock; replaces the grant before. */
   grant(rate: number, until: number): void;
   /** Probes and refusals so far. */
-  readonly totals: { readonly sent: number; readonly errors: number };
+  readonly totals: { readonly sent: number; readonly refusals: Refusals };
+  /** Names of the wires, for people. */
   readonly wire: string;
   close(): Promise<void>;
 }
@@ -52,17 +76,32 @@ export interface Capture {
   readonly link: LinkLayer;
   /** The buffer that every frame is delivered in. */
   readonly view: DataView;
+  /** Frames that passed the filter, and those of them that the kernel or the interface dropped. */
   readonly totals: { readonly received: number; readonly dropped: number };
   /** @param receive gets the octets captured and the time stamp in microseconds */
   start(receive: (octets: number, timestamp: number) => void): void;
   close(): void;
 }
 
+/** A reply that is ours: where its target stands in the order, and what it says. */
+export interface Heard {
+  readonly position: number;
+  readonly shard: number;
+  /** A `CLASSIFICATION`. */
+  readonly code: number;
+  readonly dissection: Dissection;
+  readonly options: TcpOptions;
+  /** Microseconds since its probe left, where the reply echoes our clock; −1 where it does not. */
+  readonly roundTrip: number;
+}
+
 /** Where an agent stands for one survey: what it sends from and listens with. */
 export interface Station {
-  readonly origin: Origin;
   readonly sender: Sender;
-  readonly capture: Capture;
+  /** One per interface. */
+  readonly captures: readonly Capture[];
+  /** Whether interfaces and addresses are as they were; if not, replies cannot be heard. */
+  isPresent(): boolean;
 }
 
 export type OpenStation = (survey: Survey, plan: Plan) => Promise<Station>;

@@ -1,21 +1,26 @@
 /**
- * The sender's thread: opens the way out it was given, and runs the send loop until it is told to
+ * One sender's thread: opens the ways out it was given, and runs the send loop until it is told to
  * stop. It shares no object with the main thread, only the desk.
  */
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { assert } from '../shared/base/assert.js';
-import { monotonicMillis } from '../shared/base/clock.js';
+import { monotonicMillis, wallMicros } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
+import type { WireName } from '../shared/command/station-options.js';
 import { Ranges } from '../shared/net/ranges.js';
+import { Ranges6 } from '../shared/net/ranges6.js';
 import { probeNamed } from '../shared/probe/catalogue.js';
-import type { ProbeOptions } from '../shared/probe/probe.js';
+import type { ProbeOptions, SourcePorts } from '../shared/probe/probe.js';
 import { Plan } from '../shared/survey/plan.js';
 import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
 import { Desk } from './send/desk.js';
+import { Exit } from './send/exit.js';
 import { Guard } from './send/guard.js';
-import { type Order, SendLoop } from './send/send-loop.js';
+import { Router } from './send/router.js';
+import { type Order, SendLoop, type Turn } from './send/send-loop.js';
 import type { WorkerGreeting } from './send/sender-thread.js';
-import { openWire, type WayOut } from './wire/way-out.js';
+import { openWire } from './wire/open-wire.js';
+import type { WayOut } from './wire/way-out.js';
 
 /** Everything the thread needs, as data that can be cloned. */
 export interface SenderSetup {
@@ -25,35 +30,50 @@ export interface SenderSetup {
   readonly probe: string;
   readonly probeOptions: ProbeOptions;
   readonly key: Uint8Array;
-  readonly wayOut: WayOut;
-  /** Addresses that must not be probed, as `Ranges` arrays. */
+  readonly ways: readonly WayOut[];
+  readonly ports: SourcePorts;
+  /** The wire that the operator insists on. */
+  readonly wire: WireName | undefined;
+  /** Addresses that must not be probed, as arrays of `Ranges` and `Ranges6`. */
   readonly blocked: { readonly from: Float64Array; readonly to: Float64Array };
+  readonly blocked6: Uint32Array;
 }
 
 assert(parentPort !== null, 'runs as a worker');
 const port = parentPort;
-const setup = workerData as SenderSetup & { desk: SharedArrayBuffer };
+const setup = workerData as SenderSetup & { turn: Turn; desk: SharedArrayBuffer };
 
 try {
-  const probe = probeNamed(setup.probe);
-  const wire = openWire(setup.wayOut, probe.octets(setup.probeOptions));
+  const exits = setup.ways.map(openExit);
   const loop = new SendLoop({
     plan: new Plan(spaceFromBytes(setup.space), setup.seed, setup.shardLength),
-    probe,
-    probeOptions: setup.probeOptions,
     key: setup.key,
-    origin: setup.wayOut.origin,
-    wire,
-    guard: new Guard(Ranges.fromSorted(setup.blocked.from, setup.blocked.to)),
+    exits,
+    router: new Router(setup.ways.map(({ territory }) => territory)),
+    guard: new Guard(
+      Ranges.fromSorted(setup.blocked.from, setup.blocked.to),
+      Ranges6.fromWords(setup.blocked6),
+    ),
+    turn: setup.turn,
     desk: new Desk(setup.desk),
     nextOrder: () => receiveMessageOnPort(port)?.message as Order | undefined,
     now: monotonicMillis,
+    wallMicros,
   });
-  port.postMessage({ wire: wire.name } satisfies WorkerGreeting);
+  const names = [...new Set(exits.map(({ wire }) => wire.name))];
+  port.postMessage({ wire: names.join(', ') } satisfies WorkerGreeting);
   loop.run();
-  wire.close();
+  for (const { wire } of exits) wire.close();
 } catch (error) {
   const code = error instanceof Fault ? error.code : 'SYSTEM_CALL';
   const fault = { code, message: describeError(error) };
   port.postMessage({ fault } satisfies WorkerGreeting);
+}
+
+function openExit({ family, device, link, sources }: WayOut): Exit {
+  const probe = probeNamed(setup.probe);
+  const options = setup.probeOptions;
+  const octets = probe.octets(family, options);
+  const wire = openWire({ device, family, octets, link, queue: setup.turn.index }, setup.wire);
+  return new Exit({ wire, family, sources, ports: setup.ports, probe, options });
 }

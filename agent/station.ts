@@ -1,36 +1,46 @@
-/** Opens an agent's station for a survey on the real network: way out, sender thread, capture. */
+/** Opens an agent's station for a survey on the real network: ways out, senders, captures. */
 import { readFile } from 'node:fs/promises';
 import type { Clock } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
+import type { WireName } from '../shared/command/station-options.js';
 import { Ranges } from '../shared/net/ranges.js';
+import { Ranges6 } from '../shared/net/ranges6.js';
 import { probeNamed } from '../shared/probe/catalogue.js';
 import type { Plan } from '../shared/survey/plan.js';
 import { Blocklist } from '../shared/survey/space/blocklist.js';
 import { spaceToBytes } from '../shared/survey/space/space-bytes.js';
-import { forbiddenIpv4 } from '../shared/survey/space/special-purpose.js';
+import { forbiddenIpv4, forbiddenIpv6 } from '../shared/survey/space/special-purpose.js';
 import type { Survey } from '../shared/survey/survey.js';
 import { parseBlockList } from '../shared/survey/target-list.js';
-import type { OpenStation, Station } from './ports.js';
-import { startSender } from './send/sender-thread.js';
+import type { Capture, OpenStation, Station } from './ports.js';
+import { startSenders } from './send/senders.js';
 import type { SenderSetup } from './sender-worker.js';
 import { openCapture } from './wire/pcap-capture.js';
-import { findWayOut, type WayOutOptions } from './wire/way-out.js';
+import { Presence } from './wire/presence.js';
+import { findWaysOut, type WayOutOptions } from './wire/way-out.js';
 
 const SCRIPT = new URL('./sender-worker.js', import.meta.url);
 
+export interface StationOptions extends WayOutOptions {
+  /** Sending threads per survey. */
+  readonly senders: number;
+  /** One of the wires, where the operator insists on it. */
+  readonly wire?: WireName | undefined;
+  /** Files of ranges that this agent never probes. */
+  readonly blocklists: readonly string[];
+}
+
 /** @throws Fault UNREADABLE_FILE or BAD_LIST about this agent's own blocklists */
-export async function stationOpener(
-  options: WayOutOptions,
-  blocklists: readonly string[],
-  clock: Clock,
-): Promise<OpenStation> {
-  const own = await readBlocklists(blocklists);
+export async function stationOpener(options: StationOptions, clock: Clock): Promise<OpenStation> {
+  const own = await readBlocklists(options.blocklists);
   return async (survey: Survey, plan: Plan): Promise<Station> => {
-    const wayOut = await findWayOut(plan.space.ipv4Addresses, options, clock);
-    const { device, origin } = wayOut;
-    // The capture listens before the first probe leaves.
-    const capture = openCapture(device, probeNamed(survey.probe).captureFilter(origin));
-    const blocked = Ranges.of([...forbiddenIpv4(survey.allowSpecial), ...own]);
+    const { ways, origin } = await findWaysOut(plan.space, options, clock);
+    const devices = [...new Set(ways.map(({ device }) => device))];
+    const presence = new Presence(devices, origin.sources);
+    // The captures listen before the first probe leaves.
+    const captures = openCaptures(devices, probeNamed(survey.probe).captureFilter(origin));
+    const blocked = Ranges.of([...forbiddenIpv4(survey.allowSpecial), ...own.ipv4]);
+    const blocked6 = forbiddenIpv6(survey.allowSpecial).union(Ranges6.of(own.ipv6));
     const setup: SenderSetup = {
       space: spaceToBytes(plan.space, survey.seed),
       seed: survey.seed,
@@ -38,23 +48,38 @@ export async function stationOpener(
       probe: survey.probe,
       probeOptions: survey.probeOptions,
       key: survey.key,
-      wayOut,
+      ways,
+      ports: origin.ports,
+      wire: options.wire,
       blocked: { from: blocked.from, to: blocked.to },
+      blocked6: blocked6.words,
     };
     try {
       // A sender that dies takes its agent along: what it held is settled by others.
       const onDeath = (reason: Error) => {
         throw reason;
       };
-      return { origin, capture, sender: await startSender(SCRIPT, setup, onDeath) };
+      const sender = await startSenders(SCRIPT, setup, options.senders, onDeath);
+      return { captures, sender, isPresent: () => presence.isIntact() };
     } catch (error) {
-      capture.close();
+      for (const capture of captures) capture.close();
       throw error;
     }
   };
 }
 
-async function readBlocklists(files: readonly string[]): Promise<Ranges> {
+function openCaptures(devices: readonly string[], filter: string): Capture[] {
+  const captures: Capture[] = [];
+  try {
+    for (const device of devices) captures.push(openCapture(device, filter));
+    return captures;
+  } catch (error) {
+    for (const capture of captures) capture.close();
+    throw error;
+  }
+}
+
+async function readBlocklists(files: readonly string[]): Promise<Blocklist> {
   const lists = await Promise.all(
     files.map(async (file) => {
       const text = await readFile(file, 'utf8').catch((cause: unknown) => {
@@ -64,5 +89,5 @@ async function readBlocklists(files: readonly string[]): Promise<Ranges> {
       return parseBlockList(text, file);
     }),
   );
-  return Blocklist.of(lists.flat()).ipv4;
+  return Blocklist.of(lists.flat());
 }

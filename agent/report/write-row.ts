@@ -1,22 +1,24 @@
 /** Copies what a reply says into the columns of a row whose first fields are written. */
-import type { Dissection } from '../../shared/packet/dissect.js';
 import type { TcpOptions } from '../../shared/packet/tcp.js';
 import { type Columns, OPTION_MASK } from '../../shared/survey/results.js';
+import type { Heard } from '../ports.js';
 
-/** @param options read from the reply where it is TCP, cleared where it is ICMP */
-export function writeRow(
-  columns: Columns,
-  reply: Dissection,
-  options: TcpOptions,
-  flags: number,
-): void {
-  const { ip, isTcp } = reply;
+export function writeRow(columns: Columns, heard: Heard, flags: number): void {
+  const { dissection: reply, options, roundTrip } = heard;
+  const { isTcp, responder } = reply;
+  const { source } = reply.flow;
   columns.flags.push(flags);
-  columns.source.push(ip.destination);
-  columns.responder.push(ip.source);
-  columns.timeToLive.push(ip.timeToLive);
-  columns.identification.push(ip.identification);
-  columns.sourcePort.push(isTcp ? reply.tcp.destinationPort : reply.quotedTcp.sourcePort);
+  columns.source0.push(source.w0);
+  columns.source1.push(source.w1);
+  columns.source2.push(source.w2);
+  columns.source3.push(source.w3);
+  columns.sourcePort.push(source.port);
+  columns.responder0.push(responder.w0);
+  columns.responder1.push(responder.w1);
+  columns.responder2.push(responder.w2);
+  columns.responder3.push(responder.w3);
+  columns.timeToLive.push(reply.timeToLive);
+  columns.identification.push(reply.identification);
   columns.sequence.push(isTcp ? reply.tcp.sequence : 0);
   columns.acknowledgment.push(isTcp ? reply.tcp.acknowledgment : 0);
   columns.window.push(isTcp ? reply.tcp.window : 0);
@@ -27,6 +29,7 @@ export function writeRow(
   columns.windowScale.push(Math.max(0, options.windowScale));
   columns.timestampValue.push(Math.max(0, options.timestampValue));
   columns.timestampEcho.push(Math.max(0, options.timestampEcho));
+  columns.roundTrip.push(roundTrip + 1);
 }
 
 function maskOf(options: TcpOptions): number {

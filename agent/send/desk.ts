@@ -1,18 +1,19 @@
 /**
- * Memory shared between an agent's main thread and a sender's: the grant, the stop flag, and how far
+ * Memory shared between an agent's main thread and one sender's: the grant, the stop flag, and how far
  * each shard has been sent. Every word has one writer. 64-bit words are plain doubles: aligned, so
  * they are never seen half-written.
  */
+import { REFUSALS } from './refusal.js';
 
 /** Orders that may be known to the sender at once. */
 export const SLOTS = 1024;
 const WORDS_PER_SLOT = 3;
-const HEAD_DOUBLES = 4;
 
 const GRANT_RATE = 0; // packets per second
 const GRANT_UNTIL = 1; // monotonic milliseconds
 const SENT = 2; // probes that left
-const ERRORS = 3; // system calls refused
+const REFUSED = 3; // system calls refused, by `REFUSALS`
+const HEAD_DOUBLES = REFUSED + REFUSALS.length;
 
 const BELL = 0;
 const STOP = 1;
@@ -42,8 +43,9 @@ export class Desk {
   get sentTotal(): number {
     return this.#doubles[SENT] as number;
   }
-  get errorTotal(): number {
-    return this.#doubles[ERRORS] as number;
+  /** System calls refused so far with `REFUSALS[index]`. */
+  refused(index: number): number {
+    return this.#doubles[REFUSED + index] as number;
   }
   get isStopped(): boolean {
     return Atomics.load(this.#flags, STOP) !== 0;
@@ -78,9 +80,12 @@ export class Desk {
     return Atomics.load(this.#flags, BELL);
   }
 
-  addTotals(sent: number, errors: number): void {
-    this.#doubles[SENT] = this.sentTotal + sent;
-    this.#doubles[ERRORS] = this.errorTotal + errors;
+  addSent(probes: number): void {
+    this.#doubles[SENT] = this.sentTotal + probes;
+  }
+
+  addRefused(index: number): void {
+    this.#doubles[REFUSED + index] = this.refused(index) + 1;
   }
 
   /** Main thread: makes a slot ready for a new order. */

@@ -4,6 +4,9 @@
  * where an agent's own blocklist holds.
  */
 import type { Ranges } from '../../shared/net/ranges.js';
+import type { Ranges6 } from '../../shared/net/ranges6.js';
+import type { Family } from '../../shared/probe/probe.js';
+import type { Volley } from '../../shared/probe/volley.js';
 
 const FREE = 0;
 const BLOCKED = 1;
@@ -11,13 +14,16 @@ const MIXED = 2;
 const BLOCK_SIZE = 65536;
 
 export class Guard {
-  readonly #blocked: Ranges;
+  readonly #ipv4: Ranges;
+  readonly #ipv6: Ranges6;
   /** One octet per /16: all free, all blocked, or look it up. */
   readonly #table = new Uint8Array(65536);
 
-  constructor(blocked: Ranges) {
-    this.#blocked = blocked;
-    for (const { from, to } of blocked) {
+  /** Takes what is blocked. */
+  constructor(ipv4: Ranges, ipv6: Ranges6) {
+    this.#ipv4 = ipv4;
+    this.#ipv6 = ipv6;
+    for (const { from, to } of ipv4) {
       const last = Math.ceil(to / BLOCK_SIZE);
       for (let block = Math.floor(from / BLOCK_SIZE); block < last; block++) {
         const isWhole = from <= block * BLOCK_SIZE && (block + 1) * BLOCK_SIZE <= to;
@@ -26,9 +32,27 @@ export class Guard {
     }
   }
 
-  /** @param address IPv4, host order */
-  refuses(address: number): boolean {
+  /** Takes out of a volley what may not be probed; returns how many that were. */
+  sift(volley: Volley, family: Family): number {
+    const { count } = volley;
+    let kept = 0;
+    for (let i = 0; i < count; i++) {
+      const isRefused =
+        family === 4 ? this.#refuses4(volley.w3[i] as number) : this.#refuses6(volley, i);
+      if (isRefused) continue;
+      if (kept < i) volley.move(i, kept);
+      kept++;
+    }
+    volley.count = kept;
+    return count - kept;
+  }
+
+  #refuses4(address: number): boolean {
     const block = this.#table[address >>> 16];
-    return block !== FREE && (block === BLOCKED || this.#blocked.contains(address));
+    return block !== FREE && (block === BLOCKED || this.#ipv4.contains(address));
+  }
+
+  #refuses6({ w0, w1, w2, w3 }: Volley, i: number): boolean {
+    return this.#ipv6.contains(w0[i] as number, w1[i] as number, w2[i] as number, w3[i] as number);
   }
 }

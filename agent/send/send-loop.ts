@@ -2,23 +2,22 @@
  * The hot path of sending: positions → targets → frames → kernel, at the pace granted. Runs in a
  * thread of its own without promises or allocation; what it may do and what it has done is on the
  * desk. A probe counts as sent when the kernel took it.
+ *
+ * Where several senders share an order, each takes every n-th stretch of it, so that together they
+ * move along it, and nothing about shards or positions depends on how many there are.
  */
-import type { Position } from '../../shared/base/brand.js';
+import type { TargetIndex } from '../../shared/base/brand.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import { Target } from '../../shared/net/target.js';
+import { RUN_MAX } from '../../shared/permutation/feistel.js';
 import { CookieJar } from '../../shared/probe/cookies.js';
-import {
-  Aim,
-  Frame,
-  type Origin,
-  type Probe,
-  type ProbeOptions,
-} from '../../shared/probe/probe.js';
 import type { Plan } from '../../shared/survey/plan.js';
-import type { Wire } from '../ports.js';
 import type { Desk } from './desk.js';
+import type { Exit } from './exit.js';
 import type { Guard } from './guard.js';
 import { Pacer } from './pacer.js';
+import { REFUSALS, refusalOf } from './refusal.js';
+import type { Router } from './router.js';
 
 /** Positions [from, to) to be sent, and where on the desk progress is noted. */
 export interface Order {
@@ -27,56 +26,48 @@ export interface Order {
   readonly to: number;
 }
 
+/** Which of how many senders this is. */
+export interface Turn {
+  readonly index: number;
+  readonly count: number;
+}
+
 export interface SendParts {
   readonly plan: Plan;
-  readonly probe: Probe;
-  readonly probeOptions: ProbeOptions;
   readonly key: Uint8Array;
-  readonly origin: Origin;
-  readonly wire: Wire;
+  readonly exits: readonly Exit[];
+  readonly router: Router;
   readonly guard: Guard;
+  readonly turn: Turn;
   readonly desk: Desk;
   /** The next order, if there is one. */
   readonly nextOrder: () => Order | undefined;
   /** Monotonic milliseconds, the clock of the grants. */
   readonly now: () => number;
+  /** Microseconds of the clock that captured frames are stamped with. */
+  readonly wallMicros: () => number;
 }
 
 const IDLE_MILLIS = 100;
-const FULL_MILLIS = 1;
-const DOWN_MILLIS = 100;
-
-// errno(3): the queue is full; try again soon.
-const EAGAIN = 11;
-const ENOMEM = 12;
 const ENOBUFS = 105;
-// The interface is down or gone; it may come back.
-const ENXIO = 6;
-const ENODEV = 19;
-const ENETDOWN = 100;
+const FULL_MILLIS = 1;
+/** What one sender takes at a time of an order that several share. */
+const STRETCH = 512;
 
 export class SendLoop {
   readonly #parts: SendParts;
   readonly #pacer: Pacer;
-  readonly #frame: Frame;
   readonly #cookies: CookieJar;
   readonly #target = new Target();
-  readonly #aim = new Aim();
-  readonly #portCount: number;
+  readonly #isPlain: boolean;
   #lost = 0;
   #excluded = 0;
 
   constructor(parts: SendParts) {
     this.#parts = parts;
     this.#pacer = new Pacer(parts.now());
-    this.#frame = new Frame(parts.wire.view);
     this.#cookies = new CookieJar(parts.key);
-    this.#aim.source = parts.origin.address;
-    this.#portCount = parts.origin.ports.to - parts.origin.ports.from;
-    for (let slot = 0; slot < parts.wire.batch; slot++) {
-      this.#moveTo(slot);
-      parts.probe.prepare(this.#frame, parts.probeOptions);
-    }
+    this.#isPlain = parts.plan.space.isPlain;
   }
 
   /** Until the desk says stop. */
@@ -90,86 +81,133 @@ export class SendLoop {
     }
   }
 
-  /** Sends one order to its end, or until it is abandoned. */
+  /** Sends our stretches of one order to its end, or until it is abandoned. */
   send({ slot, from, to }: Order): void {
-    const { desk, wire, now } = this.#parts;
+    const { desk, now } = this.#parts;
     this.#lost = 0;
     this.#excluded = 0;
-    let position = from;
+    let position = this.#nextOurs(from);
+    desk.setProgress(slot, Math.min(position, to), 0, 0);
     while (position < to && !desk.isStopped && !desk.isAbandoned(slot)) {
       const heard = desk.bell;
       const instant = now();
       const rate = instant < desk.grantUntil ? desk.grantRate : 0;
-      const allowance = Math.min(this.#pacer.allowance(instant, rate), wire.batch, to - position);
+      const allowance = this.#pacer.allowance(instant, rate);
       if (allowance === 0) {
         desk.wait(heard, this.#pacer.pause(rate));
         continue;
       }
-      const frames = this.#write(position, allowance);
-      if (!this.#dispatch(frames, slot)) break;
-      this.#pacer.spend(frames);
-      position += allowance;
-      desk.setProgress(slot, position, this.#lost, this.#excluded);
+      const room = this.#room();
+      if (room === 0) {
+        desk.addRefused(refusalOf(ENOBUFS));
+        desk.wait(heard, FULL_MILLIS);
+        continue;
+      }
+      const ours = this.#stretchEnd(position, to) - position;
+      const count = Math.min(allowance, room, ours, RUN_MAX);
+      this.#pacer.spend(this.#write(position, count));
+      if (!this.#dispatchAll(slot)) break;
+      position = this.#nextOurs(position + count);
+      desk.setProgress(slot, Math.min(position, to), this.#lost, this.#excluded);
     }
     desk.end(slot);
   }
 
-  /** Writes the probes of `count` positions into the wire's frames; returns how many frames. */
+  /** Writes the probes of `count` positions into frames; returns how many. */
   #write(position: number, count: number): number {
-    const { plan, guard, probe, origin } = this.#parts;
-    const target = this.#target;
-    const aim = this.#aim;
-    let frames = 0;
-    for (let i = 0; i < count; i++) {
-      plan.space.at(plan.permutation.at((position + i) as Position), target);
-      if (guard.refuses(target.w3)) {
-        this.#excluded++;
-        continue;
-      }
-      aim.address = target.w3;
-      aim.port = target.port;
-      aim.sourcePort =
-        origin.ports.from + this.#cookies.sourcePortChoice(target.w3, target.port, this.#portCount);
-      this.#cookies.bake(aim.source, aim.sourcePort, aim.address, aim.port);
-      this.#moveTo(frames++);
-      probe.aim(this.#frame, aim, this.#cookies);
+    const { plan, guard, exits, wallMicros } = this.#parts;
+    const indices = plan.permutation.run(position, count);
+    const [first] = exits;
+    if (exits.length === 1 && first !== undefined && this.#isPlain) {
+      plan.space.fill(indices, count, first.volley.w3, first.volley.port);
+      first.volley.count = count;
+    } else this.#route(indices, count);
+    const stamp = wallMicros() >>> 0;
+    let written = 0;
+    for (const exit of exits) {
+      if (exit.volley.count === 0) continue;
+      this.#excluded += exit.write(guard, this.#cookies, stamp);
+      written += exit.written;
     }
-    return frames;
+    return written;
+  }
+
+  /** Gives the targets at the indices to the ways out that lead to them. */
+  #route(indices: Float64Array, count: number): void {
+    const { plan, router, exits } = this.#parts;
+    const target = this.#target;
+    for (let i = 0; i < count; i++) {
+      plan.space.at(indices[i] as TargetIndex, target);
+      const exit = exits[router.exitFor(target)];
+      if (exit === undefined) this.#lost++;
+      else exit.volley.add(target);
+    }
+  }
+
+  #dispatchAll(slot: number): boolean {
+    for (const exit of this.#parts.exits) {
+      if (exit.written > 0 && !this.#dispatch(exit, slot)) return false;
+    }
+    return true;
   }
 
   /** Hands frames to the kernel until it has them all; false where the order is to be left. */
-  #dispatch(frames: number, slot: number): boolean {
-    const { desk, wire } = this.#parts;
-    let from = 0;
+  #dispatch(exit: Exit, slot: number): boolean {
+    const { desk } = this.#parts;
+    const { wire } = exit;
     let refusals = 0;
-    while (from < frames) {
-      const taken = wire.send(from, frames);
-      desk.addTotals(taken, taken === 0 ? 1 : 0);
-      from += taken;
+    while (exit.written > 0) {
+      const taken = wire.send(exit.written);
+      exit.written -= taken;
       if (taken > 0) {
+        desk.addSent(taken);
         refusals = 0;
         continue;
       }
-      if (desk.isStopped || desk.isAbandoned(slot)) return false;
-      const millis = pauseAfter(wire.errno);
-      if (millis > 0) desk.wait(desk.bell, millis);
+      const heard = desk.bell;
+      const refusal = refusalOf(wire.errno);
+      desk.addRefused(refusal);
+      if (desk.isStopped || desk.isAbandoned(slot)) {
+        this.#withdrawAll();
+        return false;
+      }
+      const pause = REFUSALS[refusal]?.pauseMillis ?? 0;
+      if (pause > 0) desk.wait(heard, pause);
       else if (++refusals >= LIMITS.sendTries) {
         this.#lost++;
-        from++;
+        wire.skip();
+        exit.written--;
         refusals = 0;
       }
     }
     return true;
   }
 
-  #moveTo(slot: number): void {
-    this.#frame.moveTo(this.#parts.wire.frameAt(slot), this.#parts.probe.ipOctets);
+  #withdrawAll(): void {
+    for (const exit of this.#parts.exits) {
+      exit.wire.withdraw();
+      exit.written = 0;
+    }
   }
-}
 
-/** How long to wait after an error that passes; 0 for one that is about this very frame. */
-function pauseAfter(errno: number): number {
-  if (errno === ENOBUFS || errno === EAGAIN || errno === ENOMEM) return FULL_MILLIS;
-  if (errno === ENETDOWN || errno === ENXIO || errno === ENODEV) return DOWN_MILLIS;
-  return 0;
+  /** Frames that any of the ways out can take: all probes of a batch may go the same way. */
+  #room(): number {
+    let room = Number.POSITIVE_INFINITY;
+    for (const { wire } of this.#parts.exits) room = Math.min(room, wire.room());
+    return room;
+  }
+
+  /** The first position from `position` on that is in a stretch of ours. */
+  #nextOurs(position: number): number {
+    const { index, count } = this.#parts.turn;
+    if (count === 1) return position;
+    const stretch = Math.floor(position / STRETCH);
+    const ahead = (index - (stretch % count) + count) % count;
+    return ahead === 0 ? position : (stretch + ahead) * STRETCH;
+  }
+
+  #stretchEnd(position: number, to: number): number {
+    if (this.#parts.turn.count === 1) return to;
+    return Math.min(to, (Math.floor(position / STRETCH) + 1) * STRETCH);
+  }
 }

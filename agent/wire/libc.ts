@@ -16,12 +16,19 @@ const bindCall = libc.func('int bind(int fd, const void *address, uint length)')
 const setsockopt = libc.func(
   'int setsockopt(int fd, int level, int name, void *value, uint length)',
 );
+const getsockopt = libc.func(
+  'int getsockopt(int fd, int level, int name, _Inout_ void *value, _Inout_ void *length)',
+);
 const sendmmsg = libc.func('int sendmmsg(int fd, uintptr_t messages, uint count, int flags)');
+const sendto = libc.func(
+  'int sendto(int fd, uintptr_t octets, size_t length, int flags, uintptr_t to, uint toLength)',
+);
 const closeCall = libc.func('int close(int fd)');
 const nameToIndex = libc.func('uint if_nametoindex(const char *name)');
 const strerror = libc.func('const char *strerror(int errno)');
 
 export const AF_INET = 2;
+export const AF_INET6 = 10;
 export const AF_PACKET = 17;
 export const SOCK_RAW = 3;
 export const IPPROTO_RAW = 255;
@@ -32,25 +39,43 @@ export const SO_BINDTODEVICE = 25;
 export const PACKET_QDISC_BYPASS = 20;
 
 const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
 const MAP_SHARED_ANONYMOUS = 0x21;
+const MAP_SHARED_POPULATE = MAP_SHARED | 0x8000;
 const MSG_DONTWAIT = 0x40;
 const EPERM = 1;
 const EACCES = 13;
 
 /** Memory with an address that system calls can be given. */
 export interface Memory {
+  readonly buffer: ArrayBuffer;
   readonly view: DataView;
   /** Address of the first octet. */
   readonly base: bigint;
   release(): void;
 }
 
+/** @throws Fault SYSTEM_CALL */
 export function allocate(octets: number): Memory {
-  const pointer = mmap(null, octets, PROT_READ_WRITE, MAP_SHARED_ANONYMOUS, -1, 0);
+  return map(octets, MAP_SHARED_ANONYMOUS, -1, 0n);
+}
+
+/** Memory of a socket that the kernel reads and writes too. @throws Fault SYSTEM_CALL */
+export function mapSocket(fd: number, octets: number, offset = 0n): Memory {
+  return map(octets, MAP_SHARED_POPULATE, fd, offset);
+}
+
+function map(octets: number, flags: number, fd: number, offset: bigint): Memory {
+  const pointer = mmap(null, octets, PROT_READ_WRITE, flags, fd, offset);
   const base = BigInt(koffi.address(pointer));
   if (base === 0xffffffffffffffffn) throw systemFault('mmap');
-  const view = new DataView(koffi.view(pointer, octets));
-  return { view, base, release: () => void munmap(pointer, octets) };
+  const buffer = koffi.view(pointer, octets);
+  return {
+    buffer,
+    view: new DataView(buffer),
+    base,
+    release: () => void munmap(pointer, octets),
+  };
 }
 
 /** @throws Fault NO_CAP_NET_RAW or SYSTEM_CALL */
@@ -66,6 +91,18 @@ export function setOption(fd: number, level: number, name: number, value: number
   if (setsockopt(fd, level, name, octets, octets.length) < 0) throw systemFault('setsockopt');
 }
 
+/** Sets an integer where the kernel knows the option. */
+export function tryOption(fd: number, level: number, name: number, value: number): void {
+  setsockopt(fd, level, name, int32(value), 4);
+}
+
+/** Reads an option of so many octets. @throws Fault SYSTEM_CALL */
+export function getOption(fd: number, level: number, name: number, octets: number): Buffer {
+  const value = Buffer.alloc(octets);
+  if (getsockopt(fd, level, name, value, int32(octets)) < 0) throw systemFault('getsockopt');
+  return value;
+}
+
 /** @throws Fault SYSTEM_CALL */
 export function bindSocket(fd: number, address: Buffer): void {
   if (bindCall(fd, address, address.length) < 0) throw systemFault('bind');
@@ -75,6 +112,11 @@ export function bindSocket(fd: number, address: Buffer): void {
 export function sendMessages(fd: number, messages: bigint, count: number): number {
   const sent = sendmmsg(fd, messages, count, MSG_DONTWAIT) as number;
   return Math.max(0, sent);
+}
+
+/** Makes the kernel look at a socket's ring; false where it has something to say, in `lastErrno`. */
+export function kick(fd: number): boolean {
+  return (sendto(fd, 0n, 0, MSG_DONTWAIT, 0n, 0) as number) >= 0;
 }
 
 export function lastErrno(): number {

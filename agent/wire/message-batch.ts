@@ -1,82 +1,115 @@
 /**
  * A batch of frames for sendmmsg(2), laid out once: frames, their iovecs, their mmsghdrs, and where
- * the socket needs them the destinations. One call then sends any stretch of the batch.
+ * the socket needs them the destinations. One call then sends any stretch of the batch. The kernel
+ * copies, so every frame that was taken may be written again at once.
  *
  *   struct iovec    { void *base; size_t length; }                                      16 octets
  *   struct mmsghdr  { void *name; u32 namelen; pad; iovec *iov; size_t iovlen;
  *                     void *control; size_t controllen; int flags; pad; u32 len; pad }   64 octets
- *   struct sockaddr_in { u16 family; u16 port; u32 address; pad }                        16 octets
  */
-import { AF_INET, allocate, lastErrno, type Memory, sendMessages } from './libc.js';
+import { allocate, lastErrno, type Memory, sendMessages } from './libc.js';
 
+const BATCH = 256;
 const FRAME_STRIDE = 128;
 const IOVEC_OCTETS = 16;
 const MESSAGE_OCTETS = 64;
-const ADDRESS_OCTETS = 16;
-const ADDRESS_FIELD = 4;
+const ADDRESS_STRIDE = 32;
 
 export interface BatchShape {
-  /** Frames per call, at most. */
-  readonly frames: number;
-  /** Octets of each frame, link header included. */
+  /** Octets of each frame, link header included; at most 128. */
   readonly frameOctets: number;
-  /** Whether each message carries an IPv4 destination, as raw IP sockets need. */
-  readonly isAddressed: boolean;
+  /** Octets before the packet. */
+  readonly linkOctets: number;
+  /** The destination that each message carries, as raw IP sockets need; its address is filled in. */
+  readonly address?: Buffer;
 }
 
 export class MessageBatch {
   readonly view: DataView;
+  readonly frames = BATCH;
   errno = 0;
   readonly #fd: number;
   readonly #memory: Memory;
   readonly #messages: readonly bigint[];
   readonly #addressesAt: number;
+  readonly #linkOctets: number;
+  /** The first frame that has not left; the kernel must have all of a run before the next. */
+  #first = 0;
+  #left = 0;
 
-  constructor(fd: number, { frames, frameOctets, isAddressed }: BatchShape) {
-    const iovecsAt = frames * FRAME_STRIDE;
-    const messagesAt = iovecsAt + frames * IOVEC_OCTETS;
-    this.#addressesAt = messagesAt + frames * MESSAGE_OCTETS;
+  constructor(fd: number, { frameOctets, linkOctets, address }: BatchShape) {
+    const iovecsAt = BATCH * FRAME_STRIDE;
+    const messagesAt = iovecsAt + BATCH * IOVEC_OCTETS;
+    this.#addressesAt = messagesAt + BATCH * MESSAGE_OCTETS;
+    this.#linkOctets = linkOctets;
     this.#fd = fd;
-    this.#memory = allocate(this.#addressesAt + frames * ADDRESS_OCTETS);
+    this.#memory = allocate(this.#addressesAt + BATCH * ADDRESS_STRIDE);
     const { view, base } = this.#memory;
     this.view = view;
     const messages: bigint[] = [];
-    for (let i = 0; i < frames; i++) {
+    for (let i = 0; i < BATCH; i++) {
       const iovec = iovecsAt + i * IOVEC_OCTETS;
-      view.setBigUint64(iovec, base + BigInt(this.frameAt(i)), true);
+      view.setBigUint64(iovec, base + BigInt(i * FRAME_STRIDE), true);
       view.setBigUint64(iovec + 8, BigInt(frameOctets), true);
       const message = messagesAt + i * MESSAGE_OCTETS;
       view.setBigUint64(message + 16, base + BigInt(iovec), true);
       view.setBigUint64(message + 24, 1n, true);
-      if (isAddressed) {
-        const address = this.#addressesAt + i * ADDRESS_OCTETS;
-        view.setUint16(address, AF_INET, true);
-        view.setBigUint64(message, base + BigInt(address), true);
-        view.setUint32(message + 8, ADDRESS_OCTETS, true);
+      if (address !== undefined) {
+        const at = this.addressAt(i);
+        new Uint8Array(view.buffer).set(address, at);
+        view.setBigUint64(message, base + BigInt(at), true);
+        view.setUint32(message + 8, address.length, true);
       }
       messages.push(base + BigInt(message));
     }
     this.#messages = messages;
   }
 
-  /** Where frame n starts in `view`. */
-  frameAt(slot: number): number {
-    return slot * FRAME_STRIDE;
+  /** Where frame n starts, link header included. */
+  startOf(frame: number): number {
+    return frame * FRAME_STRIDE;
+  }
+  packetAt(frame: number): number {
+    return frame * FRAME_STRIDE + this.#linkOctets;
+  }
+  /** Where the destination of message n stands. */
+  addressAt(frame: number): number {
+    return this.#addressesAt + frame * ADDRESS_STRIDE;
+  }
+  room(): number {
+    return BATCH - this.#first;
+  }
+  frameAt(place: number): number {
+    return this.#first + place;
+  }
+  locate(count: number, packetAt: Uint32Array): void {
+    for (let place = 0; place < count; place++) {
+      packetAt[place] = (this.#first + place) * FRAME_STRIDE + this.#linkOctets;
+    }
   }
 
-  /** The destination of message n, host order. */
-  addressTo(slot: number, destination: number): void {
-    this.view.setUint32(this.#addressesAt + slot * ADDRESS_OCTETS + ADDRESS_FIELD, destination);
-  }
-
-  /** Sends frames [from, to) and returns how many the kernel took. */
-  send(from: number, to: number): number {
-    const taken = sendMessages(this.#fd, this.#messages[from] as bigint, to - from);
+  send(count: number): number {
+    const taken = sendMessages(this.#fd, this.#messages[this.#first] as bigint, count);
     if (taken === 0) this.errno = lastErrno();
+    this.#left = count;
+    this.#advance(taken);
     return taken;
+  }
+
+  skip(): void {
+    this.#advance(1);
+  }
+
+  withdraw(): void {
+    this.#advance(this.#left);
   }
 
   release(): void {
     this.#memory.release();
+  }
+
+  #advance(frames: number): void {
+    this.#left -= frames;
+    this.#first = this.#left === 0 ? 0 : this.#first + frames;
   }
 }

@@ -1,6 +1,7 @@
 /**
  * The next hop's address on the link, from the kernel's neighbour table. Where the kernel does not
- * know it yet, one empty datagram to the gateway's discard port (RFC 863) makes it ask.
+ * know it yet, one empty datagram to the gateway's discard port (RFC 863) makes it ask: by ARP (RFC
+ * 826) or by neighbour discovery (RFC 4861).
  */
 import { createSocket } from 'node:dgram';
 import type { Clock } from '../../shared/base/clock.js';
@@ -26,10 +27,11 @@ export async function resolveNeighbour(
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const known = await lookUp(gateway, device);
     if (known !== undefined) return known;
-    if (attempt % 10 === 0) await nudge(gateway);
+    if (attempt % 10 === 0) await nudge(gateway, device);
     await clock.sleep(TRY_MILLIS);
   }
-  const why = `the gateway does not answer ARP on ${device}; name its address with --gateway-mac`;
+  const asks = gateway.includes(':') ? 'neighbour solicitations' : 'ARP';
+  const why = `the gateway does not answer ${asks} on ${device}; name its address with --gateway-mac`;
   throw new Fault('NO_NEIGHBOUR', why, { value: gateway });
 }
 
@@ -39,11 +41,13 @@ async function lookUp(gateway: string, device: string): Promise<MacAddress | und
   return good?.lladdr === undefined ? undefined : parseMac(good.lladdr);
 }
 
-function nudge(gateway: string): Promise<void> {
+function nudge(gateway: string, device: string): Promise<void> {
+  const isIpv6 = gateway.includes(':');
   return new Promise((resolve) => {
-    const socket = createSocket('udp4');
+    const socket = createSocket(isIpv6 ? 'udp6' : 'udp4');
     const close = () => socket.close(() => resolve());
     socket.once('error', close);
-    socket.send('', DISCARD_PORT, gateway, close);
+    // A link-local gateway is known on its link only (RFC 4007 §11).
+    socket.send('', DISCARD_PORT, isIpv6 ? `${gateway}%${device}` : gateway, close);
   });
 }

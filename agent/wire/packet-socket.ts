@@ -1,19 +1,12 @@
 /**
- * Ethernet frames through a packet socket (packet(7)), past the queueing discipline: all frames of a
- * survey go to the same next hop, so the link header is written once.
+ * Ethernet frames through a packet socket (packet(7)), past the queueing discipline, one sendmmsg(2)
+ * for many. Every Ethernet-like interface takes them.
  */
-import {
-  ETHER_TYPE_IPV4,
-  ETHERNET_OCTETS,
-  type MacAddress,
-  writeEthernet,
-} from '../../shared/packet/ethernet.js';
 import type { Wire } from '../ports.js';
 import {
   AF_PACKET,
   bindSocket,
   closeSocket,
-  interfaceIndex,
   openSocket,
   PACKET_QDISC_BYPASS,
   SO_SNDBUF,
@@ -22,35 +15,31 @@ import {
   SOL_SOCKET,
   setOption,
 } from './libc.js';
+import { type LinkSetup, linkAddress, linkOctets, writeLink } from './link.js';
 import { MessageBatch } from './message-batch.js';
 
-const BATCH = 64;
 const SEND_BUFFER_OCTETS = 4 * 1024 * 1024;
 
-export interface PacketLink {
-  readonly device: string;
-  readonly source: MacAddress;
-  /** The next hop's address on the link. */
-  readonly gateway: MacAddress;
-}
-
-/** @param packetOctets IP header included @throws Fault NO_CAP_NET_RAW, NO_ROUTE or SYSTEM_CALL */
-export function openPacketSocket(link: PacketLink, packetOctets: number): Wire {
+/** @throws Fault NO_CAP_NET_RAW, NO_ROUTE or SYSTEM_CALL */
+export function openPacketSocket(setup: LinkSetup): Wire {
   // Protocol 0: this socket receives nothing; replies come through the capture.
   const fd = openSocket(AF_PACKET, SOCK_RAW, 0);
   setOption(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_OCTETS);
   setOption(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1);
-  bindSocket(fd, linkAddress(interfaceIndex(link.device)));
-  const frameOctets = ETHERNET_OCTETS + packetOctets;
-  const batch = new MessageBatch(fd, { frames: BATCH, frameOctets, isAddressed: false });
-  const header = { destination: link.gateway, source: link.source, type: ETHER_TYPE_IPV4 };
-  for (let i = 0; i < BATCH; i++) writeEthernet(batch.view, batch.frameAt(i), header);
+  bindSocket(fd, linkAddress(setup.device));
+  const link = linkOctets(setup);
+  const batch = new MessageBatch(fd, { frameOctets: link + setup.octets, linkOctets: link });
+  for (let i = 0; i < batch.frames; i++) writeLink(batch.view, batch.startOf(i), setup);
   return {
-    name: `packet ${link.device}`,
+    name: `packet ${setup.device}`,
     view: batch.view,
-    batch: BATCH,
-    frameAt: (slot) => batch.frameAt(slot) + ETHERNET_OCTETS,
-    send: (from, to) => batch.send(from, to),
+    frames: batch.frames,
+    packetAt: (frame) => batch.packetAt(frame),
+    room: () => batch.room(),
+    locate: (count, packetAt) => batch.locate(count, packetAt),
+    send: (count) => batch.send(count),
+    skip: () => batch.skip(),
+    withdraw: () => batch.withdraw(),
     get errno() {
       return batch.errno;
     },
@@ -59,12 +48,4 @@ export function openPacketSocket(link: PacketLink, packetOctets: number): Wire {
       batch.release();
     },
   };
-}
-
-/** struct sockaddr_ll { u16 family; u16 protocol; int ifindex; … } of 20 octets. */
-function linkAddress(index: number): Buffer {
-  const address = Buffer.alloc(20);
-  address.writeUInt16LE(AF_PACKET, 0);
-  address.writeInt32LE(index, 4);
-  return address;
 }

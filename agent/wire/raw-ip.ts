@@ -1,11 +1,15 @@
 /**
  * Raw IP: the kernel routes each packet and finds its neighbour. The way out on loopback and other
  * interfaces without Ethernet frames, and to targets on the agent's own link. The IP header is ours
- * (IPPROTO_RAW, raw(7)); the kernel fills in its checksum again.
+ * (IPPROTO_RAW, raw(7) and ipv6(7)); the kernel fills in IPv4's checksum again.
+ *
+ *   struct sockaddr_in  { u16 family; u16 port; u32 address; pad }                         16 octets
+ *   struct sockaddr_in6 { u16 family; u16 port; u32 flow; 16 octets address; u32 scope }   28 octets
  */
 import type { Wire } from '../ports.js';
 import {
   AF_INET,
+  AF_INET6,
   closeSocket,
   IPPROTO_RAW,
   openSocket,
@@ -15,34 +19,45 @@ import {
   SOL_SOCKET,
   setOption,
 } from './libc.js';
+import type { WireSetup } from './link.js';
 import { MessageBatch } from './message-batch.js';
 
-const BATCH = 64;
 const SEND_BUFFER_OCTETS = 4 * 1024 * 1024;
-const DESTINATION = 16; // u32 in the IPv4 header (RFC 791 §3.1)
 
-/** @param packetOctets IP header included @throws Fault NO_CAP_NET_RAW or SYSTEM_CALL */
-export function openRawIp(device: string, packetOctets: number): Wire {
-  const fd = openSocket(AF_INET, SOCK_RAW, IPPROTO_RAW);
+const IPV4 = { domain: AF_INET, addressOctets: 16, addressField: 4, destination: 16, words: 1 };
+const IPV6 = { domain: AF_INET6, addressOctets: 28, addressField: 8, destination: 24, words: 4 };
+
+/** @throws Fault NO_CAP_NET_RAW or SYSTEM_CALL */
+export function openRawIp({ device, family, octets }: WireSetup): Wire {
+  const form = family === 4 ? IPV4 : IPV6;
+  const fd = openSocket(form.domain, SOCK_RAW, IPPROTO_RAW);
   setOption(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_OCTETS);
   setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${device}\0`));
-  const batch = new MessageBatch(fd, {
-    frames: BATCH,
-    frameOctets: packetOctets,
-    isAddressed: true,
-  });
+  const address = Buffer.alloc(form.addressOctets);
+  address.writeUInt16LE(form.domain);
+  const batch = new MessageBatch(fd, { frameOctets: octets, linkOctets: 0, address });
   const { view } = batch;
+  /** The packet's destination, as the socket wants to be told it again. */
+  const copyDestination = (frame: number) => {
+    const from = batch.packetAt(frame) + form.destination;
+    const to = batch.addressAt(frame) + form.addressField;
+    for (let word = 0; word < form.words; word++) {
+      view.setUint32(to + 4 * word, view.getUint32(from + 4 * word));
+    }
+  };
   return {
     name: `raw-ip ${device}`,
     view,
-    batch: BATCH,
-    frameAt: (slot) => batch.frameAt(slot),
-    send(from, to) {
-      for (let i = from; i < to; i++) {
-        batch.addressTo(i, view.getUint32(batch.frameAt(i) + DESTINATION));
-      }
-      return batch.send(from, to);
+    frames: batch.frames,
+    packetAt: (frame) => batch.packetAt(frame),
+    room: () => batch.room(),
+    locate: (count, packetAt) => batch.locate(count, packetAt),
+    send(count) {
+      for (let place = 0; place < count; place++) copyDestination(batch.frameAt(place));
+      return batch.send(count);
     },
+    skip: () => batch.skip(),
+    withdraw: () => batch.withdraw(),
     get errno() {
       return batch.errno;
     },

@@ -1,35 +1,44 @@
 /**
- * Chooses how probes leave, by looking at routes and interfaces: Ethernet frames where all targets
- * lie behind one gateway, raw IP through the kernel where they are neighbours of their own or the
- * interface carries no Ethernet. The choice is plain data, so that the sender's thread can open it.
+ * Finds how probes leave, by looking at routes and interfaces: for every next hop a way out of its own,
+ * with Ethernet frames where there is a gateway, and through the kernel where the targets are
+ * neighbours themselves or the interface carries no Ethernet. All of it is plain data, so that the
+ * senders' threads can open it.
  */
 import { readFile } from 'node:fs/promises';
-import { networkInterfaces } from 'node:os';
 import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
-import type { Ipv4 } from '../../shared/net/address.js';
-import type { Ranges } from '../../shared/net/ranges.js';
+import { isMapped, type Prefix6, type Words } from '../../shared/net/ipv6.js';
+import { type Range, Ranges } from '../../shared/net/ranges.js';
 import { type MacAddress, parseMac } from '../../shared/packet/ethernet.js';
-import type { Origin, SourcePorts } from '../../shared/probe/probe.js';
-import type { Wire } from '../ports.js';
+import type { Family, Origin, SourcePorts } from '../../shared/probe/probe.js';
+import type { Space } from '../../shared/survey/space/space.js';
+import type { Territory } from '../ports.js';
+import type { Link } from './link.js';
 import { resolveNeighbour } from './neighbours.js';
-import { openPacketSocket, type PacketLink } from './packet-socket.js';
-import { openRawIp } from './raw-ip.js';
-import { cutByRoutes, type Leg, type Route, readRoutes, sourceTowards } from './routes.js';
+import { cutIpv4, cutIpv6, ipJson, type Leg, readRoutes, sourceTowards } from './routes.js';
 
+/** One way out: a family, an interface, a next hop, and what it leads to. */
 export interface WayOut {
+  readonly family: Family;
   readonly device: string;
+  readonly sources: readonly Words[];
+  readonly territory: Territory;
+  readonly link: Link | undefined;
+}
+
+export interface WaysOut {
+  readonly ways: readonly WayOut[];
   readonly origin: Origin;
-  /** Where frames are written to the link by ourselves; else the kernel does it. */
-  readonly link: PacketLink | undefined;
 }
 
 /** What the operator fixed; the rest is found out. */
 export interface WayOutOptions {
   readonly device?: string | undefined;
   readonly gatewayMac?: MacAddress | undefined;
-  readonly source?: Ipv4 | undefined;
+  readonly sourceMac?: MacAddress | undefined;
+  readonly sources?: readonly Words[] | undefined;
   readonly sourcePorts?: SourcePorts | undefined;
+  readonly vlan?: number | undefined;
 }
 
 const PORT_RANGE_FILE = '/proc/sys/net/ipv4/ip_local_port_range';
@@ -39,64 +48,91 @@ const SOURCE_PORTS_ENOUGH = 256;
 const SOURCE_PORT_MIN = 1024;
 
 /** @throws Fault NO_ROUTE or NO_NEIGHBOUR */
-export async function findWayOut(
-  targets: Ranges,
+export async function findWaysOut(
+  space: Space,
   options: WayOutOptions,
   clock: Clock,
-): Promise<WayOut> {
-  const routes = (await readRoutes()).filter(
-    ({ device }) => options.device === undefined || device === options.device,
-  );
-  const legs = cutByRoutes(targets, routes);
-  const device = onlyDevice(legs);
-  const source = options.source ?? (await sourceTowards(firstOf(targets), device));
+): Promise<WaysOut> {
   const ports = options.sourcePorts ?? (await freePorts());
-  const link = await linkOf(legs, device, options, clock);
-  return { device, origin: { address: source, ports }, link };
+  const ways: WayOut[] = [];
+  for (const legs of byHop(await legsOf(space, options.device))) {
+    ways.push(await wayOut(legs, options, clock));
+  }
+  const sources = distinct(ways.flatMap((way) => way.sources));
+  return { ways, origin: { sources, ports, vlan: options.vlan } };
 }
 
-/** Opens what was chosen. @throws Fault NO_CAP_NET_RAW, NO_ROUTE or SYSTEM_CALL */
-export function openWire({ device, link }: WayOut, packetOctets: number): Wire {
-  return link === undefined
-    ? openRawIp(device, packetOctets)
-    : openPacketSocket(link, packetOctets);
+async function legsOf(space: Space, device: string | undefined): Promise<readonly Leg[]> {
+  const onDevice = async (family: Family) => {
+    const routes = await readRoutes(family);
+    return routes.filter((route) => device === undefined || route.device === device);
+  };
+  const { ipv4Addresses: ipv4, ipv6Prefixes: ipv6 } = space;
+  return [
+    ...(ipv4.count > 0 ? cutIpv4(ipv4, await onDevice(4)) : []),
+    ...(ipv6.length > 0 ? cutIpv6(ipv6, await onDevice(6)) : []),
+  ];
 }
 
-function onlyDevice(legs: readonly Leg[]): string {
-  const devices = [...new Set(legs.map(({ route }) => route.device))];
-  const [device] = devices;
-  if (device !== undefined && devices.length === 1) return device;
-  const why = 'the targets leave by several interfaces; survey them apart, or choose one with -i';
-  throw new Fault('NO_ROUTE', why, { value: devices.join(', ') });
+/** Legs that share family, interface and gateway. */
+function byHop(legs: readonly Leg[]): Leg[][] {
+  const groups = new Map<string, Leg[]>();
+  for (const leg of legs) {
+    const key = `${leg.territory.family} ${leg.device} ${leg.gateway ?? ''}`;
+    groups.set(key, [...(groups.get(key) ?? []), leg]);
+  }
+  return [...groups.values()];
+}
+
+async function wayOut(legs: readonly Leg[], options: WayOutOptions, clock: Clock): Promise<WayOut> {
+  const [first] = legs as [Leg];
+  const { device } = first;
+  const { family } = first.territory;
+  const given = (options.sources ?? []).filter((words) => isMapped(words) === (family === 4));
+  const sources = given.length > 0 ? given : [await sourceTowards(first.example, device)];
+  const link = await linkOf(first, options, clock);
+  return { family, device, sources, territory: union(legs), link };
 }
 
 async function linkOf(
-  legs: readonly Leg[],
-  device: string,
-  { gatewayMac }: WayOutOptions,
+  { device, gateway }: Leg,
+  { gatewayMac, sourceMac, vlan }: WayOutOptions,
   clock: Clock,
-): Promise<PacketLink | undefined> {
-  const source = hardwareAddressOf(device);
-  const gateway = onlyGateway(legs.map(({ route }) => route));
-  if (source === undefined || gateway === undefined) return undefined;
-  return {
-    device,
-    source,
-    gateway: gatewayMac ?? (await resolveNeighbour(gateway, device, clock)),
-  };
+): Promise<Link | undefined> {
+  const source = sourceMac ?? (await hardwareAddressOf(device));
+  if (source === undefined) return undefined;
+  if (gatewayMac !== undefined) return { source, gateway: gatewayMac, vlan };
+  if (vlan !== undefined) {
+    const why = 'frames with a VLAN tag need the next hop’s address: name it with --gateway-mac';
+    throw new Fault('BAD_OPTION', why, { flag: '--vlan', value: `${vlan}` });
+  }
+  if (gateway === undefined) return undefined;
+  return { source, gateway: await resolveNeighbour(gateway, device, clock) };
 }
 
-/** The gateway behind which all targets lie, if there is one. */
-function onlyGateway(routes: readonly Route[]): string | undefined {
-  const gateways = new Set(routes.map(({ gateway }) => gateway));
-  return gateways.size === 1 ? [...gateways][0] : undefined;
+/** What all of the legs lead to; they are of one family. */
+function union(legs: readonly Leg[]): Territory {
+  const prefixes: Prefix6[] = [];
+  const ranges: Range[] = [];
+  for (const { territory } of legs) {
+    if (territory.family === 6) prefixes.push(...territory.prefixes);
+    else {
+      territory.from.forEach((from, i) => {
+        ranges.push({ from, to: territory.to[i] as number });
+      });
+    }
+  }
+  if (prefixes.length > 0) return { family: 6, prefixes };
+  const { from, to } = Ranges.of(ranges);
+  return { family: 4, from, to };
 }
 
-/** Loopback and layer-3 interfaces have none, or zeros. */
-function hardwareAddressOf(device: string): MacAddress | undefined {
-  const [entry] = networkInterfaces()[device] ?? [];
-  const address = entry === undefined || entry.internal ? undefined : parseMac(entry.mac);
-  return address?.some((octet) => octet !== 0) ? address : undefined;
+/** Undefined for interfaces that carry no Ethernet frames, or do not need them. */
+async function hardwareAddressOf(device: string): Promise<MacAddress | undefined> {
+  const [link] = await ipJson<{ link_type?: string; address?: string }>([
+    ...['link', 'show', 'dev', device],
+  ]);
+  return link?.link_type === 'ether' ? parseMac(link.address ?? '') : undefined;
 }
 
 /**
@@ -117,8 +153,6 @@ async function freePorts(): Promise<SourcePorts> {
   throw new Fault('NO_ROUTE', why, { file: PORT_RANGE_FILE });
 }
 
-function firstOf(targets: Ranges): number {
-  const [first] = targets;
-  if (first === undefined) throw new Fault('EMPTY_SPACE', 'no targets are left to probe');
-  return first.from;
+function distinct(addresses: readonly Words[]): Words[] {
+  return [...new Map(addresses.map((words) => [words.join(), words])).values()];
 }

@@ -1,5 +1,6 @@
 /** What a plan will cost: time and bandwidth at the rate asked for. */
 import { probeNamed } from '../../shared/probe/catalogue.js';
+import type { Space } from '../../shared/survey/space/space.js';
 import type { Survey } from '../../shared/survey/survey.js';
 
 /** Ethernet header, frame check sequence, preamble and gap between frames (IEEE 802.3). */
@@ -13,20 +14,21 @@ export interface Estimate {
   readonly bitsPerSecond: number;
 }
 
-type Costs = Pick<Survey, 'probe' | 'probeOptions' | 'rate' | 'cooldown'>;
+type Sent = Pick<Survey, 'probe' | 'probeOptions'>;
+type Costs = Sent & Pick<Survey, 'rate' | 'cooldown'>;
 
-export function estimate(survey: Costs, targets: number): Estimate {
-  const millis = (targets / survey.rate) * 1000 + survey.cooldown;
-  return { millis, bitsPerSecond: survey.rate * wireBits(survey.probe, survey.probeOptions) };
+export function estimate(survey: Costs, space: Space): Estimate {
+  const millis = (space.size / survey.rate) * 1000 + survey.cooldown;
+  return { millis, bitsPerSecond: survey.rate * wireBits(survey, space) };
 }
 
 /** Packets per second that a bandwidth in bits per second carries. */
-export function rateOfBandwidth(bitsPerSecond: number, probe: string): number {
-  return bitsPerSecond / wireBits(probe, {});
+export function rateOfBandwidth(bitsPerSecond: number, probe: Sent, space: Space): number {
+  return bitsPerSecond / wireBits(probe, space);
 }
 
-/** Bits that one probe takes on an Ethernet link. */
-function wireBits(probe: string, options: Survey['probeOptions']): number {
-  const octets = Math.max(ETHERNET_PAYLOAD_OCTETS_MIN, probeNamed(probe).octets(options));
-  return (octets + ETHERNET_OVERHEAD_OCTETS) * 8;
+/** Bits that one probe takes on an Ethernet link: the longest, where a space has both families. */
+function wireBits({ probe, probeOptions }: Sent, space: Space): number {
+  const octets = probeNamed(probe).octets(space.hasIpv6 ? 6 : 4, probeOptions);
+  return (Math.max(ETHERNET_PAYLOAD_OCTETS_MIN, octets) + ETHERNET_OVERHEAD_OCTETS) * 8;
 }

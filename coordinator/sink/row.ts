@@ -4,10 +4,14 @@
  */
 import { isoTime } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
-import { formatIpv4 } from '../../shared/net/address.js';
-import { formatAddress } from '../../shared/net/ipv6.js';
+import { formatAddress, formatWords, type Words } from '../../shared/net/ipv6.js';
 import type { Target } from '../../shared/net/target.js';
-import { ICMP_UNREACHABLE, UNREACHABLE_NAMES } from '../../shared/packet/icmp.js';
+import {
+  ICMP_UNREACHABLE,
+  ICMPV6_UNREACHABLE,
+  UNREACHABLE_NAMES,
+  UNREACHABLE_NAMES_V6,
+} from '../../shared/packet/icmp.js';
 import {
   CLASSIFICATION,
   CLASSIFICATION_NAMES,
@@ -47,10 +51,13 @@ interface Source {
   column(name: ColumnName): number;
 }
 
+const SOURCE = ['source0', 'source1', 'source2', 'source3'] as const;
+const RESPONDER = ['responder0', 'responder1', 'responder2', 'responder3'] as const;
+
 const TABLE: readonly FieldReader[] = [
   text('saddr', 'address probed', ({ target }) => formatAddress(target)),
   number('sport', 'port probed', ({ target }) => target.port),
-  text('daddr', 'our address', ({ column }) => formatIpv4(column('source'))),
+  text('daddr', 'our address', ({ column }) => formatWords(wordsOf(column, SOURCE))),
   number('dport', 'our port', ({ column }) => column('sourcePort')),
   number('seqnum', 'TCP sequence number of the reply', tcp('sequence')),
   number('acknum', 'TCP acknowledgment number of the reply', tcp('acknowledgment')),
@@ -62,7 +69,7 @@ const TABLE: readonly FieldReader[] = [
   boolean('repeat', 'whether the target had answered before', flag(FLAG_REPEAT)),
   boolean('cooldown', 'whether it came after the last probe', flag(FLAG_COOLDOWN)),
   text('icmp_responder', 'address of the router', ({ isIcmp, column }) =>
-    isIcmp ? formatIpv4(column('responder')) : null,
+    isIcmp ? formatWords(wordsOf(column, RESPONDER)) : null,
   ),
   number('icmp_type', 'ICMP type', ({ isIcmp, column }) => (isIcmp ? column('icmpType') : null)),
   number('icmp_code', 'ICMP code', ({ isIcmp, column }) => (isIcmp ? column('icmpCode') : null)),
@@ -84,6 +91,9 @@ const TABLE: readonly FieldReader[] = [
   number('position', 'position of the target in the order', ({ position }) => position),
   text('vantage', 'where the agent stands', ({ batch }) => batch.vantage),
   text('agent', 'the agent', ({ batch }) => batch.agent),
+  number('rtt_ms', 'round-trip time, where the reply echoes our clock', ({ column }) =>
+    column('roundTrip') === 0 ? null : (column('roundTrip') - 1) / 1000,
+  ),
 ];
 
 export const FIELDS: readonly Field[] = TABLE;
@@ -145,7 +155,15 @@ function flag(mask: number): FieldReader['read'] {
 function micros({ batch, column }: Source): number {
   return batch.timestamp + column('timestampDelta');
 }
-function unreachable({ isIcmp, column }: Source): Value {
-  const isUnreachable = isIcmp && column('icmpType') === ICMP_UNREACHABLE;
-  return isUnreachable ? (UNREACHABLE_NAMES[column('icmpCode')] ?? null) : null;
+function unreachable({ isIcmp, column, target }: Source): Value {
+  const isUnreachable =
+    column('icmpType') === (target.isIpv4 ? ICMP_UNREACHABLE : ICMPV6_UNREACHABLE);
+  const names = target.isIpv4 ? UNREACHABLE_NAMES : UNREACHABLE_NAMES_V6;
+  return isIcmp && isUnreachable ? (names[column('icmpCode')] ?? null) : null;
+}
+function wordsOf(
+  column: Source['column'],
+  [w0, w1, w2, w3]: readonly [ColumnName, ColumnName, ColumnName, ColumnName],
+): Words {
+  return [column(w0), column(w1), column(w2), column(w3)];
 }

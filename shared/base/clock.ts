@@ -19,8 +19,23 @@ export function monotonicMillis(): Millis {
   return (Number(process.hrtime.bigint()) / 1e6) as Millis;
 }
 
+/** How far the two readings of the wall clock may differ: one of them has whole milliseconds only. */
+const STEP_MILLIS = 2;
+let origin = performance.timeOrigin;
+
+/**
+ * Microseconds since the Unix epoch. Finer than `Date.now`, and follows it where the clock is set,
+ * which `performance` does not.
+ */
+export function wallMicros(): number {
+  const now = performance.now();
+  const behind = Date.now() - (origin + now);
+  if (behind > STEP_MILLIS || behind < -STEP_MILLIS) origin += behind;
+  return Math.floor((origin + now) * 1000);
+}
+
 export const systemClock: Clock = {
-  wall: () => (performance.timeOrigin + performance.now()) as Millis,
+  wall: () => (wallMicros() / 1000) as Millis,
   monotonic: monotonicMillis,
   sleep(millis, signal) {
     if (signal?.aborted) return Promise.resolve();

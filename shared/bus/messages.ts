@@ -9,7 +9,7 @@ import { Fault } from '../base/faults.js';
 import { LIMITS } from '../base/limits.js';
 import { CLASSIFICATION_NAMES } from '../probe/classification.js';
 import type { Lease } from '../survey/lease.js';
-import { COLUMN_NAMES, type Columns, type ResultBatch } from '../survey/results.js';
+import { COLUMN_NAMES, type Columns, type ResultBatch, UPPER_COLUMNS } from '../survey/results.js';
 import type { AgentStatus, SurveyStatus, TargetFate } from '../survey/status.js';
 import type { Survey, SurveyRequest } from '../survey/survey.js';
 import { transect } from './gen/messages.js';
@@ -39,7 +39,7 @@ const surveyShape = z.object({
   name: z.string(),
   state: z.enum(['running', 'draining', 'done', 'cancelled']),
   probe: z.string(),
-  probeOptions: z.record(z.string(), z.number()),
+  probeOptions: z.record(z.string(), z.string()),
   rate: z.number().positive(),
   cooldown: finite,
   seed: z.string(),
@@ -233,13 +233,22 @@ export const replyCodec: Codec<Partial<ControlReply>> = codec(
 
 /** Batches are checked by hand: a schema per element would cost more than all the rest. */
 export const batchCodec: Codec<ResultBatch> = {
-  encode: ({ columns, ...head }) => proto.ResultBatch.encode({ ...head, ...columns }).finish(),
+  encode({ columns, ...head }) {
+    const isIpv4 = UPPER_COLUMNS.every(([name, word]) => columns[name].every((w) => w === word));
+    const upper = isIpv4 ? UPPER_COLUMNS.map(([name]) => [name, []]) : [];
+    const sparse = { ...head, ...columns, ...Object.fromEntries(upper) };
+    return proto.ResultBatch.encode(sparse).finish();
+  },
   decode(bytes) {
     const message = decodeWith(proto.ResultBatch, bytes);
     const { agent, vantage } = message;
     const survey = token.safeParse(message.survey).data;
     if (survey === undefined) throw malformed('ResultBatch', 'survey');
+    const isIpv4 = UPPER_COLUMNS.every(([name]) => message[name].length === 0);
     const columns = {} as Columns;
+    for (const [name, word] of isIpv4 ? UPPER_COLUMNS : []) {
+      message[name] = message.offset.map(() => word);
+    }
     for (const name of COLUMN_NAMES) {
       columns[name] = message[name];
       if (columns[name].length !== message.offset.length) throw malformed('ResultBatch', name);

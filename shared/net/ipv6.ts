@@ -4,8 +4,8 @@
  */
 import { IPv6, Validator } from 'ip-num';
 import { Fault } from '../base/faults.js';
-import { formatIpv4 } from './address.js';
-import type { Target } from './target.js';
+import { formatIpv4, parseIpv4 } from './address.js';
+import type { Endpoint } from './endpoint.js';
 
 export type Words = readonly [number, number, number, number];
 
@@ -47,10 +47,29 @@ export function formatIpv6([w0, w1, w2, w3]: Words): string {
   return `${hex(groups.slice(0, at))}::${hex(groups.slice(at + length))}`;
 }
 
-/** The address of a target of either family. */
-export function formatAddress(target: Target): string {
-  const { w0, w1, w2, w3 } = target;
-  return target.isIpv4 ? formatIpv4(w3) : formatIpv6([w0, w1, w2, w3]);
+/** An address of either family. */
+export function formatAddress(address: Endpoint): string {
+  return formatWords(address.words);
+}
+
+/** An address of either family; IPv4 is mapped, and written as IPv4. */
+export function formatWords(words: Words): string {
+  return isMapped(words) ? formatIpv4(words[3]) : formatIpv6(words);
+}
+
+/** Reads an address of either family. @throws Fault BAD_OPTION naming the text */
+export function parseWords(text: string): Words {
+  return text.includes(':') ? parseIpv6(text) : mappedWords(parseIpv4(text));
+}
+
+/** The words of an IPv4 address, mapped. */
+export function mappedWords(address: number): Words {
+  return [0, 0, 0xffff, address];
+}
+
+/** Whether the words are an IPv4 address (RFC 4291 §2.5.5.2). */
+export function isMapped([w0, w1, w2]: Words): boolean {
+  return w0 === 0 && w1 === 0 && w2 === 0xffff;
 }
 
 /** Negative, zero or positive as `a` comes before, with or after `b`. */

@@ -6,16 +6,19 @@
  * Malformed frames are data: a reject code indexes a counter, nothing throws. Checksums are not
  * verified: interfaces do that, and frames captured on veth or loopback carry partial ones.
  */
-import { ipv4OffsetIn } from './ethernet.js';
-import { ICMP_OCTETS, ICMP_QUOTE_OCTETS, IcmpView, quotesPacket } from './icmp.js';
+import { Endpoint } from '../net/endpoint.js';
+import { Flow } from '../net/flow.js';
+import { ipOffsetIn } from './ethernet.js';
+import { ICMP_OCTETS, ICMP_QUOTE_OCTETS, IcmpView, quotesPacket, quotesPacketV6 } from './icmp.js';
 import { IPV4_OCTETS, Ipv4View, PROTOCOL_ICMP, PROTOCOL_TCP } from './ipv4.js';
+import { ExtensionWalk, IPV6_OCTETS, Ipv6View, NEXT_ICMPV6 } from './ipv6.js';
 import { TCP_OCTETS, TcpView } from './tcp.js';
 
 /** What a frame turned out to be. Everything but `OK` is a reason to count and drop it. */
 export const REJECT = {
   OK: 0,
-  /** No IPv4 header follows the link header. */
-  NOT_IPV4: 1,
+  /** No IP header follows the link header. */
+  NOT_IP: 1,
   /** Shorter than its headers say, or than headers can be. */
   TRUNCATED: 2,
   /** A header contradicts itself: version, header length or total length. */
@@ -30,48 +33,104 @@ export const REJECT_NAMES = Object.keys(REJECT).map((name) => name.toLowerCase()
 
 export type LinkLayer = 'ethernet' | 'ip';
 
-/** The views of one frame. `quotedTcp` has only its first eight octets. */
+/** The views of one frame, and whom it speaks of. `quotedTcp` has only its first eight octets. */
 export class Dissection {
-  readonly ip: Ipv4View;
+  readonly ipv4: Ipv4View;
+  readonly ipv6: Ipv6View;
   readonly tcp: TcpView;
   readonly icmp: IcmpView;
-  readonly quotedIp: Ipv4View;
   readonly quotedTcp: TcpView;
-  /** Whether `tcp` is set; else `icmp` and the quote are. */
+  /** The probe that this answers, if it is one: the segment turned round, or what was quoted. */
+  readonly flow = new Flow();
+  /** Who sent this. */
+  readonly responder = new Endpoint();
+  /** Which of `ipv4` and `ipv6` is set. */
+  isIpv6 = false;
+  /** Whether `tcp` is set; else `icmp` and `quotedTcp` are. */
   isTcp = false;
+  readonly #quotedIpv4: Ipv4View;
+  readonly #quotedIpv6: Ipv6View;
+  readonly #walk = new ExtensionWalk();
 
   constructor(view: DataView) {
-    this.ip = new Ipv4View(view);
+    this.ipv4 = new Ipv4View(view);
+    this.ipv6 = new Ipv6View(view);
     this.tcp = new TcpView(view);
     this.icmp = new IcmpView(view);
-    this.quotedIp = new Ipv4View(view);
     this.quotedTcp = new TcpView(view);
+    this.#quotedIpv4 = new Ipv4View(view);
+    this.#quotedIpv6 = new Ipv6View(view);
+  }
+
+  /** Time to live, or hop limit. */
+  get timeToLive(): number {
+    return this.isIpv6 ? this.ipv6.hopLimit : this.ipv4.timeToLive;
+  }
+  /** 0 where there is none. */
+  get identification(): number {
+    return this.isIpv6 ? 0 : this.ipv4.identification;
   }
 
   /** @param length octets captured; the frame starts at 0 @returns a `REJECT` code */
   dissect(link: LinkLayer, length: number): number {
-    const at = link === 'ethernet' ? ipv4OffsetIn(this.ip.view, length) : 0;
-    if (at < 0) return REJECT.NOT_IPV4;
-    const end = checkIpv4(this.ip, at, length);
-    if (end < 0) return -end;
-    if (this.ip.fragmentOffset !== 0) return REJECT.FRAGMENT;
-    const payload = at + this.ip.headerOctets;
-    switch (this.ip.protocol) {
-      case PROTOCOL_TCP:
-        return this.#dissectTcp(payload, end);
-      case PROTOCOL_ICMP:
-        return this.#dissectIcmp(payload, end);
-      default:
-        return REJECT.OTHER_PROTOCOL;
+    const { view } = this.ipv4;
+    const at = link === 'ethernet' ? ipOffsetIn(view, length) : 0;
+    if (at < 0) return REJECT.NOT_IP;
+    if (at >= length) return REJECT.TRUNCATED;
+    const version = view.getUint8(at) >>> 4;
+    if (version === 4) return this.#dissectIpv4(at, length);
+    return version === 6 ? this.#dissectIpv6(at, length) : REJECT.MALFORMED;
+  }
+
+  #dissectIpv4(at: number, length: number): number {
+    if (at + IPV4_OCTETS > length) return REJECT.TRUNCATED;
+    const ip = this.ipv4;
+    ip.at = at;
+    const { headerOctets, totalLength } = ip;
+    if (headerOctets < IPV4_OCTETS || totalLength < headerOctets) return REJECT.MALFORMED;
+    if (at + headerOctets > length) return REJECT.TRUNCATED;
+    if (ip.fragmentOffset !== 0) return REJECT.FRAGMENT;
+    this.isIpv6 = false;
+    this.responder.setIpv4(ip.source);
+    const payload = at + headerOctets;
+    // Captures are cut at the snap length, and Ethernet pads short frames: the shorter end counts.
+    const end = Math.min(length, at + totalLength);
+    const { protocol } = ip;
+    if (protocol === PROTOCOL_TCP) {
+      this.flow.source.setIpv4(ip.destination);
+      this.flow.target.setIpv4(ip.source);
+      return this.#dissectTcp(payload, end);
     }
+    return protocol === PROTOCOL_ICMP ? this.#dissectIcmp(payload, end) : REJECT.OTHER_PROTOCOL;
+  }
+
+  #dissectIpv6(at: number, length: number): number {
+    if (at + IPV6_OCTETS > length) return REJECT.TRUNCATED;
+    const ip = this.ipv6;
+    ip.at = at;
+    const end = Math.min(length, at + IPV6_OCTETS + ip.payloadLength);
+    const walk = this.#walk;
+    if (!walk.walk(ip.view, at + IPV6_OCTETS, ip.nextHeader, end)) return REJECT.TRUNCATED;
+    if (walk.isLaterFragment) return REJECT.FRAGMENT;
+    this.isIpv6 = true;
+    ip.readSource(this.responder);
+    if (walk.protocol === PROTOCOL_TCP) {
+      ip.readDestination(this.flow.source);
+      ip.readSource(this.flow.target);
+      return this.#dissectTcp(walk.at, end);
+    }
+    return walk.protocol === NEXT_ICMPV6 ? this.#dissectIcmp(walk.at, end) : REJECT.OTHER_PROTOCOL;
   }
 
   #dissectTcp(at: number, end: number): number {
     if (at + TCP_OCTETS > end) return REJECT.TRUNCATED;
-    this.tcp.at = at;
-    const { headerOctets } = this.tcp;
+    const { tcp, flow } = this;
+    tcp.at = at;
+    const { headerOctets } = tcp;
     if (headerOctets < TCP_OCTETS) return REJECT.MALFORMED;
     if (at + headerOctets > end) return REJECT.TRUNCATED;
+    flow.source.port = tcp.destinationPort;
+    flow.target.port = tcp.sourcePort;
     this.isTcp = true;
     return REJECT.OK;
   }
@@ -79,31 +138,47 @@ export class Dissection {
   #dissectIcmp(at: number, end: number): number {
     if (at + ICMP_OCTETS > end) return REJECT.TRUNCATED;
     this.icmp.at = at;
-    if (!quotesPacket(this.icmp.type)) return REJECT.OTHER_PROTOCOL;
+    const { type } = this.icmp;
+    if (!(this.isIpv6 ? quotesPacketV6(type) : quotesPacket(type))) return REJECT.OTHER_PROTOCOL;
     // A quote may be cut anywhere after eight octets of the inner transport header (RFC 792), so
     // its total length says nothing about what is here.
     const quote = at + ICMP_OCTETS;
-    if (quote + IPV4_OCTETS > end) return REJECT.TRUNCATED;
-    this.quotedIp.at = quote;
-    const { headerOctets } = this.quotedIp;
-    if (this.quotedIp.version !== 4 || headerOctets < IPV4_OCTETS) return REJECT.MALFORMED;
-    if (quote + headerOctets + ICMP_QUOTE_OCTETS > end) return REJECT.TRUNCATED;
-    if (this.quotedIp.fragmentOffset !== 0) return REJECT.FRAGMENT;
-    if (this.quotedIp.protocol !== PROTOCOL_TCP) return REJECT.OTHER_PROTOCOL;
-    this.quotedTcp.at = quote + headerOctets;
+    const verdict = this.isIpv6 ? this.#readQuoteV6(quote, end) : this.#readQuote(quote, end);
+    if (verdict !== REJECT.OK) return verdict;
+    this.flow.source.port = this.quotedTcp.sourcePort;
+    this.flow.target.port = this.quotedTcp.destinationPort;
     this.isTcp = false;
     return REJECT.OK;
   }
-}
 
-/** Where the packet ends within the frame, or minus a `REJECT` code. */
-function checkIpv4(ip: Ipv4View, at: number, length: number): number {
-  if (at + IPV4_OCTETS > length) return -REJECT.TRUNCATED;
-  ip.at = at;
-  const { headerOctets, totalLength } = ip;
-  if (ip.version !== 4 || headerOctets < IPV4_OCTETS) return -REJECT.MALFORMED;
-  if (totalLength < headerOctets) return -REJECT.MALFORMED;
-  if (at + headerOctets > length) return -REJECT.TRUNCATED;
-  // Captures are cut at the snap length, and Ethernet pads short frames: the shorter end counts.
-  return Math.min(length, at + totalLength);
+  #readQuote(at: number, end: number): number {
+    if (at + IPV4_OCTETS > end) return REJECT.TRUNCATED;
+    const ip = this.#quotedIpv4;
+    ip.at = at;
+    const { headerOctets } = ip;
+    if (ip.version !== 4 || headerOctets < IPV4_OCTETS) return REJECT.MALFORMED;
+    if (at + headerOctets + ICMP_QUOTE_OCTETS > end) return REJECT.TRUNCATED;
+    if (ip.fragmentOffset !== 0) return REJECT.FRAGMENT;
+    if (ip.protocol !== PROTOCOL_TCP) return REJECT.OTHER_PROTOCOL;
+    this.quotedTcp.at = at + headerOctets;
+    this.flow.source.setIpv4(ip.source);
+    this.flow.target.setIpv4(ip.destination);
+    return REJECT.OK;
+  }
+
+  #readQuoteV6(at: number, end: number): number {
+    if (at + IPV6_OCTETS > end) return REJECT.TRUNCATED;
+    const ip = this.#quotedIpv6;
+    ip.at = at;
+    if (ip.version !== 6) return REJECT.MALFORMED;
+    const walk = this.#walk;
+    if (!walk.walk(ip.view, at + IPV6_OCTETS, ip.nextHeader, end)) return REJECT.TRUNCATED;
+    if (walk.isLaterFragment) return REJECT.FRAGMENT;
+    if (walk.at + ICMP_QUOTE_OCTETS > end) return REJECT.TRUNCATED;
+    if (walk.protocol !== PROTOCOL_TCP) return REJECT.OTHER_PROTOCOL;
+    this.quotedTcp.at = walk.at;
+    ip.readSource(this.flow.source);
+    ip.readDestination(this.flow.target);
+    return REJECT.OK;
+  }
 }

@@ -12,34 +12,53 @@ const TYPE = 12;
 
 export const ETHERNET_OCTETS = 14;
 export const ETHER_TYPE_IPV4 = 0x0800;
+export const ETHER_TYPE_IPV6 = 0x86dd;
 
 const ETHER_TYPE_VLAN = 0x8100;
 const ETHER_TYPE_QINQ = 0x88a8;
-const VLAN_TAG_OCTETS = 4;
+export const VLAN_TAG_OCTETS = 4;
+/** 802.1Q §9.6: 0 and 4095 are reserved. */
+export const VLAN_MAX = 4094;
 const VLAN_TAGS_MAX = 2;
 
 /** Six octets, as the kernel gives them. */
 export type MacAddress = Uint8Array;
 
-/** Writes the header at `at`; the payload starts `ETHERNET_OCTETS` later. */
-export function writeEthernet(
-  view: DataView,
-  at: number,
-  link: { readonly destination: MacAddress; readonly source: MacAddress; readonly type: number },
-): void {
-  for (let i = 0; i < 6; i++) {
-    view.setUint8(at + i, link.destination[i] ?? 0);
-    view.setUint8(at + SOURCE + i, link.source[i] ?? 0);
-  }
-  view.setUint16(at + TYPE, link.type);
+/** What leads a frame to its next hop. */
+export interface EthernetHeader {
+  readonly destination: MacAddress;
+  readonly source: MacAddress;
+  readonly type: number;
+  /** VLAN identifier (802.1Q §9.6), 1 … 4094; undefined for untagged frames. */
+  readonly vlan?: number | undefined;
 }
 
-/** Where the IPv4 header starts in a frame of `length` octets, or −1 where there is none. */
-export function ipv4OffsetIn(view: DataView, length: number): number {
+/** Octets of a header with or without a tag. */
+export function ethernetOctets(vlan: number | undefined): number {
+  return ETHERNET_OCTETS + (vlan === undefined ? 0 : VLAN_TAG_OCTETS);
+}
+
+/** Writes the header at `at`; the payload starts `ethernetOctets` later. */
+export function writeEthernet(view: DataView, at: number, header: EthernetHeader): void {
+  for (let i = 0; i < 6; i++) {
+    view.setUint8(at + i, header.destination[i] ?? 0);
+    view.setUint8(at + SOURCE + i, header.source[i] ?? 0);
+  }
+  let type = at + TYPE;
+  if (header.vlan !== undefined) {
+    view.setUint16(type, ETHER_TYPE_VLAN);
+    view.setUint16(type + 2, header.vlan);
+    type += VLAN_TAG_OCTETS;
+  }
+  view.setUint16(type, header.type);
+}
+
+/** Where the IP header starts in a frame of `length` octets, or −1 where there is none. */
+export function ipOffsetIn(view: DataView, length: number): number {
   let type = TYPE;
   for (let tags = 0; tags <= VLAN_TAGS_MAX && type + 2 <= length; tags++) {
     const value = view.getUint16(type);
-    if (value === ETHER_TYPE_IPV4) return type + 2;
+    if (value === ETHER_TYPE_IPV4 || value === ETHER_TYPE_IPV6) return type + 2;
     if (value !== ETHER_TYPE_VLAN && value !== ETHER_TYPE_QINQ) return -1;
     type += VLAN_TAG_OCTETS;
   }

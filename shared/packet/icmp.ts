@@ -1,6 +1,6 @@
 /**
- * ICMP errors (RFC 792): type, code, checksum, four octets, then a quote of the packet that caused
- * them: its IP header and at least the eight octets after it.
+ * ICMP errors (RFC 792) and ICMPv6 errors (RFC 4443): type, code, checksum, four octets, then a quote
+ * of the packet that caused them: its IP header and at least the eight octets after it.
  */
 const TYPE = 0; // u8
 const CODE = 1; // u8
@@ -43,6 +43,14 @@ export function quotesPacket(type: number): boolean {
   );
 }
 
+export const ICMPV6_UNREACHABLE = 1;
+const ICMPV6_PARAMETER_PROBLEM = 4;
+
+/** The same for ICMPv6, whose errors are types 1 (unreachable) to 4 (parameter problem). */
+export function quotesPacketV6(type: number): boolean {
+  return type >= ICMPV6_UNREACHABLE && type <= ICMPV6_PARAMETER_PROBLEM;
+}
+
 /** Names of destination-unreachable codes (RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1). */
 export const UNREACHABLE_NAMES: readonly string[] = [
   'network unreachable',
@@ -61,4 +69,15 @@ export const UNREACHABLE_NAMES: readonly string[] = [
   'communication admin. prohibited',
   'host precedence violation',
   'precedence cutoff',
+];
+
+/** The same for ICMPv6 (RFC 4443 §3.1). */
+export const UNREACHABLE_NAMES_V6: readonly string[] = [
+  'no route to destination',
+  'communication admin. prohibited',
+  'beyond scope of source address',
+  'address unreachable',
+  'port unreachable',
+  'source address failed policy',
+  'reject route to destination',
 ];

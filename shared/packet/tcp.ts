@@ -56,11 +56,9 @@ export class TcpView {
     return this.view.getUint16(this.at + WINDOW);
   }
 
-  set sourcePort(value: number) {
-    this.view.setUint16(this.at + SOURCE_PORT, value);
-  }
-  set destinationPort(value: number) {
-    this.view.setUint16(this.at + DESTINATION_PORT, value);
+  /** Both ports as one number: ours in the high half, theirs in the low. */
+  set ports(value: number) {
+    this.view.setUint32(this.at + SOURCE_PORT, value);
   }
   set sequence(value: number) {
     this.view.setUint32(this.at + SEQUENCE, value);
@@ -140,9 +138,4 @@ export class TcpOptions {
       this.timestampEcho = view.getUint32(at + 6);
     }
   }
-}
-
-/** The maximum-segment-size option as octets (RFC 9293 §3.7.1). */
-export function maximumSegmentOption(octets: number): readonly number[] {
-  return [OPTION_MSS, 4, octets >>> 8, octets & 255];
 }

@@ -3,7 +3,8 @@
  * with Arbitrary Finite Domains", CT-RSA 2002, §§4–5).
  *
  * A number is split into a low part of `lowBits` bits and a high part below `highSpan`, the fewest
- * that cover the size. Rounds take turns: low ⊕= F(high), high += F(low) modulo highSpan. A round
+ * that cover the size. Rounds take turns: low ⊕= F(high), high += ⌊F(low) · highSpan / 2^32⌋
+ * modulo highSpan. A round
  * undoes itself by ⊕ or by subtraction, so the inverse is the same rounds in reverse, whatever F is.
  * A result ≥ size is sent through again until it falls inside ("walking the cycle"): since the
  * network permutes [0, highSpan · 2^lowBits), walking permutes [0, size). The domain exceeds the size
@@ -17,6 +18,7 @@ import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.js';
 import type { Position, TargetIndex } from '../base/brand.js';
 import { LIMITS } from '../base/limits.js';
+import { type FeistelShape, ScrambleKernel } from '../simd/kernels.js';
 import type { Permutation } from './permutation.js';
 
 /**
@@ -28,16 +30,15 @@ const ROUNDS = 6;
 
 const MIX_A = 0x7feb352d | 0;
 const MIX_B = 0x846ca68b | 0;
-const PER_WORD = 2 ** -32;
+/** Positions of one run. */
+export const RUN_MAX = 256;
+
+type Shape = FeistelShape & { readonly keys: Int32Array };
 
 export class FeistelPermutation implements Permutation {
   readonly size: number;
-  readonly #keys: Int32Array;
-  readonly #lowSpan: number;
-  readonly #perLowSpan: number;
-  readonly #lowShift: number;
-  readonly #highSpan: number;
-  readonly #highScale: number;
+  readonly #shape: Shape;
+  readonly #kernel: ScrambleKernel;
 
   /**
    * @param seed any text or number; the same seed and size give the same order everywhere
@@ -47,53 +48,68 @@ export class FeistelPermutation implements Permutation {
     assert(Number.isInteger(size) && size >= 1 && size <= LIMITS.spaceSizeMax, `size ${size}`);
     assert(rounds % 2 === 0, 'rounds come in pairs');
     const lowBits = Math.max(1, bitsFor(size) >>> 1);
+    const lowSpan = 2 ** lowBits;
     this.size = size;
-    this.#lowSpan = 2 ** lowBits;
-    this.#perLowSpan = 2 ** -lowBits;
-    this.#lowShift = 32 - lowBits;
-    this.#highSpan = Math.ceil(size / this.#lowSpan);
-    this.#highScale = this.#highSpan * PER_WORD;
-    this.#keys = roundKeys(seed, rounds);
+    this.#shape = {
+      keys: roundKeys(seed, rounds),
+      lowSpan,
+      lowShift: 32 - lowBits,
+      highSpan: Math.ceil(size / lowSpan),
+    };
+    this.#kernel = new ScrambleKernel(RUN_MAX, this.#shape);
   }
 
   at(position: Position): TargetIndex {
-    const keys = this.#keys;
+    return this.#walk(this.#scramble(position)) as TargetIndex;
+  }
+
+  run(from: number, count: number): Float64Array {
+    assert(count <= RUN_MAX, `${count} positions at once`);
+    const kernel = this.#kernel;
+    const { values } = kernel;
     const size = this.size;
-    const lowSpan = this.#lowSpan;
-    const perLowSpan = this.#perLowSpan;
-    const lowShift = this.#lowShift;
-    const highSpan = this.#highSpan;
-    const highScale = this.#highScale;
-    let value: number = position;
-    do {
-      let high = (value * perLowSpan) | 0;
-      let low = (value - high * lowSpan) | 0;
-      for (let round = 0; round < keys.length; round += 2) {
-        low ^= mix(high, keys[round] as number) >>> lowShift;
-        high = (high + (((mix(low, keys[round + 1] as number) >>> 0) * highScale) | 0)) | 0;
-        high = (high - (highSpan & ((highSpan - 1 - high) >> 31))) | 0;
-      }
-      value = high * lowSpan + low;
-    } while (value >= size);
-    return value as TargetIndex;
+    kernel.run(from, count);
+    for (let i = 0; i < count; i++) {
+      const value = values[i] as number;
+      if (value >= size) values[i] = this.#walk(value);
+    }
+    return values;
   }
 
   positionOf(index: TargetIndex): Position {
-    const keys = this.#keys;
-    const lowSpan = this.#lowSpan;
-    const highSpan = this.#highSpan;
+    const { keys, lowSpan, lowShift, highSpan } = this.#shape;
     let value: number = index;
     do {
-      let high = (value * this.#perLowSpan) | 0;
+      let high = (value / lowSpan) | 0;
       let low = (value - high * lowSpan) | 0;
       for (let round = keys.length - 2; round >= 0; round -= 2) {
-        high -= ((mix(low, keys[round + 1] as number) >>> 0) * this.#highScale) | 0;
+        high -= multiplyHigh(mix(low, keys[round + 1] as number), highSpan);
         high += highSpan & (high >> 31);
-        low ^= mix(high, keys[round] as number) >>> this.#lowShift;
+        low ^= mix(high, keys[round] as number) >>> lowShift;
       }
       value = high * lowSpan + low;
     } while (value >= this.size);
     return value as Position;
+  }
+
+  /** One pass through the network, for numbers of the domain. */
+  #scramble(value: number): number {
+    const { keys, lowSpan, lowShift, highSpan } = this.#shape;
+    let high = (value / lowSpan) | 0;
+    let low = (value - high * lowSpan) | 0;
+    for (let round = 0; round < keys.length; round += 2) {
+      low ^= mix(high, keys[round] as number) >>> lowShift;
+      high = (high + multiplyHigh(mix(low, keys[round + 1] as number), highSpan)) | 0;
+      high = (high - (highSpan & ((highSpan - 1 - high) >> 31))) | 0;
+    }
+    return high * lowSpan + low;
+  }
+
+  /** Further passes, until the number is one of ours. */
+  #walk(scrambled: number): number {
+    let value = scrambled;
+    while (value >= this.size) value = this.#scramble(value);
+    return value;
   }
 }
 
@@ -102,6 +118,12 @@ function mix(part: number, key: number): number {
   let mixed = Math.imul(part ^ key, MIX_A);
   mixed ^= mixed >>> 15;
   return Math.imul(mixed, MIX_B);
+}
+
+/** The high half of the product of 32 bits and a number below 2^28: exact, each half by itself. */
+function multiplyHigh(bits: number, factor: number): number {
+  const low = ((bits & 0xffff) * factor) / 65536;
+  return (((bits >>> 16) * factor + Math.floor(low)) / 65536) | 0;
 }
 
 /** The fewest bits that hold every number below `size`. */

@@ -10,6 +10,11 @@ export interface Permutation {
   readonly size: number;
   /** The target index probed at a position. */
   at(position: Position): TargetIndex;
+  /**
+   * The target indices probed at positions [from, from + count), count ≤ 256: for hot paths. What is
+   * returned is the caller's until the next call.
+   */
+  run(from: number, count: number): Float64Array;
   /** The position at which a target index is probed: the inverse of `at`. */
   positionOf(index: TargetIndex): Position;
 }

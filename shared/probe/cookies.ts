@@ -3,42 +3,105 @@
  * must echo it. Whoever holds the survey key can check any answer to anyone's probe; whoever does
  * not cannot forge one.
  */
-import { SipHash } from './siphash.js';
+import type { Endpoint } from '../net/endpoint.js';
+import type { Flow } from '../net/flow.js';
+import { Chaskey } from './chaskey.js';
+import type { SourcePorts } from './probe.js';
+import type { Volley } from './volley.js';
 
 const KEY_OCTETS = 16;
+/** Nine of an IPv6 flow, and room for the padding of a block of four. */
+const WORDS = 12;
 
 export class CookieJar {
-  readonly #hash: SipHash;
-  readonly #portKey: number;
+  readonly #mac: Chaskey;
+  readonly #choiceKey: number;
+  readonly #words = new Int32Array(WORDS);
 
   /** @param key the survey key: sixteen random octets, never derived from the seed */
   constructor(key: Uint8Array) {
     if (key.length !== KEY_OCTETS) throw new RangeError(`a survey key has ${KEY_OCTETS} octets`);
-    this.#hash = new SipHash(key);
-    this.#hash.hash(0, 0, 0);
-    this.#portKey = this.#hash.low;
+    this.#mac = new Chaskey(key);
+    this.#mac.tag12(0, 0, 0);
+    this.#choiceKey = this.#mac.first;
   }
 
   /** 32 bits, unsigned, of the last flow: what TCP carries as its sequence number. */
   get sequence(): number {
-    return this.#hash.low >>> 0;
+    return this.#mac.first >>> 0;
   }
 
   /** 16 more bits of the last flow, for fields that only need to look random. */
   get identification(): number {
-    return this.#hash.high & 0xffff;
+    return this.#mac.second & 0xffff;
   }
 
-  /** Bakes the cookie of a flow, seen from the prober. Host order. */
-  bake(source: number, sourcePort: number, address: number, port: number): void {
-    this.#hash.hash(source, address, (sourcePort << 16) | port);
+  /** Bakes the cookie of a flow. */
+  bake({ source, target }: Flow): void {
+    const ports = (source.port << 16) | target.port;
+    if (target.isIpv4) this.#mac.tag12(source.w3, target.w3, ports);
+    else {
+      const words = this.#words;
+      this.#setSource(source);
+      words[4] = target.w0;
+      words[5] = target.w1;
+      words[6] = target.w2;
+      words[7] = target.w3;
+      words[8] = ports;
+      this.#mac.tag36(words);
+    }
   }
 
-  /** Which of `count` source ports probes a target: 0 ≤ choice < count ≤ 65,536. */
-  sourcePortChoice(address: number, port: number, count: number): number {
-    let mixed = Math.imul(address ^ this.#portKey, 0x7feb352d);
-    mixed ^= mixed >>> 15;
-    mixed = Math.imul(mixed ^ port, 0x846ca68b);
-    return ((mixed >>> 16) * count) >>> 16;
+  /** Chooses which of our addresses and ports probe each target of a volley: always the same ones. */
+  choose(volley: Volley, sources: readonly Endpoint[], from: SourcePorts): void {
+    const { count, w1, w3, port, source, sourceW3, ports } = volley;
+    const key = this.#choiceKey;
+    const portCount = from.to - from.from;
+    const { length } = sources;
+    if (length === 1) {
+      source.fill(0, 0, count);
+      sourceW3.fill(sources[0]?.w3 ?? 0, 0, count);
+    }
+    for (let i = 0; i < count; i++) {
+      const theirs = port[i] as number;
+      const mixed = Math.imul((w3[i] as number) ^ (w1[i] as number) ^ key, 0x7feb352d);
+      const choice = Math.imul(mixed ^ (mixed >>> 15) ^ theirs, 0x846ca68b);
+      const ours = from.from + (((choice >>> 16) * portCount) >>> 16);
+      ports[i] = (ours << 16) | theirs;
+      if (length > 1) {
+        source[i] = ((choice & 0xffff) * length) >>> 16;
+        sourceW3[i] = (sources[source[i] as number] as Endpoint).w3;
+      }
+    }
+  }
+
+  /** Bakes the cookies of a volley of IPv4 probes. */
+  bakeIpv4(volley: Volley): void {
+    this.#mac.tagMany(volley.tags, volley.count);
+  }
+
+  /** Bakes the cookies of a volley of IPv6 probes. */
+  bakeIpv6(volley: Volley, sources: readonly Endpoint[]): void {
+    const { count, w0, w1, w2, w3, ports, source } = volley;
+    const words = this.#words;
+    for (let i = 0; i < count; i++) {
+      this.#setSource(sources[source[i] as number] as Endpoint);
+      words[4] = w0[i] as number;
+      words[5] = w1[i] as number;
+      words[6] = w2[i] as number;
+      words[7] = w3[i] as number;
+      words[8] = ports[i] as number;
+      this.#mac.tag36(words);
+      volley.sequence[i] = this.#mac.first;
+      volley.identification[i] = this.#mac.second;
+    }
+  }
+
+  #setSource({ w0, w1, w2, w3 }: Endpoint): void {
+    const words = this.#words;
+    words[0] = w0;
+    words[1] = w1;
+    words[2] = w2;
+    words[3] = w3;
   }
 }

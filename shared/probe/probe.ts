@@ -2,14 +2,19 @@
  * What a probe is. One file per probe, one line in the catalogue; pure functions and data, so that
  * the coordinator (which checks options) and the agents (which send) share the same file.
  */
-import type { Target } from '../net/target.js';
+import type { Endpoint } from '../net/endpoint.js';
+import type { Words } from '../net/ipv6.js';
 import type { Dissection } from '../packet/dissect.js';
-import { Ipv4View } from '../packet/ipv4.js';
+import { IPV4_OCTETS, Ipv4View } from '../packet/ipv4.js';
+import { IPV6_OCTETS, Ipv6View } from '../packet/ipv6.js';
 import { TcpView } from '../packet/tcp.js';
 import type { CookieJar } from './cookies.js';
+import type { Volley } from './volley.js';
 
-/** Numbers by name, as a survey file gives them under `probeOptions`. */
-export type ProbeOptions = Readonly<Record<string, number>>;
+export type Family = 4 | 6;
+
+/** Settings by name, as a survey file gives them under `probeOptions`. */
+export type ProbeOptions = Readonly<Record<string, string>>;
 
 /** The source ports an agent uses: [from, to). */
 export interface SourcePorts {
@@ -19,36 +24,39 @@ export interface SourcePorts {
 
 /** Where an agent's probes come from. */
 export interface Origin {
-  /** IPv4, host order. */
-  readonly address: number;
+  /** Our addresses of both families, IPv4 mapped. */
+  readonly sources: readonly Words[];
   readonly ports: SourcePorts;
+  /** The tag that frames carry on the link, where they carry one. */
+  readonly vlan?: number | undefined;
 }
 
-/** One frame being written: views moved over a buffer, and the sums of its constant words. */
+/** The frames being written: views moved over a buffer, and the sums of their constant words. */
 export class Frame {
-  readonly ip: Ipv4View;
+  readonly family: Family;
+  readonly ipv4: Ipv4View;
+  readonly ipv6: Ipv6View;
   readonly tcp: TcpView;
   ipSum = 0;
   tcpSum = 0;
+  /** Where the TCP timestamp stands, from the start of its header; 0 where there is none. */
+  stampAt = 0;
+  /** Our clock when probes leave: microseconds modulo 2^32. */
+  stamp = 0;
 
-  constructor(view: DataView) {
-    this.ip = new Ipv4View(view);
+  constructor(view: DataView, family: Family) {
+    this.family = family;
+    this.ipv4 = new Ipv4View(view);
+    this.ipv6 = new Ipv6View(view);
     this.tcp = new TcpView(view);
   }
 
   /** Moves the views to the frame whose IP header starts at `at`. */
-  moveTo(at: number, ipOctets: number): void {
-    this.ip.at = at;
-    this.tcp.at = at + ipOctets;
+  moveTo(at: number): void {
+    this.ipv4.at = at;
+    this.ipv6.at = at;
+    this.tcp.at = at + (this.family === 4 ? IPV4_OCTETS : IPV6_OCTETS);
   }
-}
-
-/** The flow of one probe, refilled for each. Host order. */
-export class Aim {
-  source = 0;
-  sourcePort = 0;
-  address = 0;
-  port = 0;
 }
 
 export interface Probe {
@@ -56,21 +64,21 @@ export interface Probe {
   /** One line for people. */
   readonly about: string;
   /** Which versions of IP it speaks. */
-  readonly families: readonly (4 | 6)[];
-  /** Octets of the IP header, where the transport header starts. */
-  readonly ipOctets: number;
+  readonly families: readonly Family[];
   /** Options with their defaults. @throws Fault BAD_OPTION naming an unknown or unusable one. */
   parseOptions(given: ProbeOptions): ProbeOptions;
   /** Octets of one probe, IP header included. */
-  octets(options: ProbeOptions): number;
+  octets(family: Family, options: ProbeOptions): number;
+  /** Whether replies echo our clock, so that they tell the round-trip time. */
+  isStamped(options: ProbeOptions): boolean;
   /** A pcap filter that lets through all replies to probes from here, and little else. */
   captureFilter(origin: Origin): string;
   /** Writes what all probes share; called once per buffer. */
   prepare(frame: Frame, options: ProbeOptions): void;
-  /** Writes what changes; `cookies` hold the cookie of this very flow. */
-  aim(frame: Frame, aim: Aim, cookies: CookieJar): void;
-  /** Whether a reply answers a probe of this survey; if so, `target` is what was probed. */
-  recognise(reply: Dissection, cookies: CookieJar, target: Target): boolean;
-  /** The `CLASSIFICATION` of a recognised reply. */
+  /** Writes what changes, for each probe of a volley; its cookies are baked. */
+  aim(frame: Frame, volley: Volley, sources: readonly Endpoint[]): void;
+  /** Whether a frame answers a probe of ours: then its `flow` is that probe's. */
+  recognise(reply: Dissection, cookies: CookieJar): boolean;
+  /** What a recognised reply says: a `CLASSIFICATION`. */
   classify(reply: Dissection): number;
 }

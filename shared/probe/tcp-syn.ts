@@ -5,29 +5,26 @@
  * form is what some middleboxes send), and ICMP errors quote ports and sequence number.
  */
 import { Fault } from '../base/faults.js';
-import { formatIpv4 } from '../net/address.js';
-import type { Target } from '../net/target.js';
+import type { Endpoint } from '../net/endpoint.js';
+import { formatWords, isMapped, type Words } from '../net/ipv6.js';
 import { foldChecksum, sumOf32, sumWords } from '../packet/checksum.js';
 import type { Dissection } from '../packet/dissect.js';
 import { IPV4_OCTETS, PROTOCOL_TCP } from '../packet/ipv4.js';
-import { FLAG_ACK, FLAG_RST, FLAG_SYN, maximumSegmentOption, TCP_OCTETS } from '../packet/tcp.js';
+import { IPV6_OCTETS } from '../packet/ipv6.js';
+import { FLAG_ACK, FLAG_RST, FLAG_SYN, TCP_OCTETS } from '../packet/tcp.js';
 import { CLASSIFICATION } from './classification.js';
 import type { CookieJar } from './cookies.js';
-import type { Aim, Frame, Origin, Probe, ProbeOptions } from './probe.js';
-
-const MAXIMUM_SEGMENT = 1460;
-const WINDOW = 65535;
-const OPTIONS = maximumSegmentOption(MAXIMUM_SEGMENT);
-const SEGMENT_OCTETS = TCP_OCTETS + OPTIONS.length;
+import type { Family, Frame, Origin, Probe, ProbeOptions } from './probe.js';
+import { LAYOUT_NAMES, type LayoutName, synLayout } from './syn-options.js';
+import type { Volley } from './volley.js';
 
 /** What of a SYN stays the same: the default time to live is Linux's. */
-const DEFAULTS = { ttl: 64 } as const;
+const DEFAULTS: ProbeOptions = { layout: 'mss', ttl: '64' };
 
 export const tcpSyn: Probe = {
   name: 'tcp-syn',
   about: 'TCP SYN: open ports answer SYN-ACK, closed ones RST',
-  families: [4],
-  ipOctets: IPV4_OCTETS,
+  families: [4, 6],
 
   parseOptions(given: ProbeOptions): ProbeOptions {
     for (const name of Object.keys(given)) {
@@ -37,53 +34,72 @@ export const tcpSyn: Probe = {
       }
     }
     const options = { ...DEFAULTS, ...given };
-    if (!Number.isInteger(options.ttl) || options.ttl < 1 || options.ttl > 255) {
-      const why = 'a time to live is a number from 1 to 255';
-      throw new Fault('BAD_OPTION', why, { flag: 'probeOptions.ttl', value: `${options.ttl}` });
-    }
+    read(options);
     return options;
   },
 
-  octets: () => IPV4_OCTETS + SEGMENT_OCTETS,
+  octets(family: Family, options: ProbeOptions): number {
+    const ip = family === 4 ? IPV4_OCTETS : IPV6_OCTETS;
+    return ip + TCP_OCTETS + layoutOf(options, family).options.length;
+  },
 
-  captureFilter({ address, ports }: Origin): string {
-    const range = `${ports.from}-${ports.to - 1}`;
-    const answers = `(tcp[13] & ${FLAG_RST} != 0 or tcp[13] & 0x12 == 0x12)`;
-    const here = `dst host ${formatIpv4(address)}`;
-    return `${here} and ((tcp and dst portrange ${range} and ${answers}) or icmp)`;
+  isStamped: (options: ProbeOptions) => layoutOf(options, 4).stampAt > 0,
+
+  captureFilter({ sources, ports, vlan }: Origin): string {
+    const range = `dst portrange ${ports.from}-${ports.to - 1}`;
+    const here = (mapped: boolean) => sources.filter((words) => isMapped(words) === mapped);
+    const filters = [
+      filterFor(here(true), `(tcp and ${range} and ${answersIn('tcp[13]')})`, 'icmp'),
+      // tcp[…] knows IPv4 only; octet 13 behind the fixed header is octet 53 of the packet.
+      filterFor(here(false), `(ip6[6] = 6 and ${range} and ${answersIn('ip6[53]')})`, 'icmp6'),
+    ].filter((filter) => filter !== '');
+    const all = filters.join(' or ');
+    return vlan === undefined ? all : `vlan ${vlan} and (${all})`;
   },
 
   prepare(frame: Frame, options: ProbeOptions): void {
-    frame.ipSum = frame.ip.layOut({
-      totalLength: IPV4_OCTETS + SEGMENT_OCTETS,
-      timeToLive: options['ttl'] ?? DEFAULTS.ttl,
-      protocol: PROTOCOL_TCP,
-    });
-    frame.tcp.layOut({ flags: FLAG_SYN, window: WINDOW, options: OPTIONS });
-    // The pseudo-header (RFC 9293 §3.1) adds protocol and segment length; addresses come per probe.
-    frame.tcpSum = sumWords(frame.tcp.view, frame.tcp.at, SEGMENT_OCTETS, PROTOCOL_TCP);
-    frame.tcpSum += SEGMENT_OCTETS;
+    const { ttl } = read(options);
+    const layout = layoutOf(options, frame.family);
+    const octets = TCP_OCTETS + layout.options.length;
+    frame.tcp.layOut({ flags: FLAG_SYN, window: layout.window, options: layout.options });
+    frame.stampAt = layout.stampAt;
+    // The pseudo-header adds protocol and length (RFC 9293 §3.1, RFC 8200 §8.1); addresses, ports,
+    // sequence number and stamp come per probe.
+    frame.tcpSum = sumWords(frame.tcp.view, frame.tcp.at, octets, PROTOCOL_TCP + octets);
+    if (frame.family === 4) {
+      const totalLength = IPV4_OCTETS + octets;
+      frame.ipSum = frame.ipv4.layOut({ totalLength, timeToLive: ttl, protocol: PROTOCOL_TCP });
+    } else {
+      frame.ipv6.layOut({ payloadLength: octets, hopLimit: ttl, nextHeader: PROTOCOL_TCP });
+    }
   },
 
-  aim(frame: Frame, aim: Aim, cookies: CookieJar): void {
-    const { ip, tcp } = frame;
-    const { sequence, identification } = cookies;
-    const addresses = sumOf32(aim.source) + sumOf32(aim.address);
-    ip.identification = identification;
-    ip.source = aim.source;
-    ip.destination = aim.address;
-    ip.checksum = foldChecksum(frame.ipSum + identification + addresses);
-    tcp.sourcePort = aim.sourcePort;
-    tcp.destinationPort = aim.port;
-    tcp.sequence = sequence;
-    const ports = aim.sourcePort + aim.port;
-    tcp.checksum = foldChecksum(frame.tcpSum + addresses + ports + sumOf32(sequence));
+  aim(frame: Frame, volley: Volley, sources: readonly Endpoint[]): void {
+    const { stamp, stampAt, tcp } = frame;
+    // The stamp is the same for all of a volley: what it adds to their checksums is constant, too.
+    const unstamped = frame.tcpSum;
+    if (stampAt > 0) frame.tcpSum += sumOf32(stamp);
+    if (frame.family === 4) aimIpv4(frame, volley);
+    else aimIpv6(frame, volley, sources);
+    frame.tcpSum = unstamped;
+    for (let i = 0; stampAt > 0 && i < volley.count; i++) {
+      frame.moveTo(volley.packetAt[i] as number);
+      tcp.view.setUint32(tcp.at + stampAt, stamp);
+    }
   },
 
-  recognise(reply: Dissection, cookies: CookieJar, target: Target): boolean {
-    return reply.isTcp
-      ? recogniseSegment(reply, cookies, target)
-      : recogniseQuote(reply, cookies, target);
+  recognise(reply: Dissection, cookies: CookieJar): boolean {
+    if (!reply.isTcp) {
+      cookies.bake(reply.flow);
+      return reply.quotedTcp.sequence === cookies.sequence;
+    }
+    const { flags, acknowledgment } = reply.tcp;
+    const isReset = (flags & FLAG_RST) !== 0;
+    const isSynAck = (flags & (FLAG_SYN | FLAG_ACK)) === (FLAG_SYN | FLAG_ACK);
+    if (!isReset && !isSynAck) return false;
+    cookies.bake(reply.flow);
+    const beyond = (acknowledgment - cookies.sequence) >>> 0;
+    return beyond === 1 || (isReset && beyond === 0);
   },
 
   classify(reply: Dissection): number {
@@ -92,23 +108,82 @@ export const tcpSyn: Probe = {
   },
 };
 
-function recogniseSegment(reply: Dissection, cookies: CookieJar, target: Target): boolean {
-  const { ip, tcp } = reply;
-  const { flags } = tcp;
-  const isReset = (flags & FLAG_RST) !== 0;
-  const isSynAck = (flags & (FLAG_SYN | FLAG_ACK)) === (FLAG_SYN | FLAG_ACK);
-  if (!isReset && !isSynAck) return false;
-  target.setIpv4(ip.source);
-  target.port = tcp.sourcePort;
-  cookies.bake(ip.destination, tcp.destinationPort, target.w3, target.port);
-  const beyond = (tcp.acknowledgment - cookies.sequence) >>> 0;
-  return beyond === 1 || (isReset && beyond === 0);
+function aimIpv4(frame: Frame, volley: Volley): void {
+  const { ipv4, tcp, ipSum, tcpSum } = frame;
+  const { count, w3, sourceW3, ports, sequence, identification, packetAt } = volley;
+  for (let i = 0; i < count; i++) {
+    ipv4.at = packetAt[i] as number;
+    tcp.at = ipv4.at + IPV4_OCTETS;
+    const from = sourceW3[i] as number;
+    const to = w3[i] as number;
+    const id = (identification[i] as number) & 0xffff;
+    const addresses = sumOf32(from) + sumOf32(to);
+    ipv4.identification = id;
+    ipv4.source = from;
+    ipv4.destination = to;
+    ipv4.checksum = foldChecksum(ipSum + id + addresses);
+    const cookie = sequence[i] as number;
+    const both = ports[i] as number;
+    tcp.ports = both;
+    tcp.sequence = cookie;
+    tcp.checksum = foldChecksum(tcpSum + addresses + sumOf32(both) + sumOf32(cookie));
+  }
 }
 
-function recogniseQuote(reply: Dissection, cookies: CookieJar, target: Target): boolean {
-  const { quotedIp, quotedTcp } = reply;
-  target.setIpv4(quotedIp.destination);
-  target.port = quotedTcp.destinationPort;
-  cookies.bake(quotedIp.source, quotedTcp.sourcePort, target.w3, target.port);
-  return quotedTcp.sequence === cookies.sequence;
+function aimIpv6(frame: Frame, volley: Volley, sources: readonly Endpoint[]): void {
+  const { ipv6, tcp, tcpSum } = frame;
+  const { count, w0, w1, w2, w3, ports, source, sequence } = volley;
+  for (let i = 0; i < count; i++) {
+    ipv6.at = volley.packetAt[i] as number;
+    tcp.at = ipv6.at + IPV6_OCTETS;
+    const from = sources[source[i] as number] as Endpoint;
+    const a = w0[i] as number;
+    const b = w1[i] as number;
+    const c = w2[i] as number;
+    const d = w3[i] as number;
+    ipv6.flowLabel = (volley.identification[i] as number) & 0xffff;
+    ipv6.setSource(from.w0, from.w1, from.w2, from.w3);
+    ipv6.setDestination(a, b, c, d);
+    const ours = sumOf32(from.w0) + sumOf32(from.w1) + sumOf32(from.w2) + sumOf32(from.w3);
+    const theirs = sumOf32(a) + sumOf32(b) + sumOf32(c) + sumOf32(d);
+    const cookie = sequence[i] as number;
+    const both = ports[i] as number;
+    tcp.ports = both;
+    tcp.sequence = cookie;
+    tcp.checksum = foldChecksum(tcpSum + ours + theirs + sumOf32(both) + sumOf32(cookie));
+  }
+}
+
+function layoutOf(options: ProbeOptions, family: Family) {
+  return synLayout(read({ ...DEFAULTS, ...options }).layout, family === 6);
+}
+
+/** @throws Fault BAD_OPTION */
+function read(options: ProbeOptions): { layout: LayoutName; ttl: number } {
+  const given = { ...DEFAULTS, ...options };
+  const ttl = Number(given['ttl']);
+  if (!Number.isInteger(ttl) || ttl < 1 || ttl > 255) {
+    const why = 'a time to live is a number from 1 to 255';
+    throw new Fault('BAD_OPTION', why, { flag: 'probeOptions.ttl', value: `${given['ttl']}` });
+  }
+  const layout = LAYOUT_NAMES.find((name) => name === given['layout']);
+  if (layout === undefined) {
+    const why = `no such layout; there are: ${LAYOUT_NAMES.join(', ')}`;
+    throw new Fault('BAD_OPTION', why, {
+      flag: 'probeOptions.layout',
+      value: `${given['layout']}`,
+    });
+  }
+  return { layout, ttl };
+}
+
+/** Resets, and segments with both SYN and ACK. */
+function answersIn(flags: string): string {
+  return `(${flags} & ${FLAG_RST} != 0 or ${flags} & 0x12 = 0x12)`;
+}
+
+function filterFor(sources: readonly Words[], segments: string, errors: string): string {
+  if (sources.length === 0) return '';
+  const hosts = sources.map((words) => `dst host ${formatWords(words)}`);
+  return `((${hosts.join(' or ')}) and (${segments} or ${errors}))`;
 }

@@ -14,7 +14,7 @@ import type { Space } from './space/space.js';
 import { hashSpace, spaceToBytes } from './space/space-bytes.js';
 
 /** Raised whenever the same inputs would give another order or another cut. */
-const PLAN_VERSION = 1;
+const PLAN_VERSION = 2;
 const SHARD_LENGTH_MIN = 256;
 
 /** Positions [from, to), fixed by the plan. */

@@ -7,9 +7,15 @@ export const COLUMN_NAMES = [
   'timestampDelta',
   'classification',
   'flags',
-  'source',
+  'source0',
+  'source1',
+  'source2',
+  'source3',
   'sourcePort',
-  'responder',
+  'responder0',
+  'responder1',
+  'responder2',
+  'responder3',
   'sequence',
   'acknowledgment',
   'window',
@@ -22,9 +28,23 @@ export const COLUMN_NAMES = [
   'windowScale',
   'timestampValue',
   'timestampEcho',
+  'roundTrip',
 ] as const;
 
 export type ColumnName = (typeof COLUMN_NAMES)[number];
+
+/**
+ * The upper words of addresses. Most batches hold IPv4 only, whose upper words are always the same:
+ * these columns then travel empty.
+ */
+export const UPPER_COLUMNS = [
+  ['source0', 0],
+  ['source1', 0],
+  ['source2', 0xffff],
+  ['responder0', 0],
+  ['responder1', 0],
+  ['responder2', 0xffff],
+] as const satisfies readonly (readonly [ColumnName, number])[];
 
 /** Equally long arrays; units and meanings stand in `proto/results.proto`. */
 export type Columns = Record<ColumnName, number[]>;

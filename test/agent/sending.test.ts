@@ -1,146 +1,161 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Wire } from '../../agent/ports.js';
+import type { Territory } from '../../agent/ports.js';
 import { Desk } from '../../agent/send/desk.js';
+import { Exit } from '../../agent/send/exit.js';
 import { Guard } from '../../agent/send/guard.js';
-import { Pacer } from '../../agent/send/pacer.js';
-import { SendLoop } from '../../agent/send/send-loop.js';
+import { REFUSALS, refusalOf } from '../../agent/send/refusal.js';
+import { Router } from '../../agent/send/router.js';
+import { SendLoop, type Turn } from '../../agent/send/send-loop.js';
+import { formatAddress, mappedWords, parsePrefix6, parseWords } from '../../shared/net/ipv6.js';
 import type { Port } from '../../shared/net/ports.js';
+import { parseRange } from '../../shared/net/prefix.js';
 import { Ranges } from '../../shared/net/ranges.js';
+import { Ranges6 } from '../../shared/net/ranges6.js';
 import { SPECIAL } from '../../shared/net/special.js';
+import { Target } from '../../shared/net/target.js';
 import { tcpSyn } from '../../shared/probe/tcp-syn.js';
+import { Volley } from '../../shared/probe/volley.js';
 import { Plan } from '../../shared/survey/plan.js';
+import { AddressList } from '../../shared/survey/space/address-list.js';
 import { Space } from '../../shared/survey/space/space.js';
-import { KEY, read } from '../support/replies.js';
+import { parseWindow } from '../../shared/survey/space/window.js';
+import { MemoryWire } from '../support/memory-wire.js';
+import { KEY } from '../support/replies.js';
 
-describe('the pacer', () => {
-  test('lets through what the rate allows, at any rate, within a burst', () => {
-    fc.assert(
-      fc.property(fc.double({ min: 0.5, max: 1e6, noNaN: true }), (rate) => {
-        const pacer = new Pacer(0);
-        let sent = 0;
-        let now = 0;
-        while (now < 10_000) {
-          const allowance = pacer.allowance(now, rate);
-          expect(allowance).toBeLessThanOrEqual(Math.max(1, rate * 0.002));
-          pacer.spend(allowance);
-          sent += allowance;
-          now += Math.max(0.25, pacer.pause(rate));
-        }
-        expect(sent).toBeLessThanOrEqual(rate * 10 + 1);
-        expect(sent).toBeGreaterThanOrEqual(rate * 10 * 0.99 - 2);
-      }),
-      { numRuns: 50 },
-    );
-  });
-
-  test('does not make up for a pause', () => {
-    const pacer = new Pacer(0);
-    pacer.allowance(0, 1000);
-    expect(pacer.allowance(60_000, 1000)).toBeLessThanOrEqual(2);
-    pacer.spend(2);
-    let more = 0;
-    for (let i = 0; i < 20; i++) {
-      const allowance = pacer.allowance(60_000, 1000);
-      pacer.spend(allowance);
-      more += allowance;
-    }
-    expect(more).toBeLessThanOrEqual(10);
-  });
-
-  test('sends nothing without a rate, and starts from nothing afterwards', () => {
-    const pacer = new Pacer(0);
-    pacer.allowance(1000, 1e6);
-    expect(pacer.allowance(1001, 0)).toBe(0);
-    expect(pacer.allowance(1001, 1000)).toBe(0);
-  });
-});
-
-describe('the guard', () => {
-  test('refuses exactly the addresses it was given', () => {
-    const guard = new Guard(SPECIAL);
-    fc.assert(
-      fc.property(fc.integer({ min: 0, max: 0xffffffff }), (address) => {
-        expect(guard.refuses(address)).toBe(SPECIAL.contains(address));
-      }),
-    );
-    for (const { from, to } of SPECIAL) {
-      expect(guard.refuses(from)).toBe(true);
-      expect(guard.refuses(to - 1)).toBe(true);
-      if (from > 0) expect(guard.refuses(from - 1)).toBe(SPECIAL.contains(from - 1));
-    }
-  });
-});
-
-/** A wire that takes what `take` says and remembers the destinations. */
-class FakeWire implements Wire {
-  readonly name = 'fake';
-  readonly view = new DataView(new ArrayBuffer(64 * 128));
-  readonly batch = 64;
-  readonly sent: string[] = [];
-  errno = 0;
-  readonly #take: (from: number, to: number) => number | { errno: number };
-
-  constructor(take: (from: number, to: number) => number | { errno: number }) {
-    this.#take = take;
-  }
-  frameAt(slot: number): number {
-    return slot * 128;
-  }
-  send(from: number, to: number): number {
-    const taken = this.#take(from, to);
-    if (typeof taken !== 'number') {
-      this.errno = taken.errno;
-      return 0;
-    }
-    for (let slot = from; slot < from + taken; slot++) {
-      const { ip, tcp } = read(new Uint8Array(this.view.buffer, this.frameAt(slot), 44));
-      this.sent.push(`${ip.destination}:${tcp.destinationPort}`);
-    }
-    return taken;
-  }
-  close(): void {}
-}
-
+const HTTP_AND_HTTPS = [80, 443] as Port[];
 const plan = new Plan(
-  Space.ofIpv4(Ranges.of([{ from: 0xc6120000, to: 0xc6120200 }]), [80, 443] as Port[]),
+  Space.ofIpv4(Ranges.of([{ from: 0xc6120000, to: 0xc6120200 }]), HTTP_AND_HTTPS),
   '7',
   256,
 );
+const ALL: Territory = { family: 4, from: Float64Array.of(0), to: Float64Array.of(2 ** 32) };
+const ALONE: Turn = { index: 0, count: 1 };
 
-function loopOver(wire: FakeWire, blocked = Ranges.none) {
+function volleyOf(targets: readonly Target[]): Volley {
+  const volley = new Volley(targets.length);
+  for (const target of targets) volley.add(target);
+  return volley;
+}
+
+describe('the guard', () => {
+  const keeps = (guard: Guard, address: number) =>
+    guard.sift(volleyOf([Target.ipv4(address, 80)]), 4) === 0;
+
+  test('holds back exactly the IPv4 addresses it was given', () => {
+    const guard = new Guard(SPECIAL, Ranges6.none);
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 0xffffffff }), (address) => {
+        expect(keeps(guard, address)).toBe(!SPECIAL.contains(address));
+      }),
+    );
+    for (const { from, to } of SPECIAL) {
+      expect(keeps(guard, from)).toBe(false);
+      expect(keeps(guard, to - 1)).toBe(false);
+      if (from > 0) expect(keeps(guard, from - 1)).toBe(!SPECIAL.contains(from - 1));
+    }
+  });
+
+  test('holds back exactly the IPv6 addresses it was given', () => {
+    const special = [parsePrefix6('2001:db8::/32'), parsePrefix6('::1/128')];
+    const blocked = Ranges6.of(special, [parsePrefix6('2001:db8:42::/48')]);
+    const guard = new Guard(Ranges.none, blocked);
+    const texts = [
+      '2001:db8::',
+      '2001:db8:41:ffff::1',
+      '2001:db8:42::1',
+      '2001:db9::',
+      '::1',
+      '::2',
+    ];
+    const targets = texts.map((text) => {
+      const target = new Target();
+      target.setWords(parseWords(text));
+      return target;
+    });
+    const volley = volleyOf(targets);
+    expect(guard.sift(volley, 6)).toBe(3);
+    const kept = Array.from({ length: volley.count }, (_, i) => {
+      const target = new Target();
+      const { w0, w1, w2, w3 } = volley;
+      target.setWords([w0[i]!, w1[i]!, w2[i]!, w3[i]!]);
+      return formatAddress(target);
+    });
+    expect(kept).toEqual(['2001:db8:42::1', '2001:db9::', '::2']);
+  });
+});
+
+describe('the router', () => {
+  test('gives each target the way out that leads to it, the longest IPv6 prefix first', () => {
+    const range = (text: string): Territory => {
+      const { from, to } = Ranges.of([parseRange(text)]);
+      return { family: 4, from, to };
+    };
+    const router = new Router([
+      range('198.18.0.0/16'),
+      range('198.19.0.0/16'),
+      { family: 6, prefixes: [parsePrefix6('::/0')] },
+      { family: 6, prefixes: [parsePrefix6('2001:db8::/32'), parsePrefix6('2001:db8:1:1::/64')] },
+      { family: 6, prefixes: [parsePrefix6('2001:db8:1::/48')] },
+    ]);
+    const exitFor = (text: string) => {
+      const target = new Target();
+      target.setWords(parseWords(text));
+      return router.exitFor(target);
+    };
+    const texts = ['198.18.1.1', '198.19.1.1', '198.20.1.1', '2001:db8::1', '2001:db8:1::1'];
+    expect(texts.map(exitFor)).toEqual([0, 1, -1, 3, 4]);
+    expect(['2001:db8:1:1::1', '2a00::1'].map(exitFor)).toEqual([3, 2]);
+  });
+});
+
+interface World {
+  readonly blocked?: Ranges;
+  readonly turn?: Turn;
+  readonly plan?: Plan;
+}
+
+function loopOver(wires: readonly MemoryWire[], territories: readonly Territory[], world: World) {
   const desk = new Desk();
   let now = 0;
+  const exits = wires.map((wire, i) => {
+    const { family } = territories[i] as Territory;
+    const source = family === 4 ? mappedWords(0x64400001) : parseWords('2001:db8::1');
+    const ports = { from: 61000, to: 61064 };
+    return new Exit({ wire, family, sources: [source], ports, probe: tcpSyn, options: {} });
+  });
   const loop = new SendLoop({
-    plan,
-    probe: tcpSyn,
-    probeOptions: {},
+    plan: world.plan ?? plan,
     key: KEY,
-    origin: { address: 0x64400001, ports: { from: 61000, to: 61064 } },
-    wire,
-    guard: new Guard(blocked),
+    exits,
+    router: new Router(territories),
+    guard: new Guard(world.blocked ?? Ranges.none, Ranges6.none),
+    turn: world.turn ?? ALONE,
     desk,
     nextOrder: () => undefined,
     now: () => {
       now += 5;
       return now;
     },
+    wallMicros: () => 0,
   });
   desk.grant(1e6, Number.POSITIVE_INFINITY);
   desk.prepare(0, 0);
   return { loop, desk };
 }
 
-const targets = (from: number, to: number) =>
+const loopOn = (wire: MemoryWire, world: World = {}) => loopOver([wire], [ALL], world);
+
+const targets = (from: number, to: number, of = plan) =>
   Array.from({ length: to - from }, (_, i) => {
-    const { w3, port } = plan.targetAt(from + i);
-    return `${w3}:${port}`;
+    const target = of.targetAt(from + i);
+    return `${formatAddress(target)}:${target.port}`;
   });
 
 describe('the send loop', () => {
   test('sends each position of its order once, in order', () => {
-    const wire = new FakeWire((from, to) => to - from);
-    const { loop, desk } = loopOver(wire);
+    const wire = new MemoryWire();
+    const { loop, desk } = loopOn(wire);
     loop.send({ slot: 0, from: 100, to: 700 });
     expect(wire.sent).toEqual(targets(100, 700));
     expect(desk.sentOf(0)).toBe(700);
@@ -150,63 +165,125 @@ describe('the send loop', () => {
 
   test('sends again what the kernel did not take, however little it takes', () => {
     let call = 0;
-    const wire = new FakeWire((from, to) => {
+    const wire = new MemoryWire((count) => {
       call++;
-      if (call % 7 === 0) return { errno: 105 };
-      return Math.min(to - from, 1 + (call % 3));
+      return call % 7 === 0 ? { errno: 105 } : Math.min(count, 1 + (call % 3));
     });
-    const { loop, desk } = loopOver(wire);
+    const { loop, desk } = loopOn(wire);
     loop.send({ slot: 0, from: 0, to: 300 });
     expect(wire.sent).toEqual(targets(0, 300));
     expect(desk.lostOf(0)).toBe(0);
-    expect(desk.errorTotal).toBeGreaterThan(10);
+    expect(desk.refused(refusalOf(105))).toBeGreaterThan(10);
+  });
+
+  test('waits for an interface that is down, counts each refusal, and loses nothing', () => {
+    let calls = 0;
+    const wire = new MemoryWire((count) => (calls++ < 3 ? { errno: 100 } : count));
+    const { loop, desk } = loopOn(wire);
+    loop.send({ slot: 0, from: 0, to: 50 });
+    expect(wire.sent).toEqual(targets(0, 50));
+    expect(REFUSALS[refusalOf(100)]?.name).toBe('ENETDOWN');
+    expect(desk.refused(refusalOf(100))).toBe(3);
+    expect(desk.lostOf(0)).toBe(0);
   });
 
   test('gives up a probe that the kernel refuses for good, counts it lost, and goes on', () => {
     const bad = new Set([3, 17]);
     let next = 0;
-    const wire = new FakeWire(() => {
+    let refusals = 0;
+    const wire = new MemoryWire(() => {
       if (bad.has(next)) {
-        return { errno: 101 };
+        if (++refusals % 4 === 0) next++;
+        return { errno: 22 };
       }
       next++;
       return 1;
     });
-    const refusals = { count: 0 };
-    const { loop, desk } = loopOver(wire);
-    const send = wire.send.bind(wire);
-    wire.send = (from, to) => {
-      const taken = send(from, to);
-      if (taken === 0 && ++refusals.count % 4 === 0) next++;
-      return taken;
-    };
+    const { loop, desk } = loopOn(wire);
     loop.send({ slot: 0, from: 0, to: 100 });
-    expect(wire.sent).toHaveLength(98);
+    const all = targets(0, 100);
+    expect(wire.sent).toEqual(all.filter((_, i) => !bad.has(i)));
     expect(desk.lostOf(0)).toBe(2);
     expect(desk.sentOf(0)).toBe(100);
   });
 
   test('holds back what the guard refuses, and counts it', () => {
-    const wire = new FakeWire((from, to) => to - from);
+    const wire = new MemoryWire();
     const blocked = Ranges.of([{ from: 0xc6120000, to: 0xc6120080 }]);
-    const { loop, desk } = loopOver(wire, blocked);
+    const { loop, desk } = loopOn(wire, { blocked });
     loop.send({ slot: 0, from: 0, to: plan.size });
     expect(desk.excludedOf(0)).toBe(256);
-    expect(wire.sent).toHaveLength(plan.size - 256);
-    expect(wire.sent.some((target) => blocked.contains(Number(target.split(':')[0])))).toBe(false);
+    const kept = targets(0, plan.size).filter(
+      (text) => Number(text.split(/[.:]/)[3]) >= 128 || text.startsWith('198.18.1.'),
+    );
+    expect(wire.sent).toEqual(kept);
   });
 
   test('stops when its order is abandoned, and says how far it came', () => {
-    const wire = new FakeWire((from, to) => to - from);
-    const { loop, desk } = loopOver(wire);
-    const send = wire.send.bind(wire);
-    wire.send = (from, to) => {
+    const wire = new MemoryWire();
+    const { loop, desk } = loopOn(wire);
+    wire.take = (count) => {
       if (wire.sent.length > 128) desk.abandon(0);
-      return send(from, to);
+      return count;
     };
     loop.send({ slot: 0, from: 0, to: plan.size });
     expect(desk.hasEnded(0)).toBe(true);
     expect(desk.sentOf(0)).toBe(wire.sent.length);
     expect(wire.sent.length).toBeLessThan(400);
+  });
+
+  test('shares an order with other senders so that together they send each position once', () => {
+    const big = new Plan(
+      Space.ofIpv4(Ranges.of([{ from: 0xc6120000, to: 0xc6122000 }]), [80] as Port[]),
+      '7',
+      8192,
+    );
+    for (const count of [2, 3, 7]) {
+      for (const [from, to] of [
+        [0, 8192],
+        [700, 3001],
+        [511, 513],
+        [0, 100],
+      ] as const) {
+        const sent: string[] = [];
+        for (let index = 0; index < count; index++) {
+          const wire = new MemoryWire();
+          const { loop, desk } = loopOn(wire, { turn: { index, count }, plan: big });
+          loop.send({ slot: 0, from, to });
+          expect(desk.sentOf(0)).toBe(to);
+          sent.push(...wire.sent);
+        }
+        expect(sent.sort()).toEqual(targets(from, to, big).sort());
+      }
+    }
+  });
+
+  test('sends a space of both families by several ways out, each target once', () => {
+    const mixed = new Plan(
+      new Space({
+        ipv4: Ranges.of([parseRange('198.18.0.0/24'), parseRange('198.19.0.0/24')]),
+        windows: [parseWindow('2001:db8::/48-56@::1', '7')],
+        hitlist: AddressList.of([]),
+        ports: HTTP_AND_HTTPS,
+        pairs: AddressList.of([]),
+      }),
+      '7',
+      4096,
+    );
+    const range = (text: string): Territory => {
+      const { from, to } = Ranges.of([parseRange(text)]);
+      return { family: 4, from, to };
+    };
+    const territories: Territory[] = [
+      range('198.18.0.0/16'),
+      range('198.19.0.0/16'),
+      { family: 6, prefixes: [parsePrefix6('::/0')] },
+    ];
+    const wires = [new MemoryWire(), new MemoryWire(), new MemoryWire(undefined, 64)];
+    const { loop } = loopOver(wires, territories, { plan: mixed });
+    loop.send({ slot: 0, from: 0, to: mixed.size });
+    expect(wires.map(({ sent }) => sent.length)).toEqual([512, 512, 512]);
+    expect(wires.flatMap(({ sent }) => sent).sort()).toEqual(targets(0, mixed.size, mixed).sort());
+    expect(wires[1]!.sent.every((text) => text.startsWith('198.19.'))).toBe(true);
   });
 });

@@ -222,7 +222,7 @@ function survey(state: Survey['state']): Survey {
     name: 'first',
     state,
     probe: 'tcp-syn',
-    probeOptions: { ttl: 64 },
+    probeOptions: { ttl: '64' },
     rate: 0.5 as Pps,
     cooldown: 8000 as Millis,
     seed: '7',

@@ -63,7 +63,7 @@ describe('intake', () => {
     expect(survey.key).toEqual(new Uint8Array(16).fill(3));
     expect(survey.planHash).toBe(plan.hash);
     expect(survey.state).toBe('running');
-    expect(survey.probeOptions).toEqual({ ttl: 64 });
+    expect(survey.probeOptions).toEqual({ layout: 'mss', ttl: '64' });
   });
 
   test('refuses a probe or probe option that there is not', () => {
@@ -71,7 +71,7 @@ describe('intake', () => {
     expect(admitting({ probe: 'nope' }, space)).toThrow(
       expect.objectContaining({ code: 'BAD_OPTION' }),
     );
-    expect(admitting({ probeOptions: { ttl: 999 } }, space)).toThrow(
+    expect(admitting({ probeOptions: { ttl: '999' } }, space)).toThrow(
       expect.objectContaining({ code: 'BAD_OPTION' }),
     );
   });

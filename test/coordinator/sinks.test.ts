@@ -92,12 +92,14 @@ describe('a row', () => {
     const batch = batchOf({
       offset: 5,
       classification: CLASSIFICATION.SYNACK,
-      source: 0x64400001,
+      source2: 0xffff,
+      source3: 0x64400001,
       sourcePort: 61000,
       timestampDelta: 125,
       optionMask: OPTION_MASK.MSS | OPTION_MASK.SACK,
       maximumSegment: 1460,
       timeToLive: 57,
+      roundTrip: 12_346,
     });
     const { w3: address } = plan.targetAt(5);
     expect(named(batch)).toMatchObject({
@@ -116,13 +118,20 @@ describe('a row', () => {
       timestamp_str: '2023-11-14T22:13:20.250Z',
       timestamp_ts: 1_700_000_000,
       timestamp_us: 250_125,
+      rtt_ms: 12.345,
       position: 5,
     });
   });
 
   test('of an ICMP error names the router, and has no TCP fields', () => {
     const classification = CLASSIFICATION.ICMP;
-    const batch = batchOf({ classification, responder: 0x0a090807, icmpType: 3, icmpCode: 13 });
+    const batch = batchOf({
+      classification,
+      responder2: 0xffff,
+      responder3: 0x0a090807,
+      icmpType: 3,
+      icmpCode: 13,
+    });
     expect(named(batch)).toMatchObject({
       classification: 'icmp',
       success: false,
@@ -132,6 +141,7 @@ describe('a row', () => {
       icmp_unreach_str: 'communication admin. prohibited',
       seqnum: null,
       tcpopt_sack_perm: null,
+      rtt_ms: null,
     });
   });
 

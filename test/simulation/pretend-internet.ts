@@ -7,14 +7,14 @@
 import type { Capture, OpenStation, Sending, Station } from '../../agent/ports.js';
 import { Pacer } from '../../agent/send/pacer.js';
 import type { Clock } from '../../shared/base/clock.js';
+import { mappedWords } from '../../shared/net/ipv6.js';
 import { CLASSIFICATION } from '../../shared/probe/classification.js';
-import { CookieJar } from '../../shared/probe/cookies.js';
-import type { Origin } from '../../shared/probe/probe.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { errorTo, probeOf, resetTo, synAckTo } from '../support/replies.js';
 
-const ORIGIN: Origin = { address: 0x64400001, ports: { from: 61000, to: 61064 } };
+const SOURCE = mappedWords(0x64400001);
+const SOURCE_PORT = 61007;
 const STEP_MILLIS = 20;
 const FRAME_OCTETS = 192;
 
@@ -65,7 +65,7 @@ export class PretendInternet {
       },
       close() {},
     };
-    const totals = { sent: 0, errors: 0 };
+    const totals = { sent: 0, refusals: {} };
     const grant = { rate: 0, until: 0 };
     const pacer = new Pacer(clock.monotonic());
     const queue: Job[] = [];
@@ -91,8 +91,8 @@ export class PretendInternet {
     };
     void step();
     return {
-      origin: ORIGIN,
-      capture,
+      captures: [capture],
+      isPresent: () => true,
       sender: {
         wire: 'pretend',
         totals,
@@ -109,10 +109,9 @@ export class PretendInternet {
 
   #probe(survey: Survey, plan: Plan, position: number, deliver: (frame: Uint8Array) => void): void {
     this.shots.push({ at: this.#clock.monotonic(), position });
-    const { w3: address, port } = plan.targetAt(position);
-    const cookies = new CookieJar(survey.key);
-    const sourcePort = ORIGIN.ports.from + cookies.sourcePortChoice(address, port, 64);
-    const probe = probeOf({ source: ORIGIN.address, sourcePort, address, port }, survey.key);
+    const { w3: address, port, words } = plan.targetAt(position);
+    const flow = { source: SOURCE, sourcePort: SOURCE_PORT, address: words, port };
+    const probe = probeOf(flow, survey.key);
     const code = this.truth(address, port);
     const dice = this.#roll(address, port, 2);
     const after = (millis: number, frame: Uint8Array) =>

@@ -24,6 +24,7 @@ import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.j
 import type { SurveyStatus } from '../../shared/survey/status.js';
 import { isOver, type SurveyRequest } from '../../shared/survey/survey.js';
 import { silentLog } from '../../shared/telemetry/log.js';
+import { dice } from '../support/dice.js';
 import { MemoryDisk } from '../support/memory-disk.js';
 import { PretendInternet } from './pretend-internet.js';
 import { VirtualClock } from './virtual-clock.js';
@@ -31,17 +32,6 @@ import { VirtualClock } from './virtual-clock.js';
 const COOLDOWN = 2000 as Millis;
 const LIMIT_MILLIS = 3_600_000;
 const SEEDS = Number(process.env['TRANSECT_SEEDS'] ?? 60);
-
-/** Small, fast and good enough for drawing faults (mulberry32). */
-function dice(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 /** A port that swallows every call once its owner is dead. */
 function mortalPart<Part extends object>(part: Part, dead: AbortSignal): Part {

@@ -1,36 +1,92 @@
-/** Frames as the network would send them, built from a probe of ours by slow and obvious code. */
+/** Packets as the network would send them, built from a probe of ours by slow and obvious code. */
+
+import { Endpoint } from '../../shared/net/endpoint.js';
+import { mappedWords, type Words } from '../../shared/net/ipv6.js';
+import { Target } from '../../shared/net/target.js';
 import { type Dissection, Dissection as Views } from '../../shared/packet/dissect.js';
 import { FLAG_ACK, FLAG_RST, FLAG_SYN } from '../../shared/packet/tcp.js';
 import { CookieJar } from '../../shared/probe/cookies.js';
-import { Aim, Frame } from '../../shared/probe/probe.js';
+import { Frame, type ProbeOptions } from '../../shared/probe/probe.js';
 import { tcpSyn } from '../../shared/probe/tcp-syn.js';
+import { Volley } from '../../shared/probe/volley.js';
 
 export const KEY = Uint8Array.from({ length: 16 }, (_, i) => i);
 
-export interface Flow {
-  readonly source: number;
+/** A flow as data; addresses are words, IPv4 mapped. */
+export interface PlainFlow {
+  readonly source: Words;
   readonly sourcePort: number;
-  readonly address: number;
+  readonly address: Words;
   readonly port: number;
 }
 
-export const FLOW: Flow = {
-  source: 0x64400001,
+export const FLOW: PlainFlow = {
+  source: mappedWords(0x64400001),
   sourcePort: 61007,
-  address: 0xc6120203,
+  address: mappedWords(0xc6120203),
   port: 443,
 };
 
+export const FLOW_V6: PlainFlow = {
+  source: [0x20010db8, 0, 0, 1],
+  sourcePort: 61007,
+  address: [0x20010db8, 0x00420000, 0x02030405, 0x06070809],
+  port: 443,
+};
+
+export const STAMP = 0x89abcdef;
+
 /** The octets of our probe of a flow, written over rubbish. */
-export function probeOf(flow: Flow, key: Uint8Array = KEY, ttl = 64): Uint8Array {
-  const octets = tcpSyn.octets({});
-  const bytes = new Uint8Array(octets).fill(0xa5);
-  const frame = new Frame(new DataView(bytes.buffer));
-  frame.moveTo(0, tcpSyn.ipOctets);
-  tcpSyn.prepare(frame, { ttl });
+export function probeOf(
+  plain: PlainFlow,
+  key: Uint8Array = KEY,
+  options: ProbeOptions = {},
+): Uint8Array {
+  const source = new Endpoint();
+  source.setWords(plain.source);
+  const target = new Target();
+  target.setWords(plain.address);
+  target.port = plain.port;
+  const family = target.isIpv4 ? 4 : 6;
+  const bytes = new Uint8Array(tcpSyn.octets(family, options)).fill(0xa5);
+  const frame = new Frame(new DataView(bytes.buffer), family);
+  frame.moveTo(0);
+  tcpSyn.prepare(frame, options);
+  const volley = new Volley(1);
+  volley.add(target);
   const cookies = new CookieJar(key);
-  cookies.bake(flow.source, flow.sourcePort, flow.address, flow.port);
-  tcpSyn.aim(frame, Object.assign(new Aim(), flow), cookies);
+  cookies.choose(volley, [source], { from: plain.sourcePort, to: plain.sourcePort + 1 });
+  if (family === 4) cookies.bakeIpv4(volley);
+  else cookies.bakeIpv6(volley, [source]);
+  frame.stamp = STAMP;
+  tcpSyn.aim(frame, volley, [source]);
+  return bytes;
+}
+
+const isIpv6 = (packet: Uint8Array) => (packet[0] as number) >>> 4 === 6;
+/** Octets of the IP header of a packet without options or extension headers. */
+const ipOctets = (packet: Uint8Array) => (isIpv6(packet) ? 40 : 20);
+
+/** The addresses of an IP header turned round, with room for a payload behind it. */
+function answering(probe: Uint8Array, payload: number, protocol: number, ttl: number): Uint8Array {
+  const head = ipOctets(probe);
+  const bytes = new Uint8Array(head + payload);
+  const view = new DataView(bytes.buffer);
+  if (isIpv6(probe)) {
+    view.setUint8(0, 0x60);
+    view.setUint16(4, payload);
+    view.setUint8(6, protocol);
+    view.setUint8(7, ttl);
+    bytes.set(probe.subarray(24, 40), 8);
+    bytes.set(probe.subarray(8, 24), 24);
+  } else {
+    view.setUint8(0, 0x45);
+    view.setUint16(2, bytes.length);
+    view.setUint8(8, ttl);
+    view.setUint8(9, protocol);
+    bytes.set(probe.subarray(16, 20), 12);
+    bytes.set(probe.subarray(12, 16), 16);
+  }
   return bytes;
 }
 
@@ -41,23 +97,18 @@ export function segmentTo(
   beyond: number,
   options: readonly number[] = [],
 ): Uint8Array {
-  const { ip, tcp } = read(probe);
-  const bytes = new Uint8Array(40 + options.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint8(0, 0x45);
-  view.setUint16(2, bytes.length);
-  view.setUint8(8, 57);
-  view.setUint8(9, 6);
-  view.setUint32(12, ip.destination);
-  view.setUint32(16, ip.source);
-  view.setUint16(20, tcp.destinationPort);
-  view.setUint16(22, tcp.sourcePort);
-  view.setUint32(24, 0x01020304);
-  view.setUint32(28, (tcp.sequence + beyond) >>> 0);
-  view.setUint8(32, ((20 + options.length) / 4) << 4);
-  view.setUint8(33, flags);
-  view.setUint16(34, 64240);
-  bytes.set(options, 40);
+  const head = ipOctets(probe);
+  const asked = new DataView(probe.buffer, probe.byteOffset + head);
+  const bytes = answering(probe, 20 + options.length, 6, 57);
+  const view = new DataView(bytes.buffer, head);
+  view.setUint16(0, asked.getUint16(2));
+  view.setUint16(2, asked.getUint16(0));
+  view.setUint32(4, 0x01020304);
+  view.setUint32(8, (asked.getUint32(4) + beyond) >>> 0);
+  view.setUint8(12, ((20 + options.length) / 4) << 4);
+  view.setUint8(13, flags);
+  view.setUint16(14, 64240);
+  bytes.set(options, head + 20);
   return bytes;
 }
 
@@ -69,22 +120,21 @@ export const resetTo = (probe: Uint8Array, beyond = 1) =>
 /** An ICMP error from a router, quoting the IP header and `quoted` octets after it. */
 export function errorTo(
   probe: Uint8Array,
-  { type = 3, code = 13, router = 0x0a090807, quoted = 8 } = {},
+  { type = 0, code = 0, router = ROUTER, quoted = 8 } = {},
 ): Uint8Array {
-  const quote = probe.subarray(0, 20 + quoted);
-  const bytes = new Uint8Array(28 + quote.length);
+  const head = ipOctets(probe);
+  const quote = probe.subarray(0, head + quoted);
+  const bytes = answering(probe, 8 + quote.length, isIpv6(probe) ? 58 : 1, 250);
   const view = new DataView(bytes.buffer);
-  view.setUint8(0, 0x45);
-  view.setUint16(2, bytes.length);
-  view.setUint8(8, 250);
-  view.setUint8(9, 1);
-  view.setUint32(12, router);
-  view.setUint32(16, read(probe).ip.source);
-  view.setUint8(20, type);
-  view.setUint8(21, code);
-  bytes.set(quote, 28);
+  view.setUint32(isIpv6(probe) ? 20 : 12, router);
+  view.setUint8(head, type || (isIpv6(probe) ? 1 : 3));
+  view.setUint8(head + 1, code || (isIpv6(probe) ? 1 : 13));
+  bytes.set(quote, head + 8);
   return bytes;
 }
+
+/** The last word of the router's address. */
+export const ROUTER = 0x0a090807;
 
 /** Views over a packet without a link header. */
 export function read(bytes: Uint8Array): Dissection {

@@ -16,6 +16,7 @@ import { stopController } from '../../../shared/base/stop.js';
 import { VERSION } from '../../../shared/base/version.js';
 import { natsBus } from '../../../shared/bus/nats/nats-bus.js';
 import { command, option } from '../../../shared/command/program.js';
+import { addStationOptions, stationArguments } from '../../../shared/command/station-options.js';
 import { Plan, shardLengthFor } from '../../../shared/survey/plan.js';
 import { parseCount, parseDuration } from '../../../shared/survey/quantities.js';
 import type { SurveyStatus } from '../../../shared/survey/status.js';
@@ -48,10 +49,6 @@ interface ScanFlags extends SurveyFlags {
   readonly quiet?: boolean;
   readonly dryrun?: boolean;
   readonly maxTargets?: number;
-  readonly interface?: string;
-  readonly sourceIp?: string;
-  readonly sourcePort?: string;
-  readonly gatewayMac?: string;
 }
 
 interface Session {
@@ -77,15 +74,12 @@ export function scanCommand(): Command {
     option('-N, --max-results <n>', 'drain once so many rows are stored', parseCount),
     option('-t, --max-runtime <time>', 'drain after this time', parseDuration),
     option('--data <dir>', 'where segments and manifests go', undefined, DEFAULT_DATA),
-    option('-i, --interface <name>', 'send and listen here'),
-    option('-S, --source-ip <address>', 'our address'),
-    option('-s, --source-port <ports>', 'our ports: 50000 or 50000-50999'),
-    option('-G, --gateway-mac <mac>', 'the next hop’s address on the link'),
     option('-d, --dryrun', 'print the targets in probing order, and send nothing'),
     option('-n, --max-targets <n>', 'with --dryrun: how many', parseCount),
     option('-q, --quiet', 'no progress, no summary'),
   ];
   for (const each of options) made.addOption(each);
+  addStationOptions(made, true);
   return made.action(scan);
 }
 
@@ -126,7 +120,7 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
     await bus.spaces.put(drafted.request.spaceHash, drafted.bytes);
     await bus.spaces.put(drafted.request.rulesHash, drafted.rules);
     const run = await coordinator.launch(drafted.request);
-    agents = startAgents(flags.agents, broker.url, agentFlags(flags));
+    agents = startAgents(flags.agents, broker.url, stationArguments({ ...flags }));
     const session = { flags, say, interrupts };
     const lost = broker.ended.then(() => {
       throw new Fault('NO_NATS_SERVER', 'the private nats-server ended by itself');
@@ -218,18 +212,6 @@ async function writeRows(
   const text = async (shard: number) => (await segments.bytes(shard)).toString();
   await systemDisk.writeWhole(file, formatRows({ sink: segments.sink, shards, text }, format));
   return { output: file };
-}
-
-function agentFlags(flags: ScanFlags): string[] {
-  const given = {
-    '--interface': flags.interface,
-    '--source-ip': flags.sourceIp,
-    '--source-port': flags.sourcePort,
-    '--gateway-mac': flags.gatewayMac,
-  };
-  return Object.entries(given).flatMap(([flag, value]) =>
-    value === undefined ? [] : [flag, value],
-  );
 }
 
 function parseAgents(text: string): number {

@@ -93,13 +93,14 @@ export function finishDraft(draft: Draft): Drafted {
   const { space } = composition;
   const bytes = spaceToBytes(space, seed);
   const probe = draft.probe ?? DEFAULT_PROBE;
+  const probeOptions = probeNamed(probe).parseOptions(draft.probeOptions ?? {});
   const allowed = allowSpecial.map(({ block }) => formatBlock(block));
   const rules = rulesToBytes(exclusions, allowed);
   const request: SurveyRequest = {
     name: draft.name ?? '',
     probe,
-    probeOptions: probeNamed(probe).parseOptions(draft.probeOptions ?? {}),
-    rate: cappedRate(space, rateOf(draft, probe), draft),
+    probeOptions,
+    rate: cappedRate(space, rateOf(draft, { probe, probeOptions }, space), draft),
     cooldown: draft.cooldown ?? DEFAULT_COOLDOWN,
     seed,
     report: draft.report ?? 'successes',
@@ -113,8 +114,12 @@ export function finishDraft(draft: Draft): Drafted {
   return { request, composition, space, bytes, rules };
 }
 
-function rateOf({ rate, bandwidth }: Draft, probe: string): Pps {
-  if (bandwidth !== undefined) return rateOfBandwidth(bandwidth, probe) as Pps;
+function rateOf(
+  { rate, bandwidth }: Draft,
+  sent: Parameters<typeof rateOfBandwidth>[1],
+  space: Space,
+): Pps {
+  if (bandwidth !== undefined) return rateOfBandwidth(bandwidth, sent, space) as Pps;
   return rate ?? DEFAULT_RATE;
 }
 

@@ -50,7 +50,7 @@ const shape = z.strictObject({
   allowSpecial: blockItems.optional(),
   ports: parsed(parsePortsWithTop).optional(),
   probe: parsed((name) => probeNamed(name).name).optional(),
-  probeOptions: z.record(z.string(), z.number()).optional(),
+  probeOptions: z.record(z.string(), scalar).optional(),
   rate: parsed(parseRate).optional(),
   bandwidth: parsed(parseBandwidth).optional(),
   cooldown: parsed(parseDuration).optional(),

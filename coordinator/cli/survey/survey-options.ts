@@ -5,6 +5,7 @@ import { Fault } from '../../../shared/base/faults.js';
 import { option, repeatable } from '../../../shared/command/program.js';
 import type { Port } from '../../../shared/net/ports.js';
 import { probeNamed } from '../../../shared/probe/catalogue.js';
+import type { ProbeOptions } from '../../../shared/probe/probe.js';
 import { parseBandwidth, parseDuration, parseRate } from '../../../shared/survey/quantities.js';
 import type { Report } from '../../../shared/survey/survey.js';
 import { type BlockEntry, parseBlock } from '../../../shared/survey/target-list.js';
@@ -25,6 +26,7 @@ export interface SurveyFlags {
   readonly allowSpecial?: readonly BlockEntry[];
   readonly name?: string;
   readonly probe?: string;
+  readonly probeArgs?: ProbeOptions;
   readonly rate?: Pps;
   readonly bandwidth?: number;
   readonly cooldown?: Millis;
@@ -73,6 +75,11 @@ export function addSurveyOptions(command: Command): Command {
     option('--probe <name>', `what is sent (default: ${DEFAULT_PROBE})`, (name) => {
       return probeNamed(name).name;
     }),
+    option(
+      '--probe-args <list>',
+      'how it is sent: layout=mss|linux|windows|bsd, ttl=1…255',
+      parseProbeArgs,
+    ),
     option('--report <which>', 'successes (default) or all', parseReport),
     option('-O, --output-module <name>', `csv or ndjson (default: ${DEFAULT_OUTPUT})`, (name) => {
       return sinkNamed(name).name;
@@ -87,7 +94,15 @@ export function addSurveyOptions(command: Command): Command {
 
 /** @throws Fault UNREADABLE_FILE, BAD_LIST or BAD_OPTION */
 export async function draftOfFlags(targets: readonly string[], flags: SurveyFlags): Promise<Draft> {
-  const { allowlistFile, listOfIpsFile, pairsFile, blocklistFile, outputModule, ...rest } = flags;
+  const {
+    allowlistFile,
+    listOfIpsFile,
+    pairsFile,
+    blocklistFile,
+    outputModule,
+    probeArgs,
+    ...rest
+  } = flags;
   const given = targets.map((text) => readTarget(text, 'TARGETS', printNote));
   const listed = each(allowlistFile, (file) => readTargetList(file, '--allowlist-file'));
   const blocked = each(blocklistFile, (file) => readBlockList(file, '--blocklist-file'));
@@ -101,12 +116,22 @@ export async function draftOfFlags(targets: readonly string[], flags: SurveyFlag
     exclusions: [...(flags.exclude ?? []), ...(await blocked)],
     allowSpecial: flags.allowSpecial ?? [],
     output: outputModule,
+    probeOptions: probeArgs,
   };
 }
 
 export function parseReport(text: string): Report {
   if (text === 'successes' || text === 'all') return text;
   throw new Fault('BAD_OPTION', 'a report is successes or all', { value: text });
+}
+
+/** Reads `name=value,name=value`; which there are is the probe's to say. */
+function parseProbeArgs(text: string): ProbeOptions {
+  const pairs = text.split(',').map((pair) => pair.split('='));
+  if (pairs.every(({ length }) => length === 2)) return Object.fromEntries(pairs) as ProbeOptions;
+  throw new Fault('BAD_OPTION', 'probe arguments are name=value, parted by commas', {
+    value: text,
+  });
 }
 
 async function each<Item>(

@@ -8,12 +8,13 @@ import type { Window } from './window.js';
 
 export class Blocklist {
   readonly ipv4: Ranges;
-  readonly #ipv6: readonly Prefix6[];
+  /** As listed; what `except` allows is not taken away. */
+  readonly ipv6: readonly Prefix6[];
   readonly #except: Blocklist | undefined;
 
   private constructor(ipv4: Ranges, ipv6: readonly Prefix6[], except?: Blocklist) {
     this.ipv4 = except === undefined ? ipv4 : ipv4.subtract(except.ipv4);
-    this.#ipv6 = ipv6;
+    this.ipv6 = ipv6;
     this.#except = except;
   }
 
@@ -33,7 +34,7 @@ export class Blocklist {
 
   /** The places of a window that this list takes away. */
   placesIn(window: Window): Ranges {
-    const ranges = this.#ipv6.map((prefix) => window.placesWithin(prefix));
+    const ranges = this.ipv6.map((prefix) => window.placesWithin(prefix));
     const places = Ranges.of(ranges.filter(({ from, to }) => from < to));
     if (places.count === 0 || this.#except === undefined) return places;
     return places.subtract(this.#except.placesIn(window));
@@ -42,7 +43,7 @@ export class Blocklist {
   holds(target: Target): boolean {
     if (target.isIpv4) return this.ipv4.contains(target.w3);
     const { w0, w1, w2, w3 } = target;
-    const isListed = this.#ipv6.some((prefix) => hasPrefix([w0, w1, w2, w3], prefix));
+    const isListed = this.ipv6.some((prefix) => hasPrefix([w0, w1, w2, w3], prefix));
     return isListed && !(this.#except?.holds(target) ?? false);
   }
 }

@@ -12,7 +12,7 @@ import { createHash } from 'node:crypto';
 import { Fault } from '../../base/faults.js';
 import { parseIpv6 } from '../../net/ipv6.js';
 import { parseRange } from '../../net/prefix.js';
-import { SipHash } from '../../probe/siphash.js';
+import { Chaskey } from '../../probe/chaskey.js';
 
 /** The last two words of an address; a slot to be refilled. */
 interface LowWords {
@@ -118,15 +118,15 @@ function eui64Ids(text: string, detail: string): InterfaceIds {
 
 function randomIds(text: string, seed: string): InterfaceIds {
   const digest = createHash('sha256').update(`transect interface ids ${seed}`).digest();
-  const hash = new SipHash(new Uint8Array(digest.subarray(0, 16)));
+  const hash = new Chaskey(new Uint8Array(digest.subarray(0, 16)));
   return {
     text,
     count: 1,
     bits: 64,
     fill(_k, n, address) {
-      hash.hash(n | 0, (n / 2 ** 32) | 0, 0);
-      address.w2 = hash.high >>> 0;
-      address.w3 = hash.low >>> 0;
+      hash.tag12(n | 0, (n / 2 ** 32) | 0, 0);
+      address.w2 = hash.second >>> 0;
+      address.w3 = hash.first >>> 0;
     },
   };
 }

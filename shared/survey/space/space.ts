@@ -6,6 +6,7 @@
 import type { TargetIndex } from '../../base/brand.js';
 import { Fault } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
+import type { Prefix6 } from '../../net/ipv6.js';
 import type { Port } from '../../net/ports.js';
 import { Ranges } from '../../net/ranges.js';
 import type { Target } from '../../net/target.js';
@@ -88,6 +89,36 @@ export class Space {
     const listed = [...this.parts.hitlist, ...this.parts.pairs].filter((target) => target.isIpv4);
     const singles = listed.map(({ w3 }) => ({ from: w3, to: w3 + 1 }));
     return singles.length === 0 ? this.parts.ipv4 : Ranges.of([...this.parts.ipv4, ...singles]);
+  }
+
+  /** Prefixes that hold every IPv6 address in the space, whatever its ports. */
+  get ipv6Prefixes(): readonly Prefix6[] {
+    const { windows, hitlist, pairs } = this.parts;
+    const listed = [...hitlist, ...pairs].filter((target) => !target.isIpv4);
+    return [
+      ...windows.map(({ prefix }) => prefix),
+      ...listed.map(({ words }) => ({ words, length: 128 })),
+    ];
+  }
+
+  /** Whether all targets are IPv4 ranges (broadcast apart) times ports, so that `fill` may be used. */
+  get isPlain(): boolean {
+    return this.#ipv4Size * this.#portCount === this.size && this.#ipv4.isNarrow;
+  }
+
+  /** The targets at `count` indices, which it uses up, of a plain space. For hot paths. */
+  fill(indices: Float64Array, count: number, addresses: Uint32Array, ports: Uint16Array): void {
+    const portCount = this.#portCount;
+    if (portCount === 1) ports.fill(this.#ports[0] as number, 0, count);
+    else {
+      for (let i = 0; i < count; i++) {
+        const index = indices[i] as number;
+        const ordinal = Math.floor(index / portCount);
+        ports[i] = this.#ports[index - ordinal * portCount] as number;
+        indices[i] = ordinal;
+      }
+    }
+    this.#ipv4.fill(indices, count, addresses);
   }
 
   /** Writes the target at an index into `target`. No allocation; O(log ranges). */

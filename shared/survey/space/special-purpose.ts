@@ -2,6 +2,7 @@
 import { formatAddress } from '../../net/ipv6.js';
 import { formatRange } from '../../net/prefix.js';
 import { Ranges } from '../../net/ranges.js';
+import { Ranges6 } from '../../net/ranges6.js';
 import { SPECIAL, SPECIAL_BLOCKS } from '../../net/special.js';
 import { Target } from '../../net/target.js';
 import { type BlockEntry, parseBlock } from '../target-list.js';
@@ -12,6 +13,12 @@ import type { Window } from './window.js';
 /** Special-purpose IPv4 addresses other than those allowed: what an agent's guard refuses. */
 export function forbiddenIpv4(allowSpecial: readonly string[]): Ranges {
   return SPECIAL.subtract(Blocklist.of(entriesOf(allowSpecial)).ipv4);
+}
+
+/** The same for IPv6. */
+export function forbiddenIpv6(allowSpecial: readonly string[]): Ranges6 {
+  const special = SPECIAL_BLOCKS.flatMap((block) => (block.family === 6 ? [block.prefix] : []));
+  return Ranges6.of(special, Blocklist.of(entriesOf(allowSpecial)).ipv6);
 }
 
 /** A special-purpose target of the space that is not allowed, as text; undefined where none is. */

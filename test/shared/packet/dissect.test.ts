@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { foldChecksum, sumWords } from '../../../shared/packet/checksum.js';
 import { Dissection, type LinkLayer, REJECT } from '../../../shared/packet/dissect.js';
 import { TcpOptions } from '../../../shared/packet/tcp.js';
-import { errorTo, FLOW, probeOf, resetTo, synAckTo } from '../../support/replies.js';
+import { errorTo, FLOW, FLOW_V6, probeOf, resetTo, synAckTo } from '../../support/replies.js';
 
 const PROBE = probeOf(FLOW);
 const OPTIONS = [2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 9, 0, 0, 0, 7, 1, 3, 3, 7];
@@ -13,6 +13,24 @@ const PACKETS = [
   errorTo(PROBE),
   errorTo(PROBE, { quoted: 24 }),
 ];
+const PROBE_V6 = probeOf(FLOW_V6);
+const PACKETS_V6 = [synAckTo(PROBE_V6, OPTIONS), resetTo(PROBE_V6), errorTo(PROBE_V6)];
+const ALL_PACKETS = [...PACKETS, ...PACKETS_V6];
+
+/** An IPv6 packet with extension headers before what it carries. */
+function extended(packet: Uint8Array, headers: readonly (readonly number[])[]): Uint8Array {
+  const types = headers.map(([type]) => type as number);
+  const next = [...types.slice(1), packet[6] as number];
+  const octets = headers.flatMap(([, ...rest], i) => [next[i] as number, ...rest]);
+  const bytes = Uint8Array.from([...packet.subarray(0, 40), ...octets, ...packet.subarray(40)]);
+  bytes[6] = types[0] as number;
+  new DataView(bytes.buffer).setUint16(4, bytes.length - 40);
+  return bytes;
+}
+const HOP_BY_HOP = [0, 0, 1, 4, 0, 0, 0, 0];
+const DESTINATION = [60, 1, ...new Array(14).fill(0)];
+const FIRST_FRAGMENT = [44, 0, 0, 1, 1, 2, 3, 4];
+const LATER_FRAGMENT = [44, 0, 0, 9, 1, 2, 3, 4];
 
 /** Dissects a frame that ends exactly where its buffer ends, and reads all there is to read. */
 function readAll(frame: Uint8Array, link: LinkLayer): number {
@@ -20,15 +38,16 @@ function readAll(frame: Uint8Array, link: LinkLayer): number {
   const views = new Dissection(new DataView(exact.buffer));
   const verdict = views.dissect(link, exact.length);
   if (verdict !== REJECT.OK) return verdict;
-  const { ip, tcp, icmp, quotedIp, quotedTcp } = views;
-  const seen = [ip.source, ip.destination, ip.timeToLive, ip.identification, ip.totalLength];
+  const { tcp, icmp, quotedTcp, flow, responder } = views;
+  const seen = [...flow.source.words, ...flow.target.words, ...responder.words];
+  seen.push(views.timeToLive, views.identification, flow.source.port, flow.target.port);
   if (views.isTcp) {
     const options = new TcpOptions();
     options.read(tcp);
     seen.push(tcp.sourcePort, tcp.sequence, tcp.acknowledgment, tcp.window, tcp.flags);
     seen.push(options.maximumSegment, options.timestampEcho);
   } else {
-    seen.push(icmp.type, icmp.code, quotedIp.source, quotedIp.destination);
+    seen.push(icmp.type, icmp.code);
     seen.push(quotedTcp.sourcePort, quotedTcp.destinationPort, quotedTcp.sequence);
   }
   expect(seen.every(Number.isInteger)).toBe(true);
@@ -36,13 +55,14 @@ function readAll(frame: Uint8Array, link: LinkLayer): number {
 }
 
 const ethernet = (packet: Uint8Array, tags: readonly number[] = []) => {
-  const types = [...tags.flatMap((tag) => [tag >>> 8, tag & 255, 0, 5]), 0x08, 0x00];
+  const type = (packet[0] ?? 0) >>> 4 === 6 ? [0x86, 0xdd] : [0x08, 0x00];
+  const types = [...tags.flatMap((tag) => [tag >>> 8, tag & 255, 0, 5]), ...type];
   return Uint8Array.from([...new Array(12).fill(2), ...types, ...packet]);
 };
 
 describe('dissecting', () => {
   test('a frame cut anywhere never reads past its end', () => {
-    for (const packet of PACKETS) {
+    for (const packet of ALL_PACKETS) {
       expect(readAll(packet, 'ip')).toBe(REJECT.OK);
       expect(readAll(ethernet(packet), 'ethernet')).toBe(REJECT.OK);
       for (let length = 0; length < packet.length; length++) {
@@ -54,7 +74,7 @@ describe('dissecting', () => {
 
   test('a frame with any octets changed, added or removed never throws', () => {
     const change = fc.record({
-      packet: fc.constantFrom(...PACKETS),
+      packet: fc.constantFrom(...ALL_PACKETS, ...PACKETS_V6.map((p) => extended(p, [HOP_BY_HOP]))),
       at: fc.integer({ min: 0, max: 60 }),
       octets: fc.uint8Array({ maxLength: 8 }),
       cut: fc.integer({ min: 0, max: 64 }),
@@ -89,7 +109,7 @@ describe('dissecting', () => {
     expect(readAll(ethernet(packet, [0x8100]), 'ethernet')).toBe(REJECT.OK);
     expect(readAll(ethernet(packet, [0x88a8, 0x8100]), 'ethernet')).toBe(REJECT.OK);
     const three = ethernet(packet, [0x8100, 0x8100, 0x8100]);
-    expect(readAll(three, 'ethernet')).toBe(REJECT.NOT_IPV4);
+    expect(readAll(three, 'ethernet')).toBe(REJECT.NOT_IP);
   });
 
   test('a later fragment, another protocol and an echo are told apart and dropped', () => {
@@ -102,6 +122,31 @@ describe('dissecting', () => {
     expect(readAll(fragment, 'ip')).toBe(REJECT.FRAGMENT);
     expect(readAll(udp, 'ip')).toBe(REJECT.OTHER_PROTOCOL);
     expect(readAll(echo, 'ip')).toBe(REJECT.OTHER_PROTOCOL);
+  });
+
+  test('IPv6 extension headers are stepped over, and a later fragment is told apart', () => {
+    for (const packet of PACKETS_V6) {
+      const all = [HOP_BY_HOP, DESTINATION, FIRST_FRAGMENT];
+      for (const headers of [[HOP_BY_HOP], [DESTINATION], [FIRST_FRAGMENT], all]) {
+        const frame = extended(packet, headers);
+        expect(readAll(frame, 'ip')).toBe(REJECT.OK);
+        for (let length = 0; length < frame.length; length++) {
+          readAll(frame.subarray(0, length), 'ip');
+        }
+      }
+      expect(readAll(extended(packet, [LATER_FRAGMENT]), 'ip')).toBe(REJECT.FRAGMENT);
+      const many = new Array(9).fill(DESTINATION);
+      expect(readAll(extended(packet, many), 'ip')).toBe(REJECT.TRUNCATED);
+    }
+  });
+
+  test('IPv6 neighbour messages, echoes and datagrams are no replies', () => {
+    const echo = PACKETS_V6[2]!.slice();
+    echo[40] = 129;
+    const udp = PACKETS_V6[0]!.slice();
+    udp[6] = 17;
+    expect(readAll(echo, 'ip')).toBe(REJECT.OTHER_PROTOCOL);
+    expect(readAll(udp, 'ip')).toBe(REJECT.OTHER_PROTOCOL);
   });
 
   test('padding behind the packet is not part of it', () => {

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatIpv4 } from '../../../shared/net/address.js';
+import { formatAddress, formatWords, mappedWords } from '../../../shared/net/ipv6.js';
 import { Dissection, REJECT } from '../../../shared/packet/dissect.js';
 import { TcpOptions } from '../../../shared/packet/tcp.js';
-import { type Flow, probeOf, read } from '../../support/replies.js';
+import { type PlainFlow, probeOf, read, STAMP } from '../../support/replies.js';
 
 const EXCHANGE = new URL('../../vectors/exchange.pcap', import.meta.url).pathname;
 const GLOBAL_HEADER_OCTETS = 24;
@@ -31,6 +31,11 @@ const FIELDS = [
   'tcp.options.mss_val',
   'icmp.type',
   'icmp.code',
+  'ipv6.src',
+  'ipv6.dst',
+  'ipv6.hlim',
+  'tcp.options.wscale.shift',
+  'tcp.options.timestamp.tsval',
 ] as const;
 
 function tshark(file: string): Record<string, string[]>[] {
@@ -100,10 +105,9 @@ describe('packets', () => {
         continue;
       }
       expect(verdict).toBe(REJECT.OK);
-      expect(formatIpv4(ours.ip.source)).toBe(first('ip.src'));
-      expect(formatIpv4(ours.ip.destination)).toBe(first('ip.dst'));
-      expect(ours.ip.identification).toBe(Number(first('ip.id')));
-      expect(ours.ip.timeToLive).toBe(Number(first('ip.ttl')));
+      expect(formatAddress(ours.responder)).toBe(first('ip.src'));
+      expect(ours.identification).toBe(Number(first('ip.id')));
+      expect(ours.timeToLive).toBe(Number(first('ip.ttl')));
       const tcp = ours.isTcp ? ours.tcp : ours.quotedTcp;
       expect(tcp.sourcePort).toBe(Number(first('tcp.srcport')));
       expect(tcp.destinationPort).toBe(Number(first('tcp.dstport')));
@@ -119,35 +123,53 @@ describe('packets', () => {
         errors++;
         expect(ours.icmp.type).toBe(Number(first('icmp.type')));
         expect(ours.icmp.code).toBe(Number(first('icmp.code')));
-        expect(formatIpv4(ours.quotedIp.destination)).toBe(fields['ip.dst']![1]);
+        expect(formatAddress(ours.flow.target)).toBe(fields['ip.dst']![1]);
       }
     }
     expect([segments, errors]).toEqual([12, 2]);
   });
 
-  test('that we send carry the fields and checksums that tshark finds right', () => {
-    const address = fc.integer({ min: 0, max: 0xffffffff });
-    const port = fc.integer({ min: 1, max: 65535 });
-    const flow = fc.record({ source: address, sourcePort: port, address, port });
-    const flows: Flow[] = fc.sample(flow, 500);
-    const probes = flows.map((each) => probeOf(each));
+  const word = fc.integer({ min: 0, max: 0xffffffff });
+  const port = fc.integer({ min: 1, max: 65535 });
+  const flowsOf = (address: fc.Arbitrary<PlainFlow['source']>) =>
+    fc.sample(fc.record({ source: address, sourcePort: port, address, port }), 200);
+  const FAMILIES = [
+    { family: 4, ip: 'ip', address: word.map(mappedWords) },
+    { family: 6, ip: 'ipv6', address: fc.tuple(fc.constant(0x20010db8), word, word, word) },
+  ] as const;
+  const LAYOUTS = [
+    { layout: 'mss', shift: '', window: '65535', stamped: false },
+    { layout: 'linux', shift: '7', window: '64240', stamped: true },
+    { layout: 'windows', shift: '8', window: '64240', stamped: false },
+    { layout: 'bsd', shift: '6', window: '65535', stamped: true },
+  ];
+  const CASES = FAMILIES.flatMap((family) => LAYOUTS.map((layout) => ({ ...family, ...layout })));
+
+  test.each(CASES)('that we send carry what tshark finds right: IPv$family, $layout', (sent) => {
+    const flows = flowsOf(sent.address);
+    const probes = flows.map((each) =>
+      probeOf(each, undefined, { layout: sent.layout, ttl: '33' }),
+    );
     const folder = mkdtempSync(join(tmpdir(), 'transect-vectors-'));
     try {
       const file = join(folder, 'probes.pcap');
       writeFileSync(file, pcapOf(probes));
       for (const [i, fields] of tshark(file).entries()) {
-        const { source, sourcePort, address: target, port: service } = flows[i]!;
+        const { source, sourcePort, address, port: service } = flows[i]!;
         expect(fields).toMatchObject({
-          'ip.src': [formatIpv4(source)],
-          'ip.dst': [formatIpv4(target)],
-          'ip.ttl': ['64'],
-          'ip.checksum.status': ['1'],
+          [`${sent.ip}.src`]: [formatWords(source)],
+          [`${sent.ip}.dst`]: [formatWords(address)],
+          [sent.family === 4 ? 'ip.ttl' : 'ipv6.hlim']: ['33'],
+          'ip.checksum.status': [sent.family === 4 ? '1' : ''],
           'tcp.srcport': [String(sourcePort)],
           'tcp.dstport': [String(service)],
-          'tcp.seq': [String(read(probes[i]!).tcp.sequence)],
+          'tcp.seq': [String(sequenceOf(probes[i]!))],
           'tcp.flags': ['0x0002'],
           'tcp.checksum.status': ['1'],
-          'tcp.options.mss_val': ['1460'],
+          'tcp.window_size_value': [sent.window],
+          'tcp.options.mss_val': [sent.family === 4 ? '1460' : '1440'],
+          'tcp.options.wscale.shift': [sent.shift],
+          'tcp.options.timestamp.tsval': [sent.stamped ? String(STAMP) : ''],
         });
       }
     } finally {
@@ -155,3 +177,8 @@ describe('packets', () => {
     }
   });
 });
+
+/** The sequence number of a probe without a link header. */
+function sequenceOf(probe: Uint8Array): number {
+  return read(probe).tcp.sequence;
+}

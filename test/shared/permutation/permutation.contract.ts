@@ -46,6 +46,25 @@ export function permutationContract(
       );
     });
 
+    test('makes runs of what it makes one by one, at any size and from any position', () => {
+      const size = fc.oneof(
+        fc.integer({ min: 1, max: 5000 }),
+        fc.maxSafeInteger().filter((n) => n > 0),
+        fc.constantFrom(2 ** 32 - 1, 2 ** 32, 2 ** 32 + 1, 2 ** 48, 2 ** 53),
+      );
+      const place = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+      fc.assert(
+        fc.property(size, place, fc.integer({ min: 1, max: 256 }), (n, x, count) => {
+          const permutation = make(n, 'runs');
+          const from = Math.floor(x * n);
+          const length = Math.min(count, n - from);
+          const run = [...permutation.run(from, length).subarray(0, length)];
+          expect(run).toEqual(run.map((_, i) => permutation.at((from + i) as Position)));
+        }),
+        { numRuns: 500 },
+      );
+    });
+
     test('is the same for the same seed, and another for another', () => {
       const order = (seed: string) =>
         Array.from({ length: 1000 }, (_, n) => make(1000, seed).at(n as Position));

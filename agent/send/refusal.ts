@@ -1,0 +1,39 @@
+/** What the kernel says when it does not take a frame (errno(3)), and what to do about it. */
+
+interface Refusal {
+  readonly errno: number;
+  readonly name: string;
+  /** How long to wait before trying again, in milliseconds; 0 where it is about this very frame. */
+  readonly pauseMillis: number;
+}
+
+const FULL_MILLIS = 1;
+const DOWN_MILLIS = 100;
+
+export const REFUSALS: readonly Refusal[] = [
+  // The queue is full: it drains.
+  { errno: 11, name: 'EAGAIN', pauseMillis: FULL_MILLIS },
+  { errno: 12, name: 'ENOMEM', pauseMillis: FULL_MILLIS },
+  { errno: 105, name: 'ENOBUFS', pauseMillis: FULL_MILLIS },
+  // The interface or the route is away: it may come back.
+  { errno: 6, name: 'ENXIO', pauseMillis: DOWN_MILLIS },
+  { errno: 16, name: 'EBUSY', pauseMillis: DOWN_MILLIS },
+  { errno: 19, name: 'ENODEV', pauseMillis: DOWN_MILLIS },
+  { errno: 99, name: 'EADDRNOTAVAIL', pauseMillis: DOWN_MILLIS },
+  { errno: 100, name: 'ENETDOWN', pauseMillis: DOWN_MILLIS },
+  { errno: 101, name: 'ENETUNREACH', pauseMillis: DOWN_MILLIS },
+  // This frame is not wanted.
+  { errno: 1, name: 'EPERM', pauseMillis: 0 },
+  { errno: 13, name: 'EACCES', pauseMillis: 0 },
+  { errno: 22, name: 'EINVAL', pauseMillis: 0 },
+  { errno: 90, name: 'EMSGSIZE', pauseMillis: 0 },
+  { errno: 113, name: 'EHOSTUNREACH', pauseMillis: 0 },
+  // Any other one.
+  { errno: 0, name: 'OTHER', pauseMillis: 0 },
+];
+
+/** Index into `REFUSALS`. */
+export function refusalOf(errno: number): number {
+  const index = REFUSALS.findIndex((refusal) => refusal.errno === errno);
+  return index < 0 ? REFUSALS.length - 1 : index;
+}

@@ -1,0 +1,97 @@
+/**
+ * The senders of a survey as one: each order goes to all of them, each grant is shared out evenly, and
+ * what has been sent is what all of them have got past.
+ */
+import { assert } from '../../shared/base/assert.js';
+import type { Refusals, Sender, Sending } from '../ports.js';
+import { type Desk, SLOTS } from './desk.js';
+import { REFUSALS } from './refusal.js';
+import { SenderThread } from './sender-thread.js';
+
+/** @throws as `SenderThread.start` does; then none is left running */
+export async function startSenders(
+  script: URL,
+  setup: object,
+  count: number,
+  onDeath: (reason: Error) => void,
+): Promise<Sender> {
+  const starts = Array.from({ length: count }, (_, index) =>
+    SenderThread.start(script, setup, { index, count }, onDeath),
+  );
+  const outcomes = await Promise.allSettled(starts);
+  const threads = outcomes.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  const failed = outcomes.find((each) => each.status === 'rejected');
+  if (failed === undefined) return new Senders(threads);
+  await Promise.all(threads.map((thread) => thread.close()));
+  throw failed.reason;
+}
+
+class Senders implements Sender {
+  readonly wire: string;
+  readonly #threads: readonly SenderThread[];
+  readonly #free = Array.from({ length: SLOTS }, (_, slot) => slot);
+
+  constructor(threads: readonly SenderThread[]) {
+    this.#threads = threads;
+    this.wire = [...new Set(threads.map(({ wire }) => wire))].join(', ');
+  }
+
+  send(from: number, to: number): Sending {
+    const slot = this.#free.pop();
+    assert(slot !== undefined, 'fewer orders than slots');
+    for (const thread of this.#threads) thread.order({ slot, from, to });
+    const desks = this.#threads.map(({ desk }) => desk);
+    return new SharedSending(desks, slot, () => this.#free.push(slot));
+  }
+
+  grant(rate: number, until: number): void {
+    const share = rate / this.#threads.length;
+    for (const { desk } of this.#threads) desk.grant(share, until);
+  }
+
+  get totals(): { sent: number; refusals: Refusals } {
+    const sum = (read: (desk: Desk) => number) =>
+      this.#threads.reduce((total, { desk }) => total + read(desk), 0);
+    const counts = REFUSALS.map(({ name }, i) => [name, sum((desk) => desk.refused(i))] as const);
+    return {
+      sent: sum((desk) => desk.sentTotal),
+      refusals: Object.fromEntries(counts.filter(([, count]) => count > 0)),
+    };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.close()));
+  }
+}
+
+class SharedSending implements Sending {
+  readonly #desks: readonly Desk[];
+  readonly #slot: number;
+  readonly #free: () => void;
+
+  constructor(desks: readonly Desk[], slot: number, free: () => void) {
+    this.#desks = desks;
+    this.#slot = slot;
+    this.#free = free;
+  }
+
+  get sent(): number {
+    return Math.min(...this.#desks.map((desk) => desk.sentOf(this.#slot)));
+  }
+  get lost(): number {
+    return this.#desks.reduce((sum, desk) => sum + desk.lostOf(this.#slot), 0);
+  }
+  get excluded(): number {
+    return this.#desks.reduce((sum, desk) => sum + desk.excludedOf(this.#slot), 0);
+  }
+  get hasEnded(): boolean {
+    return this.#desks.every((desk) => desk.hasEnded(this.#slot));
+  }
+  abandon(): void {
+    for (const desk of this.#desks) desk.abandon(this.#slot);
+  }
+  forget(): void {
+    assert(this.hasEnded, 'a slot is freed once its order has ended');
+    this.#free();
+  }
+}

@@ -1,0 +1,54 @@
+/** What leads to one next hop: the link header that every frame to it carries. */
+import {
+  ETHER_TYPE_IPV4,
+  ETHER_TYPE_IPV6,
+  ethernetOctets,
+  type MacAddress,
+  writeEthernet,
+} from '../../shared/packet/ethernet.js';
+import type { Family } from '../../shared/probe/probe.js';
+import { AF_PACKET, interfaceIndex } from './libc.js';
+
+export interface Link {
+  readonly source: MacAddress;
+  /** The next hop's address on the link. */
+  readonly gateway: MacAddress;
+  readonly vlan?: number | undefined;
+}
+
+/** What a wire is opened with; plain data. */
+export interface WireSetup {
+  readonly device: string;
+  readonly family: Family;
+  /** Octets of each packet, IP header included. */
+  readonly octets: number;
+  /** Absent where the kernel finds the next hop. */
+  readonly link?: Link | undefined;
+  /** Which of the interface's queues this sender is to use, where there are several. */
+  readonly queue: number;
+}
+
+/** Frames that leave with a link header of ours need one. */
+export type LinkSetup = WireSetup & { readonly link: Link };
+
+export function linkOctets({ link }: LinkSetup): number {
+  return ethernetOctets(link.vlan);
+}
+
+/** Writes the link header of a frame that starts at `at`. */
+export function writeLink(view: DataView, at: number, { link, family }: LinkSetup): void {
+  writeEthernet(view, at, {
+    destination: link.gateway,
+    source: link.source,
+    type: family === 4 ? ETHER_TYPE_IPV4 : ETHER_TYPE_IPV6,
+    vlan: link.vlan,
+  });
+}
+
+/** struct sockaddr_ll { u16 family; u16 protocol; int ifindex; … } of 20 octets. @throws Fault NO_ROUTE */
+export function linkAddress(device: string): Buffer {
+  const address = Buffer.alloc(20);
+  address.writeUInt16LE(AF_PACKET, 0);
+  address.writeInt32LE(interfaceIndex(device), 4);
+  return address;
+}

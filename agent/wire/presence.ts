@@ -1,0 +1,38 @@
+/**
+ * Whether interfaces are up and hold our addresses, as they did when a station was opened. While they
+ * do not, replies cannot be heard: silence then says nothing about targets.
+ */
+import { networkInterfaces } from 'node:os';
+import { formatWords, isMapped, parseIpv6, type Words } from '../../shared/net/ipv6.js';
+
+export class Presence {
+  readonly #facts: readonly string[];
+
+  /** Notes which of these interfaces and addresses there are now. */
+  constructor(devices: readonly string[], sources: readonly Words[]) {
+    const wanted = new Set([...devices, ...sources.map(formatWords)]);
+    this.#facts = [...factsNow()].filter((fact) => fact.split(' ').every((w) => wanted.has(w)));
+  }
+
+  /** Whether all that was noted still holds. */
+  isIntact(): boolean {
+    const now = factsNow();
+    return this.#facts.every((fact) => now.has(fact));
+  }
+}
+
+/** Interfaces that are up and running, alone and with each of their addresses. */
+function factsNow(): Set<string> {
+  const facts = new Set<string>();
+  for (const [device, entries = []] of Object.entries(networkInterfaces())) {
+    facts.add(device);
+    for (const { address, family } of entries) facts.add(`${device} ${canonical(address, family)}`);
+  }
+  return facts;
+}
+
+function canonical(address: string, family: string): string {
+  if (family === 'IPv4') return address;
+  const words = parseIpv6(address.split('%')[0] ?? address);
+  return isMapped(words) ? address : formatWords(words);
+}

@@ -1,0 +1,103 @@
+/**
+ * How an agent stands on the network, as flags: declared once for the agent itself and for the
+ * all-in-one, which checks them and passes them on as they were typed.
+ */
+import type { Command } from 'commander';
+import { Fault } from '../base/faults.js';
+import { parseWords, type Words } from '../net/ipv6.js';
+import { parsePorts } from '../net/ports.js';
+import { type MacAddress, parseMac, VLAN_MAX } from '../packet/ethernet.js';
+import { option } from './program.js';
+
+/** Wires for frames with a link header, fastest first; and the kernel's own way. */
+export const WIRE_NAMES = ['af-xdp', 'tx-ring', 'packet', 'pcap', 'raw-ip'] as const;
+export type WireName = (typeof WIRE_NAMES)[number];
+
+/** What commander gathers from the flags below. */
+export interface StationFlags {
+  readonly interface?: string;
+  readonly sourceIp?: readonly Words[];
+  readonly sourcePort?: { readonly from: number; readonly to: number };
+  readonly sourceMac?: MacAddress;
+  readonly gatewayMac?: MacAddress;
+  readonly vlan?: number;
+  readonly senders?: number;
+  readonly wire?: WireName;
+}
+
+const SENDERS_MAX = 64;
+
+const OPTIONS: readonly (readonly [string, string, (text: string) => unknown])[] = [
+  ['-i, --interface <name>', 'send and listen here (default: as routed)', (name) => name],
+  ['-S, --source-ip <list>', 'our addresses (default: as routed)', parseSources],
+  ['-s, --source-port <ports>', 'our ports: 50000 or 50000-50999', parseSourcePorts],
+  ['-G, --gateway-mac <mac>', 'the next hop’s address on the link', parseHardwareAddress],
+  ['--source-mac <mac>', 'our address on the link', parseHardwareAddress],
+  ['--vlan <id>', 'send with this VLAN tag; needs --gateway-mac', parseVlan],
+  ['--senders <n>', 'sending threads (default: 1)', parseSenders],
+  ['--wire <name>', `how frames leave: ${WIRE_NAMES.join(', ')} (default: the fastest)`, parseWire],
+];
+
+/** @param asTyped whether values are kept as text once they are checked, to be passed on */
+export function addStationOptions(command: Command, asTyped: boolean): Command {
+  for (const [flags, about, parse] of OPTIONS) {
+    const checked = (text: string) => {
+      const value = parse(text);
+      return asTyped ? text : value;
+    };
+    command.addOption(option(flags, about, checked));
+  }
+  return command;
+}
+
+/** The station flags among what commander gathered as typed, as arguments again. */
+export function stationArguments(flags: Readonly<Record<string, unknown>>): string[] {
+  return OPTIONS.flatMap(([declared]) => {
+    const long = /--([a-z-]+)/.exec(declared)?.[1] ?? '';
+    const value = flags[long.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())];
+    return typeof value === 'string' ? [`--${long}`, value] : [];
+  });
+}
+
+function parseSources(text: string): readonly Words[] {
+  return text.split(',').map((address) => parseWords(address.trim()));
+}
+
+function parseSourcePorts(text: string): { from: number; to: number } {
+  const ports = parsePorts(text);
+  const [from] = ports;
+  const last = ports.at(-1);
+  if (from !== undefined && last !== undefined && last - from === ports.length - 1) {
+    return { from, to: last + 1 };
+  }
+  throw new Fault('BAD_OPTION', 'source ports are one port or one range', { value: text });
+}
+
+function parseHardwareAddress(text: string): MacAddress {
+  const address = parseMac(text);
+  if (address !== undefined) return address;
+  const why = 'not an Ethernet address (six pairs of hexadecimal digits with colons)';
+  throw new Fault('BAD_OPTION', why, { value: text });
+}
+
+function parseVlan(text: string): number {
+  return parseWhole(text, VLAN_MAX, 'a VLAN identifier');
+}
+
+function parseSenders(text: string): number {
+  return parseWhole(text, SENDERS_MAX, 'a number of senders');
+}
+
+function parseWhole(text: string, max: number, what: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= max) return value;
+  throw new Fault('BAD_OPTION', `${what} is a whole number from 1 to ${max}`, { value: text });
+}
+
+function parseWire(text: string): WireName {
+  const found = WIRE_NAMES.find((name) => name === text);
+  if (found !== undefined) return found;
+  throw new Fault('BAD_OPTION', `no such wire; there are: ${WIRE_NAMES.join(', ')}`, {
+    value: text,
+  });
+}

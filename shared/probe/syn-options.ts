@@ -1,0 +1,58 @@
+/**
+ * The options that SYN segments of well-known systems carry (RFC 9293 §3.2, RFC 7323, RFC 2018), in
+ * their order. Some networks drop segments that look like nobody's, and more hosts answer those that
+ * look like somebody's; a layout with timestamps also gives round-trip times.
+ */
+import { TCP_OCTETS } from '../packet/tcp.js';
+
+export interface SynLayout {
+  readonly window: number;
+  readonly options: readonly number[];
+  /** Where the timestamp's value stands, from the start of the TCP header; 0 where there is none. */
+  readonly stampAt: number;
+}
+
+const MSS_IPV4 = 1460; // 1500 − 40, RFC 9293 §3.7.1
+const MSS_IPV6 = 1440; // 1500 − 60
+const NOP = 1;
+const SACK_PERMITTED = [4, 2] as const;
+const TIMESTAMPS = [8, 10, 0, 0, 0, 0, 0, 0, 0, 0] as const;
+
+const maximumSegment = (octets: number) => [2, 4, octets >>> 8, octets & 255];
+const windowScale = (bits: number) => [3, 3, bits];
+
+type LayoutMaker = (mss: readonly number[]) => { window: number; options: readonly number[] };
+
+const LAYOUTS = {
+  /** The shortest that says anything: frames stay at Ethernet's minimum. */
+  mss: (mss) => ({ window: 65535, options: mss }),
+  linux: (mss) => ({
+    window: 64240,
+    options: [...mss, ...SACK_PERMITTED, ...TIMESTAMPS, NOP, ...windowScale(7)],
+  }),
+  windows: (mss) => ({
+    window: 64240,
+    options: [...mss, NOP, ...windowScale(8), NOP, NOP, ...SACK_PERMITTED],
+  }),
+  bsd: (mss) => ({
+    window: 65535,
+    options: [...mss, NOP, ...windowScale(6), ...SACK_PERMITTED, ...TIMESTAMPS],
+  }),
+} as const satisfies Record<string, LayoutMaker>;
+
+export type LayoutName = keyof typeof LAYOUTS;
+export const LAYOUT_NAMES = Object.keys(LAYOUTS) as LayoutName[];
+
+export function synLayout(name: LayoutName, isIpv6: boolean): SynLayout {
+  const layout = LAYOUTS[name](maximumSegment(isIpv6 ? MSS_IPV6 : MSS_IPV4));
+  return { ...layout, stampAt: stampAt(layout.options) };
+}
+
+/** Steps over the options to the timestamp's value. */
+function stampAt(options: readonly number[]): number {
+  let at = 0;
+  while (at < options.length && options[at] !== TIMESTAMPS[0]) {
+    at += options[at] === NOP ? 1 : (options[at + 1] as number);
+  }
+  return at < options.length ? TCP_OCTETS + at + 2 : 0;
+}
