@@ -87,8 +87,8 @@ function join(ranges: readonly Range6[]): Range6[] {
   const joined: { from: bigint; to: bigint }[] = [];
   for (const { from, to } of sorted) {
     const last = joined.at(-1);
-    if (last !== undefined && from <= last.to) last.to = Math.max(to, last.to);
-    else joined.push({ from, to });
+    if (last === undefined || from > last.to) joined.push({ from, to });
+    else if (to > last.to) last.to = to;
   }
   return joined;
 }

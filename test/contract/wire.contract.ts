@@ -1,0 +1,224 @@
+/** What every wire promises, on a real link: `left` is sent on, `right` is listened on. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Capture, Wire } from '../../agent/ports.js';
+import type { WireSetup } from '../../agent/wire/link.js';
+import { openCapture } from '../../agent/wire/pcap-capture.js';
+import { Endpoint } from '../../shared/net/endpoint.js';
+import { mappedWords, parseWords, type Words } from '../../shared/net/ipv6.js';
+import { Target } from '../../shared/net/target.js';
+import { Dissection, REJECT } from '../../shared/packet/dissect.js';
+import { CookieJar } from '../../shared/probe/cookies.js';
+import { type Family, Frame } from '../../shared/probe/probe.js';
+import { tcpSyn } from '../../shared/probe/tcp-syn.js';
+import { Volley } from '../../shared/probe/volley.js';
+import { ip } from '../support/own-network.js';
+import { KEY } from '../support/replies.js';
+
+export interface WireCase {
+  readonly family: Family;
+  readonly vlan?: number;
+  /** Whether it sees that nobody is at the other end; the kernel's own queue does not say. */
+  readonly noticesTheOtherEnd: boolean;
+  /** The link comes and goes; wires that ask the kernel for a route then need it again. */
+  replug(): void;
+}
+
+const OUR_PORT = 61000;
+const SOURCES: Record<Family, Words> = {
+  4: mappedWords(0x64400001),
+  6: parseWords('2001:db8::1'),
+};
+const LAYOUT = { layout: 'linux' };
+const QUIET_MILLIS = 150;
+const DEADLINE_MILLIS = 10_000;
+
+/** Port n of the target with number ⌊n / 65,536⌋: n can be read off the frame again. */
+function targetOf(family: Family, n: number): Target {
+  const target = new Target();
+  target.setWords(family === 4 ? mappedWords(0xc6120000) : parseWords('2001:db8:42::'));
+  target.w3 += Math.floor(n / 65536) + 1;
+  target.port = n % 65536;
+  return target;
+}
+
+/** Writes probes of numbered targets into a wire's next frames. */
+class Writer {
+  readonly #wire: Wire;
+  readonly #family: Family;
+  readonly #frame: Frame;
+  readonly #volley: Volley;
+  readonly #cookies = new CookieJar(KEY);
+  readonly #source = new Endpoint();
+
+  constructor(wire: Wire, family: Family) {
+    this.#wire = wire;
+    this.#family = family;
+    this.#frame = new Frame(wire.view, family);
+    this.#volley = new Volley(wire.frames);
+    this.#source.setWords(SOURCES[family]);
+    for (let i = 0; i < wire.frames; i++) {
+      this.#frame.moveTo(wire.packetAt(i));
+      tcpSyn.prepare(this.#frame, LAYOUT);
+    }
+  }
+
+  /** Numbers [from, from + count). */
+  write(from: number, count: number): void {
+    const volley = this.#volley;
+    volley.count = 0;
+    for (let i = 0; i < count; i++) volley.add(targetOf(this.#family, from + i));
+    this.#cookies.choose(volley, [this.#source], { from: OUR_PORT, to: OUR_PORT + 1 });
+    if (this.#family === 4) this.#cookies.bakeIpv4(volley);
+    else this.#cookies.bakeIpv6(volley, [this.#source]);
+    this.#wire.locate(count, volley.packetAt);
+    tcpSyn.aim(this.#frame, volley, [this.#source]);
+  }
+}
+
+/** Numbers of the frames heard, in order; −1 for one whose octets are not what was written. */
+class Listener {
+  readonly heard: number[] = [];
+  readonly #capture: Capture;
+
+  constructor(family: Family, octets: number, vlan: number | undefined) {
+    this.#capture = openCapture('right', vlan === undefined ? 'tcp' : `vlan ${vlan} and tcp`);
+    const frame = new Dissection(this.#capture.view);
+    const cookies = new CookieJar(KEY);
+    this.#capture.start((length) => {
+      if (frame.dissect(this.#capture.link, length) !== REJECT.OK) return;
+      // The frame is no reply: its flow is the probe's turned round.
+      const { source: target, target: source } = frame.flow;
+      const n = (target.w3 - targetOf(family, 0).w3) * 65536 + target.port;
+      const tag = vlan === undefined ? 0 : 4;
+      cookies.bake({ source, target } as Parameters<CookieJar['bake']>[0]);
+      const isWhole = frame.tcp.sequence === cookies.sequence && length === octets + 14 + tag;
+      this.heard.push(isWhole ? n : -1);
+    });
+  }
+
+  /** Waits until so many frames were heard, and then until none comes any more. */
+  async settled(count: number): Promise<readonly number[]> {
+    const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis));
+    const deadline = performance.now() + DEADLINE_MILLIS;
+    while (this.heard.length < count && performance.now() < deadline) await pause(10);
+    await pause(QUIET_MILLIS);
+    return this.heard;
+  }
+
+  close(): void {
+    this.#capture.close();
+  }
+}
+
+const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+
+export function wireContract(
+  name: string,
+  open: (setup: Pick<WireSetup, 'family' | 'octets'>) => Wire,
+  { family, vlan, noticesTheOtherEnd, replug }: WireCase,
+): void {
+  describe(name, () => {
+    const octets = tcpSyn.octets(family, LAYOUT);
+    let wire: Wire;
+    let writer: Writer;
+    let listener: Listener;
+    let next = 0;
+    /** Sends frames that are written until the kernel has taken them all. */
+    const push = (count: number) => {
+      const deadline = performance.now() + DEADLINE_MILLIS;
+      for (let left = count; left > 0; ) {
+        left -= wire.send(left);
+        if (performance.now() > deadline) throw new Error(`${left} frames are not taken`);
+      }
+    };
+    /** Sends so many frames, of any number of runs, until the kernel has taken them all. */
+    const sendAll = (count: number, runs: () => number) => {
+      for (const end = next + count; next < end; ) {
+        const run = Math.min(wire.room(), runs(), end - next);
+        writer.write(next, run);
+        push(run);
+        next += run;
+      }
+    };
+    beforeAll(() => {
+      wire = open({ family, octets });
+      writer = new Writer(wire, family);
+      listener = new Listener(family, octets, vlan);
+    });
+    afterAll(() => {
+      listener.close();
+      wire.close();
+    });
+    const expectHeard = async (expected: readonly number[]) => {
+      const heard = await listener.settled(expected.length);
+      expect(heard.toSorted((a, b) => a - b)).toEqual(expected);
+      listener.heard.length = 0;
+    };
+
+    test('carries every frame that was taken to the other end, once and whole', async () => {
+      const from = next;
+      let run = 0;
+      sendAll(5000, () => 1 + (run++ % 300));
+      await expectHeard(numbers(from, next));
+    });
+
+    test('takes nothing and says why while the link is down, and everything afterwards', async () => {
+      const from = next;
+      const count = Math.min(40, wire.room());
+      writer.write(from, count);
+      ip('link', 'set', 'left', 'down');
+      for (let i = 0; i < 5; i++) {
+        expect(wire.send(count)).toBe(0);
+        expect(wire.errno).toBeGreaterThan(0);
+      }
+      replug();
+      push(count);
+      next += count;
+      sendAll(1000, () => 64);
+      await expectHeard(numbers(from, next));
+    });
+
+    test.skipIf(!noticesTheOtherEnd)('loses nothing while the other end is down', async () => {
+      const from = next;
+      const count = Math.min(40, wire.room());
+      writer.write(from, count);
+      ip('link', 'set', 'right', 'down');
+      let left = count;
+      for (let i = 0; i < 5; i++) left -= wire.send(left);
+      expect(left).toBe(count);
+      replug();
+      // A capture ends when its interface goes down.
+      listener.close();
+      listener = new Listener(family, octets, vlan);
+      push(left);
+      next += count;
+      sendAll(1000, () => 64);
+      await expectHeard(numbers(from, next));
+    });
+
+    test('leaves out the frame that is skipped, and only that one', async () => {
+      const from = next;
+      writer.write(from, 20);
+      ip('link', 'set', 'left', 'down');
+      expect(wire.send(20)).toBe(0);
+      wire.skip();
+      replug();
+      push(19);
+      next += 20;
+      sendAll(500, () => 50);
+      await expectHeard([...numbers(from + 1, next)]);
+    });
+
+    test('never sends what was withdrawn', async () => {
+      writer.write(next, 30);
+      ip('link', 'set', 'left', 'down');
+      expect(wire.send(30)).toBe(0);
+      wire.withdraw();
+      replug();
+      next += 30;
+      const from = next;
+      sendAll(3000, () => 77);
+      await expectHeard(numbers(from, next));
+    });
+  });
+}
