@@ -241,10 +241,7 @@ export class Agent {
       version,
       at: now,
       ceiling,
-      received: sum(({ captured }) => captured.received),
-      dropped: sum(({ captured }) => captured.dropped),
       invalid: sum(({ drops }) => drops['foreign'] ?? 0),
-      sendErrors: sum(({ sendErrors }) => sendErrors),
       state: this.#leaving.signal.aborted
         ? 'leaving'
         : this.#trouble === ''

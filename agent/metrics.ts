@@ -15,11 +15,14 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
   counter('replies_repeated', 'Replies after the first.', ({ repeated }) => repeated);
   counter('replies_late', 'Replies after their target had settled.', ({ late }) => late);
   counter('replies_elsewhere', 'Replies to other agents’ shards.', ({ elsewhere }) => elsewhere);
-  counter('frames_captured', 'Frames the capture passed.', ({ captured }) => {
-    return captured.received;
+  counter('frames_captured', 'Frames the capture passed.', ({ equipment }) => {
+    return equipment.received;
   });
-  counter('frames_dropped', 'Frames the capture dropped.', ({ captured }) => {
-    return captured.dropped;
+  counter('frames_dropped', 'Frames the kernel dropped: we were too slow.', ({ equipment }) => {
+    return equipment.dropped;
+  });
+  counter('frames_interface_dropped', 'Frames the interface dropped.', ({ equipment }) => {
+    return equipment.interfaceDropped;
   });
   metrics.counter(
     'transect_agent_send_errors_total',

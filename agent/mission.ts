@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../shared/base/clock.js';
 import { Fault } from '../shared/base/faults.js';
-import type { Activity, Bus, Grant } from '../shared/bus/ports.js';
+import type { Activity, Bus, Equipment, Grant } from '../shared/bus/ports.js';
 import { CLASSIFICATION_NAMES } from '../shared/probe/classification.js';
 import { Plan } from '../shared/survey/plan.js';
 import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
@@ -56,14 +56,16 @@ export class Mission {
     return sums;
   }
 
-  /** Frames captured, and those that the kernel or an interface dropped. */
-  get captured(): { received: number; dropped: number } {
-    const sums = { received: 0, dropped: 0 };
-    for (const { totals } of this.station.captures) {
+  /** What it sends and listens with, and how that fares. */
+  get equipment(): Equipment {
+    const { sender, captures } = this.station;
+    const sums = { received: 0, dropped: 0, interfaceDropped: 0 };
+    for (const { totals } of captures) {
       sums.received += totals.received;
       sums.dropped += totals.dropped;
+      sums.interfaceDropped += totals.interfaceDropped;
     }
-    return sums;
+    return { wire: sender.wire, refusals: sender.totals.refusals, ...sums };
   }
 
   /** Whether an interface or an address went away: then this station is of no more use. */
@@ -78,12 +80,6 @@ export class Mission {
       this.#isDeaf = true;
       for (const shard of this.held.values()) shard.forsake(this.#heardUntil);
     }
-  }
-
-  /** System calls that the kernel refused. */
-  get sendErrors(): number {
-    const { refusals } = this.station.sender.totals;
-    return Object.values(refusals).reduce((sum, count) => sum + count, 0);
   }
 
   /** Positions leased and not yet sent. */
@@ -119,7 +115,8 @@ export class Mission {
     const grantSerial = this.#grant?.serial ?? 0;
     const replies = this.replies.reduce((sum, count) => sum + count, 0);
     const wants = this.unsent > 0;
-    return { survey: this.survey.id, wants, rate, sent, grantSerial, replies };
+    const { equipment } = this;
+    return { survey: this.survey.id, wants, rate, sent, grantSerial, replies, equipment };
   }
 
   async close(): Promise<void> {

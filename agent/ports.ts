@@ -1,4 +1,5 @@
 /** What the parts of an agent are to each other. The story in `agent.ts` wires them. */
+import type { Equipment } from '../shared/bus/ports.js';
 import type { Prefix6 } from '../shared/net/ipv6.js';
 import type { Dissection, LinkLayer } from '../shared/packet/dissect.js';
 import type { TcpOptions } from '../shared/packet/tcp.js';
@@ -71,13 +72,15 @@ export interface Sender {
   close(): Promise<void>;
 }
 
+/** Frames that passed the filter, and those dropped. */
+export type CaptureTotals = Pick<Equipment, 'received' | 'dropped' | 'interfaceDropped'>;
+
 /** Frames that pass the filter, one after the other in the same buffer. */
 export interface Capture {
   readonly link: LinkLayer;
   /** The buffer that every frame is delivered in. */
   readonly view: DataView;
-  /** Frames that passed the filter, and those of them that the kernel or the interface dropped. */
-  readonly totals: { readonly received: number; readonly dropped: number };
+  readonly totals: CaptureTotals;
   /** @param receive gets the octets captured and the time stamp in microseconds */
   start(receive: (octets: number, timestamp: number) => void): void;
   close(): void;

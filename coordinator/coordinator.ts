@@ -15,7 +15,7 @@ import { describeError, Fault } from '../shared/base/faults.js';
 import { LIMITS } from '../shared/base/limits.js';
 import type { Random } from '../shared/base/random.js';
 import { stopController } from '../shared/base/stop.js';
-import type { Bus, ControlHandlers, Heartbeat } from '../shared/bus/ports.js';
+import type { Activity, Bus, ControlHandlers, Heartbeat } from '../shared/bus/ports.js';
 import { Plan } from '../shared/survey/plan.js';
 import type { ResultBatch } from '../shared/survey/results.js';
 import type { Space } from '../shared/survey/space/space.js';
@@ -90,10 +90,14 @@ export class Coordinator {
   get agents(): readonly AgentStatus[] {
     const now = this.#parts.clock.monotonic();
     return [...this.#agents.values()].map(({ heartbeat, seenAt }) => {
-      const { agent, vantage, version, received, dropped, trouble } = heartbeat;
+      const { agent, vantage, version, trouble, activities } = heartbeat;
       const seenMillisAgo = now - seenAt;
       const state = seenMillisAgo > LIMITS.agentGoneMillis ? 'gone' : heartbeat.state;
-      const rate = heartbeat.activities.reduce((sum, activity) => sum + activity.rate, 0);
+      const sum = (read: (activity: Activity) => number) =>
+        activities.reduce((total, activity) => total + read(activity), 0);
+      const rate = sum((activity) => activity.rate);
+      const received = sum(({ equipment }) => equipment.received);
+      const dropped = sum(({ equipment }) => equipment.dropped + equipment.interfaceDropped);
       return { agent, vantage, version, state, rate, seenMillisAgo, received, dropped, trouble };
     });
   }

@@ -17,7 +17,7 @@ import type { Target } from '../shared/net/target.js';
 import { type Lease, settledOf } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
 import { type Rules, rulesFromBytes } from '../shared/survey/rules.js';
-import type { SurveyStatus, TargetFate } from '../shared/survey/status.js';
+import { alarmingDrops, type SurveyStatus, type TargetFate } from '../shared/survey/status.js';
 import { isOver, type Survey, type SurveyState } from '../shared/survey/survey.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { Collector } from './collect/collector.js';
@@ -58,6 +58,7 @@ export class SurveyRun {
   /** Stores one shard after the other. */
   #storing: Promise<void> = Promise.resolve();
   #isImmediate = false;
+  #hasWarned = false;
   /** Our monotonic clock: before it, agents and leases may not have been heard of yet. */
   readonly #calmFrom: number;
   #endedAt = 0;
@@ -123,12 +124,13 @@ export class SurveyRun {
   }
 
   /** Answers the part of a heartbeat that is about this survey. */
-  hear({ agent, at, activities, dropped }: Heartbeat): Grant | undefined {
+  hear({ agent, at, activities }: Heartbeat): Grant | undefined {
     const activity = activities.find(({ survey }) => survey === this.survey.id);
     if (activity === undefined || isOver(this.survey.state)) return undefined;
     const now = this.#parts.clock.monotonic();
-    const { rate, replies } = activity;
-    this.#roster.see(agent, { rate, replies, dropped, seenAt: now });
+    const { rate, replies, equipment } = activity;
+    this.#roster.see(agent, { rate, replies, equipment, seenAt: now });
+    this.#warnOfDrops();
     const wants = activity.wants && this.survey.state === 'running';
     return this.#governor.answer(agent, { ...activity, wants }, at, now);
   }
@@ -260,7 +262,8 @@ export class SurveyRun {
     const outcomes = [...this.#outcomes.values()].sort((a, b) => a.shard - b.shard);
     const output = { module: segments.sink.name, folder: segments.folder };
     const { survey, plan, status } = this;
-    const manifest = { survey, plan, status, outcomes, output, version };
+    const equipmentOf = (agent: string) => this.#roster.equipmentOf(agent);
+    const manifest = { survey, plan, status, outcomes, output, version, equipmentOf };
     await writeManifest(segments.disk, segments.folder, manifest);
     // Over for everyone only once the manifest stands: a crash before this does it again.
     await bus.surveys.put(survey);
@@ -269,6 +272,15 @@ export class SurveyRun {
     log.info({ survey: survey.id, state, covered: status.covered }, 'survey ended');
     this.#stop.abort();
     this.#settle?.resolve(status);
+  }
+
+  /** Once: from here on silence may be ours and not the targets'. */
+  #warnOfDrops(): void {
+    const { status } = this;
+    if (this.#hasWarned || alarmingDrops(status) === 0) return;
+    this.#hasWarned = true;
+    const { survey, received, dropped } = status;
+    this.#parts.log.warn({ survey, received, dropped }, 'captures drop replies: lower the rate');
   }
 
   /** What was settled of shards that nobody will finish. */

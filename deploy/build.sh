@@ -18,7 +18,7 @@ kernels_are_stale() {
 }
 
 dist_is_stale() {
-  [ ! -e dist/.built ] || [ -n "$(find shared coordinator agent tsconfig.json tsconfig.build.json \
+  [ ! -e dist/.built ] || [ -n "$(find shared coordinator agent test/lab/internet tsconfig.json tsconfig.build.json \
     package.json -newer dist/.built -print -quit)" ]
 }
 

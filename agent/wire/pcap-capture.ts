@@ -28,7 +28,7 @@ export function openCapture(device: string, filter: string): Capture {
   const { buf, header } = session;
   const view = new DataView(buf.buffer, buf.byteOffset, buf.byteLength);
   const stamps = new DataView(header.buffer, header.byteOffset, header.byteLength);
-  let totals = { received: 0, dropped: 0 };
+  let totals = { received: 0, dropped: 0, interfaceDropped: 0 };
   let isOpen = true;
   return {
     link: session.link_type === 'LINKTYPE_ETHERNET' ? 'ethernet' : 'ip',
@@ -38,7 +38,8 @@ export function openCapture(device: string, filter: string): Capture {
         const stats = session.stats();
         totals = {
           received: stats.ps_recv >>> 0,
-          dropped: (stats.ps_drop >>> 0) + (stats.ps_ifdrop >>> 0),
+          dropped: stats.ps_drop >>> 0,
+          interfaceDropped: stats.ps_ifdrop >>> 0,
         };
       }
       return totals;

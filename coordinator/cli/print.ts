@@ -1,7 +1,7 @@
 /** Lines for people and for machines: rows and answers go to stdout, the rest to stderr. */
 
 import { formatCount, formatDuration } from '../../shared/survey/quantities.js';
-import type { SurveyStatus } from '../../shared/survey/status.js';
+import { alarmingDrops, type SurveyStatus } from '../../shared/survey/status.js';
 
 export function printOut(text: string): void {
   process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
@@ -44,6 +44,7 @@ export function progressLine(status: SurveyStatus): string {
     `${formatCount(rate)}/s`,
     `${formatCount(replies)} replies`,
     agents === 1 ? '1 agent' : `${agents} agents`,
+    ...(alarmingDrops(status) > 0 ? ['CAPTURE DROPS REPLIES'] : []),
     outlook(status),
   ].join(' · ');
 }
@@ -58,7 +59,7 @@ function outlook({ state, targets, sent, rate }: SurveyStatus): string {
 
 /** What came of a survey, for a newcomer. */
 export function summaryOf(status: SurveyStatus, files: Readonly<Record<string, string>>): string {
-  const { targets, sent, covered, synack, rst, icmp, rows, lost, excluded, dropped } = status;
+  const { targets, sent, covered, synack, rst, icmp, rows, lost, excluded } = status;
   const elapsed = status.endedAt - status.startedAt;
   const lines: Record<string, string> = {
     state:
@@ -69,13 +70,24 @@ export function summaryOf(status: SurveyStatus, files: Readonly<Record<string, s
     closed: `${formatCount(rst)} answered RST: nothing listens`,
     unreachable: `${formatCount(icmp)} answered by ICMP`,
     silent: `${formatCount(covered - synack - rst - icmp)} did not answer`,
-    rows: `${formatCount(rows)}${dropped > 0 ? ` — WARNING: the capture dropped ${formatCount(dropped)} frames` : ''}`,
+    rows: formatCount(rows),
+    ...warnings(status),
     time: `${formatDuration(elapsed)} at ${formatCount(status.budget)} probes/s, ${formatCount(status.agents)} agents`,
     ...files,
   };
   return Object.entries(lines)
     .map(([name, text]) => `  ${name.padEnd(12)} ${text}`)
     .join('\n');
+}
+
+function warnings(status: SurveyStatus): Record<string, string> {
+  const { received, dropped } = status;
+  if (dropped === 0) return {};
+  const counts = `${formatCount(dropped)} of ${formatCount(received + dropped)} frames`;
+  const isAlarming = alarmingDrops(status) > 0;
+  return {
+    drops: `${counts}${isAlarming ? ' — WARNING: REPLIES ARE MISSING; lower the rate' : ''}`,
+  };
 }
 
 export function percent(part: number, whole: number): string {

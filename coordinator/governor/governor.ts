@@ -7,6 +7,8 @@
 import { LIMITS } from '../../shared/base/limits.js';
 import type { Activity, Grant } from '../../shared/bus/ports.js';
 
+type Asking = Pick<Activity, 'survey' | 'wants' | 'grantSerial'>;
+
 interface Loan {
   readonly serial: number;
   readonly rate: number;
@@ -38,7 +40,7 @@ export class Governor {
   }
 
   /** Answers an agent's heartbeat. @param at the heartbeat's own time, on the agent's clock */
-  answer(agent: string, activity: Activity, at: number, now: number): Grant {
+  answer(agent: string, activity: Asking, at: number, now: number): Grant {
     const borrower = this.#borrowers.get(agent) ?? { wants: false, seenAt: now, loans: [] };
     this.#borrowers.set(agent, borrower);
     borrower.wants = activity.wants;

@@ -1,11 +1,15 @@
 /** The agents at work on a survey, as their heartbeats tell. */
 import { LIMITS } from '../../shared/base/limits.js';
+import type { Equipment } from '../../shared/bus/ports.js';
+import type { SurveyStatus } from '../../shared/survey/status.js';
+
+type Summary = Pick<SurveyStatus, 'agents' | 'rate' | 'replies' | 'received' | 'dropped'>;
 
 interface Sighting {
   /** Packets per second over the last second. */
   readonly rate: number;
   readonly replies: number;
-  readonly dropped: number;
+  readonly equipment: Equipment;
   /** Our monotonic clock. */
   readonly seenAt: number;
 }
@@ -23,12 +27,18 @@ export class Roster {
     return seenAt !== undefined && now - seenAt <= LIMITS.agentGoneMillis;
   }
 
+  /** What an agent sent and listened with, as it last said. */
+  equipmentOf(agent: string): Equipment | undefined {
+    return this.#sightings.get(agent)?.equipment;
+  }
+
   /** How many are at work, their rate together, and what all there ever were have heard. */
-  summary(now: number): { agents: number; rate: number; replies: number; dropped: number } {
-    const sums = { agents: 0, rate: 0, replies: 0, dropped: 0 };
-    for (const [agent, { rate, replies, dropped }] of this.#sightings) {
+  summary(now: number): Summary {
+    const sums = { agents: 0, rate: 0, replies: 0, received: 0, dropped: 0 };
+    for (const [agent, { rate, replies, equipment }] of this.#sightings) {
       sums.replies += replies;
-      sums.dropped += dropped;
+      sums.received += equipment.received;
+      sums.dropped += equipment.dropped + equipment.interfaceDropped;
       if (!this.isPresent(agent, now)) continue;
       sums.agents++;
       sums.rate += rate;

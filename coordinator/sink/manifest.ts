@@ -5,11 +5,12 @@
 import { join } from 'node:path';
 import { isoTime } from '../../shared/base/clock.js';
 import type { Disk } from '../../shared/base/disk.js';
+import type { Equipment } from '../../shared/bus/ports.js';
 import { formatPorts } from '../../shared/net/ports.js';
 import { formatRange } from '../../shared/net/prefix.js';
 import type { Lease } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
-import type { SurveyStatus } from '../../shared/survey/status.js';
+import { alarmingDrops, type SurveyStatus } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
 
 /** Ranges listed in a manifest; a survey of a long list names their count and hash only. */
@@ -32,6 +33,7 @@ export interface ManifestParts {
   readonly outcomes: readonly ShardOutcome[];
   readonly output: { readonly module: string; readonly folder: string };
   readonly version: string;
+  readonly equipmentOf: (agent: string) => Equipment | undefined;
 }
 
 /** Writes `ledger.ndjson`, then `manifest.json`, each whole. @throws Fault UNWRITABLE */
@@ -53,7 +55,8 @@ export async function readOutcomes(disk: Disk, folder: string): Promise<readonly
   return lines.map((line) => JSON.parse(line) as ShardOutcome);
 }
 
-function manifestOf({ survey, plan, status, outcomes, output, version }: ManifestParts): object {
+function manifestOf(parts: ManifestParts): object {
+  const { survey, plan, status, outcomes, output, version } = parts;
   const { space } = plan;
   const { ipv4, windows, hitlist, pairs, ports } = space.parts;
   const ranges = [...ipv4].slice(0, RANGES_LISTED_MAX).map(formatRange);
@@ -98,12 +101,14 @@ function manifestOf({ survey, plan, status, outcomes, output, version }: Manifes
       rst: status.rst,
       icmp: status.icmp,
       rows: status.rows,
+      framesReceived: status.received,
       captureDrops: status.dropped,
+      captureDropsAlarming: alarmingDrops(status) > 0,
     },
     startedAt: isoTime(status.startedAt),
     endedAt: isoTime(status.endedAt),
     output,
-    agents: agentsOf(outcomes),
+    agents: agentsOf(parts),
     shardsStored: outcomes.length,
     shardsIncomplete: incomplete.map(({ shard, from, to, covered }) => ({
       shard,
@@ -114,8 +119,8 @@ function manifestOf({ survey, plan, status, outcomes, output, version }: Manifes
   };
 }
 
-/** Probes and positions by agent, in order of their names. */
-function agentsOf(outcomes: readonly ShardOutcome[]): object[] {
+/** Probes, positions and equipment by agent, in order of their names. */
+function agentsOf({ outcomes, equipmentOf }: ManifestParts): object[] {
   const agents = new Map<string, { vantage: string; sent: number; settled: number }>();
   for (const report of outcomes.flatMap(({ reports }) => reports)) {
     const sums = agents.get(report.agent) ?? { vantage: report.vantage, sent: 0, settled: 0 };
@@ -125,7 +130,7 @@ function agentsOf(outcomes: readonly ShardOutcome[]): object[] {
   }
   return [...agents]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([agent, sums]) => ({ agent, ...sums }));
+    .map(([agent, sums]) => ({ agent, ...sums, ...equipmentOf(agent) }));
 }
 
 function* ledgerLines(outcomes: readonly ShardOutcome[]): Generator<string> {

@@ -41,6 +41,8 @@ export const LIMITS = {
   sendTries: 4,
   /** Octets captured of each reply: link, IP with options, TCP with options, an ICMP quote. */
   snapOctets: 192,
+  /** More dropped frames than this share of all make a survey's silence doubtful. */
+  dropShareMax: 0.001,
   /** Buffer of the capture, in octets. */
   captureOctets: 64 * 1024 * 1024,
 } as const;

@@ -98,10 +98,7 @@ const heartbeatShape = z.object({
   version: z.string(),
   at: finite,
   ceiling: finite,
-  received: count,
-  dropped: count,
   invalid: count,
-  sendErrors: count,
   state: z.enum(['working', 'leaving', 'refused']),
   trouble: z.string(),
   activities: z.array(
@@ -112,6 +109,13 @@ const heartbeatShape = z.object({
       sent: count,
       grantSerial: count,
       replies: count,
+      equipment: z.object({
+        wire: z.string(),
+        received: count,
+        dropped: count,
+        interfaceDropped: count,
+        refusals: z.record(z.string(), count),
+      }),
     }),
   ),
 });
@@ -149,6 +153,7 @@ const statusShape = z.object({
   startedAt: finite,
   endedAt: finite,
   dropped: count,
+  received: count,
   replies: count,
 });
 

@@ -104,6 +104,18 @@ export interface Activity {
   readonly grantSerial: number;
   /** First replies heard, of any class. */
   readonly replies: number;
+  readonly equipment: Equipment;
+}
+
+/** What an agent sends and listens with for one survey, and how that fares. */
+export interface Equipment {
+  /** How frames leave: `af-xdp eth0`. */
+  readonly wire: string;
+  readonly received: number;
+  readonly dropped: number;
+  readonly interfaceDropped: number;
+  /** System calls that the kernel refused, by the name of the error. */
+  readonly refusals: Readonly<Record<string, number>>;
 }
 
 type AgentState = 'working' | 'leaving' | 'refused';
@@ -116,10 +128,7 @@ export interface Heartbeat {
   readonly at: number;
   /** Packets per second it accepts, 0 for no limit. */
   readonly ceiling: number;
-  readonly received: number;
-  readonly dropped: number;
   readonly invalid: number;
-  readonly sendErrors: number;
   readonly state: AgentState;
   /** A sentence where something needs a person. */
   readonly trouble: string;

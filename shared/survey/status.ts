@@ -1,4 +1,5 @@
 /** What the coordinator tells people about surveys and agents. */
+import { LIMITS } from '../base/limits.js';
 import type { SurveyState } from './survey.js';
 
 export interface SurveyStatus {
@@ -29,10 +30,17 @@ export interface SurveyStatus {
   /** Wall clock; `endedAt` is 0 while it runs. */
   readonly startedAt: number;
   readonly endedAt: number;
-  /** Frames that captures dropped. */
+  /** Frames that passed the filters of captures, and those that captures or interfaces dropped. */
+  readonly received: number;
   readonly dropped: number;
   /** Replies heard so far, settled or not: for progress. */
   readonly replies: number;
+}
+
+/** The share of frames that were dropped, where it is more than a survey may bear; else 0. */
+export function alarmingDrops({ received, dropped }: SurveyStatus): number {
+  const share = dropped / Math.max(1, received + dropped);
+  return share > LIMITS.dropShareMax ? share : 0;
 }
 
 /** What became of one target. */

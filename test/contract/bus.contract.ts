@@ -246,13 +246,26 @@ const heartbeat: Heartbeat = {
   version: '0.1.0',
   at: 12.5,
   ceiling: 0,
-  received: 2 ** 40,
-  dropped: 0,
   invalid: 1,
-  sendErrors: 0,
   state: 'working',
   trouble: '',
-  activities: [{ survey: 's1', wants: true, rate: 10.5, sent: 7, grantSerial: 3, replies: 5 }],
+  activities: [
+    {
+      survey: 's1',
+      wants: true,
+      rate: 10.5,
+      sent: 7,
+      grantSerial: 3,
+      replies: 5,
+      equipment: {
+        wire: 'af-xdp eth0',
+        received: 2 ** 40,
+        dropped: 0,
+        interfaceDropped: 3,
+        refusals: { ENOBUFS: 12 },
+      },
+    },
+  ],
 };
 
 const grant: Grant = { survey: 's1', agent: 'a', serial: 4, rate: 0.1, answers: 12.5, lasts: 3000 };

@@ -11,14 +11,24 @@
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
 /** The only destinations a host of the lab may have routes to. */
-const LAB_PREFIXES = [/^127\./, /^100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./, /^198\.1[89]\./];
+const LAB_PREFIXES = [
+  /^127\./,
+  /^100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./,
+  /^198\.1[89]\./,
+  /^2001:db8:/,
+  /^(::1|fe80:|ff00:)/,
+];
 const SWITCH_NETWORK = '100.64.0';
 const NETWORK_LENGTH = 24;
+const SWITCH_NETWORK_6 = '2001:db8:ffff::';
+const NETWORK_LENGTH_6 = 64;
+const INTERNET = fileURLToPath(new URL('../../dist/test/lab/internet/main.js', import.meta.url));
 const STOP_MILLIS = 5000;
 
 /** Why the lab cannot be had here, or undefined where it can. */
@@ -52,7 +62,8 @@ export class Lab implements AsyncDisposable {
   async host(name: string): Promise<Host> {
     const namespace = `${this.#prefix}-${name}`;
     const number = this.#hosts.length + 1;
-    const host = new Host(namespace, `${SWITCH_NETWORK}.${number}`);
+    const addresses = { 4: `${SWITCH_NETWORK}.${number}`, 6: `${SWITCH_NETWORK_6}${number}` };
+    const host = new Host(namespace, addresses);
     this.#hosts.push(host);
     const port = `port${number}`;
     await run('ip', ['netns', 'add', namespace]);
@@ -61,7 +72,7 @@ export class Lab implements AsyncDisposable {
       ...['peer', 'name', port, 'netns', this.#switch],
     ]);
     await run('ip', ['-n', this.#switch, 'link', 'set', port, 'master', 'br0', 'up']);
-    await host.ip('address', 'add', `${host.address}/${NETWORK_LENGTH}`, 'dev', 'eth0');
+    await host.takeAddresses();
     await host.ip('link', 'set', 'lo', 'up');
     await host.ip('link', 'set', 'eth0', 'up');
     await host.refuseUplinks();
@@ -78,12 +89,25 @@ export class Lab implements AsyncDisposable {
 
 export class Host {
   readonly namespace: string;
-  readonly address: string;
+  /** By family. */
+  readonly addresses: Readonly<Record<4 | 6, string>>;
   readonly #running = new Set<ChildProcess>();
 
-  constructor(namespace: string, address: string) {
+  constructor(namespace: string, addresses: Readonly<Record<4 | 6, string>>) {
     this.namespace = namespace;
-    this.address = address;
+    this.addresses = addresses;
+  }
+
+  get address(): string {
+    return this.addresses[4];
+  }
+
+  async takeAddresses(): Promise<void> {
+    const { 4: ipv4, 6: ipv6 } = this.addresses;
+    await this.ip('address', 'replace', `${ipv4}/${NETWORK_LENGTH}`, 'dev', 'eth0');
+    // Without duplicate address detection: the address is to be there at once.
+    const prefix = `${ipv6}/${NETWORK_LENGTH_6}`;
+    await this.ip('-6', 'address', 'replace', prefix, 'dev', 'eth0', 'nodad');
   }
 
   async ip(...args: string[]): Promise<string> {
@@ -97,8 +121,18 @@ export class Host {
   }
 
   async routeVia(prefix: string, gateway: Host): Promise<void> {
-    await this.ip('route', 'add', prefix, 'via', gateway.address);
+    const family = prefix.includes(':') ? 6 : 4;
+    await this.ip('route', 'replace', prefix, 'via', gateway.addresses[family]);
     await this.refuseUplinks();
+  }
+
+  /** The host answers for every address there is, as `internet/truth.ts` says for this seed. */
+  async simulateInternet(seed: number): Promise<Running> {
+    // The host's own kernel would say of IPv6 addresses that there is no route to them.
+    await this.ip('-6', 'route', 'replace', 'blackhole', '2001:db8::/32');
+    const internet = this.start(process.execPath, INTERNET, 'eth0', `${seed}`);
+    await internet.says(/is up/);
+    return internet;
   }
 
   async unplug(): Promise<void> {
@@ -135,9 +169,12 @@ export class Host {
   async refuseUplinks(): Promise<void> {
     const links = JSON.parse(await this.ip('-json', 'link')) as { ifname: string }[];
     const strange = links.find(({ ifname }) => ifname !== 'lo' && ifname !== 'eth0');
-    const routes = JSON.parse(await this.ip('-json', '-4', 'route', 'show', 'table', 'all')) as {
-      dst: string;
-    }[];
+    const routes: { dst: string }[] = [];
+    for (const family of ['-4', '-6']) {
+      routes.push(
+        ...JSON.parse((await this.ip('-json', family, 'route', 'show', 'table', 'all')) || '[]'),
+      );
+    }
     const leading = routes.find(({ dst }) => !LAB_PREFIXES.some((prefix) => prefix.test(dst)));
     if (strange !== undefined) throw new Error(`the lab would reach ${strange.ifname}`);
     if (leading !== undefined) throw new Error(`the lab would route to ${leading.dst}`);

@@ -59,7 +59,7 @@ export class PretendInternet {
     const capture: Capture = {
       link: 'ip',
       view,
-      totals: { received: 0, dropped: 0 },
+      totals: { received: 0, dropped: 0, interfaceDropped: 0 },
       start(handler) {
         receive = handler;
       },

@@ -2,6 +2,6 @@
 import { createServer } from 'node:net';
 
 const port = Number(process.argv[2]);
-createServer((socket) => socket.destroy()).listen(port, '0.0.0.0', 4096, () => {
+createServer((socket) => socket.destroy()).listen(port, '::', 4096, () => {
   console.log(`listening on ${port}`);
 });

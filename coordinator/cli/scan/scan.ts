@@ -172,6 +172,7 @@ async function watchRun(
   const { maxResults = Number.POSITIVE_INFINITY, maxRuntime = Number.POSITIVE_INFINITY } = flags;
   const isTerminal = process.stderr.isTTY === true;
   const startedAt = systemClock.monotonic();
+  let trouble = '';
   while (!signal.aborted) {
     await systemClock.sleep(PROGRESS_MILLIS, signal);
     if (signal.aborted) break;
@@ -182,10 +183,13 @@ async function watchRun(
       await run.cancel(false);
     }
     const { agents } = coordinator;
-    const [refused] = agents.filter(({ state }) => state === 'refused');
-    if (refused !== undefined && agents.every(({ state }) => state === 'refused')) {
-      throw new Fault('NO_ROUTE', refused.trouble);
+    const refused = agents.find(({ state }) => state === 'refused')?.trouble ?? '';
+    if (refused !== '' && agents.every(({ state }) => state === 'refused')) {
+      // Who has worked before may work again: an interface comes back.
+      if (status.sent === 0) throw new Fault('NO_ROUTE', refused);
+      if (refused !== trouble) say(`\nwaiting: ${refused}`);
     }
+    trouble = refused;
   }
   return new Promise<never>(() => {});
 }

@@ -1,0 +1,142 @@
+/**
+ * The simulated Internet: answers every SYN that reaches an interface, for any address of either
+ * family, as `truth.ts` says. Runs on a host of a lab that others route to.
+ *
+ *     node main.js DEVICE SEED
+ */
+import type { Wire } from '../../../agent/ports.js';
+import { openCapture } from '../../../agent/wire/pcap-capture.js';
+import { openTxRing } from '../../../agent/wire/tx-ring.js';
+import { Dissection, REJECT } from '../../../shared/packet/dissect.js';
+import { FLAG_SYN } from '../../../shared/packet/tcp.js';
+import {
+  errorOctets,
+  FLAGS,
+  type Probe,
+  SHAPES,
+  type Shape,
+  segmentOctets,
+  writeError,
+  writeSegment,
+} from './replies.js';
+import { type Kind, kindOf, rollOf } from './truth.js';
+
+const FLUSH_MILLIS = 1;
+const REPORT_MILLIS = 1000;
+const RUN_MAX = 64;
+const NOBODY = new Uint8Array(6);
+
+/** One segment of an answer. */
+interface Line {
+  readonly millis: number;
+  readonly flags: number;
+  readonly beyond: number;
+}
+
+const [device = 'eth0', seedText = '1'] = process.argv.slice(2);
+const seed = Number(seedText);
+
+/** Frames of one length, filled one by one and sent in runs. */
+class Outbox {
+  readonly #wire: Wire;
+  readonly #at = new Uint32Array(1024);
+  #written = 0;
+  #room = 0;
+
+  constructor(shape: Shape, octets: number) {
+    const link = { source: NOBODY, gateway: NOBODY };
+    this.#wire = openTxRing({ device, family: shape.family, octets, link, queue: 0 });
+  }
+
+  /** Writes one frame by `write`; a full ring waits for the kernel. */
+  put(write: (wire: Wire, at: number) => void): void {
+    if (this.#written === this.#room) this.flush();
+    write(this.#wire, this.#at[this.#written] as number);
+    this.#written++;
+  }
+
+  flush(): void {
+    while (this.#written > 0) this.#written -= this.#wire.send(this.#written);
+    this.#room = Math.min(RUN_MAX, this.#wire.room());
+    this.#wire.locate(this.#room, this.#at);
+  }
+}
+
+const outboxes = {
+  4: { segments: outbox(SHAPES[4], segmentOctets), errors: outbox(SHAPES[4], errorOctets) },
+  6: { segments: outbox(SHAPES[6], segmentOctets), errors: outbox(SHAPES[6], errorOctets) },
+};
+const capture = openCapture(device, 'tcp[13] = 2 or (ip6[6] = 6 and ip6[53] = 2)');
+const frame = new Dissection(capture.view);
+const captured = new Uint8Array(capture.view.buffer, capture.view.byteOffset);
+let heard = 0;
+let answered = 0;
+
+capture.start((octets) => {
+  if (frame.dissect('ethernet', octets) !== REJECT.OK || !frame.isTcp) return;
+  if (frame.tcp.flags !== FLAG_SYN) return;
+  heard++;
+  // The frame is a probe: what dissection takes for our side of a flow is its target.
+  const target = frame.flow.source;
+  const roll = rollOf(seed, target.words, target.port);
+  const shape = frame.isIpv6 ? SHAPES[6] : SHAPES[4];
+  const at = (frame.isIpv6 ? frame.ipv6 : frame.ipv4).at;
+  answer(kindOf(roll), roll, { bytes: captured, at, shape });
+});
+
+setInterval(() => {
+  for (const { segments, errors } of Object.values(outboxes)) {
+    segments.flush();
+    errors.flush();
+  }
+}, FLUSH_MILLIS);
+setInterval(() => {
+  const { received, dropped } = capture.totals;
+  console.log(JSON.stringify({ heard, answered, received, dropped }));
+}, REPORT_MILLIS);
+console.log('the Internet is up');
+
+/** What a kind of target answers, and after how long. */
+function scriptOf(kind: Kind, roll: number): readonly Line[] {
+  const line = (millis: number, flags: number, beyond = 1) => ({ millis, flags, beyond });
+  const { SYN_ACK, RST_ACK } = FLAGS;
+  const scripts: Partial<Record<Kind, readonly Line[]>> = {
+    open: [line(0, SYN_ACK)],
+    closed: [line(0, RST_ACK)],
+    slow: [line(100 + (roll % 1400), SYN_ACK)],
+    // Which probes are lost follows from their cookies: by chance, and the same again.
+    lossy: frame.tcp.sequence % 2 === 0 ? [] : [line(0, SYN_ACK)],
+    repeating: [line(0, SYN_ACK), line(50, SYN_ACK), line(400, SYN_ACK)],
+    lying: [line(0, SYN_ACK, 2 + (roll >>> 8))],
+    resetting: [line(0, SYN_ACK), line(5, RST_ACK)],
+    wary: [line(0, RST_ACK), line(30, SYN_ACK)],
+  };
+  return scripts[kind] ?? [];
+}
+
+function answer(kind: Kind, roll: number, probe: Probe): void {
+  if (kind === 'filtered') {
+    answered++;
+    const router = 0x64400000 + ((roll >>> 8) % 64);
+    outboxes[probe.shape.family].errors.put((wire, at) => writeError(wire, at, probe, router));
+  }
+  for (const line of scriptOf(kind, roll)) {
+    if (line.millis === 0) segment(probe, line);
+    else later(probe, line);
+  }
+}
+
+function segment(probe: Probe, what: Line): void {
+  answered++;
+  outboxes[probe.shape.family].segments.put((wire, at) => writeSegment(wire, at, probe, what));
+}
+
+/** The capture's buffer is refilled: a later answer keeps a copy. */
+function later(probe: Probe, line: Line): void {
+  const bytes = probe.bytes.slice(0, probe.at + probe.shape.head + 20);
+  setTimeout(() => segment({ ...probe, bytes }, line), line.millis);
+}
+
+function outbox(shape: Shape, octets: (shape: Shape) => number): Outbox {
+  return new Outbox(shape, octets(shape));
+}

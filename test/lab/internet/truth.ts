@@ -1,0 +1,53 @@
+/**
+ * What is true of every (address, port) of the simulated Internet: it follows from a seed, so that
+ * whoever surveys it can be checked row by row, however large the survey.
+ */
+import type { Words } from '../../../shared/net/ipv6.js';
+
+/** How many of 64 targets are of a kind. */
+const SHARES = {
+  open: 10,
+  closed: 14,
+  silent: 20,
+  /** A router says that it does not deliver. */
+  filtered: 6,
+  /** Open, and takes up to a second and a half to say so. */
+  slow: 3,
+  /** Open, but every other probe or its answer is lost. */
+  lossy: 2,
+  /** Open, and says so three times. */
+  repeating: 3,
+  /** Answers with an acknowledgment number that nobody sent: not a service that talks TCP. */
+  lying: 2,
+  /** Open, and resets right after it said so. */
+  resetting: 2,
+  /** A firewall resets before the service answers. */
+  wary: 2,
+} as const;
+
+export type Kind = keyof typeof SHARES;
+
+const TABLE: readonly Kind[] = Object.entries(SHARES).flatMap(([kind, share]) =>
+  new Array<Kind>(share).fill(kind as Kind),
+);
+
+/** 32 mixed bits of a target. */
+export function rollOf(seed: number, [w0, w1, w2, w3]: Words, port: number): number {
+  let mixed = Math.imul(w0 ^ seed, 0x7feb352d) ^ Math.imul(w1, 0x846ca68b);
+  mixed = Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d) ^ Math.imul(w2 ^ port, 0x297a2d39);
+  mixed = Math.imul(mixed ^ (mixed >>> 12) ^ w3, 0x7feb352d);
+  mixed = Math.imul(mixed ^ (mixed >>> 15), 0x846ca68b);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
+}
+
+export function kindOf(roll: number): Kind {
+  return TABLE[roll % TABLE.length] as Kind;
+}
+
+/** The classification that a survey must report of a kind; `none` for no row, `any` for either. */
+export function expectedOf(kind: Kind): 'synack' | 'rst' | 'icmp' | 'none' | 'any' {
+  if (kind === 'closed') return 'rst';
+  if (kind === 'filtered') return 'icmp';
+  if (kind === 'silent' || kind === 'lying') return 'none';
+  return kind === 'lossy' ? 'any' : 'synack';
+}
