@@ -9,7 +9,6 @@ import { LIMITS } from '../../base/limits.js';
 import {
   compareWords,
   formatIpv6,
-  hasPrefix,
   lastOf,
   type Prefix6,
   parsePrefix6,
@@ -38,6 +37,8 @@ export class Window {
   readonly #word: number;
   readonly #scale: number;
   readonly #span: number;
+  /** The bits of the prefix. */
+  readonly #mask: Words;
   readonly #scratch = new Target();
 
   constructor(prefix: Prefix6, end: number, ids: InterfaceIds | undefined, kept?: Ranges) {
@@ -49,6 +50,9 @@ export class Window {
     this.#word = end === 0 ? 0 : Math.ceil(end / 32) - 1;
     const shift = (this.#word + 1) * 32 - end;
     this.#scale = 2 ** shift;
+    const last = lastOf(prefix);
+    const mask = (i: 0 | 1 | 2 | 3) => ~(last[i] ^ prefix.words[i]);
+    this.#mask = [mask(0), mask(1), mask(2), mask(3)];
     this.#span = 2 ** (32 - shift);
     this.ordinals = new Ordinals(kept ?? Ranges.of([{ from: 0, to: this.places }]));
   }
@@ -75,12 +79,48 @@ export class Window {
 
   /** The ordinal of the target's address, or −1. */
   ordinalOf(target: Target): number {
-    const words: Words = [target.w0, target.w1, target.w2, target.w3];
-    if (!hasPrefix(words, this.prefix)) return -1;
-    const place = this.placeFrom(words);
-    if (place >= this.places) return -1;
-    this.addressAt(place, this.#scratch);
-    return compareWords(wordsOf(this.#scratch), words) === 0 ? this.ordinals.of(place) : -1;
+    if (!this.#holds(target)) return -1;
+    // The walked bits say which identifiers; of those few, which one is found by bisection.
+    const scratch = this.#scratch;
+    let low = this.#walkedBits(target) * this.#idCount;
+    let high = low + this.#idCount - 1;
+    while (low < high) {
+      const middle = low + Math.floor((high - low) / 2);
+      this.addressAt(middle, scratch);
+      if (compareTargets(scratch, target) < 0) low = middle + 1;
+      else high = middle;
+    }
+    this.addressAt(low, scratch);
+    return compareTargets(scratch, target) === 0 ? this.ordinals.of(low) : -1;
+  }
+
+  /** Whether an address has the window's prefix. */
+  #holds({ w0, w1, w2, w3 }: Target): boolean {
+    const [p0, p1, p2, p3] = this.prefix.words;
+    const [m0, m1, m2, m3] = this.#mask;
+    return (
+      ((w0 ^ p0) & m0) === 0 &&
+      ((w1 ^ p1) & m1) === 0 &&
+      ((w2 ^ p2) & m2) === 0 &&
+      ((w3 ^ p3) & m3) === 0
+    );
+  }
+
+  /** The number that the walked bits of an address are: what `addressAt` writes, read back. */
+  #walkedBits({ w0, w1, w2, w3 }: Target): number {
+    const [p0, p1, p2, p3] = this.prefix.words;
+    const scale = this.#scale;
+    const span = this.#span;
+    switch (this.#word) {
+      case 3:
+        return Math.floor((w3 - p3) / scale) + (w2 - p2 + (w1 - p1) * WORD_SPAN) * span;
+      case 2:
+        return Math.floor((w2 - p2) / scale) + (w1 - p1 + (w0 - p0) * WORD_SPAN) * span;
+      case 1:
+        return Math.floor((w1 - p1) / scale) + (w0 - p0) * span;
+      default:
+        return Math.floor((w0 - p0) / scale);
+    }
   }
 
   /** The places whose addresses have a prefix. */
@@ -181,6 +221,11 @@ export function parseWindow(text: string, seed: string): Window {
     throw new Fault('SPACE_TOO_LARGE', why, { value: text });
   }
   return new Window(prefix, end, ids);
+}
+
+/** Negative, zero or positive as one address comes before, with or after another. */
+function compareTargets(a: Target, b: Target): number {
+  return a.w0 - b.w0 || a.w1 - b.w1 || a.w2 - b.w2 || a.w3 - b.w3;
 }
 
 function wordsOf({ w0, w1, w2, w3 }: Target): Words {

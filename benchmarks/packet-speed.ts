@@ -1,0 +1,197 @@
+/** What a core does per packet, in memory: probes made on the way out, replies read on the way in. */
+import { Receiver } from '../agent/capture/receiver.js';
+import type { Wire } from '../agent/ports.js';
+import { Desk } from '../agent/send/desk.js';
+import { Exit } from '../agent/send/exit.js';
+import { Guard } from '../agent/send/guard.js';
+import { Router } from '../agent/send/router.js';
+import { SendLoop } from '../agent/send/send-loop.js';
+import { monotonicMillis, wallMicros } from '../shared/base/clock.js';
+import { mappedWords, parseWords } from '../shared/net/ipv6.js';
+import type { Port } from '../shared/net/ports.js';
+import { Ranges } from '../shared/net/ranges.js';
+import { Ranges6 } from '../shared/net/ranges6.js';
+import { SPECIAL } from '../shared/net/special.js';
+import type { Target } from '../shared/net/target.js';
+import { Dissection } from '../shared/packet/dissect.js';
+import { Chaskey } from '../shared/probe/chaskey.js';
+import { CookieJar } from '../shared/probe/cookies.js';
+import type { Family } from '../shared/probe/probe.js';
+import { tcpSyn } from '../shared/probe/tcp-syn.js';
+import { TagKernel } from '../shared/simd/kernels.js';
+import { Plan, shardLengthFor } from '../shared/survey/plan.js';
+import { AddressList } from '../shared/survey/space/address-list.js';
+import { Space } from '../shared/survey/space/space.js';
+import { parseWindow } from '../shared/survey/space/window.js';
+import { KEY, type PlainFlow, probeOf, resetTo, synAckTo } from '../test/support/replies.js';
+import { millionsPerSecond, printTable } from './harness.js';
+
+const COUNT = 4_000_000;
+const FRAMES = 1024;
+const STRIDE = 128;
+const ROOM = 256;
+
+/** Takes everything at once: what is left is the making of probes. */
+function bottomlessWire(): Wire {
+  let first = 0;
+  return {
+    name: 'bottomless',
+    view: new DataView(new ArrayBuffer(FRAMES * STRIDE)),
+    frames: FRAMES,
+    errno: 0,
+    packetAt: (frame) => frame * STRIDE + 14,
+    room: () => ROOM,
+    locate(count, packetAt) {
+      for (let i = 0; i < count; i++) packetAt[i] = ((first + i) & (FRAMES - 1)) * STRIDE + 14;
+    },
+    send(count) {
+      first = (first + count) & (FRAMES - 1);
+      return count;
+    },
+    skip() {},
+    withdraw() {},
+    close() {},
+  };
+}
+
+const all = Ranges.of([{ from: 0, to: 2 ** 32 }]).subtract(SPECIAL);
+const HTTPS = [443] as Port[];
+const none = AddressList.of([]);
+const ipv6 = new Space({
+  ipv4: Ranges.none,
+  windows: [parseWindow('2001:db8::/32-64@::1', '7')],
+  hitlist: none,
+  ports: HTTPS,
+  pairs: none,
+});
+
+function generating(space: Space, family: Family, layout: string) {
+  const plan = new Plan(space, '7', shardLengthFor(space.size));
+  const desk = new Desk();
+  const exit = new Exit({
+    wire: bottomlessWire(),
+    family,
+    sources: [family === 4 ? mappedWords(0x64400001) : parseWords('2001:db8::1')],
+    ports: { from: 61000, to: 65096 },
+    probe: tcpSyn,
+    options: tcpSyn.parseOptions({ layout }),
+  });
+  const loop = new SendLoop({
+    plan,
+    key: KEY,
+    exits: [exit],
+    router: new Router([
+      family === 4
+        ? { family, from: all.from, to: all.to }
+        : { family, prefixes: [{ words: [0, 0, 0, 0], length: 0 }] },
+    ]),
+    guard: new Guard(SPECIAL, Ranges6.none),
+    turn: { index: 0, count: 1 },
+    desk,
+    nextOrder: () => undefined,
+    now: monotonicMillis,
+    wallMicros,
+  });
+  desk.grant(1e12, Number.POSITIVE_INFINITY);
+  let next = 0;
+  return (count: number) => {
+    desk.prepare(0, next);
+    loop.send({ slot: 0, from: next, to: next + count });
+    next += count;
+  };
+}
+
+const generation = (space: Space, family: Family, layout: string) =>
+  millionsPerSecond(COUNT, generating(space, family, layout)).toFixed(1);
+
+const thousandPorts = Array.from({ length: 1000 }, (_, i) => i + 1) as Port[];
+printTable('Probes made in memory, one core: target, guard, cookie, both checksums, frame', [
+  { what: 'IPv4, default exclusions', 'M/s': generation(Space.ofIpv4(all, HTTPS), 4, 'mss') },
+  { what: 'with 1,000 ports', 'M/s': generation(Space.ofIpv4(all, thousandPorts), 4, 'mss') },
+  { what: 'with Linux’s TCP options', 'M/s': generation(Space.ofIpv4(all, HTTPS), 4, 'linux') },
+  { what: 'IPv6, a window of 2^32 subnets', 'M/s': generation(ipv6, 6, 'mss') },
+]);
+
+/** Replies to 1,024 probes of a plan, dissected, recognised, classified and placed, over and over. */
+function reading(space: Space, source: PlainFlow['source']) {
+  const plan = new Plan(space, '7', shardLengthFor(space.size));
+  const view = new DataView(new ArrayBuffer(192));
+  const bytes = new Uint8Array(view.buffer);
+  const survey = { probe: 'tcp-syn', probeOptions: {}, key: KEY };
+  const receiver = new Receiver(plan, survey, { link: 'ip', view });
+  const replies = Array.from({ length: 1024 }, (_, i) => {
+    const target: Target = plan.targetAt(i * 1000);
+    const flow = { source, sourcePort: 61000 + i, address: target.words, port: target.port };
+    const probe = probeOf(flow);
+    return i % 2 === 0 ? synAckTo(probe, [2, 4, 5, 180]) : resetTo(probe);
+  });
+  return (count: number) => {
+    let known = 0;
+    for (let i = 0; i < count; i++) {
+      const reply = replies[i & 1023] as Uint8Array;
+      bytes.set(reply);
+      if (receiver.receive(reply.length, 0) !== undefined) known++;
+    }
+    if (known !== count) throw new Error(`${count - known} replies were not recognised`);
+  };
+}
+
+const READS = 1_000_000;
+const reads = (space: Space, source: PlainFlow['source']) =>
+  millionsPerSecond(READS, reading(space, source)).toFixed(1);
+printTable('Replies read in memory, one core: dissect, recognise, classify, position and shard', [
+  { what: 'IPv4', 'M/s': reads(Space.ofIpv4(all, HTTPS), mappedWords(0x64400001)) },
+  { what: 'IPv6', 'M/s': reads(ipv6, parseWords('2001:db8::1')) },
+]);
+
+const mac = new Chaskey(KEY);
+const kernel = new TagKernel(ROOM);
+const cookies = new CookieJar(KEY);
+const frame = new Dissection(
+  new DataView(
+    synAckTo(
+      probeOf({
+        source: mappedWords(1),
+        sourcePort: 2,
+        address: mappedWords(3),
+        port: 4,
+      }),
+    ).buffer,
+  ),
+);
+let sink = 0;
+printTable('Of which, one core', [
+  {
+    what: 'cookie of one IPv4 flow (Chaskey-12)',
+    'M/s': millionsPerSecond(COUNT, (count) => {
+      for (let i = 0; i < count; i++) {
+        mac.tag12(i, i * 3, 443);
+        sink ^= mac.first;
+      }
+    }).toFixed(1),
+  },
+  {
+    what: 'cookies of 256 IPv4 flows at once',
+    'M/s': millionsPerSecond(COUNT, (count) => {
+      for (let i = 0; i < count; i += ROOM) mac.tagMany(kernel, ROOM);
+    }).toFixed(1),
+  },
+  {
+    what: 'cookie of one IPv6 flow',
+    'M/s': millionsPerSecond(COUNT / 4, (count) => {
+      frame.flow.target.setWords(parseWords('2001:db8::1'));
+      for (let i = 0; i < count; i++) {
+        frame.flow.target.port = i & 0xffff;
+        cookies.bake(frame.flow);
+        sink ^= cookies.sequence;
+      }
+    }).toFixed(1),
+  },
+  {
+    what: 'dissecting a SYN-ACK',
+    'M/s': millionsPerSecond(COUNT, (count) => {
+      for (let i = 0; i < count; i++) sink ^= frame.dissect('ip', 44);
+    }).toFixed(1),
+  },
+]);
+if (Number.isNaN(sink)) throw new Error('unreachable');
