@@ -1,5 +1,5 @@
 /** Medians over rounds: machines are noisy, so single figures are not to be believed. */
-import { cpus } from 'node:os';
+import { cpus, release } from 'node:os';
 
 const ROUNDS = 7;
 const WARM_UP = 2;
@@ -54,12 +54,23 @@ export function median(values: readonly number[]): number {
 
 /** Rows as a Markdown table, under the machine and the day. */
 export function printTable(title: string, rows: readonly Readonly<Record<string, string>>[]): void {
+  console.log(tableOf(title, `medians of ${ROUNDS} rounds`, rows));
+}
+
+export function tableOf(
+  title: string,
+  how: string,
+  rows: readonly Readonly<Record<string, string>>[],
+): string {
   const names = Object.keys(rows[0] ?? {});
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
   const day = new Date().toISOString().slice(0, 10);
-  const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} cores, Node ${process.version}`;
-  console.log(`\n### ${title}\n\n${machine}, ${day}; medians of ${ROUNDS} rounds\n`);
-  console.log(line(names));
-  console.log(line(names.map(() => '---')));
-  for (const row of rows) console.log(line(names.map((name) => row[name] ?? '')));
+  const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} cores, Linux ${release()}`;
+  return [
+    `\n### ${title}\n`,
+    `${machine}, Node ${process.version}, ${day}; ${how}\n`,
+    line(names),
+    line(names.map(() => '---')),
+    ...rows.map((row) => line(names.map((name) => row[name] ?? ''))),
+  ].join('\n');
 }

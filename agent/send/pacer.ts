@@ -14,14 +14,19 @@ const CREDIT_MILLIS = 8;
 const MAKING_UP = 1.4;
 /** At low rates: one probe, and what waking late by a fraction has earned. */
 const CREDIT_MIN = 1.5;
-/** A thread that sleeps wakes up so many milliseconds of budget later at the earliest. */
-const WORTH_MILLIS = 1.5;
+/**
+ * Probes are let through together once so many milliseconds of budget have gathered: a system call for
+ * each would keep a core busy at a tenth of what it can send.
+ */
+const WORTH_MILLIS = 1.95;
 const WAIT_MILLIS_MIN = 0.1;
 const WAIT_MILLIS_MAX = 100;
 
 export class Pacer {
   #credit = 0;
   #burst = 0;
+  /** What is left of the probes that were let through together. */
+  #open = 0;
   #seenAt: number;
 
   constructor(now: number) {
@@ -36,28 +41,40 @@ export class Pacer {
     if (rate <= 0) {
       this.#credit = 0;
       this.#burst = 0;
+      this.#open = 0;
       return 0;
     }
     const depth = Math.max(CREDIT_MIN, CREDIT_MILLIS * perMilli);
     const height = Math.max(CREDIT_MIN, BURST_MILLIS * perMilli);
     this.#credit = Math.min(depth, this.#credit + elapsed * perMilli);
     this.#burst = Math.min(height, this.#burst + elapsed * perMilli * MAKING_UP);
-    return Math.max(0, Math.floor(Math.min(this.#credit, this.#burst)));
+    if (this.#open <= 0) {
+      const worth = worthOf(perMilli);
+      const whole = Math.floor(Math.min(this.#credit, this.#burst));
+      this.#open = whole >= worth ? whole : 0;
+    }
+    return this.#open;
   }
 
   spend(probes: number): void {
     this.#credit -= probes;
     this.#burst -= probes;
+    this.#open -= probes;
   }
 
   /** Milliseconds to sleep until there is enough to be worth a system call. */
   pause(rate: number): number {
     if (rate <= 0) return WAIT_MILLIS_MAX;
     const perMilli = rate / 1000;
-    const worth = Math.max(1, WORTH_MILLIS * perMilli);
+    const worth = worthOf(perMilli);
     const untilCredit = (worth - this.#credit) / perMilli;
     const untilBurst = (worth - this.#burst) / (perMilli * MAKING_UP);
     const millis = Math.max(untilCredit, untilBurst);
     return Math.min(WAIT_MILLIS_MAX, Math.max(WAIT_MILLIS_MIN, millis));
   }
+}
+
+/** Probes that are worth waking up for, at a rate per millisecond. */
+function worthOf(perMilli: number): number {
+  return Math.max(1, Math.floor(WORTH_MILLIS * perMilli));
 }

@@ -1,0 +1,97 @@
+/**
+ * The network of the comparison: a namespace with a bridge that swallows every frame, and two hosts
+ * on a link of their own. Nothing leads out; all of it goes when the process ends.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+
+export const SINK = {
+  device: 'sink0',
+  address: '100.127.0.1',
+  source: '02:00:00:00:00:01',
+  gateway: '02:00:00:00:00:02',
+};
+export const SCANNER = { namespace: `tp${process.pid}s`, address: '100.64.0.1' };
+export const TARGET = { namespace: `tp${process.pid}t`, address: '100.64.0.2' };
+export const TARGETS = '198.18.0.0/16';
+const QUEUES = '4';
+const TICKS_PER_SECOND = 100;
+
+export function makeNetwork(): void {
+  for (const { namespace } of [SCANNER, TARGET]) {
+    ip('netns', 'add', namespace);
+    ip('-n', namespace, 'link', 'set', 'lo', 'up');
+  }
+  const here = ['-n', SCANNER.namespace];
+  ip(...here, 'link', 'add', 'sink0', 'numtxqueues', QUEUES, 'type', 'bridge');
+  ip(...here, 'link', 'set', 'sink0', 'up');
+  // zmap wants an interface to have an address.
+  ip(...here, 'address', 'add', `${SINK.address}/24`, 'dev', 'sink0');
+  ip(...here, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'eth0', 'netns', TARGET.namespace);
+  for (const { namespace, address } of [SCANNER, TARGET]) {
+    ip('-n', namespace, 'address', 'add', `${address}/24`, 'dev', 'eth0');
+    ip('-n', namespace, 'link', 'set', 'eth0', 'up');
+  }
+  ip(...here, 'route', 'add', TARGETS, 'via', TARGET.address);
+  ip('-n', TARGET.namespace, 'route', 'add', 'local', TARGETS, 'dev', 'lo');
+  for (const [name, value] of [
+    ['net.core.somaxconn', 65535],
+    ['net.ipv4.tcp_max_syn_backlog', 262144],
+  ]) {
+    within(TARGET.namespace, 'sysctl', '-qw', `${name}=${value}`);
+  }
+}
+
+export function removeNetwork(): void {
+  for (const { namespace } of [SCANNER, TARGET]) {
+    try {
+      ip('netns', 'del', namespace);
+    } catch {
+      // It never came to be.
+    }
+  }
+}
+
+export function ip(...args: string[]): string {
+  return execFileSync('ip', args, { encoding: 'utf8' });
+}
+
+/** Runs a program in a namespace to its end. */
+export function within(namespace: string, program: string, ...args: string[]): string {
+  return execFileSync('ip', ['netns', 'exec', namespace, program, ...args], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+}
+
+/** Starts a program in a namespace; it dies with this process. */
+export function startWithin(namespace: string, program: string, ...args: string[]): ChildProcess {
+  const tied = ['setpriv', '--pdeathsig', 'KILL', program, ...args];
+  return spawn('ip', ['netns', 'exec', namespace, ...tied], { stdio: ['ignore', 'pipe', 'pipe'] });
+}
+
+export async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  await new Promise((resolve) => child.once('exit', resolve));
+}
+
+/** Stops a program that may not want to. */
+export async function stop(child: ChildProcess): Promise<void> {
+  child.kill('SIGKILL');
+  await ended(child);
+}
+
+export const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis));
+
+/** Frames that have left by an interface of the scanner's. */
+export function framesSent(device: string): number {
+  const text = ip('-n', SCANNER.namespace, '-s', '-json', 'link', 'show', 'dev', device);
+  return JSON.parse(text)[0].stats64.tx.packets;
+}
+
+/** Seconds of processor time that a process and its threads have used (proc(5), stat). */
+export function processorTime(pid: number): { user: number; system: number } {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  const seconds = (field: number) => Number(fields[field - 3]) / TICKS_PER_SECOND;
+  return { user: seconds(14), system: seconds(15) };
+}

@@ -1,0 +1,62 @@
+/**
+ * Our senders alone, as an agent runs them: node our-sender.js DEVICE WIRE SENDERS RATE SECONDS.
+ * Prints how long a stop and a change of rate took to be obeyed.
+ */
+import { startSenders } from '../../agent/send/senders.js';
+import type { SenderSetup } from '../../agent/sender-worker.js';
+import { monotonicMillis } from '../../shared/base/clock.js';
+import type { WireName } from '../../shared/command/station-options.js';
+import { mappedWords } from '../../shared/net/ipv6.js';
+import { parsePorts } from '../../shared/net/ports.js';
+import { parseRange } from '../../shared/net/prefix.js';
+import { Ranges } from '../../shared/net/ranges.js';
+import { parseMac } from '../../shared/packet/ethernet.js';
+import { tcpSyn } from '../../shared/probe/tcp-syn.js';
+import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
+import { Space } from '../../shared/survey/space/space.js';
+import { spaceToBytes } from '../../shared/survey/space/space-bytes.js';
+import { pause, SINK } from './network.js';
+
+const [device = SINK.device, wire = 'af-xdp', senders = '1', rate = '0', seconds = '5'] =
+  process.argv.slice(2);
+const UNLIMITED = 1e9;
+const { from, to } = Ranges.of([parseRange('100.64.0.0/10')]);
+const space = Space.ofIpv4(Ranges.fromSorted(from, to), parsePorts('1-64'));
+const plan = new Plan(space, '7', shardLengthFor(space.size));
+const mac = (text: string) => parseMac(text) ?? new Uint8Array(6);
+const setup: SenderSetup = {
+  space: spaceToBytes(space, '7'),
+  seed: '7',
+  shardLength: plan.shardLength,
+  probe: 'tcp-syn',
+  probeOptions: tcpSyn.parseOptions({}),
+  key: Uint8Array.from({ length: 16 }, (_, i) => i),
+  ways: [
+    {
+      family: 4,
+      device,
+      sources: [mappedWords(0x64400001)],
+      territory: { family: 4, from, to },
+      link: { source: mac(SINK.source), gateway: mac(SINK.gateway) },
+    },
+  ],
+  ports: { from: 61000, to: 65096 },
+  wire: wire as WireName,
+  blocked: { from: new Float64Array(0), to: new Float64Array(0) },
+  blocked6: new Uint32Array(0),
+};
+
+const script = new URL('../../agent/sender-worker.js', import.meta.url);
+const sender = await startSenders(script, setup, Number(senders), (error) => {
+  throw error;
+});
+const sending = sender.send(0, space.size);
+const granted = Number(rate) || UNLIMITED;
+const until = monotonicMillis() + Number(seconds) * 1000 + 2000;
+sender.grant(granted, until);
+await pause(Number(seconds) * 1000);
+const asked = monotonicMillis();
+sending.abandon();
+while (!sending.hasEnded) await new Promise(setImmediate);
+console.log(JSON.stringify({ wire: sender.wire, stopMillis: monotonicMillis() - asked }));
+await sender.close();

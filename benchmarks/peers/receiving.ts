@@ -1,0 +1,58 @@
+/** Receiving: answers replayed across a link faster than any survey hears them. */
+import type { ChildProcess } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { ended, SCANNER, startWithin, TARGET } from './network.js';
+
+const script = (name: string) => fileURLToPath(new URL(`./${name}.js`, import.meta.url));
+const RATE = 650_000;
+const SECONDS = 5;
+
+export async function measureReceiving(rounds: number): Promise<Record<string, string>[]> {
+  const rows: Record<string, string>[] = [];
+  for (let round = 1; round <= rounds; round++) {
+    const seconds = `${SECONDS + 2}`;
+    const receiver = startWithin(
+      ...([SCANNER.namespace, process.execPath, script('our-receiver'), 'eth0', seconds] as const),
+    );
+    const heard = lines(receiver);
+    await until(receiver, /listening/);
+    const replayer = startWithin(
+      ...([TARGET.namespace, process.execPath, script('replayer')] as const),
+      ...['eth0', `${RATE}`, `${SECONDS}`],
+    );
+    const replayed = lines(replayer);
+    await Promise.all([ended(replayer), ended(receiver)]);
+    const { sent } = JSON.parse((await replayed).at(-1) ?? '{}');
+    const result = JSON.parse((await heard).at(-1) ?? '{}');
+    rows.push({
+      round: `${round}`,
+      'replies/s': Math.round(sent / SECONDS).toLocaleString('en-US'),
+      replayed: sent.toLocaleString('en-US'),
+      classified: result.classified.toLocaleString('en-US'),
+      'dropped by kernel': `${result.dropped}`,
+      'by interface': `${result.interfaceDropped}`,
+      'user ns/reply': result.userNanos.toFixed(0),
+    });
+    process.stderr.write('.');
+  }
+  return rows;
+}
+
+/** What a program has said by its end, line by line. */
+async function lines(child: ChildProcess): Promise<string[]> {
+  let text = '';
+  child.stdout?.on('data', (octets: Buffer) => {
+    text += octets;
+  });
+  await new Promise((resolve) => child.once('close', resolve));
+  return text.trim().split('\n');
+}
+
+function until(child: ChildProcess, pattern: RegExp): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.stdout?.on('data', (text: Buffer) => {
+      if (pattern.test(text.toString())) resolve();
+    });
+    child.once('exit', () => reject(new Error(`ended before it said ${pattern}`)));
+  });
+}

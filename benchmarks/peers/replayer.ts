@@ -1,0 +1,44 @@
+/**
+ * Replays answers to a survey's probes as fast as asked: node replayer.js DEVICE RATE SECONDS. Each is a
+ * SYN-ACK or a reset that carries the right cookie, written by the simulated Internet's code.
+ */
+import { Pacer } from '../../agent/send/pacer.js';
+import { openTxRing } from '../../agent/wire/tx-ring.js';
+import { monotonicMillis } from '../../shared/base/clock.js';
+import { FLAGS, SHAPES, segmentOctets, writeSegment } from '../../test/lab/internet/replies.js';
+import { KEY, probeOf } from '../../test/support/replies.js';
+import { replayedFlow } from './replayed.js';
+
+const [device = 'eth0', rateText = '650000', secondsText = '5'] = process.argv.slice(2);
+const DISTINCT = 1024;
+const rate = Number(rateText);
+const nobody = new Uint8Array(6).fill(2);
+const shape = SHAPES[4];
+const octets = segmentOctets(shape);
+const link = { source: nobody, gateway: nobody };
+const wire = openTxRing({ device, family: 4, octets, link, queue: 0 });
+const probes = Array.from({ length: DISTINCT }, (_, i) => {
+  const bytes = new Uint8Array(14 + 44);
+  bytes.set(probeOf(replayedFlow(i), KEY), 14);
+  return { bytes, at: 14, shape };
+});
+// Every frame of the ring once: from then on they are only sent again.
+const packetAt = new Uint32Array(wire.frames);
+for (let i = 0; i < wire.frames; i++) {
+  const flags = i % 2 === 0 ? FLAGS.SYN_ACK : FLAGS.RST_ACK;
+  const probe = probes[i % DISTINCT] as (typeof probes)[number];
+  writeSegment(wire, wire.packetAt(i), probe, { flags, beyond: 1 });
+}
+const pacer = new Pacer(monotonicMillis());
+const until = monotonicMillis() + Number(secondsText) * 1000;
+let sent = 0;
+while (monotonicMillis() < until) {
+  const count = Math.min(wire.room(), pacer.allowance(monotonicMillis(), rate));
+  if (count === 0) continue;
+  wire.locate(count, packetAt);
+  const taken = wire.send(count);
+  pacer.spend(taken);
+  sent += taken;
+}
+console.log(JSON.stringify({ sent }));
+wire.close();
