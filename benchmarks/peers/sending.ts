@@ -7,8 +7,8 @@ import { framesSent, pause, processorTime, SCANNER, SINK, startWithin, stop } fr
 const OURS = fileURLToPath(new URL('./our-sender.js', import.meta.url));
 const FRAME_FILE = `/tmp/transect-bench-${process.pid}.cfg`;
 const START_MILLIS_MAX = 5000;
-const SETTLE_MILLIS = 700;
-const WINDOW_MILLIS = 1500;
+const SETTLE_MILLIS = 500;
+const WINDOW_MILLIS = 1200;
 
 /** One SYN of 58 octets, octet by octet, as a trafgen configuration. */
 const FRAME = `{
