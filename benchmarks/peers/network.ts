@@ -64,10 +64,23 @@ export function within(namespace: string, program: string, ...args: string[]): s
   });
 }
 
-/** Starts a program in a namespace; it dies with this process. */
+/** Programs started and not yet stopped: their groups, since some leave children behind. */
+const running = new Set<number>();
+process.on('exit', () => {
+  for (const pid of running) endGroup(pid);
+});
+
+/** Starts a program in a namespace, in a group of its own; it ends with this process. */
 export function startWithin(namespace: string, program: string, ...args: string[]): ChildProcess {
   const tied = ['setpriv', '--pdeathsig', 'KILL', program, ...args];
-  return spawn('ip', ['netns', 'exec', namespace, ...tied], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn('ip', ['netns', 'exec', namespace, ...tied], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  const pid = child.pid ?? 0;
+  running.add(pid);
+  child.once('exit', () => endGroup(pid));
+  return child;
 }
 
 export async function ended(child: ChildProcess): Promise<void> {
@@ -75,9 +88,18 @@ export async function ended(child: ChildProcess): Promise<void> {
   await new Promise((resolve) => child.once('exit', resolve));
 }
 
+function endGroup(pid: number): void {
+  running.delete(pid);
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // All of it has ended.
+  }
+}
+
 /** Stops a program that may not want to. */
 export async function stop(child: ChildProcess): Promise<void> {
-  child.kill('SIGKILL');
+  endGroup(child.pid ?? 0);
   await ended(child);
 }
 
@@ -89,8 +111,22 @@ export function framesSent(device: string): number {
   return JSON.parse(text)[0].stats64.tx.packets;
 }
 
-/** Seconds of processor time that a process and its threads have used (proc(5), stat). */
-export function processorTime(pid: number): { user: number; system: number } {
+interface ProcessorTime {
+  readonly user: number;
+  readonly system: number;
+}
+
+/** Seconds of processor time that a process, its threads and its children have used. */
+export function processorTime(pid: number): ProcessorTime {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
+  const each = [pid, ...children.split(' ').filter(Boolean).map(Number)].map(timeOf);
+  const sum = (read: (time: ProcessorTime) => number) =>
+    each.reduce((total, time) => total + read(time), 0);
+  return { user: sum(({ user }) => user), system: sum(({ system }) => system) };
+}
+
+/** Of one process, as proc(5) has it in `stat`. */
+function timeOf(pid: number): ProcessorTime {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   const seconds = (field: number) => Number(fields[field - 3]) / TICKS_PER_SECOND;
   return { user: seconds(14), system: seconds(15) };
