@@ -11,7 +11,7 @@ import { tableOf } from '../harness.js';
 import { compareAccuracy } from './accuracy.js';
 import { ip, makeNetwork, removeNetwork, startWithin, stop, TARGET } from './network.js';
 import { measurePacing } from './pacing.js';
-import { measureReceiving } from './receiving.js';
+import { measureInternet, measureReceiving } from './receiving.js';
 import { compareSending } from './sending.js';
 
 const [repository = '.'] = process.argv.slice(2);
@@ -41,6 +41,7 @@ const versions = ['zmap', 'masscan', 'netsniff-ng']
 table('Sending', `medians of ${ROUNDS} rounds; ${versions}`, await compareSending(ROUNDS));
 table('Keeping a rate (af-xdp)', 'three seconds each', await measurePacing());
 table('Receiving', 'each round', await measureReceiving(ROUNDS));
+table('The simulated Internet of the lab', 'five seconds each', await measureInternet());
 
 const listener = startWithin(
   ...([TARGET.namespace, process.execPath] as const),

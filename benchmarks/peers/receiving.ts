@@ -1,11 +1,13 @@
 /** Receiving: answers replayed across a link faster than any survey hears them. */
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { ended, SCANNER, startWithin, TARGET } from './network.js';
+import { ended, pause, SCANNER, startWithin, stop, TARGET } from './network.js';
 
 const script = (name: string) => fileURLToPath(new URL(`./${name}.js`, import.meta.url));
 const RATE = 650_000;
 const SECONDS = 5;
+const INTERNET = fileURLToPath(new URL('../../test/lab/internet/main.js', import.meta.url));
+const INTERNET_RATES = [100_000, 300_000, 350_000];
 
 export async function measureReceiving(rounds: number): Promise<Record<string, string>[]> {
   const rows: Record<string, string>[] = [];
@@ -32,6 +34,32 @@ export async function measureReceiving(rounds: number): Promise<Record<string, s
       'dropped by kernel': `${result.dropped}`,
       'by interface': `${result.interfaceDropped}`,
       'user ns/reply': result.userNanos.toFixed(0),
+    });
+    process.stderr.write('.');
+  }
+  return rows;
+}
+
+/** How many probes the simulated Internet of the lab answers, at several rates. */
+export async function measureInternet(): Promise<Record<string, string>[]> {
+  const rows: Record<string, string>[] = [];
+  for (const rate of INTERNET_RATES) {
+    const internet = startWithin(TARGET.namespace, process.execPath, INTERNET, 'eth0', '1');
+    const said = lines(internet);
+    await until(internet, /is up/);
+    const flags = ['eth0', 'af-xdp', '1', `${rate}`, `${SECONDS}`];
+    const sender = startWithin(
+      ...([SCANNER.namespace, process.execPath, script('our-sender'), ...flags] as const),
+    );
+    await ended(sender);
+    await pause(2500);
+    await stop(internet);
+    const { heard, answered, dropped } = JSON.parse((await said).at(-1) ?? '{}');
+    rows.push({
+      'probes/s': rate.toLocaleString('en-US'),
+      heard: heard.toLocaleString('en-US'),
+      answers: answered.toLocaleString('en-US'),
+      dropped: `${dropped}`,
     });
     process.stderr.write('.');
   }
