@@ -13,6 +13,7 @@ import { forbiddenIpv4, forbiddenIpv6 } from '../shared/survey/space/special-pur
 import type { Survey } from '../shared/survey/survey.js';
 import { parseBlockList } from '../shared/survey/target-list.js';
 import type { Capture, OpenStation, Station } from './ports.js';
+import { sayDown } from './send/refusal.js';
 import { startSenders } from './send/senders.js';
 import type { SenderSetup } from './sender-worker.js';
 import { openCapture } from './wire/pcap-capture.js';
@@ -60,7 +61,8 @@ export async function stationOpener(options: StationOptions, clock: Clock): Prom
         throw reason;
       };
       const sender = await startSenders(SCRIPT, setup, options.senders, onDeath);
-      return { captures, sender, isPresent: () => presence.isIntact() };
+      const isPresent = () => presence.isIntact() && !sayDown(sender.totals.refusals);
+      return { captures, sender, isPresent };
     } catch (error) {
       for (const capture of captures) capture.close();
       throw error;

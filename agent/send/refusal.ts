@@ -1,10 +1,14 @@
 /** What the kernel says when it does not take a frame (errno(3)), and what to do about it. */
 
+import type { Refusals } from '../ports.js';
+
 interface Refusal {
   readonly errno: number;
   readonly name: string;
   /** How long to wait before trying again, in milliseconds; 0 where it is about this very frame. */
   readonly pauseMillis: number;
+  /** Whether it says that the interface is down or gone. */
+  readonly isDown?: true;
 }
 
 const FULL_MILLIS = 1;
@@ -16,11 +20,11 @@ export const REFUSALS: readonly Refusal[] = [
   { errno: 12, name: 'ENOMEM', pauseMillis: FULL_MILLIS },
   { errno: 105, name: 'ENOBUFS', pauseMillis: FULL_MILLIS },
   // The interface or the route is away: it may come back.
-  { errno: 6, name: 'ENXIO', pauseMillis: DOWN_MILLIS },
-  { errno: 16, name: 'EBUSY', pauseMillis: DOWN_MILLIS },
-  { errno: 19, name: 'ENODEV', pauseMillis: DOWN_MILLIS },
+  { errno: 6, name: 'ENXIO', pauseMillis: DOWN_MILLIS, isDown: true },
+  { errno: 16, name: 'EBUSY', pauseMillis: DOWN_MILLIS, isDown: true },
+  { errno: 19, name: 'ENODEV', pauseMillis: DOWN_MILLIS, isDown: true },
   { errno: 99, name: 'EADDRNOTAVAIL', pauseMillis: DOWN_MILLIS },
-  { errno: 100, name: 'ENETDOWN', pauseMillis: DOWN_MILLIS },
+  { errno: 100, name: 'ENETDOWN', pauseMillis: DOWN_MILLIS, isDown: true },
   { errno: 101, name: 'ENETUNREACH', pauseMillis: DOWN_MILLIS },
   // This frame is not wanted.
   { errno: 1, name: 'EPERM', pauseMillis: 0 },
@@ -31,6 +35,11 @@ export const REFUSALS: readonly Refusal[] = [
   // Any other one.
   { errno: 0, name: 'OTHER', pauseMillis: 0 },
 ];
+
+/** Whether the kernel ever said that the interface was down, however short that was. */
+export function sayDown(refusals: Refusals): boolean {
+  return REFUSALS.some(({ name, isDown }) => isDown && (refusals[name] ?? 0) > 0);
+}
 
 /** Index into `REFUSALS`. */
 export function refusalOf(errno: number): number {

@@ -204,8 +204,8 @@ class XdpSocket {
   #ask(frame: number): void {
     const entry = this.#produced & RING_MASK;
     this.#produced = (this.#produced + 1) | 0;
-    const at = this.#txAt.entries + entry * DESCRIPTOR_OCTETS;
-    this.#tx.view.setUint32(at, frame * FRAME_STRIDE, true);
+    // Addresses in the UMEM are below 2^32: the upper half of the word stays zero.
+    this.#txWords[(this.#txAt.entries + entry * DESCRIPTOR_OCTETS) >> 2] = frame * FRAME_STRIDE;
   }
 
   /** The frame at a place was dropped: it goes behind those that are waiting, with a new descriptor. */
@@ -223,17 +223,23 @@ class XdpSocket {
   /** Takes back the frames that the kernel has finished with. */
   #reclaim(): void {
     const { producer, consumer, entries } = this.#completionAt;
-    const done = Atomics.load(this.#completionWords, producer >> 2);
-    while (this.#completed !== done) {
-      const at = entries + (this.#completed & RING_MASK) * 8;
-      const frame = this.#completion.view.getUint32(at, true) / FRAME_STRIDE;
-      this.#completed = (this.#completed + 1) | 0;
-      if (this.#again[frame] === 0) {
-        this.#order[this.#tail & FRAME_MASK] = frame;
-        this.#tail = (this.#tail + 1) | 0;
-      } else this.#again[frame] = (this.#again[frame] as number) - 1;
+    const words = this.#completionWords;
+    const order = this.#order;
+    const again = this.#again;
+    const done = Atomics.load(words, producer >> 2);
+    let completed = this.#completed;
+    let tail = this.#tail;
+    for (; completed !== done; completed = (completed + 1) | 0) {
+      const address = words[(entries + (completed & RING_MASK) * 8) >> 2] as number;
+      const frame = (address / FRAME_STRIDE) | 0;
+      if (again[frame] === 0) {
+        order[tail & FRAME_MASK] = frame;
+        tail = (tail + 1) | 0;
+      } else again[frame] = (again[frame] as number) - 1;
     }
-    Atomics.store(this.#completionWords, consumer >> 2, this.#completed);
+    this.#completed = completed;
+    this.#tail = tail;
+    Atomics.store(words, consumer >> 2, completed);
   }
 }
 

@@ -64,7 +64,7 @@ export class CookieJar {
     }
     for (let i = 0; i < count; i++) {
       const theirs = port[i] as number;
-      const mixed = Math.imul((w3[i] as number) ^ (w1[i] as number) ^ key, 0x7feb352d);
+      const mixed = Math.imul((w3[i] as number) ^ key, 0x7feb352d) ^ (w1[i] as number);
       const choice = Math.imul(mixed ^ (mixed >>> 15) ^ theirs, 0x846ca68b);
       const ours = from.from + (((choice >>> 16) * portCount) >>> 16);
       ports[i] = (ours << 16) | theirs;

@@ -133,6 +133,17 @@ describe.skipIf(labIsMissing())('a survey', () => {
     },
   );
 
+  test('by two interfaces hears the replies on both', async () => {
+    await target.answerFor('198.18.0.0/22');
+    const flags = ['198.18.0.0/22', '127.77.0.0/22', '-p', '81', '-r', '10k'];
+    const { rows, manifest } = await scan(...flags, '--allow-special', '127.0.0.0/8');
+    expect(rows).toHaveLength(2048);
+    const ours = new Map(rows.map(([address, , , , daddr]) => [address, daddr]));
+    expect(ours.get('198.18.0.1')).toBe('100.64.0.1');
+    expect(ours.get('127.77.0.1')).toBe('127.0.0.1');
+    expect(manifest.agents[0].wire).toMatch(/^(raw-ip lo, af-xdp eth0|af-xdp eth0, raw-ip lo)$/);
+  });
+
   test('tells round-trip times where the replies echo our clock', async () => {
     await target.answerFor('198.18.0.0/24');
     await target.start('node', LISTENER, '8080').says(/listening/);

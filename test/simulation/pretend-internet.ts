@@ -7,6 +7,7 @@
 import type { Capture, OpenStation, Sending, Station } from '../../agent/ports.js';
 import { Pacer } from '../../agent/send/pacer.js';
 import type { Clock } from '../../shared/base/clock.js';
+import { Fault } from '../../shared/base/faults.js';
 import { mappedWords } from '../../shared/net/ipv6.js';
 import { CLASSIFICATION } from '../../shared/probe/classification.js';
 import type { Plan } from '../../shared/survey/plan.js';
@@ -17,6 +18,11 @@ const SOURCE = mappedWords(0x64400001);
 const SOURCE_PORT = 61007;
 const STEP_MILLIS = 20;
 const FRAME_OCTETS = 192;
+
+/** An agent's link to the network. */
+export interface Link {
+  isDown: boolean;
+}
 
 export interface Shot {
   readonly at: number;
@@ -42,17 +48,23 @@ export class PretendInternet {
     return dice === 4 ? CLASSIFICATION.ICMP : CLASSIFICATION.NONE;
   }
 
-  /** A station whose sender and capture live here. It falls silent when `dead` aborts. */
-  station(dead: AbortSignal): OpenStation {
-    return async (survey, plan) => this.#open(survey, plan, dead);
+  /**
+   * A station whose sender and capture live here. It falls silent when `dead` aborts, and while its
+   * link is down nothing is heard, though probes leave.
+   */
+  station(dead: AbortSignal, link: Link): OpenStation {
+    return async (survey, plan) => {
+      if (link.isDown) throw new Fault('NO_ROUTE', 'the link is down');
+      return this.#open(survey, plan, dead, link);
+    };
   }
 
-  #open(survey: Survey, plan: Plan, dead: AbortSignal): Station {
+  #open(survey: Survey, plan: Plan, dead: AbortSignal, link: Link): Station {
     const clock = this.#clock;
     const view = new DataView(new ArrayBuffer(FRAME_OCTETS));
     let receive: (octets: number, timestamp: number) => void = () => {};
     const deliver = (frame: Uint8Array) => {
-      if (dead.aborted) return;
+      if (dead.aborted || link.isDown) return;
       new Uint8Array(view.buffer).set(frame);
       receive(frame.length, clock.wall() * 1000);
     };
@@ -92,7 +104,7 @@ export class PretendInternet {
     void step();
     return {
       captures: [capture],
-      isPresent: () => true,
+      isPresent: () => !link.isDown,
       sender: {
         wire: 'pretend',
         totals,

@@ -115,18 +115,28 @@ class World {
     return from + Math.floor(this.#roll() * (to - from));
   }
 
-  /** An agent, with the means to make it leave in order or die. */
-  join(): { leave(): void; die(): void } {
+  /** An agent, with the means to make it leave in order or die, and to cut its link for a while. */
+  join(): { leave(): void; die(): void; cut(millis: number): void } {
     const dead = stopController();
     const leaving = stopController();
+    const link = { isDown: false };
     const agent = `agent-${++this.#agents}`;
     const options = { agent, vantage: agent, version: 'test', ceiling: 0 };
-    const openStation = this.internet.station(dead.signal);
+    const openStation = this.internet.station(dead.signal, link);
     const bus = mortal(this.bus, dead.signal);
     void new Agent(options, { bus, clock: this.clock, log: silentLog, openStation }).run(
       leaving.signal,
     );
-    return { leave: () => leaving.abort(), die: () => dead.abort() };
+    return {
+      leave: () => leaving.abort(),
+      die: () => dead.abort(),
+      cut: (millis) => {
+        link.isDown = true;
+        void this.clock.sleep(millis).then(() => {
+          link.isDown = false;
+        });
+      },
+    };
   }
 
   async launch(addresses: number, rate: number, report: 'all' | 'successes'): Promise<SurveyRun> {
@@ -216,9 +226,10 @@ describe('a simulated survey', () => {
       for (let fault = world.draw(0, 4); fault > 0; fault--) {
         const at = world.draw(10, 6000);
         const victim = agents[world.draw(0, agents.length)]!;
-        const isDeath = world.draw(0, 3) > 0;
+        const kind = world.draw(0, 4);
         void world.clock.sleep(at).then(() => {
-          if (isDeath) victim.die();
+          if (kind === 3) return victim.cut(world.draw(150, 4000));
+          if (kind > 0) victim.die();
           else victim.leave();
           world.join();
         });

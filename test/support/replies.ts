@@ -36,6 +36,9 @@ export const FLOW_V6: PlainFlow = {
 
 export const STAMP = 0x89abcdef;
 
+/** One for all: each has a kernel of its own. */
+const volley = new Volley(1);
+
 /** The octets of our probe of a flow, written over rubbish. */
 export function probeOf(
   plain: PlainFlow,
@@ -52,7 +55,7 @@ export function probeOf(
   const frame = new Frame(new DataView(bytes.buffer), family);
   frame.moveTo(0);
   tcpSyn.prepare(frame, options);
-  const volley = new Volley(1);
+  volley.count = 0;
   volley.add(target);
   const cookies = new CookieJar(key);
   cookies.choose(volley, [source], { from: plain.sourcePort, to: plain.sourcePort + 1 });
