@@ -73,7 +73,7 @@ export interface Sender {
 }
 
 /** Frames that passed the filter, and those dropped. */
-export type CaptureTotals = Pick<Equipment, 'received' | 'dropped' | 'interfaceDropped'>;
+type CaptureTotals = Pick<Equipment, 'received' | 'dropped' | 'interfaceDropped'>;
 
 /** Frames that pass the filter, one after the other in the same buffer. */
 export interface Capture {

@@ -83,7 +83,9 @@ function longFunctions(file: string): string[] {
   for (const [start, line] of lines.entries()) {
     const opening = /^(\s*)(?:export )?(?:async )?(?:function\b|[#\w]+\(.*\).*\{$)/.exec(line);
     if (opening === null) continue;
-    const end = lines.indexOf(`${opening[1]}}`, start);
+    // A method of an object literal ends with a comma.
+    const ends = [`${opening[1]}}`, `${opening[1]}},`];
+    const end = lines.findIndex((candidate, i) => i > start && ends.includes(candidate));
     if (end - start > FUNCTION_LINES_MAX) found.push(`${file}:${start + 1}`);
   }
   return found;

@@ -24,7 +24,7 @@ import type { Territory } from '../ports.js';
 const run = promisify(execFile);
 
 /** How the kernel would send to some destinations. */
-export interface Hop {
+interface Hop {
   readonly device: string;
   /** Absent where the destinations are neighbours of their own. */
   readonly gateway: string | undefined;

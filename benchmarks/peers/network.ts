@@ -57,7 +57,7 @@ export function ip(...args: string[]): string {
 }
 
 /** Runs a program in a namespace to its end. */
-export function within(namespace: string, program: string, ...args: string[]): string {
+function within(namespace: string, program: string, ...args: string[]): string {
   return execFileSync('ip', ['netns', 'exec', namespace, program, ...args], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],

@@ -9,7 +9,7 @@ import type { PlainFlow } from '../../test/support/replies.js';
 import { SCANNER, TARGETS } from './network.js';
 
 const PORT = 443 as Port;
-export const SOURCE_PORTS = { from: 61000, to: 65096 };
+const SOURCE_PORTS = { from: 61000, to: 65096 };
 const ranges = Ranges.of([parseRange(TARGETS)]);
 const space = Space.ofIpv4(ranges, [PORT]);
 export const replayedPlan = new Plan(space, '7', shardLengthFor(space.size));

@@ -3,32 +3,20 @@
  * strings that anyone on the broker may have written; each message passes a schema before it is
  * believed, and what fails is a `Fault` with the code BAD_MESSAGE.
  */
-import type { Reader, Writer } from 'protobufjs';
 import { z } from 'zod';
-import { Fault } from '../base/faults.js';
 import { LIMITS } from '../base/limits.js';
-import { CLASSIFICATION_NAMES } from '../probe/classification.js';
 import type { Lease } from '../survey/lease.js';
-import { COLUMN_NAMES, type Columns, type ResultBatch, UPPER_COLUMNS } from '../survey/results.js';
 import type { AgentStatus, SurveyStatus, TargetFate } from '../survey/status.js';
 import type { Survey, SurveyRequest } from '../survey/survey.js';
+import { type Codec, codec, token } from './codec.js';
 import { transect } from './gen/messages.js';
 import type { Grant, Heartbeat } from './ports.js';
 
 const proto = transect.v1;
 
-/** A message that has a schema: both directions, checked where it comes in. */
-export interface Codec<Value> {
-  encode(value: Value): Uint8Array;
-  /** @throws Fault BAD_MESSAGE */
-  decode(bytes: Uint8Array): Value;
-}
-
 const count = z.number().int().min(0).max(LIMITS.spaceSizeMax);
 const uint32 = z.number().int().min(0).max(0xffffffff);
 const finite = z.number().min(0);
-/** Names end up in subjects and file names. */
-const token = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
 const octets = z
   .custom<Uint8Array>((value) => value instanceof Uint8Array)
@@ -235,73 +223,3 @@ export const replyCodec: Codec<Partial<ControlReply>> = codec(
   proto.ControlReply,
   controlReplyShape,
 );
-
-/** Batches are checked by hand: a schema per element would cost more than all the rest. */
-export const batchCodec: Codec<ResultBatch> = {
-  encode({ columns, ...head }) {
-    const isIpv4 = UPPER_COLUMNS.every(([name, word]) => columns[name].every((w) => w === word));
-    const upper = isIpv4 ? UPPER_COLUMNS.map(([name]) => [name, []]) : [];
-    const sparse = { ...head, ...columns, ...Object.fromEntries(upper) };
-    return proto.ResultBatch.encode(sparse).finish();
-  },
-  decode(bytes) {
-    const message = decodeWith(proto.ResultBatch, bytes);
-    const { agent, vantage } = message;
-    const survey = token.safeParse(message.survey).data;
-    if (survey === undefined) throw malformed('ResultBatch', 'survey');
-    const isIpv4 = UPPER_COLUMNS.every(([name]) => message[name].length === 0);
-    const columns = {} as Columns;
-    for (const [name, word] of isIpv4 ? UPPER_COLUMNS : []) {
-      message[name] = message.offset.map(() => word);
-    }
-    for (const name of COLUMN_NAMES) {
-      columns[name] = message[name];
-      if (columns[name].length !== message.offset.length) throw malformed('ResultBatch', name);
-    }
-    if (!columns.offset.every((offset) => offset < LIMITS.shardLengthMax)) {
-      throw malformed('ResultBatch', 'offset');
-    }
-    if (!columns.classification.every((code) => code > 0 && code < CLASSIFICATION_NAMES.length)) {
-      throw malformed('ResultBatch', 'classification');
-    }
-    const { shard, epoch, serial } = message;
-    const timestamp = Number(message.timestamp);
-    return { survey, shard, epoch, serial, agent, vantage, timestamp, columns };
-  },
-};
-
-interface MessageType<Message> {
-  // The generated parameter types are all optional fields; the schemas are what we rely on.
-  encode(message: never): Writer;
-  decode(reader: Uint8Array | Reader): Message;
-  toObject(message: Message, options: object): Record<string, unknown>;
-}
-
-function codec<Value, Message>(type: MessageType<Message>, shape: z.ZodType): Codec<Value> {
-  const { name } = type as unknown as { name: string };
-  return {
-    encode: (value) => type.encode(value as never).finish(),
-    decode(bytes) {
-      const options = { longs: Number, defaults: true, arrays: true, objects: true };
-      const plain = type.toObject(decodeWith(type, bytes), options);
-      // A sub-message that is absent decodes as null; the schemas say `optional`.
-      const present = Object.entries(plain).filter(([, field]) => field !== null);
-      const checked = shape.safeParse(Object.fromEntries(present));
-      if (checked.success) return checked.data as Value;
-      throw malformed(name, checked.error.issues[0]?.path.join('.') ?? '', checked.error);
-    },
-  };
-}
-
-function decodeWith<Message>(type: MessageType<Message>, bytes: Uint8Array): Message {
-  try {
-    return type.decode(bytes);
-  } catch (cause) {
-    throw malformed((type as unknown as { name: string }).name, '', cause);
-  }
-}
-
-function malformed(message: string, field: string, cause?: unknown): Fault {
-  const where = field === '' ? message : `${message}.${field}`;
-  return new Fault('BAD_MESSAGE', `malformed message from the broker: ${where}`, {}, cause);
-}

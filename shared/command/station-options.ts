@@ -10,7 +10,7 @@ import { type MacAddress, parseMac, VLAN_MAX } from '../packet/ethernet.js';
 import { option } from './program.js';
 
 /** Wires for frames with a link header, fastest first; and the kernel's own way. */
-export const WIRE_NAMES = ['af-xdp', 'tx-ring', 'packet', 'pcap', 'raw-ip'] as const;
+const WIRE_NAMES = ['af-xdp', 'tx-ring', 'packet', 'pcap', 'raw-ip'] as const;
 export type WireName = (typeof WIRE_NAMES)[number];
 
 /** What commander gathers from the flags below. */

@@ -10,13 +10,13 @@
 const SOURCE = 6;
 const TYPE = 12;
 
-export const ETHERNET_OCTETS = 14;
+const ETHERNET_OCTETS = 14;
 export const ETHER_TYPE_IPV4 = 0x0800;
 export const ETHER_TYPE_IPV6 = 0x86dd;
 
 const ETHER_TYPE_VLAN = 0x8100;
 const ETHER_TYPE_QINQ = 0x88a8;
-export const VLAN_TAG_OCTETS = 4;
+const VLAN_TAG_OCTETS = 4;
 /** 802.1Q §9.6: 0 and 4095 are reserved. */
 export const VLAN_MAX = 4094;
 const VLAN_TAGS_MAX = 2;

@@ -137,7 +137,7 @@ export function errorTo(
 }
 
 /** The last word of the router's address. */
-export const ROUTER = 0x0a090807;
+const ROUTER = 0x0a090807;
 
 /** Views over a packet without a link header. */
 export function read(bytes: Uint8Array): Dissection {

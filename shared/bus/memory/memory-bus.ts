@@ -7,7 +7,8 @@ import { Channel } from '../../base/channel.js';
 import type { Clock } from '../../base/clock.js';
 import { Fault } from '../../base/faults.js';
 import type { Survey } from '../../survey/survey.js';
-import { type Codec, grantCodec, heartbeatCodec, surveyCodec } from '../messages.js';
+import type { Codec } from '../codec.js';
+import { grantCodec, heartbeatCodec, surveyCodec } from '../messages.js';
 import type {
   Bus,
   ControlDesk,

@@ -1,8 +1,8 @@
 /** Result batches in memory: each kept once by its identity, until it is stored. */
 import { Channel } from '../../base/channel.js';
 import type { ResultBatch } from '../../survey/results.js';
+import { batchCodec } from '../batch-codec.js';
 import { batchIdentity } from '../batch-identity.js';
-import { batchCodec } from '../messages.js';
 import type { ResultDelivery, ResultStream } from '../ports.js';
 
 export class MemoryResults implements ResultStream {

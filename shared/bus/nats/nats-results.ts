@@ -1,8 +1,8 @@
 /** Result batches on a work-queue stream: removed by acknowledgement, once their segment is durable. */
 import type { JsMsg } from '@nats-io/jetstream';
 import type { ResultBatch } from '../../survey/results.js';
+import { batchCodec } from '../batch-codec.js';
 import { batchIdentity } from '../batch-identity.js';
-import { batchCodec } from '../messages.js';
 import type { ResultDelivery, ResultStream } from '../ports.js';
 import { type Link, patiently, renewCollector } from './link.js';
 import { CONSUMER, STREAM, SUBJECT } from './names.js';

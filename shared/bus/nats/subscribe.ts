@@ -1,7 +1,7 @@
 /** Loops over what NATS delivers, until a signal aborts; malformed messages are passed over. */
 import type { KV, KvWatchEntry } from '@nats-io/kv';
 import { Channel } from '../../base/channel.js';
-import type { Codec } from '../messages.js';
+import type { Codec } from '../codec.js';
 import type { Link } from './link.js';
 
 /** A core subscription as decoded values. Listens from the call on. */

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Fault } from '../../../shared/base/faults.js';
+import { batchCodec } from '../../../shared/bus/batch-codec.js';
+import type { Codec } from '../../../shared/bus/codec.js';
 import {
-  batchCodec,
-  type Codec,
   grantCodec,
   heartbeatCodec,
   leaseCodec,

@@ -1,0 +1,42 @@
+/** Result batches as octets: columns, checked by hand where they come in. */
+import { LIMITS } from '../base/limits.js';
+import { CLASSIFICATION_NAMES } from '../probe/classification.js';
+import { COLUMN_NAMES, type Columns, type ResultBatch, UPPER_COLUMNS } from '../survey/results.js';
+import { type Codec, decodeWith, malformed, token } from './codec.js';
+import { transect } from './gen/messages.js';
+
+const proto = transect.v1;
+
+/** No schema: one per element would cost more than all the rest. */
+export const batchCodec: Codec<ResultBatch> = {
+  encode({ columns, ...head }) {
+    const isIpv4 = UPPER_COLUMNS.every(([name, word]) => columns[name].every((w) => w === word));
+    const upper = isIpv4 ? UPPER_COLUMNS.map(([name]) => [name, []]) : [];
+    const sparse = { ...head, ...columns, ...Object.fromEntries(upper) };
+    return proto.ResultBatch.encode(sparse).finish();
+  },
+  decode(bytes) {
+    const message = decodeWith(proto.ResultBatch, bytes);
+    const { agent, vantage } = message;
+    const survey = token.safeParse(message.survey).data;
+    if (survey === undefined) throw malformed('ResultBatch', 'survey');
+    const isIpv4 = UPPER_COLUMNS.every(([name]) => message[name].length === 0);
+    const columns = {} as Columns;
+    for (const [name, word] of isIpv4 ? UPPER_COLUMNS : []) {
+      message[name] = message.offset.map(() => word);
+    }
+    for (const name of COLUMN_NAMES) {
+      columns[name] = message[name];
+      if (columns[name].length !== message.offset.length) throw malformed('ResultBatch', name);
+    }
+    if (!columns.offset.every((offset) => offset < LIMITS.shardLengthMax)) {
+      throw malformed('ResultBatch', 'offset');
+    }
+    if (!columns.classification.every((code) => code > 0 && code < CLASSIFICATION_NAMES.length)) {
+      throw malformed('ResultBatch', 'classification');
+    }
+    const { shard, epoch, serial } = message;
+    const timestamp = Number(message.timestamp);
+    return { survey, shard, epoch, serial, agent, vantage, timestamp, columns };
+  },
+};

@@ -1,0 +1,53 @@
+/**
+ * From octets to values that passed a schema, and back. What protobufjs decodes is a bag of numbers and
+ * strings that anyone on the broker may have written.
+ */
+import type { Reader, Writer } from 'protobufjs';
+import { z } from 'zod';
+import { Fault } from '../base/faults.js';
+
+/** Names end up in subjects and file names. */
+export const token = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
+
+/** A message that has a schema: both directions, checked where it comes in. */
+export interface Codec<Value> {
+  encode(value: Value): Uint8Array;
+  /** @throws Fault BAD_MESSAGE */
+  decode(bytes: Uint8Array): Value;
+}
+
+interface MessageType<Message> {
+  // The generated parameter types are all optional fields; the schemas are what we rely on.
+  encode(message: never): Writer;
+  decode(reader: Uint8Array | Reader): Message;
+  toObject(message: Message, options: object): Record<string, unknown>;
+}
+
+export function codec<Value, Message>(type: MessageType<Message>, shape: z.ZodType): Codec<Value> {
+  const { name } = type as unknown as { name: string };
+  return {
+    encode: (value) => type.encode(value as never).finish(),
+    decode(bytes) {
+      const options = { longs: Number, defaults: true, arrays: true, objects: true };
+      const plain = type.toObject(decodeWith(type, bytes), options);
+      // A sub-message that is absent decodes as null; the schemas say `optional`.
+      const present = Object.entries(plain).filter(([, field]) => field !== null);
+      const checked = shape.safeParse(Object.fromEntries(present));
+      if (checked.success) return checked.data as Value;
+      throw malformed(name, checked.error.issues[0]?.path.join('.') ?? '', checked.error);
+    },
+  };
+}
+
+export function decodeWith<Message>(type: MessageType<Message>, bytes: Uint8Array): Message {
+  try {
+    return type.decode(bytes);
+  } catch (cause) {
+    throw malformed((type as unknown as { name: string }).name, '', cause);
+  }
+}
+
+export function malformed(message: string, field: string, cause?: unknown): Fault {
+  const where = field === '' ? message : `${message}.${field}`;
+  return new Fault('BAD_MESSAGE', `malformed message from the broker: ${where}`, {}, cause);
+}
