@@ -21,6 +21,9 @@ import type { Volley } from './volley.js';
 /** What of a SYN stays the same: the default time to live is Linux's. */
 const DEFAULTS: ProbeOptions = { layout: 'mss', ttl: '64' };
 
+/** Where options come from; in a survey file it is `probeOptions`. */
+const FLAG = '--probe-args';
+
 export const tcpSyn: Probe = {
   name: 'tcp-syn',
   about: 'TCP SYN: open ports answer SYN-ACK, closed ones RST',
@@ -30,7 +33,7 @@ export const tcpSyn: Probe = {
     for (const name of Object.keys(given)) {
       if (!Object.hasOwn(DEFAULTS, name)) {
         const why = `tcp-syn has no such option; it has: ${Object.keys(DEFAULTS).join(', ')}`;
-        throw new Fault('BAD_OPTION', why, { flag: 'probeOptions', value: name });
+        throw new Fault('BAD_OPTION', why, { flag: FLAG, value: name });
       }
     }
     const options = { ...DEFAULTS, ...given };
@@ -164,15 +167,12 @@ function read(options: ProbeOptions): { layout: LayoutName; ttl: number } {
   const ttl = Number(given['ttl']);
   if (!Number.isInteger(ttl) || ttl < 1 || ttl > 255) {
     const why = 'a time to live is a number from 1 to 255';
-    throw new Fault('BAD_OPTION', why, { flag: 'probeOptions.ttl', value: `${given['ttl']}` });
+    throw new Fault('BAD_OPTION', why, { flag: FLAG, value: `ttl=${given['ttl']}` });
   }
   const layout = LAYOUT_NAMES.find((name) => name === given['layout']);
   if (layout === undefined) {
     const why = `no such layout; there are: ${LAYOUT_NAMES.join(', ')}`;
-    throw new Fault('BAD_OPTION', why, {
-      flag: 'probeOptions.layout',
-      value: `${given['layout']}`,
-    });
+    throw new Fault('BAD_OPTION', why, { flag: FLAG, value: `layout=${given['layout']}` });
   }
   return { layout, ttl };
 }

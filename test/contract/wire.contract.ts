@@ -178,23 +178,27 @@ export function wireContract(
       await expectHeard(numbers(from, next));
     });
 
-    test.skipIf(!noticesTheOtherEnd)('loses nothing while the other end is down', async () => {
-      const from = next;
-      const count = Math.min(40, wire.room());
-      writer.write(from, count);
-      ip('link', 'set', 'right', 'down');
-      let left = count;
-      for (let i = 0; i < 5; i++) left -= wire.send(left);
-      expect(left).toBe(count);
-      replug();
-      // A capture ends when its interface goes down.
-      listener.close();
-      listener = new Listener(family, octets, vlan);
-      push(left);
-      next += count;
-      sendAll(1000, () => 64);
-      await expectHeard(numbers(from, next));
-    });
+    // What the kernel queues or libpcap hands over is taken, whoever is at the other end; there,
+    // `presence.ts` notices.
+    if (noticesTheOtherEnd) {
+      test('loses nothing while the other end is down', async () => {
+        const from = next;
+        const count = Math.min(40, wire.room());
+        writer.write(from, count);
+        ip('link', 'set', 'right', 'down');
+        let left = count;
+        for (let i = 0; i < 5; i++) left -= wire.send(left);
+        expect(left).toBe(count);
+        replug();
+        // A capture ends when its interface goes down.
+        listener.close();
+        listener = new Listener(family, octets, vlan);
+        push(left);
+        next += count;
+        sendAll(1000, () => 64);
+        await expectHeard(numbers(from, next));
+      });
+    }
 
     test('leaves out the frame that is skipped, and only that one', async () => {
       const from = next;
