@@ -116,7 +116,10 @@ export class Agent {
     if (lease.outcome === 'taken') return offer.giveBack(LIMITS.workAckMillis);
     const { holding } = lease;
     // The station may have been lost meanwhile; the next epoch begins where this one does.
-    if (mission.isDeaf) return offer.giveBack(REFUSED_MILLIS);
+    if (mission.isDeaf) {
+      await holding.checkpoint(holding.report, 'released');
+      return offer.giveBack(REFUSED_MILLIS);
+    }
     const { agent, vantage } = this.#options;
     const sending = mission.station.sender.send(holding.from, shard.to);
     const holder = { agent, vantage };

@@ -81,6 +81,8 @@ export interface Capture {
   /** The buffer that every frame is delivered in. */
   readonly view: DataView;
   readonly totals: CaptureTotals;
+  /** False once it can hear nothing any more. */
+  readonly isAlive: boolean;
   /** @param receive gets the octets captured and the time stamp in microseconds */
   start(receive: (octets: number, timestamp: number) => void): void;
   close(): void;

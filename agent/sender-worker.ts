@@ -43,8 +43,9 @@ assert(parentPort !== null, 'runs as a worker');
 const port = parentPort;
 const setup = workerData as SenderSetup & { turn: Turn; desk: SharedArrayBuffer };
 
+const exits: Exit[] = [];
 try {
-  const exits = setup.ways.map(openExit);
+  for (const way of setup.ways) exits.push(openExit(way));
   const loop = new SendLoop({
     plan: new Plan(spaceFromBytes(setup.space), setup.seed, setup.shardLength),
     key: setup.key,
@@ -63,11 +64,12 @@ try {
   const names = [...new Set(exits.map(({ wire }) => wire.name))];
   port.postMessage({ wire: names.join(', ') } satisfies WorkerGreeting);
   loop.run();
-  for (const { wire } of exits) wire.close();
 } catch (error) {
   const code = error instanceof Fault ? error.code : 'SYSTEM_CALL';
   const fault = { code, message: describeError(error) };
   port.postMessage({ fault } satisfies WorkerGreeting);
+} finally {
+  for (const { wire } of exits) wire.close();
 }
 
 function openExit({ family, device, link, sources }: WayOut): Exit {

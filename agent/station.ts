@@ -38,10 +38,10 @@ export async function stationOpener(options: StationOptions, clock: Clock): Prom
     const { ways, origin } = await findWaysOut(plan.space, options, clock);
     const devices = [...new Set(ways.map(({ device }) => device))];
     const presence = new Presence(devices, origin.sources);
-    // The captures listen before the first probe leaves.
-    const captures = openCaptures(devices, probeNamed(survey.probe).captureFilter(origin));
     const blocked = Ranges.of([...forbiddenIpv4(survey.allowSpecial), ...own.ipv4]);
     const blocked6 = forbiddenIpv6(survey.allowSpecial).union(Ranges6.of(own.ipv6));
+    // The captures listen before the first probe leaves.
+    const captures = openCaptures(devices, probeNamed(survey.probe).captureFilter(origin));
     const setup: SenderSetup = {
       space: spaceToBytes(plan.space, survey.seed),
       seed: survey.seed,
@@ -61,7 +61,10 @@ export async function stationOpener(options: StationOptions, clock: Clock): Prom
         throw reason;
       };
       const sender = await startSenders(SCRIPT, setup, options.senders, onDeath);
-      const isPresent = () => presence.isIntact() && !sayDown(sender.totals.refusals);
+      const isPresent = () =>
+        presence.isIntact() &&
+        captures.every(({ isAlive }) => isAlive) &&
+        !sayDown(sender.totals.refusals);
       return { captures, sender, isPresent };
     } catch (error) {
       for (const capture of captures) capture.close();

@@ -7,7 +7,7 @@ interface Refusal {
   readonly name: string;
   /** How long to wait before trying again, in milliseconds; 0 where it is about this very frame. */
   readonly pauseMillis: number;
-  /** Whether it says that the interface is down or gone. */
+  /** Whether it says that nothing leaves this way any more: the station is of no more use. */
   readonly isDown?: true;
 }
 
@@ -19,13 +19,14 @@ export const REFUSALS: readonly Refusal[] = [
   { errno: 11, name: 'EAGAIN', pauseMillis: FULL_MILLIS },
   { errno: 12, name: 'ENOMEM', pauseMillis: FULL_MILLIS },
   { errno: 105, name: 'ENOBUFS', pauseMillis: FULL_MILLIS },
-  // The interface or the route is away: it may come back.
+  // The driver dropped it, as drivers do that are pressed.
+  { errno: 16, name: 'EBUSY', pauseMillis: FULL_MILLIS },
+  // The interface, the address or the route is away: it may come back.
   { errno: 6, name: 'ENXIO', pauseMillis: DOWN_MILLIS, isDown: true },
-  { errno: 16, name: 'EBUSY', pauseMillis: DOWN_MILLIS, isDown: true },
   { errno: 19, name: 'ENODEV', pauseMillis: DOWN_MILLIS, isDown: true },
-  { errno: 99, name: 'EADDRNOTAVAIL', pauseMillis: DOWN_MILLIS },
+  { errno: 99, name: 'EADDRNOTAVAIL', pauseMillis: DOWN_MILLIS, isDown: true },
   { errno: 100, name: 'ENETDOWN', pauseMillis: DOWN_MILLIS, isDown: true },
-  { errno: 101, name: 'ENETUNREACH', pauseMillis: DOWN_MILLIS },
+  { errno: 101, name: 'ENETUNREACH', pauseMillis: DOWN_MILLIS, isDown: true },
   // This frame is not wanted.
   { errno: 1, name: 'EPERM', pauseMillis: 0 },
   { errno: 13, name: 'EACCES', pauseMillis: 0 },
@@ -36,7 +37,7 @@ export const REFUSALS: readonly Refusal[] = [
   { errno: 0, name: 'OTHER', pauseMillis: 0 },
 ];
 
-/** Whether the kernel ever said that the interface was down, however short that was. */
+/** Whether the kernel ever said that nothing leaves, however short that was. */
 export function sayDown(refusals: Refusals): boolean {
   return REFUSALS.some(({ name, isDown }) => isDown && (refusals[name] ?? 0) > 0);
 }

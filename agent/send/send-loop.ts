@@ -79,6 +79,7 @@ export class SendLoop {
       if (order === undefined) desk.wait(heard, IDLE_MILLIS);
       else this.send(order);
     }
+    for (let order = nextOrder(); order !== undefined; order = nextOrder()) desk.end(order.slot);
   }
 
   /** Sends our stretches of one order to its end, or until it is abandoned. */

@@ -85,6 +85,16 @@ export function openSocket(domain: number, type: number, protocol: number): numb
   return fd;
 }
 
+/** Builds on a socket, which is closed if that fails. */
+export function onSocket<Built>(fd: number, build: () => Built): Built {
+  try {
+    return build();
+  } catch (error) {
+    closeSocket(fd);
+    throw error;
+  }
+}
+
 /** Sets an integer or octets. @throws Fault SYSTEM_CALL */
 export function setOption(fd: number, level: number, name: number, value: number | Buffer): void {
   const octets = typeof value === 'number' ? int32(value) : value;

@@ -24,7 +24,13 @@ export const LINK_WIRES: Readonly<Record<LinkWireName, (setup: LinkSetup) => Wir
 
 /** @param wanted undefined for the best @throws Fault */
 export function openWire(setup: WireSetup, wanted?: WireName): Wire {
-  if (wanted === 'raw-ip') return openRawIp(setup);
+  if (wanted === 'raw-ip') {
+    if (setup.link?.vlan === undefined) return openRawIp(setup);
+    throw new Fault('BAD_OPTION', 'the kernel tags no frames for us: leave out --wire or --vlan', {
+      flag: '--wire',
+      value: wanted,
+    });
+  }
   if (!hasLink(setup)) {
     if (wanted === undefined) return openRawIp(setup);
     const why = 'frames to these targets need the kernel’s neighbour table: only raw-ip sends them';

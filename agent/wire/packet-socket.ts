@@ -7,6 +7,7 @@ import {
   AF_PACKET,
   bindSocket,
   closeSocket,
+  onSocket,
   openSocket,
   PACKET_QDISC_BYPASS,
   SO_SNDBUF,
@@ -24,9 +25,11 @@ const SEND_BUFFER_OCTETS = 4 * 1024 * 1024;
 export function openPacketSocket(setup: LinkSetup): Wire {
   // Protocol 0: this socket receives nothing; replies come through the capture.
   const fd = openSocket(AF_PACKET, SOCK_RAW, 0);
-  setOption(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_OCTETS);
-  setOption(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1);
-  bindSocket(fd, linkAddress(setup.device));
+  onSocket(fd, () => {
+    setOption(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_OCTETS);
+    setOption(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1);
+    bindSocket(fd, linkAddress(setup.device));
+  });
   const link = linkOctets(setup);
   const batch = new MessageBatch(fd, { frameOctets: link + setup.octets, linkOctets: link });
   for (let i = 0; i < batch.frames; i++) writeLink(batch.view, batch.startOf(i), setup);

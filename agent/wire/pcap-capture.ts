@@ -8,6 +8,7 @@
 import pcap from 'pcap';
 import { describeError, Fault } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
+import type { LinkLayer } from '../../shared/packet/dissect.js';
 import type { Capture } from '../ports.js';
 
 /** How long the kernel may gather frames before it wakes us. */
@@ -17,6 +18,8 @@ interface Session {
   readonly link_type: string;
   readonly buf: Buffer;
   readonly header: Buffer;
+  /** The binding; what it calls when there is something to read may be replaced. */
+  readonly session: { read_callback: () => void; dispatch(buf: Buffer, header: Buffer): number };
   on(event: 'packet', listener: () => void): void;
   stats(): { ps_recv: number; ps_drop: number; ps_ifdrop: number };
   close(): void;
@@ -30,9 +33,17 @@ export function openCapture(device: string, filter: string): Capture {
   const stamps = new DataView(header.buffer, header.byteOffset, header.byteLength);
   let totals = { received: 0, dropped: 0, interfaceDropped: 0 };
   let isOpen = true;
+  let isAlive = true;
+  const { session: binding } = session;
+  binding.read_callback = () => {
+    if (binding.dispatch(buf, header) < 0) isAlive = false;
+  };
   return {
-    link: session.link_type === 'LINKTYPE_ETHERNET' ? 'ethernet' : 'ip',
+    link: linkLayerOf(session, device),
     view,
+    get isAlive() {
+      return isAlive;
+    },
     get totals() {
       if (isOpen) {
         const stats = session.stats();
@@ -55,6 +66,15 @@ export function openCapture(device: string, filter: string): Capture {
       session.close();
     },
   };
+}
+
+/** @throws Fault UNSUPPORTED: frames of other kinds are not read, and must not pass for silence */
+function linkLayerOf(session: Session, device: string): LinkLayer {
+  if (session.link_type === 'LINKTYPE_ETHERNET') return 'ethernet';
+  if (session.link_type === 'LINKTYPE_RAW') return 'ip';
+  session.close();
+  const why = `cannot read frames of ${device}: it has neither Ethernet nor plain IP`;
+  throw new Fault('UNSUPPORTED', why, { value: session.link_type });
 }
 
 function openSession(device: string, filter: string): Session {

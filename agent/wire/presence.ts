@@ -2,14 +2,19 @@
  * Whether interfaces are up and hold our addresses, as they did when a station was opened. While they
  * do not, replies cannot be heard: silence then says nothing about targets.
  */
+import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { formatWords, isMapped, parseIpv6, type Words } from '../../shared/net/ipv6.js';
 
 export class Presence {
+  readonly #devices: readonly string[];
   readonly #facts: readonly string[];
+  readonly #changes: string;
 
   /** Notes which of these interfaces and addresses there are now. */
   constructor(devices: readonly string[], sources: readonly Words[]) {
+    this.#devices = devices;
+    this.#changes = this.#changesNow();
     const wanted = new Set([...devices, ...sources.map(formatWords)]);
     this.#facts = [...factsNow()].filter((fact) => fact.split(' ').every((w) => wanted.has(w)));
   }
@@ -17,7 +22,12 @@ export class Presence {
   /** Whether all that was noted still holds. */
   isIntact(): boolean {
     const now = factsNow();
-    return this.#facts.every((fact) => now.has(fact));
+    return this.#facts.every((fact) => now.has(fact)) && this.#changesNow() === this.#changes;
+  }
+
+  /** How often each link came and went: a moment between two looks is not overlooked. */
+  #changesNow(): string {
+    return this.#devices.map(carrierChanges).join(' ');
   }
 }
 
@@ -29,6 +39,15 @@ function factsNow(): Set<string> {
     for (const { address, family } of entries) facts.add(`${device} ${canonical(address, family)}`);
   }
   return facts;
+}
+
+/** The kernel's count (ABI/testing/sysfs-class-net); empty where it cannot be seen. */
+function carrierChanges(device: string): string {
+  try {
+    return readFileSync(`/sys/class/net/${device}/carrier_changes`, 'utf8').trim();
+  } catch {
+    return '';
+  }
 }
 
 function canonical(address: string, family: string): string {

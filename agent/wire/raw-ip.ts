@@ -12,6 +12,7 @@ import {
   AF_INET6,
   closeSocket,
   IPPROTO_RAW,
+  onSocket,
   openSocket,
   SO_BINDTODEVICE,
   SO_SNDBUF,
@@ -31,8 +32,10 @@ const IPV6 = { domain: AF_INET6, addressOctets: 28, addressField: 8, destination
 export function openRawIp({ device, family, octets }: WireSetup): Wire {
   const form = family === 4 ? IPV4 : IPV6;
   const fd = openSocket(form.domain, SOCK_RAW, IPPROTO_RAW);
-  setOption(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_OCTETS);
-  setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${device}\0`));
+  onSocket(fd, () => {
+    setOption(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_OCTETS);
+    setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${device}\0`));
+  });
   const address = Buffer.alloc(form.addressOctets);
   address.writeUInt16LE(form.domain);
   const batch = new MessageBatch(fd, { frameOctets: octets, linkOctets: 0, address });

@@ -138,7 +138,10 @@ export async function ipJson<Item>(args: readonly string[]): Promise<readonly It
 function toRoute(record: RouteRecord, family: Family): Route[] {
   const { dst, type, metric = 0, nexthops } = record;
   // Of several next hops the first is taken: a flow must keep to one way, and any will do.
-  const { dev: device, gateway } = nexthops?.[0] ?? record;
+  const hop = nexthops?.[0] ?? record;
+  // What is sent to our own addresses goes by the loopback, whichever interface has them.
+  const device = type === 'local' ? 'lo' : hop.dev;
+  const { gateway } = hop;
   const table = record.table ?? 'main';
   if (device === undefined || (table !== 'main' && table !== 'local')) return [];
   if (type !== undefined && type !== 'local' && type !== 'unicast') return [];

@@ -15,6 +15,7 @@ import {
   kick,
   lastErrno,
   mapSocket,
+  onSocket,
   openSocket,
   PACKET_QDISC_BYPASS,
   SO_SNDBUF,
@@ -48,12 +49,14 @@ export function openTxRing(setup: LinkSetup): Wire {
   const link = linkOctets(setup);
   const stride = HEADER_OCTETS + link + setup.octets <= 128 ? 128 : 256;
   const fd = openSocket(AF_PACKET, SOCK_RAW, 0);
-  setOption(fd, SOL_PACKET, PACKET_VERSION, TPACKET_V2);
-  setOption(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1);
-  setOption(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_OCTETS);
-  setOption(fd, SOL_PACKET, PACKET_TX_RING, ringRequest(stride));
-  bindSocket(fd, linkAddress(setup.device));
-  const memory = mapSocket(fd, FRAMES * stride);
+  const memory = onSocket(fd, () => {
+    setOption(fd, SOL_PACKET, PACKET_VERSION, TPACKET_V2);
+    setOption(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1);
+    setOption(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_OCTETS);
+    setOption(fd, SOL_PACKET, PACKET_TX_RING, ringRequest(stride));
+    bindSocket(fd, linkAddress(setup.device));
+    return mapSocket(fd, FRAMES * stride);
+  });
   const { view } = memory;
   const words = new Uint32Array(memory.buffer);
   const wordsPerFrame = stride / 4;
@@ -62,6 +65,8 @@ export function openTxRing(setup: LinkSetup): Wire {
     writeLink(view, i * stride + HEADER_OCTETS, setup);
   }
   let first = 0;
+  /** Frames written and not taken. */
+  let left = 0;
   let errno = 0;
   const statusOf = (place: number) => ((first + place) & FRAME_MASK) * wordsPerFrame + STATUS;
   return {
@@ -86,12 +91,15 @@ export function openTxRing(setup: LinkSetup): Wire {
       while (taken < count && wasTaken(words[statusOf(taken)])) taken++;
       for (let place = taken; place < count; place++) words[statusOf(place)] = AVAILABLE;
       first = (first + taken) & FRAME_MASK;
+      left = count - taken;
       return taken;
     },
     // The kernel's own place in the ring is the one of the frame it refused: what comes after it
     // must be written there, so it is the first place that stays and the frame that goes.
     skip() {
-      for (let place = 1; place < BATCH; place++) moveDown(memory.buffer, stride, first, place);
+      // Behind them the kernel may still read what it has taken.
+      for (let place = 1; place < left; place++) moveDown(memory.buffer, stride, first, place);
+      left--;
     },
     withdraw() {},
     get errno() {

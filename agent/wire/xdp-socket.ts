@@ -40,6 +40,7 @@ const TX_RING_OFFSET = 0x80000000n;
 const COMPLETION_RING_OFFSET = 0x180000000n;
 const XDP_COPY = 2;
 const EBUSY = 16;
+const ENODEV = 19;
 
 const CHUNK_OCTETS = 4096;
 const FRAME_STRIDE = 128;
@@ -49,8 +50,6 @@ const RING_ENTRIES = 1024;
 const RING_MASK = RING_ENTRIES - 1;
 const BATCH = 256;
 const DESCRIPTOR_OCTETS = 16;
-const REOPEN_TRIES = 500;
-const REOPEN_MILLIS = 2;
 
 /** @throws Fault NO_CAP_NET_RAW, NO_ROUTE or SYSTEM_CALL: the interface does not take such sockets */
 export function openXdpSocket(setup: LinkSetup): Wire {
@@ -59,37 +58,56 @@ export function openXdpSocket(setup: LinkSetup): Wire {
   for (let i = 0; i < FRAMES; i++) writeLink(umem.view, i * FRAME_STRIDE, setup);
   const frameOctets = link + setup.octets;
   const inOrder = Uint32Array.from({ length: FRAMES }, (_, i) => i);
-  let socket = new XdpSocket(setup, umem, frameOctets, inOrder);
+  let socket: XdpSocket | undefined;
+  let order: Uint32Array = inOrder;
   let errno = 0;
+  try {
+    socket = new XdpSocket(setup, umem, frameOctets, order);
+  } catch (error) {
+    umem.release();
+    throw error;
+  }
   /** What is in the ring cannot be taken back, but a new socket has nothing in its ring. */
-  const reopen = (skipped: number) => {
-    const order = socket.orderFrom(skipped);
-    socket.close();
-    socket = again(() => new XdpSocket(setup, umem, frameOctets, order));
+  const forget = (skipped: number) => {
+    order = socket?.orderFrom(skipped) ?? order;
+    socket?.close();
+    socket = undefined;
+  };
+  /** The kernel lets go of a queue a moment after its socket was closed; an interface may be gone. */
+  const current = () => {
+    try {
+      socket ??= new XdpSocket(setup, umem, frameOctets, order);
+    } catch {
+      errno = ENODEV;
+    }
+    return socket;
   };
   return {
     name: `af-xdp ${setup.device}`,
     view: umem.view,
     frames: FRAMES,
     packetAt: (frame) => frame * FRAME_STRIDE + link,
-    room: () => Math.min(BATCH, socket.free()),
+    room: () => Math.min(BATCH, current()?.free() ?? 0),
     locate(count, packetAt) {
       for (let place = 0; place < count; place++) {
-        packetAt[place] = socket.frameAt(place) * FRAME_STRIDE + link;
+        const frame = socket?.frameAt(place) ?? (order[place] as number);
+        packetAt[place] = frame * FRAME_STRIDE + link;
       }
     },
     send(count) {
-      const taken = socket.send(count);
-      errno = socket.errno;
+      const open = current();
+      if (open === undefined) return 0;
+      const taken = open.send(count);
+      errno = open.errno;
       return taken;
     },
-    skip: () => reopen(1),
-    withdraw: () => reopen(0),
+    skip: () => forget(1),
+    withdraw: () => forget(0),
     get errno() {
       return errno;
     },
     close() {
-      socket.close();
+      socket?.close();
       umem.release();
     },
   };
@@ -130,6 +148,7 @@ class XdpSocket {
     this.#order = order;
     const fd = openSocket(AF_XDP, SOCK_RAW, 0);
     this.#fd = fd;
+    const mapped: Memory[] = [];
     try {
       setOption(fd, SOL_XDP, XDP_UMEM_REG, umemRegistration(umem.base));
       // A fill ring is required; nothing is ever put into it, since nothing is received.
@@ -141,11 +160,15 @@ class XdpSocket {
       this.#completionAt = ringOffsets(offsets, 96);
       const txOctets = this.#txAt.entries + RING_ENTRIES * DESCRIPTOR_OCTETS;
       this.#tx = mapSocket(fd, txOctets, TX_RING_OFFSET);
+      mapped.push(this.#tx);
       const octets = this.#completionAt.entries + RING_ENTRIES * 8;
       this.#completion = mapSocket(fd, octets, COMPLETION_RING_OFFSET);
+      mapped.push(this.#completion);
       bindSocket(fd, xdpAddress(setup));
       tryOption(fd, SOL_XDP, XDP_MAX_TX_BUDGET, BATCH);
     } catch (error) {
+      // A mapping keeps its socket alive.
+      for (const memory of mapped) memory.release();
       closeSocket(fd);
       throw error;
     }
@@ -168,6 +191,8 @@ class XdpSocket {
   }
 
   send(count: number): number {
+    // Completions make room for others: the kernel takes nothing while their ring is full.
+    this.#reclaim();
     const waiting = (this.#produced - this.#consumed) | 0;
     for (let place = waiting; place < count; place++) this.#ask(this.frameAt(place));
     Atomics.store(this.#txWords, this.#txAt.producer >> 2, this.#produced);
@@ -240,19 +265,6 @@ class XdpSocket {
     this.#completed = completed;
     this.#tail = tail;
     Atomics.store(words, consumer >> 2, completed);
-  }
-}
-
-/** The kernel lets go of a queue a moment after its socket was closed. */
-function again<Result>(open: () => Result): Result {
-  const pause = new Int32Array(new SharedArrayBuffer(4));
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return open();
-    } catch (error) {
-      if (attempt >= REOPEN_TRIES) throw error;
-      Atomics.wait(pause, 0, 0, REOPEN_MILLIS);
-    }
   }
 }
 

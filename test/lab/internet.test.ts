@@ -171,9 +171,9 @@ describe.skipIf(labIsMissing())('a survey', () => {
     const flags = scanFlags('198.18.0.0/18', '-p', '80,443', '-r', '4k', '-o', file);
     const running = agent.start(TRANSECT, ...flags);
     await running.says(/[1-9][0-9.]* % sent/);
-    for (let i = 0; i < 2; i++) {
+    for (const seconds of ['1', '0']) {
       await agent.unplug();
-      await agent.run('sleep', '1');
+      await agent.run('sleep', seconds);
       await agent.plug();
       await agent.takeAddresses();
       for (const prefix of ['198.18.0.0/15', '2001:db8:42::/48']) {

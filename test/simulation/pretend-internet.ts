@@ -71,6 +71,7 @@ export class PretendInternet {
     const capture: Capture = {
       link: 'ip',
       view,
+      isAlive: true,
       totals: { received: 0, dropped: 0, interfaceDropped: 0 },
       start(handler) {
         receive = handler;

@@ -9,6 +9,7 @@ import { LIMITS } from '../../base/limits.js';
 import {
   compareWords,
   formatIpv6,
+  hasPrefix,
   lastOf,
   type Prefix6,
   parsePrefix6,
@@ -23,6 +24,7 @@ const DEFAULT_IDS = '::1';
 const WINDOW = /^([0-9a-f:.]+)\/(\d{1,3})(?:-(\d{1,3}))?(?:@(.+))?$/i;
 const ID_BITS = 64;
 const WORD_SPAN = 2 ** 32;
+const MAPPED = parsePrefix6('::ffff:0:0/96');
 
 export class Window {
   readonly prefix: Prefix6;
@@ -196,6 +198,10 @@ export function parseWindow(text: string, seed: string): Window {
     throw new Fault('BAD_OPTION', why, { value: text });
   }
   const prefix = parsePrefix6(`${match[1]}/${match[2]}`);
+  if (prefix.length >= MAPPED.length && hasPrefix(prefix.words, MAPPED)) {
+    const why = 'IPv4-mapped addresses are IPv4: write them as such';
+    throw new Fault('BAD_OPTION', why, { value: text });
+  }
   const isPlain = match[3] === undefined;
   if (isPlain && match[4] !== undefined) {
     throw new Fault('BAD_OPTION', 'identifiers follow a window, such as /32-64@::1', {
