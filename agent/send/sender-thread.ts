@@ -27,6 +27,10 @@ export class SenderThread {
         resolve();
       });
     });
+    // What a sender says after its greeting is why it ends.
+    worker.once('message', (last: WorkerGreeting) => {
+      if ('fault' in last) onDeath(new Error(`sending failed: ${last.fault.message}`));
+    });
     worker.once('error', (error) => onDeath(new Error(`sending failed: ${describeError(error)}`)));
   }
 

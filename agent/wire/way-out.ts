@@ -100,6 +100,10 @@ async function linkOf(
   clock: Clock,
 ): Promise<Link | undefined> {
   const source = sourceMac ?? (await hardwareAddressOf(device));
+  if (source === undefined && vlan !== undefined) {
+    const why = `${device} carries no Ethernet frames that a VLAN tag could be on`;
+    throw new Fault('BAD_OPTION', why, { flag: '--vlan', value: `${vlan}` });
+  }
   if (source === undefined) return undefined;
   if (gatewayMac !== undefined) return { source, gateway: gatewayMac, vlan };
   if (vlan !== undefined) {
