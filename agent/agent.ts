@@ -5,19 +5,23 @@
  *
  *     offer ─▶ lease ─▶ send ═▶ (the network) ═▶ receive ─▶ note ─▶ report ─▶ settle ─▶ done
  *
- * Five loops run side by side until the signal aborts: lease, care, heartbeat, grants, surveys.
+ * Six loops run side by side until the signal aborts: lease, care, heartbeat, grants, surveys,
+ * exclusions.
  */
 
 import { type Clock, every } from '../shared/base/clock.js';
 import { describeError } from '../shared/base/faults.js';
 import { LIMITS } from '../shared/base/limits.js';
 import { stopController } from '../shared/base/stop.js';
+import { PROTOCOL } from '../shared/base/version.js';
 import type { Bus, Heartbeat, ShardOffer } from '../shared/bus/ports.js';
-import { isEnding, isOver, type Survey } from '../shared/survey/survey.js';
+import { Exclusions } from '../shared/survey/exclusions.js';
+import { isEnding, isOver } from '../shared/survey/survey.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { HeldShard } from './held-shard.js';
 import { acquire, type Holder } from './lease/holding.js';
-import { type Mission, openMission } from './mission.js';
+import type { Mission } from './mission.js';
+import { Missions, REFUSED_MILLIS } from './missions.js';
 import type { OpenStation } from './ports.js';
 
 export interface AgentOptions extends Holder {
@@ -37,24 +41,21 @@ const OFFER_WAIT_MILLIS = 1000;
 const APPETITE_MILLIS = 20;
 /** The next shard is leased when less than this is left to send. */
 const AHEAD_SECONDS = 1;
-/** A survey that this agent cannot serve is tried again after this. */
-const REFUSED_MILLIS = 5000;
+/** Who was told to stand down asks again after this. */
+const STOOD_DOWN_MILLIS = 60_000;
+const DEAF = 'an interface or an address went away; what was not settled is handed back';
 
 export class Agent {
-  readonly missions = new Map<string, Mission>();
+  readonly missions: Missions;
+  readonly #exclusions = new Exclusions();
   readonly #options: AgentOptions;
   readonly #parts: AgentParts;
   readonly #leaving = stopController();
-  #trouble = '';
-  readonly #refusedUntil = new Map<string, number>();
 
   constructor(options: AgentOptions, parts: AgentParts) {
     this.#options = options;
     this.#parts = parts;
-  }
-
-  get trouble(): string {
-    return this.#trouble;
+    this.missions = new Missions(parts, this.#exclusions);
   }
 
   /** Works until the signal aborts; then settles what it has sent, hands back the rest, and ends. */
@@ -67,15 +68,16 @@ export class Agent {
     const background = [
       this.#followGrants(left.signal),
       this.#followSurveys(left.signal),
+      this.#followExclusions(left.signal),
       every(clock, LIMITS.settleMillis, left.signal, () => this.#careForAll()),
       every(clock, LIMITS.checkpointMillis, left.signal, () => this.#report()),
     ];
     await this.#leaseShards(leaving);
-    while (this.#shards().length > 0) await clock.sleep(LIMITS.settleMillis);
+    while (this.missions.shards.length > 0) await clock.sleep(LIMITS.settleMillis);
     this.#report();
     left.abort();
     await Promise.all(background);
-    for (const mission of this.missions.values()) await mission.close();
+    for (const mission of this.missions.all) await mission.close();
   }
 
   async #leaseShards(leaving: AbortSignal): Promise<void> {
@@ -106,7 +108,9 @@ export class Agent {
     const { bus, clock, log } = this.#parts;
     const survey = await bus.surveys.read(offer.survey);
     if (survey === undefined || isEnding(survey.state)) return offer.done();
-    const mission = await this.#missionFor(survey);
+    if (offer.shard < survey.frontier) return offer.done(); // stored: brokers repeat old messages
+    if (survey.state === 'paused') return offer.giveBack(REFUSED_MILLIS);
+    const mission = await this.missions.for(survey);
     if (mission === undefined || mission.isDeaf) return offer.giveBack(REFUSED_MILLIS);
     if (offer.shard >= mission.plan.shardCount) return offer.done(); // not of this plan
     const shard = mission.plan.shard(offer.shard);
@@ -129,35 +133,13 @@ export class Agent {
     if (this.#leaving.signal.aborted) this.#leave();
   }
 
-  async #missionFor(survey: Survey): Promise<Mission | undefined> {
-    const { bus, clock, log, openStation } = this.#parts;
-    const known = this.missions.get(survey.id);
-    const refusedUntil = this.#refusedUntil.get(survey.id) ?? 0;
-    if (known !== undefined || clock.monotonic() < refusedUntil) return known;
-    try {
-      const mission = await openMission(bus, survey, openStation, clock);
-      this.missions.set(survey.id, mission);
-      // It may have ended while we made ready, when nobody was there to be told.
-      mission.survey = (await bus.surveys.read(survey.id)) ?? survey;
-      this.#trouble = '';
-      log.info({ survey: survey.id, wire: mission.station.sender.wire }, 'survey joined');
-      return mission;
-    } catch (error) {
-      this.#trouble = describeError(error);
-      this.#refusedUntil.set(survey.id, clock.monotonic() + REFUSED_MILLIS);
-      log.error({ survey: survey.id, error: this.#trouble }, 'survey refused');
-      this.#report();
-      return undefined;
-    }
-  }
-
   /** Whether there is so little left to send that the next shard should be leased now. */
   #hasAppetite(): boolean {
-    if (this.#shards().length >= LIMITS.leasesPerAgent) return false;
+    if (this.missions.shards.length >= LIMITS.leasesPerAgent) return false;
     const now = this.#parts.clock.monotonic();
     let unsent = 0;
     let rate = 0;
-    for (const mission of this.missions.values()) {
+    for (const mission of this.missions.all) {
       unsent += mission.unsent;
       rate += mission.rateAt(now);
     }
@@ -166,7 +148,7 @@ export class Agent {
 
   async #careForAll(): Promise<void> {
     const now = this.#parts.clock.monotonic();
-    for (const mission of this.missions.values()) {
+    for (const mission of this.missions.all) {
       const ending = isEnding(mission.survey.state);
       mission.lookAround(now);
       for (const [number, shard] of mission.held) {
@@ -175,21 +157,12 @@ export class Agent {
         else void this.#careFor(shard, ending);
       }
       // A rate is lent in answer to a heartbeat: whoever has none asks more often.
-      if (!ending && mission.unsent > 0 && mission.rateAt(now) === 0) this.#report();
-      if (mission.isDeaf) this.#tellDeaf(mission, now);
+      if (mission.isImpatient(now)) this.#report();
+      if (mission.isDeaf) this.missions.refuse(mission.survey.id, DEAF, REFUSED_MILLIS);
       if ((isOver(mission.survey.state) || mission.isDeaf) && mission.held.size === 0) {
-        this.missions.delete(mission.survey.id);
-        await mission.close();
+        await this.missions.close(mission);
       }
     }
-  }
-
-  /** The station is opened anew later on, if it can be. */
-  #tellDeaf({ survey }: Mission, now: number): void {
-    const why = 'an interface or an address went away; what was not settled is handed back';
-    if (this.#trouble !== why) this.#parts.log.error({ survey: survey.id }, why);
-    this.#trouble = why;
-    this.#refusedUntil.set(survey.id, now + REFUSED_MILLIS);
   }
 
   async #careFor(shard: HeldShard, ending: boolean): Promise<void> {
@@ -204,9 +177,14 @@ export class Agent {
     const { agent, ceiling } = this.#options;
     for await (const grant of this.#parts.bus.rates.grants(agent, signal)) {
       const mission = this.missions.get(grant.survey);
-      const before = mission?.rateAt(this.#parts.clock.monotonic()) ?? 0;
-      const sharers = [...this.missions.values()].filter(({ unsent }) => unsent > 0).length;
-      mission?.take(grant, ceiling / Math.max(1, sharers));
+      if (mission === undefined) continue;
+      const now = this.#parts.clock.monotonic();
+      const before = mission.rateAt(now);
+      const sharers = this.missions.all.filter(({ wants }) => wants).length;
+      mission.take(grant, ceiling / Math.max(1, sharers), now);
+      if (grant.standDown !== '') {
+        this.missions.refuse(grant.survey, grant.standDown, STOOD_DOWN_MILLIS);
+      }
       // What was lent to us beyond this can be lent to others once we say that it is in force.
       if (grant.rate < before) this.#report();
     }
@@ -214,20 +192,22 @@ export class Agent {
 
   async #followSurveys(signal: AbortSignal): Promise<void> {
     for await (const survey of this.#parts.bus.surveys.watch(signal)) {
-      const mission = this.missions.get(survey.id);
-      if (mission === undefined) continue;
-      mission.survey = survey;
-      if (isEnding(survey.state)) for (const shard of mission.held.values()) shard.stop();
+      this.missions.get(survey.id)?.become(survey);
+      this.#report(); // what it may do has changed: ask at once
+    }
+  }
+
+  async #followExclusions(signal: AbortSignal): Promise<void> {
+    for await (const entry of this.#parts.bus.exclusions.watch(signal)) {
+      if (!this.#exclusions.add(entry)) continue;
+      for (const mission of this.missions.all) mission.obey(this.#exclusions);
+      this.#report();
     }
   }
 
   #leave(): void {
     this.#leaving.abort();
-    for (const shard of this.#shards()) shard.stop();
-  }
-
-  #shards(): HeldShard[] {
-    return [...this.missions.values()].flatMap(({ held }) => [...held.values()]);
+    for (const shard of this.missions.shards) shard.stop();
   }
 
   #report(): void {
@@ -237,22 +217,19 @@ export class Agent {
   #heartbeat(): Heartbeat {
     const { agent, vantage, version, ceiling } = this.#options;
     const now = this.#parts.clock.monotonic();
-    const missions = [...this.missions.values()];
+    const { all: missions, trouble } = this.missions;
     const sum = (read: (mission: Mission) => number) =>
       missions.reduce((total, mission) => total + read(mission), 0);
     return {
       agent,
       vantage,
       version,
+      protocol: PROTOCOL,
       at: now,
       ceiling,
       invalid: sum(({ drops }) => drops['foreign'] ?? 0),
-      state: this.#leaving.signal.aborted
-        ? 'leaving'
-        : this.#trouble === ''
-          ? 'working'
-          : 'refused',
-      trouble: this.#trouble,
+      state: this.#leaving.signal.aborted ? 'leaving' : trouble === '' ? 'working' : 'refused',
+      trouble,
       activities: missions.map((mission) => mission.activity(now)),
     };
   }

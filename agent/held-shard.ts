@@ -130,8 +130,8 @@ export class HeldShard {
     const { sending, shard, holding, clock } = this.#parts;
     this.#notebook.close(settled);
     await this.#flush();
-    const { sent, lost, excluded } = sending;
-    const progress = { sent, settled, lost, excluded, ...this.#notebook.counts };
+    const { sent, lost, excluded, marks } = sending;
+    const progress = { sent, settled, lost, excluded, marks, ...this.#notebook.counts };
     const report = { ...progress, batches: this.#notebook.batches };
     const state: LeaseState = settled === shard.to ? 'settled' : isOver ? 'released' : 'held';
     const hasChanged =

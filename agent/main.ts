@@ -79,7 +79,7 @@ async function run(flags: AgentFlags): Promise<void> {
   const working = new Agent(options, { bus, clock: systemClock, log, openStation });
   const metrics = new Metrics();
   declareMetrics(metrics, working);
-  const health = { trouble: () => working.trouble || undefined };
+  const health = { trouble: () => working.missions.trouble || undefined };
   const http = flags.http && (await serveTelemetry(flags.http, metrics, health));
   const stop = stopController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) {

@@ -5,7 +5,7 @@ import type { Agent } from './agent.js';
 import type { Mission } from './mission.js';
 
 export function declareMetrics(metrics: Metrics, agent: Agent): void {
-  const missions = () => [...agent.missions.values()];
+  const missions = () => agent.missions.all;
   const perSurvey = (read: (mission: Mission) => number) => (): readonly Reading[] =>
     missions().map((mission) => ({ labels: { survey: mission.survey.id }, value: read(mission) }));
   const counter = (name: string, help: string, read: (mission: Mission) => number) =>

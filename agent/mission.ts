@@ -7,9 +7,10 @@ import type { Clock } from '../shared/base/clock.js';
 import { Fault } from '../shared/base/faults.js';
 import type { Activity, Bus, Equipment, Grant } from '../shared/bus/ports.js';
 import { CLASSIFICATION_NAMES } from '../shared/probe/classification.js';
+import type { Exclusions } from '../shared/survey/exclusions.js';
 import { Plan } from '../shared/survey/plan.js';
 import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
-import type { Survey } from '../shared/survey/survey.js';
+import { isEnding, type Survey } from '../shared/survey/survey.js';
 import { Receiver } from './capture/receiver.js';
 import type { HeldShard } from './held-shard.js';
 import type { Capture, OpenStation, Station } from './ports.js';
@@ -17,6 +18,9 @@ import { NOTED } from './report/notebook.js';
 
 /** Rates are measured over at least this. */
 const RATE_WINDOW_MILLIS = 500;
+/** Whoever has nothing lent asks again after this; who asked often in vain, with every heartbeat only. */
+const ASK_MILLIS = 100;
+const ASKS_MAX = 20;
 
 export class Mission {
   survey: Survey;
@@ -32,6 +36,8 @@ export class Mission {
   /** Our monotonic clock: interfaces were up, and replies heard, until then. */
   #heardUntil: number;
   #isDeaf = false;
+  #askAt = 0;
+  #asks = 0;
   #grant: Grant | undefined;
   #rate = 0;
   #sentBefore = 0;
@@ -89,18 +95,55 @@ export class Mission {
     return unsent;
   }
 
+  /** Whether it has targets to send, and may. */
+  get wants(): boolean {
+    return this.survey.state === 'running' && this.unsent > 0;
+  }
+
+  /** Whether it is time to ask for a rate out of turn: it has something to send, and nothing lent. */
+  isImpatient(now: number): boolean {
+    if (!this.wants || this.rateAt(now) > 0) {
+      this.#asks = 0;
+      return false;
+    }
+    if (now < this.#askAt || this.#asks >= ASKS_MAX) return false;
+    this.#askAt = now + ASK_MILLIS;
+    this.#asks++;
+    return true;
+  }
+
   /** Packets per second lent at `now`. */
   rateAt(now: number): number {
     const grant = this.#grant;
+    if (this.survey.state === 'paused') return 0;
     return grant !== undefined && now < grant.answers + grant.lasts ? grant.rate : 0;
   }
 
   /** Takes a grant; an older one than the one in force changes nothing. */
-  take(grant: Grant, ceiling: number): void {
-    if (this.#grant !== undefined && grant.serial <= this.#grant.serial) return;
+  take(grant: Grant, ceiling: number, now: number): void {
+    const inForce = this.#grant;
+    const isOld = inForce !== undefined && grant.serial <= inForce.serial;
+    if (isOld && now < inForce.answers + inForce.lasts) return;
     this.#grant = grant;
+    for (const shard of grant.handBack) this.held.get(shard)?.stop();
+    // Silence is not to be believed of one who hears nothing: only what had settled is kept.
+    if (grant.standDown !== '') for (const shard of this.held.values()) shard.forsake(0);
     const rate = ceiling > 0 ? Math.min(grant.rate, ceiling) : grant.rate;
-    this.station.sender.grant(rate, grant.answers + grant.lasts);
+    const { answers, lasts, exclusions } = grant;
+    const isPaused = this.survey.state === 'paused';
+    this.station.sender.grant(isPaused ? 0 : rate, answers + lasts, exclusions);
+  }
+
+  /** Takes note of a change of its survey; a pause or an end bites at once. */
+  become(survey: Survey): void {
+    this.survey = survey;
+    if (survey.state === 'paused') this.station.sender.grant(0, 0, 0);
+    if (isEnding(survey.state)) for (const shard of this.held.values()) shard.stop();
+  }
+
+  /** Holds targets against the exclusions there are, from now on. */
+  obey(exclusions: Exclusions): void {
+    this.station.sender.exclude(exclusions.blocklist(), exclusions.version);
   }
 
   activity(now: number): Activity {
@@ -114,9 +157,10 @@ export class Mission {
     const rate = this.#rate;
     const grantSerial = this.#grant?.serial ?? 0;
     const replies = this.replies.reduce((sum, count) => sum + count, 0);
-    const wants = this.unsent > 0;
-    const { equipment } = this;
-    return { survey: this.survey.id, wants, rate, sent, grantSerial, replies, equipment };
+    const { wants, equipment } = this;
+    const { exclusions } = this.station.sender;
+    const heard = { replies, equipment, exclusions };
+    return { survey: this.survey.id, wants, rate, sent, grantSerial, ...heard };
   }
 
   async close(): Promise<void> {

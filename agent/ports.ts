@@ -3,7 +3,9 @@ import type { Equipment } from '../shared/bus/ports.js';
 import type { Prefix6 } from '../shared/net/ipv6.js';
 import type { Dissection, LinkLayer } from '../shared/packet/dissect.js';
 import type { TcpOptions } from '../shared/packet/tcp.js';
+import type { ExclusionMark } from '../shared/survey/exclusions.js';
 import type { Plan } from '../shared/survey/plan.js';
+import type { Blocklist } from '../shared/survey/space/blocklist.js';
 import type { Survey } from '../shared/survey/survey.js';
 
 /**
@@ -52,6 +54,8 @@ export interface Sending {
   /** Positions that the kernel refused for good, and that the guard held back. */
   readonly lost: number;
   readonly excluded: number;
+  /** Which exclusions were held against from where on; ascending. */
+  readonly marks: readonly ExclusionMark[];
   /** Nothing more of it will leave: it is sent to its end, or was abandoned. */
   readonly hasEnded: boolean;
   /** Stops at the next batch. */
@@ -63,8 +67,15 @@ export interface Sending {
 /** Sends shards in the order given, at the rate granted. */
 export interface Sender {
   send(from: number, to: number): Sending;
-  /** Packets per second until an instant of the monotonic clock; replaces the grant before. */
-  grant(rate: number, until: number): void;
+  /**
+   * Packets per second until an instant of the monotonic clock; replaces the grant before. Nothing
+   * leaves before the exclusions of this version are held against.
+   */
+  grant(rate: number, until: number, exclusions: number): void;
+  /** Holds back targets on a list, beside those it always holds back. */
+  exclude(list: Blocklist, version: number): void;
+  /** The version of the exclusions that every probe from now on is held against. */
+  readonly exclusions: number;
   /** Probes and refusals so far. */
   readonly totals: { readonly sent: number; readonly refusals: Refusals };
   /** Names of the wires, for people. */

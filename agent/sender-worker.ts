@@ -7,18 +7,16 @@ import { assert } from '../shared/base/assert.js';
 import { monotonicMillis, wallMicros } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
 import type { WireName } from '../shared/command/station-options.js';
-import { Ranges } from '../shared/net/ranges.js';
-import { Ranges6 } from '../shared/net/ranges6.js';
 import { probeNamed } from '../shared/probe/catalogue.js';
 import type { ProbeOptions, SourcePorts } from '../shared/probe/probe.js';
 import { Plan } from '../shared/survey/plan.js';
 import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
 import { Desk } from './send/desk.js';
 import { Exit } from './send/exit.js';
-import { Guard } from './send/guard.js';
+import { type Blocked, Guard } from './send/guard.js';
 import { Router } from './send/router.js';
-import { type Order, SendLoop, type Turn } from './send/send-loop.js';
-import type { WorkerGreeting } from './send/sender-thread.js';
+import { type Order, SendLoop } from './send/send-loop.js';
+import type { ThreadData, WorkerGreeting } from './send/sender-thread.js';
 import { openWire } from './wire/open-wire.js';
 import type { WayOut } from './wire/way-out.js';
 
@@ -34,14 +32,13 @@ export interface SenderSetup {
   readonly ports: SourcePorts;
   /** The wire that the operator insists on. */
   readonly wire: WireName | undefined;
-  /** Addresses that must not be probed, as arrays of `Ranges` and `Ranges6`. */
-  readonly blocked: { readonly from: Float64Array; readonly to: Float64Array };
-  readonly blocked6: Uint32Array;
+  /** Addresses that must not be probed, whatever the exclusions. */
+  readonly blocked: Blocked;
 }
 
 assert(parentPort !== null, 'runs as a worker');
 const port = parentPort;
-const setup = workerData as SenderSetup & { turn: Turn; desk: SharedArrayBuffer };
+const setup = workerData as SenderSetup & ThreadData;
 
 const exits: Exit[] = [];
 try {
@@ -51,10 +48,11 @@ try {
     key: setup.key,
     exits,
     router: new Router(setup.ways.map(({ territory }) => territory)),
-    guard: new Guard(
-      Ranges.fromSorted(setup.blocked.from, setup.blocked.to),
-      Ranges6.fromWords(setup.blocked6),
-    ),
+    guard: new Guard(setup.blocked),
+    nextGuard: () => {
+      const message = receiveMessageOnPort(setup.guards)?.message as Blocked | undefined;
+      return message && new Guard(message);
+    },
     turn: setup.turn,
     desk: new Desk(setup.desk),
     nextOrder: () => receiveMessageOnPort(port)?.message as Order | undefined,

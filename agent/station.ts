@@ -52,8 +52,7 @@ export async function stationOpener(options: StationOptions, clock: Clock): Prom
       ways,
       ports: origin.ports,
       wire: options.wire,
-      blocked: { from: blocked.from, to: blocked.to },
-      blocked6: blocked6.words,
+      blocked: { version: 0, ipv4: { from: blocked.from, to: blocked.to }, ipv6: blocked6.words },
     };
     try {
       // A sender that dies takes its agent along: what it held is settled by others.

@@ -85,14 +85,15 @@ function generating(space: Space, family: Family, layout: string) {
         ? { family, from: all.from, to: all.to }
         : { family, prefixes: [{ words: [0, 0, 0, 0], length: 0 }] },
     ]),
-    guard: new Guard(SPECIAL, Ranges6.none),
+    guard: Guard.of(SPECIAL, Ranges6.none),
+    nextGuard: () => undefined,
     turn: { index: 0, count: 1 },
     desk,
     nextOrder: () => undefined,
     now: monotonicMillis,
     wallMicros,
   });
-  desk.grant(1e12, Number.POSITIVE_INFINITY);
+  desk.grant(1e12, Number.POSITIVE_INFINITY, 0);
   let next = 0;
   return (count: number) => {
     desk.prepare(0, next);

@@ -5,33 +5,37 @@
  *     request ─ admit ─▶ survey and plan ─ dispatch ══▶ (agents) ══▶ collect ─▶ sink ─▶ ledger
  *     heartbeats ──▶ governor ══ grants ══▶ (agents)
  *
- * Everything it knows it can read again: surveys and leases from the bus, coverage from segments.
+ * Everything it knows it can read again: surveys, leases and exclusions from the bus, coverage from
+ * journals and segments. So another one carries on where it died.
  */
 
 import { join } from 'node:path';
 import type { Clock } from '../shared/base/clock.js';
 import type { Disk } from '../shared/base/disk.js';
 import { describeError, Fault } from '../shared/base/faults.js';
-import { LIMITS } from '../shared/base/limits.js';
 import type { Random } from '../shared/base/random.js';
 import { stopController } from '../shared/base/stop.js';
-import type { Activity, Bus, ControlHandlers, Heartbeat } from '../shared/bus/ports.js';
+import { PROTOCOL } from '../shared/base/version.js';
+import type { Bus } from '../shared/bus/ports.js';
 import { Plan } from '../shared/survey/plan.js';
 import type { ResultBatch } from '../shared/survey/results.js';
-import type { Space } from '../shared/survey/space/space.js';
 import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
-import type { AgentStatus } from '../shared/survey/status.js';
 import { isOver, type Survey, type SurveyRequest } from '../shared/survey/survey.js';
-import { targetsOf } from '../shared/survey/target-list.js';
 import type { Log } from '../shared/telemetry/log.js';
+import { controlHandlers } from './control.js';
+import { ExclusionDesk } from './exclusion-desk.js';
 import { admit } from './intake/intake.js';
-import { SegmentStore } from './sink/segments.js';
+import { MusterRoll } from './muster-roll.js';
+import { SURVEY_FILE } from './sink/survey-folder.js';
 import { SurveyRun } from './survey-run.js';
+import { Vault } from './vault.js';
 
 export interface CoordinatorOptions {
   /** Folder of segments and manifests. */
   readonly data: string;
   readonly version: string;
+  /** Counts the coordinators there have been on this broker; see `leadership.ts`. */
+  readonly term: number;
 }
 
 export interface CoordinatorParts {
@@ -44,62 +48,54 @@ export interface CoordinatorParts {
   readonly onBatch?: (plan: Plan, batch: ResultBatch) => void;
 }
 
-interface Known {
-  readonly heartbeat: Heartbeat;
-  readonly seenAt: number;
-}
-
 export class Coordinator {
   readonly runs = new Map<string, SurveyRun>();
   readonly #options: CoordinatorOptions;
   readonly #parts: CoordinatorParts;
-  readonly #agents = new Map<string, Known>();
+  readonly clock: Clock;
+  readonly agents: MusterRoll;
+  readonly exclusions: ExclusionDesk;
   readonly #running = new Set<Promise<void>>();
   #signal: AbortSignal = stopController().signal;
 
   constructor(options: CoordinatorOptions, parts: CoordinatorParts) {
     this.#options = options;
     this.#parts = parts;
+    this.clock = parts.clock;
+    this.agents = new MusterRoll(parts.clock);
+    this.exclusions = new ExclusionDesk(options.data, parts);
   }
 
   /** Works until the signal aborts: takes up the surveys there are, and serves requests. */
   async run(signal: AbortSignal): Promise<void> {
     const { bus } = this.#parts;
     this.#signal = signal;
-    const hearing = this.#hear(signal);
+    await this.exclusions.restore();
+    const hearing = [this.#hear(signal), this.#followExclusions(signal)];
     for (const survey of await bus.surveys.list()) await this.#takeUp(survey);
-    bus.control.serve(this.#handlers(), signal);
+    bus.control.serve(controlHandlers(this), signal);
     // Only now: every survey that may have batches has its run.
-    await Promise.all([hearing, this.#collect(signal)]);
+    await Promise.all([...hearing, this.#collect(signal)]);
     await Promise.all(this.#running);
   }
 
   /** Admits a survey whose space is on the shelf, and starts it. @throws Fault of a refusal */
   async launch(request: SurveyRequest): Promise<SurveyRun> {
     const { bus, clock, random, log } = this.#parts;
-    const space = await this.#spaceOf(request.spaceHash);
-    const { survey, plan } = admit(request, space, random, clock.wall());
+    const bytes = await this.#bytesOf(request.spaceHash);
+    const { survey, plan } = admit(request, spaceFromBytes(bytes), random, clock.wall());
     // Known here before it is known to anyone, and at work only once agents can read it.
     const run = this.#open(survey, plan, false);
+    try {
+      await run.vault.establish(survey, bytes);
+    } catch (error) {
+      this.runs.delete(survey.id);
+      throw error;
+    }
     await bus.surveys.put(survey);
     this.#begin(run);
     log.info({ survey: survey.id, targets: plan.size, shards: plan.shardCount }, 'survey admitted');
     return run;
-  }
-
-  get agents(): readonly AgentStatus[] {
-    const now = this.#parts.clock.monotonic();
-    return [...this.#agents.values()].map(({ heartbeat, seenAt }) => {
-      const { agent, vantage, version, trouble, activities } = heartbeat;
-      const seenMillisAgo = now - seenAt;
-      const state = seenMillisAgo > LIMITS.agentGoneMillis ? 'gone' : heartbeat.state;
-      const sum = (read: (activity: Activity) => number) =>
-        activities.reduce((total, activity) => total + read(activity), 0);
-      const rate = sum((activity) => activity.rate);
-      const received = sum(({ equipment }) => equipment.received);
-      const dropped = sum(({ equipment }) => equipment.dropped + equipment.interfaceDropped);
-      return { agent, vantage, version, state, rate, seenMillisAgo, received, dropped, trouble };
-    });
   }
 
   /** A survey that cannot be taken up is told, and does not keep the others from it. */
@@ -107,6 +103,7 @@ export class Coordinator {
     const { log } = this.#parts;
     try {
       const plan = await this.#planOf(survey);
+      await this.#refuseStrangers(survey);
       if (this.runs.has(survey.id)) return; // launched meanwhile
       const run = this.#open(survey, plan, true);
       if (isOver(survey.state)) await run.recall();
@@ -118,9 +115,19 @@ export class Coordinator {
 
   #open(survey: Survey, plan: Plan, isResumed: boolean): SurveyRun {
     const { bus, clock, log, disk } = this.#parts;
-    const { data, version } = this.#options;
-    const segments = new SegmentStore(join(data, survey.id), survey.output, disk);
-    const run = new SurveyRun(survey, plan, { bus, clock, log, segments, version, isResumed });
+    const { data, version, term } = this.#options;
+    const vault = new Vault(join(data, survey.id), survey, plan, { disk, term });
+    const exclusions = this.exclusions.list;
+    const run = new SurveyRun(survey, plan, {
+      bus,
+      clock,
+      log,
+      vault,
+      version,
+      term,
+      isResumed,
+      exclusions,
+    });
     this.runs.set(survey.id, run);
     return run;
   }
@@ -142,9 +149,10 @@ export class Coordinator {
   }
 
   async #hear(signal: AbortSignal): Promise<void> {
-    const { bus, clock } = this.#parts;
+    const { bus } = this.#parts;
     for await (const heartbeat of bus.rollCall.hear(signal)) {
-      this.#agents.set(heartbeat.agent, { heartbeat, seenAt: clock.monotonic() });
+      this.agents.see(heartbeat);
+      if (heartbeat.protocol !== PROTOCOL) continue; // the muster roll says why it is lent nothing
       for (const run of this.runs.values()) {
         const grant = run.hear(heartbeat);
         if (grant !== undefined) bus.rates.lend(grant);
@@ -152,46 +160,14 @@ export class Coordinator {
     }
   }
 
-  #handlers(): ControlHandlers {
-    return {
-      launch: async ({ request }) => {
-        if (request === undefined) throw new Fault('BAD_MESSAGE', 'nothing is asked for');
-        return { survey: (await this.launch(request)).survey.id };
-      },
-      status: async ({ survey }) => ({
-        statuses:
-          survey === ''
-            ? [...this.runs.values()].map((run) => run.status)
-            : [this.#find(survey).status],
-      }),
-      cancel: async ({ survey, immediately }) => {
-        const run = this.#find(survey);
-        await run.cancel(immediately);
-        return { survey: run.survey.id };
-      },
-      lookup: async ({ survey, target }) => {
-        const run = this.#find(survey);
-        const asked = targetsOf(target, run.plan.space.parts.ports);
-        return {
-          survey: run.survey.id,
-          fates: await Promise.all(asked.map((each) => run.fateOf(each))),
-        };
-      },
-      agents: async () => ({ agents: this.agents }),
-      segments: async ({ survey }) => {
-        const { segments, survey: found } = this.#find(survey);
-        return { survey: found.id, shards: await segments.stored(), output: segments.sink.name };
-      },
-      segment: async ({ survey, shard, offset }) => {
-        const bytes = await this.#find(survey).segments.bytes(shard);
-        const chunk = bytes.subarray(offset, offset + LIMITS.chunkOctets);
-        return { chunk, total: bytes.length };
-      },
-    };
+  async #followExclusions(signal: AbortSignal): Promise<void> {
+    for await (const _version of this.exclusions.follow(signal)) {
+      for (const run of this.runs.values()) run.remind();
+    }
   }
 
   /** By id, or by a name or the start of an id that fits one survey only. */
-  #find(text: string): SurveyRun {
+  find(text: string): SurveyRun {
     const exact = this.runs.get(text);
     if (exact !== undefined) return exact;
     const fitting = [...this.runs.values()].filter(
@@ -203,15 +179,25 @@ export class Coordinator {
     throw new Fault('UNKNOWN_SURVEY', why, { value: text });
   }
 
-  async #planOf(survey: Survey): Promise<Plan> {
-    return new Plan(await this.#spaceOf(survey.spaceHash), survey.seed, survey.shardLength);
+  /** The results of a survey are where its coordinator stores them. @throws Fault UNWRITABLE */
+  async #refuseStrangers({ id }: Survey): Promise<void> {
+    const file = join(this.#options.data, id, SURVEY_FILE);
+    if ((await this.#parts.disk.size(file)) > 0) return;
+    const why =
+      'its results are stored elsewhere: start with the --data folder it was launched with';
+    throw new Fault('UNWRITABLE', why, { flag: '--data', file });
   }
 
-  async #spaceOf(hash: string): Promise<Space> {
+  async #planOf(survey: Survey): Promise<Plan> {
+    const space = spaceFromBytes(await this.#bytesOf(survey.spaceHash));
+    return new Plan(space, survey.seed, survey.shardLength);
+  }
+
+  async #bytesOf(hash: string): Promise<Uint8Array> {
     const bytes = await this.#parts.bus.spaces.get(hash).catch((cause: unknown) => {
       throw new Fault('BAD_MESSAGE', `cannot read the space: ${describeError(cause)}`, {}, cause);
     });
     if (bytes === undefined) throw new Fault('BAD_MESSAGE', 'the space is not on the shelf');
-    return spaceFromBytes(bytes);
+    return bytes;
   }
 }

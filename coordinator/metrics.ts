@@ -3,9 +3,11 @@ import type { SurveyStatus } from '../shared/survey/status.js';
 import type { Metrics, Reading } from '../shared/telemetry/metrics.js';
 import type { Coordinator } from './coordinator.js';
 
-export function declareMetrics(metrics: Metrics, coordinator: Coordinator): void {
+/** @param leading the coordinator, while this process leads */
+export function declareMetrics(metrics: Metrics, leading: () => Coordinator | undefined): void {
+  const runs = () => [...(leading()?.runs.values() ?? [])];
   const perSurvey = (read: (status: SurveyStatus) => number) => (): readonly Reading[] =>
-    [...coordinator.runs.values()].map(({ status }) => ({
+    runs().map(({ status }) => ({
       labels: { survey: status.survey },
       value: read(status),
     }));
@@ -27,14 +29,21 @@ export function declareMetrics(metrics: Metrics, coordinator: Coordinator): void
   counter('targets_excluded', 'Targets held back by a guard.', ({ excluded }) => excluded);
   counter('rows_stored', 'Rows in stored segments.', ({ rows }) => rows);
   counter('capture_drops', 'Frames that captures dropped.', ({ dropped }) => dropped);
+  gauge('stalled', 'Whether results cannot be stored.', ({ trouble }) => (trouble === '' ? 0 : 1));
+  metrics.gauge('transect_leading', 'Whether this process leads.', [], () => [
+    { labels: {}, value: leading() === undefined ? 0 : 1 },
+  ]);
   metrics.gauge('transect_agents', 'Agents by state.', ['state'], () => {
     const states = new Map([
       ['working', 0],
       ['leaving', 0],
+      ['paused', 0],
       ['refused', 0],
       ['gone', 0],
     ]);
-    for (const { state } of coordinator.agents) states.set(state, (states.get(state) ?? 0) + 1);
+    const fleets = runs().map(({ fleet }) => fleet);
+    for (const { state } of leading()?.agents.statuses(fleets) ?? [])
+      states.set(state, (states.get(state) ?? 0) + 1);
     return [...states].map(([state, value]) => ({ labels: { state }, value }));
   });
 }

@@ -20,7 +20,7 @@ export interface Holder {
 /** What changes in a report while its epoch lasts. */
 export type Progress = Pick<
   ShardReport,
-  'sent' | 'settled' | 'batches' | 'synack' | 'rst' | 'icmp' | 'lost' | 'excluded'
+  'sent' | 'settled' | 'batches' | 'synack' | 'rst' | 'icmp' | 'lost' | 'excluded' | 'marks'
 >;
 
 export type Acquired =
@@ -56,8 +56,11 @@ export async function acquire(
     excluded: 0,
     startedAt: now,
     updatedAt: now,
+    marks: [],
   };
-  const reports = [...(found?.value.reports ?? []), report];
+  // Epochs in which nothing was sent say nothing: a shard that goes from hand to hand stays small.
+  const before = (found?.value.reports ?? []).filter(({ sent, from: began }) => sent > began);
+  const reports = [...before, report];
   const lease: Lease = { survey, shard: shard.number, state: 'held', reports };
   const revision = await book.write(lease, found?.revision ?? 0);
   if (revision === undefined) return { outcome: 'taken' };

@@ -1,18 +1,26 @@
 /**
- * Memory shared between an agent's main thread and one sender's: the grant, the stop flag, and how far
- * each shard has been sent. Every word has one writer. 64-bit words are plain doubles: aligned, so
- * they are never seen half-written.
+ * Memory shared between an agent's main thread and one sender's: the grant, the stop flag, how far
+ * each shard has been sent, and under which version of the exclusions. Every word has one writer.
+ * 64-bit words are plain doubles: aligned, so they are never seen half-written.
  */
+import type { ExclusionMark } from '../../shared/survey/exclusions.js';
 import { REFUSALS } from './refusal.js';
 
 /** Orders that may be known to the sender at once. */
 export const SLOTS = 1024;
-const WORDS_PER_SLOT = 3;
+/** Changes of the exclusions that are kept while an order is sent and nobody looks. */
+const MARKS = 6;
+const MARK_COUNT = 3;
+const MARKS_AT = 4;
+const WORDS_PER_SLOT = MARKS_AT + 2 * MARKS;
 
 const GRANT_RATE = 0; // packets per second
 const GRANT_UNTIL = 1; // monotonic milliseconds
-const SENT = 2; // probes that left
-const REFUSED = 3; // system calls refused, by `REFUSALS`
+const REQUIRED = 2; // version of the exclusions, before anything leaves
+const POSTED = 3; // version that is waiting for the sender, or that it has taken
+const GUARDED = 4; // version that the sender holds targets against
+const SENT = 5; // probes that left
+const REFUSED = 6; // system calls refused, by `REFUSALS`
 const HEAD_DOUBLES = REFUSED + REFUSALS.length;
 
 const BELL = 0;
@@ -40,6 +48,21 @@ export class Desk {
   get grantUntil(): number {
     return this.#doubles[GRANT_UNTIL] as number;
   }
+  /** Sender: whether it may send at all as far as exclusions go. */
+  get isGuarded(): boolean {
+    return this.guarded >= (this.#doubles[REQUIRED] as number);
+  }
+  /** Version of the exclusions that the sender holds targets against. */
+  get guarded(): number {
+    return this.#doubles[GUARDED] as number;
+  }
+  set guarded(version: number) {
+    this.#doubles[GUARDED] = version;
+  }
+  /** Version of the exclusions that the sender has been sent. */
+  get posted(): number {
+    return this.#doubles[POSTED] as number;
+  }
   get sentTotal(): number {
     return this.#doubles[SENT] as number;
   }
@@ -51,12 +74,19 @@ export class Desk {
     return Atomics.load(this.#flags, STOP) !== 0;
   }
 
-  /** Main thread: lends a rate until an instant of the monotonic clock. */
-  grant(rate: number, until: number): void {
+  /** Main thread: lends a rate until an instant of the monotonic clock, to one who is guarded. */
+  grant(rate: number, until: number, exclusions: number): void {
+    this.#doubles[REQUIRED] = exclusions;
     // A longer term is set last and a shorter one first, so that no mix of the two exceeds either.
     if (rate > this.grantRate) this.#doubles[GRANT_UNTIL] = until;
     this.#doubles[GRANT_RATE] = rate;
     this.#doubles[GRANT_UNTIL] = until;
+    this.ring();
+  }
+
+  /** Main thread: a version of the exclusions is on its way to the sender. */
+  post(version: number): void {
+    this.#doubles[POSTED] = version;
     this.ring();
   }
 
@@ -91,6 +121,7 @@ export class Desk {
   /** Main thread: makes a slot ready for a new order. */
   prepare(slot: number, from: number): void {
     this.setProgress(slot, from, 0, 0);
+    this.#doubles[HEAD_DOUBLES + slot * WORDS_PER_SLOT + MARK_COUNT] = 0;
     Atomics.store(this.#flags, FLAGS_AT + slot, 0);
   }
 
@@ -99,6 +130,29 @@ export class Desk {
     this.#doubles[at + 1] = lost;
     this.#doubles[at + 2] = excluded;
     this.#doubles[at] = sent;
+  }
+
+  /** Sender: from a position on, targets of an order are held against this version. */
+  mark(slot: number, version: number, from: number): void {
+    const at = HEAD_DOUBLES + slot * WORDS_PER_SLOT;
+    const count = this.#doubles[at + MARK_COUNT] as number;
+    const place = at + MARKS_AT + 2 * (count % MARKS);
+    this.#doubles[place] = version;
+    this.#doubles[place + 1] = from;
+    this.#doubles[at + MARK_COUNT] = count + 1;
+  }
+
+  /** The last marks of an order, ascending. */
+  marksOf(slot: number): readonly ExclusionMark[] {
+    const at = HEAD_DOUBLES + slot * WORDS_PER_SLOT;
+    const count = this.#doubles[at + MARK_COUNT] as number;
+    const marks: ExclusionMark[] = [];
+    for (let n = Math.max(0, count - MARKS); n < count; n++) {
+      const place = at + MARKS_AT + 2 * (n % MARKS);
+      const [version, from] = [this.#doubles[place], this.#doubles[place + 1]];
+      marks.push({ version: version as number, from: from as number });
+    }
+    return marks;
   }
 
   sentOf(slot: number): number {

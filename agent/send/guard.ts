@@ -3,8 +3,8 @@
  * says. The space was built without these addresses; this is the other half of that assertion, and
  * where an agent's own blocklist holds.
  */
-import type { Ranges } from '../../shared/net/ranges.js';
-import type { Ranges6 } from '../../shared/net/ranges6.js';
+import { Ranges } from '../../shared/net/ranges.js';
+import { Ranges6 } from '../../shared/net/ranges6.js';
 import type { Family } from '../../shared/probe/probe.js';
 import type { Volley } from '../../shared/probe/volley.js';
 
@@ -13,20 +13,35 @@ const BLOCKED = 1;
 const MIXED = 2;
 const BLOCK_SIZE = 65536;
 
+/** What is blocked, as plain data that can be sent to a thread. */
+export interface Blocked {
+  /** Of the exclusions that are among it. */
+  readonly version: number;
+  /** Arrays of `Ranges` and of `Ranges6`. */
+  readonly ipv4: { readonly from: Float64Array; readonly to: Float64Array };
+  readonly ipv6: Uint32Array;
+}
+
 export class Guard {
+  /** Of the exclusions that it knows. */
+  readonly version: number;
   readonly #ipv4: Ranges;
   readonly #ipv6: Ranges6;
   /** One octet per /16: all free, all blocked, or look it up. */
   readonly #table = new Uint8Array(65536);
 
-  /** Takes what is blocked. */
-  constructor(ipv4: Ranges, ipv6: Ranges6) {
-    this.#ipv4 = ipv4;
-    this.#ipv6 = ipv6;
-    for (const { from, to } of ipv4) {
-      const last = Math.ceil(to / BLOCK_SIZE);
-      for (let block = Math.floor(from / BLOCK_SIZE); block < last; block++) {
-        const isWhole = from <= block * BLOCK_SIZE && (block + 1) * BLOCK_SIZE <= to;
+  static of(ipv4: Ranges, ipv6: Ranges6, version = 0): Guard {
+    return new Guard({ version, ipv4: { from: ipv4.from, to: ipv4.to }, ipv6: ipv6.words });
+  }
+
+  constructor({ version, ipv4: { from, to }, ipv6 }: Blocked) {
+    this.version = version;
+    this.#ipv4 = Ranges.fromSorted(from, to);
+    this.#ipv6 = Ranges6.fromWords(ipv6);
+    for (const range of this.#ipv4) {
+      const last = Math.ceil(range.to / BLOCK_SIZE);
+      for (let block = Math.floor(range.from / BLOCK_SIZE); block < last; block++) {
+        const isWhole = range.from <= block * BLOCK_SIZE && (block + 1) * BLOCK_SIZE <= range.to;
         this.#table[block] = isWhole ? BLOCKED : MIXED;
       }
     }

@@ -37,7 +37,10 @@ export interface SendParts {
   readonly key: Uint8Array;
   readonly exits: readonly Exit[];
   readonly router: Router;
+  /** What is held back at first. */
   readonly guard: Guard;
+  /** The next version of what is held back, if there is one. */
+  readonly nextGuard: () => Guard | undefined;
   readonly turn: Turn;
   readonly desk: Desk;
   /** The next order, if there is one. */
@@ -60,6 +63,7 @@ export class SendLoop {
   readonly #cookies: CookieJar;
   readonly #target = new Target();
   readonly #isPlain: boolean;
+  #guard: Guard;
   #lost = 0;
   #excluded = 0;
 
@@ -68,6 +72,7 @@ export class SendLoop {
     this.#pacer = new Pacer(parts.now());
     this.#cookies = new CookieJar(parts.key);
     this.#isPlain = parts.plan.space.isPlain;
+    this.#guard = parts.guard;
   }
 
   /** Until the desk says stop. */
@@ -75,6 +80,7 @@ export class SendLoop {
     const { desk, nextOrder } = this.#parts;
     while (!desk.isStopped) {
       const heard = desk.bell;
+      this.#changeGuard();
       const order = nextOrder();
       if (order === undefined) desk.wait(heard, IDLE_MILLIS);
       else this.send(order);
@@ -89,10 +95,12 @@ export class SendLoop {
     this.#excluded = 0;
     let position = this.#nextOurs(from);
     desk.setProgress(slot, Math.min(position, to), 0, 0);
+    desk.mark(slot, this.#guard.version, from);
     while (position < to && !desk.isStopped && !desk.isAbandoned(slot)) {
       const heard = desk.bell;
+      if (this.#changeGuard()) desk.mark(slot, this.#guard.version, position);
       const instant = now();
-      const rate = instant < desk.grantUntil ? desk.grantRate : 0;
+      const rate = instant < desk.grantUntil && desk.isGuarded ? desk.grantRate : 0;
       const allowance = this.#pacer.allowance(instant, rate);
       if (allowance === 0) {
         desk.wait(heard, this.#pacer.pause(rate));
@@ -114,9 +122,19 @@ export class SendLoop {
     desk.end(slot);
   }
 
+  /** Takes the latest version of what is held back; costs one look at the desk where there is none. */
+  #changeGuard(): boolean {
+    const { desk, nextGuard } = this.#parts;
+    if (desk.posted === this.#guard.version) return false;
+    const before = this.#guard;
+    for (let next = nextGuard(); next !== undefined; next = nextGuard()) this.#guard = next;
+    desk.guarded = this.#guard.version;
+    return this.#guard !== before;
+  }
+
   /** Writes the probes of `count` positions into frames; returns how many. */
   #write(position: number, count: number): number {
-    const { plan, guard, exits, wallMicros } = this.#parts;
+    const { plan, exits, wallMicros } = this.#parts;
     const indices = plan.permutation.run(position, count);
     const [first] = exits;
     if (exits.length === 1 && first !== undefined && this.#isPlain) {
@@ -127,7 +145,7 @@ export class SendLoop {
     let written = 0;
     for (const exit of exits) {
       if (exit.volley.count === 0) continue;
-      this.#excluded += exit.write(guard, this.#cookies, stamp);
+      this.#excluded += exit.write(this.#guard, this.#cookies, stamp);
       written += exit.written;
     }
     return written;

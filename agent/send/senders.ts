@@ -3,15 +3,20 @@
  * what has been sent is what all of them have got past.
  */
 import { assert } from '../../shared/base/assert.js';
+import { Ranges } from '../../shared/net/ranges.js';
+import { Ranges6 } from '../../shared/net/ranges6.js';
+import type { ExclusionMark } from '../../shared/survey/exclusions.js';
+import type { Blocklist } from '../../shared/survey/space/blocklist.js';
 import type { Refusals, Sender, Sending } from '../ports.js';
 import { type Desk, SLOTS } from './desk.js';
+import type { Blocked } from './guard.js';
 import { REFUSALS } from './refusal.js';
 import { SenderThread } from './sender-thread.js';
 
 /** @throws as `SenderThread.start` does; then none is left running */
 export async function startSenders(
   script: URL,
-  setup: object,
+  setup: { readonly blocked: Blocked },
   count: number,
   onDeath: (reason: Error) => void,
 ): Promise<Sender> {
@@ -21,7 +26,7 @@ export async function startSenders(
   const outcomes = await Promise.allSettled(starts);
   const threads = outcomes.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   const failed = outcomes.find((each) => each.status === 'rejected');
-  if (failed === undefined) return new Senders(threads);
+  if (failed === undefined) return new Senders(threads, setup.blocked);
   await Promise.all(threads.map((thread) => thread.close()));
   throw failed.reason;
 }
@@ -29,10 +34,13 @@ export async function startSenders(
 class Senders implements Sender {
   readonly wire: string;
   readonly #threads: readonly SenderThread[];
+  /** What is held back whatever the exclusions. */
+  readonly #always: Blocked;
   readonly #free = Array.from({ length: SLOTS }, (_, slot) => slot);
 
-  constructor(threads: readonly SenderThread[]) {
+  constructor(threads: readonly SenderThread[], always: Blocked) {
     this.#threads = threads;
+    this.#always = always;
     this.wire = [...new Set(threads.map(({ wire }) => wire))].join(', ');
   }
 
@@ -44,9 +52,20 @@ class Senders implements Sender {
     return new SharedSending(desks, slot, () => this.#free.push(slot));
   }
 
-  grant(rate: number, until: number): void {
+  grant(rate: number, until: number, exclusions: number): void {
     const share = rate / this.#threads.length;
-    for (const { desk } of this.#threads) desk.grant(share, until);
+    for (const { desk } of this.#threads) desk.grant(share, until, exclusions);
+  }
+
+  exclude(list: Blocklist, version: number): void {
+    const { ipv4, ipv6 } = this.#always;
+    const { from, to } = Ranges.of([...Ranges.fromSorted(ipv4.from, ipv4.to), ...list.ipv4]);
+    const { words } = Ranges6.fromWords(ipv6).union(Ranges6.of(list.ipv6));
+    for (const thread of this.#threads) thread.guard({ version, ipv4: { from, to }, ipv6: words });
+  }
+
+  get exclusions(): number {
+    return Math.min(...this.#threads.map(({ desk }) => desk.guarded));
   }
 
   get totals(): { sent: number; refusals: Refusals } {
@@ -65,6 +84,7 @@ class Senders implements Sender {
 }
 
 class SharedSending implements Sending {
+  readonly #marks: ExclusionMark[] = [];
   readonly #desks: readonly Desk[];
   readonly #slot: number;
   readonly #free: () => void;
@@ -83,6 +103,20 @@ class SharedSending implements Sending {
   }
   get excluded(): number {
     return this.#desks.reduce((sum, desk) => sum + desk.excludedOf(this.#slot), 0);
+  }
+  /** A version counts from where all senders that have begun hold against it. */
+  get marks(): readonly ExclusionMark[] {
+    const begun = this.#desks
+      .map((desk) => desk.marksOf(this.#slot))
+      .filter((each) => each.length > 0);
+    const versions = new Set(begun.flat().map(({ version }) => version));
+    for (const version of [...versions].sort((a, b) => a - b)) {
+      const firsts = begun.map((marks) => marks.find((mark) => mark.version >= version)?.from);
+      const from = Math.max(...firsts.map((first) => first ?? Number.POSITIVE_INFINITY));
+      const isNews = version > (this.#marks.at(-1)?.version ?? 0);
+      if (isNews && from < Number.POSITIVE_INFINITY) this.#marks.push({ version, from });
+    }
+    return this.#marks;
   }
   get hasEnded(): boolean {
     return this.#desks.every((desk) => desk.hasEnded(this.#slot));

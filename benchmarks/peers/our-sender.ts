@@ -42,8 +42,11 @@ const setup: SenderSetup = {
   ],
   ports: { from: 61000, to: 65096 },
   wire: wire as WireName,
-  blocked: { from: new Float64Array(0), to: new Float64Array(0) },
-  blocked6: new Uint32Array(0),
+  blocked: {
+    version: 0,
+    ipv4: { from: new Float64Array(0), to: new Float64Array(0) },
+    ipv6: new Uint32Array(0),
+  },
 };
 
 const script = new URL('../../agent/sender-worker.js', import.meta.url);
@@ -53,7 +56,7 @@ const sender = await startSenders(script, setup, Number(senders), (error) => {
 const sending = sender.send(0, space.size);
 const granted = Number(rate) || UNLIMITED;
 const until = monotonicMillis() + Number(seconds) * 1000 + 2000;
-sender.grant(granted, until);
+sender.grant(granted, until, 0);
 await pause(Number(seconds) * 1000);
 const asked = monotonicMillis();
 sending.abandon();

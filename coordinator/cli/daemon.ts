@@ -1,11 +1,12 @@
 /** `transect coordinator`: the daemon. */
 
+import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { systemClock } from '../../shared/base/clock.js';
 import { systemDisk } from '../../shared/base/disk.js';
 import { EXIT } from '../../shared/base/exit.js';
-import { systemRandom } from '../../shared/base/random.js';
+import { shortId, systemRandom } from '../../shared/base/random.js';
 import { stopController } from '../../shared/base/stop.js';
 import { VERSION } from '../../shared/base/version.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
@@ -14,10 +15,12 @@ import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../../shared
 import { type LogLevel, openLog } from '../../shared/telemetry/log.js';
 import { Metrics } from '../../shared/telemetry/metrics.js';
 import { Coordinator } from '../coordinator.js';
+import { lead } from '../leadership.js';
 import { declareMetrics } from '../metrics.js';
 import { addNatsOption, type NatsFlags } from './connection.js';
 
 export const DEFAULT_DATA = 'transect-data';
+const ID_LETTERS = 5;
 
 interface DaemonFlags extends NatsFlags {
   readonly data: string;
@@ -26,7 +29,12 @@ interface DaemonFlags extends NatsFlags {
 }
 
 export function daemonCommand(): Command {
-  return addNatsOption(command('coordinator', 'run the coordinator: admits, plans, stores surveys'))
+  return addNatsOption(
+    command(
+      'coordinator',
+      'run the coordinator, or stand by for one: admits, plans, stores surveys',
+    ),
+  )
     .addOption(option('--data <dir>', 'where segments and manifests go', undefined, DEFAULT_DATA))
     .addOption(option('--http <host:port>', 'serve /metrics and /healthz', parseHttpAddress))
     .addOption(logLevelOption())
@@ -36,16 +44,11 @@ export function daemonCommand(): Command {
 async function runDaemon(flags: DaemonFlags): Promise<void> {
   const log = openLog('coordinator', flags.logLevel);
   const bus = await natsBus(flags.nats, 'coordinator');
-  const options = { data: resolve(flags.data), version: VERSION };
-  const coordinator = new Coordinator(options, {
-    bus,
-    clock: systemClock,
-    random: systemRandom,
-    disk: systemDisk,
-    log,
-  });
+  const data = resolve(flags.data);
+  const parts = { bus, clock: systemClock, random: systemRandom, disk: systemDisk, log };
+  let leading: Coordinator | undefined;
   const metrics = new Metrics();
-  declareMetrics(metrics, coordinator);
+  declareMetrics(metrics, () => leading);
   let brokerTrouble: string | undefined;
   bus.lost.then((error) => {
     brokerTrouble = error.message;
@@ -59,7 +62,7 @@ async function runDaemon(flags: DaemonFlags): Promise<void> {
       stop.abort();
     });
   }
-  log.info({ nats: flags.nats, data: options.data, version: VERSION }, 'coordinator ready');
+  log.info({ nats: flags.nats, data, version: VERSION }, 'coordinator ready');
   const lost = bus.lost.then((error) => {
     if (!stop.signal.aborted) {
       log.error({ error: error.message }, 'stopping');
@@ -67,7 +70,14 @@ async function runDaemon(flags: DaemonFlags): Promise<void> {
       stop.abort();
     }
   });
-  await Promise.race([coordinator.run(stop.signal), lost]);
+  const id = `${hostname()}-${process.pid}-${shortId(systemRandom, ID_LETTERS)}`;
+  const seat = { seat: bus.seat, clock: systemClock, log };
+  const working = lead(id, seat, stop.signal, async (term, signal) => {
+    leading = new Coordinator({ data, version: VERSION, term }, parts);
+    await leading.run(signal);
+    leading = undefined;
+  });
+  await Promise.race([working, lost]);
   await http?.close();
   await bus.close();
 }

@@ -49,8 +49,11 @@ export function progressLine(status: SurveyStatus): string {
   ].join(' · ');
 }
 
-function outlook({ state, targets, sent, rate }: SurveyStatus): string {
+function outlook(status: SurveyStatus): string {
+  const { state, targets, sent, rate } = status;
   const left = targets - sent;
+  if (status.trouble !== '') return 'STALLED: results cannot be stored';
+  if (state === 'paused') return 'paused';
   if (state !== 'running') return 'stopping';
   if (left <= 0) return 'waiting for late replies';
   if (rate < 1) return sent === 0 ? 'starting' : 'waiting';

@@ -1,4 +1,4 @@
-/** `transect status`, `agents` and `cancel`: questions that a coordinator answers at once. */
+/** `transect status` and `agents`: questions that a coordinator answers at once. */
 import type { Command } from 'commander';
 import { isoTime } from '../../shared/base/clock.js';
 import { command, option } from '../../shared/command/program.js';
@@ -21,13 +21,6 @@ export function statusCommand(): Command {
 export function agentsCommand(): Command {
   const made = command('agents', 'the agents, and what they do');
   return addNatsOption(made).addOption(JSON_OPTION()).action(agents);
-}
-
-export function cancelCommand(): Command {
-  const made = command('cancel', 'stop a survey; what has been sent is settled and stored');
-  return addNatsOption(made.argument('<survey>'))
-    .addOption(option('--now', 'do not wait for late replies'))
-    .action(cancel);
 }
 
 async function status(survey: string | undefined, flags: JsonFlags): Promise<void> {
@@ -57,6 +50,7 @@ async function agents(flags: JsonFlags): Promise<void> {
       vantage,
       state,
       'rate/s': Math.round(rate),
+      'lent/s': Math.round(rest.granted),
       dropped,
       seen: `${formatDuration(rest.seenMillisAgo)} ago`,
       version: rest.version,
@@ -64,12 +58,6 @@ async function agents(flags: JsonFlags): Promise<void> {
     }));
     printOut(formatTable(rows));
   }
-}
-
-async function cancel(survey: string, flags: NatsFlags & { now?: boolean }): Promise<void> {
-  const ask = { survey, immediately: flags.now === true };
-  const answer = await withBus(flags, (bus) => bus.control.ask('cancel', ask));
-  printNote(`survey ${answer.survey} is being stopped; see: transect status ${answer.survey}`);
 }
 
 function brief(status: SurveyStatus): Record<string, string | number> {
@@ -102,6 +90,7 @@ function describe(status: SurveyStatus): string {
     rate: `${formatCount(status.rate)} of ${formatCount(status.budget)} probes/s, ${status.agents} agents`,
     started: isoTime(status.startedAt),
     ...(status.endedAt > 0 ? { ended: isoTime(status.endedAt) } : {}),
+    ...(status.trouble === '' ? {} : { STALLED: status.trouble }),
     ...(status.dropped > 0 ? { dropped: `${formatCount(status.dropped)} frames by captures` } : {}),
   };
   return Object.entries(lines)

@@ -16,38 +16,83 @@ export interface RowPlace {
   readonly row: number;
 }
 
+const NONE = -1;
+
+/** The rows of a shard by position: the one that says most of each. */
+export class Assembly {
+  count = 0;
+  readonly #shard: Shard;
+  readonly #batches: ResultBatch[] = [];
+  /** By offset: a place in `#batches`, and a row of that batch. */
+  readonly #batchAt: Int32Array;
+  readonly #rowAt: Int32Array;
+
+  constructor(shard: Shard) {
+    this.#shard = shard;
+    this.#batchAt = new Int32Array(shard.to - shard.from).fill(NONE);
+    this.#rowAt = new Int32Array(shard.to - shard.from);
+  }
+
+  /** Takes the rows of a batch that its epoch owns. */
+  take(batch: ResultBatch, { from, settled }: ShardReport): void {
+    const { offset, classification } = batch.columns;
+    const place = this.#batches.push(batch) - 1;
+    const [first, end] = [from - this.#shard.from, settled - this.#shard.from];
+    for (let row = 0; row < offset.length; row++) {
+      const at = offset[row] as number;
+      if (at < first || at >= end || at >= this.#batchAt.length) continue;
+      const known = this.#batches[this.#batchAt[at] as number];
+      if (known === undefined) this.count++;
+      else {
+        const before = known.columns.classification[this.#rowAt[at] as number] as number;
+        if (!outranks(classification[row] as number, before)) continue;
+      }
+      this.#batchAt[at] = place;
+      this.#rowAt[at] = row;
+    }
+  }
+
+  /** Ascending by position. */
+  *places(): Generator<RowPlace> {
+    for (let at = 0; at < this.#batchAt.length; at++) {
+      const batch = this.#batches[this.#batchAt[at] as number];
+      if (batch !== undefined) yield { batch, row: this.#rowAt[at] as number };
+    }
+  }
+}
+
 export class Collector {
-  /** Deliveries by shard, then by `<epoch>.<serial>`. */
+  /** Deliveries by shard, then by `<epoch>.<serial>.<agent>`. */
   readonly #deliveries = new Map<number, Map<string, ResultDelivery>>();
 
   add(delivery: ResultDelivery): void {
     const { shard } = delivery.batch;
     const gathered = this.#deliveries.get(shard) ?? new Map<string, ResultDelivery>();
-    gathered.set(keyOf(delivery.batch.epoch, delivery.batch.serial), delivery);
+    gathered.set(keyOf(delivery.batch, delivery.batch.serial), delivery);
     this.#deliveries.set(shard, gathered);
   }
 
   /** Whether every batch that the lease's reports count is here. */
   hasAll({ shard, reports }: Lease): boolean {
     const gathered = this.#deliveries.get(shard);
-    return reports.every(({ epoch, batches }) => {
-      for (let serial = 0; serial < batches; serial++) {
-        if (!gathered?.has(keyOf(epoch, serial))) return false;
+    return reports.every((report) => {
+      for (let serial = 0; serial < report.batches; serial++) {
+        if (!gathered?.has(keyOf(report, serial))) return false;
       }
       return true;
     });
   }
 
   /** The rows that the lease's epochs own, one per position: the one that says most. */
-  assemble({ reports }: Lease, shard: Shard): readonly RowPlace[] {
-    const best = new Map<number, RowPlace>();
+  assemble({ reports }: Lease, shard: Shard): Assembly {
+    const assembly = new Assembly(shard);
     for (const report of reports) {
       for (let serial = 0; serial < report.batches; serial++) {
-        const delivery = this.#deliveries.get(shard.number)?.get(keyOf(report.epoch, serial));
-        if (delivery !== undefined) gather(best, delivery.batch, report, shard);
+        const delivery = this.#deliveries.get(shard.number)?.get(keyOf(report, serial));
+        if (delivery !== undefined) assembly.take(delivery.batch, report);
       }
     }
-    return [...best.values()];
+    return assembly;
   }
 
   /** The shard is durable, or of no use: its batches may go from the stream. */
@@ -61,25 +106,7 @@ export class Collector {
   }
 }
 
-function gather(
-  best: Map<number, RowPlace>,
-  batch: ResultBatch,
-  { from, settled }: ShardReport,
-  shard: Shard,
-): void {
-  const { offset, classification } = batch.columns;
-  for (let row = 0; row < offset.length; row++) {
-    const position = shard.from + (offset[row] as number);
-    if (position < from || position >= settled) continue;
-    const known = best.get(position);
-    const code = classification[row] as number;
-    const isBetter =
-      known === undefined ||
-      outranks(code, known.batch.columns.classification[known.row] as number);
-    if (isBetter) best.set(position, { batch, row });
-  }
-}
-
-function keyOf(epoch: number, serial: number): string {
-  return `${epoch}.${serial}`;
+/** What another agent says of an epoch is not the holder's. */
+function keyOf({ epoch, agent }: Pick<ShardReport, 'epoch' | 'agent'>, serial: number): string {
+  return `${epoch}.${serial}.${agent}`;
 }

@@ -1,15 +1,17 @@
 /**
- * Lends a survey's rate to the agents that want it, in even shares. A pure fold over heartbeats:
- * each is answered with a grant that lapses three seconds after the heartbeat, so the sum of what
- * is out never exceeds the budget, also when agents vanish with theirs. What was lent counts until
- * it lapses, or until the agent's heartbeat names a later grant as the one in force.
+ * Lends a survey's rate to the agents that want it. A pure fold over heartbeats: each is answered
+ * with a loan that lapses three seconds after the heartbeat, so the sum of what is out never exceeds
+ * the budget, also when agents vanish with theirs. What was lent counts until it lapses, or until the
+ * agent's heartbeat names a later loan as the one in force.
+ *
+ * Shares are even, but no agent is lent more than its cap: what it cannot use goes to the others.
  */
 import { LIMITS } from '../../shared/base/limits.js';
-import type { Activity, Grant } from '../../shared/bus/ports.js';
+import type { Activity } from '../../shared/bus/ports.js';
 
-type Asking = Pick<Activity, 'survey' | 'wants' | 'grantSerial'>;
+type Asking = Pick<Activity, 'wants' | 'grantSerial'>;
 
-interface Loan {
+export interface Loan {
   readonly serial: number;
   readonly rate: number;
   /** Our monotonic clock; the agent's own reckoning ends no later. */
@@ -18,12 +20,13 @@ interface Loan {
 
 interface Borrower {
   wants: boolean;
+  cap: number;
   seenAt: number;
   loans: Loan[];
 }
 
 export class Governor {
-  readonly #budget: number;
+  #budget: number;
   readonly #borrowers = new Map<string, Borrower>();
   readonly #lendsFrom: number;
   #serial: number;
@@ -39,19 +42,37 @@ export class Governor {
     this.#lendsFrom = lendsFrom;
   }
 
-  /** Answers an agent's heartbeat. @param at the heartbeat's own time, on the agent's clock */
-  answer(agent: string, activity: Asking, at: number, now: number): Grant {
-    const borrower = this.#borrowers.get(agent) ?? { wants: false, seenAt: now, loans: [] };
+  /** From now on no more than this is lent; what is out stays out until it lapses or is replaced. */
+  set budget(budget: number) {
+    this.#budget = budget;
+  }
+
+  /** Answers an agent's heartbeat. @param cap packets per second it can use at most */
+  answer(agent: string, asking: Asking, cap: number, now: number): Loan {
+    const borrower = this.#borrowers.get(agent) ?? { wants: false, cap, seenAt: now, loans: [] };
     this.#borrowers.set(agent, borrower);
-    borrower.wants = activity.wants;
+    borrower.wants = asking.wants;
+    borrower.cap = cap;
     borrower.seenAt = now;
-    borrower.loans = borrower.loans.filter(({ serial }) => serial >= activity.grantSerial);
+    borrower.loans = borrower.loans.filter(({ serial }) => serial >= asking.grantSerial);
     this.#forgetTheGone(now);
-    const rate = activity.wants && now >= this.#lendsFrom ? this.#share(agent, now) : 0;
-    const serial = ++this.#serial;
-    borrower.loans.push({ serial, rate, until: now + LIMITS.grantMillis });
-    const { survey } = activity;
-    return { survey, agent, serial, rate, answers: at, lasts: LIMITS.grantMillis };
+    return this.#lend(agent, borrower, now, now + LIMITS.grantMillis);
+  }
+
+  /** A loan in place of the last one, until when that would have lapsed; undefined where none is out. */
+  replace(agent: string, now: number): Loan | undefined {
+    const borrower = this.#borrowers.get(agent);
+    const last = borrower?.loans.at(-1);
+    if (borrower === undefined || last === undefined || last.until <= now) return undefined;
+    return this.#lend(agent, borrower, now, last.until);
+  }
+
+  /** Agents that have a loan. */
+  borrowersAt(now: number): readonly string[] {
+    const names = [...this.#borrowers.keys()];
+    return names.filter((name) =>
+      this.#borrowers.get(name)?.loans.some(({ until }) => until > now),
+    );
   }
 
   /** Packets per second that may be in use at `now`. */
@@ -61,14 +82,27 @@ export class Governor {
     return lent;
   }
 
-  #share(agent: string, now: number): number {
-    let wanting = 0;
+  /** Packets per second of an agent's last loan. */
+  lentTo(agent: string, now: number): number {
+    const last = this.#borrowers.get(agent)?.loans.at(-1);
+    return last !== undefined && last.until > now ? last.rate : 0;
+  }
+
+  #lend(agent: string, borrower: Borrower, now: number, until: number): Loan {
+    const rate = borrower.wants && now >= this.#lendsFrom ? this.#share(agent, borrower, now) : 0;
+    const loan = { serial: ++this.#serial, rate, until };
+    borrower.loans.push(loan);
+    return loan;
+  }
+
+  #share(agent: string, { cap }: Borrower, now: number): number {
     let elsewhere = 0;
+    const caps: number[] = [];
     for (const [name, borrower] of this.#borrowers) {
-      if (borrower.wants) wanting++;
+      if (borrower.wants) caps.push(borrower.cap);
       if (name !== agent) elsewhere += outstanding(borrower, now);
     }
-    return Math.max(0, Math.min(this.#budget / wanting, this.#budget - elsewhere));
+    return Math.max(0, Math.min(cap, evenShare(this.#budget, caps), this.#budget - elsewhere));
   }
 
   #forgetTheGone(now: number): void {
@@ -77,6 +111,18 @@ export class Governor {
       if (now - borrower.seenAt > LIMITS.agentGoneMillis) this.#borrowers.delete(name);
     }
   }
+}
+
+/** The share of each of those who are not held back by their cap, so that all shares make the budget. */
+function evenShare(budget: number, caps: readonly number[]): number {
+  let left = budget;
+  const ascending = [...caps].sort((a, b) => a - b);
+  for (const [i, cap] of ascending.entries()) {
+    const share = left / (ascending.length - i);
+    if (cap > share) return share;
+    left -= cap;
+  }
+  return Number.POSITIVE_INFINITY; // everyone is held back by his own cap
 }
 
 /** The most that an agent may be using: whichever of its loans it goes by. */

@@ -10,6 +10,8 @@ interface Sighting {
   readonly rate: number;
   readonly replies: number;
   readonly equipment: Equipment;
+  /** Has targets left to send. */
+  readonly wants: boolean;
   /** Our monotonic clock. */
   readonly seenAt: number;
 }
@@ -25,6 +27,12 @@ export class Roster {
   isPresent(agent: string, now: number): boolean {
     const seenAt = this.#sightings.get(agent)?.seenAt;
     return seenAt !== undefined && now - seenAt <= LIMITS.agentGoneMillis;
+  }
+
+  /** Who has nothing left to send. */
+  idleAt(now: number): readonly string[] {
+    const names = [...this.#sightings.keys()];
+    return names.filter((name) => this.isPresent(name, now) && !this.#sightings.get(name)?.wants);
   }
 
   /** What an agent sent and listened with, as it last said. */

@@ -5,6 +5,7 @@
  */
 import { Fault } from '../../shared/base/faults.js';
 import { type Random, shortId } from '../../shared/base/random.js';
+import { PROTOCOL } from '../../shared/base/version.js';
 import { probeNamed } from '../../shared/probe/catalogue.js';
 import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
 import type { Space } from '../../shared/survey/space/space.js';
@@ -38,6 +39,8 @@ export function admit(
     shardLength: plan.shardLength,
     planHash: plan.hash,
     createdAt: now,
+    protocol: PROTOCOL,
+    frontier: 0,
   };
   return { survey, plan };
 }

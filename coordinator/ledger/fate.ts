@@ -1,6 +1,7 @@
 /** What became of one target, from its place in the order and the reports about its shard. */
 import { formatAddress } from '../../shared/net/ipv6.js';
 import type { Target } from '../../shared/net/target.js';
+import { type Exclusions, versionAt } from '../../shared/survey/exclusions.js';
 import type { ShardReport } from '../../shared/survey/lease.js';
 import { type Rules, whyLeftOut } from '../../shared/survey/rules.js';
 import type { TargetFate } from '../../shared/survey/status.js';
@@ -16,6 +17,7 @@ export interface Evidence {
   readonly row: string | undefined;
   /** Which classes have rows at all. */
   readonly report: Report;
+  readonly exclusions: Exclusions;
 }
 
 const NOBODY = { agent: '', vantage: '', from: 0, until: 0, result: '' };
@@ -39,7 +41,14 @@ export function plannedFate(target: Target, evidence: Evidence): TargetFate {
   const { agent, vantage, startedAt, updatedAt } = prober;
   const who = { agent, vantage, from: startedAt, until: updatedAt };
   if (!isStored || owner === undefined) return { ...base, state: 'probed', ...who, result: '' };
-  return { ...base, state: 'stored', ...who, result: evidence.row ?? unseen(evidence.report) };
+  if (evidence.row !== undefined) return { ...base, state: 'stored', ...who, result: evidence.row };
+  const exclusion = evidence.exclusions.rule(target, versionAt(owner.marks, position));
+  if (exclusion === undefined) {
+    return { ...base, state: 'stored', ...who, result: unseen(evidence.report) };
+  }
+  const { version, prefix, reason } = exclusion;
+  const rule = `excluded by ${prefix}, version ${version} of the exclusions: ${reason}`;
+  return { ...base, rule, state: 'stored', ...who, result: 'excluded' };
 }
 
 function unseen(report: Report): string {

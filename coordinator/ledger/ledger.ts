@@ -1,10 +1,13 @@
 /**
  * What became of each shard: waiting, on offer, leased, stored. A fold over events, with memory for
- * the shards under way only: below the frontier everything is stored, and beyond the horizon nothing
- * has been offered yet.
+ * the shards under way only: what is stored is kept as intervals, and beyond the horizon nothing has
+ * been offered yet.
  */
 import { assert } from '../../shared/base/assert.js';
+import { IntervalSet } from '../../shared/base/intervals.js';
+import type { Versioned } from '../../shared/bus/ports.js';
 import { type Lease, lastReport } from '../../shared/survey/lease.js';
+import type { ShardEntry } from './journal.js';
 
 /** Sums over positions. */
 export interface LedgerTotals {
@@ -16,36 +19,38 @@ export interface LedgerTotals {
   icmp: number;
 }
 
-/** What is stored of a shard. */
-export interface StoredShard {
-  readonly shard: number;
-  /** Positions that its segment covers: all of the shard, or fewer where the survey was cancelled. */
-  readonly covered: number;
-  readonly rows: number;
+/** What one agent did, in stored shards. */
+export interface AgentTotals extends LedgerTotals {
+  readonly vantage: string;
+  settled: number;
 }
-
-type ShardState = 'offered' | 'leased' | 'stored';
 
 export class Ledger {
   readonly shardCount: number;
-  readonly #shards = new Map<number, ShardState>();
-  readonly #leases = new Map<number, Lease>();
-  /** Shards below it are stored. */
-  #frontier = 0;
+  readonly #stored = new IntervalSet();
+  readonly #offered = new Set<number>();
+  /** Of shards that are leased and not stored. */
+  readonly #leases = new Map<number, Versioned<Lease>>();
+  /** Revisions of the leases of stored shards above the frontier. */
+  readonly #kept = new Map<number, number>();
+  /** Of all leases seen. */
+  #lastRevision = 0;
   /** Shards from it on have not been offered. */
   #horizon = 0;
-  #offered = 0;
-  #stored = 0;
+  #frontier = 0;
   #covered = 0;
   #rows = 0;
-  readonly #settledTotals = emptyTotals();
+  readonly #totals = emptyTotals();
+  readonly #agents = new Map<string, AgentTotals>();
+  /** Shards that are stored in part. */
+  readonly incomplete: Pick<ShardEntry, 'shard' | 'from' | 'to' | 'covered'>[] = [];
 
   constructor(shardCount: number) {
     this.shardCount = shardCount;
   }
 
   get stored(): number {
-    return this.#stored;
+    return this.#stored.size;
   }
   get covered(): number {
     return this.#covered;
@@ -54,61 +59,101 @@ export class Ledger {
     return this.#rows;
   }
   get isComplete(): boolean {
-    return this.#stored === this.shardCount;
+    return this.#stored.size === this.shardCount;
+  }
+  /** Shards below it are stored. */
+  get frontier(): number {
+    return this.#frontier;
+  }
+  /** Whether every shard has been offered and found a holder at some time. */
+  get isAllTaken(): boolean {
+    return this.#horizon === this.shardCount && this.#offered.size === 0;
+  }
+  get agents(): ReadonlyMap<string, AgentTotals> {
+    return this.#agents;
   }
 
   /** Shards that are leased and not stored, with their leases. */
   get underWay(): readonly Lease[] {
-    return [...this.#leases.values()];
+    return [...this.#leases.values()].map(({ value }) => value);
   }
 
   /** The lease of a shard that is leased and not stored. */
   leaseOf(shard: number): Lease | undefined {
-    return this.#leases.get(shard);
+    return this.#leases.get(shard)?.value;
   }
 
   isStored(shard: number): boolean {
-    return shard < this.#frontier || this.#shards.get(shard) === 'stored';
+    return this.#stored.has(shard);
+  }
+  /** Whether all shards of [from, to) are stored. */
+  areStored(from: number, to: number): boolean {
+    return this.#stored.hasAll(from, to);
   }
 
   /** The shards to offer next, so that `window` are on offer; they count as offered from now on. */
   offerNext(window: number): number[] {
     const next: number[] = [];
-    while (this.#offered < window && this.#horizon < this.shardCount) {
-      const shard = this.#horizon++;
-      if (this.#shards.has(shard) || shard < this.#frontier) continue;
-      this.#shards.set(shard, 'offered');
-      this.#offered++;
+    while (this.#offered.size < window && this.#horizon < this.shardCount) {
+      const shard = this.#stored.firstGap(this.#horizon);
+      this.#horizon = Math.min(shard + 1, this.shardCount);
+      if (shard >= this.shardCount || this.#leases.has(shard)) continue;
+      this.#offered.add(shard);
       next.push(shard);
     }
     return next;
   }
 
   /** A lease was opened, checkpointed or ended. */
-  leased(lease: Lease): void {
-    if (this.isStored(lease.shard)) return;
-    if (this.#shards.get(lease.shard) === 'offered') this.#offered--;
-    this.#shards.set(lease.shard, 'leased');
-    this.#leases.set(lease.shard, lease);
+  leased(lease: Versioned<Lease>): void {
+    const { shard } = lease.value;
+    this.#lastRevision = Math.max(this.#lastRevision, lease.revision);
+    if (shard < this.#frontier) return;
+    if (this.#stored.has(shard)) {
+      this.#kept.set(shard, lease.revision);
+      return;
+    }
+    const known = this.#leases.get(shard);
+    if (known !== undefined && known.revision > lease.revision) return;
+    this.#offered.delete(shard);
+    this.#leases.set(shard, lease);
   }
 
-  /** The shard's segment is durable. */
-  storedNow({ shard, covered, rows }: StoredShard): void {
-    assert(!this.isStored(shard), `shard ${shard} is stored once`);
-    if (this.#shards.get(shard) === 'offered') this.#offered--;
+  /** The shard's rows are durable, and its entry is in the journal. */
+  storedNow({ shard, from, to, covered, rows, reports }: ShardEntry): void {
+    assert(this.#stored.add(shard), `shard ${shard} is stored once`);
     const lease = this.#leases.get(shard);
-    if (lease !== undefined) addTotals(this.#settledTotals, lease);
+    this.#offered.delete(shard);
     this.#leases.delete(shard);
-    this.#shards.set(shard, 'stored');
-    this.#stored++;
-    this.#covered += covered;
+    if (lease !== undefined) this.#kept.set(shard, lease.revision);
+    addTotals(this.#totals, reports);
+    for (const report of reports) addTotals(this.#agentOf(report), [report]);
+    this.#covered += covered - from;
     this.#rows += rows;
-    while (this.#shards.get(this.#frontier) === 'stored') this.#shards.delete(this.#frontier++);
+    if (covered < to) this.incomplete.push({ shard, from, to, covered });
+    const before = this.#frontier;
+    this.#frontier = this.#stored.firstGap(before);
+    for (let below = before; below < this.#frontier; below++) this.#kept.delete(below);
+  }
+
+  /** Records with revisions below it are of shards below the frontier: nobody needs them. */
+  get forgettable(): number {
+    let least = this.#lastRevision + 1; // what we have not seen yet is younger
+    for (const { revision } of this.#leases.values()) least = Math.min(least, revision);
+    for (const revision of this.#kept.values()) least = Math.min(least, revision);
+    return least;
   }
 
   get totals(): LedgerTotals {
-    const totals = { ...this.#settledTotals };
-    for (const lease of this.#leases.values()) addTotals(totals, lease);
+    const totals = { ...this.#totals };
+    for (const { value } of this.#leases.values()) addTotals(totals, value.reports);
+    return totals;
+  }
+
+  #agentOf({ agent, vantage, from, settled }: ShardEntry['reports'][number]): AgentTotals {
+    const totals = this.#agents.get(agent) ?? { vantage, settled: 0, ...emptyTotals() };
+    this.#agents.set(agent, totals);
+    totals.settled += settled - from;
     return totals;
   }
 }
@@ -122,7 +167,7 @@ function emptyTotals(): LedgerTotals {
   return { sent: 0, lost: 0, excluded: 0, synack: 0, rst: 0, icmp: 0 };
 }
 
-function addTotals(totals: LedgerTotals, { reports }: Lease): void {
+function addTotals(totals: LedgerTotals, reports: Lease['reports']): void {
   for (const report of reports) {
     totals.sent += report.sent - report.from - report.lost - report.excluded;
     totals.lost += report.lost;

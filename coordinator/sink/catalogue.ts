@@ -2,9 +2,10 @@
 import { Fault } from '../../shared/base/faults.js';
 import { csv } from './csv.js';
 import { ndjson } from './ndjson.js';
+import { parquet } from './parquet.js';
 import type { Sink } from './sink.js';
 
-const SINKS: readonly Sink[] = [csv, ndjson];
+const SINKS: readonly Sink[] = [parquet, csv, ndjson];
 
 /** @throws Fault BAD_OPTION that lists the names */
 export function sinkNamed(name: string): Sink {

@@ -1,10 +1,9 @@
 /** Comma-separated values (RFC 4180) as ZMap writes them: a header, booleans as 1 and 0. */
 import { FIELDS, type Row, type Value } from './row.js';
-import type { Sink } from './sink.js';
+import type { TextFormat } from './sink.js';
+import { columnTypes, textSink } from './text-sink.js';
 
-export const csv: Sink = {
-  name: 'csv',
-  extension: 'csv',
+const format: TextFormat = {
   header: (fields) => `${fields.join(',')}\n`,
   line(row, _fields, indices) {
     let line = '';
@@ -13,12 +12,18 @@ export const csv: Sink = {
     }
     return `${line}\n`;
   },
-  read(line) {
+};
+
+export const csv = textSink({
+  name: 'csv',
+  format,
+  parse(line) {
     const cells = split(line);
     if (cells[0] === FIELDS[0]?.name) return undefined;
     return FIELDS.map((field, i): Value => readCell(cells[i] ?? '', field.kind)) satisfies Row;
   },
-};
+  table: (paths) => `read_csv([${paths}], header = true, columns = ${columnTypes()})`,
+});
 
 function write(value: Value): string {
   if (value === null) return '';

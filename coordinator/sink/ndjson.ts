@@ -1,10 +1,9 @@
 /** One JSON object per line: valid up to any line end, however the writer died. */
 import { FIELDS, type Value } from './row.js';
-import type { Sink } from './sink.js';
+import type { TextFormat } from './sink.js';
+import { columnTypes, textSink } from './text-sink.js';
 
-export const ndjson: Sink = {
-  name: 'ndjson',
-  extension: 'ndjson',
+const format: TextFormat = {
   header: () => '',
   line(row, fields, indices) {
     const object: Record<string, Value> = {};
@@ -13,8 +12,15 @@ export const ndjson: Sink = {
     }
     return `${JSON.stringify(object)}\n`;
   },
-  read(line) {
+};
+
+export const ndjson = textSink({
+  name: 'ndjson',
+  format,
+  parse(line) {
     const object = JSON.parse(line) as Record<string, Value>;
     return FIELDS.map(({ name }) => object[name] ?? null);
   },
-};
+  table: (paths) =>
+    `read_json([${paths}], format = 'newline_delimited', columns = ${columnTypes()})`,
+});

@@ -5,7 +5,7 @@
 import { isoTime } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import { formatAddress, formatWords, type Words } from '../../shared/net/ipv6.js';
-import type { Target } from '../../shared/net/target.js';
+import { Target } from '../../shared/net/target.js';
 import {
   ICMP_UNREACHABLE,
   ICMPV6_UNREACHABLE,
@@ -38,17 +38,47 @@ export interface Field {
 }
 
 interface FieldReader extends Field {
-  read(source: Source): Value;
+  read(source: RowSource): Value;
 }
 
-/** A row within its batch, and what the plan knows of its target. */
-interface Source {
-  readonly batch: ResultBatch;
-  readonly position: number;
-  readonly target: Target;
-  readonly code: number;
-  readonly isIcmp: boolean;
-  column(name: ColumnName): number;
+/** A row within its batch, and what the plan knows of its target; moved from row to row. */
+export class RowSource {
+  readonly #plan: Plan;
+  batch!: ResultBatch;
+  row = 0;
+  position = 0;
+  readonly target = new Target();
+  code = 0;
+  isIcmp = false;
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+  }
+
+  moveTo(batch: ResultBatch, row: number): this {
+    this.batch = batch;
+    this.row = row;
+    this.position = batch.shard * this.#plan.shardLength + (batch.columns.offset[row] as number);
+    this.#plan.place(this.position, this.target);
+    this.code = this.column('classification');
+    this.isIcmp = this.code === CLASSIFICATION.ICMP;
+    return this;
+  }
+
+  column(name: ColumnName): number {
+    return this.batch.columns[name][this.row] as number;
+  }
+  /** Four words of an address of ours, or of a router. */
+  source(): Words {
+    return wordsOf(this, SOURCE);
+  }
+  responder(): Words {
+    return wordsOf(this, RESPONDER);
+  }
+  /** Microseconds since the Unix epoch. */
+  micros(): number {
+    return this.batch.timestamp + this.column('timestampDelta');
+  }
 }
 
 const SOURCE = ['source0', 'source1', 'source2', 'source3'] as const;
@@ -57,42 +87,44 @@ const RESPONDER = ['responder0', 'responder1', 'responder2', 'responder3'] as co
 const TABLE: readonly FieldReader[] = [
   text('saddr', 'address probed', ({ target }) => formatAddress(target)),
   number('sport', 'port probed', ({ target }) => target.port),
-  text('daddr', 'our address', ({ column }) => formatWords(wordsOf(column, SOURCE))),
-  number('dport', 'our port', ({ column }) => column('sourcePort')),
+  text('daddr', 'our address', (source) => formatWords(source.source())),
+  number('dport', 'our port', (source) => source.column('sourcePort')),
   number('seqnum', 'TCP sequence number of the reply', tcp('sequence')),
   number('acknum', 'TCP acknowledgment number of the reply', tcp('acknowledgment')),
   number('window', 'TCP window of the reply', tcp('window')),
-  number('ttl', 'time to live of the reply', ({ column }) => column('timeToLive')),
-  number('ipid', 'IP identification of the reply', ({ column }) => column('identification')),
+  number('ttl', 'time to live of the reply', (source) => source.column('timeToLive')),
+  number('ipid', 'IP identification of the reply', (source) => source.column('identification')),
   text('classification', 'synack, rst or icmp', ({ code }) => CLASSIFICATION_NAMES[code] ?? null),
   boolean('success', 'whether the service is there', ({ code }) => isSuccess(code)),
   boolean('repeat', 'whether the target had answered before', flag(FLAG_REPEAT)),
   boolean('cooldown', 'whether it came after the last probe', flag(FLAG_COOLDOWN)),
-  text('icmp_responder', 'address of the router', ({ isIcmp, column }) =>
-    isIcmp ? formatWords(wordsOf(column, RESPONDER)) : null,
+  text('icmp_responder', 'address of the router', (source) =>
+    source.isIcmp ? formatWords(source.responder()) : null,
   ),
-  number('icmp_type', 'ICMP type', ({ isIcmp, column }) => (isIcmp ? column('icmpType') : null)),
-  number('icmp_code', 'ICMP code', ({ isIcmp, column }) => (isIcmp ? column('icmpCode') : null)),
+  number('icmp_type', 'ICMP type', icmp('icmpType')),
+  number('icmp_code', 'ICMP code', icmp('icmpCode')),
   text('icmp_unreach_str', 'ICMP unreachable code in words', unreachable),
   number('tcpopt_mss', 'maximum segment size', tcpOption(OPTION_MASK.MSS, 'maximumSegment')),
   number('tcpopt_wscale', 'window scale', tcpOption(OPTION_MASK.WINDOW_SCALE, 'windowScale')),
-  boolean('tcpopt_sack_perm', 'SACK permitted', ({ isIcmp, column }) =>
-    isIcmp ? null : (column('optionMask') & OPTION_MASK.SACK) !== 0,
+  boolean('tcpopt_sack_perm', 'SACK permitted', (source) =>
+    source.isIcmp ? null : (source.column('optionMask') & OPTION_MASK.SACK) !== 0,
   ),
   number('tcpopt_ts_val', 'timestamp value', tcpOption(OPTION_MASK.TIMESTAMPS, 'timestampValue')),
   number('tcpopt_ts_ecr', 'timestamp echo', tcpOption(OPTION_MASK.TIMESTAMPS, 'timestampEcho')),
-  text('timestamp_str', 'when the reply came, ISO 8601', (source) => isoTime(micros(source) / 1e3)),
-  number('timestamp_ts', 'the same, seconds since the epoch', (source) =>
-    Math.floor(micros(source) / 1e6),
+  text('timestamp_str', 'when the reply came, ISO 8601', (source) =>
+    isoTime(source.micros() / 1e3),
   ),
-  number('timestamp_us', 'microseconds of that second', (source) => micros(source) % 1e6),
+  number('timestamp_ts', 'the same, seconds since the epoch', (source) =>
+    Math.floor(source.micros() / 1e6),
+  ),
+  number('timestamp_us', 'microseconds of that second', (source) => source.micros() % 1e6),
   text('survey', 'survey id', ({ batch }) => batch.survey),
   number('shard', 'shard of the target', ({ batch }) => batch.shard),
   number('position', 'position of the target in the order', ({ position }) => position),
   text('vantage', 'where the agent stands', ({ batch }) => batch.vantage),
   text('agent', 'the agent', ({ batch }) => batch.agent),
-  number('rtt_ms', 'round-trip time, where the reply echoes our clock', ({ column }) =>
-    column('roundTrip') === 0 ? null : (column('roundTrip') - 1) / 1000,
+  number('rtt_ms', 'round-trip time, where the reply echoes our clock', (source) =>
+    source.column('roundTrip') === 0 ? null : (source.column('roundTrip') - 1) / 1000,
   ),
 ];
 
@@ -100,14 +132,8 @@ export const FIELDS: readonly Field[] = TABLE;
 
 const INDEX = new Map(TABLE.map(({ name }, i) => [name, i]));
 
-/** Builds row `row` of a batch. */
-export function rowOf(plan: Plan, batch: ResultBatch, row: number): Row {
-  const position = batch.shard * plan.shardLength + (batch.columns.offset[row] as number);
-  const target = plan.targetAt(position);
-  const column = (name: ColumnName) => batch.columns[name][row] as number;
-  const code = column('classification');
-  const isIcmp = code === CLASSIFICATION.ICMP;
-  const source: Source = { batch, position, target, code, isIcmp, column };
+/** The values of a row, in the order of `FIELDS`. */
+export function rowOf(source: RowSource): Row {
   return TABLE.map((field) => field.read(source));
 }
 
@@ -144,26 +170,27 @@ function boolean(name: string, about: string, read: FieldReader['read']): FieldR
   return { name, kind: 'boolean', about, read };
 }
 function tcp(name: ColumnName): FieldReader['read'] {
-  return ({ isIcmp, column }) => (isIcmp ? null : column(name));
+  return (source) => (source.isIcmp ? null : source.column(name));
+}
+function icmp(name: ColumnName): FieldReader['read'] {
+  return (source) => (source.isIcmp ? source.column(name) : null);
 }
 function tcpOption(mask: number, name: ColumnName): FieldReader['read'] {
-  return ({ column }) => ((column('optionMask') & mask) === 0 ? null : column(name));
+  return (source) => ((source.column('optionMask') & mask) === 0 ? null : source.column(name));
 }
 function flag(mask: number): FieldReader['read'] {
-  return ({ column }) => (column('flags') & mask) !== 0;
+  return (source) => (source.column('flags') & mask) !== 0;
 }
-function micros({ batch, column }: Source): number {
-  return batch.timestamp + column('timestampDelta');
-}
-function unreachable({ isIcmp, column, target }: Source): Value {
+function unreachable(source: RowSource): Value {
+  const { isIcmp, target } = source;
   const isUnreachable =
-    column('icmpType') === (target.isIpv4 ? ICMP_UNREACHABLE : ICMPV6_UNREACHABLE);
+    source.column('icmpType') === (target.isIpv4 ? ICMP_UNREACHABLE : ICMPV6_UNREACHABLE);
   const names = target.isIpv4 ? UNREACHABLE_NAMES : UNREACHABLE_NAMES_V6;
-  return isIcmp && isUnreachable ? (names[column('icmpCode')] ?? null) : null;
+  return isIcmp && isUnreachable ? (names[source.column('icmpCode')] ?? null) : null;
 }
 function wordsOf(
-  column: Source['column'],
+  source: RowSource,
   [w0, w1, w2, w3]: readonly [ColumnName, ColumnName, ColumnName, ColumnName],
 ): Words {
-  return [column(w0), column(w1), column(w2), column(w3)];
+  return [source.column(w0), source.column(w1), source.column(w2), source.column(w3)];
 }

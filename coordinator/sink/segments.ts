@@ -1,104 +1,139 @@
 /**
- * Where a survey's rows are kept: one file per shard, named by the shard, written whole. A segment
- * that is there is complete; storing it again replaces it by the same.
+ * Where a survey's rows are kept: a file per shard, named by the shard, written whole; storing it
+ * again replaces it by the same. Once all shards of an aligned run are stored, their files are merged
+ * into one named by the run; while both are there, the larger one is the one to read.
  *
- *     DATA/<survey>/segments/000000042.csv      all fields, rows of one shard
- *     DATA/<survey>/manifest.json               what the survey asked, and what is complete
- *     DATA/<survey>/ledger.ndjson               for each shard: who probed it, when, with what count
+ *     segments/000000042.parquet               rows of one shard; no file where it has none
+ *     segments/000000000-000000064.parquet     rows of shards 0 to 63
  */
 import { join } from 'node:path';
 import type { Disk } from '../../shared/base/disk.js';
-import { Fault } from '../../shared/base/faults.js';
 import { sinkNamed } from './catalogue.js';
-import { FIELDS, fieldIndices, type Row } from './row.js';
+import { fieldIndices, type Row, type RowSource } from './row.js';
 import type { Sink } from './sink.js';
 
 const NUMBER_DIGITS = 9;
-const CHUNK_ROWS = 4096;
-const ALL_FIELDS = FIELDS.map(({ name }) => name);
-const ALL_INDICES = fieldIndices(ALL_FIELDS);
-const [POSITION = 0, CLASSIFICATION = 0] = fieldIndices(['position', 'classification']);
+/** Files are merged into files of so many shards, unless they are large enough as they are. */
+const LEVELS = [64, 4096, 262_144] as const;
+const MERGED_OCTETS_MAX = 64 * 1024 * 1024;
+const NAME = /^(\d{9,})(?:-(\d{9,}))?\.(\w+)$/;
+const [CLASSIFICATION = 0] = fieldIndices(['classification']);
+
+/** A file with the rows of shards [from, to). */
+export interface Segment {
+  readonly from: number;
+  readonly to: number;
+  readonly file: string;
+}
 
 export class SegmentStore {
   readonly folder: string;
   readonly sink: Sink;
-  readonly disk: Disk;
+  readonly #disk: Disk;
 
   constructor(folder: string, output: string, disk: Disk) {
-    this.folder = folder;
-    this.disk = disk;
+    this.folder = join(folder, 'segments');
+    this.#disk = disk;
     this.sink = sinkNamed(output);
   }
 
   /** Durable when it resolves. @throws Fault UNWRITABLE */
-  async write(shard: number, rows: Iterable<Row>): Promise<void> {
-    await this.disk.writeWhole(this.#file(shard), textOf(this.sink, rows, ALL_FIELDS, ALL_INDICES));
+  async write(shard: number, rows: Iterable<RowSource>): Promise<void> {
+    await this.sink.write(this.#disk, this.#file(shard, shard + 1), rows);
   }
 
-  /** The shards that are stored, ascending. */
-  async stored(): Promise<number[]> {
-    const suffix = `.${this.sink.extension}`;
-    const files = (await this.disk.list(this.#segments)).filter((file) => file.endsWith(suffix));
-    return files.map((file) => Number.parseInt(file, 10)).sort((a, b) => a - b);
+  /** A shard without rows has no file. */
+  async clear(shard: number): Promise<void> {
+    await this.#disk.remove(this.#file(shard, shard + 1));
   }
 
-  /** The octets of a segment. @throws Fault UNKNOWN_SURVEY where it is not stored */
-  async bytes(shard: number): Promise<Buffer> {
-    const bytes = await this.disk.read(this.#file(shard));
-    if (bytes !== undefined) return bytes;
-    throw new Fault('UNKNOWN_SURVEY', `shard ${shard} is not stored`);
+  /** The files to read, ascending: none that is within another. */
+  async list(): Promise<Segment[]> {
+    return outermost(this.#parse(await this.#disk.list(this.folder)));
+  }
+
+  /** Removes what one who died left behind: files half-written, and files that have been merged. */
+  async sweep(): Promise<void> {
+    const names = await this.#disk.list(this.folder);
+    const all = this.#parse(names);
+    const needed = new Set(outermost(all).map(({ file }) => file));
+    const merged = all.map(({ file }) => file).filter((file) => !needed.has(file));
+    const partial = names.filter((name) => name.endsWith('.part'));
+    const waste = [...merged, ...partial.map((name) => join(this.folder, name))];
+    for (const file of waste) await this.#disk.remove(file);
+  }
+
+  read({ file }: Segment): AsyncIterable<Row> {
+    return this.sink.read(this.#disk, file);
   }
 
   /** The classification stored for a position; undefined where it has no row. */
   async rowAt(shard: number, position: number): Promise<string | undefined> {
-    for (const row of rowsOf(this.sink, (await this.bytes(shard)).toString())) {
-      if (row[POSITION] === position) return String(row[CLASSIFICATION]);
+    for (const to of [...LEVELS].reverse()) {
+      const from = shard - (shard % to);
+      const found = await this.#find(this.#file(from, from + to), position);
+      if (found !== undefined) return found;
+    }
+    return await this.#find(this.#file(shard, shard + 1), position);
+  }
+
+  /**
+   * Merges the files of every aligned run that has just become whole. Safe to be interrupted and to
+   * be repeated: the merged file is whole before the others go.
+   * @param shard was stored last
+   * @param areStored whether all shards of [from, to) are stored
+   */
+  async compact(shard: number, areStored: (from: number, to: number) => boolean): Promise<void> {
+    for (const level of LEVELS) {
+      const from = shard - (shard % level);
+      if (!areStored(from, from + level)) return;
+      await this.#merge(from, from + level);
+    }
+  }
+
+  async #merge(from: number, to: number): Promise<void> {
+    const segments = await this.list();
+    const parts = segments.filter((segment) => from <= segment.from && segment.to <= to);
+    const files = parts.map(({ file }) => file);
+    let octets = 0;
+    for (const file of files) octets += await this.#disk.size(file);
+    if (files.length < 2 || octets > MERGED_OCTETS_MAX) return;
+    await this.sink.merge(this.#disk, files, this.#file(from, to));
+    for (const file of files) await this.#disk.remove(file);
+  }
+
+  #parse(names: readonly string[]): Segment[] {
+    return names.flatMap((name) => {
+      const match = NAME.exec(name);
+      if (match?.[3] !== this.sink.extension) return [];
+      const from = Number(match[1]);
+      const to = match[2] === undefined ? from + 1 : Number(match[2]);
+      return [{ from, to, file: join(this.folder, name) }];
+    });
+  }
+
+  async #find(file: string, position: number): Promise<string | undefined> {
+    if ((await this.#disk.size(file)) === 0) return undefined;
+    for await (const row of this.sink.read(this.#disk, file, position)) {
+      return String(row[CLASSIFICATION]);
     }
     return undefined;
   }
 
-  async countRows(shard: number): Promise<number> {
-    let rows = 0;
-    for (const _ of rowsOf(this.sink, (await this.bytes(shard)).toString())) rows++;
-    return rows;
-  }
-
-  get #segments(): string {
-    return join(this.folder, 'segments');
-  }
-
-  #file(shard: number): string {
-    const number = String(shard).padStart(NUMBER_DIGITS, '0');
-    return join(this.#segments, `${number}.${this.sink.extension}`);
+  #file(from: number, to: number): string {
+    const name = (number: number) => String(number).padStart(NUMBER_DIGITS, '0');
+    const run = to === from + 1 ? name(from) : `${name(from)}-${name(to)}`;
+    return join(this.folder, `${run}.${this.sink.extension}`);
   }
 }
 
-/** Rows as the text of a file, in chunks; the header first. */
-function* textOf(
-  sink: Sink,
-  rows: Iterable<Row>,
-  fields: readonly string[],
-  indices: readonly number[],
-): Generator<string> {
-  let chunk = sink.header(fields);
-  let inChunk = 0;
-  for (const row of rows) {
-    chunk += sink.line(row, fields, indices);
-    if (++inChunk < CHUNK_ROWS) continue;
-    yield chunk;
-    chunk = '';
-    inChunk = 0;
-  }
-  yield chunk;
-}
-
-/** The rows of a segment's text. */
-export function* rowsOf(sink: Sink, text: string): Generator<Row> {
-  for (let at = 0; at < text.length; ) {
-    const end = text.indexOf('\n', at);
-    const line = text.slice(at, end < 0 ? text.length : end);
-    at = end < 0 ? text.length : end + 1;
-    const row = line === '' ? undefined : sink.read(line);
-    if (row !== undefined) yield row;
-  }
+function outermost(segments: readonly Segment[]): Segment[] {
+  // The larger of those that start together comes first, and covers what follows within it.
+  const sorted = [...segments].sort((a, b) => a.from - b.from || b.to - a.to);
+  let end = -1;
+  return sorted.filter(({ to }) => {
+    const isWithin = to <= end;
+    end = Math.max(end, to);
+    return !isWithin;
+  });
 }

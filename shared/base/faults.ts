@@ -43,6 +43,8 @@ const EXIT_OF = {
   UNKNOWN_SURVEY: EXIT.NO_ANSWER,
   /** The agents' plan differs from the coordinator's: mixed versions. */
   PLAN_MISMATCH: EXIT.FAILED,
+  /** Coordinator and agent speak different versions of the messages. */
+  VERSION_SKEW: EXIT.FAILED,
   /** A message from the broker is malformed. */
   BAD_MESSAGE: EXIT.FAILED,
   /** An output cannot be written. */

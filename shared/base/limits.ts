@@ -11,6 +11,8 @@ export const LIMITS = {
   shardLengthMax: 2 ** 20,
   /** Shards offered and not yet leased, per survey: what keeps the agents fed. */
   dispatchWindow: 64,
+  /** The same where agents take them faster than that. */
+  dispatchWindowMax: 2048,
   /** Shards that one agent holds at once: sending, waiting or cooling. */
   leasesPerAgent: 512,
   /** Rows in one result batch; about 40 octets each, so about 160 KiB. */

@@ -5,12 +5,13 @@
  */
 import { z } from 'zod';
 import { LIMITS } from '../base/limits.js';
+import type { Exclusion } from '../survey/exclusions.js';
 import type { Lease } from '../survey/lease.js';
 import type { AgentStatus, SurveyStatus, TargetFate } from '../survey/status.js';
 import type { Survey, SurveyRequest } from '../survey/survey.js';
 import { type Codec, codec, token } from './codec.js';
 import { transect } from './gen/messages.js';
-import type { Grant, Heartbeat } from './ports.js';
+import type { Grant, Heartbeat, Leader } from './ports.js';
 
 const proto = transect.v1;
 
@@ -25,7 +26,7 @@ const octets = z
 const surveyShape = z.object({
   id: token,
   name: z.string(),
-  state: z.enum(['running', 'draining', 'done', 'cancelled']),
+  state: z.enum(['running', 'paused', 'draining', 'done', 'cancelled']),
   probe: z.string(),
   probeOptions: z.record(z.string(), z.string()),
   rate: z.number().positive(),
@@ -42,6 +43,8 @@ const surveyShape = z.object({
   shardLength: z.number().int().min(1).max(LIMITS.shardLengthMax),
   planHash: hash,
   createdAt: finite,
+  protocol: uint32,
+  frontier: uint32,
 });
 
 /** A request has no id, key or plan yet. */
@@ -52,6 +55,8 @@ const requestShape = surveyShape.omit({
   shardLength: true,
   planHash: true,
   createdAt: true,
+  protocol: true,
+  frontier: true,
 });
 
 const reportShape = z
@@ -70,6 +75,7 @@ const reportShape = z
     excluded: uint32,
     startedAt: finite,
     updatedAt: finite,
+    marks: z.array(z.object({ version: uint32, from: count })),
   })
   .refine(({ from, settled, sent }) => from <= settled && settled <= sent);
 
@@ -84,6 +90,7 @@ const heartbeatShape = z.object({
   agent: token,
   vantage: z.string(),
   version: z.string(),
+  protocol: uint32,
   at: finite,
   ceiling: finite,
   invalid: count,
@@ -104,6 +111,7 @@ const heartbeatShape = z.object({
         interfaceDropped: count,
         refusals: z.record(z.string(), count),
       }),
+      exclusions: uint32,
     }),
   ),
 });
@@ -115,6 +123,23 @@ const grantShape = z.object({
   rate: finite,
   answers: finite,
   lasts: finite,
+  exclusions: uint32,
+  standDown: z.string(),
+  handBack: z.array(uint32),
+});
+
+const exclusionShape = z.object({
+  version: uint32.min(1),
+  prefix: z.string(),
+  reason: z.string(),
+  by: z.string(),
+  at: finite,
+});
+
+const leaderShape = z.object({
+  id: z.string(),
+  term: uint32,
+  isVacant: z.boolean(),
 });
 
 const offerShape = z.object({ survey: token, shard: uint32 });
@@ -143,6 +168,7 @@ const statusShape = z.object({
   dropped: count,
   received: count,
   replies: count,
+  trouble: z.string(),
 });
 
 const agentShape = z.object({
@@ -155,6 +181,7 @@ const agentShape = z.object({
   received: count,
   dropped: count,
   trouble: z.string(),
+  granted: finite,
 });
 
 const fateShape = z.object({
@@ -176,9 +203,13 @@ const controlRequestShape = z.object({
   survey: z.string(),
   request: requestShape.optional(),
   immediately: z.boolean(),
-  shard: uint32,
   offset: count,
   target: z.string(),
+  rate: finite,
+  file: z.string(),
+  prefix: z.string(),
+  reason: z.string(),
+  by: z.string(),
 });
 
 const controlReplyShape = z.object({
@@ -188,11 +219,14 @@ const controlReplyShape = z.object({
   survey: z.string(),
   statuses: z.array(statusShape),
   agents: z.array(agentShape),
-  shards: z.array(uint32),
+  files: z.array(z.string()),
   chunk: octets,
   total: count,
-  output: z.string(),
+  folder: z.string(),
   fates: z.array(fateShape),
+  exclusions: z.array(exclusionShape),
+  version: uint32,
+  waiting: z.array(token),
 });
 
 export type ControlRequest = Omit<z.infer<typeof controlRequestShape>, 'request'> & {
@@ -215,6 +249,8 @@ export const offerCodec: Codec<{ survey: string; shard: number }> = codec(
 );
 export const heartbeatCodec: Codec<Heartbeat> = codec(proto.Heartbeat, heartbeatShape);
 export const grantCodec: Codec<Grant> = codec(proto.Grant, grantShape);
+export const exclusionCodec: Codec<Exclusion> = codec(proto.Exclusion, exclusionShape);
+export const leaderCodec: Codec<Leader> = codec(proto.Leader, leaderShape);
 export const requestCodec: Codec<Partial<ControlRequest>> = codec(
   proto.ControlRequest,
   controlRequestShape,

@@ -5,6 +5,7 @@
  * Delivery is at least once everywhere, and acknowledgements are not fenced: what may happen once
  * only is decided by the lease book's compare-and-set, never by a queue.
  */
+import type { Exclusion } from '../survey/exclusions.js';
 import type { Lease } from '../survey/lease.js';
 import type { ResultBatch } from '../survey/results.js';
 import type { AgentStatus, SurveyStatus, TargetFate } from '../survey/status.js';
@@ -19,6 +20,8 @@ export interface Bus {
   readonly rollCall: RollCall;
   readonly rates: RateBoard;
   readonly control: ControlDesk;
+  readonly exclusions: ExclusionBoard;
+  readonly seat: LeaderSeat;
   /** Resolves with the reason once the broker is lost for good; never while it may come back. */
   readonly lost: Promise<Error>;
   close(): Promise<void>;
@@ -72,9 +75,34 @@ export interface LeaseBook {
    */
   write(lease: Lease, revision: number): Promise<number | undefined>;
   /** All records of a survey now, then each change, until the signal aborts. */
-  watch(survey: string, signal: AbortSignal): AsyncIterable<Lease>;
-  /** Forgets a survey that is over. */
-  forget(survey: string): Promise<void>;
+  watch(survey: string, signal: AbortSignal): AsyncIterable<Versioned<Lease>>;
+  /** Forgets the records of a survey, or those whose revision is below `before`. */
+  forget(survey: string, before?: number): Promise<void>;
+}
+
+/** The exclusions there are, by version; kept, and watched by everyone. */
+export interface ExclusionBoard {
+  /** @returns false where an entry of this version is there already */
+  add(entry: Exclusion): Promise<boolean>;
+  list(): Promise<readonly Exclusion[]>;
+  /** All entries now, then each new one, until the signal aborts. */
+  watch(signal: AbortSignal): AsyncIterable<Exclusion>;
+}
+
+/** Who coordinates. */
+export interface Leader {
+  readonly id: string;
+  /** Counts the leaders there have been. */
+  readonly term: number;
+  /** Has left in order: nobody needs to wait. */
+  readonly isVacant: boolean;
+}
+
+/** The one record that says who leads, changed only by compare-and-set. */
+export interface LeaderSeat {
+  read(): Promise<Versioned<Leader> | undefined>;
+  /** As `LeaseBook.write`. */
+  write(leader: Leader, revision: number): Promise<number | undefined>;
 }
 
 /** Result batches: kept until their segment is durable. */
@@ -105,6 +133,8 @@ export interface Activity {
   /** First replies heard, of any class. */
   readonly replies: number;
   readonly equipment: Equipment;
+  /** The version of the exclusions that every probe from now on is held against. */
+  readonly exclusions: number;
 }
 
 /** What an agent sends and listens with for one survey, and how that fares. */
@@ -124,6 +154,8 @@ export interface Heartbeat {
   readonly agent: string;
   readonly vantage: string;
   readonly version: string;
+  /** Of the messages it speaks. */
+  readonly protocol: number;
   /** The agent's own monotonic clock, in milliseconds. */
   readonly at: number;
   /** Packets per second it accepts, 0 for no limit. */
@@ -152,6 +184,12 @@ export interface Grant {
   readonly rate: number;
   readonly answers: number;
   readonly lasts: number;
+  /** The version of the exclusions that the agent must obey before it sends any more. */
+  readonly exclusions: number;
+  /** Why the agent must hand back what it holds and take no more; empty where it may go on. */
+  readonly standDown: string;
+  /** Shards that others can finish sooner: to be handed back. */
+  readonly handBack: readonly number[];
 }
 
 export interface RateBoard {
@@ -164,18 +202,29 @@ export interface ControlVerbs {
   launch: { ask: { request: SurveyRequest }; answer: { survey: string } };
   /** Without a survey: all of them. */
   status: { ask: { survey: string }; answer: { statuses: readonly SurveyStatus[] } };
+  pause: { ask: { survey: string }; answer: { survey: string } };
+  resume: { ask: { survey: string }; answer: { survey: string } };
   cancel: { ask: { survey: string; immediately: boolean }; answer: { survey: string } };
+  /** Packets per second from now on. */
+  rate: { ask: { survey: string; rate: number }; answer: { survey: string } };
+  /** Adds an exclusion; answers once all agents obey, or after a second. */
+  exclude: {
+    ask: { prefix: string; reason: string; by: string };
+    answer: { version: number; waiting: readonly string[] };
+  };
+  exclusions: { ask: object; answer: { exclusions: readonly Exclusion[] } };
   lookup: {
     ask: { survey: string; target: string };
     answer: { survey: string; fates: readonly TargetFate[] };
   };
   agents: { ask: object; answer: { agents: readonly AgentStatus[] } };
-  segments: {
+  /** What a survey has on disk: paths within its folder. */
+  files: {
     ask: { survey: string };
-    answer: { survey: string; shards: readonly number[]; output: string };
+    answer: { survey: string; folder: string; files: readonly string[] };
   };
-  segment: {
-    ask: { survey: string; shard: number; offset: number };
+  file: {
+    ask: { survey: string; file: string; offset: number };
     answer: { chunk: Uint8Array; total: number };
   };
 }

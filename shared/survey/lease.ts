@@ -3,6 +3,7 @@
  * report names the holder, and epoch e owns the positions [from, settled) of its report, where
  * `from` is the settled position of the epoch before it.
  */
+import type { ExclusionMark } from './exclusions.js';
 import type { Shard } from './plan.js';
 
 /** Positions by their best reply; the rest is silence. */
@@ -30,6 +31,8 @@ export interface ShardReport extends Counts {
   /** Wall clock. */
   readonly startedAt: number;
   readonly updatedAt: number;
+  /** Which exclusions were held against from where on; ascending. */
+  readonly marks: readonly ExclusionMark[];
 }
 
 /** Held by the last report's agent; given back unfinished; or settled to its end. */
@@ -50,4 +53,16 @@ export function lastReport(lease: Lease): ShardReport | undefined {
 /** Where the next holder starts. */
 export function settledOf(lease: Lease | undefined, shard: Shard): number {
   return (lease && lastReport(lease)?.settled) ?? shard.from;
+}
+
+/** The same with nothing owned by its last epoch: the next one begins where it began. */
+export function disowned(lease: Lease): Lease {
+  const last = lastReport(lease);
+  if (last === undefined) return lease;
+  const nothing = { settled: last.from, batches: 0, synack: 0, rst: 0, icmp: 0 };
+  return {
+    ...lease,
+    state: 'released',
+    reports: [...lease.reports.slice(0, -1), { ...last, ...nothing }],
+  };
 }

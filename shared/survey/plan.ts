@@ -55,7 +55,11 @@ export class Plan {
 
   /** The target probed at a position; for single look-ups, not for hot paths. */
   targetAt(position: number): Target {
-    const target = new Target();
+    return this.place(position, new Target());
+  }
+
+  /** Fills in the target probed at a position. */
+  place(position: number, target: Target): Target {
     this.space.at(this.permutation.at(position as Position), target);
     return target;
   }

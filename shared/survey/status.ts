@@ -35,10 +35,15 @@ export interface SurveyStatus {
   readonly dropped: number;
   /** Replies heard so far, settled or not: for progress. */
   readonly replies: number;
+  /** What keeps it from going on; empty where nothing does. */
+  readonly trouble: string;
 }
 
 /** The share of frames that were dropped, where it is more than a survey may bear; else 0. */
-export function alarmingDrops({ received, dropped }: SurveyStatus): number {
+export function alarmingDrops({
+  received,
+  dropped,
+}: Pick<SurveyStatus, 'received' | 'dropped'>): number {
   const share = dropped / Math.max(1, received + dropped);
   return share > LIMITS.dropShareMax ? share : 0;
 }
@@ -72,4 +77,6 @@ export interface AgentStatus {
   readonly received: number;
   readonly dropped: number;
   readonly trouble: string;
+  /** Packets per second lent to it, all surveys together. */
+  readonly granted: number;
 }

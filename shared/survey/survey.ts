@@ -5,7 +5,7 @@ import type { ProbeOptions } from '../probe/probe.js';
 /** Which replies become rows: those that mean a service is there, or every class. */
 export type Report = 'successes' | 'all';
 
-export type SurveyState = 'running' | 'draining' | 'done' | 'cancelled';
+export type SurveyState = 'running' | 'paused' | 'draining' | 'done' | 'cancelled';
 
 export interface Survey {
   readonly id: string;
@@ -34,17 +34,21 @@ export interface Survey {
   readonly planHash: string;
   /** Wall clock. */
   readonly createdAt: number;
+  /** Of the messages that its coordinator speaks. */
+  readonly protocol: number;
+  /** Shards below it are stored, and their leases may be forgotten. */
+  readonly frontier: number;
 }
 
 /** What people ask for; the coordinator makes a `Survey` of it. */
 export type SurveyRequest = Omit<
   Survey,
-  'id' | 'state' | 'key' | 'planHash' | 'createdAt' | 'shardLength'
+  'id' | 'state' | 'key' | 'planHash' | 'createdAt' | 'shardLength' | 'protocol' | 'frontier'
 >;
 
-/** A survey that no longer hands out work. */
+/** A survey that hands out no more work for good. */
 export function isEnding(state: SurveyState): boolean {
-  return state !== 'running';
+  return state !== 'running' && state !== 'paused';
 }
 
 /** A survey of which nothing more will be stored. */

@@ -43,7 +43,7 @@ describe('the guard', () => {
     guard.sift(volleyOf([Target.ipv4(address, 80)]), 4) === 0;
 
   test('holds back exactly the IPv4 addresses it was given', () => {
-    const guard = new Guard(SPECIAL, Ranges6.none);
+    const guard = Guard.of(SPECIAL, Ranges6.none);
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 0xffffffff }), (address) => {
         expect(keeps(guard, address)).toBe(!SPECIAL.contains(address));
@@ -59,7 +59,7 @@ describe('the guard', () => {
   test('holds back exactly the IPv6 addresses it was given', () => {
     const special = [parsePrefix6('2001:db8::/32'), parsePrefix6('::1/128')];
     const blocked = Ranges6.of(special, [parsePrefix6('2001:db8:42::/48')]);
-    const guard = new Guard(Ranges.none, blocked);
+    const guard = Guard.of(Ranges.none, blocked);
     const texts = [
       '2001:db8::',
       '2001:db8:41:ffff::1',
@@ -111,6 +111,7 @@ describe('the router', () => {
 
 interface World {
   readonly blocked?: Ranges;
+  readonly nextGuard?: () => Guard | undefined;
   readonly turn?: Turn;
   readonly plan?: Plan;
 }
@@ -129,7 +130,8 @@ function loopOver(wires: readonly MemoryWire[], territories: readonly Territory[
     key: KEY,
     exits,
     router: new Router(territories),
-    guard: new Guard(world.blocked ?? Ranges.none, Ranges6.none),
+    guard: Guard.of(world.blocked ?? Ranges.none, Ranges6.none),
+    nextGuard: world.nextGuard ?? (() => undefined),
     turn: world.turn ?? ALONE,
     desk,
     nextOrder: () => undefined,
@@ -139,7 +141,7 @@ function loopOver(wires: readonly MemoryWire[], territories: readonly Territory[
     },
     wallMicros: () => 0,
   });
-  desk.grant(1e6, Number.POSITIVE_INFINITY);
+  desk.grant(1e6, Number.POSITIVE_INFINITY, 0);
   desk.prepare(0, 0);
   return { loop, desk };
 }
@@ -161,6 +163,29 @@ describe('the send loop', () => {
     expect(desk.sentOf(0)).toBe(700);
     expect(desk.hasEnded(0)).toBe(true);
     expect(desk.sentTotal).toBe(600);
+  });
+
+  test('holds back what is excluded while it sends, and notes from which position on', () => {
+    let version = 0;
+    const guards: Guard[] = [];
+    const wire = new MemoryWire((count) => {
+      if (wire.sent.length >= 300 && version === 0) {
+        version = 1;
+        guards.push(Guard.of(Ranges.of([{ from: 0, to: 2 ** 32 }]), Ranges6.none, 1));
+        desk.post(1);
+      }
+      return count;
+    });
+    const { loop, desk } = loopOn(wire, { nextGuard: () => guards.shift() });
+    loop.send({ slot: 0, from: 0, to: 900 });
+    const [before, after] = desk.marksOf(0);
+    expect(before).toEqual({ version: 0, from: 0 });
+    expect(after?.version).toBe(1);
+    expect(wire.sent).toEqual(targets(0, after?.from ?? 0));
+    expect(after?.from).toBeGreaterThan(299);
+    expect(after?.from).toBeLessThan(450);
+    expect([desk.sentOf(0), desk.excludedOf(0)]).toEqual([900, 900 - (after?.from ?? 0)]);
+    expect(desk.guarded).toBe(1);
   });
 
   test('sends again what the kernel did not take, however little it takes', () => {

@@ -74,7 +74,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
       await agent.leases.write(lease('a', 2), revision!);
       const leases = await make.settle(seen);
-      expect(leases.map(({ reports }) => reports[0]?.sent)).toEqual([1, 2]);
+      expect(leases.map(({ value }) => value.reports[0]?.sent)).toEqual([1, 2]);
     });
 
     test('forgets the leases of a survey that is over, and keeps watching the others', async () => {
@@ -87,7 +87,42 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(await agent.leases.read('s1', 4)).toBeUndefined();
       expect(await agent.leases.write(lease('b', 1), 0)).toBeGreaterThan(0);
       await agent.leases.write({ ...other, state: 'settled' }, revision!);
-      expect((await make.settle(seen)).map(({ state }) => state)).toEqual(['held', 'settled']);
+      expect((await make.settle(seen)).map(({ value }) => value.state)).toEqual([
+        'held',
+        'settled',
+      ]);
+    });
+
+    test('forgets leases whose records are older than a revision, and no others', async () => {
+      const old = await agent.leases.write(lease('a', 1), 0);
+      await agent.leases.write({ ...lease('a', 1), survey: 's2' }, 0);
+      const young = await agent.leases.write({ ...lease('a', 1), shard: 5 }, 0);
+      await coordinator.leases.forget('s1', young);
+      expect(old).toBeLessThan(young!);
+      expect(await agent.leases.read('s1', 4)).toBeUndefined();
+      expect((await agent.leases.read('s1', 5))?.revision).toBe(young);
+      expect(await agent.leases.read('s2', 4)).toBeDefined();
+    });
+
+    test('keeps each version of the exclusions once, and shows them to all who watch', async () => {
+      const entry = { version: 1, prefix: '198.18.7.0/24', reason: 'asked to', by: 'noc', at: 5 };
+      expect(await coordinator.exclusions.add(entry)).toBe(true);
+      const seen = take(agent.exclusions.watch(stop.signal), 2);
+      expect(await agent.exclusions.add({ ...entry, reason: 'too late' })).toBe(false);
+      await coordinator.exclusions.add({ ...entry, version: 2 });
+      expect(await make.settle(seen)).toEqual([entry, { ...entry, version: 2 }]);
+      expect(await agent.exclusions.list()).toEqual([entry, { ...entry, version: 2 }]);
+    });
+
+    test('has one seat for the leader, taken by compare-and-set', async () => {
+      expect(await coordinator.seat.read()).toBeUndefined();
+      const first = { id: 'a', term: 1, isVacant: false };
+      const revision = await coordinator.seat.write(first, 0);
+      expect(await agent.seat.write({ ...first, id: 'b' }, 0)).toBeUndefined();
+      expect(await agent.seat.read()).toEqual({ value: first, revision });
+      const second = { id: 'b', term: 2, isVacant: true };
+      expect(await agent.seat.write(second, revision!)).toBeGreaterThan(revision!);
+      expect(await coordinator.seat.write(first, revision!)).toBeUndefined();
     });
 
     test('keeps result batches until they are stored, across consumers', async () => {
@@ -153,13 +188,18 @@ export function busContract(name: string, make: BusUnderTest): void {
           cancel: async ({ survey: id }) => ({ survey: id }),
           agents: async () => ({ agents: [] }),
           lookup: refuse,
-          segments: refuse,
-          segment: async ({ offset }) => ({ chunk: new Uint8Array([1, 2]), total: offset + 2 }),
+          pause: refuse,
+          resume: refuse,
+          rate: refuse,
+          exclude: refuse,
+          exclusions: refuse,
+          files: refuse,
+          file: async ({ offset }) => ({ chunk: new Uint8Array([1, 2]), total: offset + 2 }),
         },
         stop.signal,
       );
       await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
-      const answer = agent.control.ask('segment', { survey: 's', shard: 1, offset: 2 ** 40 });
+      const answer = agent.control.ask('file', { survey: 's', file: 'a', offset: 2 ** 40 });
       expect((await make.settle(answer)).total).toBe(2 ** 40 + 2);
       await expect(make.settle(agent.control.ask('status', { survey: '' }))).rejects.toThrow(
         'not asked here',
@@ -192,6 +232,7 @@ const report: ShardReport = {
   excluded: 0,
   startedAt: 1,
   updatedAt: 2,
+  marks: [{ version: 3, from: 1 }],
 };
 
 function lease(agent: string, sent: number): Lease {
@@ -237,6 +278,8 @@ function survey(state: Survey['state']): Survey {
     shardLength: 256,
     planHash: 'b'.repeat(64),
     createdAt: 1.7e12,
+    protocol: 2,
+    frontier: 7,
   };
 }
 
@@ -244,6 +287,7 @@ const heartbeat: Heartbeat = {
   agent: 'a',
   vantage: 'here',
   version: '0.1.0',
+  protocol: 2,
   at: 12.5,
   ceiling: 0,
   invalid: 1,
@@ -264,8 +308,19 @@ const heartbeat: Heartbeat = {
         interfaceDropped: 3,
         refusals: { ENOBUFS: 12 },
       },
+      exclusions: 4,
     },
   ],
 };
 
-const grant: Grant = { survey: 's1', agent: 'a', serial: 4, rate: 0.1, answers: 12.5, lasts: 3000 };
+const grant: Grant = {
+  survey: 's1',
+  agent: 'a',
+  serial: 4,
+  rate: 0.1,
+  answers: 12.5,
+  lasts: 3000,
+  exclusions: 2,
+  standDown: 'it hears nothing',
+  handBack: [3, 5],
+};

@@ -1,32 +1,25 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Governor } from '../../coordinator/governor/governor.js';
-import type { Grant } from '../../shared/bus/ports.js';
+import { Governor, type Loan } from '../../coordinator/governor/governor.js';
 
-const activity = (wants: boolean, grantSerial: number) => ({
-  survey: 's',
-  wants,
-  rate: 0,
-  sent: 0,
-  grantSerial,
-  replies: 0,
-});
+const activity = (wants: boolean, grantSerial: number) => ({ wants, grantSerial });
+const CAP = Number.POSITIVE_INFINITY;
 
 /** An agent as the governor sees it: takes grants in any order, forgets them when they lapse. */
 class Borrower {
   readonly name: string;
   wants = true;
-  inForce: Grant | undefined;
+  inForce: Loan | undefined;
 
   constructor(name: string) {
     this.name = name;
   }
-  take(grant: Grant): void {
+  take(grant: Loan): void {
     if (grant.serial > (this.inForce?.serial ?? 0)) this.inForce = grant;
   }
   rateAt(now: number): number {
     const { inForce } = this;
-    return inForce !== undefined && now < inForce.answers + inForce.lasts ? inForce.rate : 0;
+    return inForce !== undefined && now < inForce.until ? inForce.rate : 0;
   }
 }
 
@@ -44,7 +37,7 @@ describe('the governor', () => {
         const budget = 1000;
         const governor = new Governor(budget);
         const agents = Array.from({ length: 5 }, (_, i) => new Borrower(`a${i}`));
-        const underWay: { at: number; agent: Borrower; grant: Grant }[] = [];
+        const underWay: { at: number; agent: Borrower; grant: Loan }[] = [];
         let now = 0;
         for (const { agent: i, wants, passes, delay, isLost } of steps) {
           now += passes;
@@ -54,7 +47,7 @@ describe('the governor', () => {
           const agent = agents[i]!;
           agent.wants = wants;
           const serial = agent.inForce?.serial ?? 0;
-          const grant = governor.answer(agent.name, activity(wants, serial), now, now);
+          const grant = governor.answer(agent.name, activity(wants, serial), CAP, now);
           expect(governor.lentAt(now)).toBeLessThanOrEqual(budget * (1 + 1e-9));
           if (!isLost) underWay.push({ at: now + delay, agent, grant });
         }
@@ -69,7 +62,7 @@ describe('the governor', () => {
     for (let now = 0; now <= 5000; now += 1000) {
       for (const agent of agents) {
         agent.take(
-          governor.answer(agent.name, activity(true, agent.inForce?.serial ?? 0), now, now),
+          governor.answer(agent.name, activity(true, agent.inForce?.serial ?? 0), CAP, now),
         );
       }
     }
@@ -83,7 +76,7 @@ describe('the governor', () => {
       b.wants = now < 4000;
       for (const agent of [a, b]) {
         const serial = agent.inForce?.serial ?? 0;
-        agent.take(governor.answer(agent.name, activity(agent.wants, serial), now, now));
+        agent.take(governor.answer(agent.name, activity(agent.wants, serial), CAP, now));
       }
     }
     expect(a.rateAt(8000)).toBe(900);

@@ -1,9 +1,17 @@
+import { appendFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Collector } from '../../coordinator/collect/collector.js';
+import { findEntry, Journal, readJournal } from '../../coordinator/ledger/journal.js';
 import { Ledger } from '../../coordinator/ledger/ledger.js';
 import type { Position } from '../../shared/base/brand.js';
+import { systemDisk } from '../../shared/base/disk.js';
+import { IntervalSet } from '../../shared/base/intervals.js';
 import type { Lease, ShardReport } from '../../shared/survey/lease.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
+import { MemoryDisk } from '../support/memory-disk.js';
 
 const SHARD = { number: 1, from: 256 as Position, to: 512 as Position };
 
@@ -22,6 +30,7 @@ const report = (epoch: number, from: number, settled: number, batches: number): 
   excluded: 0,
   startedAt: 1,
   updatedAt: 2,
+  marks: [],
 });
 
 const lease = (...reports: ShardReport[]): Lease => {
@@ -42,13 +51,11 @@ function batch(epoch: number, serial: number, rows: readonly [number, number][])
 }
 
 const rowsOf = (collector: Collector, of: Lease) =>
-  collector
-    .assemble(of, SHARD)
-    .map(({ batch: { epoch, columns }, row }) => [
-      epoch,
-      columns.offset[row],
-      columns.classification[row],
-    ]);
+  [...collector.assemble(of, SHARD).places()].map(({ batch: { epoch, columns }, row }) => [
+    epoch,
+    columns.offset[row],
+    columns.classification[row],
+  ]);
 
 describe('the collector', () => {
   test('waits for every batch that the lease counts', () => {
@@ -132,39 +139,50 @@ describe('the collector', () => {
   });
 });
 
+const versioned = (value: Lease, revision = 1) => ({ value, revision });
+const entry = (shard: number, covered = 256, rows = 0, reports: readonly ShardReport[] = []) => {
+  const from = shard * 256;
+  return { shard, from, to: from + 256, covered: from + covered, rows, reports };
+};
+
 describe('the ledger', () => {
   test('offers each shard once, a window at a time', () => {
     const ledger = new Ledger(10);
     expect(ledger.offerNext(4)).toEqual([0, 1, 2, 3]);
     expect(ledger.offerNext(4)).toEqual([]);
-    ledger.leased(lease(report(1, 256, 300, 0)));
+    ledger.leased(versioned(lease(report(1, 256, 300, 0))));
     expect(ledger.offerNext(4)).toEqual([4]);
     expect(ledger.offerNext(100)).toEqual([5, 6, 7, 8, 9]);
     expect(ledger.offerNext(100)).toEqual([]);
+    expect(ledger.isAllTaken).toBe(false);
   });
 
   test('does not offer again what is stored', () => {
     const ledger = new Ledger(5);
-    ledger.leased(lease(report(1, 256, 512, 0)));
-    ledger.storedNow({ shard: 1, covered: 256, rows: 7 });
+    ledger.storedNow(entry(1, 256, 7));
     expect(ledger.offerNext(100)).toEqual([0, 2, 3, 4]);
     expect([ledger.covered, ledger.rows, ledger.isComplete]).toEqual([256, 7, false]);
   });
 
   test('refuses to store a shard twice', () => {
     const ledger = new Ledger(2);
-    ledger.storedNow({ shard: 0, covered: 256, rows: 0 });
-    expect(() => ledger.storedNow({ shard: 0, covered: 256, rows: 0 })).toThrow('stored once');
+    ledger.storedNow(entry(0));
+    expect(() => ledger.storedNow(entry(0))).toThrow('stored once');
   });
 
   test('adds up every epoch’s probes, before and after the shard is stored', () => {
     const ledger = new Ledger(2);
     const both = lease(report(1, 256, 300, 0), report(2, 300, 512, 0));
-    ledger.leased(both);
+    ledger.leased(versioned(both));
     expect(ledger.totals).toMatchObject({ sent: 256, synack: 256 });
-    ledger.storedNow({ shard: 1, covered: 256, rows: 256 });
+    ledger.storedNow(entry(1, 256, 256, both.reports));
     expect(ledger.totals).toMatchObject({ sent: 256, synack: 256 });
-    ledger.leased(both); // a late change of a stored shard
+    expect(ledger.agents.get('agent-2')).toMatchObject({
+      vantage: 'here',
+      sent: 212,
+      settled: 212,
+    });
+    ledger.leased(versioned(both)); // a late change of a stored shard
     expect(ledger.totals.sent).toBe(256);
   });
 
@@ -173,8 +191,90 @@ describe('the ledger', () => {
     ledger.offerNext(100);
     for (let i = 0; i < 100; i++) {
       expect(ledger.isComplete).toBe(false);
-      ledger.storedNow({ shard: (i * 37) % 100, covered: 1, rows: 0 });
+      ledger.storedNow(entry((i * 37) % 100, 1));
     }
     expect(ledger.isComplete).toBe(true);
+    expect(ledger.frontier).toBe(100);
+    expect(ledger.incomplete).toHaveLength(100);
+  });
+
+  test('lets only those leases be forgotten whose shards are below the frontier', () => {
+    const ledger = new Ledger(10);
+    const held = (shard: number, revision: number) =>
+      ledger.leased(versioned({ ...lease(report(1, 256, 300, 0)), shard }, revision));
+    held(0, 11);
+    held(1, 12);
+    held(2, 13);
+    ledger.storedNow(entry(0));
+    expect([ledger.frontier, ledger.forgettable]).toEqual([1, 12]);
+    ledger.storedNow(entry(2)); // above the frontier: agents could not know that it is stored
+    expect([ledger.frontier, ledger.forgettable]).toEqual([1, 12]);
+    ledger.storedNow(entry(1));
+    expect([ledger.frontier, ledger.forgettable]).toEqual([3, 14]);
+  });
+});
+
+describe('the journal', () => {
+  const written = async (disk: MemoryDisk) => {
+    const found: number[] = [];
+    for await (const { shard } of readJournal(disk, '/ledger')) found.push(shard);
+    return found;
+  };
+
+  test('gives back what was added, from the disk alone', async () => {
+    const disk = new MemoryDisk();
+    const journal = new Journal(disk, '/ledger', 1);
+    await journal.begin();
+    await Promise.all([3, 1, 2].map((shard) => journal.add(entry(shard))));
+    expect(await written(disk)).toEqual([3, 1, 2]);
+    expect(await findEntry(disk, '/ledger', 1)).toMatchObject(entry(1));
+    expect(await findEntry(disk, '/ledger', 7)).toBeUndefined();
+  });
+
+  test('does not count what a coordinator of an earlier term writes after the next one began', async () => {
+    const disk = new MemoryDisk();
+    const [before, after] = [new Journal(disk, '/ledger', 1), new Journal(disk, '/ledger', 2)];
+    await before.begin();
+    await before.add(entry(1));
+    await after.begin();
+    await before.add(entry(2));
+    await after.add(entry(3));
+    expect(await written(disk)).toEqual([1, 3]);
+  });
+
+  test('is read up to half a line where its writer died, and goes on after it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'transect-journal-'));
+    const file = join(folder, 'ledger.ndjson');
+    const journal = new Journal(systemDisk, file, 1);
+    await journal.add(entry(1));
+    await appendFile(file, '{"term":1,"shard":2,"fr');
+    await new Journal(systemDisk, file, 2).add(entry(3));
+    const found: number[] = [];
+    for await (const { shard } of readJournal(systemDisk, file)) found.push(shard);
+    expect(found).toEqual([1, 3]);
+    await rm(folder, { recursive: true });
+  });
+});
+
+describe('a set of intervals', () => {
+  test('holds what a plain set holds, whatever the order', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 60 })), (numbers) => {
+        const intervals = new IntervalSet();
+        const plain = new Set<number>();
+        for (const number of numbers) {
+          expect(intervals.add(number)).toBe(!plain.has(number));
+          plain.add(number);
+        }
+        expect(intervals.size).toBe(plain.size);
+        for (let number = 0; number <= 62; number++) {
+          expect(intervals.has(number)).toBe(plain.has(number));
+          let gap = number;
+          while (plain.has(gap)) gap++;
+          expect(intervals.firstGap(number)).toBe(gap);
+          expect(intervals.hasAll(number, 61)).toBe(gap >= 61 || number >= 61);
+        }
+      }),
+    );
   });
 });

@@ -10,9 +10,12 @@ import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import { mappedWords } from '../../shared/net/ipv6.js';
 import { CLASSIFICATION } from '../../shared/probe/classification.js';
+import type { ExclusionMark } from '../../shared/survey/exclusions.js';
 import type { Plan } from '../../shared/survey/plan.js';
+import { Blocklist } from '../../shared/survey/space/blocklist.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { errorTo, probeOf, resetTo, synAckTo } from '../support/replies.js';
+import type { Host } from './host.js';
 
 const SOURCE = mappedWords(0x64400001);
 const SOURCE_PORT = 61007;
@@ -22,11 +25,31 @@ const FRAME_OCTETS = 192;
 /** An agent's link to the network. */
 export interface Link {
   isDown: boolean;
+  /** How often it went down: noticed also by who did not look in between. */
+  downs: number;
+  /** Probes leave, and nothing comes back, and nobody says so. */
+  isDeaf: boolean;
 }
 
 export interface Shot {
   readonly at: number;
   readonly position: number;
+  readonly address: number;
+  readonly agent: string;
+}
+
+/** Who sends, from where. */
+interface Standing {
+  readonly host: Host;
+  readonly link: Link;
+  readonly agent: string;
+}
+
+interface Aim {
+  readonly survey: Survey;
+  readonly plan: Plan;
+  readonly position: number;
+  readonly agent: string;
 }
 
 export class PretendInternet {
@@ -49,22 +72,23 @@ export class PretendInternet {
   }
 
   /**
-   * A station whose sender and capture live here. It falls silent when `dead` aborts, and while its
-   * link is down nothing is heard, though probes leave.
+   * A station whose sender and capture live here. It falls silent when its host dies or is frozen, and
+   * while its link is down nothing is heard, though probes leave.
    */
-  station(dead: AbortSignal, link: Link): OpenStation {
+  station(host: Host, link: Link, agent: string): OpenStation {
     return async (survey, plan) => {
       if (link.isDown) throw new Fault('NO_ROUTE', 'the link is down');
-      return this.#open(survey, plan, dead, link);
+      return this.#open(survey, plan, { host, link, agent });
     };
   }
 
-  #open(survey: Survey, plan: Plan, dead: AbortSignal, link: Link): Station {
-    const clock = this.#clock;
+  #open(survey: Survey, plan: Plan, { host, link, agent }: Standing): Station {
+    const { clock, dead } = host;
+    const { downs } = link;
     const view = new DataView(new ArrayBuffer(FRAME_OCTETS));
     let receive: (octets: number, timestamp: number) => void = () => {};
     const deliver = (frame: Uint8Array) => {
-      if (dead.aborted || link.isDown) return;
+      if (dead.aborted || link.isDown || link.isDeaf) return;
       new Uint8Array(view.buffer).set(frame);
       receive(frame.length, clock.wall() * 1000);
     };
@@ -79,17 +103,26 @@ export class PretendInternet {
       close() {},
     };
     const totals = { sent: 0, refusals: {} };
-    const grant = { rate: 0, until: 0 };
+    const grant = { rate: 0, until: 0, exclusions: 0 };
+    const guard = { list: Blocklist.of([]), version: 0 };
     const pacer = new Pacer(clock.monotonic());
     const queue: Job[] = [];
     const step = async () => {
       while (!dead.aborted) {
         const now = clock.monotonic();
-        const rate = now < grant.until ? grant.rate : 0;
+        const isGuarded = guard.version >= grant.exclusions;
+        const rate = now < grant.until && isGuarded ? grant.rate : 0;
         let allowance = pacer.allowance(now, rate);
         for (let job = queue[0]; job !== undefined && allowance > 0; job = queue[0]) {
           while (!job.isAbandoned && job.sent < job.to && allowance > 0) {
-            this.#probe(survey, plan, job.sent, deliver);
+            const target = plan.targetAt(job.sent);
+            job.hold(guard.version);
+            if (guard.list.holds(target)) {
+              job.excluded++;
+              job.sent++;
+              continue;
+            }
+            this.#probe({ survey, plan, position: job.sent, agent }, deliver);
             job.sent++;
             totals.sent++;
             allowance--;
@@ -105,11 +138,15 @@ export class PretendInternet {
     void step();
     return {
       captures: [capture],
-      isPresent: () => !link.isDown,
+      isPresent: () => !link.isDown && link.downs === downs,
       sender: {
         wire: 'pretend',
         totals,
-        grant: (rate, until) => Object.assign(grant, { rate, until }),
+        grant: (rate, until, exclusions) => Object.assign(grant, { rate, until, exclusions }),
+        exclude: (list, version) => Object.assign(guard, { list, version }),
+        get exclusions() {
+          return guard.version;
+        },
         close: async () => {},
         send(from, to) {
           const job = new Job(from, to);
@@ -120,9 +157,9 @@ export class PretendInternet {
     };
   }
 
-  #probe(survey: Survey, plan: Plan, position: number, deliver: (frame: Uint8Array) => void): void {
-    this.shots.push({ at: this.#clock.monotonic(), position });
+  #probe({ survey, plan, position, agent }: Aim, deliver: (frame: Uint8Array) => void): void {
     const { w3: address, port, words } = plan.targetAt(position);
+    this.shots.push({ at: this.#clock.monotonic(), position, address, agent });
     const flow = { source: SOURCE, sourcePort: SOURCE_PORT, address: words, port };
     const probe = probeOf(flow, survey.key);
     const code = this.truth(address, port);
@@ -149,7 +186,8 @@ class Job implements Sending {
   sent: number;
   readonly to: number;
   readonly lost = 0;
-  readonly excluded = 0;
+  excluded = 0;
+  readonly marks: ExclusionMark[] = [];
   isAbandoned = false;
   hasLeft = false;
 
@@ -158,6 +196,10 @@ class Job implements Sending {
     this.to = to;
   }
 
+  /** Its positions are held against this version from here on. */
+  hold(version: number): void {
+    if (version > (this.marks.at(-1)?.version ?? 0)) this.marks.push({ version, from: this.sent });
+  }
   get hasEnded(): boolean {
     return this.isAbandoned || this.sent >= this.to;
   }

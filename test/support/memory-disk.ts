@@ -1,21 +1,55 @@
 /** A disk in memory, for simulations: nothing real is waited for. */
+
 import type { Disk } from '../../shared/base/disk.js';
+import { Fault } from '../../shared/base/faults.js';
 
 export class MemoryDisk implements Disk {
   readonly files = new Map<string, Buffer>();
+  /** Nothing can be written while it is. */
+  isFull = false;
 
   async writeWhole(file: string, chunks: Parameters<Disk['writeWhole']>[1]): Promise<void> {
     const parts: Buffer[] = [];
     for await (const chunk of chunks) parts.push(Buffer.from(chunk));
-    this.files.set(file, Buffer.concat(parts));
+    this.#put(file, Buffer.concat(parts));
+  }
+
+  async makeWhole(file: string, make: (beside: string) => Promise<void>): Promise<void> {
+    await make(`${file}.part`);
+  }
+
+  async append(file: string, lines: string): Promise<void> {
+    this.#put(file, Buffer.concat([this.files.get(file) ?? Buffer.alloc(0), Buffer.from(lines)]));
   }
 
   async read(file: string): Promise<Buffer | undefined> {
     return this.files.get(file);
   }
 
+  async readPart(file: string, offset: number, length: number): Promise<Uint8Array> {
+    return (this.files.get(file) ?? Buffer.alloc(0)).subarray(offset, offset + length);
+  }
+
+  async *lines(file: string): AsyncGenerator<string> {
+    const text = this.files.get(file)?.toString() ?? '';
+    yield* text.split('\n').slice(0, -1);
+  }
+
   async list(folder: string): Promise<readonly string[]> {
     const within = [...this.files.keys()].filter((file) => file.startsWith(`${folder}/`));
     return within.map((file) => file.slice(folder.length + 1));
+  }
+
+  async size(file: string): Promise<number> {
+    return this.files.get(file)?.length ?? 0;
+  }
+
+  async remove(file: string): Promise<void> {
+    this.files.delete(file);
+  }
+
+  #put(file: string, content: Buffer): void {
+    if (this.isFull) throw new Fault('UNWRITABLE', 'cannot write: no space left', { file });
+    this.files.set(file, content);
   }
 }

@@ -4,8 +4,13 @@
  */
 import type { Plan } from '../../../shared/survey/plan.js';
 import { FLAG_REPEAT, type ResultBatch } from '../../../shared/survey/results.js';
-import { fieldIndices, rowOf } from '../../sink/row.js';
-import type { RowFormat } from '../results.js';
+import { fieldIndices, RowSource, rowOf } from '../../sink/row.js';
+import type { TextFormat } from '../../sink/sink.js';
+
+export interface RowFormat {
+  readonly text: TextFormat;
+  readonly fields: readonly string[];
+}
 
 export class RowStream {
   readonly #format: RowFormat;
@@ -22,17 +27,18 @@ export class RowStream {
   }
 
   take(plan: Plan, batch: ResultBatch): void {
-    const { sink, fields } = this.#format;
+    const { text: format, fields } = this.#format;
+    const source = new RowSource(plan);
     const { offset, flags } = batch.columns;
     const seen = this.#seen.get(batch.shard) ?? new Set<number>();
     this.#seen.set(batch.shard, seen);
-    let text = this.#hasBegun ? '' : sink.header(fields);
+    let text = this.#hasBegun ? '' : format.header(fields);
     this.#hasBegun = true;
     for (let row = 0; row < offset.length; row++) {
       const at = offset[row] as number;
       if (seen.has(at)) flags[row] = (flags[row] as number) | FLAG_REPEAT;
       seen.add(at);
-      text += sink.line(rowOf(plan, batch, row), fields, this.#indices);
+      text += format.line(rowOf(source.moveTo(batch, row)), fields, this.#indices);
     }
     this.#write(text);
   }

@@ -26,18 +26,20 @@ import { checkRequest } from '../../intake/intake.js';
 import { briefPlan, reportPlan } from '../../plan/plan-report.js';
 import { sinkNamed } from '../../sink/catalogue.js';
 import { defaultFields } from '../../sink/row.js';
+import { MANIFEST_FILE } from '../../sink/survey-folder.js';
 import type { SurveyRun } from '../../survey-run.js';
 import { DEFAULT_DATA } from '../daemon.js';
 import { draftOf } from '../plan.js';
 import { printNote, progressLine, rewriteLine, summaryOf } from '../print.js';
-import { fieldsOption, formatRows, type RowFormat } from '../results.js';
+import { fieldsOption, writeFile } from '../stored/results.js';
+import { StoredRows } from '../stored/stored-rows.js';
 import type { Drafted } from '../survey/draft.js';
 import { addSurveyOptions, type SurveyFlags } from '../survey/survey-options.js';
 import { type ChildAgents, startAgents } from './child-agents.js';
 import { writeTargets } from './dryrun.js';
 import { Interrupts } from './interrupts.js';
 import { startPrivateBroker } from './private-broker.js';
-import { RowStream } from './row-stream.js';
+import { type RowFormat, RowStream } from './row-stream.js';
 
 interface ScanFlags extends SurveyFlags {
   readonly agents: number;
@@ -59,6 +61,8 @@ interface Session {
 
 const PROGRESS_MILLIS = 1000;
 const AGENTS_MAX = 64;
+/** How rows are written for people where they do not say. */
+const STREAMED = 'csv';
 
 export function scanCommand(): Command {
   const made = command(
@@ -103,9 +107,9 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
     const bus = await natsBus(broker.url, 'transect scan');
     const data = resolve(flags.data);
     const format = formatOf(flags, drafted);
-    const rows = flags.outputFile === undefined ? streamRows(format) : undefined;
+    const rows = format && flags.outputFile === undefined ? streamRows(format) : undefined;
     const coordinator = new Coordinator(
-      { data, version: VERSION },
+      { data, version: VERSION, term: 1 },
       {
         bus,
         clock: systemClock,
@@ -126,8 +130,8 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
       throw new Fault('NO_NATS_SERVER', 'the private nats-server ended by itself');
     });
     const status = await Promise.race([untilEnded(run, coordinator, agents, session), lost]);
-    const files = await writeRows(run, format, flags.outputFile);
-    const manifest = join(run.segments.folder, 'manifest.json');
+    const files = await writeRows(run, flags, fieldsOf(flags, drafted));
+    const manifest = join(run.vault.folder, MANIFEST_FILE);
     say(`\n${summaryOf({ ...status, agents: flags.agents }, { ...files, manifest })}`);
     if (interrupts.count > 0) process.exitCode = interrupts.count > 1 ? EXIT.STOPPED : EXIT.DRAINED;
     await agents.stop(interrupts.count > 1);
@@ -182,7 +186,7 @@ async function watchRun(
     if (status.rows >= maxResults || systemClock.monotonic() - startedAt >= maxRuntime) {
       await run.cancel(false);
     }
-    const { agents } = coordinator;
+    const agents = coordinator.agents.statuses([run.fleet]);
     const refused = agents.find(({ state }) => state === 'refused')?.trouble ?? '';
     if (refused !== '' && agents.every(({ state }) => state === 'refused')) {
       // Who has worked before may work again: an interface comes back.
@@ -194,9 +198,17 @@ async function watchRun(
   return new Promise<never>(() => {});
 }
 
-function formatOf(flags: ScanFlags, { request, space }: Drafted): RowFormat {
-  const fields = flags.outputFields ?? defaultFields(space.parts.ports.length);
-  return { sink: sinkNamed(request.output), fields };
+function fieldsOf(flags: ScanFlags, { space }: Drafted): readonly string[] {
+  return flags.outputFields ?? defaultFields(space.parts.ports.length);
+}
+
+/** How rows go to stdout; undefined where the format needs a file. @throws Fault BAD_OPTION */
+function formatOf(flags: ScanFlags, drafted: Drafted): RowFormat | undefined {
+  const { text } = sinkNamed(flags.outputModule ?? STREAMED);
+  if (text !== undefined) return { text, fields: fieldsOf(flags, drafted) };
+  if (flags.outputFile !== undefined) return undefined;
+  const why = 'needs a file to write to: -o FILE';
+  throw new Fault('BAD_OPTION', why, { flag: '--output-module', value: flags.outputModule });
 }
 
 /** Rows to stdout; when nobody reads on, that is a Ctrl-C. */
@@ -207,15 +219,15 @@ function streamRows(format: RowFormat): RowStream {
 
 async function writeRows(
   run: SurveyRun,
-  format: RowFormat,
-  file: string | undefined,
+  { outputFile, outputModule }: ScanFlags,
+  fields: readonly string[],
 ): Promise<Record<string, string>> {
-  if (file === undefined) return { segments: `${run.segments.folder}/segments` };
-  const { segments } = run;
-  const shards = await segments.stored();
-  const text = async (shard: number) => (await segments.bytes(shard)).toString();
-  await systemDisk.writeWhole(file, formatRows({ sink: segments.sink, shards, text }, format));
-  return { output: file };
+  const { vault, survey } = run;
+  if (outputFile === undefined) return { segments: vault.segments.folder };
+  const rows = new StoredRows(vault.folder, survey.output);
+  const { text } = sinkNamed(outputModule ?? STREAMED);
+  await writeFile(rows, text, { fields }, resolve(outputFile));
+  return { output: outputFile };
 }
 
 function parseAgents(text: string): number {

@@ -57,7 +57,7 @@ export interface Drafted {
 const DEFAULT_RATE = 1000 as Pps;
 const DEFAULT_COOLDOWN = 8000 as Millis;
 export const DEFAULT_PROBE = 'tcp-syn';
-export const DEFAULT_OUTPUT = 'csv';
+export const DEFAULT_OUTPUT = 'parquet';
 const SEED_LETTERS = 12;
 
 /** What the second says goes before what the first says; lists are joined. */

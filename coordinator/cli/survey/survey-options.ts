@@ -81,9 +81,13 @@ export function addSurveyOptions(command: Command): Command {
       parseProbeArgs,
     ),
     option('--report <which>', 'successes (default) or all', parseReport),
-    option('-O, --output-module <name>', `csv or ndjson (default: ${DEFAULT_OUTPUT})`, (name) => {
-      return sinkNamed(name).name;
-    }),
+    option(
+      '-O, --output-module <name>',
+      `how segments are kept: parquet, csv or ndjson (default: ${DEFAULT_OUTPUT})`,
+      (name) => {
+        return sinkNamed(name).name;
+      },
+    ),
     option('--name <text>', 'a name for people'),
     option('--contact <address>', 'whom to ask about the survey').env('TRANSECT_CONTACT'),
     option('--purpose <text>', 'what the survey is for').env('TRANSECT_PURPOSE'),

@@ -6,35 +6,58 @@
 import { Channel } from '../../base/channel.js';
 import type { Clock } from '../../base/clock.js';
 import { Fault } from '../../base/faults.js';
+import type { Exclusion } from '../../survey/exclusions.js';
 import type { Survey } from '../../survey/survey.js';
 import type { Codec } from '../codec.js';
-import { grantCodec, heartbeatCodec, surveyCodec } from '../messages.js';
+import {
+  exclusionCodec,
+  grantCodec,
+  heartbeatCodec,
+  leaderCodec,
+  surveyCodec,
+} from '../messages.js';
 import type {
   Bus,
   ControlDesk,
   ControlHandlers,
+  ExclusionBoard,
   Grant,
   Heartbeat,
+  Leader,
+  LeaderSeat,
   RateBoard,
   RollCall,
   SpaceShelf,
   SurveyBoard,
+  Versioned,
 } from '../ports.js';
 import { MemoryLeases } from './memory-leases.js';
 import { MemoryResults } from './memory-results.js';
 import { MemoryWork } from './memory-work.js';
 
+export interface MemoryBus extends Bus {
+  /**
+   * What a broker does that is killed and started again, as measured of nats-server 2.9.10: offers that
+   * someone holds are delivered to others as well, and offers that were done come back.
+   */
+  restart(): void;
+}
+
 /** Everyone who shares one of these shares a broker. */
-export function memoryBus(clock: Clock): Bus {
+export function memoryBus(clock: Clock): MemoryBus {
+  const work = new MemoryWork(clock);
   return {
+    restart: () => work.relapse(),
     surveys: new MemorySurveys(),
     spaces: memorySpaces(),
-    work: new MemoryWork(clock),
+    work,
     leases: new MemoryLeases(),
     results: new MemoryResults(),
     rollCall: memoryRollCall(),
     rates: memoryRates(),
     control: memoryControl(),
+    exclusions: memoryExclusions(),
+    seat: memorySeat(),
     lost: new Promise(() => {}),
     close: async () => {},
   };
@@ -123,8 +146,39 @@ function memoryControl(): ControlDesk {
     serve(given, signal) {
       handlers = given;
       signal.addEventListener('abort', () => {
-        handlers = undefined;
+        if (handlers === given) handlers = undefined;
       });
+    },
+  };
+}
+
+function memoryExclusions(): ExclusionBoard {
+  const entries = new Map<number, Exclusion>();
+  const changes = new Topic(exclusionCodec);
+  return {
+    async add(entry) {
+      if (entries.has(entry.version)) return false;
+      entries.set(entry.version, entry);
+      changes.publish(entry);
+      return true;
+    },
+    list: async () => [...entries.values()],
+    watch(signal) {
+      const channel = changes.listen(signal);
+      for (const entry of entries.values()) channel.push(entry);
+      return channel;
+    },
+  };
+}
+
+function memorySeat(): LeaderSeat {
+  let held: Versioned<Leader> | undefined;
+  return {
+    read: async () => held,
+    async write(leader, revision) {
+      if ((held?.revision ?? 0) !== revision) return undefined;
+      held = { value: leaderCodec.decode(leaderCodec.encode(leader)), revision: revision + 1 };
+      return held.revision;
     },
   };
 }

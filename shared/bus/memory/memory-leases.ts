@@ -6,7 +6,7 @@ import type { LeaseBook, Versioned } from '../ports.js';
 
 export class MemoryLeases implements LeaseBook {
   readonly #leases = new Map<string, Versioned<Lease>>();
-  readonly #watchers = new Set<{ survey: string; channel: Channel<Lease> }>();
+  readonly #watchers = new Set<{ survey: string; channel: Channel<Versioned<Lease>> }>();
   #revision = 0;
 
   async read(survey: string, shard: number): Promise<Versioned<Lease> | undefined> {
@@ -17,17 +17,18 @@ export class MemoryLeases implements LeaseBook {
     const key = `${lease.survey}.${lease.shard}`;
     if ((this.#leases.get(key)?.revision ?? 0) !== revision) return undefined;
     const value = leaseCodec.decode(leaseCodec.encode(lease));
-    this.#leases.set(key, { value, revision: ++this.#revision });
+    const written = { value, revision: ++this.#revision };
+    this.#leases.set(key, written);
     for (const { survey, channel } of this.#watchers) {
-      if (survey === lease.survey) channel.push(value);
+      if (survey === lease.survey) channel.push(written);
     }
     return this.#revision;
   }
 
-  watch(survey: string, signal: AbortSignal): AsyncIterable<Lease> {
-    const channel = new Channel<Lease>(signal);
-    for (const { value } of this.#leases.values()) {
-      if (value.survey === survey) channel.push(value);
+  watch(survey: string, signal: AbortSignal): AsyncIterable<Versioned<Lease>> {
+    const channel = new Channel<Versioned<Lease>>(signal);
+    for (const lease of this.#leases.values()) {
+      if (lease.value.survey === survey) channel.push(lease);
     }
     const watcher = { survey, channel };
     this.#watchers.add(watcher);
@@ -35,9 +36,9 @@ export class MemoryLeases implements LeaseBook {
     return channel;
   }
 
-  async forget(survey: string): Promise<void> {
-    for (const [key, { value }] of this.#leases) {
-      if (value.survey === survey) this.#leases.delete(key);
+  async forget(survey: string, before = Number.POSITIVE_INFINITY): Promise<void> {
+    for (const [key, { value, revision }] of this.#leases) {
+      if (value.survey === survey && revision < before) this.#leases.delete(key);
     }
   }
 }

@@ -12,9 +12,13 @@ interface Entry {
 
 /** How often an empty queue is looked at again. */
 const POLL_MILLIS = 20;
+/** Offers that a restarted broker may bring back. */
+const REMEMBERED = 50;
 
 export class MemoryWork implements ShardQueue {
   readonly #entries = new Map<string, Entry>();
+  /** Offers that were done. */
+  readonly #done: Entry[] = [];
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
@@ -39,6 +43,15 @@ export class MemoryWork implements ShardQueue {
     return undefined;
   }
 
+  /** Everything on offer is delivered again, and what was done lately comes back. */
+  relapse(): void {
+    for (const entry of this.#entries.values()) entry.hiddenUntil = 0;
+    for (const entry of this.#done.splice(0)) {
+      const key = `${entry.survey}.${entry.shard}`;
+      if (!this.#entries.has(key)) this.#entries.set(key, entry);
+    }
+  }
+
   #deliver(key: string, entry: Entry): ShardOffer {
     const hide = (millis: number) => {
       entry.hiddenUntil = this.#clock.monotonic() + millis;
@@ -48,7 +61,10 @@ export class MemoryWork implements ShardQueue {
       survey: entry.survey,
       shard: entry.shard,
       extend: () => hide(LIMITS.workAckMillis),
-      done: async () => void this.#entries.delete(key),
+      done: async () => {
+        if (this.#entries.delete(key)) this.#done.push({ ...entry, hiddenUntil: 0 });
+        if (this.#done.length > REMEMBERED) this.#done.shift();
+      },
       giveBack: hide,
     };
   }

@@ -182,7 +182,10 @@ export async function renewCollector(manager: JetStreamManager): Promise<void> {
   });
 }
 
-export function openBucket(link: Link, name: (typeof BUCKET)['SURVEYS' | 'LEASES']) {
+export function openBucket(
+  link: Link,
+  name: Exclude<(typeof BUCKET)[keyof typeof BUCKET], 'spaces'>,
+) {
   return link.buckets.create(name, { history: 1, storage: StorageType.File });
 }
 

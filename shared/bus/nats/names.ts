@@ -11,7 +11,13 @@ export const STREAM = {
 /** One durable consumer per stream: a work queue admits no other (nats-server 2.9 and later). */
 export const CONSUMER = { AGENTS: 'agents', COLLECTOR: 'collector' } as const;
 
-export const BUCKET = { SURVEYS: 'surveys', LEASES: 'leases', SPACES: 'spaces' } as const;
+export const BUCKET = {
+  SURVEYS: 'surveys',
+  LEASES: 'leases',
+  SPACES: 'spaces',
+  EXCLUSIONS: 'exclusions',
+  COORDINATOR: 'coordinator',
+} as const;
 
 export const SUBJECT = {
   WORK_ALL: 'work.>',
@@ -28,4 +34,6 @@ export const SUBJECT = {
 export const KEY = {
   lease: (survey: string, shard: number) => `${survey}.${shard}`,
   leasesOf: (survey: string) => `${survey}.>`,
+  exclusion: (version: number) => `v.${version}`,
+  LEADER: 'leader',
 } as const;

@@ -7,8 +7,10 @@ import type { Bus, Grant, Heartbeat, RateBoard, RollCall } from '../ports.js';
 import { type Link, openBucket, openLink } from './link.js';
 import { BUCKET, SUBJECT } from './names.js';
 import { NatsControl } from './nats-control.js';
+import { NatsExclusions } from './nats-exclusions.js';
 import { NatsLeases } from './nats-leases.js';
 import { NatsResults } from './nats-results.js';
+import { NatsSeat } from './nats-seat.js';
 import { openSpaces } from './nats-spaces.js';
 import { NatsSurveys } from './nats-surveys.js';
 import { NatsWork } from './nats-work.js';
@@ -19,6 +21,7 @@ export async function natsBus(url: string, name: string): Promise<Bus> {
   const closing = stopController();
   const link = await openLink(url, name, closing.signal);
   const { connection } = link;
+  const seat = new NatsSeat(link, await openBucket(link, BUCKET.COORDINATOR));
   return {
     surveys: new NatsSurveys(link, await openBucket(link, BUCKET.SURVEYS)),
     spaces: await openSpaces(link),
@@ -27,7 +30,9 @@ export async function natsBus(url: string, name: string): Promise<Bus> {
     results: new NatsResults(link),
     rollCall: rollCall(link),
     rates: rateBoard(link),
-    control: new NatsControl(link),
+    control: new NatsControl(link, seat),
+    exclusions: new NatsExclusions(link, await openBucket(link, BUCKET.EXCLUSIONS)),
+    seat,
     lost: connection
       .closed()
       .then((cause) => new Error(`the broker is gone: ${cause ? describeError(cause) : 'closed'}`)),

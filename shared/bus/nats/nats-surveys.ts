@@ -34,7 +34,8 @@ export class NatsSurveys implements SurveyBoard {
     return surveys;
   }
 
-  watch(signal: AbortSignal): AsyncIterable<Survey> {
-    return watchBucket(this.#link, this.#bucket, '>', surveyCodec, signal);
+  async *watch(signal: AbortSignal): AsyncGenerator<Survey> {
+    const changes = watchBucket(this.#link, this.#bucket, '>', surveyCodec, signal);
+    for await (const { value } of changes) yield value;
   }
 }

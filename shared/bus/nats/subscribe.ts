@@ -2,6 +2,7 @@
 import type { KV, KvWatchEntry } from '@nats-io/kv';
 import { Channel } from '../../base/channel.js';
 import type { Codec } from '../codec.js';
+import type { Versioned } from '../ports.js';
 import type { Link } from './link.js';
 
 /** A core subscription as decoded values. Listens from the call on. */
@@ -29,7 +30,7 @@ export async function* watchBucket<Value>(
   key: string,
   codec: Codec<Value>,
   signal: AbortSignal,
-): AsyncGenerator<Value> {
+): AsyncGenerator<Versioned<Value>> {
   while (!signal.aborted && !link.closing.aborted) {
     const watcher = await bucket.watch({ key }).catch(() => undefined);
     if (watcher === undefined) {
@@ -44,7 +45,7 @@ export async function* watchBucket<Value>(
       for await (const entry of watcher as AsyncIterable<KvWatchEntry>) {
         if (signal.aborted) return;
         const value = entry.operation === 'PUT' ? decodeOrSkip(codec, entry.value) : undefined;
-        if (value !== undefined) yield value;
+        if (value !== undefined) yield { value, revision: entry.revision };
       }
     } catch {
       await link.clock.sleep(500, signal); // the watch broke: the next one starts with all keys

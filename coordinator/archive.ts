@@ -1,0 +1,191 @@
+/**
+ * Where batches and leases become stored shards:
+ *
+ *     leases ─▶ ledger: settled? ┐
+ *     batches ─▶ collector: all? ┴▶ rows durable ─▶ journal ─▶ ledger: covered ─▶ batches let go
+ *
+ * Where a shard cannot be made durable (a full disk, above all), the archive is in trouble until one
+ * can; what is not stored stays in the stream.
+ */
+import type { Clock } from '../shared/base/clock.js';
+import { describeError, Fault } from '../shared/base/faults.js';
+import type { ResultDelivery, Versioned } from '../shared/bus/ports.js';
+import { type Lease, settledOf } from '../shared/survey/lease.js';
+import type { Plan } from '../shared/survey/plan.js';
+import type { Log } from '../shared/telemetry/log.js';
+import { Collector } from './collect/collector.js';
+import { Ledger } from './ledger/ledger.js';
+import { type ManifestParts, writeManifest } from './sink/manifest.js';
+import type { Vault } from './vault.js';
+
+/** What could not be written is tried again after this. */
+const STALL_MILLIS = 2000;
+/** Shards that are being stored at once. */
+const STORING_MAX = 4;
+
+export interface ArchiveParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly vault: Vault;
+  /** The trouble began, changed or is over. */
+  readonly onTrouble: () => void;
+}
+
+export class Archive {
+  readonly ledger: Ledger;
+  readonly vault: Vault;
+  /** Why nothing can be stored; empty where it can. */
+  trouble = '';
+  readonly #plan: Plan;
+  readonly #parts: ArchiveParts;
+  readonly #collector = new Collector();
+  /** Settled shards whose batches are here, and those that are being stored. */
+  readonly #ready = new Map<number, Lease>();
+  readonly #storing = new Map<number, Promise<void>>();
+  #stalledUntil = 0;
+  #failure: unknown;
+
+  constructor(plan: Plan, parts: ArchiveParts) {
+    this.#plan = plan;
+    this.#parts = parts;
+    this.vault = parts.vault;
+    this.ledger = new Ledger(plan.shardCount);
+  }
+
+  get isIdle(): boolean {
+    return this.#storing.size === 0;
+  }
+
+  /** Takes up what a coordinator before us stored; a disk that is full is waited for. */
+  async restore(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        for await (const entry of this.vault.restore()) {
+          if (!this.ledger.isStored(entry.shard)) this.ledger.storedNow(entry);
+        }
+        this.#recover();
+        return;
+      } catch (error) {
+        this.#stall(error);
+        this.refuseFailure();
+        await this.#parts.clock.sleep(STALL_MILLIS, signal);
+      }
+    }
+  }
+
+  /** A batch came off the stream; one that is of no use is let go. */
+  collect(delivery: ResultDelivery): void {
+    const { shard } = delivery.batch;
+    if (this.ledger.isStored(shard) || shard >= this.#plan.shardCount) {
+      delivery.stored();
+      return;
+    }
+    this.#collector.add(delivery);
+    const lease = this.ledger.leaseOf(shard);
+    if (lease !== undefined) this.#readyIfWhole(lease);
+  }
+
+  /** A lease was opened, checkpointed or ended. */
+  leased(lease: Versioned<Lease>): void {
+    const { shard } = lease.value;
+    if (shard >= this.#plan.shardCount) return;
+    this.ledger.leased(lease);
+    const current = this.ledger.leaseOf(shard);
+    if (current !== undefined) this.#readyIfWhole(current);
+  }
+
+  /** Whether every batch that a lease counts is here. */
+  hasAll(lease: Lease): boolean {
+    return this.#collector.hasAll(lease);
+  }
+
+  /** Begins to store what is ready, unless nothing can be stored at the moment. */
+  storeReady(): void {
+    if (this.#parts.clock.monotonic() < this.#stalledUntil) return;
+    for (const [shard, lease] of this.#ready) {
+      if (this.#storing.size >= STORING_MAX) return;
+      this.#ready.delete(shard);
+      if (!this.ledger.isStored(shard)) this.#storing.set(shard, this.#storeOrStall(lease));
+    }
+  }
+
+  /** Stores what was settled of shards that nobody will finish. @throws Fault UNWRITABLE */
+  async storeSettled(): Promise<void> {
+    for (const lease of this.ledger.underWay) {
+      const shard = this.#plan.shard(lease.shard);
+      const hasSettled = settledOf(lease, shard) > shard.from;
+      if (hasSettled && this.#collector.hasAll(lease)) await this.#store(lease);
+    }
+  }
+
+  /** Writes the manifest. @throws Fault UNWRITABLE */
+  async conclude(known: Pick<ManifestParts, 'survey' | 'status' | 'version' | 'equipmentOf'>) {
+    const { agents, incomplete } = this.ledger;
+    const { disk, folder } = this.vault;
+    await writeManifest(disk, folder, { ...known, plan: this.#plan, agents, incomplete });
+  }
+
+  /** Until nothing is being written any more. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#storing.values());
+    await this.vault.settled();
+  }
+
+  /** The survey is over: what is still here is of no use. */
+  releaseAll(): void {
+    this.#collector.releaseAll();
+  }
+
+  /** @throws what went wrong that waiting will not mend */
+  refuseFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #readyIfWhole(lease: Lease): void {
+    if (lease.state !== 'settled' || this.#storing.has(lease.shard)) return;
+    if (!this.#collector.hasAll(lease)) return;
+    this.#ready.set(lease.shard, lease);
+    this.storeReady();
+  }
+
+  async #storeOrStall(lease: Lease): Promise<void> {
+    try {
+      await this.#store(lease);
+    } catch (error) {
+      this.#ready.set(lease.shard, lease);
+      this.#stall(error);
+    } finally {
+      this.#storing.delete(lease.shard);
+      this.storeReady();
+    }
+  }
+
+  async #store(lease: Lease): Promise<void> {
+    const { log } = this.#parts;
+    const assembly = this.#collector.assemble(lease, this.#plan.shard(lease.shard));
+    const entry = await this.vault.store(lease, assembly);
+    this.#collector.release(lease.shard);
+    this.ledger.storedNow(entry);
+    this.#recover();
+    log.debug({ survey: lease.survey, shard: lease.shard }, 'shard stored');
+    const areStored = (from: number, to: number) => this.ledger.areStored(from, to);
+    this.vault.compact(lease.shard, areStored, (error) => {
+      log.warn({ survey: lease.survey, error: describeError(error) }, 'segments are not merged');
+    });
+  }
+
+  #recover(): void {
+    if (this.trouble === '') return;
+    this.trouble = '';
+    this.#parts.onTrouble();
+  }
+
+  #stall(error: unknown): void {
+    if (!(error instanceof Fault && error.code === 'UNWRITABLE')) this.#failure = error;
+    this.#stalledUntil = this.#parts.clock.monotonic() + STALL_MILLIS;
+    const trouble = `results cannot be stored: ${describeError(error)}`;
+    if (this.trouble === trouble) return;
+    this.trouble = trouble;
+    this.#parts.onTrouble();
+  }
+}

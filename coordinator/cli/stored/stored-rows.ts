@@ -1,0 +1,116 @@
+/** The rows of stored shards: read by DuckDB, whatever the format, with the fields and the filter asked for. */
+import { join } from 'node:path';
+import { type Disk, systemDisk } from '../../../shared/base/disk.js';
+import { describeError, Fault } from '../../../shared/base/faults.js';
+import { IntervalSet } from '../../../shared/base/intervals.js';
+import { readJournal } from '../../ledger/journal.js';
+import { quote, rowsOfQuery, withDuck } from '../../sink/duck.js';
+import type { Value } from '../../sink/row.js';
+import { type Segment, SegmentStore } from '../../sink/segments.js';
+import { LEDGER_FILE } from '../../sink/survey-folder.js';
+
+export interface Selection {
+  readonly fields: readonly string[];
+  /** An SQL condition. */
+  readonly filter?: string | undefined;
+}
+
+const TRIES = 5;
+
+export class StoredRows {
+  readonly #store: SegmentStore;
+  readonly #folder: string;
+  readonly #disk: Disk = systemDisk;
+  /** Shards whose rows have been read. */
+  readonly #read = new IntervalSet();
+
+  /** @param output name of the sink that wrote the segments */
+  constructor(folder: string, output: string) {
+    this.#folder = folder;
+    this.#store = new SegmentStore(folder, output, systemDisk);
+  }
+
+  /** Rows of the shards that were stored since the last call, by shard; of all, at first. */
+  async *fresh(selection: Selection): AsyncGenerator<readonly Value[]> {
+    const shards: number[] = [];
+    for await (const { shard, rows } of readJournal(this.#disk, join(this.#folder, LEDGER_FILE))) {
+      if (!this.#read.has(shard) && rows > 0) shards.push(shard);
+    }
+    shards.sort((a, b) => a - b);
+    for (let attempt = 1; shards.length > 0; attempt++) {
+      const segments = await this.#store.list();
+      const segment = segments.find(({ from, to }) => holds(shards, from, to));
+      if (segment === undefined) break; // it is being merged, or not copied yet: the next call has it
+      const within = shards.filter((shard) => segment.from <= shard && shard < segment.to);
+      try {
+        const rows = await this.#rowsOf(segment, within, selection);
+        for (const shard of within) this.#read.add(shard);
+        shards.splice(0, shards.length, ...shards.filter((shard) => !within.includes(shard)));
+        yield* rows;
+        attempt = 0;
+      } catch (error) {
+        // Merged while we were about to read it: the list is another one now.
+        if (attempt === TRIES || (await this.#disk.size(segment.file)) > 0) throw refusal(error);
+      }
+    }
+  }
+
+  /** Writes all rows as one Parquet file. @throws Fault UNWRITABLE or BAD_OPTION */
+  async exportTo(file: string, selection: Selection): Promise<void> {
+    const table = this.#store.sink.table(await this.paths());
+    const sql = `COPY (${select(table, selection)}) TO`;
+    await this.#disk.makeWhole(file, async (beside) => {
+      await withDuck((connection) =>
+        connection.run(`${sql} ${quote(beside)} (FORMAT parquet, COMPRESSION zstd)`),
+      ).catch((error: unknown) => {
+        throw refusal(error);
+      });
+    });
+  }
+
+  /** How DuckDB sees all rows there are. @throws Fault UNKNOWN_SURVEY where there are none */
+  async table(): Promise<string> {
+    return this.#store.sink.table(await this.paths());
+  }
+
+  /** Quoted paths of all segments. @throws Fault UNKNOWN_SURVEY where there are none */
+  async paths(): Promise<string> {
+    const segments = await this.#store.list();
+    if (segments.length === 0) throw new Fault('UNKNOWN_SURVEY', 'no rows are stored yet');
+    return segments.map(({ file }) => quote(file)).join(', ');
+  }
+
+  async #rowsOf(
+    { from, to, file }: Segment,
+    within: readonly number[],
+    selection: Selection,
+  ): Promise<readonly (readonly Value[])[]> {
+    const isPart = within.length < to - from;
+    const only = isPart ? `(shard IN (${within.join(', ')}))` : undefined;
+    const filters = [only, selection.filter && `(${selection.filter})`];
+    const filter = filters.filter((each) => each !== undefined).join(' AND ') || undefined;
+    const table = this.#store.sink.table(quote(file));
+    const rows: (readonly Value[])[] = [];
+    for await (const row of rowsOfQuery(select(table, { ...selection, filter }))) {
+      rows.push(row as readonly Value[]);
+    }
+    return rows;
+  }
+}
+
+/** Values as JavaScript has them: every whole number of ours is below 2^53. */
+function select(table: string, { fields, filter }: Selection): string {
+  const names = fields.map((name) => `"${name}"`).join(', ');
+  return `SELECT ${names} FROM ${table}${filter === undefined ? '' : ` WHERE ${filter}`}`;
+}
+
+function holds(shards: readonly number[], from: number, to: number): boolean {
+  return shards.some((shard) => from <= shard && shard < to);
+}
+
+/** What DuckDB says about a filter or a query is about what the user wrote. */
+export function refusal(error: unknown): unknown {
+  const message = describeError(error);
+  const isUsers = /^(Parser|Binder|Catalog|Conversion) Error/.test(message);
+  return isUsers ? new Fault('BAD_OPTION', message.split('\n')[0] ?? message) : error;
+}

@@ -1,0 +1,90 @@
+/** What the command line may ask, verb by verb. */
+import { join } from 'node:path';
+import type { Pps } from '../shared/base/brand.js';
+import { every } from '../shared/base/clock.js';
+import { Fault } from '../shared/base/faults.js';
+import { LIMITS } from '../shared/base/limits.js';
+import { stopController } from '../shared/base/stop.js';
+import type { ControlHandlers } from '../shared/bus/ports.js';
+import { targetsOf } from '../shared/survey/target-list.js';
+import type { Coordinator } from './coordinator.js';
+
+/** How long agents are waited for that have not said yet that they obey an exclusion. */
+const OBEY_MILLIS = 1500;
+const LOOK_MILLIS = 50;
+
+export function controlHandlers(coordinator: Coordinator): ControlHandlers {
+  const { runs } = coordinator;
+  const find = (survey: string) => coordinator.find(survey);
+  return {
+    launch: async ({ request }) => {
+      if (request === undefined) throw new Fault('BAD_MESSAGE', 'nothing is asked for');
+      return { survey: (await coordinator.launch(request)).survey.id };
+    },
+    status: async ({ survey }) => ({
+      statuses: survey === '' ? [...runs.values()].map((run) => run.status) : [find(survey).status],
+    }),
+    pause: async ({ survey }) => {
+      const run = find(survey);
+      await run.pause();
+      return { survey: run.survey.id };
+    },
+    resume: async ({ survey }) => {
+      const run = find(survey);
+      await run.resume();
+      return { survey: run.survey.id };
+    },
+    cancel: async ({ survey, immediately }) => {
+      const run = find(survey);
+      await run.cancel(immediately);
+      return { survey: run.survey.id };
+    },
+    rate: async ({ survey, rate }) => {
+      const run = find(survey);
+      if (!(rate > 0)) throw new Fault('BAD_OPTION', 'a rate is above 0', { value: `${rate}` });
+      await run.setRate(rate as Pps);
+      return { survey: run.survey.id };
+    },
+    exclude: async ({ prefix, reason, by }) => {
+      const version = await coordinator.exclusions.add(prefix, reason, by);
+      for (const run of runs.values()) run.remind();
+      return { version, waiting: await obedience(coordinator, version) };
+    },
+    exclusions: async () => ({ exclusions: coordinator.exclusions.list.entries }),
+    lookup: async ({ survey, target }) => {
+      const run = find(survey);
+      const asked = targetsOf(target, run.plan.space.parts.ports);
+      return {
+        survey: run.survey.id,
+        fates: await Promise.all(asked.map((each) => run.fateOf(each))),
+      };
+    },
+    agents: async () => ({
+      agents: coordinator.agents.statuses([...runs.values()].map(({ fleet }) => fleet)),
+    }),
+    files: async ({ survey }) => {
+      const { vault, survey: found } = find(survey);
+      return { survey: found.id, folder: vault.folder, files: await vault.files() };
+    },
+    file: async ({ survey, file, offset }) => {
+      const { vault } = find(survey);
+      if (!(await vault.files()).includes(file)) {
+        throw new Fault('UNKNOWN_SURVEY', 'the survey has no such file', { value: file });
+      }
+      const path = join(vault.folder, file);
+      const chunk = await vault.disk.readPart(path, offset, LIMITS.chunkOctets);
+      return { chunk, total: await vault.disk.size(path) };
+    },
+  };
+}
+
+/** Waits until all agents at work obey a version. @returns those that have not said so in time */
+async function obedience(coordinator: Coordinator, version: number): Promise<readonly string[]> {
+  const { clock, agents } = coordinator;
+  const stop = stopController();
+  const end = clock.monotonic() + OBEY_MILLIS;
+  await every(clock, LOOK_MILLIS, stop.signal, () => {
+    if (agents.waitingFor(version).length === 0 || clock.monotonic() > end) stop.abort();
+  });
+  return agents.waitingFor(version);
+}

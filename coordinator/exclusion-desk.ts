@@ -1,0 +1,106 @@
+/**
+ * Where exclusions are entered: each gets the next version, is put before all agents, and is written
+ * to an audit log beside the surveys. Should the broker lose them, the log brings them back.
+ */
+import { join } from 'node:path';
+import type { Clock } from '../shared/base/clock.js';
+import type { Disk } from '../shared/base/disk.js';
+import { describeError } from '../shared/base/faults.js';
+import type { Bus } from '../shared/bus/ports.js';
+import { type Exclusion, Exclusions } from '../shared/survey/exclusions.js';
+import { parseBlock } from '../shared/survey/target-list.js';
+import type { Log } from '../shared/telemetry/log.js';
+
+const LOG_FILE = 'exclusions.ndjson';
+const AGAIN_MILLIS = 20;
+
+export interface ExclusionDeskParts {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly disk: Disk;
+  readonly log: Log;
+}
+
+export class ExclusionDesk {
+  readonly list = new Exclusions();
+  readonly #file: string;
+  readonly #parts: ExclusionDeskParts;
+  /** Versions that the audit log has. */
+  #logged = 0;
+
+  constructor(data: string, parts: ExclusionDeskParts) {
+    this.#file = join(data, LOG_FILE);
+    this.#parts = parts;
+  }
+
+  /** Takes what the broker and the log know; each makes up for the other. */
+  async restore(): Promise<void> {
+    const { bus, disk } = this.#parts;
+    const logged = new Exclusions();
+    for await (const line of disk.lines(this.#file)) {
+      const entry = parseEntry(line);
+      if (entry !== undefined) logged.add(entry);
+    }
+    this.#logged = logged.version;
+    for (const entry of await bus.exclusions.list()) this.list.add(entry);
+    for (const entry of logged.entries.slice(this.list.version)) await bus.exclusions.add(entry);
+    for (const entry of logged.entries) this.list.add(entry);
+    await this.#writeLog();
+  }
+
+  /**
+   * Excludes from now on. Resolves once it is before all agents; a log that cannot be written does not
+   * keep it from them, and gets it with the next one.
+   * @returns its version
+   * @throws Fault BAD_LIST or BAD_OPTION about the prefix
+   */
+  async add(prefix: string, reason: string, by: string): Promise<number> {
+    const { bus, clock } = this.#parts;
+    parseBlock(prefix, 'CIDR');
+    for (;;) {
+      const version = this.list.version + 1;
+      const entry: Exclusion = { version, prefix, reason, by, at: clock.wall() };
+      if (await bus.exclusions.add(entry)) {
+        this.list.add(entry);
+        await this.#writeLog();
+        return version;
+      }
+      await clock.sleep(AGAIN_MILLIS); // another one was faster: it is about to be heard of
+      for (const known of await bus.exclusions.list()) this.list.add(known);
+    }
+  }
+
+  /** Each version that others entered, as it is heard of. */
+  async *follow(signal: AbortSignal): AsyncGenerator<number> {
+    for await (const entry of this.#parts.bus.exclusions.watch(signal)) {
+      if (!this.list.add(entry)) continue;
+      await this.#writeLog();
+      yield this.list.version;
+    }
+  }
+
+  async #writeLog(): Promise<void> {
+    const { disk, log } = this.#parts;
+    const { version, entries } = this.list;
+    const news = entries.slice(this.#logged, version);
+    if (news.length === 0) return;
+    try {
+      await disk.append(this.#file, news.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+      this.#logged = Math.max(this.#logged, version);
+    } catch (error) {
+      log.error({ error: describeError(error) }, 'the log of exclusions cannot be written yet');
+    }
+  }
+}
+
+/** Half a line, where its writer died, is none. */
+function parseEntry(line: string): Exclusion | undefined {
+  try {
+    const entry = JSON.parse(line) as Exclusion;
+    return typeof entry.version === 'number' && typeof entry.prefix === 'string'
+      ? entry
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,161 @@
+/**
+ * The agents of one survey. Each heartbeat is answered with a grant: a share of the rate, less for
+ * those who struggle, none for those who hear nothing; the exclusions to obey; and, towards the end,
+ * shards to hand back.
+ */
+import type { Clock } from '../shared/base/clock.js';
+import { LIMITS } from '../shared/base/limits.js';
+import type { Activity, Equipment, Grant, Heartbeat } from '../shared/bus/ports.js';
+import type { Lease } from '../shared/survey/lease.js';
+import type { Plan } from '../shared/survey/plan.js';
+import { alarmingDrops } from '../shared/survey/status.js';
+import type { Log } from '../shared/telemetry/log.js';
+import { slowShards } from './dispatch/stragglers.js';
+import { Governor, type Loan } from './governor/governor.js';
+import { deafness, Health, type Hearing } from './governor/health.js';
+import { Roster } from './governor/roster.js';
+
+/** Serials grow from coordinator to coordinator, whatever their clocks say. */
+const GRANTS_PER_TERM = 2 ** 32;
+
+export interface FleetOptions {
+  readonly survey: string;
+  readonly plan: Plan;
+  /** Whether a coordinator before us has begun the survey: its grants may be out. */
+  readonly isResumed: boolean;
+  /** Of the coordinator: its grants come after all of those before it. */
+  readonly term: number;
+}
+
+export interface FleetParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly rate: number;
+  /** The exclusions that agents must obey. */
+  readonly exclusions: () => number;
+  /** Leases to be finished by others, where they are idle: none while shards are still on offer. */
+  readonly leftOver: () => readonly Lease[];
+  /** An agent's silence is not to be believed. */
+  readonly onDeaf: (agent: string) => void;
+}
+
+interface Member {
+  readonly health: Health;
+  /** Of its last heartbeat, on its own clock. */
+  at: number;
+  standDown: string;
+}
+
+export class Fleet {
+  readonly roster = new Roster();
+  readonly #options: FleetOptions;
+  readonly #parts: FleetParts;
+  readonly #governor: Governor;
+  readonly #members = new Map<string, Member>();
+  readonly #handedBack = new Map<number, number>();
+  #hasWarned = false;
+
+  constructor(options: FleetOptions, parts: FleetParts) {
+    this.#options = options;
+    this.#parts = parts;
+    const now = parts.clock.monotonic();
+    const lendsFrom = options.isResumed ? now + LIMITS.grantMillis : now;
+    this.#governor = new Governor(parts.rate, options.term * GRANTS_PER_TERM, lendsFrom);
+  }
+
+  /** Answers a heartbeat's part about this survey. */
+  hear({ agent, at, ceiling, activities }: Heartbeat, activity: Activity): Grant {
+    const now = this.#parts.clock.monotonic();
+    const member = this.#members.get(agent) ?? { health: new Health(), at, standDown: '' };
+    this.#members.set(agent, member);
+    member.at = at;
+    const { rate, replies, equipment, wants } = activity;
+    this.roster.see(agent, { rate, replies, equipment, wants, seenAt: now });
+    member.health.see(activity, this.#governor.lentTo(agent, now), now);
+    this.#judge(agent, member, now);
+    this.#warnOfDrops(now);
+    const sharers = activities.filter((each) => each.wants).length;
+    const own = ceiling > 0 ? ceiling / Math.max(1, sharers) : Number.POSITIVE_INFINITY;
+    const cap = member.standDown === '' ? Math.min(own, member.health.cap) : 0;
+    const loan = this.#governor.answer(agent, activity, cap, now);
+    const handBack = this.#handBack(agent, activity, now);
+    return this.#grant(agent, member, loan, handBack);
+  }
+
+  /** Packets per second for all from now on; 0 is silence. @returns what tells those who have more */
+  set(rate: number): Grant[] {
+    this.#governor.budget = rate;
+    return this.remind();
+  }
+
+  /** Grants anew to all who have one: the terms have changed. */
+  remind(): Grant[] {
+    const now = this.#parts.clock.monotonic();
+    return this.#governor.borrowersAt(now).flatMap((agent) => {
+      const member = this.#members.get(agent);
+      const loan = member && this.#governor.replace(agent, now);
+      return loan === undefined ? [] : [this.#grant(agent, member as Member, loan, [])];
+    });
+  }
+
+  equipmentOf(agent: string): Equipment | undefined {
+    return this.roster.equipmentOf(agent);
+  }
+
+  /** Packets per second lent to an agent. */
+  lentTo(agent: string): number {
+    return this.#governor.lentTo(agent, this.#parts.clock.monotonic());
+  }
+
+  /** Why an agent was told to stand down; empty where it was not. */
+  standDownOf(agent: string): string {
+    return this.#members.get(agent)?.standDown ?? '';
+  }
+
+  #judge(agent: string, member: Member, now: number): void {
+    if (member.standDown !== '') return;
+    const peers: Hearing[] = [];
+    for (const [name, { health, standDown }] of this.#members) {
+      const isPeer = name !== agent && standDown === '' && this.roster.isPresent(name, now);
+      if (isPeer) peers.push(health.hearing);
+    }
+    const why = deafness(member.health.hearing, peers);
+    if (why === undefined) return;
+    member.standDown = why;
+    this.#parts.log.error({ survey: this.#options.survey, agent, why }, 'agent stands down');
+    this.#parts.onDeaf(agent);
+  }
+
+  /** Once: from here on silence may be ours and not the targets'. */
+  #warnOfDrops(now: number): void {
+    if (this.#hasWarned) return;
+    const { received, dropped } = this.roster.summary(now);
+    if (alarmingDrops({ received, dropped }) === 0) return;
+    this.#hasWarned = true;
+    const { survey } = this.#options;
+    this.#parts.log.warn({ survey, received, dropped }, 'captures drop replies: lower the rate');
+  }
+
+  #handBack(agent: string, activity: Activity, now: number): readonly number[] {
+    const idle = this.roster.idleAt(now).filter((name) => this.standDownOf(name) === '');
+    if (!activity.wants || idle.length === 0) return [];
+    const rate = Math.max(activity.rate, this.#governor.lentTo(agent, now));
+    const { plan } = this.#options;
+    const held = { underWay: this.#parts.leftOver(), plan, handedBack: this.#handedBack };
+    return rate > 0 ? slowShards(agent, rate, held) : [];
+  }
+
+  #grant(agent: string, member: Member, loan: Loan, handBack: readonly number[]): Grant {
+    return {
+      survey: this.#options.survey,
+      agent,
+      serial: loan.serial,
+      rate: loan.rate,
+      answers: member.at,
+      lasts: LIMITS.grantMillis,
+      exclusions: this.#parts.exclusions(),
+      standDown: member.standDown,
+      handBack,
+    };
+  }
+}

@@ -1,0 +1,90 @@
+/** All agents there are, as their last heartbeats tell, whatever survey they work on. */
+import type { Clock } from '../shared/base/clock.js';
+import { LIMITS } from '../shared/base/limits.js';
+import { PROTOCOL } from '../shared/base/version.js';
+import type { Activity, Heartbeat } from '../shared/bus/ports.js';
+import type { AgentStatus } from '../shared/survey/status.js';
+import type { Fleet } from './fleet.js';
+
+/** One that has not been heard of for this long is no longer spoken of. */
+const FORGOTTEN_MILLIS = 3_600_000;
+
+interface Known {
+  readonly heartbeat: Heartbeat;
+  readonly seenAt: number;
+}
+
+export class MusterRoll {
+  readonly #clock: Clock;
+  readonly #agents = new Map<string, Known>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  see(heartbeat: Heartbeat): void {
+    const seenAt = this.#clock.monotonic();
+    this.#agents.set(heartbeat.agent, { heartbeat, seenAt });
+    for (const [agent, known] of this.#agents) {
+      if (seenAt - known.seenAt > FORGOTTEN_MILLIS) this.#agents.delete(agent);
+    }
+  }
+
+  /** Agents at work that have not said yet that they obey a version of the exclusions. */
+  waitingFor(version: number): readonly string[] {
+    return this.#present()
+      .filter(({ activities }) => activities.some(({ exclusions }) => exclusions < version))
+      .map(({ agent }) => agent);
+  }
+
+  /** @param fleets of the surveys that are running */
+  statuses(fleets: readonly Fleet[]): readonly AgentStatus[] {
+    return [...this.#agents.values()].map((known) => this.#statusOf(known, fleets));
+  }
+
+  #statusOf({ heartbeat, seenAt }: Known, fleets: readonly Fleet[]): AgentStatus {
+    const { agent, vantage, version, activities } = heartbeat;
+    const seenMillisAgo = this.#clock.monotonic() - seenAt;
+    const sum = (read: (activity: Activity) => number) =>
+      activities.reduce((total, activity) => total + read(activity), 0);
+    const standDown =
+      fleets.map((fleet) => fleet.standDownOf(agent)).find((why) => why !== '') ?? '';
+    const trouble = heartbeat.trouble || standDown || skewOf(heartbeat);
+    const state =
+      seenMillisAgo > LIMITS.agentGoneMillis
+        ? 'gone'
+        : standDown !== ''
+          ? 'paused'
+          : skewOf(heartbeat) !== ''
+            ? 'refused'
+            : heartbeat.state;
+    return {
+      agent,
+      vantage,
+      version,
+      state,
+      rate: sum(({ rate }) => rate),
+      granted: fleets.reduce((total, fleet) => total + fleet.lentTo(agent), 0),
+      seenMillisAgo,
+      received: sum(({ equipment }) => equipment.received),
+      dropped: sum(({ equipment }) => equipment.dropped + equipment.interfaceDropped),
+      trouble,
+    };
+  }
+
+  #present(): readonly Heartbeat[] {
+    const now = this.#clock.monotonic();
+    const present = [...this.#agents.values()].filter(
+      ({ seenAt }) => now - seenAt <= LIMITS.agentGoneMillis,
+    );
+    return present.map(({ heartbeat }) => heartbeat);
+  }
+}
+
+function skewOf({ protocol, version }: Heartbeat): string {
+  if (protocol === PROTOCOL) return '';
+  return (
+    `it speaks protocol ${protocol} (Transect ${version}) and this coordinator ${PROTOCOL}: ` +
+    'run the same version of Transect on both'
+  );
+}

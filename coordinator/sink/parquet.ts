@@ -1,0 +1,119 @@
+/**
+ * Parquet, compressed by zstd, through DuckDB: typed columns that any tool reads. What text formats
+ * spell out (time stamps in three fields, names of ICMP codes) is made from what is stored.
+ */
+import {
+  appendChunks,
+  CHUNK_ROWS,
+  type ChunkColumn,
+  quote,
+  rowsOfQuery,
+  withDuck,
+} from './duck.js';
+import { DERIVED, Dictionary, type GatheredColumn, gathered, storedOf } from './parquet-columns.js';
+import { FIELDS, type Row, type RowSource } from './row.js';
+import type { Sink } from './sink.js';
+
+const OPTIONS = '(FORMAT parquet, COMPRESSION zstd)';
+
+export const parquet: Sink = {
+  name: 'parquet',
+  extension: 'parquet',
+  text: undefined,
+  async write(disk, file, rows) {
+    const names = new Dictionary();
+    const columns = gathered(names);
+    const types = columns.map(({ name, type }) => `"${name}" ${type}`).join(', ');
+    await disk.makeWhole(file, (beside) =>
+      withDuck(async (connection) => {
+        await connection.run(`CREATE OR REPLACE TEMP TABLE gathered (${types})`);
+        const gatherer = new Gatherer(columns, rows);
+        await appendChunks(connection, 'gathered', gatherer.chunk, () => gatherer.next());
+        const select = `SELECT ${storedOf(names)} FROM gathered`;
+        await connection.run(`COPY (${select}) TO ${quote(beside)} ${OPTIONS}`);
+      }),
+    );
+  },
+  async *read(_disk, file, position) {
+    const where = position === undefined ? '' : ` WHERE "position" = ${position}`;
+    yield* rowsOfQuery(
+      `SELECT ${fieldList()} FROM ${parquet.table(quote(file))}${where}`,
+    ) as AsyncGenerator<Row>;
+  },
+  async merge(disk, files, into) {
+    const all = `read_parquet([${files.map(quote).join(', ')}])`;
+    await disk.makeWhole(into, (beside) =>
+      withDuck(async (connection) => {
+        await connection.run(`COPY (FROM ${all}) TO ${quote(beside)} ${OPTIONS}`);
+      }),
+    );
+  },
+  table(paths) {
+    const derived = Object.entries(DERIVED).map(([name, sql]) => `${sql} AS ${name}`);
+    return `(SELECT *, ${derived.join(', ')} FROM read_parquet([${paths}]))`;
+  },
+};
+
+/** All fields in their order, numbers as doubles. */
+function fieldList(): string {
+  return FIELDS.map(({ name, kind }) =>
+    kind === 'number'
+      ? `"${name}"::DOUBLE`
+      : kind === 'string'
+        ? `"${name}"::VARCHAR`
+        : `"${name}"`,
+  ).join(', ');
+}
+
+/** Turns rows into columns, a chunk at a time. */
+class Gatherer {
+  readonly chunk: readonly ChunkColumn[];
+  readonly #columns: readonly GatheredColumn[];
+  readonly #views: readonly DataView[];
+  readonly #rows: Iterator<RowSource>;
+
+  constructor(columns: readonly GatheredColumn[], rows: Iterable<RowSource>) {
+    this.#columns = columns;
+    this.#rows = rows[Symbol.iterator]();
+    this.chunk = columns.map(({ width }) => ({
+      octets: new Uint8Array(CHUNK_ROWS * width),
+      width,
+      valid: new Uint8Array(CHUNK_ROWS / 8),
+      texts: [],
+      hasNulls: false,
+    }));
+    this.#views = this.chunk.map(({ octets }) => new DataView(octets.buffer));
+  }
+
+  /** @returns rows gathered, 0 at the end */
+  next(): number {
+    for (const column of this.chunk) {
+      column.valid.fill(255);
+      column.hasNulls = false;
+    }
+    let row = 0;
+    for (; row < CHUNK_ROWS; row++) {
+      const { done, value } = this.#rows.next();
+      if (done) break;
+      this.#take(row, value);
+    }
+    return row;
+  }
+
+  #take(row: number, source: RowSource): void {
+    for (let i = 0; i < this.#columns.length; i++) {
+      const { write, text, width } = this.#columns[i] as GatheredColumn;
+      const column = this.chunk[i] as ChunkColumn;
+      let has: boolean;
+      if (write !== undefined) has = write(this.#views[i] as DataView, row * width, source);
+      else {
+        const said = text?.(source) ?? null;
+        column.texts[row] = said;
+        has = said !== null;
+      }
+      if (has) continue;
+      column.hasNulls = true;
+      column.valid[row >>> 3] = (column.valid[row >>> 3] as number) & ~(1 << (row & 7));
+    }
+  }
+}

@@ -1,0 +1,35 @@
+/** The names of a survey's files, and what its `survey.json` says: the question, all but the key. */
+import { z } from 'zod';
+import { Fault } from '../../shared/base/faults.js';
+import type { Survey } from '../../shared/survey/survey.js';
+
+export const SURVEY_FILE = 'survey.json';
+export const SPACE_FILE = 'space.bin';
+export const LEDGER_FILE = 'ledger.ndjson';
+export const MANIFEST_FILE = 'manifest.json';
+
+/** What can be said of a survey in public: whoever has its key can forge replies. */
+export type PublicSurvey = Omit<Survey, 'key' | 'state' | 'frontier'>;
+
+const shape = z.looseObject({
+  id: z.string(),
+  seed: z.string(),
+  shardLength: z.number().int().min(1),
+  planHash: z.string(),
+  output: z.string(),
+  report: z.enum(['successes', 'all']),
+});
+
+export function surveyToJson(survey: Survey): string {
+  const { key: _key, state: _state, frontier: _frontier, ...known } = survey;
+  return `${JSON.stringify(known satisfies PublicSurvey, null, 2)}\n`;
+}
+
+/** @throws Fault BAD_MESSAGE where the text is no survey */
+export function surveyFromJson(text: string, file: string): PublicSurvey {
+  try {
+    return shape.parse(JSON.parse(text)) as unknown as PublicSurvey;
+  } catch (cause) {
+    throw new Fault('BAD_MESSAGE', 'the file is not a survey', { file }, cause);
+  }
+}

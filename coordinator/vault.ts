@@ -1,0 +1,108 @@
+/**
+ * What a survey leaves on disk, and the order in which it gets there: the rows of a shard are durable,
+ * then its line is in the journal, and then it is covered.
+ *
+ *     DATA/<survey>/survey.json       the question, without the key
+ *     DATA/<survey>/space.bin         the targets, canonical
+ *     DATA/<survey>/segments/…        the rows
+ *     DATA/<survey>/ledger.ndjson     the journal: which shards are stored, by whom probed, and when
+ *     DATA/<survey>/manifest.json     at the end: what is complete
+ */
+import { join } from 'node:path';
+import type { Disk } from '../shared/base/disk.js';
+import { type Lease, settledOf } from '../shared/survey/lease.js';
+import type { Plan } from '../shared/survey/plan.js';
+import type { Survey } from '../shared/survey/survey.js';
+import type { Assembly } from './collect/collector.js';
+import { findEntry, Journal, readJournal, type ShardEntry } from './ledger/journal.js';
+import { RowSource } from './sink/row.js';
+import { SegmentStore } from './sink/segments.js';
+import { LEDGER_FILE, SPACE_FILE, SURVEY_FILE, surveyToJson } from './sink/survey-folder.js';
+
+export class Vault {
+  readonly folder: string;
+  readonly segments: SegmentStore;
+  readonly disk: Disk;
+  readonly #plan: Plan;
+  readonly #journal: Journal;
+  #compacting: Promise<void> = Promise.resolve();
+
+  constructor(folder: string, survey: Survey, plan: Plan, { disk, term }: VaultParts) {
+    this.folder = folder;
+    this.disk = disk;
+    this.#plan = plan;
+    this.segments = new SegmentStore(folder, survey.output, disk);
+    this.#journal = new Journal(disk, join(folder, LEDGER_FILE), term);
+  }
+
+  /** Writes down what was asked. @throws Fault UNWRITABLE */
+  async establish(survey: Survey, space: Uint8Array): Promise<void> {
+    await this.disk.writeWhole(join(this.folder, SPACE_FILE), [space]);
+    await this.disk.writeWhole(join(this.folder, SURVEY_FILE), [surveyToJson(survey)]);
+  }
+
+  /** What is stored; from now on nobody else's writing counts. @throws Fault UNWRITABLE */
+  async *restore(): AsyncGenerator<ShardEntry> {
+    await this.#journal.begin();
+    await this.segments.sweep();
+    yield* this.entries();
+  }
+
+  entries(): AsyncIterable<ShardEntry> {
+    return readJournal(this.disk, join(this.folder, LEDGER_FILE));
+  }
+
+  /** Durable when it resolves. @throws Fault UNWRITABLE; then nothing is stored */
+  async store(lease: Lease, assembly: Assembly): Promise<ShardEntry> {
+    const { number, from, to } = this.#plan.shard(lease.shard);
+    if (assembly.count > 0) await this.segments.write(number, sourcesOf(this.#plan, assembly));
+    else await this.segments.clear(number);
+    const covered = settledOf(lease, { number, from, to });
+    const { reports } = lease;
+    const entry = { shard: number, from, to, covered, rows: assembly.count, reports };
+    await this.#journal.add(entry);
+    return entry;
+  }
+
+  /** Merges small files in the background. @param failed hears why it could not */
+  compact(
+    shard: number,
+    areStored: (from: number, to: number) => boolean,
+    failed: (error: unknown) => void,
+  ): void {
+    this.#compacting = this.#compacting
+      .then(() => this.segments.compact(shard, areStored))
+      .catch(failed);
+  }
+
+  /** Until nothing is being merged. */
+  settled(): Promise<void> {
+    return this.#compacting;
+  }
+
+  entryOf(shard: number): Promise<ShardEntry | undefined> {
+    return findEntry(this.disk, join(this.folder, LEDGER_FILE), shard);
+  }
+
+  /** The survey's files, as paths within its folder. */
+  async files(): Promise<string[]> {
+    const own = await this.disk.list(this.folder);
+    const segments = await this.segments.list();
+    return [
+      ...own.filter((name) => /^\w+\.(json|ndjson|bin)$/.test(name)),
+      ...segments.map(({ file }) => file.slice(this.folder.length + 1)),
+    ];
+  }
+}
+
+export interface VaultParts {
+  readonly disk: Disk;
+  /** Of the coordinator: what earlier ones write after it does not count. */
+  readonly term: number;
+}
+
+/** The rows in their order, by one object that moves along. */
+function* sourcesOf(plan: Plan, assembly: Assembly): Generator<RowSource> {
+  const source = new RowSource(plan);
+  for (const { batch, row } of assembly.places()) yield source.moveTo(batch, row);
+}

@@ -1,0 +1,28 @@
+/** The leader's record in a key-value bucket. */
+import type { KV } from '@nats-io/kv';
+import { leaderCodec } from '../messages.js';
+import type { Leader, LeaderSeat, Versioned } from '../ports.js';
+import { compareAndSet } from './compare-and-set.js';
+import { type Link, patiently } from './link.js';
+import { KEY } from './names.js';
+
+export class NatsSeat implements LeaderSeat {
+  readonly #link: Link;
+  readonly #bucket: KV;
+
+  constructor(link: Link, bucket: KV) {
+    this.#link = link;
+    this.#bucket = bucket;
+  }
+
+  async read(): Promise<Versioned<Leader> | undefined> {
+    const entry = await patiently(this.#link, () => this.#bucket.get(KEY.LEADER));
+    if (entry === null || entry.operation !== 'PUT') return undefined;
+    return { value: leaderCodec.decode(entry.value), revision: entry.revision };
+  }
+
+  async write(leader: Leader, revision: number): Promise<number | undefined> {
+    const bytes = leaderCodec.encode(leader);
+    return await compareAndSet(this.#link, this.#bucket, KEY.LEADER, { bytes, revision });
+  }
+}

@@ -1,0 +1,290 @@
+/**
+ * One host of the simulation: a clock of its own, a line to the broker, a disk, and everything that can
+ * befall it. Each call to a port is a point where it can die: before what it asks for is done, or
+ * after, when only the answer is lost.
+ */
+import type { Millis } from '../../shared/base/brand.js';
+import { Channel } from '../../shared/base/channel.js';
+import type { Clock } from '../../shared/base/clock.js';
+import type { Disk } from '../../shared/base/disk.js';
+import { stopController } from '../../shared/base/stop.js';
+import type { Bus, ControlHandlers, ShardOffer } from '../../shared/bus/ports.js';
+
+const NEVER = new Promise<never>(() => {});
+/** A request without an answer is made again after this. */
+const TRY_AGAIN_MILLIS = 300;
+const LOOK_MILLIS = 50;
+
+export interface HostOptions {
+  readonly clock: Clock;
+  readonly roll: () => number;
+  /** Milliseconds each way, at most. */
+  readonly delay: number;
+  /** Share of answers and of unacknowledged messages that get lost. */
+  readonly loss: number;
+  /** Where its monotonic clock stands, and by how much its wall clock is wrong. */
+  readonly origin: number;
+}
+
+export class Host {
+  readonly #dead = stopController();
+  readonly #options: HostOptions;
+  isOutCut = false;
+  isInCut = false;
+  isFrozen = false;
+  /** Milliseconds that its wall clock is ahead. */
+  skew: number;
+  /** The call to a port at which it dies; whether what it asks for is still done. */
+  crashAt = Number.POSITIVE_INFINITY;
+  crashesAfter = false;
+  /** Milliseconds that a write takes. */
+  diskMillis = 0;
+  calls = 0;
+
+  constructor(options: HostOptions) {
+    this.#options = options;
+    this.skew = options.origin;
+  }
+
+  get dead(): AbortSignal {
+    return this.#dead.signal;
+  }
+
+  die(): void {
+    this.#dead.abort();
+  }
+
+  readonly clock: Clock = {
+    wall: () => (this.#options.clock.wall() + this.skew) as Millis,
+    monotonic: () => (this.#options.clock.monotonic() + this.#options.origin) as Millis,
+    sleep: async (millis, signal) => {
+      await this.#options.clock.sleep(millis, signal);
+      await this.#thaw();
+    },
+  };
+
+  /** The broker as this host reaches it. */
+  bus(broker: Bus): Bus {
+    const ask = <Result>(work: () => Promise<Result>) => this.#ask(work);
+    return {
+      ...broker,
+      surveys: {
+        put: (survey) => ask(() => broker.surveys.put(survey)),
+        read: (id) => ask(() => broker.surveys.read(id)),
+        list: () => ask(() => broker.surveys.list()),
+        watch: (signal) => this.#follow(broker.surveys.watch(signal), signal),
+      },
+      spaces: {
+        put: (hash, bytes) => ask(() => broker.spaces.put(hash, bytes)),
+        get: (hash) => ask(() => broker.spaces.get(hash)),
+      },
+      work: {
+        offer: (survey, shard) => ask(() => broker.work.offer(survey, shard)),
+        next: async (waitMillis, signal) => {
+          const offer = await ask(() => broker.work.next(waitMillis, signal));
+          return offer && this.#offer(offer);
+        },
+      },
+      leases: {
+        read: (survey, shard) => ask(() => broker.leases.read(survey, shard)),
+        forget: (survey, before) => ask(() => broker.leases.forget(survey, before)),
+        watch: (survey, signal) => this.#follow(broker.leases.watch(survey, signal), signal),
+        // What the NATS port does: a write whose answer was lost is looked up by its content.
+        write: (lease, revision) =>
+          ask(async () => {
+            const written = await broker.leases.write(lease, revision);
+            if (written !== undefined) return written;
+            const found = await broker.leases.read(lease.survey, lease.shard);
+            return isSame(found?.value, lease) ? found?.revision : undefined;
+          }),
+      },
+      results: {
+        publish: (batch) => ask(() => broker.results.publish(batch)),
+        consume: (signal) => this.#deliveries(broker, signal),
+      },
+      rollCall: {
+        report: (heartbeat) => this.#say(() => broker.rollCall.report(heartbeat)),
+        hear: (signal) => this.#overhear(broker.rollCall.hear(signal), signal),
+      },
+      rates: {
+        lend: (grant) => this.#say(() => broker.rates.lend(grant)),
+        grants: (agent, signal) => this.#overhear(broker.rates.grants(agent, signal), signal),
+      },
+      exclusions: {
+        add: (entry) =>
+          ask(async () => {
+            if (await broker.exclusions.add(entry)) return true;
+            const entries = await broker.exclusions.list();
+            return entries.some((each) => isSame(each, entry));
+          }),
+        list: () => ask(() => broker.exclusions.list()),
+        watch: (signal) => this.#follow(broker.exclusions.watch(signal), signal),
+      },
+      control: {
+        ask: (verb, given) => broker.control.ask(verb, given),
+        serve: (handlers, signal) => broker.control.serve(this.#served(handlers), signal),
+      },
+      seat: {
+        read: () => ask(() => broker.seat.read()),
+        write: (leader, revision) =>
+          ask(async () => {
+            const written = await broker.seat.write(leader, revision);
+            if (written !== undefined) return written;
+            const found = await broker.seat.read();
+            return isSame(found?.value, leader) ? found?.revision : undefined;
+          }),
+      },
+    };
+  }
+
+  /** A disk as this host uses it: whole files and whole lines, however slow and whoever dies. */
+  disk(disk: Disk): Disk {
+    const write = async (work: () => Promise<void>) => {
+      await this.#point(true);
+      if (this.diskMillis > 0) await this.clock.sleep(this.diskMillis * this.#options.roll());
+      await this.#thaw();
+      await work();
+      await this.#point(false);
+    };
+    return {
+      ...disk,
+      writeWhole: (file, chunks) => write(() => disk.writeWhole(file, chunks)),
+      makeWhole: (file, make) => write(() => disk.makeWhole(file, make)),
+      append: (file, lines) => write(() => disk.append(file, lines)),
+      remove: (file) => write(() => disk.remove(file)),
+      read: (file) => disk.read(file),
+      readPart: (file, offset, length) => disk.readPart(file, offset, length),
+      lines: (file) => disk.lines(file),
+      list: (folder) => disk.list(folder),
+      size: (file) => disk.size(file),
+    };
+  }
+
+  /** A point where it may die. @param isBefore what is asked for is done */
+  async #point(isBefore: boolean): Promise<void> {
+    if (isBefore) this.calls++;
+    if (this.calls >= this.crashAt && isBefore !== this.crashesAfter) this.die();
+    await this.#thaw();
+  }
+
+  async #thaw(): Promise<void> {
+    while (this.isFrozen && !this.dead.aborted) await this.#options.clock.sleep(LOOK_MILLIS);
+    if (this.dead.aborted) await NEVER;
+  }
+
+  async #pass(): Promise<void> {
+    const { clock, roll, delay } = this.#options;
+    if (delay > 0) await clock.sleep(delay * roll());
+  }
+
+  /** A request that is made again until it is answered. */
+  async #ask<Result>(work: () => Promise<Result>): Promise<Result> {
+    const { clock, roll, loss } = this.#options;
+    for (;;) {
+      await this.#point(true);
+      await this.#pass();
+      if (!this.isOutCut) {
+        const result = await work();
+        await this.#point(false);
+        await this.#pass();
+        await this.#thaw();
+        if (!this.isInCut && roll() >= loss) return result;
+      }
+      await clock.sleep(TRY_AGAIN_MILLIS);
+    }
+  }
+
+  /** A message that nobody acknowledges: late, lost, or there twice. */
+  #say(work: () => void): void {
+    const { roll, loss } = this.#options;
+    if (this.dead.aborted || this.isFrozen || this.isOutCut || roll() < loss) return;
+    const say = () => void this.#pass().then(work);
+    say();
+    if (roll() < loss) say();
+  }
+
+  /** Whoever is dead, frozen or cut off does not answer. */
+  #served(handlers: ControlHandlers): ControlHandlers {
+    const served = Object.entries(handlers).map(([verb, handler]) => [
+      verb,
+      async (given: never) => {
+        await this.#thaw();
+        if (this.isInCut) await NEVER;
+        const answer = await (handler as (given: never) => Promise<unknown>)(given);
+        await this.#thaw();
+        return this.isOutCut ? NEVER : answer;
+      },
+    ]);
+    return Object.fromEntries(served) as ControlHandlers;
+  }
+
+  #offer(offer: ShardOffer): ShardOffer {
+    return {
+      ...offer,
+      extend: () => this.#say(() => offer.extend()),
+      giveBack: (millis) => this.#say(() => offer.giveBack(millis)),
+      done: async () => this.#say(() => void offer.done()),
+    };
+  }
+
+  /** What a stream or a watch delivers: late, in order, and after a cut from where it stopped. */
+  async *#follow<Item>(items: AsyncIterable<Item>, signal: AbortSignal): AsyncGenerator<Item> {
+    const { clock, roll, delay } = this.#options;
+    const underWay = new Channel<{ item: Item; due: number }>(signal);
+    const read = async () => {
+      let due = 0;
+      for await (const item of items) {
+        due = Math.max(due, clock.monotonic() + delay * roll());
+        underWay.push({ item, due });
+      }
+    };
+    void read();
+    for await (const { item, due } of underWay) {
+      const early = due - clock.monotonic();
+      if (early > 0) await clock.sleep(early, signal);
+      while (this.isInCut && !signal.aborted) await clock.sleep(LOOK_MILLIS, signal);
+      await this.#thaw();
+      yield item;
+    }
+  }
+
+  async *#deliveries(
+    broker: Bus,
+    signal: AbortSignal,
+  ): ReturnType<Bus['results']['consume']> extends AsyncIterable<infer Item>
+    ? AsyncGenerator<Item>
+    : never {
+    const { roll, loss } = this.#options;
+    for await (const delivery of this.#follow(broker.results.consume(signal), signal)) {
+      const heard = { ...delivery, stored: () => this.#say(() => delivery.stored()) };
+      yield heard;
+      if (roll() < loss) yield heard;
+    }
+  }
+
+  async *#thawed<Item>(items: AsyncIterable<Item>): AsyncGenerator<Item> {
+    for await (const item of items) {
+      await this.#thaw();
+      yield item;
+    }
+  }
+
+  /** What is only said once: late, out of order, or not at all. */
+  #overhear<Item>(items: AsyncIterable<Item>, signal: AbortSignal): AsyncIterable<Item> {
+    const { roll, loss } = this.#options;
+    const heard = new Channel<Item>(signal);
+    const listen = async () => {
+      for await (const item of items) {
+        if (this.dead.aborted || this.isFrozen || this.isInCut || roll() < loss) continue;
+        void this.#pass().then(() => heard.push(item));
+        if (roll() < loss) void this.#pass().then(() => heard.push(item));
+      }
+    };
+    void listen();
+    return this.#thawed(heard);
+  }
+}
+
+function isSame(one: unknown, other: unknown): boolean {
+  return one !== undefined && JSON.stringify(one) === JSON.stringify(other);
+}

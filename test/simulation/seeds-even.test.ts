@@ -1,0 +1,4 @@
+/** The even half of the seeds: two files, so that two cores share them. */
+import { simulateSeeds } from './seeds.js';
+
+simulateSeeds('even');

@@ -1,0 +1,353 @@
+/**
+ * One run of the simulation: what befalls a survey is drawn from a seed, and judged afterwards. A seed
+ * that fails fails again, in the same way, as often as it is asked.
+ *
+ *     TRANSECT_SEED=4711 npm run simulate
+ */
+import type { Pps } from '../../shared/base/brand.js';
+import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
+import type { Survey } from '../../shared/survey/survey.js';
+import { dice } from '../support/dice.js';
+import { type Budget, breaches, excess } from './judge.js';
+import { type AgentHost, FIRST_ADDRESS, World } from './world.js';
+
+const LIMIT_MILLIS = 3_600_000;
+const FAULTS_MAX = 9;
+/** Faults begin within this; surveys take longer. */
+const UNREST_MILLIS = 9000;
+
+export interface Outcome {
+  readonly seed: number;
+  readonly breaches: readonly string[];
+  /** What befell it, in order. */
+  readonly events: readonly string[];
+  readonly targets: number;
+  readonly probes: number;
+  /** Virtual milliseconds. */
+  readonly took: number;
+}
+
+export async function simulate(seed: number): Promise<Outcome> {
+  const roll = dice(seed ^ 0x5eed); // apart from the world's own
+  const draw = (from: number, to: number) => from + Math.floor(roll() * (to - from));
+  const isRough = draw(0, 3) > 0;
+  const weather = isRough ? { delay: draw(0, 120), loss: draw(0, 8) / 100 } : { delay: 0, loss: 0 };
+  const world = new World(seed, weather);
+  const story = new Story(world);
+  for (let i = draw(1, 3); i > 0; i--) world.startCoordinator();
+  for (let i = draw(1, 5); i > 0; i--) world.join();
+  const addresses = draw(150, 1500);
+  const rate = draw(200, 3000) as Pps;
+  const report = roll() < 0.5 ? 'all' : 'successes';
+  try {
+    const launching = world.launch({ addresses, rate, report });
+    const survey = await world.clock.runUntil(launching, LIMIT_MILLIS);
+    story.begin(survey, addresses);
+    for (let fault = draw(0, FAULTS_MAX + 1); fault > 0; fault--)
+      story.plot(draw(10, UNREST_MILLIS));
+    const ended = await world.clock.runUntil(world.ended(survey.id), LIMIT_MILLIS);
+    const found = await world.clock.runUntil(story.judge(ended), LIMIT_MILLIS);
+    return story.outcome(seed, ended.state === 'done' ? found : [`ended ${ended.state}`, ...found]);
+  } catch (error) {
+    return story.outcome(seed, [String(error)]);
+  } finally {
+    world.close();
+  }
+}
+
+class Story {
+  readonly #world: World;
+  readonly #events: string[] = [];
+  readonly #budgets: Budget[] = [];
+  readonly #deaf = new Set<string>();
+  /** Addresses [from, to) that were excluded, and when. */
+  readonly #exclusions: { from: number; to: number; at: number }[] = [];
+  #survey: Survey | undefined;
+  #addresses = 0;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  begin(survey: Survey, addresses: number): void {
+    this.#survey = survey;
+    this.#addresses = addresses;
+    this.#budgets.push({ from: 0, rate: survey.rate });
+  }
+
+  /** Something happens at an instant, which is drawn now. */
+  plot(at: number): void {
+    const kinds = Object.entries(this.#faults());
+    const [name, fault] = kinds[this.#world.draw(0, kinds.length)] as [string, () => string];
+    this.#world.later(at, () => {
+      this.#events.push(`${Math.round(this.#world.clock.monotonic())} ms: ${name} ${fault()}`);
+    });
+  }
+
+  async judge(survey: Survey): Promise<string[]> {
+    const world = this.#world;
+    const excluded = (address: number) =>
+      this.#exclusions.some(({ from, to }) => from <= address && address < to);
+    const found = await breaches(world, survey, { excluded, deaf: this.#deaf });
+    const over = excess(world, this.#budgets);
+    if (over > 0) found.push(`${over} probes above the budget in one second`);
+    for (const { from, to, at } of this.#exclusions) {
+      const late = world.internet.shots.filter(
+        (shot) => from <= shot.address && shot.address < to && shot.at > at + 3050,
+      );
+      if (late.length > 0) found.push(`${late.length} probes to what was excluded`);
+    }
+    return found;
+  }
+
+  outcome(seed: number, found: readonly string[]): Outcome {
+    const { internet, clock } = this.#world;
+    const targets = 2 * this.#addresses;
+    const took = clock.monotonic();
+    return {
+      seed,
+      breaches: found,
+      events: this.#events,
+      targets,
+      probes: internet.shots.length,
+      took,
+    };
+  }
+
+  /** Everything that can befall a survey. */
+  #faults(): Record<string, () => string> {
+    const world = this.#world;
+    const draw = world.draw.bind(world);
+    const anyAgent = () => world.agents[draw(0, world.agents.length)] as AgentHost;
+    const anyHost = () => {
+      const hosts = [...world.agents, ...world.coordinators];
+      return (hosts[draw(0, hosts.length)] as { host: AgentHost['host'] }).host;
+    };
+    const forAWhile = (begin: () => void, end: () => void, from: number, to: number) => {
+      const millis = draw(from, to);
+      begin();
+      world.later(millis, end);
+      return `for ${millis} ms`;
+    };
+    return {
+      'an agent dies': () => {
+        const { host, name } = anyAgent();
+        host.die();
+        world.join();
+        return name;
+      },
+      'an agent leaves': () => {
+        const agent = anyAgent();
+        agent.leave();
+        world.join();
+        return agent.name;
+      },
+      'an agent joins': () => world.join(draw(0, 2) * draw(20, 300)).name,
+      'a host dies at a call': () => {
+        const host = anyHost();
+        host.crashAt = host.calls + draw(1, 40);
+        host.crashesAfter = draw(0, 2) === 0;
+        world.later(20_000, () => {
+          host.die();
+          world.startCoordinator();
+          world.join();
+        });
+        return `${host.crashAt - host.calls} from now`;
+      },
+      'the coordinators die': () => {
+        for (const { host } of world.coordinators) host.die();
+        world.later(draw(0, 4000), () => void world.startCoordinator());
+        return '';
+      },
+      'another coordinator stands by': () => {
+        world.startCoordinator();
+        return '';
+      },
+      'a host is cut off': () => {
+        const host = anyHost();
+        const set = (isCut: boolean) => Object.assign(host, { isOutCut: isCut, isInCut: isCut });
+        return forAWhile(
+          () => set(true),
+          () => set(false),
+          200,
+          9000,
+        );
+      },
+      'a host is not heard': () => {
+        const host = anyHost();
+        const set = (isOutCut: boolean) => Object.assign(host, { isOutCut });
+        return forAWhile(
+          () => set(true),
+          () => set(false),
+          200,
+          9000,
+        );
+      },
+      'a host does not hear': () => {
+        const host = anyHost();
+        const set = (isInCut: boolean) => Object.assign(host, { isInCut });
+        return forAWhile(
+          () => set(true),
+          () => set(false),
+          200,
+          9000,
+        );
+      },
+      'a host stands still': () => {
+        const host = anyHost();
+        const set = (isFrozen: boolean) => Object.assign(host, { isFrozen });
+        return forAWhile(
+          () => set(true),
+          () => set(false),
+          100,
+          9000,
+        );
+      },
+      'a wall clock jumps': () => {
+        anyHost().skew += draw(-7_200_000, 7_200_000);
+        return '';
+      },
+      'a network goes down': () => {
+        const { link } = anyAgent();
+        const set = (isDown: boolean) =>
+          Object.assign(link, { isDown, downs: link.downs + Number(isDown) });
+        return forAWhile(
+          () => set(true),
+          () => set(false),
+          150,
+          4000,
+        );
+      },
+      'the broker restarts': () => {
+        world.broker.restart();
+        return '';
+      },
+      'the disk is slow': () => {
+        const millis = draw(10, 900);
+        const set = (slow: number) => {
+          for (const { host } of world.coordinators) host.diskMillis = slow;
+        };
+        return forAWhile(
+          () => set(millis),
+          () => set(0),
+          500,
+          6000,
+        );
+      },
+      'the disk is full': () => {
+        const set = (isFull: boolean) => Object.assign(world.disk, { isFull });
+        return forAWhile(
+          () => set(true),
+          () => set(false),
+          200,
+          5000,
+        );
+      },
+      'the rate changes': () => {
+        const rate = draw(200, 3000);
+        void this.#steer(rate, () => this.#ask('rate', rate));
+        return `to ${rate}`;
+      },
+      'the survey is paused': () => {
+        const millis = draw(100, 5000);
+        void this.#steer(0, () => this.#ask('pause'))
+          .then(() => world.clock.sleep(millis))
+          .then(() => this.#steer(3000, () => this.#ask('resume')));
+        return `for ${millis} ms`;
+      },
+      'a range is excluded': () => {
+        const from = FIRST_ADDRESS + draw(0, this.#addresses);
+        void this.#exclude(from, from + draw(1, 64));
+        return '';
+      },
+      'an agent turns deaf': () => {
+        const agent = anyAgent();
+        agent.link.isDeaf = true;
+        this.#deaf.add(agent.name);
+        world.later(12_000, () => Object.assign(agent.link, { isDeaf: false }));
+        return agent.name;
+      },
+      'a liar speaks': () => this.#lie(),
+    };
+  }
+
+  /** The budget counts as raised from before the order, and as lowered from when it was taken. */
+  async #steer(rate: number, order: () => Promise<unknown>): Promise<void> {
+    const { clock } = this.#world;
+    const before = this.#budgets.at(-1)?.rate ?? 0;
+    this.#budgets.push({ from: clock.monotonic(), rate: Math.max(before, rate) });
+    await order();
+    // Orders cross each other: what was asked for last need not be what holds.
+    const survey = await this.#world.broker.surveys.read(this.#survey?.id ?? '');
+    const holds = survey?.state === 'running' ? survey.rate : 0;
+    this.#budgets.push({ from: clock.monotonic(), rate: Math.max(holds, ...this.#recent()) });
+  }
+
+  /** Rates that were asked for and may still come into force. */
+  #recent(): number[] {
+    const now = this.#world.clock.monotonic();
+    return this.#budgets.filter(({ from }) => from > now - 20_000).map(({ rate }) => rate);
+  }
+
+  async #ask(verb: 'rate' | 'pause' | 'resume', rate = 0): Promise<unknown> {
+    const survey = this.#survey?.id ?? '';
+    const { control } = this.#world.broker;
+    return await this.#world.patiently(async () => {
+      const { statuses } = await control.ask('status', { survey });
+      if (statuses.some(({ state }) => state === 'done')) return;
+      if (verb === 'rate') await control.ask('rate', { survey, rate });
+      else await control.ask(verb, { survey });
+    });
+  }
+
+  async #exclude(from: number, to: number): Promise<void> {
+    const text = (address: number) =>
+      [24, 16, 8, 0].map((bits) => (address >>> bits) & 255).join('.');
+    const prefix = `${text(from)}-${text(to - 1)}`;
+    const entered = { from, to, at: Number.POSITIVE_INFINITY };
+    this.#exclusions.push(entered);
+    const ask = { prefix, reason: 'asked to', by: 'someone' };
+    await this.#world.patiently(() => this.#world.broker.control.ask('exclude', ask));
+    entered.at = this.#world.clock.monotonic();
+  }
+
+  /** Batches and heartbeats that mean nothing good, in a name of its own. */
+  #lie(): string {
+    const { broker } = this.#world;
+    const survey = this.#survey?.id ?? '';
+    const draw = this.#world.draw.bind(this.#world);
+    for (let i = draw(1, 30); i > 0; i--) {
+      const columns = emptyColumns();
+      for (let row = draw(1, 5); row > 0; row--) {
+        for (const column of Object.values(columns)) column.push(draw(0, 300));
+        columns.classification[columns.classification.length - 1] = 1;
+      }
+      const head = { survey, shard: draw(0, 70), epoch: draw(1, 4), serial: draw(0, 3) };
+      const batch: ResultBatch = {
+        ...head,
+        agent: 'liar',
+        vantage: 'nowhere',
+        timestamp: 1,
+        columns,
+      };
+      void broker.results.publish(batch);
+      broker.rates.lend({
+        survey,
+        agent: 'liar',
+        serial: 1,
+        rate: 1e9,
+        answers: 0,
+        lasts: 1e9,
+        exclusions: 0,
+        standDown: '',
+        handBack: [],
+      });
+    }
+    return '';
+  }
+}
+
+/** One line, and a line for each event where something went wrong. */
+export function tell({ seed, breaches: found, events }: Outcome): string {
+  return [`seed ${seed}: ${found.join('; ')}`, ...events.map((event) => `    ${event}`)].join('\n');
+}

@@ -1,0 +1,186 @@
+/**
+ * A whole world in virtual time: the real coordinators and the real agents on hosts of their own, a
+ * broker, a disk and a network in memory. Everything that happens follows from one seed.
+ */
+import { Agent } from '../../agent/agent.js';
+import { Coordinator } from '../../coordinator/coordinator.js';
+import { lead } from '../../coordinator/leadership.js';
+import type { Millis, Pps } from '../../shared/base/brand.js';
+import { stopController } from '../../shared/base/stop.js';
+import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
+import type { Port } from '../../shared/net/ports.js';
+import { Ranges } from '../../shared/net/ranges.js';
+import { Plan } from '../../shared/survey/plan.js';
+import { Space } from '../../shared/survey/space/space.js';
+import { hashSpace, spaceFromBytes, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
+import { isOver, type Survey, type SurveyRequest } from '../../shared/survey/survey.js';
+import { silentLog } from '../../shared/telemetry/log.js';
+import { dice } from '../support/dice.js';
+import { MemoryDisk } from '../support/memory-disk.js';
+import { Host } from './host.js';
+import { type Link, PretendInternet } from './pretend-internet.js';
+import { VirtualClock } from './virtual-clock.js';
+
+const COOLDOWN = 2000 as Millis;
+export const DATA = '/data';
+/** A request to a coordinator that dies over it is given up after this. */
+const ANSWER_MILLIS = 5000;
+export const FIRST_ADDRESS = 0x7f4d0000;
+
+/** What a network is like between hosts and the broker. */
+export interface Weather {
+  readonly delay: number;
+  readonly loss: number;
+}
+
+export interface AgentHost {
+  readonly name: string;
+  readonly host: Host;
+  readonly link: Link;
+  readonly working: Agent;
+  leave(): void;
+}
+
+export interface CoordinatorHost {
+  readonly host: Host;
+  /** While it leads. */
+  leading: Coordinator | undefined;
+}
+
+export class World {
+  readonly clock = new VirtualClock();
+  readonly broker = memoryBus(this.clock);
+  readonly disk = new MemoryDisk();
+  readonly internet: PretendInternet;
+  readonly coordinators: CoordinatorHost[] = [];
+  readonly agents: AgentHost[] = [];
+  readonly roll: () => number;
+  readonly #weather: Weather;
+  readonly #over = stopController();
+
+  constructor(seed: number, weather: Weather = { delay: 0, loss: 0 }) {
+    this.roll = dice(seed);
+    this.#weather = weather;
+    this.internet = new PretendInternet(this.clock, seed);
+  }
+
+  /** A whole number of [from, to). */
+  draw(from: number, to: number): number {
+    return from + Math.floor(this.roll() * (to - from));
+  }
+
+  /** Something that happens later. */
+  later(millis: number, event: () => void): void {
+    void this.clock.sleep(millis).then(event);
+  }
+
+  /** A coordinator that leads or stands by. */
+  startCoordinator(): CoordinatorHost {
+    const host = this.#host();
+    const started: CoordinatorHost = { host, leading: undefined };
+    this.coordinators.push(started);
+    const { clock } = host;
+    const bus = host.bus(this.broker);
+    const disk = host.disk(this.disk);
+    const random = {
+      bytes: (length: number) => Uint8Array.from({ length }, () => this.roll() * 256),
+    };
+    const parts = { bus, clock, random, disk, log: silentLog };
+    const seat = { seat: bus.seat, clock, log: silentLog };
+    const id = `coordinator-${this.coordinators.length}`;
+    void lead(id, seat, this.#over.signal, async (term, signal) => {
+      started.leading = new Coordinator({ data: DATA, version: 'test', term }, parts);
+      await started.leading.run(signal);
+      started.leading = undefined;
+    });
+    return started;
+  }
+
+  /** An agent that has just been started. */
+  join(ceiling = 0): AgentHost {
+    const host = this.#host();
+    const leaving = stopController();
+    const link = { isDown: false, downs: 0, isDeaf: false };
+    const name = `agent-${this.agents.length + 1}`;
+    const options = { agent: name, vantage: name, version: 'test', ceiling };
+    const openStation = this.internet.station(host, link, name);
+    const parts = { bus: host.bus(this.broker), clock: host.clock, log: silentLog, openStation };
+    const working = new Agent(options, parts);
+    void working.run(leaving.signal);
+    const agent = { name, host, link, working, leave: () => leaving.abort() };
+    this.agents.push(agent);
+    return agent;
+  }
+
+  async launch(
+    request: Partial<SurveyRequest> & { addresses: number; rate: Pps },
+  ): Promise<Survey> {
+    const { addresses, ...given } = request;
+    const ranges = Ranges.of([{ from: FIRST_ADDRESS, to: FIRST_ADDRESS + addresses }]);
+    const space = Space.ofIpv4(ranges, [80, 443] as Port[]);
+    const bytes = spaceToBytes(space, '7');
+    const spaceHash = hashSpace(bytes);
+    await this.broker.spaces.put(spaceHash, bytes);
+    const complete: SurveyRequest = {
+      name: 'simulated',
+      probe: 'tcp-syn',
+      probeOptions: {},
+      cooldown: COOLDOWN,
+      seed: '7',
+      report: 'all',
+      output: 'ndjson',
+      contact: '',
+      purpose: '',
+      allowSpecial: ['127.0.0.0/8'],
+      spaceHash,
+      rulesHash: spaceHash,
+      ...given,
+    };
+    const survey = await this.patiently(() =>
+      this.broker.control.ask('launch', { request: complete }),
+    );
+    const launched = await this.broker.surveys.read(survey.survey);
+    if (launched === undefined) throw new Error('the survey is not on the board');
+    return launched;
+  }
+
+  /** What a person does where no coordinator answers: tries again. */
+  async patiently<Result>(work: () => Promise<Result>): Promise<Result> {
+    for (;;) {
+      try {
+        return await Promise.race([work(), this.#timeout()]);
+      } catch {
+        await this.clock.sleep(200);
+      }
+    }
+  }
+
+  async #timeout(): Promise<never> {
+    await this.clock.sleep(ANSWER_MILLIS);
+    throw new Error('nobody answers');
+  }
+
+  /** Until the survey is over, whoever coordinates it by then. */
+  async ended(id: string): Promise<Survey> {
+    for (;;) {
+      const survey = await this.broker.surveys.read(id);
+      if (survey !== undefined && isOver(survey.state)) return survey;
+      await this.clock.sleep(100);
+    }
+  }
+
+  async planOf({ spaceHash, seed, shardLength }: Survey): Promise<Plan> {
+    const bytes = await this.broker.spaces.get(spaceHash);
+    return new Plan(spaceFromBytes(bytes ?? new Uint8Array()), seed, shardLength);
+  }
+
+  close(): void {
+    this.#over.abort();
+    for (const { host } of [...this.coordinators, ...this.agents]) host.die();
+  }
+
+  #host(): Host {
+    const { clock, roll } = this;
+    return new Host({ clock, roll, ...this.#weather, origin: this.draw(1, 1_000_000) });
+  }
+}
