@@ -97,6 +97,8 @@ export function busContract(name: string, make: BusUnderTest): void {
       const old = await agent.leases.write(lease('a', 1), 0);
       await agent.leases.write({ ...lease('a', 1), survey: 's2' }, 0);
       const young = await agent.leases.write({ ...lease('a', 1), shard: 5 }, 0);
+      await coordinator.leases.forget('s1', 1);
+      expect(await agent.leases.read('s1', 4)).toBeDefined();
       await coordinator.leases.forget('s1', young);
       expect(old).toBeLessThan(young!);
       expect(await agent.leases.read('s1', 4)).toBeUndefined();

@@ -81,6 +81,8 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
     }
   };
   const expectExact = async (survey: string) => {
+    const verdict = JSON.parse(await transect('verify', survey, '--json'));
+    expect(verdict).toMatchObject({ covered: 131072, probed: 131072, rows: 131072, examples: [] });
     const rows = (await transect('results', survey, '-f', 'saddr,sport,classification'))
       .trim()
       .split('\n')
