@@ -3,4 +3,4 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . benchmarks/compile.sh
-for name in space-speed packet-speed permutation-quality; do node "$out/benchmarks/$name.js"; done
+for name in space-speed packet-speed permutation-quality sink-speed; do node "$out/benchmarks/$name.js"; done

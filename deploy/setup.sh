@@ -28,6 +28,9 @@ if [ "${1:-}" = --test ]; then
   need tshark tshark
   need curl curl
   need pgrep procps
+  need dockerd docker.io
+  need iptables iptables
+  need /usr/bin/busybox busybox-static
 fi
 
 if [ ${#packages[@]} -gt 0 ]; then

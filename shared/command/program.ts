@@ -39,7 +39,12 @@ export function repeatable<Value>(
 
 /** Where the broker is: the same flag and variable everywhere. */
 export function natsOption(): Option {
-  return option('--nats <url>', 'the NATS server', undefined, DEFAULT_NATS).env('TRANSECT_NATS');
+  return option(
+    '--nats <url>',
+    'the NATS server, or several, parted by commas',
+    undefined,
+    DEFAULT_NATS,
+  ).env('TRANSECT_NATS');
 }
 
 /** What a daemon logs. */

@@ -127,10 +127,10 @@ export class Host {
   }
 
   /** The host answers for every address there is, as `internet/truth.ts` says for this seed. */
-  async simulateInternet(seed: number): Promise<Running> {
+  async simulateInternet(seed: number, ...mode: string[]): Promise<Running> {
     // The host's own kernel would say of IPv6 addresses that there is no route to them.
     await this.ip('-6', 'route', 'replace', 'blackhole', '2001:db8::/32');
-    const internet = this.start(process.execPath, INTERNET, 'eth0', `${seed}`);
+    const internet = this.start(process.execPath, INTERNET, 'eth0', `${seed}`, ...mode);
     await internet.says(/is up/);
     return internet;
   }

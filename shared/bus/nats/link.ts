@@ -34,11 +34,19 @@ import { type BUCKET, CONSUMER, STREAM, SUBJECT } from './names.js';
 const OLDEST_SERVER = [2, 9, 4] as const;
 const RETRY_MILLIS = 200;
 const STREAM_OCTETS_MAX = 4 * 1024 ** 3;
+/** Copies of everything, where the broker is a cluster. */
+const CLUSTER_REPLICAS = 3;
+/** A cluster that has just been started is waited for. */
+const READY_MILLIS = 15_000;
+/** A broker that has been silent for twice this is given up for another. */
+const PING_MILLIS = 2000;
 /** JetStream API errors that are answers, not accidents. */
 export const API_ERROR = {
   WRONG_LAST_SEQUENCE: 10071,
   /** Also what a full subject says: which of the two follows from the stream asked. */
   STREAM_FULL: 10077,
+  /** A cluster that has not found all its members yet. */
+  NO_PEERS: 10005,
 } as const;
 
 export interface Link {
@@ -48,6 +56,8 @@ export interface Link {
   readonly buckets: Kvm;
   readonly objects: Objm;
   readonly clock: Clock;
+  /** Copies of streams and buckets. */
+  readonly replicas: number;
   /** Aborts when we close: what still retries gives up. */
   readonly closing: AbortSignal;
   /**
@@ -60,7 +70,9 @@ export interface Link {
 /** @throws Fault BROKER_UNREACHABLE */
 export async function openLink(url: string, name: string, closing: AbortSignal): Promise<Link> {
   const connection = await connect({
-    servers: url,
+    servers: url.split(','),
+    pingInterval: PING_MILLIS,
+    maxPingOut: 2,
     name,
     maxReconnectAttempts: -1,
     reconnectTimeWait: 250,
@@ -75,7 +87,8 @@ export async function openLink(url: string, name: string, closing: AbortSignal):
   const client = jetstream(connection, options);
   try {
     const manager = await jetstreamManager(connection, options);
-    await ensureStreams(manager);
+    const replicas = connection.info?.cluster === undefined ? 1 : CLUSTER_REPLICAS;
+    await untilReady(() => ensureStreams(manager, replicas));
     const buckets = new Kvm(client);
     const objects = new Objm(client);
     return {
@@ -86,6 +99,7 @@ export async function openLink(url: string, name: string, closing: AbortSignal):
       objects,
       onReconnect: followReconnects(connection),
       clock: systemClock,
+      replicas,
       closing,
     };
   } catch (cause) {
@@ -144,11 +158,26 @@ function checkServer(connection: NatsConnection, url: string): void {
   }
 }
 
-async function ensureStreams(manager: JetStreamManager): Promise<void> {
+/** A cluster has no leader, or not all its members, for a while after its start. */
+export async function untilReady<Result>(attempt: () => Promise<Result>): Promise<Result> {
+  const giveUpAt = systemClock.monotonic() + READY_MILLIS;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const isEarly = isTransient(error) || isApiError(error, API_ERROR.NO_PEERS);
+      if (!isEarly || systemClock.monotonic() > giveUpAt) throw error;
+      await systemClock.sleep(RETRY_MILLIS);
+    }
+  }
+}
+
+async function ensureStreams(manager: JetStreamManager, replicas: number): Promise<void> {
   const shared = {
     retention: RetentionPolicy.Workqueue,
     storage: StorageType.File,
     discard: DiscardPolicy.New,
+    num_replicas: replicas,
   };
   await manager.streams.add({
     ...shared,
@@ -186,7 +215,9 @@ export function openBucket(
   link: Link,
   name: Exclude<(typeof BUCKET)[keyof typeof BUCKET], 'spaces'>,
 ) {
-  return link.buckets.create(name, { history: 1, storage: StorageType.File });
+  const { replicas } = link;
+  const options = { history: 1, storage: StorageType.File, replicas };
+  return untilReady(() => link.buckets.create(name, options));
 }
 
 function followReconnects(connection: NatsConnection): Link['onReconnect'] {

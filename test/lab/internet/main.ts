@@ -2,13 +2,14 @@
  * The simulated Internet: answers every SYN that reaches an interface, for any address of either
  * family, as `truth.ts` says. Runs on a host of a lab that others route to.
  *
- *     node main.js DEVICE SEED
+ *     node main.js DEVICE SEED [census]
  */
 import type { Wire } from '../../../agent/ports.js';
 import { openCapture } from '../../../agent/wire/pcap-capture.js';
 import { openTxRing } from '../../../agent/wire/tx-ring.js';
 import { Dissection, REJECT } from '../../../shared/packet/dissect.js';
 import { FLAG_SYN } from '../../../shared/packet/tcp.js';
+import { Census } from './census.js';
 import {
   errorOctets,
   FLAGS,
@@ -33,7 +34,7 @@ interface Line {
   readonly beyond: number;
 }
 
-const [device = 'eth0', seedText = '1'] = process.argv.slice(2);
+const [device = 'eth0', seedText = '1', mode = ''] = process.argv.slice(2);
 const seed = Number(seedText);
 
 /** Frames of one length, filled one by one and sent in runs. */
@@ -69,15 +70,17 @@ const outboxes = {
 const capture = openCapture(device, 'tcp[13] = 2 or (ip6[6] = 6 and ip6[53] = 2)');
 const frame = new Dissection(capture.view);
 const captured = new Uint8Array(capture.view.buffer, capture.view.byteOffset);
+const census = mode === 'census' ? new Census() : undefined;
 let heard = 0;
 let answered = 0;
 
-capture.start((octets) => {
+capture.start((octets, timestamp) => {
   if (frame.dissect('ethernet', octets) !== REJECT.OK || !frame.isTcp) return;
   if (frame.tcp.flags !== FLAG_SYN) return;
   heard++;
   // The frame is a probe: what dissection takes for our side of a flow is its target.
   const target = frame.flow.source;
+  census?.count(target.w3, target.port, timestamp);
   const roll = rollOf(seed, target.words, target.port);
   const shape = frame.isIpv6 ? SHAPES[6] : SHAPES[4];
   const at = (frame.isIpv6 ? frame.ipv6 : frame.ipv4).at;
@@ -92,7 +95,7 @@ setInterval(() => {
 }, FLUSH_MILLIS);
 setInterval(() => {
   const { received, dropped } = capture.totals;
-  console.log(JSON.stringify({ heard, answered, received, dropped }));
+  console.log(JSON.stringify({ heard, answered, received, dropped, ...census?.counts }));
 }, REPORT_MILLIS);
 console.log('the Internet is up');
 

@@ -1,0 +1,98 @@
+/** Rows a second from result batches to a durable segment, by format; and what it costs to collect them. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Assembly } from '../coordinator/collect/collector.js';
+import { RowSource } from '../coordinator/sink/row.js';
+import { SegmentStore } from '../coordinator/sink/segments.js';
+import { systemDisk } from '../shared/base/disk.js';
+import type { Port } from '../shared/net/ports.js';
+import { Ranges } from '../shared/net/ranges.js';
+import { CLASSIFICATION } from '../shared/probe/classification.js';
+import type { ShardReport } from '../shared/survey/lease.js';
+import { Plan } from '../shared/survey/plan.js';
+import { emptyColumns, OPTION_MASK, type ResultBatch } from '../shared/survey/results.js';
+import { Space } from '../shared/survey/space/space.js';
+import { median, printTable } from './harness.js';
+
+const SHARD = 65_536;
+const BATCH = 4096;
+const ROUNDS = 7;
+
+const plan = new Plan(
+  Space.ofIpv4(Ranges.of([{ from: 0x0b000000, to: 0x0c000000 }]), [80] as Port[]),
+  '7',
+  SHARD,
+);
+
+/** Every position of a shard has answered: rows as real hosts make them. */
+const batches: ResultBatch[] = Array.from({ length: SHARD / BATCH }, (_, serial) => {
+  const columns = emptyColumns();
+  for (let i = 0; i < BATCH; i++) {
+    const mixed = Math.imul(serial * BATCH + i + 1, 0x9e3779b1) >>> 0;
+    for (const column of Object.values(columns)) column.push(0);
+    const set = (name: keyof typeof columns, value: number) => {
+      columns[name][i] = value;
+    };
+    set('offset', serial * BATCH + i);
+    set('timestampDelta', i * 15);
+    set('classification', mixed % 3 === 0 ? CLASSIFICATION.SYNACK : CLASSIFICATION.RST);
+    set('source2', 0xffff);
+    set('source3', 0x64400001);
+    set('sourcePort', 61_000 + (mixed % 64));
+    set('sequence', mixed);
+    set('acknowledgment', Math.imul(mixed, 0x85ebca6b) >>> 0);
+    set('window', [64_240, 65_535, 29_200][mixed % 3] as number);
+    set('timeToLive', 40 + (mixed % 24));
+    set('identification', 0);
+    set('optionMask', OPTION_MASK.MSS | OPTION_MASK.SACK);
+    set('maximumSegment', mixed % 5 === 0 ? 1400 : 1460);
+  }
+  const head = {
+    survey: 'bench',
+    shard: 0,
+    epoch: 1,
+    serial,
+    agent: 'north-abcde',
+    vantage: 'north',
+  };
+  return { ...head, timestamp: 1_700_000_000_000_000 + serial * 60_000, columns };
+});
+const report = { from: 0, settled: SHARD } as ShardReport;
+
+function assemble(): Assembly {
+  const assembly = new Assembly(plan.shard(0));
+  for (const batch of batches) assembly.take(batch, report);
+  return assembly;
+}
+
+function* sources(assembly: Assembly): Generator<RowSource> {
+  const source = new RowSource(plan);
+  for (const { batch, row } of assembly.places()) yield source.moveTo(batch, row);
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'transect-sink-bench-'));
+const table: Record<string, string>[] = [];
+for (const format of ['parquet', 'csv', 'ndjson']) {
+  const store = new SegmentStore(join(folder, format), format, systemDisk);
+  for (const together of [1, 4]) {
+    const rates: number[] = [];
+    for (let round = 0; round < ROUNDS + 1; round++) {
+      const start = process.hrtime.bigint();
+      const shards = Array.from({ length: together }, (_, shard) => shard);
+      await Promise.all(shards.map((shard) => store.write(shard, sources(assemble()))));
+      const seconds = Number(process.hrtime.bigint() - start) / 1e9;
+      if (round > 0) rates.push((together * SHARD) / seconds / 1000);
+    }
+    const [{ file } = { file: '' }] = await store.list();
+    const octets = (await systemDisk.size(file)) / SHARD;
+    table.push({
+      format,
+      'shards at once': String(together),
+      'rows (k/s)': String(Math.round(median(rates))),
+      'octets per row': octets.toFixed(1),
+    });
+  }
+}
+rmSync(folder, { recursive: true });
+printTable(`Rows to durable segments, ${SHARD} rows each`, table);
