@@ -75,7 +75,7 @@ const folder = mkdtempSync(join(tmpdir(), 'transect-sink-bench-'));
 const table: Record<string, string>[] = [];
 for (const format of ['parquet', 'csv', 'ndjson']) {
   const store = new SegmentStore(join(folder, format), format, systemDisk);
-  for (const together of [1, 4]) {
+  for (const together of [1, 8]) {
     const rates: number[] = [];
     for (let round = 0; round < ROUNDS + 1; round++) {
       const start = process.hrtime.bigint();

@@ -21,7 +21,7 @@ import type { Vault } from './vault.js';
 /** What could not be written is tried again after this. */
 const STALL_MILLIS = 2000;
 /** Shards that are being stored at once. */
-const STORING_MAX = 4;
+const STORING_MAX = 8;
 
 export interface ArchiveParts {
   readonly clock: Clock;

@@ -13,7 +13,7 @@ import duckdb from '@duckdb/node-bindings';
 
 /** Rows that DuckDB takes at a time. */
 export const CHUNK_ROWS = 2048;
-const SETTINGS = { threads: '2', memory_limit: '512MB' };
+const SETTINGS = { threads: '1', memory_limit: '512MB' };
 
 /** One column of a chunk. Texts go beside the octets. */
 export interface ChunkColumn {

@@ -10,6 +10,7 @@ import {
   FLAG_COOLDOWN,
   FLAG_REPEAT,
   OPTION_MASK,
+  type ResultBatch,
 } from '../../shared/survey/results.js';
 import { quote } from './duck.js';
 import type { RowSource } from './row.js';
@@ -87,39 +88,60 @@ const u64 = (name: string, type: string, read: Read): GatheredColumn => ({
   },
 });
 
-/** Text of IPv4 is made by DuckDB of the last word, that of IPv6 here. */
+/**
+ * Three columns of an address: its octets, which are read first; its last word where it is IPv4, whose
+ * text DuckDB makes; and its text where it is IPv6. DuckDB keeps sixteen octets as a number in host
+ * order, the first bit turned over (a UUID).
+ */
 function address(name: string, read: (source: RowSource) => Words, has = always): GatheredColumn[] {
-  const isIpv4: Has = (source) => has(source) && isMapped(read(source));
+  let words: Words = [0, 0, 0, 0];
+  let isIpv4 = false;
   return [
-    { name: `${name}_id`, type: 'UUID', width: 16, write: writeId(read, has) },
-    u32(`${name}_v4`, (source) => read(source)[3], isIpv4),
+    {
+      name: `${name}_id`,
+      type: 'UUID',
+      width: 16,
+      write: (view, at, source) => {
+        isIpv4 = false;
+        if (!has(source)) return false;
+        words = read(source);
+        isIpv4 = isMapped(words);
+        view.setUint32(at, words[3], true);
+        view.setUint32(at + 4, words[2], true);
+        view.setUint32(at + 8, words[1], true);
+        view.setUint32(at + 12, words[0] ^ 0x80000000, true);
+        return true;
+      },
+    },
+    u32(
+      `${name}_v4`,
+      () => words[3],
+      () => isIpv4,
+    ),
     {
       name: `${name}_v6`,
       type: 'VARCHAR',
       width: 0,
-      text: (source) => {
-        if (!has(source)) return null;
-        const words = read(source);
-        return isMapped(words) ? null : formatWords(words);
-      },
+      text: (source) => (isIpv4 || !has(source) ? null : formatWords(words)),
     },
   ];
 }
 
-/** DuckDB keeps a UUID as a number in host order, its first bit turned over. */
-function writeId(
-  read: (source: RowSource) => Words,
-  has: Has,
-): NonNullable<GatheredColumn['write']> {
-  return (view, at, source) => {
-    if (!has(source)) return false;
-    const [w0, w1, w2, w3] = read(source);
-    view.setUint32(at, w3, true);
-    view.setUint32(at + 4, w2, true);
-    view.setUint32(at + 8, w1, true);
-    view.setUint32(at + 12, w0 ^ 0x80000000, true);
-    return true;
-  };
+/** What all rows of a batch have in common, as a place in a dictionary. */
+function common(
+  name: string,
+  dictionary: Dictionary,
+  read: (batch: ResultBatch) => string,
+): GatheredColumn {
+  let batch: ResultBatch | undefined;
+  let place = 0;
+  return u16(name, (source) => {
+    if (source.batch !== batch) {
+      batch = source.batch;
+      place = dictionary.placeOf(read(batch));
+    }
+    return place;
+  });
 }
 
 /** Texts that only a few rows differ in, by their places in a list that grows. */
@@ -164,11 +186,11 @@ export function gathered(names: Dictionary): readonly GatheredColumn[] {
     u32('tcpopt_ts_val', column('timestampValue'), hasOption(OPTION_MASK.TIMESTAMPS)),
     u32('tcpopt_ts_ecr', column('timestampEcho'), hasOption(OPTION_MASK.TIMESTAMPS)),
     u64('timestamp', 'TIMESTAMP', (source) => source.micros()),
-    u16('survey', ({ batch }) => names.placeOf(batch.survey)),
+    common('survey', names, (batch) => batch.survey),
     u32('shard', ({ batch }) => batch.shard),
     u64('position', 'UBIGINT', ({ position }) => position),
-    u16('vantage', ({ batch }) => names.placeOf(batch.vantage)),
-    u16('agent', ({ batch }) => names.placeOf(batch.agent)),
+    common('vantage', names, (batch) => batch.vantage),
+    common('agent', names, (batch) => batch.agent),
     u32(
       'rtt_us',
       (source) => source.column('roundTrip') - 1,

@@ -21,11 +21,11 @@ export const parquet: Sink = {
   extension: 'parquet',
   text: undefined,
   async write(disk, file, rows) {
-    const names = new Dictionary();
-    const columns = gathered(names);
-    const types = columns.map(({ name, type }) => `"${name}" ${type}`).join(', ');
     await disk.makeWhole(file, (beside) =>
       withDuck(async (connection) => {
+        const names = new Dictionary();
+        const columns = gathered(names);
+        const types = columns.map(({ name, type }) => `"${name}" ${type}`).join(', ');
         await connection.run(`CREATE OR REPLACE TEMP TABLE gathered (${types})`);
         const gatherer = new Gatherer(columns, rows);
         await appendChunks(connection, 'gathered', gatherer.chunk, () => gatherer.next());

@@ -45,6 +45,7 @@ interface FieldReader extends Field {
 export class RowSource {
   readonly #plan: Plan;
   batch!: ResultBatch;
+  #columns!: ResultBatch['columns'];
   row = 0;
   position = 0;
   readonly target = new Target();
@@ -57,6 +58,7 @@ export class RowSource {
 
   moveTo(batch: ResultBatch, row: number): this {
     this.batch = batch;
+    this.#columns = batch.columns;
     this.row = row;
     this.position = batch.shard * this.#plan.shardLength + (batch.columns.offset[row] as number);
     this.#plan.place(this.position, this.target);
@@ -66,7 +68,7 @@ export class RowSource {
   }
 
   column(name: ColumnName): number {
-    return this.batch.columns[name][this.row] as number;
+    return this.#columns[name][this.row] as number;
   }
   /** Four words of an address of ours, or of a router. */
   source(): Words {
