@@ -1,0 +1,137 @@
+/** What operators tell a running survey, on real parts: how soon it obeys, as the target network sees it. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Host, Lab, labIsMissing, type Running } from './lab.js';
+
+const ROOT = new URL('../..', import.meta.url).pathname;
+const TRANSECT = join(ROOT, 'transect');
+const AGENT = join(ROOT, 'transect-agent');
+const PREFIX = '198.18.0.0/16';
+const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis));
+
+describe.skipIf(labIsMissing())('a running survey', () => {
+  let lab: Lab;
+  let broker: Host;
+  let folder: string;
+  let internet: Running;
+  let agents: Running[];
+  let url: string;
+
+  beforeEach(async () => {
+    lab = await Lab.open();
+    folder = await mkdtemp(join(tmpdir(), 'transect-steering-'));
+    broker = await lab.host('broker');
+    const target = await lab.host('target');
+    internet = await target.simulateInternet(7, 'census');
+    url = `nats://${broker.address}:4222`;
+    const flags = ['-js', '-sd', join(folder, 'nats'), '-a', broker.address];
+    await broker.start('nats-server', ...flags).says(/ready/);
+    agents = [];
+    for (const name of ['north', 'south']) {
+      const host = await lab.host(name);
+      await host.routeVia(PREFIX, target);
+      agents.push(host.start(AGENT, '--nats', url, '--vantage', name));
+    }
+  });
+
+  afterEach(async () => {
+    await lab[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const startCoordinator = async (data: string) => {
+    const coordinator = broker.start(TRANSECT, 'coordinator', '--nats', url, '--data', data);
+    await coordinator.says(/coordinator ready/);
+  };
+  const transect = async (...args: string[]) => await broker.run(TRANSECT, ...args, '--nats', url);
+  const launch = async (...flags: string[]) => {
+    const targets = [PREFIX, '-p', '80,443', '--allow-special', '198.18.0.0/15', '--report', 'all'];
+    return (await transect('launch', ...targets, '-c', '1s', ...flags)).stdout.trim();
+  };
+  const statusOf = async (survey: string) =>
+    JSON.parse((await transect('status', survey, '--json')).stdout);
+  /** Probes that the target network has seen; its reports are a second old at most. */
+  const heard = async () => {
+    await pause(1100);
+    return JSON.parse(internet.stdout.trim().split('\n').at(-1) ?? '').heard as number;
+  };
+  const untilDone = async (survey: string) => {
+    while ((await statusOf(survey)).state !== 'done') await pause(300);
+  };
+
+  test('pauses, resumes, changes its rate and obeys an exclusion within the second', {
+    timeout: 120_000,
+  }, async () => {
+    await startCoordinator(join(folder, 'data'));
+    const survey = await launch('-r', '4k');
+    await pause(3000);
+    await transect('pause', survey);
+    const [paused, later] = [await heard(), await heard()];
+    expect(later).toBe(paused);
+    expect(paused).toBeGreaterThan(2000);
+    expect(await statusOf(survey)).toMatchObject({ state: 'paused' });
+    const excluded = await transect(
+      ...['exclude', 'add', '198.18.128.0/17', '--reason', 'mail of 3 May', '--by', 'noc'],
+    );
+    expect(excluded.stdout.trim()).toBe('1');
+    expect(excluded.stderr).toMatch(/and all agents at work obey/);
+    await transect('rate', survey, '20k');
+    await transect('resume', survey);
+    await untilDone(survey);
+    const status = await statusOf(survey);
+    expect(status).toMatchObject({ covered: 131_072, budget: 20_000, lost: 0 });
+    expect(status.sent + status.excluded).toBe(131_072);
+    expect(status.excluded).toBeGreaterThan(50_000);
+    expect(await heard()).toBe(status.sent);
+    expect((await transect('verify', survey)).stdout).toMatch(/complete: every target/);
+    const half = 'SELECT count(*) AS n FROM results';
+    expect((await transect('query', survey, half, '-O', 'csv')).stdout).toMatch(/^n\n\d+\n$/);
+    const fates: string[] = [];
+    for (const address of ['198.18.200.1', '198.18.200.2', '198.18.200.3', '198.18.200.4']) {
+      fates.push((await transect('lookup', survey, `${address}:80`)).stdout);
+    }
+    expect(fates.join('')).toMatch(/excluded by 198\.18\.128\.0\/17, version 1 .*: mail of 3 May/);
+    // A later survey starts without what is excluded.
+    const next = await launch('-r', '50k');
+    expect(await statusOf(next)).toMatchObject({ targets: 65_536 });
+    const log = await readFile(join(folder, 'data', 'exclusions.ndjson'), 'utf8');
+    expect(JSON.parse(log)).toMatchObject({ version: 1, reason: 'mail of 3 May', by: 'noc' });
+    await transect('cancel', next, '--now');
+  });
+
+  test('stalls when the disk is full, says so, and goes on when there is room', {
+    timeout: 120_000,
+  }, async () => {
+    const run = promisify(execFile);
+    const small = join(folder, 'small');
+    await run('mkdir', [small]);
+    await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', small]);
+    try {
+      await startCoordinator(small);
+      const survey = await launch('-r', '20k');
+      let status = await statusOf(survey);
+      for (const end = Date.now() + 60_000; status.trouble === '' && Date.now() < end; ) {
+        await pause(300);
+        status = await statusOf(survey);
+      }
+      expect(status.trouble).toMatch(
+        /results cannot be stored: .*(No space left|ENOSPC|no space)/i,
+      );
+      expect((await transect('status', survey)).stdout).toMatch(/STALLED/);
+      await pause(1500);
+      const [stalled, later] = [await heard(), await heard()];
+      expect(later).toBe(stalled);
+      await run('mount', ['-o', 'remount,size=64m', small]);
+      await untilDone(survey);
+      const verdict = JSON.parse((await transect('verify', survey, '--json')).stdout);
+      expect(verdict).toMatchObject({ covered: 131_072, faults: 0 });
+    } finally {
+      await lab[Symbol.asyncDispose]();
+      await run('umount', ['-l', small]);
+    }
+  });
+});
