@@ -41,6 +41,8 @@ const OFFER_WAIT_MILLIS = 1000;
 const APPETITE_MILLIS = 20;
 /** The next shard is leased when less than this is left to send. */
 const AHEAD_SECONDS = 1;
+/** Whoever declined an offer asks for the next one after this. */
+const DECLINED_MILLIS = 1000;
 /** Who was told to stand down asks again after this. */
 const STOOD_DOWN_MILLIS = 60_000;
 const DEAF = 'an interface or an address went away; what was not settled is handed back';
@@ -111,7 +113,7 @@ export class Agent {
     if (offer.shard < survey.frontier) return offer.done(); // stored: brokers repeat old messages
     if (survey.state === 'paused') return offer.giveBack(REFUSED_MILLIS);
     const mission = await this.missions.for(survey);
-    if (mission === undefined || mission.isDeaf) return offer.giveBack(REFUSED_MILLIS);
+    if (mission === undefined || mission.isDeaf) return await this.#decline(offer);
     if (offer.shard >= mission.plan.shardCount) return offer.done(); // not of this plan
     const shard = mission.plan.shard(offer.shard);
     if (mission.held.has(shard.number)) return; // redelivered early: the lease is ours already
@@ -131,6 +133,12 @@ export class Agent {
     mission.held.set(shard.number, new HeldShard(parts));
     log.debug({ survey: survey.id, shard: shard.number, epoch: holding.epoch }, 'shard leased');
     if (this.#leaving.signal.aborted) this.#leave();
+  }
+
+  /** Others may be able to serve it: they get it, and time to take it before we ask again. */
+  async #decline(offer: ShardOffer): Promise<void> {
+    offer.giveBack(0);
+    await this.#parts.clock.sleep(DECLINED_MILLIS, this.#leaving.signal);
   }
 
   /** Whether there is so little left to send that the next shard should be leased now. */
@@ -192,7 +200,9 @@ export class Agent {
 
   async #followSurveys(signal: AbortSignal): Promise<void> {
     for await (const survey of this.#parts.bus.surveys.watch(signal)) {
-      this.missions.get(survey.id)?.become(survey);
+      const mission = this.missions.get(survey.id);
+      if (mission === undefined) continue;
+      mission.become(survey);
       this.#report(); // what it may do has changed: ask at once
     }
   }
@@ -200,8 +210,9 @@ export class Agent {
   async #followExclusions(signal: AbortSignal): Promise<void> {
     for await (const entry of this.#parts.bus.exclusions.watch(signal)) {
       if (!this.#exclusions.add(entry)) continue;
-      for (const mission of this.missions.all) mission.obey(this.#exclusions);
-      this.#report();
+      const missions = this.missions.all;
+      for (const mission of missions) mission.obey(this.#exclusions);
+      if (missions.length > 0) this.#report();
     }
   }
 

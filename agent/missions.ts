@@ -42,12 +42,12 @@ export class Missions {
     return this.#open.get(survey);
   }
 
-  /** The mission for a survey, opened where it can be. Never throws: what is wrong is the trouble. */
+  /** The mission for a survey, opened where it can be; none while it is refused. Never throws. */
   async for(survey: Survey): Promise<Mission | undefined> {
     const { bus, clock, log, openStation } = this.#parts;
+    if (clock.monotonic() < (this.#refusedUntil.get(survey.id) ?? 0)) return undefined;
     const known = this.#open.get(survey.id);
-    const refusedUntil = this.#refusedUntil.get(survey.id) ?? 0;
-    if (known !== undefined || clock.monotonic() < refusedUntil) return known;
+    if (known !== undefined) return known;
     try {
       refuseOtherVersions(survey);
       const mission = await openMission(bus, survey, openStation, clock);

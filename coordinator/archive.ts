@@ -14,7 +14,7 @@ import { type Lease, settledOf } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { Collector } from './collect/collector.js';
-import { Ledger } from './ledger/ledger.js';
+import { holderOf, Ledger } from './ledger/ledger.js';
 import { type ManifestParts, writeManifest } from './sink/manifest.js';
 import type { Vault } from './vault.js';
 
@@ -24,6 +24,7 @@ const STALL_MILLIS = 2000;
 const STORING_MAX = 8;
 
 export interface ArchiveParts {
+  readonly survey: string;
   readonly clock: Clock;
   readonly log: Log;
   readonly vault: Vault;
@@ -94,9 +95,13 @@ export class Archive {
     if (current !== undefined) this.#readyIfWhole(current);
   }
 
-  /** Whether every batch that a lease counts is here. */
-  hasAll(lease: Lease): boolean {
-    return this.#collector.hasAll(lease);
+  /** Whether nobody is still settling: each lease has ended, or its holder has, and its batches are here. */
+  isDrained(isPresent: (agent: string) => boolean): boolean {
+    return this.ledger.underWay.every((lease) => {
+      const holder = holderOf(lease);
+      const isGone = holder === undefined || !isPresent(holder);
+      return isGone && this.#collector.hasAll(lease);
+    });
   }
 
   /** Begins to store what is ready, unless nothing can be stored at the moment. */
@@ -177,6 +182,7 @@ export class Archive {
   #recover(): void {
     if (this.trouble === '') return;
     this.trouble = '';
+    this.#parts.log.info({ survey: this.#parts.survey }, 'results can be stored again');
     this.#parts.onTrouble();
   }
 
@@ -186,6 +192,7 @@ export class Archive {
     const trouble = `results cannot be stored: ${describeError(error)}`;
     if (this.trouble === trouble) return;
     this.trouble = trouble;
+    this.#parts.log.error({ survey: this.#parts.survey, trouble }, 'survey stalled');
     this.#parts.onTrouble();
   }
 }

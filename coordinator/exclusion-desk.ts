@@ -27,6 +27,7 @@ export class ExclusionDesk {
   readonly #parts: ExclusionDeskParts;
   /** Versions that the audit log has. */
   #logged = 0;
+  #logging: Promise<void> = Promise.resolve();
 
   constructor(data: string, parts: ExclusionDeskParts) {
     this.#file = join(data, LOG_FILE);
@@ -79,7 +80,13 @@ export class ExclusionDesk {
     }
   }
 
-  async #writeLog(): Promise<void> {
+  /** One after the other: what was added and what was heard of at once is one entry. */
+  #writeLog(): Promise<void> {
+    this.#logging = this.#logging.then(() => this.#writeNews());
+    return this.#logging;
+  }
+
+  async #writeNews(): Promise<void> {
     const { disk, log } = this.#parts;
     const { version, entries } = this.list;
     const news = entries.slice(this.#logged, version);

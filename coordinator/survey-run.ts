@@ -25,7 +25,7 @@ import { Dispatcher } from './dispatch/dispatch.js';
 import { Fleet } from './fleet.js';
 import { fateOf } from './inquiry.js';
 import { LeaseCare } from './ledger/lease-care.js';
-import { holderOf, type Ledger } from './ledger/ledger.js';
+import type { Ledger } from './ledger/ledger.js';
 import { readManifestStatus } from './sink/manifest.js';
 import type { Vault } from './vault.js';
 
@@ -62,10 +62,11 @@ export class SurveyRun {
   readonly #stop = stopController();
   #isImmediate = false;
   #forgotAt = 0;
-  /** Our monotonic clock: before it, agents and leases may not have been heard of yet. */
+  /** Before it, agents and leases may not have been heard of yet. */
   readonly #calmFrom: number;
   #endedAt = 0;
   #endFrom = 0;
+  #publishing: Promise<void> = Promise.resolve();
   #recalled: SurveyStatus | undefined;
   #settle: { resolve(status: SurveyStatus): void; reject(error: unknown): void } | undefined;
 
@@ -76,9 +77,16 @@ export class SurveyRun {
     this.#parts = parts;
     this.#dispatcher = new Dispatcher(parts.bus.work, survey.id);
     const { clock, log, vault, isResumed, exclusions } = parts;
-    this.#archive = new Archive(plan, { clock, log, vault, onTrouble: () => this.#tellTrouble() });
+    this.#archive = new Archive(plan, {
+      clock,
+      log,
+      vault,
+      survey: survey.id,
+      onTrouble: () => this.#tellRate(),
+    });
     this.#ledger = this.#archive.ledger;
-    this.#leaseCare = new LeaseCare(survey.id, parts.bus.leases, this.#ledger);
+    const book = parts.bus.leases;
+    this.#leaseCare = new LeaseCare(survey.id, { book, ledger: this.#ledger, log });
     const now = clock.monotonic();
     this.#calmFrom = isResumed ? now + LIMITS.agentGoneMillis : now;
     this.fleet = new Fleet(
@@ -137,11 +145,10 @@ export class SurveyRun {
   async fateOf(target: Target): Promise<TargetFate> {
     const { exclusions, bus } = this.#parts;
     const { survey, plan, vault } = this;
-    const { ledger } = this.#archive;
-    return await fateOf(target, { survey, plan, ledger, vault, exclusions, spaces: bus.spaces });
+    const known = { survey, plan, ledger: this.#ledger, vault, exclusions, spaces: bus.spaces };
+    return await fateOf(target, known);
   }
 
-  /** Nobody sends, and leases are kept, until it is resumed. */
   async pause(): Promise<void> {
     mustGoOn(this.survey, 'paused');
     if (this.survey.state === 'running') await this.#become('paused');
@@ -218,18 +225,9 @@ export class SurveyRun {
     }
   }
 
+  /** Where nothing can be stored, nobody sends until it can. */
   get #maySend(): boolean {
     return this.survey.state === 'running' && this.#archive.trouble === '';
-  }
-
-  /** Where nothing can be stored, nobody sends until it can. */
-  #tellTrouble(): void {
-    const { trouble } = this.#archive;
-    const { log } = this.#parts;
-    const survey = this.survey.id;
-    if (trouble === '') log.info({ survey }, 'results can be stored again');
-    else log.error({ survey, trouble }, 'survey stalled');
-    this.#tellRate();
   }
 
   #tellRate(): void {
@@ -243,19 +241,14 @@ export class SurveyRun {
     const frontier = await this.#leaseCare.forget(this.survey.frontier);
     if (frontier === undefined || isOver(this.survey.state)) return;
     this.survey = { ...this.survey, frontier };
-    await this.#parts.bus.surveys.put(this.survey);
+    await this.#publish();
   }
 
-  /** Whether nobody is still settling: each lease has ended, or its holder has. */
   #isDrained(): boolean {
     if (this.#isImmediate) return true;
     const now = this.#parts.clock.monotonic();
     if (now < this.#calmFrom) return false;
-    return this.#ledger.underWay.every((lease) => {
-      const holder = holderOf(lease);
-      const isGone = holder === undefined || !this.fleet.roster.isPresent(holder, now);
-      return isGone && this.#archive.hasAll(lease);
-    });
+    return this.#archive.isDrained((agent) => this.fleet.roster.isPresent(agent, now));
   }
 
   async #end(state: SurveyState): Promise<void> {
@@ -276,7 +269,7 @@ export class SurveyRun {
     }
     // Over for everyone only once the manifest stands: a crash before this does it again.
     this.survey = { ...this.survey, state };
-    await bus.surveys.put(this.survey);
+    await this.#publish();
     this.#archive.releaseAll();
     await bus.leases.forget(this.survey.id);
     const { status } = this;
@@ -288,7 +281,14 @@ export class SurveyRun {
   async #become(state: SurveyState): Promise<void> {
     this.survey = { ...this.survey, state };
     this.#tellRate(); // at once, by grants; and by the record, for who missed them
-    await this.#parts.bus.surveys.put(this.survey);
+    await this.#publish();
+  }
+
+  /** One after the other, each as things stand by then: what is on the board is never older. */
+  #publish(): Promise<void> {
+    const put = () => this.#parts.bus.surveys.put(this.survey);
+    this.#publishing = this.#publishing.then(put, put);
+    return this.#publishing;
   }
 }
 

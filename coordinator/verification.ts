@@ -45,7 +45,6 @@ export async function verify({ survey, plan, folder, disk }: Evidence): Promise<
   if (plan.hash !== survey.planHash)
     court.blame('the plan is not the one the survey was made with');
   const segments = new SegmentStore(folder, survey.output, disk);
-  // Entries of the shards of one segment at a time are kept; those without rows, not at all.
   const withRows = new Map<number, ShardEntry>();
   for await (const entry of readJournal(disk, join(folder, LEDGER_FILE))) {
     court.hearEntry(entry);
@@ -53,6 +52,12 @@ export async function verify({ survey, plan, folder, disk }: Evidence): Promise<
   }
   for (const segment of await segments.list()) {
     for await (const row of segments.read(segment)) court.hearRow(row, withRows);
+    // No other file has rows of these shards: what was seen of them can be judged and forgotten.
+    for (const entry of [...withRows.values()]) {
+      if (entry.shard < segment.from || entry.shard >= segment.to) continue;
+      court.close(entry);
+      withRows.delete(entry.shard);
+    }
   }
   for (const entry of withRows.values()) court.close(entry);
   return court.verdict();
@@ -159,6 +164,7 @@ class Court {
   /** All rows have been heard. */
   close({ shard, rows, reports }: ShardEntry): void {
     const seen = this.#seen.get(shard);
+    this.#seen.delete(shard);
     const count = seen?.positions.size ?? 0;
     if (count !== rows) this.blame(`shard ${shard} has ${count} rows, ${rows} were stored`);
     const reported = this.#survey.report === 'all' ? CLASSES : CLASSES.slice(0, 1);

@@ -21,6 +21,8 @@ import { addNatsOption, type NatsFlags } from './connection.js';
 
 export const DEFAULT_DATA = 'transect-data';
 const ID_LETTERS = 5;
+/** A coordinator that is told to stop takes no longer than this. */
+const LEAVE_MILLIS = 5000;
 
 interface DaemonFlags extends NatsFlags {
   readonly data: string;
@@ -62,6 +64,10 @@ async function runDaemon(flags: DaemonFlags): Promise<void> {
       stop.abort();
     });
   }
+  // Where the broker is away, there is nobody to take leave of.
+  stop.signal.addEventListener('abort', () => {
+    void systemClock.sleep(LEAVE_MILLIS).then(() => bus.close());
+  });
   log.info({ nats: flags.nats, data, version: VERSION }, 'coordinator ready');
   const lost = bus.lost.then((error) => {
     if (!stop.signal.aborted) {

@@ -1,19 +1,25 @@
 /** What a coordinator does to leases: it forgets those that nobody needs, and disowns the deaf. */
+import { describeError } from '../../shared/base/faults.js';
 import type { LeaseBook } from '../../shared/bus/ports.js';
 import { disowned, lastReport } from '../../shared/survey/lease.js';
+import type { Log } from '../../shared/telemetry/log.js';
 import type { Ledger } from './ledger.js';
+
+export interface LeaseCareParts {
+  readonly book: LeaseBook;
+  readonly ledger: Ledger;
+  readonly log: Log;
+}
 
 export class LeaseCare {
   readonly #survey: string;
-  readonly #book: LeaseBook;
-  readonly #ledger: Ledger;
+  readonly #parts: LeaseCareParts;
   /** Revisions below it are of shards below the last frontier that was told. */
   #forgettable = 0;
 
-  constructor(survey: string, book: LeaseBook, ledger: Ledger) {
+  constructor(survey: string, parts: LeaseCareParts) {
     this.#survey = survey;
-    this.#book = book;
-    this.#ledger = ledger;
+    this.#parts = parts;
   }
 
   /**
@@ -24,20 +30,26 @@ export class LeaseCare {
    * @returns the frontier to tell them now; undefined where it is the same
    */
   async forget(told: number): Promise<number | undefined> {
-    const { frontier, forgettable } = this.#ledger;
+    const { book, ledger } = this.#parts;
+    const { frontier, forgettable } = ledger;
     if (frontier <= told) return undefined;
-    if (this.#forgettable > 0) await this.#book.forget(this.#survey, this.#forgettable);
+    if (this.#forgettable > 0) await book.forget(this.#survey, this.#forgettable);
     this.#forgettable = forgettable;
     return frontier;
   }
 
-  /** Takes from an agent what it has not settled; others begin where it began. */
+  /** Takes from an agent what it has not settled; others begin where it began. Never rejects. */
   async disown(agent: string): Promise<void> {
-    for (const { shard } of this.#ledger.underWay) {
-      const found = await this.#book.read(this.#survey, shard);
-      if (found === undefined || found.value.state === 'settled') continue;
-      if (lastReport(found.value)?.agent !== agent) continue;
-      await this.#book.write(disowned(found.value), found.revision); // else another was faster: as well
+    const { book, ledger, log } = this.#parts;
+    for (const { shard } of ledger.underWay) {
+      try {
+        const found = await book.read(this.#survey, shard);
+        if (found === undefined || found.value.state === 'settled') continue;
+        if (lastReport(found.value)?.agent !== agent) continue;
+        await book.write(disowned(found.value), found.revision); // else another was faster: as well
+      } catch (error) {
+        log.error({ survey: this.#survey, shard, error: describeError(error) }, 'not disowned');
+      }
     }
   }
 }

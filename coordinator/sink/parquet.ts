@@ -2,6 +2,7 @@
  * Parquet, compressed by zstd, through DuckDB: typed columns that any tool reads. What text formats
  * spell out (time stamps in three fields, names of ICMP codes) is made from what is stored.
  */
+import type { DuckDBConnection } from '@duckdb/node-api';
 import {
   appendChunks,
   CHUNK_ROWS,
@@ -21,18 +22,7 @@ export const parquet: Sink = {
   extension: 'parquet',
   text: undefined,
   async write(disk, file, rows) {
-    await disk.makeWhole(file, (beside) =>
-      withDuck(async (connection) => {
-        const names = new Dictionary();
-        const columns = gathered(names);
-        const types = columns.map(({ name, type }) => `"${name}" ${type}`).join(', ');
-        await connection.run(`CREATE OR REPLACE TEMP TABLE gathered (${types})`);
-        const gatherer = new Gatherer(columns, rows);
-        await appendChunks(connection, 'gathered', gatherer.chunk, () => gatherer.next());
-        const select = `SELECT ${storedOf(names)} FROM gathered`;
-        await connection.run(`COPY (${select}) TO ${quote(beside)} ${OPTIONS}`);
-      }),
-    );
+    await disk.makeWhole(file, (beside) => withDuck((duck) => gather(duck, rows, beside)));
   },
   async *read(_disk, file, position) {
     const where = position === undefined ? '' : ` WHERE "position" = ${position}`;
@@ -42,17 +32,31 @@ export const parquet: Sink = {
   },
   async merge(disk, files, into) {
     const all = `read_parquet([${files.map(quote).join(', ')}])`;
-    await disk.makeWhole(into, (beside) =>
-      withDuck(async (connection) => {
-        await connection.run(`COPY (FROM ${all}) TO ${quote(beside)} ${OPTIONS}`);
-      }),
-    );
+    const copy = (beside: string) => `COPY (FROM ${all}) TO ${quote(beside)} ${OPTIONS}`;
+    await disk.makeWhole(into, async (beside) => {
+      await withDuck((duck) => duck.run(copy(beside)));
+    });
   },
   table(paths) {
     const derived = Object.entries(DERIVED).map(([name, sql]) => `${sql} AS ${name}`);
     return `(SELECT *, ${derived.join(', ')} FROM read_parquet([${paths}]))`;
   },
 };
+
+async function gather(
+  connection: DuckDBConnection,
+  rows: Iterable<RowSource>,
+  into: string,
+): Promise<void> {
+  const names = new Dictionary();
+  const columns = gathered(names);
+  const types = columns.map(({ name, type }) => `"${name}" ${type}`).join(', ');
+  await connection.run(`CREATE OR REPLACE TEMP TABLE gathered (${types})`);
+  const gatherer = new Gatherer(columns, rows);
+  await appendChunks(connection, 'gathered', gatherer.chunk, () => gatherer.next());
+  const select = `SELECT ${storedOf(names)} FROM gathered`;
+  await connection.run(`COPY (${select}) TO ${quote(into)} ${OPTIONS}`);
+}
 
 /** All fields in their order, numbers as doubles. */
 function fieldList(): string {

@@ -1,0 +1,138 @@
+import { describe, expect, test } from 'vitest';
+import { slowShards } from '../../coordinator/dispatch/stragglers.js';
+import { ExclusionDesk } from '../../coordinator/exclusion-desk.js';
+import { deafness, Health } from '../../coordinator/governor/health.js';
+import { systemClock } from '../../shared/base/clock.js';
+import { stopController } from '../../shared/base/stop.js';
+import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
+import type { Activity } from '../../shared/bus/ports.js';
+import type { Port } from '../../shared/net/ports.js';
+import { Ranges } from '../../shared/net/ranges.js';
+import type { Lease } from '../../shared/survey/lease.js';
+import { Plan } from '../../shared/survey/plan.js';
+import { Space } from '../../shared/survey/space/space.js';
+import { silentLog } from '../../shared/telemetry/log.js';
+import { MemoryDisk } from '../support/memory-disk.js';
+
+const activity = (second: number, change: Partial<Activity['equipment']> = {}): Activity => ({
+  survey: 's',
+  wants: true,
+  rate: 1000,
+  sent: 1000 * second,
+  grantSerial: second,
+  replies: 40 * second,
+  exclusions: 0,
+  equipment: {
+    wire: '',
+    received: 100 * second,
+    dropped: 0,
+    interfaceDropped: 0,
+    refusals: {},
+    ...change,
+  },
+});
+
+describe('an agent’s health', () => {
+  test('costs it nothing while nothing is wrong', () => {
+    const health = new Health();
+    for (let second = 0; second < 20; second++) health.see(activity(second), 1000, second * 1000);
+    expect(health.cap).toBe(Number.POSITIVE_INFINITY);
+    expect(health.hearing).toEqual({ sent: 10_000, replies: 400 });
+  });
+
+  test('cuts what it is lent when replies are dropped, and lets it grow again afterwards', () => {
+    const health = new Health();
+    health.see(activity(0), 1000, 0);
+    health.see(activity(1, { dropped: 5 }), 1000, 1000);
+    expect(health.cap).toBe(700);
+    for (let second = 2; second < 30; second++) {
+      health.see(activity(second, { dropped: 5 }), Math.min(health.cap, 1000), second * 1000);
+    }
+    expect(health.cap).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  test('cuts it for frames that the kernel refuses, and only to what it uses for a full queue', () => {
+    const refused = new Health();
+    refused.see(activity(0), 1000, 0);
+    refused.see(activity(1, { refusals: { EPERM: 3 } }), 1000, 1000);
+    expect(refused.cap).toBe(700);
+    const full = new Health();
+    full.see(activity(0), 5000, 0);
+    full.see(activity(1, { refusals: { ENOBUFS: 300 } }), 5000, 1000);
+    expect(full.cap).toBe(1250);
+  });
+});
+
+describe('a deaf agent', () => {
+  const hearing = (sent: number, replies: number) => ({ sent, replies });
+
+  test('is one that hears next to nothing where its peers’ hit rate promises dozens', () => {
+    const peers = [hearing(10_000, 400), hearing(8000, 330)];
+    expect(deafness(hearing(2000, 0), peers)).toMatch(/hears nothing: 0 replies to 2000 probes/);
+    expect(deafness(hearing(2000, 75), peers)).toBeUndefined();
+    expect(deafness(hearing(2000, 20), peers)).toBeUndefined(); // half: a network may hide that much
+  });
+
+  test('cannot be told from a quiet space, nor without peers, nor from few probes', () => {
+    expect(deafness(hearing(1e6, 0), [])).toBeUndefined();
+    expect(deafness(hearing(1e6, 0), [hearing(1e6, 3)])).toBeUndefined();
+    expect(deafness(hearing(500, 0), [hearing(10_000, 400)])).toBeUndefined();
+  });
+
+  test('is not made by one liar among its peers', () => {
+    const peers = [hearing(1000, 1000), hearing(10_000, 400), hearing(10_000, 390)];
+    expect(deafness(hearing(5000, 200), peers)).toBeUndefined();
+  });
+});
+
+describe('shards at the end of a survey', () => {
+  const ranges = Ranges.of([{ from: 0, to: 2048 }]);
+  const plan = new Plan(Space.ofIpv4(ranges, [80] as Port[]), '7', 1024);
+  const held = (shard: number, sent: number) =>
+    ({ survey: 's', shard, state: 'held', reports: [{ agent: 'a', sent }] }) as unknown as Lease;
+
+  test('are handed back where their holder would take long, twice at most', () => {
+    const handedBack = new Map<number, number>();
+    const left = { underWay: [held(0, 1000), held(1, 1024)], plan, handedBack };
+    expect(slowShards('a', 20, left)).toEqual([1]);
+    expect(slowShards('a', 200, left)).toEqual([]);
+    expect(slowShards('b', 1, left)).toEqual([]);
+    expect(slowShards('a', 20, left)).toEqual([1]);
+    expect(slowShards('a', 20, left)).toEqual([]);
+  });
+});
+
+describe('the desk of exclusions', () => {
+  test('logs each entry once, whether it was entered here or heard of', async () => {
+    const bus = memoryBus(systemClock);
+    const disk = new MemoryDisk();
+    const desk = new ExclusionDesk('/data', { bus, clock: systemClock, disk, log: silentLog });
+    await desk.restore();
+    const stop = stopController();
+    const following = (async () => {
+      for await (const version of desk.follow(stop.signal)) if (version >= 3) stop.abort();
+    })();
+    await Promise.all([
+      desk.add('198.18.0.0/24', 'one', 'noc'),
+      bus.exclusions.add({ version: 2, prefix: '198.18.1.0/24', reason: 'two', by: '', at: 1 }),
+      desk.add('2001:db8::/48', 'three', 'noc'),
+    ]);
+    stop.abort();
+    await following;
+    const lines = disk.files.get('/data/exclusions.ndjson')?.toString().trim().split('\n') ?? [];
+    expect(lines.map((line) => JSON.parse(line).version)).toEqual([1, 2, 3]);
+  });
+
+  test('brings back from its log what the broker has lost', async () => {
+    const disk = new MemoryDisk();
+    const parts = { clock: systemClock, disk, log: silentLog };
+    const first = new ExclusionDesk('/data', { bus: memoryBus(systemClock), ...parts });
+    await first.restore();
+    await first.add('198.18.0.0/24', 'one', 'noc');
+    const bus = memoryBus(systemClock);
+    const second = new ExclusionDesk('/data', { bus, ...parts });
+    await second.restore();
+    expect(await bus.exclusions.list()).toMatchObject([{ version: 1, prefix: '198.18.0.0/24' }]);
+    expect(second.list.version).toBe(1);
+  });
+});
