@@ -109,7 +109,8 @@ export class Agent {
   async #take(offer: ShardOffer): Promise<void> {
     const { bus, clock, log } = this.#parts;
     const survey = await bus.surveys.read(offer.survey);
-    if (survey === undefined || isEnding(survey.state)) return offer.done();
+    if (survey === undefined) return offer.giveBack(REFUSED_MILLIS); // not known here yet
+    if (isEnding(survey.state)) return offer.done();
     if (offer.shard < survey.frontier) return offer.done(); // stored: brokers repeat old messages
     if (survey.state === 'paused') return offer.giveBack(REFUSED_MILLIS);
     const mission = await this.missions.for(survey);

@@ -45,6 +45,7 @@ export class Archive {
   readonly #storing = new Map<number, Promise<void>>();
   #stalledUntil = 0;
   #failure: unknown;
+  #isClosing = false;
 
   constructor(plan: Plan, parts: ArchiveParts) {
     this.#plan = plan;
@@ -106,7 +107,7 @@ export class Archive {
 
   /** Begins to store what is ready, unless nothing can be stored at the moment. */
   storeReady(): void {
-    if (this.#parts.clock.monotonic() < this.#stalledUntil) return;
+    if (this.#isClosing || this.#parts.clock.monotonic() < this.#stalledUntil) return;
     for (const [shard, lease] of this.#ready) {
       if (this.#storing.size >= STORING_MAX) return;
       this.#ready.delete(shard);
@@ -116,11 +117,25 @@ export class Archive {
 
   /** Stores what was settled of shards that nobody will finish. @throws Fault UNWRITABLE */
   async storeSettled(): Promise<void> {
-    for (const lease of this.ledger.underWay) {
-      const shard = this.#plan.shard(lease.shard);
-      const hasSettled = settledOf(lease, shard) > shard.from;
-      if (hasSettled && this.#collector.hasAll(lease)) await this.#store(lease);
+    this.#isClosing = true; // nothing else is stored from now on: each shard as it stands
+    try {
+      await Promise.all(this.#storing.values());
+      for (const { shard: number } of this.ledger.underWay) {
+        const lease = this.ledger.leaseOf(number);
+        const shard = this.#plan.shard(number);
+        if (lease === undefined || settledOf(lease, shard) === shard.from) continue;
+        if (this.#collector.hasAll(lease)) await this.#store(lease);
+      }
+    } catch (error) {
+      this.#isClosing = false;
+      throw error;
     }
+  }
+
+  /** Nothing more is stored: the survey has failed, or this coordinator is no longer the one. */
+  close(trouble = ''): void {
+    this.#isClosing = true;
+    this.trouble ||= trouble;
   }
 
   /** Writes the manifest. @throws Fault UNWRITABLE */

@@ -16,7 +16,7 @@ import { describeError, Fault } from '../shared/base/faults.js';
 import type { Random } from '../shared/base/random.js';
 import { stopController } from '../shared/base/stop.js';
 import { PROTOCOL } from '../shared/base/version.js';
-import type { Bus } from '../shared/bus/ports.js';
+import type { Bus, ResultDelivery } from '../shared/bus/ports.js';
 import { Plan } from '../shared/survey/plan.js';
 import type { ResultBatch } from '../shared/survey/results.js';
 import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
@@ -74,7 +74,7 @@ export class Coordinator {
     const hearing = [this.#hear(signal), this.#followExclusions(signal)];
     for (const survey of await bus.surveys.list()) await this.#takeUp(survey);
     bus.control.serve(controlHandlers(this), signal);
-    // Only now: every survey that may have batches has its run.
+    // Only now: every survey that can be taken up has its run.
     await Promise.all([...hearing, this.#collect(signal)]);
     await Promise.all(this.#running);
   }
@@ -140,11 +140,24 @@ export class Coordinator {
   async #collect(signal: AbortSignal): Promise<void> {
     for await (const delivery of this.#parts.bus.results.consume(signal)) {
       const run = this.runs.get(delivery.batch.survey);
-      if (run === undefined) delivery.stored();
+      if (run === undefined) void this.#letGo(delivery);
       else {
         run.collect(delivery);
         this.#parts.onBatch?.(run.plan, delivery.batch);
       }
+    }
+  }
+
+  /** A batch of a survey that is over, or that nobody knows, is of no use; others wait for their survey. */
+  async #letGo(delivery: ResultDelivery): Promise<void> {
+    try {
+      const survey = await this.#parts.bus.surveys.read(delivery.batch.survey);
+      if (survey === undefined || isOver(survey.state)) delivery.stored();
+    } catch (error) {
+      this.#parts.log.error(
+        { error: describeError(error) },
+        'a batch of an unreadable survey is kept',
+      );
     }
   }
 

@@ -1,8 +1,8 @@
 /**
  * Who coordinates, where several could: one leads, the others stand by. The leader writes a record
  * once a second, each time by compare-and-set on its last one. One that could not write for three
- * seconds no longer leads and falls silent; one that stands by and sees no sign of life for five takes
- * over. Both go by their own monotonic clocks, so no clocks are compared, and no two lead at once but
+ * seconds no longer leads and falls silent; one that stands by and sees no sign of life for four and a
+ * half takes over. Both go by their own monotonic clocks, so no clocks are compared, and no two lead at once but
  * for a process that was stopped: what such a one still writes does not count (see `journal.ts`).
  */
 import { type Clock, every } from '../shared/base/clock.js';

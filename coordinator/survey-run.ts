@@ -77,13 +77,8 @@ export class SurveyRun {
     this.#parts = parts;
     this.#dispatcher = new Dispatcher(parts.bus.work, survey.id);
     const { clock, log, vault, isResumed, exclusions } = parts;
-    this.#archive = new Archive(plan, {
-      clock,
-      log,
-      vault,
-      survey: survey.id,
-      onTrouble: () => this.#tellRate(),
-    });
+    const keeping = { survey: survey.id, clock, log, vault };
+    this.#archive = new Archive(plan, { ...keeping, onTrouble: () => this.#tellRate() });
     this.#ledger = this.#archive.ledger;
     const book = parts.bus.leases;
     this.#leaseCare = new LeaseCare(survey.id, { book, ledger: this.#ledger, log });
@@ -111,6 +106,7 @@ export class SurveyRun {
     const { clock, log } = this.#parts;
     const stop = this.#stop;
     const abort = () => stop.abort();
+    stop.signal.addEventListener('abort', () => this.#archive.close());
     signal.addEventListener('abort', abort, { once: true });
     if (signal.aborted) abort();
     try {
@@ -120,6 +116,8 @@ export class SurveyRun {
       await Promise.all([watching, this.#archive.settled()]);
     } catch (error) {
       log.error({ survey: this.survey.id, error: describeError(error) }, 'survey failed');
+      this.#archive.close(`survey failed: ${describeError(error)}`);
+      this.#tellRate();
       stop.abort();
       this.#settle?.reject(error);
     } finally {
@@ -284,7 +282,7 @@ export class SurveyRun {
     await this.#publish();
   }
 
-  /** One after the other, each as things stand by then: what is on the board is never older. */
+  /** In order, each as things stand by then. */
   #publish(): Promise<void> {
     const put = () => this.#parts.bus.surveys.put(this.survey);
     this.#publishing = this.#publishing.then(put, put);

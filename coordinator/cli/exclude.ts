@@ -17,7 +17,7 @@ export function excludeCommand(): Command {
   add.addOption(
     option('--reason <text>', 'why: whoever asks later finds it').makeOptionMandatory(),
   );
-  add.addOption(option('--by <name>', 'who says so', undefined, userInfo().username));
+  add.addOption(option('--by <name>', 'who says so (default: you)'));
   made.addCommand(addNatsOption(add).action(addExclusion));
   const list = command('list', 'all exclusions, with their versions');
   list.addOption(option('--json', 'for machines'));
@@ -25,8 +25,8 @@ export function excludeCommand(): Command {
   return made;
 }
 
-async function addExclusion(prefix: string, flags: NatsFlags & { reason: string; by: string }) {
-  const { reason, by } = flags;
+async function addExclusion(prefix: string, flags: NatsFlags & { reason: string; by?: string }) {
+  const { reason, by = userName() } = flags;
   const ask = { prefix, reason, by };
   const { version, waiting } = await withBus(flags, (bus) => bus.control.ask('exclude', ask));
   printOut(String(version));
@@ -36,6 +36,15 @@ async function addExclusion(prefix: string, flags: NatsFlags & { reason: string;
       ? `${obeyed}, and all agents at work obey`
       : `${obeyed}; not yet heard from ${waiting.join(', ')}, who cannot send without obeying`,
   );
+}
+
+/** In a container there may be nobody of our number. */
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return process.env['USER'] ?? `uid ${process.getuid?.() ?? ''}`;
+  }
 }
 
 async function listExclusions(flags: NatsFlags & { json?: boolean }) {

@@ -9,6 +9,8 @@
  */
 import { z } from 'zod';
 import type { Disk } from '../../shared/base/disk.js';
+import { Fault } from '../../shared/base/faults.js';
+import { IntervalSet } from '../../shared/base/intervals.js';
 import type { ShardReport } from '../../shared/survey/lease.js';
 
 /** One shard that is stored. */
@@ -23,7 +25,21 @@ export interface ShardEntry {
 }
 
 const whole = z.number().int().min(0);
-const lineShape = z.object({ term: whole, shard: whole.optional() });
+const report = z.looseObject({ agent: z.string(), from: whole, sent: whole, settled: whole });
+const lineShape = z.union([
+  z.strictObject({ term: whole, shard: z.undefined().optional() }),
+  z.looseObject({
+    term: whole,
+    shard: whole,
+    from: whole,
+    to: whole,
+    covered: whole,
+    rows: whole,
+    reports: z.array(report),
+  }),
+]);
+/** What is read back of the journal after writing: more than others can have written meanwhile. */
+const TAIL_OCTETS = 256 * 1024;
 
 interface Waiting {
   readonly line: string;
@@ -62,6 +78,17 @@ export class Journal {
     });
   }
 
+  /** Where a later term has begun, our lines do not count. @throws Fault UNWRITABLE */
+  async #refuseIfDeposed(): Promise<void> {
+    const size = await this.#disk.size(this.#file);
+    const from = Math.max(0, size - TAIL_OCTETS);
+    const tail = Buffer.from(await this.#disk.readPart(this.#file, from, TAIL_OCTETS)).toString();
+    const terms = [...tail.matchAll(/^\{"term":(\d+)/gm)].map(([, term]) => Number(term));
+    if (Math.max(0, ...terms) <= this.#term) return;
+    const why = 'another coordinator has taken over';
+    throw new Fault('UNWRITABLE', why, { file: this.#file });
+  }
+
   /** What waits while a write is under way goes with the next one. */
   async #write(): Promise<void> {
     if (this.#isWriting) return;
@@ -71,6 +98,7 @@ export class Journal {
       this.#waiting = [];
       try {
         await this.#disk.append(this.#file, batch.map(({ line }) => line).join(''));
+        await this.#refuseIfDeposed();
         for (const { resolve } of batch) resolve();
       } catch (error) {
         for (const { reject } of batch) reject(error);
@@ -83,11 +111,13 @@ export class Journal {
 /** The entries that count, in the order they were written; the first one of a shard is the one. */
 export async function* readJournal(disk: Disk, file: string): AsyncGenerator<ShardEntry> {
   let term = 0;
+  const seen = new IntervalSet();
   for await (const line of disk.lines(file)) {
     const read = parseLine(line);
     if (read === undefined || read.term < term) continue;
     term = read.term;
-    if (read.shard !== undefined) yield read as unknown as ShardEntry;
+    // A line may be there twice, where its writer could not know that the disk had taken it.
+    if (read.shard !== undefined && seen.add(read.shard)) yield read as unknown as ShardEntry;
   }
 }
 

@@ -87,7 +87,11 @@ export const systemDisk: Disk = {
   async *lines(file) {
     if ((await stat(file).catch(undefinedIfMissing)) === undefined) return;
     const input = createReadStream(file, { highWaterMark: 1 << 20 });
-    yield* createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
+    try {
+      yield* createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
+    } finally {
+      input.destroy(); // also where the reader has seen enough
+    }
   },
   list: async (folder) => (await readdir(folder).catch(undefinedIfMissing)) ?? [],
   size: async (file) => (await stat(file).catch(undefinedIfMissing))?.size ?? 0,

@@ -5,7 +5,7 @@
  */
 import type { Target } from '../net/target.js';
 import { Blocklist } from './space/blocklist.js';
-import { parseBlock } from './target-list.js';
+import { type BlockEntry, parseBlock } from './target-list.js';
 
 export interface Exclusion {
   /** Counts from 1, without gaps. */
@@ -51,14 +51,14 @@ export class Exclusions {
 
   /** What is blocked as of a version. */
   blocklist(version = this.version): Blocklist {
-    return Blocklist.of(this.#entries.slice(0, version).map(blockOf));
+    return Blocklist.of(this.#entries.slice(0, version).flatMap(blockOf));
   }
 
   /** The first entry up to a version that holds a target. */
   rule(target: Target, version: number): Exclusion | undefined {
     return this.#entries
       .slice(0, version)
-      .find((entry) => Blocklist.of([blockOf(entry)]).holds(target));
+      .find((entry) => Blocklist.of(blockOf(entry)).holds(target));
   }
 }
 
@@ -67,6 +67,11 @@ export function versionAt(marks: readonly ExclusionMark[], position: number): nu
   return marks.findLast(({ from }) => from <= position)?.version ?? 0;
 }
 
-function blockOf({ prefix }: Exclusion) {
-  return parseBlock(prefix, 'exclude');
+/** Anyone may write to the broker: an entry that is no prefix has its version, and blocks nothing. */
+function blockOf({ prefix }: Exclusion): BlockEntry[] {
+  try {
+    return [parseBlock(prefix, 'exclude')];
+  } catch {
+    return [];
+  }
 }

@@ -237,7 +237,7 @@ describe('the journal', () => {
     await before.begin();
     await before.add(entry(1));
     await after.begin();
-    await before.add(entry(2));
+    await expect(before.add(entry(2))).rejects.toThrow('another coordinator has taken over');
     await after.add(entry(3));
     expect(await written(disk)).toEqual([1, 3]);
   });

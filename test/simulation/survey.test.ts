@@ -1,5 +1,6 @@
 /** Single things that can befall a survey, in virtual time. What is drawn from seeds is in `seeds-*.test.ts`. */
 import { describe, expect, test } from 'vitest';
+import { verify } from '../../coordinator/verification.js';
 import type { Pps } from '../../shared/base/brand.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { breaches, expectedRows, rowsOf } from './judge.js';
@@ -65,6 +66,26 @@ describe('a simulated survey', () => {
     const expected = expectedRows(world, plan, 'all', (position) => probed.has(position));
     expect(await rowsOf(world, survey)).toEqual(expected);
     world.close();
+  });
+
+  test('that is cancelled at once stores what is settled by then, each shard once', async () => {
+    for (let seed = 1; seed <= 12; seed++) {
+      const world = new World(seed, { delay: 40, loss: 0 });
+      world.startCoordinator();
+      world.join();
+      world.join();
+      const survey = await launch(world, 3000, 1000);
+      world.later(2500 + 97 * seed, () => {
+        void world.broker.control.ask('cancel', { survey: survey.id, immediately: true });
+      });
+      const status = await finish(world, survey);
+      const plan = await world.planOf(survey);
+      const folder = `/data/${survey.id}`;
+      const verdict = await verify({ survey, plan, folder, disk: world.disk });
+      expect(status.state).toBe('cancelled');
+      expect(verdict).toMatchObject({ covered: status.covered, faults: 0, examples: [] });
+      world.close();
+    }
   });
 
   test('falls silent when the coordinator is gone, within the life of a grant', async () => {

@@ -5,6 +5,7 @@ import type { Leader, LeaderSeat, Versioned } from '../ports.js';
 import { compareAndSet } from './compare-and-set.js';
 import { type Link, patiently } from './link.js';
 import { KEY } from './names.js';
+import { decodeOrSkip } from './subscribe.js';
 
 export class NatsSeat implements LeaderSeat {
   readonly #link: Link;
@@ -18,7 +19,10 @@ export class NatsSeat implements LeaderSeat {
   async read(): Promise<Versioned<Leader> | undefined> {
     const entry = await patiently(this.#link, () => this.#bucket.get(KEY.LEADER));
     if (entry === null || entry.operation !== 'PUT') return undefined;
-    return { value: leaderCodec.decode(entry.value), revision: entry.revision };
+    // Anyone may write to the broker: what is no record is a vacant seat, and terms go on growing.
+    const unknown = { id: '', term: entry.revision, isVacant: true };
+    const value = decodeOrSkip(leaderCodec, entry.value) ?? unknown;
+    return { value, revision: entry.revision };
   }
 
   async write(leader: Leader, revision: number): Promise<number | undefined> {
