@@ -39,11 +39,16 @@ export interface FleetParts {
   readonly onDeaf: (agent: string) => void;
 }
 
+/** An agent that was told to stand down is tried again after this: ears come back. */
+const STAND_DOWN_MILLIS = 60_000;
+
 interface Member {
-  readonly health: Health;
+  health: Health;
   /** Of its last heartbeat, on its own clock. */
   at: number;
   standDown: string;
+  /** Our monotonic clock. */
+  stoodDownAt: number;
 }
 
 export class Fleet {
@@ -66,9 +71,18 @@ export class Fleet {
   /** Answers a heartbeat's part about this survey. */
   hear({ agent, at, ceiling, activities }: Heartbeat, activity: Activity): Grant {
     const now = this.#parts.clock.monotonic();
-    const member = this.#members.get(agent) ?? { health: new Health(), at, standDown: '' };
+    const member = this.#members.get(agent) ?? {
+      health: new Health(),
+      at,
+      standDown: '',
+      stoodDownAt: 0,
+    };
     this.#members.set(agent, member);
     member.at = at;
+    if (member.standDown !== '' && now - member.stoodDownAt >= STAND_DOWN_MILLIS) {
+      member.standDown = '';
+      member.health = new Health();
+    }
     const { rate, replies, equipment, wants } = activity;
     this.roster.see(agent, { rate, replies, equipment, wants, seenAt: now });
     member.health.see(activity, this.#governor.lentTo(agent, now), now);
@@ -122,6 +136,7 @@ export class Fleet {
     const why = deafness(member.health.hearing, peers);
     if (why === undefined) return;
     member.standDown = why;
+    member.stoodDownAt = now;
     this.#parts.log.error({ survey: this.#options.survey, agent, why }, 'agent stands down');
     this.#parts.onDeaf(agent);
   }

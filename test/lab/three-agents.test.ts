@@ -97,8 +97,11 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
   test('share one survey, and the union of their rows is exact', { timeout: 120_000 }, async () => {
     await join3();
     const survey = await launch('-r', '30k');
-    await agents[0]?.run('sleep', '2');
-    const heard = (await agents[0]!.run('curl', '-s', 'http://127.0.0.1:9101/metrics')).stdout;
+    let heard = '';
+    for (let i = 0; i < 40 && !/probes_sent_total\{survey="\w+"\} [1-9]/.test(heard); i++) {
+      await agents[0]?.run('sleep', '0.2');
+      heard = (await agents[0]!.run('curl', '-s', 'http://127.0.0.1:9101/metrics')).stdout;
+    }
     expect(heard).toMatch(/transect_agent_probes_sent_total\{survey="\w+"\} [1-9]/);
     const health = await agents[0]!.run('curl', '-s', 'http://127.0.0.1:9101/healthz');
     expect(JSON.parse(health.stdout)).toMatchObject({ ok: true });
