@@ -38,7 +38,8 @@ export interface AgentParts {
 }
 
 const OFFER_WAIT_MILLIS = 1000;
-const APPETITE_MILLIS = 20;
+/** How often, at most and at least, an agent that has enough looks whether it still has. */
+const APPETITE_MILLIS = { least: 20, most: 100 } as const;
 /** The next shard is leased when less than this is left to send. */
 const AHEAD_SECONDS = 1;
 /** Whoever declined an offer asks for the next one after this. */
@@ -85,8 +86,10 @@ export class Agent {
   async #leaseShards(leaving: AbortSignal): Promise<void> {
     const { bus, clock } = this.#parts;
     while (!leaving.aborted) {
-      if (!this.#hasAppetite()) {
-        await clock.sleep(APPETITE_MILLIS, leaving);
+      const enough = this.#enoughMillis();
+      if (enough > 0) {
+        const { least, most } = APPETITE_MILLIS;
+        await clock.sleep(Math.min(Math.max(enough, least), most), leaving);
         continue;
       }
       const offer = await bus.work.next(OFFER_WAIT_MILLIS, leaving);
@@ -142,9 +145,9 @@ export class Agent {
     await this.#parts.clock.sleep(DECLINED_MILLIS, this.#leaving.signal);
   }
 
-  /** Whether there is so little left to send that the next shard should be leased now. */
-  #hasAppetite(): boolean {
-    if (this.missions.shards.length >= LIMITS.leasesPerAgent) return false;
+  /** How long what is left to send will do, until the next shard should be leased; 0: lease it now. */
+  #enoughMillis(): number {
+    if (this.missions.shards.length >= LIMITS.leasesPerAgent) return APPETITE_MILLIS.most;
     const now = this.#parts.clock.monotonic();
     let unsent = 0;
     let rate = 0;
@@ -152,7 +155,8 @@ export class Agent {
       unsent += mission.unsent;
       rate += mission.rateAt(now);
     }
-    return unsent < Math.max(1, rate * AHEAD_SECONDS);
+    const enough = unsent - Math.max(1, rate * AHEAD_SECONDS);
+    return enough < 0 ? 0 : Math.max(1, (enough * 1000) / Math.max(1, rate));
   }
 
   async #careForAll(): Promise<void> {

@@ -166,8 +166,8 @@ export class Coordinator {
     for await (const heartbeat of bus.rollCall.hear(signal)) {
       this.agents.see(heartbeat);
       if (heartbeat.protocol !== PROTOCOL) continue; // the muster roll says why it is lent nothing
-      for (const run of this.runs.values()) {
-        const grant = run.hear(heartbeat);
+      for (const { survey } of heartbeat.activities) {
+        const grant = this.runs.get(survey)?.hear(heartbeat);
         if (grant !== undefined) bus.rates.lend(grant);
       }
     }

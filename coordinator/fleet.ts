@@ -12,7 +12,7 @@ import { alarmingDrops } from '../shared/survey/status.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { slowShards } from './dispatch/stragglers.js';
 import { Governor, type Loan } from './governor/governor.js';
-import { deafness, Health, type Hearing } from './governor/health.js';
+import { deafAmong, Health, type Hearing } from './governor/health.js';
 import { Roster } from './governor/roster.js';
 
 /** Serials grow from coordinator to coordinator, whatever their clocks say. */
@@ -41,6 +41,8 @@ export interface FleetParts {
 
 /** An agent that was told to stand down is tried again after this: ears come back. */
 const STAND_DOWN_MILLIS = 60_000;
+/** How often all agents are compared with one another. */
+const LOOK_MILLIS = 1000;
 
 interface Member {
   health: Health;
@@ -59,6 +61,7 @@ export class Fleet {
   readonly #members = new Map<string, Member>();
   readonly #handedBack = new Map<number, number>();
   #hasWarned = false;
+  #lookedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: FleetOptions, parts: FleetParts) {
     this.#options = options;
@@ -86,8 +89,7 @@ export class Fleet {
     const { rate, replies, equipment, wants } = activity;
     this.roster.see(agent, { rate, replies, equipment, wants, seenAt: now });
     member.health.see(activity, this.#governor.lentTo(agent, now), now);
-    this.#judge(agent, member, now);
-    this.#warnOfDrops(now);
+    if (now - this.#lookedAt >= LOOK_MILLIS) this.#lookAround(now);
     const sharers = activities.filter((each) => each.wants).length;
     const own = ceiling > 0 ? ceiling / Math.max(1, sharers) : Number.POSITIVE_INFINITY;
     const cap = member.standDown === '' ? Math.min(own, member.health.cap) : 0;
@@ -126,24 +128,27 @@ export class Fleet {
     return this.#members.get(agent)?.standDown ?? '';
   }
 
-  #judge(agent: string, member: Member, now: number): void {
-    if (member.standDown !== '') return;
-    const peers: Hearing[] = [];
-    for (const [name, { health, standDown }] of this.#members) {
-      const isPeer = name !== agent && standDown === '' && this.roster.isPresent(name, now);
-      if (isPeer) peers.push(health.hearing);
+  /** Once a second: who hears nothing stands down, and drops are warned of. */
+  #lookAround(now: number): void {
+    this.#lookedAt = now;
+    const hearings = new Map<string, Hearing>();
+    for (const [agent, { health, standDown }] of this.#members) {
+      if (standDown === '' && this.roster.isPresent(agent, now))
+        hearings.set(agent, health.hearing);
     }
-    const why = deafness(member.health.hearing, peers);
-    if (why === undefined) return;
-    member.standDown = why;
-    member.stoodDownAt = now;
-    this.#parts.log.error({ survey: this.#options.survey, agent, why }, 'agent stands down');
-    this.#parts.onDeaf(agent);
+    for (const [agent, why] of deafAmong(hearings)) {
+      const member = this.#members.get(agent);
+      if (member === undefined) continue;
+      member.standDown = why;
+      member.stoodDownAt = now;
+      this.#parts.log.error({ survey: this.#options.survey, agent, why }, 'agent stands down');
+      this.#parts.onDeaf(agent);
+    }
+    if (!this.#hasWarned) this.#warnOfDrops(now);
   }
 
   /** Once: from here on silence may be ours and not the targets'. */
   #warnOfDrops(now: number): void {
-    if (this.#hasWarned) return;
     const { received, dropped } = this.roster.summary(now);
     if (alarmingDrops({ received, dropped }) === 0) return;
     this.#hasWarned = true;
@@ -152,11 +157,13 @@ export class Fleet {
   }
 
   #handBack(agent: string, activity: Activity, now: number): readonly number[] {
-    const idle = this.roster.idleAt(now).filter((name) => this.standDownOf(name) === '');
-    if (!activity.wants || idle.length === 0) return [];
+    if (!activity.wants) return [];
+    const underWay = this.#parts.leftOver();
+    const isAble = (name: string) => this.standDownOf(name) === '';
+    if (underWay.length === 0 || !this.roster.idleAt(now).some(isAble)) return [];
     const rate = Math.max(activity.rate, this.#governor.lentTo(agent, now));
     const { plan } = this.#options;
-    const held = { underWay: this.#parts.leftOver(), plan, handedBack: this.#handedBack };
+    const held = { underWay, plan, handedBack: this.#handedBack };
     return rate > 0 ? slowShards(agent, rate, held) : [];
   }
 

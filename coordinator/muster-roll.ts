@@ -8,6 +8,7 @@ import type { Fleet } from './fleet.js';
 
 /** One that has not been heard of for this long is no longer spoken of. */
 const FORGOTTEN_MILLIS = 3_600_000;
+const SWEEP_MILLIS = 60_000;
 
 interface Known {
   readonly heartbeat: Heartbeat;
@@ -17,6 +18,7 @@ interface Known {
 export class MusterRoll {
   readonly #clock: Clock;
   readonly #agents = new Map<string, Known>();
+  #sweptAt = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -25,6 +27,8 @@ export class MusterRoll {
   see(heartbeat: Heartbeat): void {
     const seenAt = this.#clock.monotonic();
     this.#agents.set(heartbeat.agent, { heartbeat, seenAt });
+    if (seenAt - this.#sweptAt < SWEEP_MILLIS) return;
+    this.#sweptAt = seenAt;
     for (const [agent, known] of this.#agents) {
       if (seenAt - known.seenAt > FORGOTTEN_MILLIS) this.#agents.delete(agent);
     }

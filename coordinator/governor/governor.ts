@@ -8,6 +8,7 @@
  */
 import { LIMITS } from '../../shared/base/limits.js';
 import type { Activity } from '../../shared/bus/ports.js';
+import { Shares } from './shares.js';
 
 type Asking = Pick<Activity, 'wants' | 'grantSerial'>;
 
@@ -23,11 +24,21 @@ interface Borrower {
   cap: number;
   seenAt: number;
   loans: Loan[];
+  /** The most that it may be using, as of when that was last reckoned: never too little. */
+  most: number;
 }
+
+/** What has lapsed is found at least this often: until then it counts as lent. */
+const SWEEP_MILLIS = 100;
 
 export class Governor {
   #budget: number;
   readonly #borrowers = new Map<string, Borrower>();
+  /** Those who want. */
+  readonly #shares = new Shares();
+  /** The sum of what each borrower may be using. */
+  #lent = 0;
+  #sweptAt = 0;
   readonly #lendsFrom: number;
   #serial: number;
 
@@ -49,14 +60,16 @@ export class Governor {
 
   /** Answers an agent's heartbeat. @param cap packets per second it can use at most */
   answer(agent: string, asking: Asking, cap: number, now: number): Loan {
-    const borrower = this.#borrowers.get(agent) ?? { wants: false, cap, seenAt: now, loans: [] };
+    if (now - this.#sweptAt >= SWEEP_MILLIS) this.#sweep(now);
+    const borrower = this.#borrowers.get(agent) ?? newBorrower();
     this.#borrowers.set(agent, borrower);
+    if (borrower.wants) this.#shares.remove(borrower.cap);
     borrower.wants = asking.wants;
     borrower.cap = cap;
     borrower.seenAt = now;
+    if (borrower.wants) this.#shares.add(cap);
     borrower.loans = borrower.loans.filter(({ serial }) => serial >= asking.grantSerial);
-    this.#forgetTheGone(now);
-    return this.#lend(agent, borrower, now, now + LIMITS.grantMillis);
+    return this.#lend(borrower, now, now + LIMITS.grantMillis);
   }
 
   /** A loan in place of the last one, until when that would have lapsed; undefined where none is out. */
@@ -64,7 +77,7 @@ export class Governor {
     const borrower = this.#borrowers.get(agent);
     const last = borrower?.loans.at(-1);
     if (borrower === undefined || last === undefined || last.until <= now) return undefined;
-    return this.#lend(agent, borrower, now, last.until);
+    return this.#lend(borrower, now, last.until);
   }
 
   /** Agents that have a loan. */
@@ -77,9 +90,8 @@ export class Governor {
 
   /** Packets per second that may be in use at `now`. */
   lentAt(now: number): number {
-    let lent = 0;
-    for (const borrower of this.#borrowers.values()) lent += outstanding(borrower, now);
-    return lent;
+    this.#sweep(now);
+    return this.#lent;
   }
 
   /** Packets per second of an agent's last loan. */
@@ -88,46 +100,44 @@ export class Governor {
     return last !== undefined && last.until > now ? last.rate : 0;
   }
 
-  #lend(agent: string, borrower: Borrower, now: number, until: number): Loan {
-    const rate = borrower.wants && now >= this.#lendsFrom ? this.#share(agent, borrower, now) : 0;
+  #lend(borrower: Borrower, now: number, until: number): Loan {
+    this.#reckon(borrower, now);
+    const elsewhere = this.#lent - borrower.most;
+    const rate = borrower.wants && now >= this.#lendsFrom ? this.#share(borrower, elsewhere) : 0;
     const loan = { serial: ++this.#serial, rate, until };
     borrower.loans.push(loan);
+    borrower.most = Math.max(borrower.most, rate);
+    this.#lent = elsewhere + borrower.most;
     return loan;
   }
 
-  #share(agent: string, { cap }: Borrower, now: number): number {
-    let elsewhere = 0;
-    const caps: number[] = [];
-    for (const [name, borrower] of this.#borrowers) {
-      if (borrower.wants) caps.push(borrower.cap);
-      if (name !== agent) elsewhere += outstanding(borrower, now);
-    }
-    return Math.max(0, Math.min(cap, evenShare(this.#budget, caps), this.#budget - elsewhere));
+  #share({ cap }: Borrower, elsewhere: number): number {
+    return Math.max(0, Math.min(cap, this.#shares.of(this.#budget), this.#budget - elsewhere));
   }
 
-  #forgetTheGone(now: number): void {
+  /** Forgets a borrower's lapsed loans. It may go by any other: the largest counts. */
+  #reckon(borrower: Borrower, now: number): void {
+    borrower.loans = borrower.loans.filter(({ until }) => until > now);
+    this.#lent -= borrower.most;
+    borrower.most = borrower.loans.reduce((most, { rate }) => Math.max(most, rate), 0);
+    this.#lent += borrower.most;
+  }
+
+  /** Forgets what has lapsed, and who is gone; the sum is made anew. */
+  #sweep(now: number): void {
+    this.#sweptAt = now;
+    this.#lent = 0;
     for (const [name, borrower] of this.#borrowers) {
-      borrower.loans = borrower.loans.filter(({ until }) => until > now);
-      if (now - borrower.seenAt > LIMITS.agentGoneMillis) this.#borrowers.delete(name);
+      borrower.most = 0;
+      this.#reckon(borrower, now);
+      if (now - borrower.seenAt <= LIMITS.agentGoneMillis) continue;
+      if (borrower.wants) this.#shares.remove(borrower.cap);
+      this.#lent -= borrower.most;
+      this.#borrowers.delete(name);
     }
   }
 }
 
-/** The share of each of those who are not held back by their cap, so that all shares make the budget. */
-function evenShare(budget: number, caps: readonly number[]): number {
-  let left = budget;
-  const ascending = [...caps].sort((a, b) => a - b);
-  for (const [i, cap] of ascending.entries()) {
-    const share = left / (ascending.length - i);
-    if (cap > share) return share;
-    left -= cap;
-  }
-  return Number.POSITIVE_INFINITY; // everyone is held back by his own cap
-}
-
-/** The most that an agent may be using: whichever of its loans it goes by. */
-function outstanding({ loans }: Borrower, now: number): number {
-  let most = 0;
-  for (const { rate, until } of loans) if (until > now) most = Math.max(most, rate);
-  return most;
+function newBorrower(): Borrower {
+  return { wants: false, cap: 0, seenAt: 0, loans: [], most: 0 };
 }

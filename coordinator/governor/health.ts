@@ -91,12 +91,27 @@ function sum(counts: Readonly<Record<string, number>>, matters: (name: string) =
   );
 }
 
-/** Why an agent cannot be believed; undefined where it can, or where nobody can tell. */
-export function deafness(own: Hearing, peers: readonly Hearing[]): string | undefined {
-  // Those who hear enough to know their rate; the middle one, so that no single liar decides.
-  const known = peers.filter(({ replies }) => replies >= EXPECTED_MIN);
-  const rates = known.map(({ sent, replies }) => replies / Math.max(1, sent)).sort((a, b) => a - b);
-  const hitRate = rates[Math.floor((rates.length - 1) / 2)] ?? 0;
+/** Who cannot be believed, and why; an agent of whom nobody can tell is not among them. */
+export function deafAmong(hearings: ReadonlyMap<string, Hearing>): Map<string, string> {
+  // Those who hear enough to know their rate.
+  const known = [...hearings].filter(([, { replies }]) => replies >= EXPECTED_MIN);
+  const rateOf = ({ sent, replies }: Hearing) => replies / Math.max(1, sent);
+  known.sort(([, a], [, b]) => rateOf(a) - rateOf(b));
+  const places = new Map(known.map(([agent], place) => [agent, place]));
+  const deaf = new Map<string, string>();
+  for (const [agent, own] of hearings) {
+    // The middle one of the others, so that no single liar decides.
+    const place = places.get(agent) ?? known.length;
+    const others = known.length - (places.has(agent) ? 1 : 0);
+    const middle = Math.floor((others - 1) / 2);
+    const peer = known[middle < place ? middle : middle + 1];
+    const why = peer && deafness(own, rateOf(peer[1]));
+    if (why !== undefined) deaf.set(agent, why);
+  }
+  return deaf;
+}
+
+function deafness(own: Hearing, hitRate: number): string | undefined {
   const expected = own.sent * hitRate;
   if (expected < EXPECTED_MIN) return undefined;
   if (own.replies >= DEAF_SHARE * expected) return undefined;

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Governor, type Loan } from '../../coordinator/governor/governor.js';
+import { Shares } from '../../coordinator/governor/shares.js';
 
 const activity = (wants: boolean, grantSerial: number) => ({ wants, grantSerial });
 const CAP = Number.POSITIVE_INFINITY;
@@ -81,5 +82,30 @@ describe('the governor', () => {
     }
     expect(a.rateAt(8000)).toBe(900);
     expect(b.rateAt(8000)).toBe(0);
+  });
+});
+
+describe('even shares', () => {
+  test('make the budget together, or all that the sharers can use', () => {
+    const caps = fc.array(
+      fc.oneof(fc.constantFrom(10, 50, Number.POSITIVE_INFINITY), fc.integer({ min: 1, max: 999 })),
+      { minLength: 1, maxLength: 30 },
+    );
+    fc.assert(
+      fc.property(caps, fc.nat(20_000), fc.nat(29), (all, budget, leaves) => {
+        const shares = new Shares();
+        for (const cap of all) shares.add(cap);
+        const left = all.filter((cap, i) => {
+          const isGone = i % (leaves + 1) === leaves;
+          if (isGone) shares.remove(cap);
+          return !isGone;
+        });
+        if (left.length === 0) return;
+        const share = shares.of(budget);
+        const used = left.reduce((sum, cap) => sum + Math.min(cap, share), 0);
+        const usable = left.reduce((sum, cap) => sum + cap, 0);
+        expect(used).toBeCloseTo(Math.min(budget, usable), 6);
+      }),
+    );
   });
 });

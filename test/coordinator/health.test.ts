@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { slowShards } from '../../coordinator/dispatch/stragglers.js';
 import { ExclusionDesk } from '../../coordinator/exclusion-desk.js';
-import { deafness, Health } from '../../coordinator/governor/health.js';
+import { deafAmong, Health, type Hearing } from '../../coordinator/governor/health.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { stopController } from '../../shared/base/stop.js';
 import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
@@ -65,6 +65,8 @@ describe('an agent’s health', () => {
 
 describe('a deaf agent', () => {
   const hearing = (sent: number, replies: number) => ({ sent, replies });
+  const deafness = (own: Hearing, peers: readonly Hearing[]) =>
+    deafAmong(new Map([own, ...peers].map((each, i) => [`a${i}`, each]))).get('a0');
 
   test('is one that hears next to nothing where its peers’ hit rate promises dozens', () => {
     const peers = [hearing(10_000, 400), hearing(8000, 330)];
@@ -77,6 +79,21 @@ describe('a deaf agent', () => {
     expect(deafness(hearing(1e6, 0), [])).toBeUndefined();
     expect(deafness(hearing(1e6, 0), [hearing(1e6, 3)])).toBeUndefined();
     expect(deafness(hearing(500, 0), [hearing(10_000, 400)])).toBeUndefined();
+  });
+
+  test('does not judge its peers, nor they themselves', () => {
+    const hearings = [hearing(10_000, 0), hearing(10_000, 400), hearing(8000, 330), hearing(9, 0)];
+    const all = new Map(hearings.map((each, i) => [`a${i}`, each]));
+    expect([...deafAmong(all).keys()]).toEqual(['a0']);
+    // Of two that hear, each is held against the other.
+    expect(
+      deafAmong(
+        new Map([
+          ['a', hearing(1e6, 100)],
+          ['b', hearing(1000, 500)],
+        ]),
+      ).size,
+    ).toBe(1);
   });
 
   test('is not made by one liar among its peers', () => {
