@@ -1,6 +1,7 @@
 /**
- * Many agents in one process: the real agents on the real broker, each with a connection of its own.
- * Only their stations are simulated: whatever is granted is sent at once, and nothing answers.
+ * Many agents in one process: the real agents on the real broker. Their stations are simulated:
+ * whatever is granted is sent at once, and nothing answers. So that two cores suffice, some of them
+ * share a connection; coordinator and broker get the same messages.
  *
  *     node agents.js URL COUNT
  */
@@ -12,6 +13,7 @@ import { natsBus } from '../../shared/bus/nats/nats-bus.js';
 import { silentLog } from '../../shared/telemetry/log.js';
 
 const [url = '', count = '1'] = process.argv.slice(2);
+const AGENTS_PER_CONNECTION = 50;
 
 const openStation: OpenStation = async () => {
   let isGranted = false;
@@ -52,14 +54,15 @@ const openStation: OpenStation = async () => {
 };
 
 const stop = stopController();
-process.once('SIGTERM', () => stop.abort());
-const starting = Array.from({ length: Number(count) }, async (_, i) => {
-  const agent = `a${i}`;
-  const bus = await natsBus(url, agent);
-  const options = { agent, vantage: 'bench', version: 'bench', ceiling: 0 };
-  return new Agent(options, { bus, clock: systemClock, log: silentLog, openStation });
-});
-const agents = await Promise.all(starting);
+process.stdin.resume().once('end', () => process.exit(0)); // whoever started us is gone
+const agents: Agent[] = [];
+while (agents.length < Number(count)) {
+  const bus = await natsBus(url, `agents from ${agents.length}`);
+  for (let i = 0; i < AGENTS_PER_CONNECTION && agents.length < Number(count); i++) {
+    const options = { agent: `a${agents.length}`, vantage: 'bench', version: 'bench', ceiling: 0 };
+    const parts = { bus, clock: systemClock, log: silentLog, openStation };
+    agents.push(new Agent(options, parts));
+  }
+}
 process.stdout.write('agents ready\n');
 await Promise.all(agents.map((agent) => agent.run(stop.signal)));
-process.exit(0);

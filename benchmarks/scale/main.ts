@@ -76,7 +76,7 @@ try {
   children.push(coordinator);
   const script = new URL('./agents.js', import.meta.url).pathname;
   const many = spawn(process.execPath, [script, broker.url, agents], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
   });
   children.push(many);
   await once(many.stdout, 'data');
