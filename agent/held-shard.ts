@@ -13,7 +13,7 @@ import { FLAG_COOLDOWN } from '../shared/survey/results.js';
 import type { Survey } from '../shared/survey/survey.js';
 import type { Holder, Holding } from './lease/holding.js';
 import { SettleTrack } from './lease/settling.js';
-import type { Heard, Sending } from './ports.js';
+import type { Heard, Sending, SendProgress } from './ports.js';
 import { NOTED, Notebook } from './report/notebook.js';
 import { writeRow } from './report/write-row.js';
 
@@ -60,7 +60,7 @@ export class HeldShard {
   /** Positions still to be sent. */
   get unsent(): number {
     const { sending, shard } = this.#parts;
-    return sending.hasEnded ? 0 : shard.to - sending.sent;
+    return sending.hasEnded ? 0 : shard.to - sending.progress.sent;
   }
 
   /** Notes a reply to one of this shard's positions. @returns a `NOTED` code */
@@ -108,13 +108,14 @@ export class HeldShard {
       offer.extend();
       this.#extendedAt = now;
     }
-    this.#track.observe(now, sending.sent);
+    const hasStopped = this.#isStopping && sending.hasEnded;
+    const { progress } = sending;
+    this.#track.observe(now, progress);
     const heardUntil = Math.min(now, this.#deafFrom);
     const settled = this.#track.settledAt(heardUntil - survey.cooldown - CAPTURE_LAG_MILLIS);
-    const hasStopped = this.#isStopping && sending.hasEnded;
     const isDeaf = this.#deafFrom < Number.POSITIVE_INFINITY;
-    const end = !hasStopped ? shard.to : isDeaf ? settled : sending.sent;
-    const isOver = settled >= end;
+    const end = !hasStopped ? shard.to : isDeaf ? settled.sent : progress.sent;
+    const isOver = settled.sent >= end;
     const isDue = now - this.#checkpointedAt >= LIMITS.checkpointMillis;
     if (isOver || isDue) await this.#checkpoint(settled, isOver);
     else if (this.#notebook.rows >= LIMITS.batchRows || this.#isBatchStale(now)) {
@@ -122,17 +123,19 @@ export class HeldShard {
     }
     if (!isOver || this.isGone) return;
     this.isGone = true;
-    if (settled === shard.to || isSurveyEnding) await offer.done();
+    if (settled.sent === shard.to || isSurveyEnding) await offer.done();
     else offer.giveBack(GIVE_BACK_MILLIS);
   }
 
-  async #checkpoint(settled: number, isOver: boolean): Promise<void> {
+  async #checkpoint({ sent: settled, lost, excluded }: SendProgress, isOver: boolean) {
     const { sending, shard, holding, clock } = this.#parts;
     this.#notebook.close(settled);
     await this.#flush();
-    const { sent, lost, excluded, marks } = sending;
-    const progress = { sent, settled, lost, excluded, marks, ...this.#notebook.counts };
-    const report = { ...progress, batches: this.#notebook.batches };
+    const { progress, marks } = sending;
+    const { sent } = progress;
+    const probes = sent - holding.from - progress.lost - progress.excluded;
+    const { counts, batches } = this.#notebook;
+    const report = { sent, probes, settled, lost, excluded, marks, batches, ...counts };
     const state: LeaseState = settled === shard.to ? 'settled' : isOver ? 'released' : 'held';
     const hasChanged =
       state !== 'held' || sent !== holding.report.sent || settled !== holding.report.settled;

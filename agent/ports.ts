@@ -47,13 +47,18 @@ export type Territory =
 /** System calls that the kernel refused, by the name of the error. */
 export type Refusals = Readonly<Record<string, number>>;
 
-/** One shard, or what is left of it, being sent. */
-export interface Sending {
+/** How far a shard has been sent, at one instant. */
+export interface SendProgress {
   /** Every position before it has left, was excluded or is lost. */
   readonly sent: number;
-  /** Positions that the kernel refused for good, and that the guard held back. */
+  /** Of those: positions that the kernel refused for good, and that the guard held back. */
   readonly lost: number;
   readonly excluded: number;
+}
+
+/** One shard, or what is left of it, being sent. */
+export interface Sending {
+  readonly progress: SendProgress;
   /** Which exclusions were held against from where on; ascending. */
   readonly marks: readonly ExclusionMark[];
   /** Nothing more of it will leave: it is sent to its end, or was abandoned. */

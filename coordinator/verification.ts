@@ -115,17 +115,16 @@ class Court {
         );
       }
       position = report.settled;
-      const { excluded, lost, sent, synack, rst, icmp } = report;
-      const isPossible = report.from <= report.settled && report.settled <= sent;
-      const answered = synack + rst + icmp;
-      if (
-        !isPossible ||
-        excluded + lost > sent - report.from ||
-        answered > report.settled - report.from
-      ) {
+      const { sent, probes, excluded, lost, synack, rst, icmp } = report;
+      const settled = report.settled - report.from;
+      const isPossible =
+        settled >= 0 &&
+        report.settled <= sent &&
+        probes <= sent - report.from &&
+        excluded + lost + synack + rst + icmp <= settled;
+      if (!isPossible) {
         this.blame(`shard ${shard}: epoch ${report.epoch} reports more than it can have done`);
       }
-      if (report.settled === report.from) continue; // disowned, or nothing settled
       this.#excluded += excluded;
       this.#lost += lost;
     }

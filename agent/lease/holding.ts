@@ -20,7 +20,16 @@ export interface Holder {
 /** What changes in a report while its epoch lasts. */
 export type Progress = Pick<
   ShardReport,
-  'sent' | 'settled' | 'batches' | 'synack' | 'rst' | 'icmp' | 'lost' | 'excluded' | 'marks'
+  | 'sent'
+  | 'probes'
+  | 'settled'
+  | 'batches'
+  | 'synack'
+  | 'rst'
+  | 'icmp'
+  | 'lost'
+  | 'excluded'
+  | 'marks'
 >;
 
 export type Acquired =
@@ -47,6 +56,7 @@ export async function acquire(
     epoch: (found?.value.reports.at(-1)?.epoch ?? 0) + 1,
     from,
     sent: from,
+    probes: 0,
     settled: from,
     batches: 0,
     synack: 0,

@@ -7,7 +7,7 @@ import { Ranges } from '../../shared/net/ranges.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';
 import type { ExclusionMark } from '../../shared/survey/exclusions.js';
 import type { Blocklist } from '../../shared/survey/space/blocklist.js';
-import type { Refusals, Sender, Sending } from '../ports.js';
+import type { Refusals, Sender, Sending, SendProgress } from '../ports.js';
 import { type Desk, SLOTS } from './desk.js';
 import type { Blocked } from './guard.js';
 import { REFUSALS } from './refusal.js';
@@ -49,7 +49,7 @@ class Senders implements Sender {
     assert(slot !== undefined, 'fewer orders than slots');
     for (const thread of this.#threads) thread.order({ slot, from, to });
     const desks = this.#threads.map(({ desk }) => desk);
-    return new SharedSending(desks, slot, () => this.#free.push(slot));
+    return new SharedSending(desks, { slot, from }, () => this.#free.push(slot));
   }
 
   grant(rate: number, until: number, exclusions: number): void {
@@ -83,26 +83,41 @@ class Senders implements Sender {
   }
 }
 
+interface Place {
+  readonly slot: number;
+  /** The first position of the order. */
+  readonly from: number;
+}
+
 class SharedSending implements Sending {
   readonly #marks: ExclusionMark[] = [];
   readonly #desks: readonly Desk[];
   readonly #slot: number;
+  readonly #from: number;
   readonly #free: () => void;
 
-  constructor(desks: readonly Desk[], slot: number, free: () => void) {
+  constructor(desks: readonly Desk[], { slot, from }: Place, free: () => void) {
     this.#desks = desks;
     this.#slot = slot;
+    this.#from = from;
     this.#free = free;
   }
 
-  get sent(): number {
-    return Math.min(...this.#desks.map((desk) => desk.sentOf(this.#slot)));
-  }
-  get lost(): number {
-    return this.#desks.reduce((sum, desk) => sum + desk.lostOf(this.#slot), 0);
-  }
-  get excluded(): number {
-    return this.#desks.reduce((sum, desk) => sum + desk.excludedOf(this.#slot), 0);
+  /** A sender that is ahead of others may have counted beyond `sent`: never more than there are. */
+  get progress(): SendProgress {
+    const all = this.#desks.map((desk) => desk.progressOf(this.#slot));
+    const sent = Math.min(...all.map((each) => each.sent));
+    const sum = (read: (each: SendProgress) => number) =>
+      all.reduce((total, each) => total + read(each), 0);
+    const lost = Math.min(
+      sum((each) => each.lost),
+      sent - this.#from,
+    );
+    const excluded = Math.min(
+      sum((each) => each.excluded),
+      sent - this.#from - lost,
+    );
+    return { sent, lost, excluded };
   }
   /** A version counts from where all senders that have begun hold against it. */
   get marks(): readonly ExclusionMark[] {

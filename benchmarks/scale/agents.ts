@@ -31,11 +31,10 @@ const openStation: OpenStation = async () => {
       let isAbandoned = false;
       let isCounted = false;
       return {
-        get sent() {
-          if (!isGranted) return from;
-          if (!isCounted) totals.sent += to - from;
-          isCounted = true;
-          return to;
+        get progress() {
+          if (isGranted && !isCounted) totals.sent += to - from;
+          isCounted ||= isGranted;
+          return { sent: isGranted ? to : from, lost: 0, excluded: 0 };
         },
         get hasEnded() {
           return isGranted || isAbandoned;
@@ -43,8 +42,6 @@ const openStation: OpenStation = async () => {
         abandon() {
           isAbandoned = true;
         },
-        lost: 0,
-        excluded: 0,
         marks: [],
         forget() {},
       };

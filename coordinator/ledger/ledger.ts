@@ -169,7 +169,7 @@ function emptyTotals(): LedgerTotals {
 
 function addTotals(totals: LedgerTotals, reports: Lease['reports']): void {
   for (const report of reports) {
-    totals.sent += report.sent - report.from - report.lost - report.excluded;
+    totals.sent += report.probes;
     totals.lost += report.lost;
     totals.excluded += report.excluded;
     totals.synack += report.synack;

@@ -157,7 +157,7 @@ export class Dictionary {
 
   /** An SQL list of the texts. */
   get list(): string {
-    return `[${[...this.#places.keys()].map(quote).join(', ')}]`;
+    return `[${[...this.#places.keys()].map(quote).join(', ')}]::VARCHAR[]`;
   }
 }
 

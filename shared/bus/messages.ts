@@ -66,6 +66,7 @@ const reportShape = z
     vantage: z.string(),
     from: count,
     sent: count,
+    probes: count,
     settled: count,
     batches: uint32,
     synack: uint32,

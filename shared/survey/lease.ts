@@ -18,15 +18,17 @@ export interface ShardReport extends Counts {
   readonly agent: string;
   readonly vantage: string;
   readonly from: number;
-  /** Every position before it left, or was lost. */
+  /** Every position before it left, was held back or is lost. */
   readonly sent: number;
+  /** Probes of those that left. */
+  readonly probes: number;
   /** Every position before it needs no further probe. */
   readonly settled: number;
   /** The rows before `settled` are in the epoch's batches with serials [0, batches). */
   readonly batches: number;
-  /** Positions before `sent` that the kernel refused for good. */
+  /** Positions before `settled` that the kernel refused for good. */
   readonly lost: number;
-  /** Positions before `sent` that the agent's guard held back. */
+  /** Positions before `settled` that the agent's guard held back. */
   readonly excluded: number;
   /** Wall clock. */
   readonly startedAt: number;
@@ -59,10 +61,10 @@ export function settledOf(lease: Lease | undefined, shard: Shard): number {
 export function disowned(lease: Lease): Lease {
   const last = lastReport(lease);
   if (last === undefined) return lease;
-  const nothing = { settled: last.from, batches: 0, synack: 0, rst: 0, icmp: 0 };
+  const none = { batches: 0, synack: 0, rst: 0, icmp: 0, lost: 0, excluded: 0 };
   return {
     ...lease,
     state: 'released',
-    reports: [...lease.reports.slice(0, -1), { ...last, ...nothing }],
+    reports: [...lease.reports.slice(0, -1), { ...last, ...none, settled: last.from }],
   };
 }

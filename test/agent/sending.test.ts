@@ -160,7 +160,7 @@ describe('the send loop', () => {
     const { loop, desk } = loopOn(wire);
     loop.send({ slot: 0, from: 100, to: 700 });
     expect(wire.sent).toEqual(targets(100, 700));
-    expect(desk.sentOf(0)).toBe(700);
+    expect(desk.progressOf(0).sent).toBe(700);
     expect(desk.hasEnded(0)).toBe(true);
     expect(desk.sentTotal).toBe(600);
   });
@@ -184,7 +184,7 @@ describe('the send loop', () => {
     expect(wire.sent).toEqual(targets(0, after?.from ?? 0));
     expect(after?.from).toBeGreaterThan(299);
     expect(after?.from).toBeLessThan(450);
-    expect([desk.sentOf(0), desk.excludedOf(0)]).toEqual([900, 900 - (after?.from ?? 0)]);
+    expect(desk.progressOf(0)).toEqual({ sent: 900, lost: 0, excluded: 900 - (after?.from ?? 0) });
     expect(desk.guarded).toBe(1);
   });
 
@@ -197,7 +197,7 @@ describe('the send loop', () => {
     const { loop, desk } = loopOn(wire);
     loop.send({ slot: 0, from: 0, to: 300 });
     expect(wire.sent).toEqual(targets(0, 300));
-    expect(desk.lostOf(0)).toBe(0);
+    expect(desk.progressOf(0).lost).toBe(0);
     expect(desk.refused(refusalOf(105))).toBeGreaterThan(10);
   });
 
@@ -209,7 +209,7 @@ describe('the send loop', () => {
     expect(wire.sent).toEqual(targets(0, 50));
     expect(REFUSALS[refusalOf(100)]?.name).toBe('ENETDOWN');
     expect(desk.refused(refusalOf(100))).toBe(3);
-    expect(desk.lostOf(0)).toBe(0);
+    expect(desk.progressOf(0).lost).toBe(0);
   });
 
   test('gives up a probe that the kernel refuses for good, counts it lost, and goes on', () => {
@@ -228,8 +228,8 @@ describe('the send loop', () => {
     loop.send({ slot: 0, from: 0, to: 100 });
     const all = targets(0, 100);
     expect(wire.sent).toEqual(all.filter((_, i) => !bad.has(i)));
-    expect(desk.lostOf(0)).toBe(2);
-    expect(desk.sentOf(0)).toBe(100);
+    expect(desk.progressOf(0).lost).toBe(2);
+    expect(desk.progressOf(0).sent).toBe(100);
   });
 
   test('holds back what the guard refuses, and counts it', () => {
@@ -237,7 +237,7 @@ describe('the send loop', () => {
     const blocked = Ranges.of([{ from: 0xc6120000, to: 0xc6120080 }]);
     const { loop, desk } = loopOn(wire, { blocked });
     loop.send({ slot: 0, from: 0, to: plan.size });
-    expect(desk.excludedOf(0)).toBe(256);
+    expect(desk.progressOf(0).excluded).toBe(256);
     const kept = targets(0, plan.size).filter(
       (text) => Number(text.split(/[.:]/)[3]) >= 128 || text.startsWith('198.18.1.'),
     );
@@ -253,7 +253,7 @@ describe('the send loop', () => {
     };
     loop.send({ slot: 0, from: 0, to: plan.size });
     expect(desk.hasEnded(0)).toBe(true);
-    expect(desk.sentOf(0)).toBe(wire.sent.length);
+    expect(desk.progressOf(0).sent).toBe(wire.sent.length);
     expect(wire.sent.length).toBeLessThan(400);
   });
 
@@ -275,7 +275,7 @@ describe('the send loop', () => {
           const wire = new MemoryWire();
           const { loop, desk } = loopOn(wire, { turn: { index, count }, plan: big });
           loop.send({ slot: 0, from, to });
-          expect(desk.sentOf(0)).toBe(to);
+          expect(desk.progressOf(0).sent).toBe(to);
           sent.push(...wire.sent);
         }
         expect(sent.sort()).toEqual(targets(from, to, big).sort());

@@ -9,15 +9,16 @@ const SHARD = { number: 2, from: 512 as Position, to: 768 as Position };
 describe('settling', () => {
   test('follows sending by the reply window, never ahead of it', () => {
     const track = new SettleTrack(512);
-    track.observe(1000, 520);
-    track.observe(1100, 520);
-    track.observe(1200, 600);
-    expect(track.settledAt(999)).toBe(512);
-    expect(track.settledAt(1000)).toBe(520);
-    expect(track.settledAt(1199)).toBe(520);
-    expect(track.settledAt(5000)).toBe(600);
-    track.observe(6000, 600);
-    expect(track.settledAt(7000)).toBe(600);
+    const progress = (sent: number, excluded = 0) => ({ sent, lost: 0, excluded });
+    track.observe(1000, progress(520));
+    track.observe(1100, progress(520));
+    track.observe(1200, progress(600, 7));
+    expect(track.settledAt(999)).toEqual(progress(512));
+    expect(track.settledAt(1000)).toEqual(progress(520));
+    expect(track.settledAt(1199)).toEqual(progress(520));
+    expect(track.settledAt(5000)).toEqual(progress(600, 7));
+    track.observe(6000, progress(600, 7));
+    expect(track.settledAt(7000)).toEqual(progress(600, 7));
   });
 });
 

@@ -225,6 +225,7 @@ const report: ShardReport = {
   vantage: 'here',
   from: 0,
   sent: 1,
+  probes: 1,
   settled: 1,
   batches: 0,
   synack: 0,
@@ -280,7 +281,7 @@ function survey(state: Survey['state']): Survey {
     shardLength: 256,
     planHash: 'b'.repeat(64),
     createdAt: 1.7e12,
-    protocol: 2,
+    protocol: 3,
     frontier: 7,
   };
 }
@@ -289,7 +290,7 @@ const heartbeat: Heartbeat = {
   agent: 'a',
   vantage: 'here',
   version: '0.1.0',
-  protocol: 2,
+  protocol: 3,
   at: 12.5,
   ceiling: 0,
   invalid: 1,

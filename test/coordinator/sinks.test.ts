@@ -143,6 +143,16 @@ function sinkContract(sink: Sink): void {
       expect(await store.rowAt(129, 129 * 256 + 255.5)).toBeUndefined();
     });
 
+    test('merges a segment without rows with one that has some', async () => {
+      const some = fc.sample(anyBatch(1), 30).find(({ columns }) => columns.offset.length > 0);
+      await store.write(0, []);
+      await store.write(1, sourcesOf(some!));
+      const [empty, full] = await store.list();
+      const merged = join(store.folder, `000000000-000000064.${sink.extension}`);
+      await sink.merge(systemDisk, [empty!.file, full!.file], merged);
+      expect(await readAll()).toEqual(valuesOf(some!));
+    });
+
     test('removes what one who died in the middle left behind', async () => {
       const batches = [0, 1].map((shard) => fc.sample(anyBatch(shard), 9).at(-1) as ResultBatch);
       for (const batch of batches) await store.write(batch.shard, sourcesOf(batch));

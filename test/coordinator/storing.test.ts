@@ -21,6 +21,7 @@ const report = (epoch: number, from: number, settled: number, batches: number): 
   vantage: 'here',
   from,
   sent: settled,
+  probes: settled - from,
   settled,
   batches,
   synack: settled - from,

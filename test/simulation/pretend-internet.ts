@@ -4,7 +4,7 @@
  * firewall sends before the SYN-ACK arrives.
  */
 
-import type { Capture, OpenStation, Sending, Station } from '../../agent/ports.js';
+import type { Capture, OpenStation, Sending, SendProgress, Station } from '../../agent/ports.js';
 import { Pacer } from '../../agent/send/pacer.js';
 import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
@@ -185,7 +185,6 @@ export class PretendInternet {
 class Job implements Sending {
   sent: number;
   readonly to: number;
-  readonly lost = 0;
   excluded = 0;
   readonly marks: ExclusionMark[] = [];
   isAbandoned = false;
@@ -199,6 +198,9 @@ class Job implements Sending {
   /** Its positions are held against this version from here on. */
   hold(version: number): void {
     if (version > (this.marks.at(-1)?.version ?? 0)) this.marks.push({ version, from: this.sent });
+  }
+  get progress(): SendProgress {
+    return { sent: this.sent, lost: 0, excluded: this.excluded };
   }
   get hasEnded(): boolean {
     return this.isAbandoned || this.sent >= this.to;
