@@ -153,7 +153,7 @@ export class Agent {
     let rate = 0;
     for (const mission of this.missions.all) {
       unsent += mission.unsent;
-      rate += mission.rateAt(now);
+      rate += mission.paceAt(now);
     }
     const enough = unsent - Math.max(1, rate * AHEAD_SECONDS);
     return enough < 0 ? 0 : Math.max(1, (enough * 1000) / Math.max(1, rate));
@@ -161,6 +161,7 @@ export class Agent {
 
   async #careForAll(): Promise<void> {
     const now = this.#parts.clock.monotonic();
+    this.#shareCeiling();
     for (const mission of this.missions.all) {
       const ending = isEnding(mission.survey.state);
       mission.lookAround(now);
@@ -187,20 +188,28 @@ export class Agent {
   }
 
   async #followGrants(signal: AbortSignal): Promise<void> {
-    const { agent, ceiling } = this.#options;
+    const { agent } = this.#options;
     for await (const grant of this.#parts.bus.rates.grants(agent, signal)) {
       const mission = this.missions.get(grant.survey);
       if (mission === undefined) continue;
       const now = this.#parts.clock.monotonic();
       const before = mission.rateAt(now);
-      const sharers = this.missions.all.filter(({ wants }) => wants).length;
-      mission.take(grant, ceiling / Math.max(1, sharers), now);
+      this.#shareCeiling(); // first: others may have to make room
+      mission.take(grant, now);
       if (grant.standDown !== '') {
         this.missions.refuse(grant.survey, grant.standDown, STOOD_DOWN_MILLIS);
       }
       // What was lent to us beyond this can be lent to others once we say that it is in force.
       if (grant.rate < before) this.#report();
     }
+  }
+
+  /** Divides this agent's own ceiling among the surveys that want some of it. */
+  #shareCeiling(): void {
+    const { ceiling } = this.#options;
+    if (ceiling === 0) return;
+    const sharers = this.missions.all.filter(({ wants }) => wants).length;
+    for (const mission of this.missions.all) mission.limit(ceiling / Math.max(1, sharers));
   }
 
   async #followSurveys(signal: AbortSignal): Promise<void> {

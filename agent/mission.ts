@@ -21,6 +21,8 @@ const RATE_WINDOW_MILLIS = 500;
 /** Whoever has nothing lent asks again after this; who asked often in vain, with every heartbeat only. */
 const ASK_MILLIS = 100;
 const ASKS_MAX = 20;
+/** Whoever has not sent yet is thought able to send so many shards a second. */
+const PACE_SHARDS = 16;
 
 export class Mission {
   survey: Survey;
@@ -39,6 +41,8 @@ export class Mission {
   #askAt = 0;
   #asks = 0;
   #grant: Grant | undefined;
+  /** Packets per second that this agent sends at most for this survey. */
+  #ceiling = Number.POSITIVE_INFINITY;
   #rate = 0;
   #sentBefore = 0;
   #rateAt: number;
@@ -119,8 +123,24 @@ export class Mission {
     return grant !== undefined && now < grant.answers + grant.lasts ? grant.rate : 0;
   }
 
+  /**
+   * Packets per second it will send, as far as can be told: what is lent, but not much more than it
+   * lately could.
+   */
+  paceAt(now: number): number {
+    const could = 2 * this.#rate + PACE_SHARDS * this.plan.shardLength;
+    return Math.min(this.rateAt(now), could);
+  }
+
+  /** Applies the ceiling again: its share has changed. */
+  limit(ceiling: number): void {
+    if (ceiling === this.#ceiling) return;
+    this.#ceiling = ceiling;
+    this.#apply();
+  }
+
   /** Takes a grant; an older one than the one in force changes nothing. */
-  take(grant: Grant, ceiling: number, now: number): void {
+  take(grant: Grant, now: number): void {
     const inForce = this.#grant;
     const isOld = inForce !== undefined && grant.serial <= inForce.serial;
     if (isOld && now < inForce.answers + inForce.lasts) return;
@@ -128,10 +148,14 @@ export class Mission {
     for (const shard of grant.handBack) this.held.get(shard)?.stop();
     // Silence is not to be believed of one who hears nothing: only what had settled is kept.
     if (grant.standDown !== '') for (const shard of this.held.values()) shard.forsake(0);
-    const rate = ceiling > 0 ? Math.min(grant.rate, ceiling) : grant.rate;
-    const { answers, lasts, exclusions } = grant;
-    const isPaused = this.survey.state === 'paused';
-    this.station.sender.grant(isPaused ? 0 : rate, answers + lasts, exclusions);
+    this.#apply();
+  }
+
+  #apply(): void {
+    if (this.#grant === undefined) return;
+    const { rate, answers, lasts, exclusions } = this.#grant;
+    const most = this.survey.state === 'paused' ? 0 : this.#ceiling;
+    this.station.sender.grant(Math.min(rate, most), answers + lasts, exclusions);
   }
 
   /** Takes note of a change of its survey; a pause or an end bites at once. */

@@ -60,7 +60,7 @@ export function controlHandlers(coordinator: Coordinator): ControlHandlers {
       };
     },
     agents: async () => ({
-      agents: coordinator.agents.statuses([...runs.values()].map(({ fleet }) => fleet)),
+      agents: coordinator.agents.statuses(coordinator.fleets),
     }),
     files: async ({ survey }) => {
       const { vault, survey: found } = find(survey);

@@ -24,6 +24,7 @@ import { isOver, type Survey, type SurveyRequest } from '../shared/survey/survey
 import type { Log } from '../shared/telemetry/log.js';
 import { controlHandlers } from './control.js';
 import { ExclusionDesk } from './exclusion-desk.js';
+import type { Fleet } from './fleet.js';
 import { admit } from './intake/intake.js';
 import { MusterRoll } from './muster-roll.js';
 import { SURVEY_FILE } from './sink/survey-folder.js';
@@ -177,6 +178,12 @@ export class Coordinator {
     for await (const _version of this.exclusions.follow(signal)) {
       for (const run of this.runs.values()) run.remind();
     }
+  }
+
+  /** Of the surveys that are not over. */
+  get fleets(): readonly Fleet[] {
+    const going = [...this.runs.values()].filter(({ survey }) => !isOver(survey.state));
+    return going.map(({ fleet }) => fleet);
   }
 
   /** By id, or by a name or the start of an id that fits one survey only. */

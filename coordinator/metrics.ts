@@ -41,8 +41,8 @@ export function declareMetrics(metrics: Metrics, leading: () => Coordinator | un
       ['refused', 0],
       ['gone', 0],
     ]);
-    const fleets = runs().map(({ fleet }) => fleet);
-    for (const { state } of leading()?.agents.statuses(fleets) ?? [])
+    const coordinator = leading();
+    for (const { state } of coordinator?.agents.statuses(coordinator.fleets) ?? [])
       states.set(state, (states.get(state) ?? 0) + 1);
     return [...states].map(([state, value]) => ({ labels: { state }, value }));
   });

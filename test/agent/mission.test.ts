@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { openMission } from '../../agent/mission.js';
+import type { Sender } from '../../agent/ports.js';
 import { admit } from '../../coordinator/intake/intake.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { systemClock } from '../../shared/base/clock.js';
@@ -46,6 +47,21 @@ describe('an agent that makes ready for a survey', () => {
     }
     const opening = openMission(bus, survey, nowhere, systemClock);
     await expect(opening).rejects.toThrow('no station is opened');
+  });
+
+  test('obeys its share of the agent’s own ceiling at once, whatever it was lent before', async () => {
+    const bus = memoryBus(systemClock);
+    await bus.spaces.put(survey.spaceHash, bytes);
+    const granted: number[] = [];
+    const sender = { grant: (rate: number) => granted.push(rate) } as unknown as Sender;
+    const openStation = async () => ({ sender, captures: [], isPresent: () => true });
+    const mission = await openMission(bus, survey, openStation, systemClock);
+    mission.limit(1000); // nothing is lent yet
+    const grant = { survey: survey.id, agent: 'a', serial: 1, rate: 5000, answers: 0, lasts: 3000 };
+    mission.take({ ...grant, exclusions: 0, standDown: '', handBack: [] }, 0);
+    mission.limit(500); // another survey wants half of it
+    mission.limit(500);
+    expect(granted).toEqual([1000, 500]);
   });
 
   test('refuses a survey whose space is not on the shelf', async () => {
