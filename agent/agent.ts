@@ -111,7 +111,7 @@ export class Agent {
   /** From an offer to a shard being sent; an offer that cannot be taken is let go or given back. */
   async #take(offer: ShardOffer): Promise<void> {
     const { bus, clock, log } = this.#parts;
-    const survey = await bus.surveys.read(offer.survey);
+    const survey = (await bus.surveys.read(offer.survey))?.value;
     if (survey === undefined) return offer.giveBack(REFUSED_MILLIS); // not known here yet
     if (isEnding(survey.state)) return offer.done();
     if (offer.shard < survey.frontier) return offer.done(); // stored: brokers repeat old messages

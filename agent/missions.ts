@@ -54,7 +54,7 @@ export class Missions {
       this.#open.set(survey.id, mission);
       mission.obey(this.#exclusions);
       // It may have changed while we made ready, when nobody was there to be told.
-      mission.become((await bus.surveys.read(survey.id)) ?? survey);
+      mission.become((await bus.surveys.read(survey.id))?.value ?? survey);
       this.#trouble = '';
       log.info({ survey: survey.id, wire: mission.station.sender.wire }, 'survey joined');
       return mission;

@@ -16,7 +16,7 @@ import { describeError, Fault } from '../shared/base/faults.js';
 import type { Random } from '../shared/base/random.js';
 import { stopController } from '../shared/base/stop.js';
 import { PROTOCOL } from '../shared/base/version.js';
-import type { Bus, ResultDelivery } from '../shared/bus/ports.js';
+import type { Bus, ResultDelivery, Versioned } from '../shared/bus/ports.js';
 import { Plan } from '../shared/survey/plan.js';
 import type { ResultBatch } from '../shared/survey/results.js';
 import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
@@ -28,6 +28,7 @@ import type { Fleet } from './fleet.js';
 import { admit } from './intake/intake.js';
 import { MusterRoll } from './muster-roll.js';
 import { SURVEY_FILE } from './sink/survey-folder.js';
+import { SurveyRecord, takeOver } from './survey-record.js';
 import { SurveyRun } from './survey-run.js';
 import { Vault } from './vault.js';
 
@@ -82,39 +83,41 @@ export class Coordinator {
 
   /** Admits a survey whose space is on the shelf, and starts it. @throws Fault of a refusal */
   async launch(request: SurveyRequest): Promise<SurveyRun> {
-    const { bus, clock, random, log } = this.#parts;
+    const { clock, random, log } = this.#parts;
     const bytes = await this.#bytesOf(request.spaceHash);
     const { survey, plan } = admit(request, spaceFromBytes(bytes), random, clock.wall());
     // Known here before it is known to anyone, and at work only once agents can read it.
-    const run = this.#open(survey, plan, false);
+    const run = this.#open(survey, plan);
     try {
       await run.vault.establish(survey, bytes);
     } catch (error) {
       this.runs.delete(survey.id);
       throw error;
     }
-    await bus.surveys.put(survey);
+    await run.record.write(() => survey);
     this.#begin(run);
     log.info({ survey: survey.id, targets: plan.size, shards: plan.shardCount }, 'survey admitted');
     return run;
   }
 
   /** A survey that cannot be taken up is told, and does not keep the others from it. */
-  async #takeUp(survey: Survey): Promise<void> {
-    const { log } = this.#parts;
+  async #takeUp(found: Versioned<Survey>): Promise<void> {
+    const { bus, log } = this.#parts;
+    const { id } = found.value;
     try {
-      const plan = await this.#planOf(survey);
-      await this.#refuseStrangers(survey);
-      if (this.runs.has(survey.id)) return; // launched meanwhile
-      const run = this.#open(survey, plan, true);
+      const plan = await this.#planOf(found.value);
+      await this.#refuseStrangers(found.value);
+      const { survey, record } = await takeOver(bus.surveys, this.#options.term, found);
+      const run = this.#open(survey, plan, record);
       if (isOver(survey.state)) await run.recall();
       else this.#begin(run);
     } catch (error) {
-      log.error({ survey: survey.id, error: describeError(error) }, 'survey cannot be taken up');
+      log.error({ survey: id, error: describeError(error) }, 'survey cannot be taken up');
     }
   }
 
-  #open(survey: Survey, plan: Plan, isResumed: boolean): SurveyRun {
+  /** @param record of a coordinator before us; none for a new survey */
+  #open(survey: Survey, plan: Plan, record?: SurveyRecord): SurveyRun {
     const { bus, clock, log, disk } = this.#parts;
     const { data, version, term } = this.#options;
     const vault = new Vault(join(data, survey.id), survey, plan, { disk, term });
@@ -126,7 +129,8 @@ export class Coordinator {
       vault,
       version,
       term,
-      isResumed,
+      isResumed: record !== undefined,
+      record: record ?? new SurveyRecord(bus.surveys, term),
       exclusions,
     });
     this.runs.set(survey.id, run);
@@ -152,7 +156,7 @@ export class Coordinator {
   /** A batch of a survey that is over, or that nobody knows, is of no use; others wait for their survey. */
   async #letGo(delivery: ResultDelivery): Promise<void> {
     try {
-      const survey = await this.#parts.bus.surveys.read(delivery.batch.survey);
+      const survey = (await this.#parts.bus.surveys.read(delivery.batch.survey))?.value;
       if (survey === undefined || isOver(survey.state)) delivery.stored();
     } catch (error) {
       this.#parts.log.error(

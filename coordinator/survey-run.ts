@@ -27,6 +27,7 @@ import { fateOf } from './inquiry.js';
 import { LeaseCare } from './ledger/lease-care.js';
 import type { Ledger } from './ledger/ledger.js';
 import { readManifestStatus } from './sink/manifest.js';
+import type { SurveyRecord } from './survey-record.js';
 import type { Vault } from './vault.js';
 
 export interface SurveyRunParts {
@@ -40,6 +41,7 @@ export interface SurveyRunParts {
   /** Whether a coordinator before us has begun it. */
   readonly isResumed: boolean;
   readonly exclusions: Exclusions;
+  readonly record: SurveyRecord;
 }
 
 const DISPATCH_MILLIS = 50;
@@ -51,6 +53,7 @@ export class SurveyRun {
   readonly plan: Plan;
   readonly vault: Vault;
   readonly fleet: Fleet;
+  readonly record: SurveyRecord;
   survey: Survey;
   /** Resolves once the manifest is written, or rejects with what made it impossible. */
   readonly ended: Promise<SurveyStatus>;
@@ -66,7 +69,6 @@ export class SurveyRun {
   readonly #calmFrom: number;
   #endedAt = 0;
   #endFrom = 0;
-  #publishing: Promise<void> = Promise.resolve();
   #recalled: SurveyStatus | undefined;
   #settle: { resolve(status: SurveyStatus): void; reject(error: unknown): void } | undefined;
 
@@ -74,6 +76,7 @@ export class SurveyRun {
     this.survey = survey;
     this.plan = plan;
     this.vault = parts.vault;
+    this.record = parts.record;
     this.#parts = parts;
     this.#dispatcher = new Dispatcher(parts.bus.work, survey.id);
     const { clock, log, vault, isResumed, exclusions } = parts;
@@ -207,7 +210,7 @@ export class SurveyRun {
   async #step(): Promise<void> {
     const now = this.#parts.clock.monotonic();
     this.#archive.refuseFailure();
-    if (this.#maySend) await this.#dispatcher.dispatch(this.#ledger);
+    if (this.#maySend) await this.#dispatcher.dispatch(this.#ledger, now);
     this.#archive.storeReady();
     if (now - this.#forgotAt >= FORGET_MILLIS) await this.#forgetLeases(now);
     if (!this.#archive.isIdle || now < this.#endFrom) return;
@@ -239,7 +242,7 @@ export class SurveyRun {
     const frontier = await this.#leaseCare.forget(this.survey.frontier);
     if (frontier === undefined || isOver(this.survey.state)) return;
     this.survey = { ...this.survey, frontier };
-    await this.#publish();
+    await this.record.write(() => this.survey);
   }
 
   #isDrained(): boolean {
@@ -267,7 +270,7 @@ export class SurveyRun {
     }
     // Over for everyone only once the manifest stands: a crash before this does it again.
     this.survey = { ...this.survey, state };
-    await this.#publish();
+    await this.record.write(() => this.survey);
     this.#archive.releaseAll();
     await bus.leases.forget(this.survey.id);
     const { status } = this;
@@ -279,14 +282,7 @@ export class SurveyRun {
   async #become(state: SurveyState): Promise<void> {
     this.survey = { ...this.survey, state };
     this.#tellRate(); // at once, by grants; and by the record, for who missed them
-    await this.#publish();
-  }
-
-  /** In order, each as things stand by then. */
-  #publish(): Promise<void> {
-    const put = () => this.#parts.bus.surveys.put(this.survey);
-    this.#publishing = this.#publishing.then(put, put);
-    return this.#publishing;
+    await this.record.write(() => this.survey);
   }
 }
 

@@ -59,7 +59,7 @@ try {
   const vault = new Vault(join(folder, survey.id), survey, plan, { disk: systemDisk, term: 1 });
   await vault.establish(survey, bytes);
   await bus.spaces.put(survey.spaceHash, bytes);
-  await bus.surveys.put(survey);
+  await bus.surveys.write(survey, 0);
 
   const coordinator = spawn(
     process.execPath,

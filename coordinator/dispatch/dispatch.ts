@@ -7,7 +7,7 @@ import type { ShardQueue } from '../../shared/bus/ports.js';
 
 /** What says which shards come next; they count as offered once named. */
 export interface Backlog {
-  offerNext(window: number): number[];
+  offerNext(window: number, now: number): number[];
 }
 
 /** Offers what comes next. The window follows the demand: twice what was taken since last time. */
@@ -21,8 +21,8 @@ export class Dispatcher {
     this.#survey = survey;
   }
 
-  async dispatch(backlog: Backlog): Promise<void> {
-    const shards = backlog.offerNext(this.#window);
+  async dispatch(backlog: Backlog, now: number): Promise<void> {
+    const shards = backlog.offerNext(this.#window, now);
     const demand = Math.max(2 * shards.length, this.#window / 2, LIMITS.dispatchWindow);
     this.#window = Math.min(Math.floor(demand), LIMITS.dispatchWindowMax);
     await Promise.all(shards.map((shard) => this.#queue.offer(this.#survey, shard)));

@@ -41,6 +41,7 @@ export function admit(
     createdAt: now,
     protocol: PROTOCOL,
     frontier: 0,
+    term: 0,
   };
   return { survey, plan };
 }

@@ -25,10 +25,14 @@ export interface AgentTotals extends LedgerTotals {
   settled: number;
 }
 
+/** Offering a shard that is still on offer changes nothing. */
+const OFFER_AGAIN_MILLIS = 60_000;
+
 export class Ledger {
   readonly shardCount: number;
   readonly #stored = new IntervalSet();
-  readonly #offered = new Set<number>();
+  /** Shards on offer, and since when. */
+  readonly #offered = new Map<number, number>();
   /** Of shards that are leased and not stored. */
   readonly #leases = new Map<number, Versioned<Lease>>();
   /** Revisions of the leases of stored shards above the frontier. */
@@ -91,14 +95,23 @@ export class Ledger {
     return this.#stored.hasAll(from, to);
   }
 
-  /** The shards to offer next, so that `window` are on offer; they count as offered from now on. */
-  offerNext(window: number): number[] {
+  /**
+   * The shards to offer next, so that `window` are on offer; they count as offered from now on. Those
+   * that nobody took for long come again: a broker whose host died may have lost them.
+   */
+  offerNext(window: number, now: number): number[] {
     const next: number[] = [];
+    for (const [shard, since] of this.#offered) {
+      if (now - since < OFFER_AGAIN_MILLIS) break; // the others are younger
+      this.#offered.delete(shard);
+      this.#offered.set(shard, now);
+      next.push(shard);
+    }
     while (this.#offered.size < window && this.#horizon < this.shardCount) {
       const shard = this.#stored.firstGap(this.#horizon);
       this.#horizon = Math.min(shard + 1, this.shardCount);
       if (shard >= this.shardCount || this.#leases.has(shard)) continue;
-      this.#offered.add(shard);
+      this.#offered.set(shard, now);
       next.push(shard);
     }
     return next;

@@ -9,7 +9,7 @@ export const LEDGER_FILE = 'ledger.ndjson';
 export const MANIFEST_FILE = 'manifest.json';
 
 /** What can be said of a survey in public: whoever has its key can forge replies. */
-export type PublicSurvey = Omit<Survey, 'key' | 'state' | 'frontier'>;
+export type PublicSurvey = Omit<Survey, 'key' | 'state' | 'frontier' | 'term'>;
 
 const shape = z.looseObject({
   id: z.string(),
@@ -21,7 +21,7 @@ const shape = z.looseObject({
 });
 
 export function surveyToJson(survey: Survey): string {
-  const { key: _key, state: _state, frontier: _frontier, ...known } = survey;
+  const { key: _key, state: _state, frontier: _frontier, term: _term, ...known } = survey;
   return `${JSON.stringify(known satisfies PublicSurvey, null, 2)}\n`;
 }
 

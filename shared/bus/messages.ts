@@ -45,6 +45,7 @@ const surveyShape = z.object({
   createdAt: finite,
   protocol: uint32,
   frontier: uint32,
+  term: uint32,
 });
 
 /** A request has no id, key or plan yet. */
@@ -57,6 +58,7 @@ const requestShape = surveyShape.omit({
   createdAt: true,
   protocol: true,
   frontier: true,
+  term: true,
 });
 
 const reportShape = z

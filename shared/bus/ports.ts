@@ -27,11 +27,12 @@ export interface Bus {
   close(): Promise<void>;
 }
 
-/** The surveys there are; kept, and watched by everyone. */
+/** The surveys there are; kept, changed only by compare-and-set, and watched by everyone. */
 export interface SurveyBoard {
-  put(survey: Survey): Promise<void>;
-  read(id: string): Promise<Survey | undefined>;
-  list(): Promise<readonly Survey[]>;
+  read(id: string): Promise<Versioned<Survey> | undefined>;
+  /** As `LeaseBook.write`. */
+  write(survey: Survey, revision: number): Promise<number | undefined>;
+  list(): Promise<readonly Versioned<Survey>[]>;
   /** All surveys now, then each change, until the signal aborts. */
   watch(signal: AbortSignal): AsyncIterable<Survey>;
 }

@@ -38,12 +38,22 @@ export interface Survey {
   readonly protocol: number;
   /** Shards below it are stored, and their leases may be forgotten. */
   readonly frontier: number;
+  /** Of the coordinator that wrote this record. */
+  readonly term: number;
 }
 
 /** What people ask for; the coordinator makes a `Survey` of it. */
 export type SurveyRequest = Omit<
   Survey,
-  'id' | 'state' | 'key' | 'planHash' | 'createdAt' | 'shardLength' | 'protocol' | 'frontier'
+  | 'id'
+  | 'state'
+  | 'key'
+  | 'planHash'
+  | 'createdAt'
+  | 'shardLength'
+  | 'protocol'
+  | 'frontier'
+  | 'term'
 >;
 
 /** A survey that hands out no more work for good. */

@@ -147,13 +147,17 @@ export function busContract(name: string, make: BusUnderTest): void {
     });
 
     test('shows a survey to those who read, list and watch', async () => {
-      await coordinator.surveys.put(survey('running'));
+      const first = await coordinator.surveys.write(survey('running'), 0);
       const seen = take(agent.surveys.watch(stop.signal), 2);
       await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
-      await coordinator.surveys.put(survey('done'));
+      const second = await coordinator.surveys.write(survey('done'), first!);
       expect((await make.settle(seen)).map(({ state }) => state)).toEqual(['running', 'done']);
-      expect(await agent.surveys.read('s1')).toEqual(survey('done'));
-      expect(await agent.surveys.list()).toEqual([survey('done')]);
+      const stands = { value: survey('done'), revision: second };
+      // Whoever wrote the first one may be late with the next: it is refused.
+      expect(await coordinator.surveys.write(survey('paused'), first!)).toBeUndefined();
+      expect(await coordinator.surveys.write(survey('paused'), 0)).toBeUndefined();
+      expect(await agent.surveys.read('s1')).toEqual(stands);
+      expect(await agent.surveys.list()).toEqual([stands]);
       expect(await agent.surveys.read('none')).toBeUndefined();
     });
 
@@ -283,6 +287,7 @@ function survey(state: Survey['state']): Survey {
     createdAt: 1.7e12,
     protocol: 3,
     frontier: 7,
+    term: 2,
   };
 }
 

@@ -149,19 +149,29 @@ const entry = (shard: number, covered = 256, rows = 0, reports: readonly ShardRe
 describe('the ledger', () => {
   test('offers each shard once, a window at a time', () => {
     const ledger = new Ledger(10);
-    expect(ledger.offerNext(4)).toEqual([0, 1, 2, 3]);
-    expect(ledger.offerNext(4)).toEqual([]);
+    expect(ledger.offerNext(4, 0)).toEqual([0, 1, 2, 3]);
+    expect(ledger.offerNext(4, 0)).toEqual([]);
     ledger.leased(versioned(lease(report(1, 256, 300, 0))));
-    expect(ledger.offerNext(4)).toEqual([4]);
-    expect(ledger.offerNext(100)).toEqual([5, 6, 7, 8, 9]);
-    expect(ledger.offerNext(100)).toEqual([]);
+    expect(ledger.offerNext(4, 0)).toEqual([4]);
+    expect(ledger.offerNext(100, 0)).toEqual([5, 6, 7, 8, 9]);
+    expect(ledger.offerNext(100, 0)).toEqual([]);
     expect(ledger.isAllTaken).toBe(false);
+  });
+
+  test('offers again what nobody has taken for a minute: a broker may have lost it', () => {
+    const ledger = new Ledger(4);
+    expect(ledger.offerNext(2, 0)).toEqual([0, 1]);
+    ledger.leased({ value: lease(report(1, 256, 256, 0)), revision: 1 }); // shard 1
+    expect(ledger.offerNext(2, 30_000)).toEqual([2]);
+    expect(ledger.offerNext(2, 60_000)).toEqual([0]);
+    expect(ledger.offerNext(2, 100_000)).toEqual([2]);
+    expect(ledger.offerNext(2, 119_999)).toEqual([]);
   });
 
   test('does not offer again what is stored', () => {
     const ledger = new Ledger(5);
     ledger.storedNow(entry(1, 256, 7));
-    expect(ledger.offerNext(100)).toEqual([0, 2, 3, 4]);
+    expect(ledger.offerNext(100, 0)).toEqual([0, 2, 3, 4]);
     expect([ledger.covered, ledger.rows, ledger.isComplete]).toEqual([256, 7, false]);
   });
 
@@ -189,7 +199,7 @@ describe('the ledger', () => {
 
   test('is complete when every shard is stored, in any order', () => {
     const ledger = new Ledger(100);
-    ledger.offerNext(100);
+    ledger.offerNext(100, 0);
     for (let i = 0; i < 100; i++) {
       expect(ledger.isComplete).toBe(false);
       ledger.storedNow(entry((i * 37) % 100, 1));

@@ -8,7 +8,7 @@ import { Channel } from '../../shared/base/channel.js';
 import type { Clock } from '../../shared/base/clock.js';
 import type { Disk } from '../../shared/base/disk.js';
 import { stopController } from '../../shared/base/stop.js';
-import type { Bus, ControlHandlers, ShardOffer } from '../../shared/bus/ports.js';
+import type { Bus, ControlHandlers, ShardOffer, Versioned } from '../../shared/bus/ports.js';
 
 const NEVER = new Promise<never>(() => {});
 /** A request without an answer is made again after this. */
@@ -69,7 +69,14 @@ export class Host {
     return {
       ...broker,
       surveys: {
-        put: (survey) => ask(() => broker.surveys.put(survey)),
+        write: (survey, revision) =>
+          ask(() =>
+            decided(
+              () => broker.surveys.write(survey, revision),
+              () => broker.surveys.read(survey.id),
+              survey,
+            ),
+          ),
         read: (id) => ask(() => broker.surveys.read(id)),
         list: () => ask(() => broker.surveys.list()),
         watch: (signal) => this.#follow(broker.surveys.watch(signal), signal),
@@ -89,14 +96,14 @@ export class Host {
         read: (survey, shard) => ask(() => broker.leases.read(survey, shard)),
         forget: (survey, before) => ask(() => broker.leases.forget(survey, before)),
         watch: (survey, signal) => this.#follow(broker.leases.watch(survey, signal), signal),
-        // What the NATS port does: a write whose answer was lost is looked up by its content.
         write: (lease, revision) =>
-          ask(async () => {
-            const written = await broker.leases.write(lease, revision);
-            if (written !== undefined) return written;
-            const found = await broker.leases.read(lease.survey, lease.shard);
-            return isSame(found?.value, lease) ? found?.revision : undefined;
-          }),
+          ask(() =>
+            decided(
+              () => broker.leases.write(lease, revision),
+              () => broker.leases.read(lease.survey, lease.shard),
+              lease,
+            ),
+          ),
       },
       results: {
         publish: (batch) => ask(() => broker.results.publish(batch)),
@@ -127,12 +134,13 @@ export class Host {
       seat: {
         read: () => ask(() => broker.seat.read()),
         write: (leader, revision) =>
-          ask(async () => {
-            const written = await broker.seat.write(leader, revision);
-            if (written !== undefined) return written;
-            const found = await broker.seat.read();
-            return isSame(found?.value, leader) ? found?.revision : undefined;
-          }),
+          ask(() =>
+            decided(
+              () => broker.seat.write(leader, revision),
+              () => broker.seat.read(),
+              leader,
+            ),
+          ),
       },
     };
   }
@@ -283,6 +291,18 @@ export class Host {
     void listen();
     return this.#thawed(heard);
   }
+}
+
+/** What the NATS ports do: a write whose answer was lost is looked up by its content. */
+async function decided<Value>(
+  write: () => Promise<number | undefined>,
+  read: () => Promise<Versioned<Value> | undefined>,
+  wanted: Value,
+): Promise<number | undefined> {
+  const written = await write();
+  if (written !== undefined) return written;
+  const found = await read();
+  return isSame(found?.value, wanted) ? found?.revision : undefined;
 }
 
 function isSame(one: unknown, other: unknown): boolean {

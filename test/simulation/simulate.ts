@@ -278,7 +278,7 @@ class Story {
     this.#budgets.push({ from: clock.monotonic(), rate: Math.max(before, rate) });
     await order();
     // Orders cross each other: what was asked for last need not be what holds.
-    const survey = await this.#world.broker.surveys.read(this.#survey?.id ?? '');
+    const survey = (await this.#world.broker.surveys.read(this.#survey?.id ?? ''))?.value;
     const holds = survey?.state === 'running' ? survey.rate : 0;
     this.#budgets.push({ from: clock.monotonic(), rate: Math.max(holds, ...this.#recent()) });
   }

@@ -139,7 +139,7 @@ export class World {
     const survey = await this.patiently(() =>
       this.broker.control.ask('launch', { request: complete }),
     );
-    const launched = await this.broker.surveys.read(survey.survey);
+    const launched = (await this.broker.surveys.read(survey.survey))?.value;
     if (launched === undefined) throw new Error('the survey is not on the board');
     return launched;
   }
@@ -163,7 +163,7 @@ export class World {
   /** Until the survey is over, whoever coordinates it by then. */
   async ended(id: string): Promise<Survey> {
     for (;;) {
-      const survey = await this.broker.surveys.read(id);
+      const survey = (await this.broker.surveys.read(id))?.value;
       if (survey !== undefined && isOver(survey.state)) return survey;
       await this.clock.sleep(100);
     }

@@ -1,12 +1,11 @@
 /** `transect query`: SQL over the stored rows, which are the table `results`. */
-import type { DuckDBValue } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import type { Command } from 'commander';
 import { Fault } from '../../../shared/base/faults.js';
 import { command, option } from '../../../shared/command/program.js';
-import { withDuck } from '../../sink/duck.js';
 import { addNatsOption, type NatsFlags } from '../connection.js';
 import { formatTable, printOut } from '../print.js';
-import { refusal, StoredRows } from './stored-rows.js';
+import { refusalOf, StoredRows } from './stored-rows.js';
 import { withSurveyFiles } from './survey-files.js';
 
 interface QueryFlags extends NatsFlags {
@@ -43,13 +42,13 @@ export function queryCommand(): Command {
 async function query(name: string, sql: string, flags: QueryFlags): Promise<void> {
   await withSurveyFiles(flags, name, async ({ folder, survey }) => {
     const rows = new StoredRows(folder, survey.output);
-    const table = await rows.table();
-    const lines = await withDuck(async (connection) => {
+    const ask = async (table: string, connection: DuckDBConnection) => {
       await connection.run(`CREATE TEMP VIEW results AS SELECT * FROM ${table}`);
-      const reader = await connection.runAndReadAll(sql).catch((error: unknown) => {
-        throw refusal(error);
-      });
+      const reader = await connection.runAndReadAll(sql);
       return reader.getRowObjects().map((line) => mapValues(line, plain));
+    };
+    const lines = await rows.withTable(ask).catch((error: unknown) => {
+      throw refusalOf(error, { value: sql });
     });
     if (lines.length > 0) printOut(FORMATS[flags.format](lines));
   });

@@ -1,5 +1,6 @@
 /** The rows of stored shards: read by DuckDB, whatever the format, with the fields and the filter asked for. */
 import { join } from 'node:path';
+import type { DuckDBConnection } from '@duckdb/node-api';
 import { type Disk, systemDisk } from '../../../shared/base/disk.js';
 import { describeError, Fault } from '../../../shared/base/faults.js';
 import { IntervalSet } from '../../../shared/base/intervals.js';
@@ -50,34 +51,44 @@ export class StoredRows {
         attempt = 0;
       } catch (error) {
         // Merged while we were about to read it: the list is another one now.
-        if (attempt === TRIES || (await this.#disk.size(segment.file)) > 0) throw refusal(error);
+        if (attempt === TRIES || (await this.#disk.size(segment.file)) > 0) {
+          throw refusalOf(error, { flag: '--filter', value: selection.filter });
+        }
       }
     }
   }
 
   /** Writes all rows as one Parquet file. @throws Fault UNWRITABLE or BAD_OPTION */
   async exportTo(file: string, selection: Selection): Promise<void> {
-    const table = this.#store.sink.table(await this.paths());
-    const sql = `COPY (${select(table, selection)}) TO`;
-    await this.#disk.makeWhole(file, async (beside) => {
-      await withDuck((connection) =>
-        connection.run(`${sql} ${quote(beside)} (FORMAT parquet, COMPRESSION zstd)`),
-      ).catch((error: unknown) => {
-        throw refusal(error);
+    const copy = async (table: string, connection: DuckDBConnection) => {
+      const sql = `COPY (${select(table, selection)}) TO`;
+      await this.#disk.makeWhole(file, async (beside) => {
+        await connection.run(`${sql} ${quote(beside)} (FORMAT parquet, COMPRESSION zstd)`);
       });
+    };
+    await this.withTable(copy).catch((error: unknown) => {
+      throw refusalOf(error, { flag: '--filter', value: selection.filter });
     });
   }
 
-  /** How DuckDB sees all rows there are. @throws Fault UNKNOWN_SURVEY where there are none */
-  async table(): Promise<string> {
-    return this.#store.sink.table(await this.paths());
-  }
-
-  /** Quoted paths of all segments. @throws Fault UNKNOWN_SURVEY where there are none */
-  async paths(): Promise<string> {
-    const segments = await this.#store.list();
-    if (segments.length === 0) throw new Fault('UNKNOWN_SURVEY', 'no rows are stored yet');
-    return segments.map(({ file }) => quote(file)).join(', ');
+  /**
+   * Works on all rows there are, as DuckDB sees them; again where segments were merged meanwhile.
+   * @throws Fault UNKNOWN_SURVEY where there are none
+   */
+  async withTable<Result>(
+    work: (table: string, connection: DuckDBConnection) => Promise<Result>,
+  ): Promise<Result> {
+    for (let attempt = 1; ; attempt++) {
+      const files = (await this.#store.list()).map(({ file }) => file);
+      if (files.length === 0) throw new Fault('UNKNOWN_SURVEY', 'no rows are stored yet');
+      const table = this.#store.sink.table(files.map(quote).join(', '));
+      try {
+        return await withDuck((connection) => work(table, connection));
+      } catch (error) {
+        const sizes = await Promise.all(files.map((file) => this.#disk.size(file)));
+        if (attempt === TRIES || sizes.every((size) => size > 0)) throw error;
+      }
+    }
   }
 
   async #rowsOf(
@@ -108,9 +119,10 @@ function holds(shards: readonly number[], from: number, to: number): boolean {
   return shards.some((shard) => from <= shard && shard < to);
 }
 
-/** What DuckDB says about a filter or a query is about what the user wrote. */
-export function refusal(error: unknown): unknown {
+/** What DuckDB says about a filter or a query is about what the user wrote, and where. */
+export function refusalOf(error: unknown, { flag, value }: Fault['details']): unknown {
   const message = describeError(error);
   const isUsers = /^(Parser|Binder|Catalog|Conversion) Error/.test(message);
-  return isUsers ? new Fault('BAD_OPTION', message.split('\n')[0] ?? message) : error;
+  if (!isUsers) return error;
+  return new Fault('BAD_OPTION', message.split('\n')[0] ?? message, { flag, value }, error);
 }

@@ -87,25 +87,28 @@ class Topic<Value> {
 }
 
 class MemorySurveys implements SurveyBoard {
-  readonly #surveys = new Map<string, Survey>();
+  readonly #surveys = new Map<string, Versioned<Survey>>();
   readonly #changes = new Topic(surveyCodec);
+  #revision = 0;
 
-  async put(survey: Survey): Promise<void> {
-    this.#surveys.set(survey.id, survey);
-    this.#changes.publish(survey);
-  }
-
-  async read(id: string): Promise<Survey | undefined> {
+  async read(id: string): Promise<Versioned<Survey> | undefined> {
     return this.#surveys.get(id);
   }
 
-  async list(): Promise<readonly Survey[]> {
+  async write(survey: Survey, revision: number): Promise<number | undefined> {
+    if ((this.#surveys.get(survey.id)?.revision ?? 0) !== revision) return undefined;
+    this.#surveys.set(survey.id, { value: survey, revision: ++this.#revision });
+    this.#changes.publish(survey);
+    return this.#revision;
+  }
+
+  async list(): Promise<readonly Versioned<Survey>[]> {
     return [...this.#surveys.values()];
   }
 
   watch(signal: AbortSignal): AsyncIterable<Survey> {
     const channel = this.#changes.listen(signal);
-    for (const survey of this.#surveys.values()) channel.push(survey);
+    for (const { value } of this.#surveys.values()) channel.push(value);
     return channel;
   }
 }

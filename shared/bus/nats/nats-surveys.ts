@@ -2,7 +2,8 @@
 import type { KV } from '@nats-io/kv';
 import type { Survey } from '../../survey/survey.js';
 import { surveyCodec } from '../messages.js';
-import type { SurveyBoard } from '../ports.js';
+import type { SurveyBoard, Versioned } from '../ports.js';
+import { compareAndSet } from './compare-and-set.js';
 import { type Link, patiently } from './link.js';
 import { decodeOrSkip, watchBucket } from './subscribe.js';
 
@@ -15,21 +16,23 @@ export class NatsSurveys implements SurveyBoard {
     this.#bucket = bucket;
   }
 
-  async put(survey: Survey): Promise<void> {
-    await patiently(this.#link, () => this.#bucket.put(survey.id, surveyCodec.encode(survey)));
-  }
-
-  async read(id: string): Promise<Survey | undefined> {
+  async read(id: string): Promise<Versioned<Survey> | undefined> {
     const entry = await patiently(this.#link, () => this.#bucket.get(id));
-    return entry?.operation === 'PUT' ? surveyCodec.decode(entry.value) : undefined;
+    if (entry?.operation !== 'PUT') return undefined;
+    return { value: surveyCodec.decode(entry.value), revision: entry.revision };
   }
 
-  async list(): Promise<readonly Survey[]> {
-    const surveys: Survey[] = [];
+  async write(survey: Survey, revision: number): Promise<number | undefined> {
+    const bytes = surveyCodec.encode(survey);
+    return await compareAndSet(this.#link, this.#bucket, survey.id, { bytes, revision });
+  }
+
+  async list(): Promise<readonly Versioned<Survey>[]> {
+    const surveys: Versioned<Survey>[] = [];
     for await (const key of await patiently(this.#link, () => this.#bucket.keys())) {
       const entry = await patiently(this.#link, () => this.#bucket.get(key));
-      const survey = entry ? decodeOrSkip(surveyCodec, entry.value) : undefined;
-      if (survey !== undefined) surveys.push(survey);
+      const value = entry ? decodeOrSkip(surveyCodec, entry.value) : undefined;
+      if (entry && value !== undefined) surveys.push({ value, revision: entry.revision });
     }
     return surveys;
   }
