@@ -75,7 +75,8 @@ export class Coordinator {
     await this.exclusions.restore();
     const hearing = [this.#hear(signal), this.#followExclusions(signal)];
     for (const survey of await bus.surveys.list()) await this.#takeUp(survey);
-    bus.control.serve(controlHandlers(this), signal);
+    // Our term may have ended while we made ready.
+    if (!signal.aborted) bus.control.serve(controlHandlers(this), signal);
     // Only now: every survey that can be taken up has its run.
     await Promise.all([...hearing, this.#collect(signal)]);
     await Promise.all(this.#running);

@@ -43,6 +43,7 @@ export async function takeOver(
 ): Promise<{ readonly survey: Survey; readonly record: SurveyRecord }> {
   let found: Versioned<Survey> | undefined = known;
   while (found !== undefined) {
+    if (found.value.term > term) break; // ours is over
     const survey = { ...found.value, term };
     const written = await board.write(survey, found.revision);
     if (written !== undefined) return { survey, record: new SurveyRecord(board, term, written) };
