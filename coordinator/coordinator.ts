@@ -75,10 +75,12 @@ export class Coordinator {
     await this.exclusions.restore();
     const hearing = [this.#hear(signal), this.#followExclusions(signal)];
     for (const survey of await bus.surveys.list()) await this.#takeUp(survey);
-    // Our term may have ended while we made ready.
-    if (!signal.aborted) bus.control.serve(controlHandlers(this), signal);
-    // Only now: every survey that can be taken up has its run.
-    await Promise.all([...hearing, this.#collect(signal)]);
+    // Only now: every survey that can be taken up has its run. Our term may have ended meanwhile.
+    if (!signal.aborted) {
+      bus.control.serve(controlHandlers(this), signal);
+      hearing.push(this.#collect(signal));
+    }
+    await Promise.all(hearing);
     await Promise.all(this.#running);
   }
 
