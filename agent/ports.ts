@@ -65,7 +65,7 @@ export interface Sending {
   readonly hasEnded: boolean;
   /** Stops at the next batch. */
   abandon(): void;
-  /** Its place may be used for another; only once it has ended. */
+  /** Its place may be used for another; only once it has ended. What it says stays as it is. */
   forget(): void;
 }
 

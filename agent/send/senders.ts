@@ -5,13 +5,13 @@
 import { assert } from '../../shared/base/assert.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';
-import type { ExclusionMark } from '../../shared/survey/exclusions.js';
 import type { Blocklist } from '../../shared/survey/space/blocklist.js';
-import type { Refusals, Sender, Sending, SendProgress } from '../ports.js';
+import type { Refusals, Sender, Sending } from '../ports.js';
 import { type Desk, SLOTS } from './desk.js';
 import type { Blocked } from './guard.js';
 import { REFUSALS } from './refusal.js';
 import { SenderThread } from './sender-thread.js';
+import { SharedSending } from './shared-sending.js';
 
 /** @throws as `SenderThread.start` does; then none is left running */
 export async function startSenders(
@@ -80,67 +80,5 @@ class Senders implements Sender {
 
   async close(): Promise<void> {
     await Promise.all(this.#threads.map((thread) => thread.close()));
-  }
-}
-
-interface Place {
-  readonly slot: number;
-  /** The first position of the order. */
-  readonly from: number;
-}
-
-class SharedSending implements Sending {
-  readonly #marks: ExclusionMark[] = [];
-  readonly #desks: readonly Desk[];
-  readonly #slot: number;
-  readonly #from: number;
-  readonly #free: () => void;
-
-  constructor(desks: readonly Desk[], { slot, from }: Place, free: () => void) {
-    this.#desks = desks;
-    this.#slot = slot;
-    this.#from = from;
-    this.#free = free;
-  }
-
-  /** A sender that is ahead of others may have counted beyond `sent`: never more than there are. */
-  get progress(): SendProgress {
-    const all = this.#desks.map((desk) => desk.progressOf(this.#slot));
-    const sent = Math.min(...all.map((each) => each.sent));
-    const sum = (read: (each: SendProgress) => number) =>
-      all.reduce((total, each) => total + read(each), 0);
-    const lost = Math.min(
-      sum((each) => each.lost),
-      sent - this.#from,
-    );
-    const excluded = Math.min(
-      sum((each) => each.excluded),
-      sent - this.#from - lost,
-    );
-    return { sent, lost, excluded };
-  }
-  /** A version counts from where all senders that have begun hold against it. */
-  get marks(): readonly ExclusionMark[] {
-    const begun = this.#desks
-      .map((desk) => desk.marksOf(this.#slot))
-      .filter((each) => each.length > 0);
-    const versions = new Set(begun.flat().map(({ version }) => version));
-    for (const version of [...versions].sort((a, b) => a - b)) {
-      const firsts = begun.map((marks) => marks.find((mark) => mark.version >= version)?.from);
-      const from = Math.max(...firsts.map((first) => first ?? Number.POSITIVE_INFINITY));
-      const isNews = version > (this.#marks.at(-1)?.version ?? 0);
-      if (isNews && from < Number.POSITIVE_INFINITY) this.#marks.push({ version, from });
-    }
-    return this.#marks;
-  }
-  get hasEnded(): boolean {
-    return this.#desks.every((desk) => desk.hasEnded(this.#slot));
-  }
-  abandon(): void {
-    for (const desk of this.#desks) desk.abandon(this.#slot);
-  }
-  forget(): void {
-    assert(this.hasEnded, 'a slot is freed once its order has ended');
-    this.#free();
   }
 }
