@@ -1,5 +1,5 @@
 /**
- * The agent's story. It leases shards one at a time, sends them at the rate it is lent, listens for
+ * The agent's story. It leases shards, sends them at the rate it is lent, listens for
  * replies, reports them, and settles each shard before it lets go. It keeps nothing: whatever it
  * dies with, another agent takes up at the last checkpoint.
  *
@@ -19,6 +19,7 @@ import { Exclusions } from '../shared/survey/exclusions.js';
 import { isEnding, isOver } from '../shared/survey/survey.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { HeldShard } from './held-shard.js';
+import { enoughMillis } from './lease/appetite.js';
 import { acquire, type Holder } from './lease/holding.js';
 import type { Mission } from './mission.js';
 import { Missions, REFUSED_MILLIS } from './missions.js';
@@ -38,10 +39,6 @@ export interface AgentParts {
 }
 
 const OFFER_WAIT_MILLIS = 1000;
-/** How often, at most and at least, an agent that has enough looks whether it still has. */
-const APPETITE_MILLIS = { least: 20, most: 100 } as const;
-/** The next shard is leased when less than this is left to send. */
-const AHEAD_SECONDS = 1;
 /** Whoever declined an offer asks for the next one after this. */
 const DECLINED_MILLIS = 1000;
 /** Who was told to stand down asks again after this. */
@@ -54,6 +51,8 @@ export class Agent {
   readonly #options: AgentOptions;
   readonly #parts: AgentParts;
   readonly #leaving = stopController();
+  /** Offers that are being looked into, as `survey/shard`. */
+  readonly #taking = new Set<string>();
 
   constructor(options: AgentOptions, parts: AgentParts) {
     this.#options = options;
@@ -83,28 +82,36 @@ export class Agent {
     for (const mission of this.missions.all) await mission.close();
   }
 
+  /** As many at once as are wanting: where the broker is far, each takes several round trips. */
   async #leaseShards(leaving: AbortSignal): Promise<void> {
-    const { bus, clock } = this.#parts;
+    const { clock } = this.#parts;
+    const leasing = new Set<Promise<void>>();
     while (!leaving.aborted) {
-      const enough = this.#enoughMillis();
-      if (enough > 0) {
-        const { least, most } = APPETITE_MILLIS;
-        await clock.sleep(Math.min(Math.max(enough, least), most), leaving);
-        continue;
+      const enough = enoughMillis(this.missions.all, leasing.size, clock.monotonic());
+      if (enough > 0) await Promise.race([...leasing, clock.sleep(enough, leaving)]);
+      else {
+        const one = this.#leaseOne(leaving).finally(() => leasing.delete(one));
+        leasing.add(one);
       }
-      const offer = await bus.work.next(OFFER_WAIT_MILLIS, leaving);
-      if (offer !== undefined) await this.#tryToTake(offer);
     }
+    await Promise.all(leasing);
   }
 
   /** What an offer or a record brings along is not trusted: a bad one is told, and does not end us. */
-  async #tryToTake(offer: ShardOffer): Promise<void> {
+  async #leaseOne(leaving: AbortSignal): Promise<void> {
+    const offer = await this.#parts.bus.work.next(OFFER_WAIT_MILLIS, leaving);
+    if (offer === undefined) return;
+    const { survey, shard } = offer;
+    const name = `${survey}/${shard}`;
+    if (this.#taking.has(name)) return; // redelivered early
+    this.#taking.add(name);
     try {
       await this.#take(offer);
     } catch (error) {
-      const { survey, shard } = offer;
       this.#parts.log.error({ survey, shard, error: describeError(error) }, 'offer not taken');
       offer.giveBack(REFUSED_MILLIS);
+    } finally {
+      this.#taking.delete(name);
     }
   }
 
@@ -143,20 +150,6 @@ export class Agent {
   async #decline(offer: ShardOffer): Promise<void> {
     offer.giveBack(0);
     await this.#parts.clock.sleep(DECLINED_MILLIS, this.#leaving.signal);
-  }
-
-  /** How long what is left to send will do, until the next shard should be leased; 0: lease it now. */
-  #enoughMillis(): number {
-    if (this.missions.shards.length >= LIMITS.leasesPerAgent) return APPETITE_MILLIS.most;
-    const now = this.#parts.clock.monotonic();
-    let unsent = 0;
-    let rate = 0;
-    for (const mission of this.missions.all) {
-      unsent += mission.unsent;
-      rate += mission.paceAt(now);
-    }
-    const enough = unsent - Math.max(1, rate * AHEAD_SECONDS);
-    return enough < 0 ? 0 : Math.max(1, (enough * 1000) / Math.max(1, rate));
   }
 
   async #careForAll(): Promise<void> {

@@ -21,7 +21,7 @@ const RATE_WINDOW_MILLIS = 500;
 /** Whoever has nothing lent asks again after this; who asked often in vain, with every heartbeat only. */
 const ASK_MILLIS = 100;
 const ASKS_MAX = 20;
-/** Whoever has not sent yet is thought able to send so many shards a second. */
+/** An agent is thought able to send so many shards a second more than it lately did. */
 const PACE_SHARDS = 16;
 
 export class Mission {
@@ -123,12 +123,9 @@ export class Mission {
     return grant !== undefined && now < grant.answers + grant.lasts ? grant.rate : 0;
   }
 
-  /**
-   * Packets per second it will send, as far as can be told: what is lent, but not much more than it
-   * lately could.
-   */
+  /** Packets per second it will send, as far as can be told: no more than is lent, or than it could. */
   paceAt(now: number): number {
-    const could = 2 * this.#rate + PACE_SHARDS * this.plan.shardLength;
+    const could = this.#rate + PACE_SHARDS * this.plan.shardLength;
     return Math.min(this.rateAt(now), could);
   }
 

@@ -17,6 +17,7 @@ export class Missions {
   readonly #parts: AgentParts;
   readonly #exclusions: Exclusions;
   readonly #open = new Map<string, Mission>();
+  readonly #opening = new Map<string, Promise<Mission | undefined>>();
   readonly #refusedUntil = new Map<string, number>();
   #trouble = '';
 
@@ -44,10 +45,17 @@ export class Missions {
 
   /** The mission for a survey, opened where it can be; none while it is refused. Never throws. */
   async for(survey: Survey): Promise<Mission | undefined> {
-    const { bus, clock, log, openStation } = this.#parts;
-    if (clock.monotonic() < (this.#refusedUntil.get(survey.id) ?? 0)) return undefined;
-    const known = this.#open.get(survey.id);
+    const { id } = survey;
+    if (this.#parts.clock.monotonic() < (this.#refusedUntil.get(id) ?? 0)) return undefined;
+    const known = this.#open.get(id);
     if (known !== undefined) return known;
+    const opening = this.#opening.get(id) ?? this.#openFor(survey);
+    this.#opening.set(id, opening);
+    return await opening.finally(() => this.#opening.delete(id));
+  }
+
+  async #openFor(survey: Survey): Promise<Mission | undefined> {
+    const { bus, clock, log, openStation } = this.#parts;
     try {
       refuseOtherVersions(survey);
       const mission = await openMission(bus, survey, openStation, clock);

@@ -15,6 +15,10 @@ export const LIMITS = {
   dispatchWindowMax: 2048,
   /** Shards that one agent holds at once: sending, waiting or cooling. */
   leasesPerAgent: 512,
+  /** Shards that one agent is leasing at once. */
+  leasingAtOnce: 16,
+  /** Agents' requests for an offer that may wait at the broker. */
+  requestsWaiting: 65_536,
   /** Rows in one result batch; about 40 octets each, so about 160 KiB. */
   batchRows: 4096,
   /** How long a row waits in an agent before its batch leaves. */

@@ -41,6 +41,16 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(await next()).toBeUndefined();
     });
 
+    test('lets as many agents wait for an offer at once as there are in a large fleet', async () => {
+      const fleet = 600;
+      const waiting = Array.from({ length: fleet }, () => agent.work.next(5000, stop.signal));
+      await make.settle(new Promise((resolve) => setTimeout(resolve, 200)));
+      for (let shard = 0; shard < fleet; shard++) await coordinator.work.offer('s1', shard);
+      const offers = await make.settle(Promise.all(waiting));
+      const shards = offers.map((offer) => offer?.shard ?? -1).sort((a, b) => a - b);
+      expect(shards).toEqual(Array.from({ length: fleet }, (_, shard) => shard));
+    });
+
     test('keeps a shard on offer once, however often it is offered', async () => {
       for (let i = 0; i < 3; i++) await coordinator.work.offer('s1', 4);
       const offer = await next();

@@ -197,6 +197,7 @@ async function ensureStreams(manager: JetStreamManager, replicas: number): Promi
     ack_policy: AckPolicy.Explicit,
     ack_wait: nanos(LIMITS.workAckMillis),
     max_ack_pending: -1,
+    max_waiting: LIMITS.requestsWaiting,
   });
 }
 

@@ -1,0 +1,34 @@
+/**
+ * How many shards ahead an agent leases: enough to keep sending for a second, few enough that they
+ * are not missed elsewhere.
+ */
+import { LIMITS } from '../../shared/base/limits.js';
+import type { Mission } from '../mission.js';
+
+/** The next shard is leased when less than this is left to send. */
+const AHEAD_SECONDS = 1;
+/** How often, at most and at least, an agent that has enough looks whether it still has. */
+const LOOK_MILLIS = { least: 20, most: 100 } as const;
+
+/**
+ * How long what is left to send, and what is being leased, will do until the next shard should be
+ * leased; 0: lease it now.
+ * @param leasing shards that are being leased
+ */
+export function enoughMillis(missions: readonly Mission[], leasing: number, now: number): number {
+  const { least, most } = LOOK_MILLIS;
+  let held = leasing;
+  let unsent = 0;
+  let pace = 0;
+  let length = 1;
+  for (const mission of missions) {
+    held += mission.held.size;
+    unsent += mission.unsent;
+    pace += mission.paceAt(now);
+    length = Math.max(length, mission.plan.shardLength);
+  }
+  if (leasing >= LIMITS.leasingAtOnce || held >= LIMITS.leasesPerAgent) return most;
+  const enough = unsent + leasing * length - Math.max(1, pace * AHEAD_SECONDS);
+  if (enough < 0) return 0;
+  return pace === 0 ? most : Math.min(Math.max((enough * 1000) / pace, least), most);
+}
