@@ -3,7 +3,17 @@
  * are not missed elsewhere.
  */
 import { LIMITS } from '../../shared/base/limits.js';
-import type { Mission } from '../mission.js';
+
+/** What is sent for one survey, as far as appetite goes. */
+export interface Eater {
+  /** Shards held: sending, waiting or cooling. */
+  readonly held: { readonly size: number };
+  /** Positions that are left to send. */
+  readonly unsent: number;
+  readonly plan: { readonly shardLength: number };
+  /** Packets per second it will send, as far as can be told. */
+  paceAt(now: number): number;
+}
 
 /** The next shard is leased when less than this is left to send. */
 const AHEAD_SECONDS = 1;
@@ -15,17 +25,17 @@ const LOOK_MILLIS = { least: 20, most: 100 } as const;
  * leased; 0: lease it now.
  * @param leasing shards that are being leased
  */
-export function enoughMillis(missions: readonly Mission[], leasing: number, now: number): number {
+export function enoughMillis(eaters: readonly Eater[], leasing: number, now: number): number {
   const { least, most } = LOOK_MILLIS;
   let held = leasing;
   let unsent = 0;
   let pace = 0;
   let length = 1;
-  for (const mission of missions) {
-    held += mission.held.size;
-    unsent += mission.unsent;
-    pace += mission.paceAt(now);
-    length = Math.max(length, mission.plan.shardLength);
+  for (const eater of eaters) {
+    held += eater.held.size;
+    unsent += eater.unsent;
+    pace += eater.paceAt(now);
+    length = Math.max(length, eater.plan.shardLength);
   }
   if (leasing >= LIMITS.leasingAtOnce || held >= LIMITS.leasesPerAgent) return most;
   const enough = unsent + leasing * length - Math.max(1, pace * AHEAD_SECONDS);
