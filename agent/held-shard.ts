@@ -91,7 +91,9 @@ export class HeldShard {
 
   /** Looks after the shard; called often, works one step at a time. */
   async care(isSurveyEnding: boolean): Promise<void> {
-    if (this.#isBusy || this.isGone) return;
+    if (this.isGone) return;
+    this.#extend(); // also while rows wait for room in the stream: the shard stays ours
+    if (this.#isBusy) return;
     this.#isBusy = true;
     try {
       await this.#careOnce(isSurveyEnding);
@@ -101,13 +103,16 @@ export class HeldShard {
     }
   }
 
+  #extend(): void {
+    const now = this.#parts.clock.monotonic();
+    if (now - this.#extendedAt < LIMITS.workExtendMillis) return;
+    this.#parts.offer.extend();
+    this.#extendedAt = now;
+  }
+
   async #careOnce(isSurveyEnding: boolean): Promise<void> {
     const { offer, shard, sending, clock, survey } = this.#parts;
     const now = clock.monotonic();
-    if (now - this.#extendedAt >= LIMITS.workExtendMillis) {
-      offer.extend();
-      this.#extendedAt = now;
-    }
     const hasStopped = this.#isStopping && sending.hasEnded;
     const { progress } = sending;
     this.#track.observe(now, progress);

@@ -86,8 +86,11 @@ export async function openLink(url: string, name: string, closing: AbortSignal):
   const options = { timeout: LIMITS.requestMillis };
   const client = jetstream(connection, options);
   try {
-    const manager = await jetstreamManager(connection, options);
-    const replicas = connection.info?.cluster === undefined ? 1 : CLUSTER_REPLICAS;
+    const isCluster = connection.info?.cluster !== undefined;
+    const manage = () => jetstreamManager(connection, options);
+    // One server without JetStream says so at once; a cluster says the same while it elects.
+    const manager = isCluster ? await untilReady(manage) : await manage();
+    const replicas = isCluster ? CLUSTER_REPLICAS : 1;
     await untilReady(() => ensureStreams(manager, replicas));
     const buckets = new Kvm(client);
     const objects = new Objm(client);
