@@ -5,8 +5,8 @@
  *
  *     offer ─▶ lease ─▶ send ═▶ (the network) ═▶ receive ─▶ note ─▶ report ─▶ settle ─▶ done
  *
- * Six loops run side by side until the signal aborts: lease, care, heartbeat, grants, surveys,
- * exclusions.
+ * Five loops run side by side until the signal aborts: care, heartbeat, grants, surveys, exclusions;
+ * and one for each survey, which leases its shards.
  */
 
 import { type Clock, every } from '../shared/base/clock.js';
@@ -39,8 +39,8 @@ export interface AgentParts {
 }
 
 const OFFER_WAIT_MILLIS = 1000;
-/** Whoever declined an offer asks for the next one after this. */
-const DECLINED_MILLIS = 1000;
+/** Where no shard may be leased, it is looked again after this. */
+const LOOK_MILLIS = 100;
 /** Who was told to stand down asks again after this. */
 const STOOD_DOWN_MILLIS = 60_000;
 const DEAF = 'an interface or an address went away; what was not settled is handed back';
@@ -53,6 +53,8 @@ export class Agent {
   readonly #leaving = stopController();
   /** Offers that are being looked into, as `survey/shard`. */
   readonly #taking = new Set<string>();
+  /** One loop for each survey that is not ending. */
+  readonly #leasing = new Map<string, Promise<void>>();
 
   constructor(options: AgentOptions, parts: AgentParts) {
     this.#options = options;
@@ -74,7 +76,8 @@ export class Agent {
       every(clock, LIMITS.settleMillis, left.signal, () => this.#careForAll()),
       every(clock, LIMITS.checkpointMillis, left.signal, () => this.#report()),
     ];
-    await this.#leaseShards(leaving);
+    while (!leaving.aborted) await clock.sleep(LIMITS.settleMillis, leaving);
+    await Promise.all(this.#leasing.values());
     while (this.missions.shards.length > 0) await clock.sleep(LIMITS.settleMillis);
     this.#report();
     left.abort();
@@ -82,15 +85,22 @@ export class Agent {
     for (const mission of this.missions.all) await mission.close();
   }
 
-  /** As many at once as are wanting: where the broker is far, each takes several round trips. */
-  async #leaseShards(leaving: AbortSignal): Promise<void> {
+  /**
+   * Leases shards of one survey until it ends. As many at once as are wanting: where the broker is far,
+   * each takes several round trips.
+   */
+  async #leaseShards(survey: string): Promise<void> {
     const { clock } = this.#parts;
+    const leaving = this.#leaving.signal;
     const leasing = new Set<Promise<void>>();
-    while (!leaving.aborted) {
-      const enough = enoughMillis(this.missions.all, leasing.size, clock.monotonic());
+    while (!leaving.aborted && this.missions.isGoingOn(survey)) {
+      const now = clock.monotonic();
+      const enough = this.missions.mayLease(survey)
+        ? enoughMillis(this.missions.get(survey), leasing.size, now)
+        : LOOK_MILLIS;
       if (enough > 0) await Promise.race([...leasing, clock.sleep(enough, leaving)]);
       else {
-        const one = this.#leaseOne(leaving).finally(() => leasing.delete(one));
+        const one = this.#leaseOne(survey).finally(() => leasing.delete(one));
         leasing.add(one);
       }
     }
@@ -98,8 +108,8 @@ export class Agent {
   }
 
   /** What an offer or a record brings along is not trusted: a bad one is told, and does not end us. */
-  async #leaseOne(leaving: AbortSignal): Promise<void> {
-    const offer = await this.#parts.bus.work.next(OFFER_WAIT_MILLIS, leaving);
+  async #leaseOne(of: string): Promise<void> {
+    const offer = await this.#parts.bus.work.next(of, OFFER_WAIT_MILLIS, this.#leaving.signal);
     if (offer === undefined) return;
     const { survey, shard } = offer;
     const name = `${survey}/${shard}`;
@@ -124,7 +134,7 @@ export class Agent {
     if (offer.shard < survey.frontier) return offer.done(); // stored: brokers repeat old messages
     if (survey.state === 'paused') return offer.giveBack(REFUSED_MILLIS);
     const mission = await this.missions.for(survey);
-    if (mission === undefined || mission.isDeaf) return await this.#decline(offer);
+    if (mission === undefined) return offer.giveBack(0); // others may be able to serve it
     if (offer.shard >= mission.plan.shardCount) return offer.done(); // not of this plan
     const shard = mission.plan.shard(offer.shard);
     if (mission.held.has(shard.number)) return; // redelivered early: the lease is ours already
@@ -144,12 +154,6 @@ export class Agent {
     mission.held.set(shard.number, new HeldShard(parts));
     log.debug({ survey: survey.id, shard: shard.number, epoch: holding.epoch }, 'shard leased');
     if (this.#leaving.signal.aborted) this.#leave();
-  }
-
-  /** Others may be able to serve it: they get it, and time to take it before we ask again. */
-  async #decline(offer: ShardOffer): Promise<void> {
-    offer.giveBack(0);
-    await this.#parts.clock.sleep(DECLINED_MILLIS, this.#leaving.signal);
   }
 
   async #careForAll(): Promise<void> {
@@ -207,7 +211,13 @@ export class Agent {
 
   async #followSurveys(signal: AbortSignal): Promise<void> {
     for await (const survey of this.#parts.bus.surveys.watch(signal)) {
-      const mission = this.missions.get(survey.id);
+      const { id } = survey;
+      this.missions.hear(survey);
+      if (this.missions.isGoingOn(id) && !this.#leasing.has(id)) {
+        const leasing = this.#leaseShards(id).finally(() => this.#leasing.delete(id));
+        this.#leasing.set(id, leasing);
+      }
+      const mission = this.missions.get(id);
       if (mission === undefined) continue;
       mission.become(survey);
       this.#report(); // what it may do has changed: ask at once

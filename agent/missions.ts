@@ -5,7 +5,7 @@
 import { describeError, Fault } from '../shared/base/faults.js';
 import { PROTOCOL } from '../shared/base/version.js';
 import type { Exclusions } from '../shared/survey/exclusions.js';
-import type { Survey } from '../shared/survey/survey.js';
+import { isEnding, type Survey } from '../shared/survey/survey.js';
 import type { AgentParts } from './agent.js';
 import type { HeldShard } from './held-shard.js';
 import { type Mission, openMission } from './mission.js';
@@ -13,22 +13,50 @@ import { type Mission, openMission } from './mission.js';
 /** A survey that this agent cannot serve is tried again after this. */
 export const REFUSED_MILLIS = 5000;
 
+/** Why no shards of a survey are taken, and until when by our monotonic clock. */
+interface Refusal {
+  readonly why: string;
+  readonly until: number;
+}
+
 export class Missions {
   readonly #parts: AgentParts;
   readonly #exclusions: Exclusions;
   readonly #open = new Map<string, Mission>();
   readonly #opening = new Map<string, Promise<Mission | undefined>>();
-  readonly #refusedUntil = new Map<string, number>();
-  #trouble = '';
+  /** Surveys that are not ending, as last heard of. */
+  readonly #goingOn = new Map<string, Survey>();
+  readonly #refusals = new Map<string, Refusal>();
 
   constructor(parts: AgentParts, exclusions: Exclusions) {
     this.#parts = parts;
     this.#exclusions = exclusions;
   }
 
-  /** What needs a person; empty where nothing does. */
+  /**
+   * What needs a person; empty where nothing does. It is told until the survey it is about is served
+   * again, or has ended and the refusal has lapsed.
+   */
   get trouble(): string {
-    return this.#trouble;
+    for (const [survey, { why }] of this.#refusals)
+      if (this.#goingOn.has(survey) || this.#isRefused(survey)) return why;
+    return '';
+  }
+
+  /** Takes note of a survey as it is now. */
+  hear(survey: Survey): void {
+    if (!isEnding(survey.state)) this.#goingOn.set(survey.id, survey);
+    else this.#goingOn.delete(survey.id);
+  }
+
+  isGoingOn(survey: string): boolean {
+    return this.#goingOn.has(survey);
+  }
+
+  /** Whether shards of a survey may be leased at present. */
+  mayLease(survey: string): boolean {
+    const isRunning = this.#goingOn.get(survey)?.state === 'running';
+    return isRunning && !this.#isRefused(survey) && !this.get(survey)?.isDeaf;
   }
 
   get all(): readonly Mission[] {
@@ -46,9 +74,13 @@ export class Missions {
   /** The mission for a survey, opened where it can be; none while it is refused. Never throws. */
   async for(survey: Survey): Promise<Mission | undefined> {
     const { id } = survey;
-    if (this.#parts.clock.monotonic() < (this.#refusedUntil.get(id) ?? 0)) return undefined;
+    if (this.#isRefused(id)) return undefined;
     const known = this.#open.get(id);
-    if (known !== undefined) return known;
+    if (known?.isDeaf) return undefined;
+    if (known !== undefined) {
+      this.#refusals.delete(id);
+      return known;
+    }
     const opening = this.#opening.get(id) ?? this.#openFor(survey);
     this.#opening.set(id, opening);
     return await opening.finally(() => this.#opening.delete(id));
@@ -63,7 +95,7 @@ export class Missions {
       mission.obey(this.#exclusions);
       // It may have changed while we made ready, when nobody was there to be told.
       mission.become((await bus.surveys.read(survey.id))?.value ?? survey);
-      this.#trouble = '';
+      this.#refusals.delete(survey.id);
       log.info({ survey: survey.id, wire: mission.station.sender.wire }, 'survey joined');
       return mission;
     } catch (error) {
@@ -72,11 +104,18 @@ export class Missions {
     }
   }
 
-  /** Takes no shards of a survey for a while. */
+  /** Takes no shards of a survey for a while; saying so again meanwhile makes it no longer. */
   refuse(survey: string, why: string, millis: number): void {
-    if (this.#trouble !== why) this.#parts.log.error({ survey, error: why }, 'survey refused');
-    this.#trouble = why;
-    this.#refusedUntil.set(survey, this.#parts.clock.monotonic() + millis);
+    const known = this.#refusals.get(survey);
+    if (known?.why !== why) this.#parts.log.error({ survey, error: why }, 'survey refused');
+    else if (this.#isRefused(survey)) return;
+    for (const other of this.#refusals.keys())
+      if (!this.#goingOn.has(other) && !this.#isRefused(other)) this.#refusals.delete(other);
+    this.#refusals.set(survey, { why, until: this.#parts.clock.monotonic() + millis });
+  }
+
+  #isRefused(survey: string): boolean {
+    return this.#parts.clock.monotonic() < (this.#refusals.get(survey)?.until ?? 0);
   }
 
   async close(mission: Mission): Promise<void> {

@@ -97,6 +97,7 @@ export class Coordinator {
       this.runs.delete(survey.id);
       throw error;
     }
+    await this.#parts.bus.work.open(survey.id);
     await run.record.write(() => survey);
     this.#begin(run);
     log.info({ survey: survey.id, targets: plan.size, shards: plan.shardCount }, 'survey admitted');
@@ -113,7 +114,10 @@ export class Coordinator {
       const { survey, record } = await takeOver(bus.surveys, this.#options.term, found);
       const run = this.#open(survey, plan, record);
       if (isOver(survey.state)) await run.recall();
-      else this.#begin(run);
+      else {
+        await bus.work.open(id); // a coordinator of an older version has made none
+        this.#begin(run);
+      }
     } catch (error) {
       log.error({ survey: id, error: describeError(error) }, 'survey cannot be taken up');
     }

@@ -5,6 +5,7 @@
  * write the same, so neither takes the other's for its own whose answer was lost.
  */
 import { Fault } from '../shared/base/faults.js';
+import { PROTOCOL } from '../shared/base/version.js';
 import type { SurveyBoard, Versioned } from '../shared/bus/ports.js';
 import type { Survey } from '../shared/survey/survey.js';
 
@@ -44,7 +45,7 @@ export async function takeOver(
   let found: Versioned<Survey> | undefined = known;
   while (found !== undefined) {
     if (found.value.term > term) break; // ours is over
-    const survey = { ...found.value, term };
+    const survey = { ...found.value, term, protocol: PROTOCOL };
     const written = await board.write(survey, found.revision);
     if (written !== undefined) return { survey, record: new SurveyRecord(board, term, written) };
     found = await board.read(survey.id);

@@ -272,6 +272,7 @@ export class SurveyRun {
     this.survey = { ...this.survey, state };
     await this.record.write(() => this.survey);
     this.#archive.releaseAll();
+    await bus.work.close(this.survey.id);
     await bus.leases.forget(this.survey.id);
     const { status } = this;
     log.info({ survey: status.survey, state, covered: status.covered }, 'survey ended');

@@ -15,30 +15,25 @@ export interface Eater {
   paceAt(now: number): number;
 }
 
+const NOTHING = { unsent: 0, plan: { shardLength: 1 }, held: { size: 0 } } as const;
 /** The next shard is leased when less than this is left to send. */
 const AHEAD_SECONDS = 1;
 /** How often, at most and at least, an agent that has enough looks whether it still has. */
 const LOOK_MILLIS = { least: 20, most: 100 } as const;
 
 /**
- * How long what is left to send, and what is being leased, will do until the next shard should be
- * leased; 0: lease it now.
+ * How long what is left to send for a survey, and what is being leased, will do until its next shard
+ * should be leased; 0: lease it now.
+ * @param eater none where no shard of the survey has been leased yet
  * @param leasing shards that are being leased
  */
-export function enoughMillis(eaters: readonly Eater[], leasing: number, now: number): number {
+export function enoughMillis(eater: Eater | undefined, leasing: number, now: number): number {
   const { least, most } = LOOK_MILLIS;
-  let held = leasing;
-  let unsent = 0;
-  let pace = 0;
-  let length = 1;
-  for (const eater of eaters) {
-    held += eater.held.size;
-    unsent += eater.unsent;
-    pace += eater.paceAt(now);
-    length = Math.max(length, eater.plan.shardLength);
-  }
-  if (leasing >= LIMITS.leasingAtOnce || held >= LIMITS.leasesPerAgent) return most;
-  const enough = unsent + leasing * length - Math.max(1, pace * AHEAD_SECONDS);
+  const { unsent, plan, held } = eater ?? NOTHING;
+  const pace = eater?.paceAt(now) ?? 0;
+  const isFull = leasing + held.size >= LIMITS.leasesPerAgent;
+  if (leasing >= LIMITS.leasingAtOnce || isFull) return most;
+  const enough = unsent + leasing * plan.shardLength - Math.max(1, pace * AHEAD_SECONDS);
   if (enough < 0) return 0;
   return pace === 0 ? most : Math.min(Math.max((enough * 1000) / pace, least), most);
 }

@@ -43,12 +43,19 @@ export interface SpaceShelf {
   get(hash: string): Promise<Uint8Array | undefined>;
 }
 
-/** Shards on offer: each is delivered to one agent at a time, and again if that one falls silent. */
+/**
+ * Shards on offer, a queue for each survey, so that no survey waits behind another: each shard is
+ * delivered to one agent at a time, and again if that one falls silent.
+ */
 export interface ShardQueue {
+  /** Makes the queue of a survey; one that is there stays as it is. */
+  open(survey: string): Promise<void>;
   /** Offers a shard; offering one that is already on offer changes nothing. */
   offer(survey: string, shard: number): Promise<void>;
-  /** The next shard, or undefined after `waitMillis`. */
-  next(waitMillis: number, signal: AbortSignal): Promise<ShardOffer | undefined>;
+  /** The survey's next shard, or undefined after `waitMillis`, or where it has no queue. */
+  next(survey: string, waitMillis: number, signal: AbortSignal): Promise<ShardOffer | undefined>;
+  /** Withdraws the queue of a survey with all its offers. */
+  close(survey: string): Promise<void>;
 }
 
 export interface ShardOffer {

@@ -27,13 +27,14 @@ export function busContract(name: string, make: BusUnderTest): void {
     beforeEach(async () => {
       ({ coordinator, agent, close } = await make.open());
       stop = stopController();
+      await coordinator.work.open('s1');
     });
     afterEach(async () => {
       stop.abort();
       await close();
     });
 
-    const next = () => make.settle(agent.work.next(WAIT_MILLIS, stop.signal));
+    const next = () => make.settle(agent.work.next('s1', WAIT_MILLIS, stop.signal));
 
     test('delivers an offered shard to one agent only', async () => {
       await coordinator.work.offer('s1', 4);
@@ -43,12 +44,32 @@ export function busContract(name: string, make: BusUnderTest): void {
 
     test('lets as many agents wait for an offer at once as there are in a large fleet', async () => {
       const fleet = 600;
-      const waiting = Array.from({ length: fleet }, () => agent.work.next(5000, stop.signal));
+      const waiting = Array.from({ length: fleet }, () => agent.work.next('s1', 5000, stop.signal));
       await make.settle(new Promise((resolve) => setTimeout(resolve, 200)));
       for (let shard = 0; shard < fleet; shard++) await coordinator.work.offer('s1', shard);
       const offers = await make.settle(Promise.all(waiting));
       const shards = offers.map((offer) => offer?.shard ?? -1).sort((a, b) => a - b);
       expect(shards).toEqual(Array.from({ length: fleet }, (_, shard) => shard));
+    });
+
+    test('delivers the shards of each survey to those who ask for that survey', async () => {
+      await coordinator.work.open('s2');
+      for (let shard = 0; shard < 100; shard++) await coordinator.work.offer('s1', shard);
+      await coordinator.work.offer('s2', 7);
+      const other = await make.settle(agent.work.next('s2', WAIT_MILLIS, stop.signal));
+      expect(other).toMatchObject({ survey: 's2', shard: 7 });
+      expect(await next()).toMatchObject({ survey: 's1', shard: 0 });
+    });
+
+    test('withdraws all offers of a queue that is closed, and none of another', async () => {
+      await coordinator.work.open('s2');
+      await coordinator.work.offer('s1', 4);
+      await coordinator.work.offer('s2', 4);
+      await coordinator.work.close('s2');
+      expect(await make.settle(agent.work.next('s2', WAIT_MILLIS, stop.signal))).toBeUndefined();
+      expect(await next()).toMatchObject({ survey: 's1', shard: 4 });
+      await coordinator.work.open('s2');
+      expect(await make.settle(agent.work.next('s2', WAIT_MILLIS, stop.signal))).toBeUndefined();
     });
 
     test('keeps a shard on offer once, however often it is offered', async () => {

@@ -87,8 +87,10 @@ export class Host {
       },
       work: {
         offer: (survey, shard) => ask(() => broker.work.offer(survey, shard)),
-        next: async (waitMillis, signal) => {
-          const offer = await ask(() => broker.work.next(waitMillis, signal));
+        open: (survey) => ask(() => broker.work.open(survey)),
+        close: (survey) => ask(() => broker.work.close(survey)),
+        next: async (survey, waitMillis, signal) => {
+          const offer = await ask(() => broker.work.next(survey, waitMillis, signal));
           return offer && this.#offer(offer);
         },
       },

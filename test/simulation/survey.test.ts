@@ -39,6 +39,21 @@ describe('a simulated survey', () => {
     world.close();
   });
 
+  test('begins at once, also where another one is slow and has many shards on offer', async () => {
+    const world = new World(2);
+    world.startCoordinator();
+    for (let i = 0; i < 2; i++) world.join();
+    const slow = await launch(world, 20_000, 20);
+    await pass(world, 5000);
+    const before = world.internet.shots.length;
+    const quick = await launch(world, 2000, 1000);
+    await pass(world, 2000);
+    expect(world.internet.shots.length - before).toBeGreaterThan(1000);
+    expect(await finish(world, quick)).toMatchObject({ state: 'done', covered: 4000 });
+    expect(await statusOf(world, slow)).toMatchObject({ state: 'running' });
+    world.close();
+  });
+
   test('is not disturbed by an offer of a shard that its plan does not have', async () => {
     const world = new World(3);
     world.startCoordinator();

@@ -16,6 +16,7 @@ const POLL_MILLIS = 20;
 const REMEMBERED = 50;
 
 export class MemoryWork implements ShardQueue {
+  readonly #open = new Set<string>();
   readonly #entries = new Map<string, Entry>();
   /** Offers that were done. */
   readonly #done: Entry[] = [];
@@ -25,17 +26,32 @@ export class MemoryWork implements ShardQueue {
     this.#clock = clock;
   }
 
+  async open(survey: string): Promise<void> {
+    this.#open.add(survey);
+  }
+
+  async close(survey: string): Promise<void> {
+    this.#open.delete(survey);
+    for (const [key, entry] of this.#entries)
+      if (entry.survey === survey) this.#entries.delete(key);
+  }
+
   async offer(survey: string, shard: number): Promise<void> {
     const key = `${survey}.${shard}`;
     if (!this.#entries.has(key)) this.#entries.set(key, { survey, shard, hiddenUntil: 0 });
   }
 
-  async next(waitMillis: number, signal: AbortSignal): Promise<ShardOffer | undefined> {
+  async next(
+    survey: string,
+    waitMillis: number,
+    signal: AbortSignal,
+  ): Promise<ShardOffer | undefined> {
     const deadline = this.#clock.monotonic() + waitMillis;
     while (!signal.aborted) {
       const now = this.#clock.monotonic();
-      for (const [key, entry] of this.#entries) {
-        if (entry.hiddenUntil <= now) return this.#deliver(key, entry);
+      for (const [key, entry] of this.#open.has(survey) ? this.#entries : []) {
+        const isFree = entry.survey === survey && entry.hiddenUntil <= now;
+        if (isFree) return this.#deliver(key, entry);
       }
       if (now >= deadline) return undefined;
       await this.#clock.sleep(POLL_MILLIS, signal);

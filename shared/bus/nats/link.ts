@@ -195,13 +195,6 @@ async function ensureStreams(manager: JetStreamManager, replicas: number): Promi
     subjects: [SUBJECT.RESULTS_ALL],
     max_bytes: STREAM_OCTETS_MAX,
   });
-  await manager.consumers.add(STREAM.WORK, {
-    durable_name: CONSUMER.AGENTS,
-    ack_policy: AckPolicy.Explicit,
-    ack_wait: nanos(LIMITS.workAckMillis),
-    max_ack_pending: -1,
-    max_waiting: LIMITS.requestsWaiting,
-  });
 }
 
 /** A consumer from the oldest batch on: made anew, so that what a crash left unstored comes again. */

@@ -8,8 +8,13 @@ export const STREAM = {
   LEASE_SUBJECTS: '$KV.leases.',
 } as const;
 
-/** One durable consumer per stream: a work queue admits no other (nats-server 2.9 and later). */
-export const CONSUMER = { AGENTS: 'agents', COLLECTOR: 'collector' } as const;
+/** Durable consumers; on a work queue no two of them may want the same message. */
+export const CONSUMER = {
+  COLLECTOR: 'collector',
+  /** The one of all surveys, as older versions had it. */
+  AGENTS: 'agents',
+  agentsOf: (survey: string) => `agents-${survey}`,
+} as const;
 
 export const BUCKET = {
   SURVEYS: 'surveys',
@@ -24,6 +29,7 @@ export const SUBJECT = {
   RESULTS_ALL: 'results.>',
   TELEMETRY_ALL: 'telemetry.*',
   work: (survey: string, shard: number) => `work.${survey}.${shard}`,
+  workOf: (survey: string) => `work.${survey}.>`,
   results: (survey: string, agent: string, shard: number) => `results.${survey}.${agent}.${shard}`,
   telemetry: (agent: string) => `telemetry.${agent}`,
   grant: (survey: string, agent: string) => `grants.${survey}.${agent}`,

@@ -3,7 +3,8 @@
  * are pulled one at a time with next(), never prefetched: what a consumer has buffered when it dies
  * would wait out the whole ack-wait.
  */
-import type { Consumer, JsMsg } from '@nats-io/jetstream';
+import { AckPolicy, type Consumer, JetStreamApiError, type JsMsg } from '@nats-io/jetstream';
+import { nanos } from '@nats-io/transport-node';
 import { LIMITS } from '../../base/limits.js';
 import { offerCodec } from '../messages.js';
 import type { ShardOffer, ShardQueue } from '../ports.js';
@@ -11,15 +12,32 @@ import { API_ERROR, isApiError, type Link, patiently } from './link.js';
 import { CONSUMER, STREAM, SUBJECT } from './names.js';
 import { decodeOrSkip } from './subscribe.js';
 
+/** JetStream API errors that say: it is not there. */
+const NOT_THERE = 404;
 /** nats.js refuses shorter waits. */
 const WAIT_MILLIS_MIN = 1000;
 
 export class NatsWork implements ShardQueue {
   readonly #link: Link;
-  #consumer: Consumer | undefined;
+  readonly #consumers = new Map<string, Consumer>();
 
   constructor(link: Link) {
     this.#link = link;
+  }
+
+  async open(survey: string): Promise<void> {
+    const { manager } = this.#link;
+    await this.#remove(CONSUMER.AGENTS);
+    await patiently(this.#link, () =>
+      manager.consumers.add(STREAM.WORK, {
+        durable_name: CONSUMER.agentsOf(survey),
+        filter_subject: SUBJECT.workOf(survey),
+        ack_policy: AckPolicy.Explicit,
+        ack_wait: nanos(LIMITS.workAckMillis),
+        max_ack_pending: -1,
+        max_waiting: LIMITS.requestsWaiting,
+      }),
+    );
   }
 
   async offer(survey: string, shard: number): Promise<void> {
@@ -34,18 +52,46 @@ export class NatsWork implements ShardQueue {
     });
   }
 
-  async next(waitMillis: number, signal: AbortSignal): Promise<ShardOffer | undefined> {
+  async next(
+    survey: string,
+    waitMillis: number,
+    signal: AbortSignal,
+  ): Promise<ShardOffer | undefined> {
     const expires = Math.max(WAIT_MILLIS_MIN, waitMillis);
     try {
-      this.#consumer ??= await this.#link.jetstream.consumers.get(STREAM.WORK, CONSUMER.AGENTS);
-      const message = await this.#consumer.next({ expires });
+      const consumer = this.#consumers.get(survey) ?? (await this.#consumerOf(survey));
+      const message = await consumer.next({ expires });
       return message === null ? undefined : toOffer(message);
     } catch {
-      // The server restarts, or a heartbeat was missed: the caller asks again.
-      this.#consumer = undefined;
+      // The server restarts, a heartbeat was missed, or the survey is over: the caller asks again.
+      this.#consumers.delete(survey);
       await this.#link.clock.sleep(LIMITS.batchMillis, signal);
       return undefined;
     }
+  }
+
+  /** First the consumer: on nats-server 2.9.10 a filtered purge makes one skip what is to come. */
+  async close(survey: string): Promise<void> {
+    await this.#remove(CONSUMER.agentsOf(survey));
+    const filter = SUBJECT.workOf(survey);
+    await patiently(this.#link, () => this.#link.manager.streams.purge(STREAM.WORK, { filter }));
+  }
+
+  async #consumerOf(survey: string): Promise<Consumer> {
+    const name = CONSUMER.agentsOf(survey);
+    const consumer = await this.#link.jetstream.consumers.get(STREAM.WORK, name);
+    this.#consumers.set(survey, consumer);
+    return consumer;
+  }
+
+  async #remove(consumer: string): Promise<void> {
+    await patiently(this.#link, async () => {
+      try {
+        await this.#link.manager.consumers.delete(STREAM.WORK, consumer);
+      } catch (error) {
+        if (!(error instanceof JetStreamApiError && error.status === NOT_THERE)) throw error;
+      }
+    });
   }
 }
 
