@@ -5,10 +5,12 @@
  *     batches ─▶ collector: all? ┴▶ rows durable ─▶ journal ─▶ ledger: covered ─▶ batches let go
  *
  * Where a shard cannot be made durable (a full disk, above all), the archive is in trouble until one
- * can; what is not stored stays in the stream.
+ * can; what is not stored stays in the stream. Where shards come faster than they can be stored, it is in
+ * trouble until it has caught up: rows that wait are held in memory.
  */
 import type { Clock } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
+import { LIMITS } from '../shared/base/limits.js';
 import type { ResultDelivery, Versioned } from '../shared/bus/ports.js';
 import { type Lease, settledOf } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
@@ -22,6 +24,7 @@ import type { Vault } from './vault.js';
 const STALL_MILLIS = 2000;
 /** Shards that are being stored at once. */
 const STORING_MAX = 8;
+const BEHIND = 'results come faster than they can be stored; sending waits until they are';
 
 export interface ArchiveParts {
   readonly survey: string;
@@ -30,19 +33,27 @@ export interface ArchiveParts {
   readonly vault: Vault;
   /** The trouble began, changed or is over. */
   readonly onTrouble: () => void;
+  /** Rows of settled shards that may wait to be stored. */
+  readonly rowsWaitingMax?: number;
 }
 
 export class Archive {
   readonly ledger: Ledger;
   readonly vault: Vault;
-  /** Why nothing can be stored; empty where it can. */
-  trouble = '';
   readonly #plan: Plan;
   readonly #parts: ArchiveParts;
   readonly #collector = new Collector();
   /** Settled shards whose batches are here, and those that are being stored. */
   readonly #ready = new Map<number, Lease>();
   readonly #storing = new Map<number, Promise<void>>();
+  /** Rows that these have, by shard, and all of them. */
+  readonly #rowsOf = new Map<number, number>();
+  #rowsWaiting = 0;
+  #isBehind = false;
+  /** Why nothing can be stored; empty where it can. */
+  #obstacle = '';
+  /** Batches that are in the stream and have not come yet, as the last one said. */
+  #batchesLeft = 0;
   #stalledUntil = 0;
   #failure: unknown;
   #isClosing = false;
@@ -52,6 +63,11 @@ export class Archive {
     this.#parts = parts;
     this.vault = parts.vault;
     this.ledger = new Ledger(plan.shardCount);
+  }
+
+  /** Why nobody may send; empty where nothing keeps us from storing what they find. */
+  get trouble(): string {
+    return this.#obstacle || (this.#isBehind ? BEHIND : '');
   }
 
   get isIdle(): boolean {
@@ -78,6 +94,7 @@ export class Archive {
   /** A batch came off the stream; one that is of no use is let go. */
   collect(delivery: ResultDelivery): void {
     const { shard } = delivery.batch;
+    this.#batchesLeft = delivery.left;
     if (this.ledger.isStored(shard) || shard >= this.#plan.shardCount) {
       delivery.stored();
       return;
@@ -91,9 +108,14 @@ export class Archive {
   leased(lease: Versioned<Lease>): void {
     const { shard } = lease.value;
     if (shard >= this.#plan.shardCount) return;
-    this.ledger.leased(lease);
+    this.ledger.leased(lease, this.#parts.clock.monotonic());
     const current = this.ledger.leaseOf(shard);
     if (current !== undefined) this.#readyIfWhole(current);
+  }
+
+  /** The first report of a lease of which the stream has lost a batch, as far as can be told. */
+  firstLost(lease: Lease): number | undefined {
+    return this.#batchesLeft > 0 ? undefined : this.#collector.firstLacking(lease);
   }
 
   /** Whether nobody is still settling: each lease has ended, or its holder has, and its batches are here. */
@@ -135,7 +157,7 @@ export class Archive {
   /** Nothing more is stored: the survey has failed, or this coordinator is no longer the one. */
   close(trouble = ''): void {
     this.#isClosing = true;
-    this.trouble ||= trouble;
+    this.#obstacle ||= trouble;
   }
 
   /** Writes the manifest. @throws Fault UNWRITABLE */
@@ -165,7 +187,21 @@ export class Archive {
     if (lease.state !== 'settled' || this.#storing.has(lease.shard)) return;
     if (!this.#collector.hasAll(lease)) return;
     this.#ready.set(lease.shard, lease);
+    this.#count(lease.shard, this.#collector.rowsOf(lease.shard));
     this.storeReady();
+  }
+
+  /** Takes note of the rows that wait to be stored; too many are trouble, until half of them are. */
+  #count(shard: number, rows: number): void {
+    this.#rowsWaiting += rows - (this.#rowsOf.get(shard) ?? 0);
+    if (rows === 0) this.#rowsOf.delete(shard);
+    else this.#rowsOf.set(shard, rows);
+    const { rowsWaitingMax = LIMITS.rowsWaiting, log, survey, onTrouble } = this.#parts;
+    const isBehind = this.#rowsWaiting > (this.#isBehind ? rowsWaitingMax / 2 : rowsWaitingMax);
+    if (isBehind === this.#isBehind) return;
+    this.#isBehind = isBehind;
+    log.info({ survey, rows: this.#rowsWaiting }, isBehind ? BEHIND : 'results have been stored');
+    onTrouble();
   }
 
   async #storeOrStall(lease: Lease): Promise<void> {
@@ -185,6 +221,7 @@ export class Archive {
     const assembly = this.#collector.assemble(lease, this.#plan.shard(lease.shard));
     const entry = await this.vault.store(lease, assembly);
     this.#collector.release(lease.shard);
+    this.#count(lease.shard, 0);
     this.ledger.storedNow(entry);
     this.#recover();
     log.debug({ survey: lease.survey, shard: lease.shard }, 'shard stored');
@@ -195,8 +232,8 @@ export class Archive {
   }
 
   #recover(): void {
-    if (this.trouble === '') return;
-    this.trouble = '';
+    if (this.#obstacle === '') return;
+    this.#obstacle = '';
     this.#parts.log.info({ survey: this.#parts.survey }, 'results can be stored again');
     this.#parts.onTrouble();
   }
@@ -204,10 +241,10 @@ export class Archive {
   #stall(error: unknown): void {
     if (!(error instanceof Fault && error.code === 'UNWRITABLE')) this.#failure = error;
     this.#stalledUntil = this.#parts.clock.monotonic() + STALL_MILLIS;
-    const trouble = `results cannot be stored: ${describeError(error)}`;
-    if (this.trouble === trouble) return;
-    this.trouble = trouble;
-    this.#parts.log.error({ survey: this.#parts.survey, trouble }, 'survey stalled');
+    const obstacle = `results cannot be stored: ${describeError(error)}`;
+    if (this.#obstacle === obstacle) return;
+    this.#obstacle = obstacle;
+    this.#parts.log.error({ survey: this.#parts.survey, trouble: obstacle }, 'survey stalled');
     this.#parts.onTrouble();
   }
 }

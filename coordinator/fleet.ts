@@ -35,8 +35,8 @@ export interface FleetParts {
   readonly exclusions: () => number;
   /** Leases to be finished by others, where they are idle: none while shards are still on offer. */
   readonly leftOver: () => readonly Lease[];
-  /** An agent's silence is not to be believed. */
-  readonly onDeaf: (agent: string) => void;
+  /** An agent's silence is not to be believed: takes from it what it has not settled. Never rejects. */
+  readonly onDeaf: (agent: string) => Promise<void>;
 }
 
 /** An agent that was told to stand down is tried again after this: ears come back. */
@@ -48,6 +48,9 @@ interface Member {
   health: Health;
   /** Of its last heartbeat, on its own clock. */
   at: number;
+  /** Why nothing is lent to it; empty where something is. */
+  deaf: string;
+  /** The same once it is told, so that it gives back what it holds. */
   standDown: string;
   /** Our monotonic clock. */
   stoodDownAt: number;
@@ -77,12 +80,14 @@ export class Fleet {
     const member = this.#members.get(agent) ?? {
       health: new Health(),
       at,
+      deaf: '',
       standDown: '',
       stoodDownAt: 0,
     };
     this.#members.set(agent, member);
     member.at = at;
     if (member.standDown !== '' && now - member.stoodDownAt >= STAND_DOWN_MILLIS) {
+      member.deaf = '';
       member.standDown = '';
       member.health = new Health();
     }
@@ -92,7 +97,7 @@ export class Fleet {
     if (now - this.#lookedAt >= LOOK_MILLIS) this.#lookAround(now);
     const sharers = activities.filter((each) => each.wants).length;
     const own = ceiling > 0 ? ceiling / Math.max(1, sharers) : Number.POSITIVE_INFINITY;
-    const cap = member.standDown === '' ? Math.min(own, member.health.cap) : 0;
+    const cap = member.deaf === '' ? Math.min(own, member.health.cap) : 0;
     const loan = this.#governor.answer(agent, activity, cap, now);
     const handBack = this.#handBack(agent, activity, now);
     return this.#grant(agent, member, loan, handBack);
@@ -125,26 +130,30 @@ export class Fleet {
 
   /** Why an agent was told to stand down; empty where it was not. */
   standDownOf(agent: string): string {
-    return this.#members.get(agent)?.standDown ?? '';
+    return this.#members.get(agent)?.deaf ?? '';
   }
 
   /** Once a second: who hears nothing stands down, and drops are warned of. */
   #lookAround(now: number): void {
     this.#lookedAt = now;
     const hearings = new Map<string, Hearing>();
-    for (const [agent, { health, standDown }] of this.#members) {
-      if (standDown === '' && this.roster.isPresent(agent, now))
-        hearings.set(agent, health.hearing);
+    for (const [agent, { health, deaf }] of this.#members) {
+      if (deaf === '' && this.roster.isPresent(agent, now)) hearings.set(agent, health.hearing);
     }
     for (const [agent, why] of deafAmong(hearings)) {
       const member = this.#members.get(agent);
-      if (member === undefined) continue;
-      member.standDown = why;
-      member.stoodDownAt = now;
-      this.#parts.log.error({ survey: this.#options.survey, agent, why }, 'agent stands down');
-      this.#parts.onDeaf(agent);
+      if (member !== undefined) void this.#standDown(agent, member, why);
     }
     if (!this.#hasWarned) this.#warnOfDrops(now);
+  }
+
+  /** First it is lent nothing and loses its leases: told before, it would settle the silence it heard. */
+  async #standDown(agent: string, member: Member, why: string): Promise<void> {
+    member.deaf = why;
+    this.#parts.log.error({ survey: this.#options.survey, agent, why }, 'agent stands down');
+    await this.#parts.onDeaf(agent);
+    member.stoodDownAt = this.#parts.clock.monotonic();
+    member.standDown = why;
   }
 
   /** Once: from here on silence may be ours and not the targets'. */

@@ -29,7 +29,9 @@ export function declareMetrics(metrics: Metrics, leading: () => Coordinator | un
   counter('targets_excluded', 'Targets held back by a guard.', ({ excluded }) => excluded);
   counter('rows_stored', 'Rows in stored segments.', ({ rows }) => rows);
   counter('capture_drops', 'Frames that captures dropped.', ({ dropped }) => dropped);
-  gauge('stalled', 'Whether results cannot be stored.', ({ trouble }) => (trouble === '' ? 0 : 1));
+  gauge('stalled', 'Whether results cannot be stored, or not fast enough.', ({ trouble }) =>
+    trouble === '' ? 0 : 1,
+  );
   metrics.gauge('transect_leading', 'Whether this process leads.', [], () => [
     { labels: {}, value: leading() === undefined ? 0 : 1 },
   ]);

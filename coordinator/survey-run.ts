@@ -16,6 +16,7 @@ import { stopController } from '../shared/base/stop.js';
 import type { Bus, Grant, Heartbeat, ResultDelivery } from '../shared/bus/ports.js';
 import type { Target } from '../shared/net/target.js';
 import type { Exclusions } from '../shared/survey/exclusions.js';
+import type { Lease } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
 import type { SurveyStatus, TargetFate } from '../shared/survey/status.js';
 import { isEnding, isOver, type Survey, type SurveyState } from '../shared/survey/survey.js';
@@ -45,7 +46,7 @@ export interface SurveyRunParts {
 }
 
 const DISPATCH_MILLIS = 50;
-const FORGET_MILLIS = 5000;
+const TEND_MILLIS = 5000;
 /** A survey that could not be ended is ended after this. */
 const END_AGAIN_MILLIS = 2000;
 
@@ -64,7 +65,7 @@ export class SurveyRun {
   readonly #leaseCare: LeaseCare;
   readonly #stop = stopController();
   #isImmediate = false;
-  #forgotAt = 0;
+  #tendedAt = 0;
   /** Before it, agents and leases may not have been heard of yet. */
   readonly #calmFrom: number;
   #endedAt = 0;
@@ -83,8 +84,15 @@ export class SurveyRun {
     const keeping = { survey: survey.id, clock, log, vault };
     this.#archive = new Archive(plan, { ...keeping, onTrouble: () => this.#tellRate() });
     this.#ledger = this.#archive.ledger;
-    const book = parts.bus.leases;
-    this.#leaseCare = new LeaseCare(survey.id, { book, ledger: this.#ledger, log });
+    const { leases: book, work } = parts.bus;
+    const firstLost = (lease: Lease) => this.#archive.firstLost(lease);
+    this.#leaseCare = new LeaseCare(survey.id, {
+      book,
+      work,
+      ledger: this.#ledger,
+      firstLost,
+      log,
+    });
     const now = clock.monotonic();
     this.#calmFrom = isResumed ? now + LIMITS.agentGoneMillis : now;
     this.fleet = new Fleet(
@@ -95,7 +103,7 @@ export class SurveyRun {
         rate: survey.state === 'running' ? survey.rate : 0,
         exclusions: () => exclusions.version,
         leftOver: () => (this.#ledger.isAllTaken ? this.#ledger.underWay : []),
-        onDeaf: (agent) => void this.#leaseCare.disown(agent),
+        onDeaf: (agent) => this.#leaseCare.disown(agent),
       },
     );
     this.ended = new Promise((resolve, reject) => {
@@ -212,7 +220,7 @@ export class SurveyRun {
     this.#archive.refuseFailure();
     if (this.#maySend) await this.#dispatcher.dispatch(this.#ledger, now);
     this.#archive.storeReady();
-    if (now - this.#forgotAt >= FORGET_MILLIS) await this.#forgetLeases(now);
+    if (now - this.#tendedAt >= TEND_MILLIS) await this.#tendLeases(now);
     if (!this.#archive.isIdle || now < this.#endFrom) return;
     // A shard may be partial where a coordinator died while it stored a cancelled survey.
     const isWhole = this.#ledger.covered === this.plan.size;
@@ -226,7 +234,7 @@ export class SurveyRun {
     }
   }
 
-  /** Where nothing can be stored, nobody sends until it can. */
+  /** Where nothing can be stored, or not fast enough, nobody sends until it can. */
   get #maySend(): boolean {
     return this.survey.state === 'running' && this.#archive.trouble === '';
   }
@@ -236,9 +244,10 @@ export class SurveyRun {
     for (const grant of grants) this.#parts.bus.rates.lend(grant);
   }
 
-  /** Leases of shards below the frontier are forgotten, once agents know the frontier. */
-  async #forgetLeases(now: number): Promise<void> {
-    this.#forgotAt = now;
+  /** Leases that stand still are seen to; those below the frontier are forgotten, once agents know it. */
+  async #tendLeases(now: number): Promise<void> {
+    this.#tendedAt = now;
+    await this.#leaseCare.mend(now, this.#maySend);
     const frontier = await this.#leaseCare.forget(this.survey.frontier);
     if (frontier === undefined || isOver(this.survey.state)) return;
     this.survey = { ...this.survey, frontier };

@@ -52,7 +52,7 @@ export function progressLine(status: SurveyStatus): string {
 function outlook(status: SurveyStatus): string {
   const { state, targets, sent, rate } = status;
   const left = targets - sent;
-  if (status.trouble !== '') return 'STALLED: results cannot be stored';
+  if (status.trouble !== '') return `STALLED: ${status.trouble}`;
   if (state === 'paused') return 'paused';
   if (state !== 'running') return 'stopping';
   if (left <= 0) return 'waiting for late replies';

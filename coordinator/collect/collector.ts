@@ -73,14 +73,27 @@ export class Collector {
   }
 
   /** Whether every batch that the lease's reports count is here. */
-  hasAll({ shard, reports }: Lease): boolean {
+  hasAll(lease: Lease): boolean {
+    return this.firstLacking(lease) === undefined;
+  }
+
+  /** The index of the first report of which a batch is not here. */
+  firstLacking({ shard, reports }: Lease): number | undefined {
     const gathered = this.#deliveries.get(shard);
-    return reports.every((report) => {
+    for (const [i, report] of reports.entries()) {
       for (let serial = 0; serial < report.batches; serial++) {
-        if (!gathered?.has(keyOf(report, serial))) return false;
+        if (!gathered?.has(keyOf(report, serial))) return i;
       }
-      return true;
-    });
+    }
+    return undefined;
+  }
+
+  /** Rows of a shard that are here, also those that its lease will not count. */
+  rowsOf(shard: number): number {
+    let rows = 0;
+    for (const { batch } of this.#deliveries.get(shard)?.values() ?? [])
+      rows += batch.columns.offset.length;
+    return rows;
   }
 
   /** The rows that the lease's epochs own, one per position: the one that says most. */

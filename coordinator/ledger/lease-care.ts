@@ -1,13 +1,25 @@
-/** What a coordinator does to leases: it forgets those that nobody needs, and disowns the deaf. */
+/**
+ * What a coordinator does to leases: it forgets those that nobody needs, disowns the deaf, and sees to
+ * those that stand still because the broker has lost what would move them.
+ */
 import { describeError } from '../../shared/base/faults.js';
-import type { LeaseBook } from '../../shared/bus/ports.js';
-import { disowned, lastReport } from '../../shared/survey/lease.js';
+import { LIMITS } from '../../shared/base/limits.js';
+import type { LeaseBook, ShardQueue } from '../../shared/bus/ports.js';
+import { type Lease, lastReport, rewound } from '../../shared/survey/lease.js';
 import type { Log } from '../../shared/telemetry/log.js';
 import type { Ledger } from './ledger.js';
 
+/** A lease that has not moved for so long is looked into. */
+const STILL_MILLIS = 60_000;
+/** A lease that moves away under our hands is tried again so often. */
+const TRIES = 10;
+
 export interface LeaseCareParts {
   readonly book: LeaseBook;
+  readonly work: ShardQueue;
   readonly ledger: Ledger;
+  /** The first report of a lease of which the stream has lost a batch. */
+  readonly firstLost: (lease: Lease) => number | undefined;
   readonly log: Log;
 }
 
@@ -40,16 +52,52 @@ export class LeaseCare {
 
   /** Takes from an agent what it has not settled; others begin where it began. Never rejects. */
   async disown(agent: string): Promise<void> {
-    const { book, ledger, log } = this.#parts;
-    for (const { shard } of ledger.underWay) {
-      try {
+    const isIts = (lease: Lease) => lastReport(lease)?.agent === agent && lease.state !== 'settled';
+    const its = this.#parts.ledger.underWay.filter(isIts);
+    const disowned = (lease: Lease) =>
+      isIts(lease) ? rewound(lease, lease.reports.length - 1) : undefined;
+    await Promise.all(its.map(({ shard }) => this.#change(shard, disowned)));
+  }
+
+  /**
+   * Sees to leases that have long stood still. A broker whose host lost power may have lost batches that
+   * it had acknowledged: these are probed again. Or it lost the offer that would bring a shard to its
+   * next holder: it is made again, which changes nothing where it is still there. Never rejects.
+   * @param isOffering whether shards are on offer at present
+   */
+  async mend(now: number, isOffering: boolean): Promise<void> {
+    const { ledger, work, firstLost } = this.#parts;
+    const still = ledger.takeStill(now - STILL_MILLIS, now, LIMITS.dispatchWindow);
+    for (const lease of still) {
+      const lost = firstLost(lease);
+      if (lost !== undefined) await this.#rewind(lease, lost);
+      if (isOffering && (lost !== undefined || lease.state !== 'settled'))
+        await work.offer(this.#survey, lease.shard);
+    }
+  }
+
+  async #rewind({ shard, reports }: Lease, first: number): Promise<void> {
+    const epoch = reports[first]?.epoch;
+    const told = { survey: this.#survey, shard, epoch };
+    this.#parts.log.warn(told, 'the broker has lost rows: what they were of is probed again');
+    await this.#change(shard, (lease) =>
+      lease.reports[first]?.epoch === epoch ? rewound(lease, first) : undefined,
+    );
+  }
+
+  /** Changes a lease, unless there is nothing to change about it any more. Never rejects. */
+  async #change(shard: number, changed: (lease: Lease) => Lease | undefined): Promise<void> {
+    const { book, log } = this.#parts;
+    try {
+      for (let tries = TRIES; tries > 0; tries--) {
         const found = await book.read(this.#survey, shard);
-        if (found === undefined || found.value.state === 'settled') continue;
-        if (lastReport(found.value)?.agent !== agent) continue;
-        await book.write(disowned(found.value), found.revision); // else another was faster: as well
-      } catch (error) {
-        log.error({ survey: this.#survey, shard, error: describeError(error) }, 'not disowned');
+        const lease = found && changed(found.value);
+        if (lease === undefined || (await book.write(lease, found?.revision ?? 0)) !== undefined)
+          return;
       }
+    } catch (error) {
+      const told = { survey: this.#survey, shard, error: describeError(error) };
+      log.error(told, 'a lease could not be changed');
     }
   }
 }

@@ -35,6 +35,8 @@ export class Ledger {
   readonly #offered = new Map<number, number>();
   /** Of shards that are leased and not stored. */
   readonly #leases = new Map<number, Versioned<Lease>>();
+  /** Since when each of them has not moved; the stillest first. */
+  readonly #stillSince = new Map<number, number>();
   /** Revisions of the leases of stored shards above the frontier. */
   readonly #kept = new Map<number, number>();
   /** Of all leases seen. */
@@ -117,8 +119,21 @@ export class Ledger {
     return next;
   }
 
+  /** Leases that have not moved since `before`, at most `most` of them; they count as moved now. */
+  takeStill(before: number, now: number, most: number): Lease[] {
+    const still: Lease[] = [];
+    for (const [shard, since] of this.#stillSince) {
+      if (since > before || still.length === most) break; // the others are younger
+      this.#stillSince.delete(shard);
+      this.#stillSince.set(shard, now);
+      const lease = this.leaseOf(shard);
+      if (lease !== undefined) still.push(lease);
+    }
+    return still;
+  }
+
   /** A lease was opened, checkpointed or ended. */
-  leased(lease: Versioned<Lease>): void {
+  leased(lease: Versioned<Lease>, now: number): void {
     const { shard } = lease.value;
     this.#lastRevision = Math.max(this.#lastRevision, lease.revision);
     if (shard < this.#frontier) return;
@@ -130,6 +145,8 @@ export class Ledger {
     if (known !== undefined && known.revision > lease.revision) return;
     this.#offered.delete(shard);
     this.#leases.set(shard, lease);
+    this.#stillSince.delete(shard);
+    this.#stillSince.set(shard, now);
   }
 
   /** The shard's rows are durable, and its entry is in the journal. */
@@ -138,6 +155,7 @@ export class Ledger {
     const lease = this.#leases.get(shard);
     this.#offered.delete(shard);
     this.#leases.delete(shard);
+    this.#stillSince.delete(shard);
     if (lease !== undefined) this.#kept.set(shard, lease.revision);
     addTotals(this.#totals, reports);
     for (const report of reports) addTotals(this.#agentOf(report), [report]);

@@ -19,7 +19,7 @@ export const LIMITS = {
   leasingAtOnce: 16,
   /** Agents' requests for an offer that may wait at the broker. */
   requestsWaiting: 65_536,
-  /** Rows in one result batch; about 40 octets each, so about 160 KiB. */
+  /** Rows in one result batch; about 50 octets each, so about 200 KiB. */
   batchRows: 4096,
   /** How long a row waits in an agent before its batch leaves. */
   batchMillis: 250,
@@ -39,8 +39,8 @@ export const LIMITS = {
   resultAckMillis: 600_000,
   /** A request between processes waits this long for its answer. */
   requestMillis: 2000,
-  /** Tries of a request that may be repeated. */
-  requestTries: 10,
+  /** Rows of settled shards that wait to be stored, per survey: about 200 octets of memory each. */
+  rowsWaiting: 2 ** 19,
   /** Octets of a segment carried by one message. */
   chunkOctets: 512 * 1024,
   /** Positions of a probe that the kernel refuses, tried again this often before it is lost. */

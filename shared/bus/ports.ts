@@ -123,6 +123,8 @@ export interface ResultStream {
 
 export interface ResultDelivery {
   readonly batch: ResultBatch;
+  /** Batches in the stream that have not been delivered yet. */
+  readonly left: number;
   /** The batch is durable elsewhere, or of no use: forget it. */
   stored(): void;
 }

@@ -57,14 +57,22 @@ export function settledOf(lease: Lease | undefined, shard: Shard): number {
   return (lease && lastReport(lease)?.settled) ?? shard.from;
 }
 
-/** The same with nothing owned by its last epoch: the next one begins where it began. */
-export function disowned(lease: Lease): Lease {
-  const last = lastReport(lease);
-  if (last === undefined) return lease;
-  const none = { batches: 0, synack: 0, rst: 0, icmp: 0, lost: 0, excluded: 0 };
-  return {
-    ...lease,
-    state: 'released',
-    reports: [...lease.reports.slice(0, -1), { ...last, ...none, settled: last.from }],
+/** The same with nothing owned by its reports from `first` on: the next epoch begins where that one began. */
+export function rewound(lease: Lease, first: number): Lease {
+  const from = lease.reports[first]?.from;
+  if (from === undefined) return lease;
+  const nothing = {
+    from,
+    settled: from,
+    batches: 0,
+    synack: 0,
+    rst: 0,
+    icmp: 0,
+    lost: 0,
+    excluded: 0,
   };
+  const reports = lease.reports.map((report, i) =>
+    i < first ? report : { ...report, ...nothing },
+  );
+  return { ...lease, state: 'released', reports };
 }

@@ -175,6 +175,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       await agent.results.publish(batch(1));
       const seen = await make.settle(take(coordinator.results.consume(stop.signal), 2));
       expect(seen.map((delivery) => delivery.batch.serial)).toEqual([0, 1]);
+      expect(seen.map(({ left }) => left)).toEqual([1, 0]);
     });
 
     test('shows a survey to those who read, list and watch', async () => {

@@ -63,7 +63,7 @@ describe('the collector', () => {
     const collector = new Collector();
     const settled = lease(report(1, 256, 300, 1), report(2, 300, 512, 2));
     const deliver = (epoch: number, serial: number) =>
-      collector.add({ batch: batch(epoch, serial, []), stored() {} });
+      collector.add({ batch: batch(epoch, serial, []), left: 0, stored() {} });
     expect(collector.hasAll(settled)).toBe(false);
     deliver(1, 0);
     deliver(2, 1);
@@ -83,15 +83,17 @@ describe('the collector', () => {
         [44, 1],
         [200, 1],
       ]),
+      left: 0,
       stored() {},
     });
-    collector.add({ batch: batch(1, 1, [[1, 1]]), stored() {} }); // after its last checkpoint
+    collector.add({ batch: batch(1, 1, [[1, 1]]), left: 0, stored() {} }); // after its last checkpoint
     collector.add({
       batch: batch(2, 0, [
         [10, 1],
         [44, 2],
         [255, 1],
       ]),
+      left: 0,
       stored() {},
     });
     expect(rowsOf(collector, settled)).toEqual([
@@ -111,6 +113,7 @@ describe('the collector', () => {
         [6, 3],
         [7, 1],
       ]),
+      left: 0,
       stored() {},
     });
     collector.add({
@@ -119,6 +122,7 @@ describe('the collector', () => {
         [6, 2],
         [7, 2],
       ]),
+      left: 0,
       stored() {},
     });
     expect(rowsOf(collector, settled).map(([, offset, code]) => [offset, code])).toEqual([
@@ -132,7 +136,7 @@ describe('the collector', () => {
     const collector = new Collector();
     let released = 0;
     const stored = () => void released++;
-    for (const serial of [0, 1, 2]) collector.add({ batch: batch(1, serial, []), stored });
+    for (const serial of [0, 1, 2]) collector.add({ batch: batch(1, serial, []), left: 0, stored });
     collector.assemble(lease(report(1, 256, 512, 2)), SHARD);
     expect(released).toBe(0);
     collector.release(1);
@@ -151,7 +155,7 @@ describe('the ledger', () => {
     const ledger = new Ledger(10);
     expect(ledger.offerNext(4, 0)).toEqual([0, 1, 2, 3]);
     expect(ledger.offerNext(4, 0)).toEqual([]);
-    ledger.leased(versioned(lease(report(1, 256, 300, 0))));
+    ledger.leased(versioned(lease(report(1, 256, 300, 0))), 0);
     expect(ledger.offerNext(4, 0)).toEqual([4]);
     expect(ledger.offerNext(100, 0)).toEqual([5, 6, 7, 8, 9]);
     expect(ledger.offerNext(100, 0)).toEqual([]);
@@ -161,7 +165,7 @@ describe('the ledger', () => {
   test('offers again what nobody has taken for a minute: a broker may have lost it', () => {
     const ledger = new Ledger(4);
     expect(ledger.offerNext(2, 0)).toEqual([0, 1]);
-    ledger.leased({ value: lease(report(1, 256, 256, 0)), revision: 1 }); // shard 1
+    ledger.leased({ value: lease(report(1, 256, 256, 0)), revision: 1 }, 0); // shard 1
     expect(ledger.offerNext(2, 30_000)).toEqual([2]);
     expect(ledger.offerNext(2, 60_000)).toEqual([0]);
     expect(ledger.offerNext(2, 100_000)).toEqual([2]);
@@ -184,7 +188,7 @@ describe('the ledger', () => {
   test('adds up every epoch’s probes, before and after the shard is stored', () => {
     const ledger = new Ledger(2);
     const both = lease(report(1, 256, 300, 0), report(2, 300, 512, 0));
-    ledger.leased(versioned(both));
+    ledger.leased(versioned(both), 0);
     expect(ledger.totals).toMatchObject({ sent: 256, synack: 256 });
     ledger.storedNow(entry(1, 256, 256, both.reports));
     expect(ledger.totals).toMatchObject({ sent: 256, synack: 256 });
@@ -193,7 +197,7 @@ describe('the ledger', () => {
       sent: 212,
       settled: 212,
     });
-    ledger.leased(versioned(both)); // a late change of a stored shard
+    ledger.leased(versioned(both), 0); // a late change of a stored shard
     expect(ledger.totals.sent).toBe(256);
   });
 
@@ -212,7 +216,7 @@ describe('the ledger', () => {
   test('lets only those leases be forgotten whose shards are below the frontier', () => {
     const ledger = new Ledger(10);
     const held = (shard: number, revision: number) =>
-      ledger.leased(versioned({ ...lease(report(1, 256, 300, 0)), shard }, revision));
+      ledger.leased(versioned({ ...lease(report(1, 256, 300, 0)), shard }, revision), 0);
     held(0, 11);
     held(1, 12);
     held(2, 13);

@@ -222,6 +222,10 @@ class Story {
         world.broker.restart();
         return '';
       },
+      'the broker loses power': () => {
+        world.broker.losePower();
+        return '';
+      },
       'the disk is slow': () => {
         const millis = draw(10, 900);
         const set = (slow: number) => {

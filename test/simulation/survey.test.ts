@@ -254,6 +254,26 @@ describe('a simulated survey', () => {
     world.close();
   });
 
+  test('probes again what a broker that lost power had acknowledged, and offers again what it had', async () => {
+    const world = new World(17);
+    const first = world.startCoordinator();
+    for (let i = 0; i < 2; i++) world.join();
+    const survey = await launch(world, 6000, 1500);
+    await pass(world, 4000);
+    first.host.die();
+    await pass(world, 2500);
+    world.broker.losePower();
+    world.startCoordinator();
+    await pass(world, 30_000);
+    const status = await statusOf(world, survey);
+    expect(status).toMatchObject({ state: 'running' });
+    expect(status.covered).toBeLessThan(12_000);
+    expect(await finish(world, survey)).toMatchObject({ state: 'done', covered: 12_000 });
+    expect(world.internet.shots.length).toBeGreaterThan(12_000);
+    expect(await breaches(world, survey, NOTHING)).toEqual([]);
+    world.close();
+  });
+
   test('takes back what a slow agent holds when everyone else is done', async () => {
     const world = new World(16);
     world.startCoordinator();

@@ -41,18 +41,25 @@ export interface MemoryBus extends Bus {
    * someone holds are delivered to others as well, and offers that were done come back.
    */
   restart(): void;
+  /** What one may do whose host loses power: offers and batches that it had acknowledged are gone. */
+  losePower(): void;
 }
 
 /** Everyone who shares one of these shares a broker. */
 export function memoryBus(clock: Clock): MemoryBus {
   const work = new MemoryWork(clock);
+  const results = new MemoryResults();
   return {
     restart: () => work.relapse(),
+    losePower: () => {
+      work.lose();
+      results.lose();
+    },
     surveys: new MemorySurveys(),
     spaces: memorySpaces(),
     work,
     leases: new MemoryLeases(),
-    results: new MemoryResults(),
+    results,
     rollCall: memoryRollCall(),
     rates: memoryRates(),
     control: memoryControl(),

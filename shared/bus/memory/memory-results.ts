@@ -16,16 +16,22 @@ export class MemoryResults implements ResultStream {
     this.#deliver(identity);
   }
 
+  /** Everything that nobody has stored is gone. */
+  lose(): void {
+    this.#kept.clear();
+  }
+
   consume(signal: AbortSignal): AsyncIterable<ResultDelivery> {
     this.#consumer = new Channel(signal);
-    for (const identity of this.#kept.keys()) this.#deliver(identity);
+    let left = this.#kept.size;
+    for (const identity of this.#kept.keys()) this.#deliver(identity, --left);
     return this.#consumer;
   }
 
-  #deliver(identity: string): void {
+  #deliver(identity: string, left = 0): void {
     const bytes = this.#kept.get(identity);
     if (bytes === undefined) return;
     const batch = batchCodec.decode(bytes);
-    this.#consumer?.push({ batch, stored: () => void this.#kept.delete(identity) });
+    this.#consumer?.push({ batch, left, stored: () => void this.#kept.delete(identity) });
   }
 }

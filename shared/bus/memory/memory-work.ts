@@ -68,6 +68,11 @@ export class MemoryWork implements ShardQueue {
     }
   }
 
+  /** Everything on offer is gone. */
+  lose(): void {
+    this.#entries.clear();
+  }
+
   #deliver(key: string, entry: Entry): ShardOffer {
     const hide = (millis: number) => {
       entry.hiddenUntil = this.#clock.monotonic() + millis;

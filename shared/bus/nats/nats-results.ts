@@ -8,7 +8,7 @@ import { type Link, patiently, renewCollector } from './link.js';
 import { CONSUMER, STREAM, SUBJECT } from './names.js';
 import { decodeOrSkip } from './subscribe.js';
 
-/** Batches under way at once: at most 160 KiB each. */
+/** Batches under way at once: at most about 200 KiB each. */
 const PREFETCH = 64;
 const RETRY_MILLIS = 500;
 
@@ -61,7 +61,8 @@ export class NatsResults implements ResultStream {
 
 function toDelivery(message: JsMsg): ResultDelivery | undefined {
   const batch = decodeOrSkip(batchCodec, message.data);
-  if (batch !== undefined) return { batch, stored: () => message.ack() };
+  if (batch !== undefined)
+    return { batch, left: message.info.pending, stored: () => message.ack() };
   message.term();
   return undefined;
 }
