@@ -22,25 +22,26 @@ export function controlHandlers(coordinator: Coordinator): ControlHandlers {
       return { survey: (await coordinator.launch(request)).survey.id };
     },
     status: async ({ survey }) => ({
-      statuses: survey === '' ? [...runs.values()].map((run) => run.status) : [find(survey).status],
+      statuses:
+        survey === '' ? [...runs.values()].map((run) => run.status) : [(await find(survey)).status],
     }),
     pause: async ({ survey }) => {
-      const run = find(survey);
+      const run = await find(survey);
       await run.pause();
       return { survey: run.survey.id };
     },
     resume: async ({ survey }) => {
-      const run = find(survey);
+      const run = await find(survey);
       await run.resume();
       return { survey: run.survey.id };
     },
     cancel: async ({ survey, immediately }) => {
-      const run = find(survey);
+      const run = await find(survey);
       await run.cancel(immediately);
       return { survey: run.survey.id };
     },
     rate: async ({ survey, rate }) => {
-      const run = find(survey);
+      const run = await find(survey);
       if (!(rate > 0)) throw new Fault('BAD_OPTION', 'a rate is above 0', { value: `${rate}` });
       await run.setRate(rate as Pps);
       return { survey: run.survey.id };
@@ -52,7 +53,7 @@ export function controlHandlers(coordinator: Coordinator): ControlHandlers {
     },
     exclusions: async () => ({ exclusions: coordinator.exclusions.list.entries }),
     lookup: async ({ survey, target }) => {
-      const run = find(survey);
+      const run = await find(survey);
       const asked = targetsOf(target, run.plan.space.parts.ports);
       return {
         survey: run.survey.id,
@@ -63,11 +64,11 @@ export function controlHandlers(coordinator: Coordinator): ControlHandlers {
       agents: coordinator.agents.statuses(coordinator.fleets),
     }),
     files: async ({ survey }) => {
-      const { vault, survey: found } = find(survey);
+      const { vault, survey: found } = await find(survey);
       return { survey: found.id, folder: vault.folder, files: await vault.files() };
     },
     file: async ({ survey, file, offset }) => {
-      const { vault } = find(survey);
+      const { vault } = await find(survey);
       if (!(await vault.files()).includes(file)) {
         throw new Fault('UNKNOWN_SURVEY', 'the survey has no such file', { value: file });
       }

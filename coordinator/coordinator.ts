@@ -58,6 +58,7 @@ export class Coordinator {
   readonly agents: MusterRoll;
   readonly exclusions: ExclusionDesk;
   readonly #running = new Set<Promise<void>>();
+  #recalling: Promise<void> = Promise.resolve();
   #signal: AbortSignal = stopController().signal;
 
   constructor(options: CoordinatorOptions, parts: CoordinatorParts) {
@@ -68,17 +69,20 @@ export class Coordinator {
     this.exclusions = new ExclusionDesk(options.data, parts);
   }
 
-  /** Works until the signal aborts: takes up the surveys there are, and serves requests. */
+  /** Works until the signal aborts: takes up the surveys there are, serves requests, recalls what is over. */
   async run(signal: AbortSignal): Promise<void> {
     const { bus } = this.#parts;
     this.#signal = signal;
     await this.exclusions.restore();
     const hearing = [this.#hear(signal), this.#followExclusions(signal)];
-    for (const survey of await bus.surveys.list()) await this.#takeUp(survey);
+    const found = await bus.surveys.list();
+    const [over, goingOn] = [found.filter(hasEnded), found.filter((each) => !hasEnded(each))];
+    await Promise.all(goingOn.map((survey) => this.#takeUp(survey)));
     // Only now: every survey that can be taken up has its run. Our term may have ended meanwhile.
     if (!signal.aborted) {
+      this.#recalling = this.#recallAll(over, signal);
       bus.control.serve(controlHandlers(this), signal);
-      hearing.push(this.#collect(signal));
+      hearing.push(this.#collect(signal), this.#recalling);
     }
     await Promise.all(hearing);
     await Promise.all(this.#running);
@@ -113,13 +117,23 @@ export class Coordinator {
       await this.#refuseStrangers(found.value);
       const { survey, record } = await takeOver(bus.surveys, this.#options.term, found);
       const run = this.#open(survey, plan, record);
-      if (isOver(survey.state)) await run.recall();
-      else {
-        await bus.work.open(id); // a coordinator of an older version has made none
-        this.#begin(run);
-      }
+      await bus.work.open(id); // a coordinator of an older version has made none
+      this.#begin(run);
     } catch (error) {
       log.error({ survey: id, error: describeError(error) }, 'survey cannot be taken up');
+    }
+  }
+
+  /** What is over can be asked about again; there may be many, and nobody waits for them. */
+  async #recallAll(over: readonly Versioned<Survey>[], signal: AbortSignal): Promise<void> {
+    for (const { value: survey } of over) {
+      if (signal.aborted) return;
+      try {
+        await this.#refuseStrangers(survey);
+        await this.#open(survey, await this.#planOf(survey)).recall();
+      } catch (error) {
+        this.#parts.log.warn({ survey: survey.id, error: describeError(error) }, 'survey unknown');
+      }
     }
   }
 
@@ -197,10 +211,11 @@ export class Coordinator {
     return going.map(({ fleet }) => fleet);
   }
 
-  /** By id, or by a name or the start of an id that fits one survey only. */
-  find(text: string): SurveyRun {
+  /** By id, or by a name or the start of an id that fits one survey only. @throws Fault UNKNOWN_SURVEY */
+  async find(text: string): Promise<SurveyRun> {
     const exact = this.runs.get(text);
     if (exact !== undefined) return exact;
+    await this.#recalling;
     const fitting = [...this.runs.values()].filter(
       ({ survey }) => survey.name === text || survey.id.startsWith(text),
     );
@@ -231,4 +246,8 @@ export class Coordinator {
     if (bytes === undefined) throw new Fault('BAD_MESSAGE', 'the space is not on the shelf');
     return bytes;
   }
+}
+
+function hasEnded({ value }: Versioned<Survey>): boolean {
+  return isOver(value.state);
 }

@@ -19,7 +19,13 @@ import type { Exclusions } from '../shared/survey/exclusions.js';
 import type { Lease } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
 import type { SurveyStatus, TargetFate } from '../shared/survey/status.js';
-import { isEnding, isOver, type Survey, type SurveyState } from '../shared/survey/survey.js';
+import {
+  isEnding,
+  isOver,
+  mustGoOn,
+  type Survey,
+  type SurveyState,
+} from '../shared/survey/survey.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { Archive } from './archive.js';
 import { Dispatcher } from './dispatch/dispatch.js';
@@ -81,8 +87,8 @@ export class SurveyRun {
     this.#parts = parts;
     this.#dispatcher = new Dispatcher(parts.bus.work, survey.id);
     const { clock, log, vault, isResumed, exclusions } = parts;
-    const keeping = { survey: survey.id, clock, log, vault };
-    this.#archive = new Archive(plan, { ...keeping, onTrouble: () => this.#tellRate() });
+    const onTrouble = () => this.#tellRate();
+    this.#archive = new Archive(plan, { survey: survey.id, clock, log, vault, onTrouble });
     this.#ledger = this.#archive.ledger;
     const { leases: book, work } = parts.bus;
     const firstLost = (lease: Lease) => this.#archive.firstLost(lease);
@@ -283,10 +289,9 @@ export class SurveyRun {
     this.#archive.releaseAll();
     await bus.work.close(this.survey.id);
     await bus.leases.forget(this.survey.id);
-    const { status } = this;
-    log.info({ survey: status.survey, state, covered: status.covered }, 'survey ended');
+    log.info({ survey: this.survey.id, state, covered: this.#ledger.covered }, 'survey ended');
     this.#stop.abort();
-    this.#settle?.resolve(status);
+    this.#settle?.resolve(this.status);
   }
 
   async #become(state: SurveyState): Promise<void> {
@@ -294,10 +299,4 @@ export class SurveyRun {
     this.#tellRate(); // at once, by grants; and by the record, for who missed them
     await this.record.write(() => this.survey);
   }
-}
-
-/** @throws Fault UNKNOWN_SURVEY where the survey is ending or over */
-function mustGoOn({ state, id }: Survey, what: string): void {
-  if (!isEnding(state)) return;
-  throw new Fault('UNKNOWN_SURVEY', `a survey that is ${state} cannot be ${what}`, { value: id });
 }

@@ -41,7 +41,7 @@ export const LIMITS = {
   requestMillis: 2000,
   /** Rows of settled shards that wait to be stored, per survey: about 200 octets of memory each. */
   rowsWaiting: 2 ** 19,
-  /** Octets of a segment carried by one message. */
+  /** Octets of a segment, or of an answer, carried by one message. */
   chunkOctets: 512 * 1024,
   /** Positions of a probe that the kernel refuses, tried again this often before it is lost. */
   sendTries: 4,

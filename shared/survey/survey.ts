@@ -1,5 +1,6 @@
 /** What a survey is once it is admitted: all that agents need to probe, and sinks to write. */
 import type { Millis, Pps } from '../base/brand.js';
+import { Fault } from '../base/faults.js';
 import type { ProbeOptions } from '../probe/probe.js';
 
 /** Which replies become rows: those that mean a service is there, or every class. */
@@ -64,4 +65,10 @@ export function isEnding(state: SurveyState): boolean {
 /** A survey of which nothing more will be stored. */
 export function isOver(state: SurveyState): boolean {
   return state === 'done' || state === 'cancelled';
+}
+
+/** @throws Fault UNKNOWN_SURVEY where the survey is ending or over */
+export function mustGoOn({ state, id }: Survey, what: string): void {
+  if (!isEnding(state)) return;
+  throw new Fault('UNKNOWN_SURVEY', `a survey that is ${state} cannot be ${what}`, { value: id });
 }

@@ -95,7 +95,11 @@ export function parsePairs(text: string): Listed {
 export function targetsOf(text: string, ports: readonly number[]): readonly Target[] {
   const match = /^(?:\[([^\]]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text);
   const address = match?.[1] ?? match?.[2] ?? text;
-  const asked = match === null ? ports.slice(0, PORTS_ASKED_MAX) : [Number(match[3])];
+  const asked = match === null ? ports : [Number(match[3])];
+  if (asked.length > PORTS_ASKED_MAX) {
+    const why = `the survey has ${asked.length} ports; ask for one, as ADDR:PORT`;
+    throw new Fault('BAD_OPTION', why, { value: text });
+  }
   return asked.map((port) => Object.assign(addressOf(address), { port }));
 }
 

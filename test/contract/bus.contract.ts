@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { stopController } from '../../shared/base/stop.js';
-import type { Bus, Grant, Heartbeat } from '../../shared/bus/ports.js';
+import type { Bus, ControlHandlers, Grant, Heartbeat } from '../../shared/bus/ports.js';
 import type { Lease, ShardReport } from '../../shared/survey/lease.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import type { Survey } from '../../shared/survey/survey.js';
@@ -168,6 +168,17 @@ export function busContract(name: string, make: BusUnderTest): void {
       crashed.abort();
       const after = await make.settle(take(coordinator.results.consume(stop.signal), 1));
       expect(after[0]?.batch).toEqual(batch(1));
+    });
+
+    test('carries answers that are larger than a message', async () => {
+      const files = Array.from(
+        { length: 60_000 },
+        (_, i) => `segments/${i}-of-a-huge-survey.parquet`,
+      );
+      const handlers = { files: async () => ({ survey: 's', folder: '/s', files }) };
+      coordinator.control.serve(handlers as unknown as ControlHandlers, stop.signal);
+      const answer = await make.settle(agent.control.ask('files', { survey: 's' }));
+      expect(answer.files).toEqual(files);
     });
 
     test('keeps a batch once, however often it is published', async () => {

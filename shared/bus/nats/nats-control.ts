@@ -1,5 +1,8 @@
-/** Requests of the command line to the coordinator: core request and reply. */
-import { type Msg, RequestError, TimeoutError } from '@nats-io/transport-node';
+/**
+ * Requests of the command line to the coordinator: core request and reply. A reply may be larger than a
+ * message: it comes in chunks, and an empty message is its end.
+ */
+import { type Msg, NoRespondersError, RequestError } from '@nats-io/transport-node';
 import { describeError, Fault, toFaultCode } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
 import { type ControlReply, replyCodec, requestCodec } from '../messages.js';
@@ -21,7 +24,6 @@ const LOOK_MILLIS = 200;
 
 export class NatsControl implements ControlDesk {
   readonly #link: Link;
-
   readonly #seat: LeaderSeat;
 
   constructor(link: Link, seat: LeaderSeat) {
@@ -33,23 +35,22 @@ export class NatsControl implements ControlDesk {
     verb: Verb,
     ask: ControlVerbs[Verb]['ask'],
   ): Promise<ControlVerbs[Verb]['answer']> {
-    const message = await this.#request(verb, requestCodec.encode(ask));
-    const reply = replyCodec.decode(message.data);
+    const reply = replyCodec.decode(await this.#request(verb, requestCodec.encode(ask)));
     if (reply.fault === undefined) return reply as unknown as ControlVerbs[Verb]['answer'];
     const { code, message: why, flag, value } = reply.fault;
     throw new Fault(toFaultCode(code), why, { flag: flag || undefined, value: value || undefined });
   }
 
   /** Where a coordinator has died, another one is about to take over: it is waited for. */
-  async #request(verb: ControlVerb, bytes: Uint8Array): Promise<Msg> {
-    const { connection, clock } = this.#link;
+  async #request(verb: ControlVerb, bytes: Uint8Array): Promise<Uint8Array> {
+    const { clock } = this.#link;
     const giveUpAt = clock.monotonic() + TAKEOVER_MILLIS;
     for (;;) {
       try {
-        return await connection.request(SUBJECT.control(verb), bytes, { timeout: ANSWER_MILLIS });
+        return await this.#requestOnce(verb, bytes);
       } catch (cause) {
-        if (!(cause instanceof RequestError || cause instanceof TimeoutError)) throw cause;
-        const leader = cause instanceof RequestError ? await this.#seat.read() : undefined;
+        if (!(cause instanceof RequestError || cause instanceof NoRespondersError)) throw cause;
+        const leader = await this.#seat.read();
         const isExpected = leader !== undefined && !leader.value.isVacant;
         if (!isExpected || clock.monotonic() >= giveUpAt) {
           const why = 'no coordinator answers; start one with: transect coordinator';
@@ -60,6 +61,18 @@ export class NatsControl implements ControlDesk {
     }
   }
 
+  async #requestOnce(verb: ControlVerb, bytes: Uint8Array): Promise<Uint8Array> {
+    const options = { strategy: 'sentinel' as const, maxWait: ANSWER_MILLIS };
+    const messages = await this.#link.connection.requestMany(SUBJECT.control(verb), bytes, options);
+    const chunks: Uint8Array[] = [];
+    for await (const { data } of messages) {
+      if (data.length === 0) return Buffer.concat(chunks);
+      chunks.push(data);
+    }
+    const why = `the coordinator did not answer within ${ANSWER_MILLIS / 1000} s; is it overloaded?`;
+    throw new Fault('NO_COORDINATOR', why);
+  }
+
   serve(handlers: ControlHandlers, signal: AbortSignal): void {
     for (const verb of Object.keys(handlers) as ControlVerb[]) {
       const handler = handlers[verb] as (ask: unknown) => Promise<Partial<ControlReply>>;
@@ -67,13 +80,19 @@ export class NatsControl implements ControlDesk {
         callback(error, message) {
           if (error !== null) return;
           answer(handler, message.data)
-            .then((reply) => message.respond(replyCodec.encode(reply)))
-            .catch(() => {}); // the connection is gone, or the answer too large: the asker times out
+            .then((reply) => respond(message, replyCodec.encode(reply)))
+            .catch(() => {}); // the connection is gone: the asker times out
         },
       });
       signal.addEventListener('abort', () => subscription.unsubscribe(), { once: true });
     }
   }
+}
+
+function respond(message: Msg, bytes: Uint8Array): void {
+  for (let from = 0; from < bytes.length; from += LIMITS.chunkOctets)
+    message.respond(bytes.subarray(from, from + LIMITS.chunkOctets));
+  message.respond();
 }
 
 async function answer(
