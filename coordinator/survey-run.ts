@@ -35,6 +35,7 @@ import { LeaseCare } from './ledger/lease-care.js';
 import type { Ledger } from './ledger/ledger.js';
 import { readManifestStatus } from './sink/manifest.js';
 import type { SurveyRecord } from './survey-record.js';
+import { statusOf } from './survey-status.js';
 import type { Vault } from './vault.js';
 
 export interface SurveyRunParts {
@@ -193,27 +194,14 @@ export class SurveyRun {
 
   get status(): SurveyStatus {
     if (this.#recalled !== undefined) return this.#recalled;
-    const { survey, plan } = this;
-    const ledger = this.#ledger;
-    const { sent, ...totals } = ledger.totals;
-    return {
-      survey: survey.id,
-      name: survey.name,
-      state: survey.state,
-      targets: plan.size,
-      sent,
-      covered: ledger.covered,
-      coverage: ledger.covered / plan.size,
-      budget: survey.rate,
-      ...totals,
-      ...this.fleet.roster.summary(this.#parts.clock.monotonic()),
-      shards: plan.shardCount,
-      stored: ledger.stored,
-      rows: ledger.rows,
-      startedAt: survey.createdAt,
+    return statusOf({
+      survey: this.survey,
+      plan: this.plan,
+      ledger: this.#ledger,
+      roster: this.fleet.roster.summary(this.#parts.clock.monotonic()),
       endedAt: this.#endedAt,
       trouble: this.#archive.trouble,
-    };
+    });
   }
 
   /** Takes over what is on disk of a survey that is over, so that it can be asked about. */

@@ -3,7 +3,10 @@ import { LIMITS } from '../../shared/base/limits.js';
 import type { Equipment } from '../../shared/bus/ports.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 
-type Summary = Pick<SurveyStatus, 'agents' | 'rate' | 'replies' | 'received' | 'dropped'>;
+export type RosterSummary = Pick<
+  SurveyStatus,
+  'agents' | 'rate' | 'replies' | 'received' | 'dropped'
+>;
 
 interface Sighting {
   /** Packets per second over the last second. */
@@ -41,7 +44,7 @@ export class Roster {
   }
 
   /** How many are at work, their rate together, and what all there ever were have heard. */
-  summary(now: number): Summary {
+  summary(now: number): RosterSummary {
     const sums = { agents: 0, rate: 0, replies: 0, received: 0, dropped: 0 };
     for (const [agent, { rate, replies, equipment }] of this.#sightings) {
       sums.replies += replies;

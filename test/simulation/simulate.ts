@@ -5,6 +5,8 @@
  *     TRANSECT_SEED=4711 npm run simulate
  */
 import type { Pps } from '../../shared/base/brand.js';
+import { PROTOCOL } from '../../shared/base/version.js';
+import type { Heartbeat } from '../../shared/bus/ports.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { dice } from '../support/dice.js';
@@ -59,6 +61,8 @@ class Story {
   readonly #world: World;
   readonly #events: string[] = [];
   readonly #budgets: Budget[] = [];
+  /** Rates that have been asked for, and not answered. */
+  readonly #orders = new Set<{ readonly rate: number }>();
   readonly #deaf = new Set<string>();
   /** Addresses [from, to) that were excluded, and when. */
   readonly #exclusions: { from: number; to: number; at: number }[] = [];
@@ -275,22 +279,27 @@ class Story {
     };
   }
 
-  /** The budget counts as raised from before the order, and as lowered from when it was taken. */
+  /**
+   * The budget counts as raised from before an order, and as lowered once none is under way: orders cross
+   * each other, and what was asked for last need not be what holds.
+   */
   async #steer(rate: number, order: () => Promise<unknown>): Promise<void> {
-    const { clock } = this.#world;
-    const before = this.#budgets.at(-1)?.rate ?? 0;
-    this.#budgets.push({ from: clock.monotonic(), rate: Math.max(before, rate) });
+    const { clock, broker } = this.#world;
+    const allow = (least: number) => {
+      const most = Math.max(least, ...this.#underWay);
+      this.#budgets.push({ from: clock.monotonic(), rate: most });
+    };
+    const asked = { rate };
+    this.#orders.add(asked);
+    allow(this.#budgets.at(-1)?.rate ?? 0);
     await order();
-    // Orders cross each other: what was asked for last need not be what holds.
-    const survey = (await this.#world.broker.surveys.read(this.#survey?.id ?? ''))?.value;
-    const holds = survey?.state === 'running' ? survey.rate : 0;
-    this.#budgets.push({ from: clock.monotonic(), rate: Math.max(holds, ...this.#recent()) });
+    this.#orders.delete(asked);
+    const survey = (await broker.surveys.read(this.#survey?.id ?? ''))?.value;
+    allow(survey?.state === 'running' ? survey.rate : 0);
   }
 
-  /** Rates that were asked for and may still come into force. */
-  #recent(): number[] {
-    const now = this.#world.clock.monotonic();
-    return this.#budgets.filter(({ from }) => from > now - 20_000).map(({ rate }) => rate);
+  get #underWay(): number[] {
+    return [...this.#orders].map(({ rate }) => rate);
   }
 
   async #ask(verb: 'rate' | 'pause' | 'resume', rate = 0): Promise<unknown> {
@@ -335,6 +344,7 @@ class Story {
         columns,
       };
       void broker.results.publish(batch);
+      broker.rollCall.report(boast(survey, draw));
       broker.rates.lend({
         survey,
         agent: 'liar',
@@ -349,6 +359,18 @@ class Story {
     }
     return '';
   }
+}
+
+/** The heartbeat of an agent that claims whatever comes to its mind. */
+function boast(survey: string, draw: World['draw']): Heartbeat {
+  const any = () => draw(0, 2) * draw(0, 1_000_000);
+  const heard = { received: any(), dropped: any(), interfaceDropped: any() };
+  const equipment = { wire: 'none', refusals: { EPERM: any() }, ...heard };
+  const claims = { wants: draw(0, 2) === 1, rate: any(), sent: any(), replies: any() };
+  const activity = { survey, equipment, grantSerial: any(), exclusions: any(), ...claims };
+  const head = { agent: 'liar', vantage: 'nowhere', version: 'lies', protocol: PROTOCOL };
+  const state = { state: 'working' as const, trouble: '', invalid: any() };
+  return { ...head, ...state, at: any(), ceiling: any(), activities: [activity] };
 }
 
 /** One line, and a line for each event where something went wrong. */

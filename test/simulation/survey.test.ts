@@ -277,13 +277,17 @@ describe('a simulated survey', () => {
   test('takes back what a slow agent holds when everyone else is done', async () => {
     const world = new World(16);
     world.startCoordinator();
-    world.join(20);
+    const slow = world.join(5);
     const survey = await launch(world, 4000, 2000);
     await pass(world, 500);
     world.join();
     const status = await finish(world, survey);
     expect(status).toMatchObject({ state: 'done', covered: 8000 });
-    // 256 positions at 20 a second would be sent after 12.8 s, the rest of them after the others.
+    // It would have sent the 256 positions of its shard after 51 s.
+    expect(world.clock.monotonic()).toBeLessThan(25_000);
+    const sent = world.internet.shots.filter(({ agent }) => agent === slow.name);
+    expect(sent.length).toBeGreaterThan(10);
+    expect(world.internet.shots).toHaveLength(8000);
     expect(await breaches(world, survey, NOTHING)).toEqual([]);
     world.close();
   });
