@@ -165,7 +165,7 @@ export class Agent {
       for (const [number, shard] of mission.held) {
         if (ending) shard.stop();
         if (shard.isGone) mission.held.delete(number);
-        else void this.#careFor(shard, ending);
+        else void this.#careFor(shard, mission.heardUntil, ending);
       }
       // A rate is lent in answer to a heartbeat: whoever has none asks more often.
       if (mission.isImpatient(now)) this.#report();
@@ -176,9 +176,9 @@ export class Agent {
     }
   }
 
-  async #careFor(shard: HeldShard, ending: boolean): Promise<void> {
+  async #careFor(shard: HeldShard, heardUntil: number, ending: boolean): Promise<void> {
     try {
-      await shard.care(ending);
+      await shard.care(heardUntil, ending);
     } catch (error) {
       this.#parts.log.error({ error: describeError(error) }, 'a shard could not be looked after');
     }

@@ -89,14 +89,17 @@ export class HeldShard {
     this.stop();
   }
 
-  /** Looks after the shard; called often, works one step at a time. */
-  async care(isSurveyEnding: boolean): Promise<void> {
+  /**
+   * Looks after the shard; called often, works one step at a time.
+   * @param heardUntil our monotonic clock: replies that came until then have been noted
+   */
+  async care(heardUntil: number, isSurveyEnding: boolean): Promise<void> {
     if (this.isGone) return;
     this.#extend(); // also while rows wait for room in the stream: the shard stays ours
     if (this.#isBusy) return;
     this.#isBusy = true;
     try {
-      await this.#careOnce(isSurveyEnding);
+      await this.#careOnce(heardUntil, isSurveyEnding);
     } finally {
       this.#isBusy = false;
       if (this.isGone) this.#leaveSending();
@@ -110,14 +113,14 @@ export class HeldShard {
     this.#extendedAt = now;
   }
 
-  async #careOnce(isSurveyEnding: boolean): Promise<void> {
+  async #careOnce(heardUntil: number, isSurveyEnding: boolean): Promise<void> {
     const { offer, shard, sending, clock, survey } = this.#parts;
     const now = clock.monotonic();
     const hasStopped = this.#isStopping && sending.hasEnded;
     const { progress } = sending;
     this.#track.observe(now, progress);
-    const heardUntil = Math.min(now, this.#deafFrom);
-    const settled = this.#track.settledAt(heardUntil - survey.cooldown - CAPTURE_LAG_MILLIS);
+    const heard = Math.min(heardUntil, this.#deafFrom);
+    const settled = this.#track.settledAt(heard - survey.cooldown - CAPTURE_LAG_MILLIS);
     const isDeaf = this.#deafFrom < Number.POSITIVE_INFINITY;
     const end = !hasStopped ? shard.to : isDeaf ? settled.sent : progress.sent;
     const isOver = settled.sent >= end;

@@ -35,8 +35,9 @@ export class Mission {
   late = 0;
   elsewhere = 0;
   readonly #receivers: readonly Receiver[];
-  /** Our monotonic clock: interfaces were up, and replies heard, until then. */
+  /** Our monotonic clock: interfaces were up, and replies have been read, until then. */
   #heardUntil: number;
+  #lookedAt: number;
   #isDeaf = false;
   #askAt = 0;
   #asks = 0;
@@ -53,6 +54,7 @@ export class Mission {
     this.station = station;
     this.#rateAt = now;
     this.#heardUntil = now;
+    this.#lookedAt = now;
     this.#receivers = station.captures.map((capture) => this.#listen(capture));
   }
 
@@ -83,10 +85,20 @@ export class Mission {
     return this.#isDeaf;
   }
 
-  /** Looks whether replies can still be heard; if not, what has not settled is handed back. */
+  /** Our monotonic clock: replies that came until then have been read. */
+  get heardUntil(): number {
+    return this.#heardUntil;
+  }
+
+  /**
+   * Looks whether replies can still be heard; if not, what has not settled is handed back. What had come
+   * when it looked last has been read by now, also where this thread was held up in between.
+   */
   lookAround(now: number): void {
-    if (!this.#isDeaf && this.station.isPresent()) this.#heardUntil = now;
-    else {
+    if (!this.#isDeaf && this.station.isPresent()) {
+      this.#heardUntil = this.#lookedAt;
+      this.#lookedAt = now;
+    } else {
       this.#isDeaf = true;
       for (const shard of this.held.values()) shard.forsake(this.#heardUntil);
     }

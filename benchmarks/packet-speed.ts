@@ -66,7 +66,7 @@ const ipv6 = new Space({
 });
 
 function generating(space: Space, family: Family, layout: string) {
-  const plan = new Plan(space, '7', shardLengthFor(space.size));
+  const plan = new Plan(space, '7', shardLengthFor(space.size, 1e6));
   const desk = new Desk();
   const exit = new Exit({
     wire: bottomlessWire(),
@@ -115,7 +115,7 @@ printTable('Probes made in memory, one core: target, guard, cookie, both checksu
 
 /** Replies to 1,024 probes of a plan, dissected, recognised, classified and placed, over and over. */
 function reading(space: Space, source: PlainFlow['source']) {
-  const plan = new Plan(space, '7', shardLengthFor(space.size));
+  const plan = new Plan(space, '7', shardLengthFor(space.size, 1e6));
   const view = new DataView(new ArrayBuffer(192));
   const bytes = new Uint8Array(view.buffer);
   const survey = { probe: 'tcp-syn', probeOptions: {}, key: KEY };

@@ -137,7 +137,7 @@ printTable('Planning', [
     milliseconds: fixed(
       milliseconds(() => {
         const space = Space.ofIpv4(all, everyPort);
-        new Plan(space, '7', shardLengthFor(space.size));
+        new Plan(space, '7', shardLengthFor(space.size, 1e6));
       }),
     ),
   },

@@ -69,12 +69,12 @@ export function controlHandlers(coordinator: Coordinator): ControlHandlers {
     },
     file: async ({ survey, file, offset }) => {
       const { vault } = await find(survey);
-      if (!(await vault.files()).includes(file)) {
-        throw new Fault('UNKNOWN_SURVEY', 'the survey has no such file', { value: file });
-      }
+      const missing = new Fault('UNKNOWN_SURVEY', 'the survey has no such file', { value: file });
+      if (offset === 0 && !(await vault.files()).includes(file)) throw missing;
       const path = join(vault.folder, file);
-      const chunk = await vault.disk.readPart(path, offset, LIMITS.chunkOctets);
-      return { chunk, total: await vault.disk.size(path) };
+      const total = await vault.disk.size(path);
+      if (total === 0) throw missing; // merged meanwhile, where it was listed
+      return { chunk: await vault.disk.readPart(path, offset, LIMITS.chunkOctets), total };
     },
   };
 }

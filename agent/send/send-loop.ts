@@ -114,8 +114,14 @@ export class SendLoop {
       }
       const ours = this.#stretchEnd(position, to) - position;
       const count = Math.min(allowance, room, ours, RUN_MAX);
+      const [lost, excluded] = [this.#lost, this.#excluded];
       this.#pacer.spend(this.#write(position, count));
-      if (!this.#dispatchAll(slot)) break;
+      if (!this.#dispatchAll(slot)) {
+        // What may not leave any more is written anew once it may; or the order is left.
+        this.#withdrawAll();
+        [this.#lost, this.#excluded] = [lost, excluded];
+        continue;
+      }
       position = this.#nextOurs(position + count);
       desk.setProgress(slot, Math.min(position, to), this.#lost, this.#excluded);
     }
@@ -163,6 +169,7 @@ export class SendLoop {
     }
   }
 
+  /** Hands what is written to the kernel; false where the rest of it may not leave any more. */
   #dispatchAll(slot: number): boolean {
     for (const exit of this.#parts.exits) {
       if (exit.written > 0 && !this.#dispatch(exit, slot)) return false;
@@ -170,7 +177,7 @@ export class SendLoop {
     return true;
   }
 
-  /** Hands frames to the kernel until it has them all; false where the order is to be left. */
+  /** Hands frames to the kernel until it has them all; false where the rest may not leave any more. */
   #dispatch(exit: Exit, slot: number): boolean {
     const { desk } = this.#parts;
     const { wire } = exit;
@@ -186,10 +193,7 @@ export class SendLoop {
       const heard = desk.bell;
       const refusal = refusalOf(wire.errno);
       desk.addRefused(refusal);
-      if (desk.isStopped || desk.isAbandoned(slot)) {
-        this.#withdrawAll();
-        return false;
-      }
+      if (!this.#maySend(slot)) return false;
       const pause = REFUSALS[refusal]?.pauseMillis ?? 0;
       if (pause > 0) desk.wait(heard, pause);
       else if (++refusals >= LIMITS.sendTries) {
@@ -200,6 +204,14 @@ export class SendLoop {
       }
     }
     return true;
+  }
+
+  /** Whether what has been written may still leave: the kernel may have kept us waiting for long. */
+  #maySend(slot: number): boolean {
+    const { desk, now } = this.#parts;
+    if (desk.isStopped || desk.isAbandoned(slot) || !desk.isGuarded) return false;
+    const isLent = desk.grantRate > 0 && now() < desk.grantUntil;
+    return isLent && desk.posted === this.#guard.version;
   }
 
   #withdrawAll(): void {

@@ -22,7 +22,7 @@ const [device = SINK.device, wire = 'af-xdp', senders = '1', rate = '0', seconds
 const UNLIMITED = 1e9;
 const { from, to } = Ranges.of([parseRange('100.64.0.0/10')]);
 const space = Space.ofIpv4(Ranges.fromSorted(from, to), parsePorts('1-64'));
-const plan = new Plan(space, '7', shardLengthFor(space.size));
+const plan = new Plan(space, '7', shardLengthFor(space.size, 1e6));
 const mac = (text: string) => parseMac(text) ?? new Uint8Array(6);
 const setup: SenderSetup = {
   space: spaceToBytes(space, '7'),

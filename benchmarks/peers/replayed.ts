@@ -12,7 +12,7 @@ const PORT = 443 as Port;
 const SOURCE_PORTS = { from: 61000, to: 65096 };
 const ranges = Ranges.of([parseRange(TARGETS)]);
 const space = Space.ofIpv4(ranges, [PORT]);
-export const replayedPlan = new Plan(space, '7', shardLengthFor(space.size));
+export const replayedPlan = new Plan(space, '7', shardLengthFor(space.size, 1e6));
 export const ORIGIN = { sources: [parseWords(SCANNER.address)], ports: SOURCE_PORTS };
 
 /** The flow of the n-th probe that is answered. */

@@ -29,7 +29,7 @@ export function admit(
 ): Admission {
   const probeOptions = probeNamed(request.probe).parseOptions(request.probeOptions);
   checkRequest(request, space);
-  const plan = new Plan(space, request.seed, shardLengthFor(space.size));
+  const plan = new Plan(space, request.seed, shardLengthFor(space.size, request.rate));
   const survey: Survey = {
     ...request,
     probeOptions,

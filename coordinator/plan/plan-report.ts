@@ -33,7 +33,7 @@ export interface PlanReport {
 
 export function reportPlan(request: SurveyRequest, composition: Composition): PlanReport {
   const { space, sources, exclusions } = composition;
-  const plan = new Plan(space, request.seed, shardLengthFor(space.size));
+  const plan = new Plan(space, request.seed, shardLengthFor(space.size, request.rate));
   const { millis, bitsPerSecond } = estimate(request, space);
   const peak = peaks(space, request.rate);
   return {

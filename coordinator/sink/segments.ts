@@ -69,12 +69,13 @@ export class SegmentStore {
 
   /** The classification stored for a position; undefined where it has no row. */
   async rowAt(shard: number, position: number): Promise<string | undefined> {
-    for (const to of [...LEVELS].reverse()) {
-      const from = shard - (shard % to);
-      const found = await this.#find(this.#file(from, from + to), position);
+    // The smallest first: while it is merged, the larger one is there before it goes.
+    for (const length of [1, ...LEVELS]) {
+      const from = shard - (shard % length);
+      const found = await this.#find(this.#file(from, from + length), position);
       if (found !== undefined) return found;
     }
-    return await this.#find(this.#file(shard, shard + 1), position);
+    return undefined;
   }
 
   /**

@@ -8,7 +8,7 @@ export const LIMITS = {
   /** Targets in a space: what a double holds exactly. */
   spaceSizeMax: 2 ** 53,
   /** Positions in a shard, at most: bounds an agent's memory per lease (one byte each). */
-  shardLengthMax: 2 ** 20,
+  shardLengthMax: 2 ** 22,
   /** Shards offered and not yet leased, per survey: what keeps the agents fed. */
   dispatchWindow: 64,
   /** The same where agents take them faster than that. */

@@ -16,6 +16,10 @@ import { hashSpace, spaceToBytes } from './space/space-bytes.js';
 /** Raised whenever the same inputs would give another order or another cut. */
 const PLAN_VERSION = 2;
 const SHARD_LENGTH_MIN = 256;
+const SHARD_LENGTH_USUAL = 2 ** 16;
+const SHARD_SECONDS = 16;
+const SHARDS_LEAST = 64;
+const SHARDS_MOST = 2 ** 31;
 
 /** Positions [from, to), fixed by the plan. */
 export interface Shard {
@@ -72,18 +76,27 @@ export class Plan {
 }
 
 /**
- * The length of shards, from the size alone: about 64 shards for a small space, so that several
- * agents share it; at most 2^16 positions up to 2^32 targets, so that slow agents settle one soon;
- * up to 2^20 beyond, so that the number of shards stays in reach. Always a power of two.
+ * The length of shards: about 64 shards for a small space, so that several agents share it; at most 2^16
+ * positions, and no more than the whole rate sends in 16 s, so that of four agents the slowest settles
+ * one in about a minute; more only where the number of shards would not fit 31 bits. Always a power of
+ * two.
+ * @param rate packets per second of all agents together
  */
-export function shardLengthFor(size: number): number {
-  const shared = Math.min(powerOfTwoAbove(size / 64), 2 ** 16);
-  const bounded = Math.min(powerOfTwoAbove(size / 2 ** 16), LIMITS.shardLengthMax);
-  return Math.max(SHARD_LENGTH_MIN, shared, bounded);
+export function shardLengthFor(size: number, rate: number): number {
+  const shared = Math.min(powerOfTwoAbove(size / SHARDS_LEAST), SHARD_LENGTH_USUAL);
+  const brisk = powerOfTwoWithin(rate * SHARD_SECONDS);
+  const countable = Math.min(powerOfTwoAbove(size / SHARDS_MOST), LIMITS.shardLengthMax);
+  return Math.max(SHARD_LENGTH_MIN, Math.min(shared, brisk), countable);
 }
 
 function powerOfTwoAbove(value: number): number {
   let power = 1;
   while (power < value) power *= 2;
+  return power;
+}
+
+function powerOfTwoWithin(value: number): number {
+  let power = 1;
+  while (2 * power <= value) power *= 2;
   return power;
 }

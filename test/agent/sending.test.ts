@@ -212,6 +212,26 @@ describe('the send loop', () => {
     expect(desk.progressOf(0).lost).toBe(0);
   });
 
+  test('sends nothing that was excluded while an interface was down, and each other target once', () => {
+    const excluded = Ranges.of([{ from: 0xc6120000, to: 0xc6120100 }]);
+    const posted = Object.assign(Guard.of(excluded, Ranges6.none), { version: 7 });
+    const guards: Guard[] = [];
+    let calls = 0;
+    const wire = new MemoryWire((count) => {
+      if (calls++ > 2) return count;
+      if (calls === 2) {
+        guards.push(posted);
+        desk.post(7);
+      }
+      return { errno: 100 };
+    });
+    const { loop, desk } = loopOn(wire, { nextGuard: () => guards.shift() });
+    loop.send({ slot: 0, from: 0, to: plan.size });
+    const allowed = targets(0, plan.size).filter((text) => text.startsWith('198.18.1.'));
+    expect(wire.sent).toEqual(allowed);
+    expect(desk.progressOf(0)).toEqual({ sent: plan.size, lost: 0, excluded: 512 });
+  });
+
   test('gives up a probe that the kernel refuses for good, counts it lost, and goes on', () => {
     const bad = new Set([3, 17]);
     let next = 0;

@@ -91,7 +91,7 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
   const drafted = await draftOf(targets, flags);
   if (flags.dryrun) {
     const { space, request } = drafted;
-    const plan = new Plan(space, request.seed, shardLengthFor(space.size));
+    const plan = new Plan(space, request.seed, shardLengthFor(space.size, request.rate));
     writeTargets(plan, Math.min(space.size, flags.maxTargets ?? space.size), process.stdout.fd);
     return;
   }

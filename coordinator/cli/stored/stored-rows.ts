@@ -41,19 +41,27 @@ export class StoredRows {
     for (let attempt = 1; shards.length > 0; attempt++) {
       const segments = await this.#store.list();
       const segment = segments.find(({ from, to }) => holds(shards, from, to));
-      if (segment === undefined) break; // it is being merged, or not copied yet: the next call has it
+      if (segment === undefined) {
+        if (attempt < TRIES) continue; // merged while they were listed
+        const why = `the rows of shard ${shards[0]} are not there, although the journal says so`;
+        throw new Fault('UNREADABLE_FILE', why, { file: this.#folder });
+      }
       const within = shards.filter((shard) => segment.from <= shard && shard < segment.to);
+      let hasBegun = false;
       try {
-        const rows = await this.#rowsOf(segment, within, selection);
+        for await (const row of this.#rowsOf(segment, within, selection)) {
+          hasBegun = true;
+          yield row;
+        }
         for (const shard of within) this.#read.add(shard);
-        shards.splice(0, shards.length, ...shards.filter((shard) => !within.includes(shard)));
-        yield* rows;
+        const isRead = new Set(within);
+        shards.splice(0, shards.length, ...shards.filter((shard) => !isRead.has(shard)));
         attempt = 0;
       } catch (error) {
         // Merged while we were about to read it: the list is another one now.
-        if (attempt === TRIES || (await this.#disk.size(segment.file)) > 0) {
+        const isGone = (await this.#disk.size(segment.file)) === 0;
+        if (!isGone || hasBegun || attempt === TRIES)
           throw refusalOf(error, { flag: '--filter', value: selection.filter });
-        }
       }
     }
   }
@@ -91,21 +99,18 @@ export class StoredRows {
     }
   }
 
-  async #rowsOf(
+  async *#rowsOf(
     { from, to, file }: Segment,
     within: readonly number[],
     selection: Selection,
-  ): Promise<readonly (readonly Value[])[]> {
+  ): AsyncGenerator<readonly Value[]> {
     const isPart = within.length < to - from;
     const only = isPart ? `(shard IN (${within.join(', ')}))` : undefined;
     const filters = [only, selection.filter && `(${selection.filter})`];
     const filter = filters.filter((each) => each !== undefined).join(' AND ') || undefined;
     const table = this.#store.sink.table(quote(file));
-    const rows: (readonly Value[])[] = [];
-    for await (const row of rowsOfQuery(select(table, { ...selection, filter }))) {
-      rows.push(row as readonly Value[]);
-    }
-    return rows;
+    for await (const row of rowsOfQuery(select(table, { ...selection, filter })))
+      yield row as readonly Value[];
   }
 }
 

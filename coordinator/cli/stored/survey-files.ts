@@ -8,7 +8,6 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { systemDisk } from '../../../shared/base/disk.js';
 import { Fault } from '../../../shared/base/faults.js';
-import { LIMITS } from '../../../shared/base/limits.js';
 import type { Bus } from '../../../shared/bus/ports.js';
 import { isOver } from '../../../shared/survey/survey.js';
 import {
@@ -96,9 +95,11 @@ function noneYet(error: unknown): Uint8Array {
 
 async function fetchFile(bus: Bus, survey: string, file: string): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
-  for (let offset = 0; ; offset += LIMITS.chunkOctets) {
+  for (let offset = 0; ; ) {
     const { chunk, total } = await bus.control.ask('file', { survey, file, offset });
     chunks.push(chunk);
-    if (offset + chunk.length >= total) return Buffer.concat(chunks);
+    offset += chunk.length;
+    if (offset >= total) return Buffer.concat(chunks);
+    if (chunk.length === 0) throw new Fault('UNKNOWN_SURVEY', 'a file shrank', { value: file });
   }
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Fault } from '../../../shared/base/faults.js';
+import { LIMITS } from '../../../shared/base/limits.js';
 import { batchCodec } from '../../../shared/bus/batch-codec.js';
 import type { Codec } from '../../../shared/bus/codec.js';
 import {
@@ -71,7 +72,7 @@ describe('messages from the broker', () => {
 
   test.each([
     ['columns of unequal length', { ...columns, window: [1] }],
-    ['an offset beyond any shard', { ...columns, offset: [1, 2 ** 20] }],
+    ['an offset beyond any shard', { ...columns, offset: [1, LIMITS.shardLengthMax] }],
     ['an unknown classification', { ...columns, classification: [1, 9] }],
   ])('a batch with %s is refused', (_what, bad) => {
     const bytes = batchCodec.encode({ ...batch, columns: bad });

@@ -141,14 +141,19 @@ describe('a plan', () => {
     expect(new Plan(spaceOf(1000), '7', 128).hash).not.toBe(name);
   });
 
-  test('has shards whose length is a power of two within bounds, at any size', () => {
+  test('has shards whose length is a power of two within bounds, at any size and rate', () => {
     for (let bits = 0; bits <= 53; bits++) {
-      const length = shardLengthFor(2 ** bits);
-      expect(Number.isInteger(Math.log2(length))).toBe(true);
-      expect(length).toBeGreaterThanOrEqual(256);
-      expect(length).toBeLessThanOrEqual(2 ** 20);
+      for (const rate of [0.1, 10, 1000, 30_000, 1e6, 1e9]) {
+        const length = shardLengthFor(2 ** bits, rate);
+        expect(Number.isInteger(Math.log2(length))).toBe(true);
+        expect(length).toBeGreaterThanOrEqual(256);
+        expect(length).toBeLessThanOrEqual(2 ** 22);
+        expect(2 ** bits / length).toBeLessThanOrEqual(2 ** 31); // shards are counted in 32 bits
+        if (bits <= 40 && length > 512) expect(length).toBeLessThanOrEqual(16 * rate);
+      }
     }
-    expect(shardLengthFor(131072)).toBe(2048);
-    expect(shardLengthFor(2 ** 32)).toBe(2 ** 16);
+    expect(shardLengthFor(131_072, 1e6)).toBe(2048);
+    expect(shardLengthFor(2 ** 32, 1e6)).toBe(2 ** 16);
+    expect(shardLengthFor(2 ** 32, 1000)).toBe(2 ** 13);
   });
 });
