@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import type { Clock } from '../shared/base/clock.js';
 import type { Disk } from '../shared/base/disk.js';
-import { describeError } from '../shared/base/faults.js';
+import { describeError, Fault } from '../shared/base/faults.js';
 import type { Bus } from '../shared/bus/ports.js';
 import { type Exclusion, Exclusions } from '../shared/survey/exclusions.js';
 import { parseBlock } from '../shared/survey/target-list.js';
@@ -13,6 +13,7 @@ import type { Log } from '../shared/telemetry/log.js';
 
 const LOG_FILE = 'exclusions.ndjson';
 const AGAIN_MILLIS = 20;
+const TRIES = 50;
 
 export interface ExclusionDeskParts {
   readonly bus: Bus;
@@ -53,12 +54,12 @@ export class ExclusionDesk {
    * Excludes from now on. Resolves once it is before all agents; a log that cannot be written does not
    * keep it from them, and gets it with the next one.
    * @returns its version
-   * @throws Fault BAD_LIST or BAD_OPTION about the prefix
+   * @throws Fault BAD_LIST or BAD_OPTION about the prefix, BAD_MESSAGE about what the broker has
    */
   async add(prefix: string, reason: string, by: string): Promise<number> {
     const { bus, clock } = this.#parts;
     parseBlock(prefix, 'CIDR');
-    for (;;) {
+    for (let tries = TRIES; tries > 0; tries--) {
       const version = this.list.version + 1;
       const entry: Exclusion = { version, prefix, reason, by, at: clock.wall() };
       if (await bus.exclusions.add(entry)) {
@@ -69,6 +70,9 @@ export class ExclusionDesk {
       await clock.sleep(AGAIN_MILLIS); // another one was faster: it is about to be heard of
       for (const known of await bus.exclusions.list()) this.list.add(known);
     }
+    const why =
+      'this version of the exclusions is on the broker and cannot be read; delete its key';
+    throw new Fault('BAD_MESSAGE', why, { value: `v.${this.list.version + 1}` });
   }
 
   /** Each version that others entered, as it is heard of. */

@@ -20,7 +20,9 @@ export function rewriteLine(text: string): void {
 export function formatTable(rows: readonly Readonly<Record<string, string | number>>[]): string {
   const names = Object.keys(rows[0] ?? {});
   const cells = [names, ...rows.map((row) => names.map((name) => String(row[name] ?? '')))];
-  const widths = names.map((_, i) => Math.max(...cells.map((line) => line[i]?.length ?? 0)));
+  const longest = (i: number) =>
+    cells.reduce((most, line) => Math.max(most, line[i]?.length ?? 0), 0);
+  const widths = names.map((_, i) => longest(i));
   const isNumber = names.map((name) => typeof rows[0]?.[name] === 'number');
   return cells
     .map((line) =>

@@ -217,7 +217,7 @@ export interface ControlVerbs {
   cancel: { ask: { survey: string; immediately: boolean }; answer: { survey: string } };
   /** Packets per second from now on. */
   rate: { ask: { survey: string; rate: number }; answer: { survey: string } };
-  /** Adds an exclusion; answers once all agents obey, or after a second. */
+  /** Adds an exclusion; answers once all agents obey, or after 1.5 s. */
   exclude: {
     ask: { prefix: string; reason: string; by: string };
     answer: { version: number; waiting: readonly string[] };

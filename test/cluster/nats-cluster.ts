@@ -68,6 +68,18 @@ export async function rejoin(name: Name): Promise<void> {
   await (await docker()).getNetwork(NETWORK).connect({ Container: name, EndpointConfig });
 }
 
+/** How many copies each stream of ours has, as one of the cluster's members sees it. */
+export async function copiesSeenBy(name: Name): Promise<Record<string, number>> {
+  const url = `http://${ADDRESSES[name]}:8222/jsz?streams=true&config=true`;
+  const answer = (await (await fetch(url)).json()) as {
+    account_details: {
+      stream_detail: { name: string; config: { num_replicas: number } }[];
+    }[];
+  };
+  const streams = answer.account_details.flatMap(({ stream_detail }) => stream_detail);
+  return Object.fromEntries(streams.map((each) => [each.name, each.config.num_replicas]));
+}
+
 /** Who leads the cluster, as one of its members sees it. */
 export async function leaderSeenBy(name: Name): Promise<Name | undefined> {
   const url = `http://${ADDRESSES[name]}:8222/jsz`;

@@ -131,7 +131,6 @@ export class PretendInternet {
           if (job.sent < job.to && !job.isAbandoned) break;
           queue.shift();
         }
-        for (const job of queue) if (job.isAbandoned) job.hasLeft = true;
         await clock.sleep(rate === 0 ? STEP_MILLIS : Math.min(STEP_MILLIS, pacer.pause(rate)));
       }
     };
@@ -188,7 +187,6 @@ class Job implements Sending {
   excluded = 0;
   readonly marks: ExclusionMark[] = [];
   isAbandoned = false;
-  hasLeft = false;
 
   constructor(from: number, to: number) {
     this.sent = from;

@@ -120,7 +120,8 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
       },
     );
     const working = coordinator.run(stop.signal);
-    working.catch(() => {});
+    const failed = working.then(() => new Promise<never>(() => {}));
+    failed.catch(() => {});
     await bus.spaces.put(drafted.request.spaceHash, drafted.bytes);
     await bus.spaces.put(drafted.request.rulesHash, drafted.rules);
     const run = await coordinator.launch(drafted.request);
@@ -129,7 +130,11 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
     const lost = broker.ended.then(() => {
       throw new Fault('NO_NATS_SERVER', 'the private nats-server ended by itself');
     });
-    const status = await Promise.race([untilEnded(run, coordinator, agents, session), lost]);
+    const status = await Promise.race([
+      untilEnded(run, coordinator, agents, session),
+      lost,
+      failed,
+    ]);
     const files = await writeRows(run, flags, fieldsOf(flags, drafted));
     const manifest = join(run.vault.folder, MANIFEST_FILE);
     say(`\n${summaryOf({ ...status, agents: flags.agents }, { ...files, manifest })}`);

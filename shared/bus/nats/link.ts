@@ -33,7 +33,8 @@ import { type BUCKET, CONSUMER, STREAM, SUBJECT } from './names.js';
 /** The oldest server whose work queues behave as we need; Debian 12 ships 2.9.10. */
 const OLDEST_SERVER = [2, 9, 4] as const;
 const RETRY_MILLIS = 200;
-const STREAM_OCTETS_MAX = 4 * 1024 ** 3;
+/** Room for rows that wait to be stored: as much of it as the server can spare. */
+const RESULTS_OCTETS = { most: 4 * 1024 ** 3, least: 64 * 1024 ** 2 } as const;
 /** Copies of everything, where the broker is a cluster. */
 const CLUSTER_REPLICAS = 3;
 /** A cluster that has just been started is waited for. */
@@ -47,6 +48,8 @@ export const API_ERROR = {
   STREAM_FULL: 10077,
   /** A cluster that has not found all its members yet. */
   NO_PEERS: 10005,
+  /** There is less storage than a stream is to have. */
+  NO_STORAGE: 10047,
 } as const;
 
 export interface Link {
@@ -107,7 +110,10 @@ export async function openLink(url: string, name: string, closing: AbortSignal):
     };
   } catch (cause) {
     await connection.close();
-    const why = `the NATS server refuses JetStream (${describeError(cause)}); start it with -js`;
+    const remedy = isApiError(cause, API_ERROR.NO_STORAGE)
+      ? 'give it more room: its disk, or max_file_store'
+      : 'start it with -js';
+    const why = `the NATS server refuses JetStream (${describeError(cause)}); ${remedy}`;
     throw new Fault('BROKER_UNREACHABLE', why, { flag: '--nats', value: url }, cause);
   }
 }
@@ -189,12 +195,22 @@ async function ensureStreams(manager: JetStreamManager, replicas: number): Promi
     max_msgs_per_subject: 1,
     discard_new_per_subject: true,
   });
-  await manager.streams.add({
-    ...shared,
-    name: STREAM.RESULTS,
-    subjects: [SUBJECT.RESULTS_ALL],
-    max_bytes: STREAM_OCTETS_MAX,
-  });
+  const results = { ...shared, name: STREAM.RESULTS, subjects: [SUBJECT.RESULTS_ALL] };
+  if (await hasStream(manager, STREAM.RESULTS)) return; // with the room that it was given
+  for (let max_bytes: number = RESULTS_OCTETS.most; ; max_bytes /= 2) {
+    try {
+      await manager.streams.add({ ...results, max_bytes });
+      return;
+    } catch (error) {
+      if (!isApiError(error, API_ERROR.NO_STORAGE) || max_bytes <= RESULTS_OCTETS.least)
+        throw error;
+    }
+  }
+}
+
+async function hasStream(manager: JetStreamManager, name: string): Promise<boolean> {
+  const streams = await manager.streams.names().next();
+  return streams.includes(name);
 }
 
 /** A consumer from the oldest batch on: made anew, so that what a crash left unstored comes again. */
@@ -213,7 +229,9 @@ export function openBucket(
   name: Exclude<(typeof BUCKET)[keyof typeof BUCKET], 'spaces'>,
 ) {
   const { replicas } = link;
-  const options = { history: 1, storage: StorageType.File, replicas };
+  // Only the leader of a cluster's bucket knows what was written last.
+  const allow_direct = replicas === 1;
+  const options = { history: 1, storage: StorageType.File, replicas, allow_direct };
   return untilReady(() => link.buckets.create(name, options));
 }
 

@@ -18,8 +18,8 @@ export class NatsSeat implements LeaderSeat {
 
   async read(): Promise<Versioned<Leader> | undefined> {
     const entry = await patiently(this.#link, () => this.#bucket.get(KEY.LEADER));
-    if (entry === null || entry.operation !== 'PUT') return undefined;
-    // Anyone may write to the broker: what is no record is a vacant seat, and terms go on growing.
+    if (entry === null) return undefined;
+    // Anyone may write to the broker, or delete: what is no record is a vacant seat, and terms go on growing.
     const unknown = { id: '', term: entry.revision, isVacant: true };
     const value = decodeOrSkip(leaderCodec, entry.value) ?? unknown;
     return { value, revision: entry.revision };

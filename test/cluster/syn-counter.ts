@@ -1,0 +1,53 @@
+/**
+ * Counts the SYNs that reach a prefix of this network namespace, by a counter in the kernel, and samples it
+ * often: how many there were in all, and how many in the busiest span of a second or more.
+ */
+import { execFile, execFileSync } from 'node:child_process';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const SAMPLE_MILLIS = 100;
+
+interface Sample {
+  readonly count: number;
+  /** The kernel was asked and had answered within these. */
+  readonly asked: number;
+  readonly answered: number;
+}
+
+export class SynCounter {
+  readonly #samples: Sample[] = [];
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(prefix: string) {
+    const rule = `ip daddr ${prefix} tcp flags & (syn | ack) == syn counter name syns`;
+    const hook = 'type filter hook input priority 0;';
+    const table = `table inet census { counter syns {} chain input { ${hook} ${rule}; } }`;
+    execFileSync('nft', ['-f', '-'], { input: table });
+    this.#timer = setInterval(() => void this.#sample(), SAMPLE_MILLIS);
+  }
+
+  async #sample(): Promise<void> {
+    const asked = performance.now();
+    const { stdout } = await run('nft', ['-j', 'list', 'counter', 'inet', 'census', 'syns']);
+    const { nftables } = JSON.parse(stdout) as { nftables: { counter?: { packets: number } }[] };
+    const count = nftables.find(({ counter }) => counter)?.counter?.packets ?? Number.NaN;
+    this.#samples.push({ count, asked, answered: performance.now() });
+  }
+
+  /** Ends the counting. @returns all SYNs, and the highest rate over any span of a second or more */
+  async stop(): Promise<{ readonly total: number; readonly fastest: number }> {
+    clearInterval(this.#timer);
+    await this.#sample();
+    const samples = this.#samples.sort((a, b) => a.asked - b.asked);
+    let fastest = 0;
+    for (const [i, last] of samples.entries()) {
+      // The latest that began a second before it: longer spans are made of such.
+      const first = samples.findLast(({ answered }, j) => j < i && last.asked - answered >= 1000);
+      if (first === undefined) continue;
+      const seconds = (last.answered - first.asked) / 1000;
+      fastest = Math.max(fastest, (last.count - first.count) / seconds);
+    }
+    return { total: samples.at(-1)?.count ?? 0, fastest };
+  }
+}
