@@ -26,6 +26,7 @@ need setpriv util-linux
 need flock util-linux
 if [ "${1:-}" = --test ]; then
   need tshark tshark
+  need nft nftables
   need curl curl
   need pgrep procps
   need dockerd docker.io

@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { enterOwnNetwork } from '../support/own-network.js';
 import {
+  copiesSeenBy,
   cutOff,
   IMAGE,
   kill,
@@ -22,10 +23,14 @@ import {
   URL_OF_ALL,
 } from './nats-cluster.js';
 import { dockerIsMissing, OwnDocker } from './own-docker.js';
+import { SynCounter } from './syn-counter.js';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 const LISTENER = join(ROOT, 'test/support/listener.mjs');
 const ADDRESSES = 65_536;
+const RATE = 4000;
+const COOLDOWN_SECONDS = 1;
+const FAULTS = 3;
 const run = promisify(execFile);
 const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis));
 
@@ -88,12 +93,25 @@ describe.skipIf(dockerIsMissing())('a broker of three nodes', () => {
   test('loses nothing of a survey while nodes and leaders die and are cut off', {
     timeout: 300_000,
   }, async () => {
+    const syns = new SynCounter('127.50.0.0/16');
     const flags = ['-p', '8080,8081', '--allow-special', '127.0.0.0/8', '--report', 'all'];
-    const launched = await transect('launch', '127.50.0.0/16', ...flags, '-r', '4k', '-c', '1s');
+    const launched = await transect(
+      'launch',
+      '127.50.0.0/16',
+      ...flags,
+      '-r',
+      `${RATE}`,
+      '-c',
+      `${COOLDOWN_SECONDS}s`,
+    );
     const survey = launched.trim();
+    const copies = Object.values(await copiesSeenBy('n1'));
+    expect(copies.length).toBeGreaterThan(5);
+    expect(copies.every((count) => count === 3)).toBe(true);
     const progress: (number | undefined)[] = [];
     const note = async () => progress.push((await statusOf(survey)).sent);
     await pause(4000);
+    expect((await statusOf(survey)).state).toBe('running');
     const leader = (await leaderSeenBy('n1')) ?? 'n1';
     const [follower = 'n2', other = 'n3'] = NAMES.filter((name) => name !== leader);
     await kill(follower);
@@ -115,9 +133,15 @@ describe.skipIf(dockerIsMissing())('a broker of three nodes', () => {
       await pause(500);
     }
     const verdict = JSON.parse(await transect('verify', survey, '--json'));
+    const { total, fastest } = await syns.stop();
     console.log(
-      `cluster: sent ${progress.join(', ')} after each fault; ${JSON.stringify(verdict)}`,
+      `cluster: sent ${progress.join(', ')} after each fault; ${JSON.stringify(verdict)}; ` +
+        `${total} probes heard, ${fastest.toFixed(0)} a second at most`,
     );
+    // No agent died, but each may have lost its leases with the broker: (cooldown + 1 s) of the rate.
+    expect(total).toBeGreaterThanOrEqual(2 * ADDRESSES);
+    expect(total - 2 * ADDRESSES).toBeLessThanOrEqual(FAULTS * (COOLDOWN_SECONDS + 1) * RATE);
+    expect(fastest).toBeLessThanOrEqual(1.02 * RATE);
     expect(verdict).toMatchObject({ covered: 2 * ADDRESSES, faults: 0, rows: 2 * ADDRESSES });
     const counted = await transect(
       ...['query', survey, '-O', 'csv'],

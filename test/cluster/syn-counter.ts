@@ -20,10 +20,13 @@ export class SynCounter {
   readonly #timer: NodeJS.Timeout;
 
   constructor(prefix: string) {
-    const rule = `ip daddr ${prefix} tcp flags & (syn | ack) == syn counter name syns`;
-    const hook = 'type filter hook input priority 0;';
-    const table = `table inet census { counter syns {} chain input { ${hook} ${rule}; } }`;
-    execFileSync('nft', ['-f', '-'], { input: table });
+    const commands = [
+      'add table inet census',
+      'add counter inet census syns',
+      'add chain inet census input { type filter hook input priority 0; }',
+      `add rule inet census input ip daddr ${prefix} tcp flags & (syn | ack) == syn counter name syns`,
+    ];
+    execFileSync('nft', ['-f', '-'], { input: `${commands.join('\n')}\n` });
     this.#timer = setInterval(() => void this.#sample(), SAMPLE_MILLIS);
   }
 
