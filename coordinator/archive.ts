@@ -133,7 +133,8 @@ export class Archive {
     for (const [shard, lease] of this.#ready) {
       if (this.#storing.size >= STORING_MAX) return;
       this.#ready.delete(shard);
-      if (!this.ledger.isStored(shard)) this.#storing.set(shard, this.#storeOrStall(lease));
+      if (this.ledger.isStored(shard)) this.#count(shard, 0);
+      else this.#storing.set(shard, this.#storeOrStall(lease));
     }
   }
 

@@ -140,7 +140,7 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
   /** Until a segment is half-written; undefined where that does not happen soon. */
   const untilWriting = async (): Promise<string | undefined> => {
     const data = join(folder, 'data');
-    for (const end = Date.now() + 3000; Date.now() < end; await pause(1)) {
+    for (const end = Date.now() + 12_000; Date.now() < end; await pause(1)) {
       for (const survey of existsSync(data) ? readdirSync(data) : []) {
         const segments = join(data, survey, 'segments');
         const files = existsSync(segments) ? readdirSync(segments) : [];
