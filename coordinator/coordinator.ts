@@ -95,13 +95,14 @@ export class Coordinator {
     const { survey, plan } = admit(request, spaceFromBytes(bytes), random, clock.wall());
     // Known here before it is known to anyone, and at work only once agents can read it.
     const run = this.#open(survey, plan);
+    const { work } = this.#parts.bus;
     try {
-      await run.vault.establish(survey, bytes);
+      await Promise.all([run.vault.establish(survey, bytes), work.open(survey.id)]);
     } catch (error) {
       this.runs.delete(survey.id);
+      await work.close(survey.id);
       throw error;
     }
-    await this.#parts.bus.work.open(survey.id);
     await run.record.write(() => survey);
     this.#begin(run);
     log.info({ survey: survey.id, targets: plan.size, shards: plan.shardCount }, 'survey admitted');
