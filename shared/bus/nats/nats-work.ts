@@ -20,6 +20,7 @@ const WAIT_MILLIS_MIN = 1000;
 export class NatsWork implements ShardQueue {
   readonly #link: Link;
   readonly #consumers = new Map<string, Consumer>();
+  #moved: Promise<void> | undefined;
 
   constructor(link: Link) {
     this.#link = link;
@@ -27,7 +28,8 @@ export class NatsWork implements ShardQueue {
 
   async open(survey: string): Promise<void> {
     const { manager } = this.#link;
-    await this.#remove(CONSUMER.AGENTS);
+    this.#moved ??= this.#remove(CONSUMER.AGENTS); // of earlier versions: it would take every offer
+    await this.#moved;
     await patiently(this.#link, () =>
       manager.consumers.add(STREAM.WORK, {
         durable_name: CONSUMER.agentsOf(survey),
