@@ -7,6 +7,7 @@ import type { LeaseBook } from '../../shared/bus/ports.js';
 import {
   type Lease,
   type LeaseState,
+  nothingFrom,
   type ShardReport,
   settledOf,
 } from '../../shared/survey/lease.js';
@@ -54,16 +55,9 @@ export async function acquire(
   const report: ShardReport = {
     ...holder,
     epoch: (found?.value.reports.at(-1)?.epoch ?? 0) + 1,
-    from,
+    ...nothingFrom(from),
     sent: from,
     probes: 0,
-    settled: from,
-    batches: 0,
-    synack: 0,
-    rst: 0,
-    icmp: 0,
-    lost: 0,
-    excluded: 0,
     startedAt: now,
     updatedAt: now,
     marks: [],

@@ -61,18 +61,15 @@ export function settledOf(lease: Lease | undefined, shard: Shard): number {
 export function rewound(lease: Lease, first: number): Lease {
   const from = lease.reports[first]?.from;
   if (from === undefined) return lease;
-  const nothing = {
-    from,
-    settled: from,
-    batches: 0,
-    synack: 0,
-    rst: 0,
-    icmp: 0,
-    lost: 0,
-    excluded: 0,
-  };
+  const nothing = nothingFrom(from);
   const reports = lease.reports.map((report, i) =>
     i < first ? report : { ...report, ...nothing },
   );
   return { ...lease, state: 'released', reports };
+}
+
+/** What an epoch owns that begins at a position and has settled nothing. */
+export function nothingFrom(from: number) {
+  const counts = { synack: 0, rst: 0, icmp: 0, lost: 0, excluded: 0 };
+  return { from, settled: from, batches: 0, ...counts };
 }

@@ -3,7 +3,7 @@
  * -9, also while a segment is being written, and links by pulling plugs. What the target network saw
  * and what was stored are compared with the truth, which follows from a seed.
  */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, watch } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -40,6 +40,7 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
   let target: Host;
   let internet: Running;
   let broker: Running;
+  let survey: string;
   /** How often a segment was half-written when its writer died. */
   let written = 0;
   const hosts: Host[] = [];
@@ -137,21 +138,24 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
     },
   };
 
-  /** Until a segment is half-written; undefined where that does not happen soon. */
+  /** Until a segment is begun; undefined where that does not happen soon. */
   const untilWriting = async (): Promise<string | undefined> => {
-    const data = join(folder, 'data');
-    for (const end = Date.now() + 12_000; Date.now() < end; await pause(1)) {
-      for (const survey of existsSync(data) ? readdirSync(data) : []) {
-        const segments = join(data, survey, 'segments');
-        const files = existsSync(segments) ? readdirSync(segments) : [];
-        const part = files.find((file) => file.endsWith('.part'));
-        if (part !== undefined) return part;
-      }
-    }
-    return undefined;
+    const segments = join(folder, 'data', survey, 'segments');
+    while (!existsSync(segments)) await pause(20);
+    return await new Promise((resolve) => {
+      const finish = (file?: string) => {
+        clearTimeout(late);
+        watcher.close();
+        resolve(file);
+      };
+      const late = setTimeout(finish, 20_000);
+      const watcher = watch(segments, (_event, file) => {
+        if (file?.endsWith('.part')) finish(file);
+      });
+    });
   };
 
-  const statusOf = async (survey: string) => {
+  const statusOf = async () => {
     const text = await transect('status', survey, '--json').catch(() => '{}');
     return JSON.parse(text) as { state?: string; covered?: number; sent?: number };
   };
@@ -161,7 +165,7 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
   }, async () => {
     const flags = ['-p', PORTS.join(','), '--allow-special', PREFIX, '--report', 'all'];
     const pace = ['-r', `${RATE}`, '-c', `${COOLDOWN_SECONDS}s`];
-    const survey = (await transect('launch', PREFIX, ...flags, ...pace)).trim();
+    survey = (await transect('launch', PREFIX, ...flags, ...pace)).trim();
     const tally: Record<string, number> = {};
     const names = Object.keys(kinds);
     for (let event = 0; event < EVENTS; event++) {
@@ -169,11 +173,11 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
       const name = names[draw(0, names.length)] as string;
       const how = await kinds[name]?.();
       tally[name] = (tally[name] ?? 0) + 1;
-      if (process.env['TRANSECT_CHAOS_TALK']) console.log(event, name, how, await statusOf(survey));
+      if (process.env['TRANSECT_CHAOS_TALK']) console.log(event, name, how, await statusOf());
     }
-    expect((await statusOf(survey)).state).not.toBe('done'); // else the events came too late
+    expect((await statusOf()).state).not.toBe('done'); // else the events came too late
     for (;;) {
-      if ((await statusOf(survey)).state === 'done') break;
+      if ((await statusOf()).state === 'done') break;
       await pause(500);
     }
     const verdict = JSON.parse(await transect('verify', survey, '--json'));
@@ -210,7 +214,7 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
     expect(seen).toMatchObject({ targets: TARGETS, dropped: 0 });
     expect(seen.probes - seen.targets).toBeLessThanOrEqual(repeatedMax);
     expect(seen.longestSilenceMillis).toBeLessThan(60_000);
-    if ((tally[MID_WRITE] ?? 0) > 2) expect(written).toBeGreaterThan(0);
+    if ((tally[MID_WRITE] ?? 0) > 1) expect(written).toBeGreaterThan(0);
     expect(seen.busiestSecond).toBeLessThanOrEqual(Math.ceil(1.02 * RATE));
   });
 });
