@@ -255,7 +255,7 @@ export class Agent {
       protocol: PROTOCOL,
       at: now,
       ceiling,
-      invalid: sum(({ drops }) => drops['foreign'] ?? 0),
+      invalid: sum(({ rejects }) => rejects['foreign'] ?? 0),
       state: this.#leaving.signal.aborted ? 'leaving' : trouble === '' ? 'working' : 'refused',
       trouble,
       activities: missions.map((mission) => mission.activity(now)),

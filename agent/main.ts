@@ -25,7 +25,7 @@ import { Metrics } from '../shared/telemetry/metrics.js';
 import { Agent } from './agent.js';
 import { declareMetrics } from './metrics.js';
 import { stationOpener } from './station.js';
-import { interfaceIndex } from './wire/libc.js';
+import { interfaceIndex } from './system/libc.js';
 
 interface AgentFlags extends StationFlags {
   readonly nats: string;

@@ -59,8 +59,8 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
     'Frames that are no reply of ours, by reason.',
     ['survey', 'reason'],
     () =>
-      missions().flatMap(({ survey, drops }) =>
-        Object.entries(drops).map(([reason, value]) => ({
+      missions().flatMap(({ survey, rejects }) =>
+        Object.entries(rejects).map(([reason, value]) => ({
           labels: { survey: survey.id, reason },
           value,
         })),

@@ -34,7 +34,6 @@ export class Mission {
   repeated = 0;
   late = 0;
   elsewhere = 0;
-  readonly #receivers: readonly Receiver[];
   /** Our monotonic clock: interfaces were up, and replies have been read, until then. */
   #heardUntil: number;
   #lookedAt: number;
@@ -55,13 +54,14 @@ export class Mission {
     this.#rateAt = now;
     this.#heardUntil = now;
     this.#lookedAt = now;
-    this.#receivers = station.captures.map((capture) => this.#listen(capture));
+    for (const capture of station.captures) this.#listen(capture);
   }
 
-  get drops(): Readonly<Record<string, number>> {
+  /** Frames that are no replies of ours, by reason. */
+  get rejects(): Readonly<Record<string, number>> {
     const sums: Record<string, number> = {};
-    for (const { drops } of this.#receivers) {
-      for (const [reason, count] of Object.entries(drops)) {
+    for (const { rejects } of this.station.captures) {
+      for (const [reason, count] of Object.entries(rejects)) {
         sums[reason] = (sums[reason] ?? 0) + count;
       }
     }
@@ -92,11 +92,12 @@ export class Mission {
 
   /**
    * Looks whether replies can still be heard; if not, what has not settled is handed back. What had come
-   * when it looked last has been read by now, also where this thread was held up in between.
+   * when it looked last counts as heard once every capture has read that far.
    */
   lookAround(now: number): void {
     if (!this.#isDeaf && this.station.isPresent()) {
-      this.#heardUntil = this.#lookedAt;
+      const read = this.station.captures.map(({ readUntil }) => readUntil);
+      this.#heardUntil = Math.max(this.#heardUntil, Math.min(this.#lookedAt, ...read));
       this.#lookedAt = now;
     } else {
       this.#isDeaf = true;
@@ -201,24 +202,25 @@ export class Mission {
     await this.station.sender.close();
   }
 
-  #listen(capture: Capture): Receiver {
-    const receiver = new Receiver(this.plan, this.survey, capture);
-    capture.start((octets, timestamp) => this.#receive(receiver, octets, timestamp));
-    return receiver;
+  #listen(capture: Capture): void {
+    const receiver = new Receiver(this.plan, this.survey, capture.dissection);
+    capture.start((timestamp) => this.#receive(receiver, timestamp));
   }
 
-  #receive(receiver: Receiver, octets: number, timestamp: number): void {
-    const reply = receiver.receive(octets, timestamp);
-    if (reply === undefined) return;
+  /** @returns whether the frame answers a probe of this survey, whoever sent it */
+  #receive(receiver: Receiver, timestamp: number): boolean {
+    const reply = receiver.receive(timestamp);
+    if (reply === undefined) return false;
     const shard = this.held.get(reply.shard);
     if (shard === undefined) {
       this.elsewhere++;
-      return;
+      return true;
     }
     const noted = shard.note(reply, timestamp);
     if (noted === NOTED.NEW) this.replies[reply.code] = (this.replies[reply.code] as number) + 1;
     else if (noted === NOTED.REPEATED) this.repeated++;
     else this.late++;
+    return true;
   }
 }
 

@@ -2,6 +2,7 @@
 import type { Equipment } from '../shared/bus/ports.js';
 import type { Prefix6 } from '../shared/net/ipv6.js';
 import type { Dissection, LinkLayer } from '../shared/packet/dissect.js';
+import type { MacAddress } from '../shared/packet/ethernet.js';
 import type { TcpOptions } from '../shared/packet/tcp.js';
 import type { ExclusionMark } from '../shared/survey/exclusions.js';
 import type { Plan } from '../shared/survey/plan.js';
@@ -37,6 +38,14 @@ export interface Wire {
   withdraw(): void;
   readonly errno: number;
   close(): void;
+}
+
+/** What leads to one next hop on Ethernet. */
+export interface Link {
+  readonly source: MacAddress;
+  /** The next hop's address on the link. */
+  readonly gateway: MacAddress;
+  readonly vlan?: number | undefined;
 }
 
 /** What one way out leads to, of the one family it speaks; plain data. */
@@ -89,18 +98,49 @@ export interface Sender {
 }
 
 /** Frames that passed the filter, and those dropped. */
-type CaptureTotals = Pick<Equipment, 'received' | 'dropped' | 'interfaceDropped'>;
+export type CaptureTotals = Pick<Equipment, 'received' | 'dropped' | 'interfaceDropped'>;
 
-/** Frames that pass the filter, one after the other in the same buffer. */
-export interface Capture {
+/** What frames are read of. */
+export interface SourceSetup {
+  readonly device: string;
+  /** An expression of pcap-filter(7) for packets from their IP header on. */
+  readonly filter: string;
+  /** Only frames with this VLAN tag; undefined for any. */
+  readonly vlan?: number | undefined;
+}
+
+/** Gets a frame at [start, end) of the source's view, and when it came in microseconds since the Unix epoch. */
+export type Receive = (start: number, end: number, timestamp: number) => void;
+
+/** The frames of one interface, each read in place, one after the other. */
+export interface FrameSource {
   readonly link: LinkLayer;
-  /** The buffer that every frame is delivered in. */
+  /** What every frame is delivered in. */
   readonly view: DataView;
+  /** Since it was opened. */
   readonly totals: CaptureTotals;
   /** False once it can hear nothing any more. */
   readonly isAlive: boolean;
-  /** @param receive gets the octets captured and the time stamp in microseconds */
-  start(receive: (octets: number, timestamp: number) => void): void;
+  /** Our monotonic clock: frames that came before have been delivered. */
+  readonly readUntil: number;
+  /** Replaces the filter; what waits to be read has passed the one before. */
+  setFilter(filter: string): void;
+  start(receive: Receive): void;
+  close(): void;
+}
+
+/** A survey's share of what is heard on one interface. */
+export interface Capture {
+  /** What every frame is read with; it holds until the next one. */
+  readonly dissection: Dissection;
+  /** Since it was opened, of all surveys that share the interface. */
+  readonly totals: CaptureTotals;
+  /** Frames that are no replies of ours, by reason, likewise. */
+  readonly rejects: Readonly<Record<string, number>>;
+  readonly isAlive: boolean;
+  readonly readUntil: number;
+  /** @param receive gets a frame's time stamp, microseconds; returns whether it answers this survey */
+  start(receive: (timestamp: number) => boolean): void;
   close(): void;
 }
 

@@ -11,6 +11,7 @@ import { probeNamed } from '../shared/probe/catalogue.js';
 import type { ProbeOptions, SourcePorts } from '../shared/probe/probe.js';
 import { Plan } from '../shared/survey/plan.js';
 import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
+import type { WayOut } from './egress/way-out.js';
 import { Desk } from './send/desk.js';
 import { Exit } from './send/exit.js';
 import { type Blocked, Guard } from './send/guard.js';
@@ -18,7 +19,6 @@ import { Router } from './send/router.js';
 import { type Order, SendLoop } from './send/send-loop.js';
 import type { ThreadData, WorkerGreeting } from './send/sender-thread.js';
 import { openWire } from './wire/open-wire.js';
-import type { WayOut } from './wire/way-out.js';
 
 /** Everything the thread needs, as data that can be cloned. */
 export interface SenderSetup {

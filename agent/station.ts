@@ -12,13 +12,13 @@ import { spaceToBytes } from '../shared/survey/space/space-bytes.js';
 import { forbiddenIpv4, forbiddenIpv6 } from '../shared/survey/space/special-purpose.js';
 import type { Survey } from '../shared/survey/survey.js';
 import { parseBlockList } from '../shared/survey/target-list.js';
-import type { Capture, OpenStation, Station } from './ports.js';
+import { Captures } from './capture/captures.js';
+import { Presence } from './egress/presence.js';
+import { findWaysOut, type WayOutOptions } from './egress/way-out.js';
+import type { Capture, OpenStation, SourceSetup, Station } from './ports.js';
 import { sayDown } from './send/refusal.js';
 import { startSenders } from './send/senders.js';
 import type { SenderSetup } from './sender-worker.js';
-import { openCapture } from './wire/pcap-capture.js';
-import { Presence } from './wire/presence.js';
-import { findWaysOut, type WayOutOptions } from './wire/way-out.js';
 
 const SCRIPT = new URL('./sender-worker.js', import.meta.url);
 
@@ -34,6 +34,7 @@ export interface StationOptions extends WayOutOptions {
 /** @throws Fault UNREADABLE_FILE or BAD_LIST about this agent's own blocklists */
 export async function stationOpener(options: StationOptions, clock: Clock): Promise<OpenStation> {
   const own = await readBlocklists(options.blocklists);
+  const listening = new Captures();
   return async (survey: Survey, plan: Plan): Promise<Station> => {
     const { ways, origin } = await findWaysOut(plan.space, options, clock);
     const devices = [...new Set(ways.map(({ device }) => device))];
@@ -41,7 +42,8 @@ export async function stationOpener(options: StationOptions, clock: Clock): Prom
     const blocked = Ranges.of([...forbiddenIpv4(survey.allowSpecial), ...own.ipv4]);
     const blocked6 = forbiddenIpv6(survey.allowSpecial).union(Ranges6.of(own.ipv6));
     // The captures listen before the first probe leaves.
-    const captures = openCaptures(devices, probeNamed(survey.probe).captureFilter(origin));
+    const filter = probeNamed(survey.probe).captureFilter(origin);
+    const captures = openCaptures(listening, devices, { filter, vlan: options.vlan });
     const setup: SenderSetup = {
       space: spaceToBytes(plan.space, survey.seed),
       seed: survey.seed,
@@ -72,10 +74,14 @@ export async function stationOpener(options: StationOptions, clock: Clock): Prom
   };
 }
 
-function openCaptures(devices: readonly string[], filter: string): Capture[] {
+function openCaptures(
+  listening: Captures,
+  devices: readonly string[],
+  wanted: Omit<SourceSetup, 'device'>,
+): Capture[] {
   const captures: Capture[] = [];
   try {
-    for (const device of devices) captures.push(openCapture(device, filter));
+    for (const device of devices) captures.push(listening.open({ device, ...wanted }));
     return captures;
   } catch (error) {
     for (const capture of captures) capture.close();

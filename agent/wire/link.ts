@@ -3,18 +3,11 @@ import {
   ETHER_TYPE_IPV4,
   ETHER_TYPE_IPV6,
   ethernetOctets,
-  type MacAddress,
   writeEthernet,
 } from '../../shared/packet/ethernet.js';
 import type { Family } from '../../shared/probe/probe.js';
-import { AF_PACKET, interfaceIndex } from './libc.js';
-
-export interface Link {
-  readonly source: MacAddress;
-  /** The next hop's address on the link. */
-  readonly gateway: MacAddress;
-  readonly vlan?: number | undefined;
-}
+import type { Link } from '../ports.js';
+import { AF_PACKET, interfaceIndex } from '../system/libc.js';
 
 /** What a wire is opened with; plain data. */
 export interface WireSetup {

@@ -7,7 +7,7 @@
  *   struct mmsghdr  { void *name; u32 namelen; pad; iovec *iov; size_t iovlen;
  *                     void *control; size_t controllen; int flags; pad; u32 len; pad }   64 octets
  */
-import { allocate, lastErrno, type Memory, sendMessages } from './libc.js';
+import { allocate, lastErrno, type Memory, sendMessages } from '../system/libc.js';
 
 const BATCH = 256;
 const FRAME_STRIDE = 128;

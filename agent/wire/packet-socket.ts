@@ -15,7 +15,7 @@ import {
   SOL_PACKET,
   SOL_SOCKET,
   setOption,
-} from './libc.js';
+} from '../system/libc.js';
 import { type LinkSetup, linkAddress, linkOctets, writeLink } from './link.js';
 import { MessageBatch } from './message-batch.js';
 

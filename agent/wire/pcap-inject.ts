@@ -1,22 +1,20 @@
 /**
  * Ethernet frames through libpcap's own inject: one call per frame, and the slowest way out, but it
- * asks for nothing but a libpcap. The `pcap` package cannot be loaded in a worker, so the library is
- * called through koffi.
+ * asks for nothing but a libpcap.
  */
-import koffi from 'koffi';
 import { Fault } from '../../shared/base/faults.js';
 import type { Wire } from '../ports.js';
-import { allocate, lastErrno } from './libc.js';
+import { allocate, lastErrno, type Memory } from '../system/libc.js';
+import { pcapLibrary } from '../system/pcap-library.js';
 import { type LinkSetup, linkOctets, writeLink } from './link.js';
 
-const LIBRARIES = ['libpcap.so.0.8', 'libpcap.so.1', 'libpcap.so'];
 const ERROR_OCTETS = 256;
 const FRAMES = 64;
 const FRAME_STRIDE = 128;
 
 /** @throws Fault NO_CAP_NET_RAW or SYSTEM_CALL */
 export function openPcapInject(setup: LinkSetup): Wire {
-  const { create, activate, inject, geterr, close } = library();
+  const { create, activate, inject, geterr, close } = pcapLibrary();
   const error = Buffer.alloc(ERROR_OCTETS);
   const handle = create(setup.device, error) as object | null;
   if (handle === null) throw new Fault('SYSTEM_CALL', `pcap_create: ${cString(error)}`);
@@ -26,7 +24,7 @@ export function openPcapInject(setup: LinkSetup): Wire {
     const code = /permi/i.test(why) ? 'NO_CAP_NET_RAW' : 'SYSTEM_CALL';
     throw new Fault(code, `cannot inject on ${setup.device}: ${why}`);
   }
-  const memory = allocate(FRAMES * FRAME_STRIDE);
+  const memory = allocateOr(() => close(handle));
   const link = linkOctets(setup);
   for (let i = 0; i < FRAMES; i++) writeLink(memory.view, i * FRAME_STRIDE, setup);
   let first = 0;
@@ -69,22 +67,13 @@ export function openPcapInject(setup: LinkSetup): Wire {
   };
 }
 
-function library() {
-  for (const name of LIBRARIES) {
-    try {
-      const pcap = koffi.load(name);
-      return {
-        create: pcap.func('void *pcap_create(const char *device, void *error)'),
-        activate: pcap.func('int pcap_activate(void *handle)'),
-        inject: pcap.func('int pcap_inject(void *handle, uintptr_t octets, size_t length)'),
-        geterr: pcap.func('const char *pcap_geterr(void *handle)'),
-        close: pcap.func('void pcap_close(void *handle)'),
-      };
-    } catch {
-      // The next name, then.
-    }
+function allocateOr(giveUp: () => void): Memory {
+  try {
+    return allocate(FRAMES * FRAME_STRIDE);
+  } catch (error) {
+    giveUp();
+    throw error;
   }
-  throw new Fault('SYSTEM_CALL', `no libpcap is installed (${LIBRARIES.join(', ')})`);
 }
 
 function cString(octets: Buffer): string {

@@ -19,7 +19,7 @@ import {
   SOCK_RAW,
   SOL_SOCKET,
   setOption,
-} from './libc.js';
+} from '../system/libc.js';
 import type { WireSetup } from './link.js';
 import { MessageBatch } from './message-batch.js';
 

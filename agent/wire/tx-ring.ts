@@ -23,7 +23,7 @@ import {
   SOL_PACKET,
   SOL_SOCKET,
   setOption,
-} from './libc.js';
+} from '../system/libc.js';
 import { type LinkSetup, linkAddress, linkOctets, writeLink } from './link.js';
 
 const PACKET_VERSION = 10;

@@ -24,7 +24,7 @@ import {
   SOCK_RAW,
   setOption,
   tryOption,
-} from './libc.js';
+} from '../system/libc.js';
 import { type LinkSetup, linkOctets, writeLink } from './link.js';
 
 const AF_XDP = 44;

@@ -71,30 +71,30 @@ export class Dissection {
     return this.isIpv6 ? 0 : this.ipv4.identification;
   }
 
-  /** @param length octets captured; the frame starts at 0 @returns a `REJECT` code */
-  dissect(link: LinkLayer, length: number): number {
+  /** @param start, end octets of the frame within the view: [start, end) @returns a `REJECT` code */
+  dissect(link: LinkLayer, start: number, end: number): number {
     const { view } = this.ipv4;
-    const at = link === 'ethernet' ? ipOffsetIn(view, length) : 0;
+    const at = link === 'ethernet' ? ipOffsetIn(view, start, end) : start;
     if (at < 0) return REJECT.NOT_IP;
-    if (at >= length) return REJECT.TRUNCATED;
+    if (at >= end) return REJECT.TRUNCATED;
     const version = view.getUint8(at) >>> 4;
-    if (version === 4) return this.#dissectIpv4(at, length);
-    return version === 6 ? this.#dissectIpv6(at, length) : REJECT.MALFORMED;
+    if (version === 4) return this.#dissectIpv4(at, end);
+    return version === 6 ? this.#dissectIpv6(at, end) : REJECT.MALFORMED;
   }
 
-  #dissectIpv4(at: number, length: number): number {
-    if (at + IPV4_OCTETS > length) return REJECT.TRUNCATED;
+  #dissectIpv4(at: number, limit: number): number {
+    if (at + IPV4_OCTETS > limit) return REJECT.TRUNCATED;
     const ip = this.ipv4;
     ip.at = at;
     const { headerOctets, totalLength } = ip;
     if (headerOctets < IPV4_OCTETS || totalLength < headerOctets) return REJECT.MALFORMED;
-    if (at + headerOctets > length) return REJECT.TRUNCATED;
+    if (at + headerOctets > limit) return REJECT.TRUNCATED;
     if (ip.fragmentOffset !== 0) return REJECT.FRAGMENT;
     this.isIpv6 = false;
     this.responder.setIpv4(ip.source);
     const payload = at + headerOctets;
     // Captures are cut at the snap length, and Ethernet pads short frames: the shorter end counts.
-    const end = Math.min(length, at + totalLength);
+    const end = Math.min(limit, at + totalLength);
     const { protocol } = ip;
     if (protocol === PROTOCOL_TCP) {
       this.flow.source.setIpv4(ip.destination);
@@ -104,11 +104,11 @@ export class Dissection {
     return protocol === PROTOCOL_ICMP ? this.#dissectIcmp(payload, end) : REJECT.OTHER_PROTOCOL;
   }
 
-  #dissectIpv6(at: number, length: number): number {
-    if (at + IPV6_OCTETS > length) return REJECT.TRUNCATED;
+  #dissectIpv6(at: number, limit: number): number {
+    if (at + IPV6_OCTETS > limit) return REJECT.TRUNCATED;
     const ip = this.ipv6;
     ip.at = at;
-    const end = Math.min(length, at + IPV6_OCTETS + ip.payloadLength);
+    const end = Math.min(limit, at + IPV6_OCTETS + ip.payloadLength);
     const walk = this.#walk;
     if (!walk.walk(ip.view, at + IPV6_OCTETS, ip.nextHeader, end)) return REJECT.TRUNCATED;
     if (walk.isLaterFragment) return REJECT.FRAGMENT;

@@ -53,10 +53,10 @@ export function writeEthernet(view: DataView, at: number, header: EthernetHeader
   view.setUint16(type, header.type);
 }
 
-/** Where the IP header starts in a frame of `length` octets, or −1 where there is none. */
-export function ipOffsetIn(view: DataView, length: number): number {
-  let type = TYPE;
-  for (let tags = 0; tags <= VLAN_TAGS_MAX && type + 2 <= length; tags++) {
+/** Where the IP header starts in a frame that takes up [start, end), or −1 where there is none. */
+export function ipOffsetIn(view: DataView, start: number, end: number): number {
+  let type = start + TYPE;
+  for (let tags = 0; tags <= VLAN_TAGS_MAX && type + 2 <= end; tags++) {
     const value = view.getUint16(type);
     if (value === ETHER_TYPE_IPV4 || value === ETHER_TYPE_IPV6) return type + 2;
     if (value !== ETHER_TYPE_VLAN && value !== ETHER_TYPE_QINQ) return -1;

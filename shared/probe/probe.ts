@@ -27,8 +27,6 @@ export interface Origin {
   /** Our addresses of both families, IPv4 mapped. */
   readonly sources: readonly Words[];
   readonly ports: SourcePorts;
-  /** The tag that frames carry on the link, where they carry one. */
-  readonly vlan?: number | undefined;
 }
 
 /** The frames being written: views moved over a buffer, and the sums of their constant words. */
@@ -71,7 +69,10 @@ export interface Probe {
   octets(family: Family, options: ProbeOptions): number;
   /** Whether replies echo our clock, so that they tell the round-trip time. */
   isStamped(options: ProbeOptions): boolean;
-  /** A pcap filter that lets through all replies to probes from here, and little else. */
+  /**
+   * A filter (pcap-filter(7), for packets from their IP header on) that lets through all replies to
+   * probes from here, and little else.
+   */
   captureFilter(origin: Origin): string;
   /** Writes what all probes share; called once per buffer. */
   prepare(frame: Frame, options: ProbeOptions): void;

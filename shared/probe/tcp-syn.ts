@@ -48,7 +48,7 @@ export const tcpSyn: Probe = {
 
   isStamped: (options: ProbeOptions) => layoutOf(options, 4).stampAt > 0,
 
-  captureFilter({ sources, ports, vlan }: Origin): string {
+  captureFilter({ sources, ports }: Origin): string {
     const range = `dst portrange ${ports.from}-${ports.to - 1}`;
     const here = (mapped: boolean) => sources.filter((words) => isMapped(words) === mapped);
     const filters = [
@@ -56,8 +56,7 @@ export const tcpSyn: Probe = {
       // tcp[…] knows IPv4 only; octet 13 behind the fixed header is octet 53 of the packet.
       filterFor(here(false), `(ip6[6] = 6 and ${range} and ${answersIn('ip6[53]')})`, 'icmp6'),
     ].filter((filter) => filter !== '');
-    const all = filters.join(' or ');
-    return vlan === undefined ? all : `vlan ${vlan} and (${all})`;
+    return filters.join(' or ');
   },
 
   prepare(frame: Frame, options: ProbeOptions): void {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { cutIpv4, cutIpv6, type Route } from '../../agent/wire/routes.js';
+import { cutIpv4, cutIpv6, type Route } from '../../agent/egress/routes.js';
 import { formatWords, parsePrefix6 } from '../../shared/net/ipv6.js';
 import { parseRange } from '../../shared/net/prefix.js';
 import { Ranges } from '../../shared/net/ranges.js';

@@ -1,8 +1,8 @@
 /** What every wire promises, on a real link: `left` is sent on, `right` is listened on. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Capture, Wire } from '../../agent/ports.js';
+import { openRingSource } from '../../agent/capture/ring-source.js';
+import type { FrameSource, Wire } from '../../agent/ports.js';
 import type { WireSetup } from '../../agent/wire/link.js';
-import { openCapture } from '../../agent/wire/pcap-capture.js';
 import { Endpoint } from '../../shared/net/endpoint.js';
 import { mappedWords, parseWords, type Words } from '../../shared/net/ipv6.js';
 import { Target } from '../../shared/net/target.js';
@@ -78,20 +78,19 @@ class Writer {
 /** Numbers of the frames heard, in order; −1 for one whose octets are not what was written. */
 class Listener {
   readonly heard: number[] = [];
-  readonly #capture: Capture;
+  readonly #source: FrameSource;
 
   constructor(family: Family, octets: number, vlan: number | undefined) {
-    this.#capture = openCapture('right', vlan === undefined ? 'tcp' : `vlan ${vlan} and tcp`);
-    const frame = new Dissection(this.#capture.view);
+    this.#source = openRingSource({ device: 'right', filter: 'tcp', vlan });
+    const frame = new Dissection(this.#source.view);
     const cookies = new CookieJar(KEY);
-    this.#capture.start((length) => {
-      if (frame.dissect(this.#capture.link, length) !== REJECT.OK) return;
+    this.#source.start((start, end) => {
+      if (frame.dissect(this.#source.link, start, end) !== REJECT.OK) return;
       // The frame is no reply: its flow is the probe's turned round.
       const { source: target, target: source } = frame.flow;
       const n = (target.w3 - targetOf(family, 0).w3) * 65536 + target.port;
-      const tag = vlan === undefined ? 0 : 4;
       cookies.bake({ source, target } as Parameters<CookieJar['bake']>[0]);
-      const isWhole = frame.tcp.sequence === cookies.sequence && length === octets + 14 + tag;
+      const isWhole = frame.tcp.sequence === cookies.sequence && end - start === octets;
       this.heard.push(isWhole ? n : -1);
     });
   }
@@ -106,7 +105,7 @@ class Listener {
   }
 
   close(): void {
-    this.#capture.close();
+    this.#source.close();
   }
 }
 

@@ -9,6 +9,7 @@ import { Pacer } from '../../agent/send/pacer.js';
 import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import { mappedWords } from '../../shared/net/ipv6.js';
+import { Dissection, REJECT } from '../../shared/packet/dissect.js';
 import { CLASSIFICATION } from '../../shared/probe/classification.js';
 import type { ExclusionMark } from '../../shared/survey/exclusions.js';
 import type { Plan } from '../../shared/survey/plan.js';
@@ -86,17 +87,21 @@ export class PretendInternet {
     const { clock, dead } = host;
     const { downs } = link;
     const view = new DataView(new ArrayBuffer(FRAME_OCTETS));
-    let receive: (octets: number, timestamp: number) => void = () => {};
+    const dissection = new Dissection(view);
+    let receive: (timestamp: number) => boolean = () => false;
     const deliver = (frame: Uint8Array) => {
       if (dead.aborted || link.isDown || link.isDeaf) return;
       new Uint8Array(view.buffer).set(frame);
-      receive(frame.length, clock.wall() * 1000);
+      if (dissection.dissect('ip', 0, frame.length) === REJECT.OK) receive(clock.wall() * 1000);
     };
     const capture: Capture = {
-      link: 'ip',
-      view,
+      dissection,
       isAlive: true,
+      get readUntil() {
+        return clock.monotonic();
+      },
       totals: { received: 0, dropped: 0, interfaceDropped: 0 },
+      rejects: {},
       start(handler) {
         receive = handler;
       },

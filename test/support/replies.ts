@@ -142,6 +142,6 @@ const ROUTER = 0x0a090807;
 /** Views over a packet without a link header. */
 export function read(bytes: Uint8Array): Dissection {
   const dissection = new Views(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-  dissection.dissect('ip', bytes.length);
+  dissection.dissect('ip', 0, bytes.length);
   return dissection;
 }

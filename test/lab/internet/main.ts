@@ -4,8 +4,8 @@
  *
  *     node main.js DEVICE SEED [census]
  */
+import { openPcapSource } from '../../../agent/capture/pcap-source.js';
 import type { Wire } from '../../../agent/ports.js';
-import { openCapture } from '../../../agent/wire/pcap-capture.js';
 import { openTxRing } from '../../../agent/wire/tx-ring.js';
 import { Dissection, REJECT } from '../../../shared/packet/dissect.js';
 import { FLAG_SYN } from '../../../shared/packet/tcp.js';
@@ -67,15 +67,17 @@ const outboxes = {
   4: { segments: outbox(SHAPES[4], segmentOctets), errors: outbox(SHAPES[4], errorOctets) },
   6: { segments: outbox(SHAPES[6], segmentOctets), errors: outbox(SHAPES[6], errorOctets) },
 };
-const capture = openCapture(device, 'tcp[13] = 2 or (ip6[6] = 6 and ip6[53] = 2)');
+// With their link header: answers go back where probes came from.
+const filter = 'tcp[13] = 2 or (ip6[6] = 6 and ip6[53] = 2)';
+const capture = openPcapSource({ device, filter });
 const frame = new Dissection(capture.view);
 const captured = new Uint8Array(capture.view.buffer, capture.view.byteOffset);
 const census = mode === 'census' ? new Census() : undefined;
 let heard = 0;
 let answered = 0;
 
-capture.start((octets, timestamp) => {
-  if (frame.dissect('ethernet', octets) !== REJECT.OK || !frame.isTcp) return;
+capture.start((start, end, timestamp) => {
+  if (frame.dissect('ethernet', start, end) !== REJECT.OK || !frame.isTcp) return;
   if (frame.tcp.flags !== FLAG_SYN) return;
   heard++;
   // The frame is a probe: what dissection takes for our side of a flow is its target.

@@ -36,7 +36,7 @@ const LATER_FRAGMENT = [44, 0, 0, 9, 1, 2, 3, 4];
 function readAll(frame: Uint8Array, link: LinkLayer): number {
   const exact = frame.slice();
   const views = new Dissection(new DataView(exact.buffer));
-  const verdict = views.dissect(link, exact.length);
+  const verdict = views.dissect(link, 0, exact.length);
   if (verdict !== REJECT.OK) return verdict;
   const { tcp, icmp, quotedTcp, flow, responder } = views;
   const seen = [...flow.source.words, ...flow.target.words, ...responder.words];
@@ -162,7 +162,7 @@ describe('dissecting', () => {
     const of = (octets: number[]) => {
       const packet = synAckTo(PROBE, octets);
       const views = new Dissection(new DataView(packet.buffer));
-      expect(views.dissect('ip', packet.length)).toBe(REJECT.OK);
+      expect(views.dissect('ip', 0, packet.length)).toBe(REJECT.OK);
       options.read(views.tcp);
       return { ...options };
     };

@@ -97,7 +97,7 @@ describe('packets', () => {
     let errors = 0;
     for (const [i, frame] of frames.entries()) {
       const ours = new Dissection(new DataView(frame.buffer));
-      const verdict = ours.dissect('ethernet', frame.length);
+      const verdict = ours.dissect('ethernet', 0, frame.length);
       const fields = theirs[i]!;
       const first = (name: (typeof FIELDS)[number]) => fields[name]![0]!;
       if (verdict === REJECT.OTHER_PROTOCOL) {

@@ -12,8 +12,7 @@ import { type Range, Ranges } from '../../shared/net/ranges.js';
 import { type MacAddress, parseMac } from '../../shared/packet/ethernet.js';
 import type { Family, Origin, SourcePorts } from '../../shared/probe/probe.js';
 import type { Space } from '../../shared/survey/space/space.js';
-import type { Territory } from '../ports.js';
-import type { Link } from './link.js';
+import type { Link, Territory } from '../ports.js';
 import { resolveNeighbour } from './neighbours.js';
 import { cutIpv4, cutIpv6, ipJson, type Leg, readRoutes, sourceTowards } from './routes.js';
 
@@ -59,7 +58,7 @@ export async function findWaysOut(
     ways.push(await wayOut(legs, options, clock));
   }
   const sources = distinct(ways.flatMap((way) => way.sources));
-  return { ways, origin: { sources, ports, vlan: options.vlan } };
+  return { ways, origin: { sources, ports } };
 }
 
 async function legsOf(space: Space, device: string | undefined): Promise<readonly Leg[]> {

@@ -23,6 +23,11 @@ const sendmmsg = libc.func('int sendmmsg(int fd, uintptr_t messages, uint count,
 const sendto = libc.func(
   'int sendto(int fd, uintptr_t octets, size_t length, int flags, uintptr_t to, uint toLength)',
 );
+const sendOctets = libc.func(
+  'long sendto(int fd, const void *octets, size_t length, int flags, uintptr_t to, uint toLength)',
+);
+const recv = libc.func('long recv(int fd, _Out_ void *octets, size_t length, int flags)');
+const memcpy = libc.func('void *memcpy(_Out_ void *to, uintptr_t from, size_t length)');
 const closeCall = libc.func('int close(int fd)');
 const nameToIndex = libc.func('uint if_nametoindex(const char *name)');
 const strerror = libc.func('const char *strerror(int errno)');
@@ -37,6 +42,9 @@ export const SOL_PACKET = 263;
 export const SO_SNDBUF = 7;
 export const SO_BINDTODEVICE = 25;
 export const PACKET_QDISC_BYPASS = 20;
+export const SOCK_DGRAM = 2;
+
+const SO_ATTACH_FILTER = 26;
 
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
@@ -52,6 +60,10 @@ export interface Memory {
   readonly view: DataView;
   /** Address of the first octet. */
   readonly base: bigint;
+  /**
+   * Unmaps it. The engine cannot detach `buffer`, so reading or writing it, or a view of it, afterwards
+   * is a segmentation fault: whoever releases has dropped every view, or ends its thread.
+   */
   release(): void;
 }
 
@@ -131,6 +143,43 @@ export function kick(fd: number): boolean {
 
 export function lastErrno(): number {
   return koffi.errno();
+}
+
+/** Sends one packet without waiting; false where the kernel refused it, and `lastErrno` says why. */
+export function sendOne(fd: number, octets: Uint8Array): boolean {
+  return (sendOctets(fd, octets, octets.length, MSG_DONTWAIT, 0n, 0) as number) >= 0;
+}
+
+/** Reads one packet into `octets` without waiting. @returns its length, at most that of `octets`; −1 for none */
+export function receiveOne(fd: number, octets: Uint8Array): number {
+  return recv(fd, octets, octets.length, MSG_DONTWAIT) as number;
+}
+
+/** Copies octets from an address of this process. */
+export function copyFrom(address: bigint, octets: number): Buffer {
+  const copy = Buffer.alloc(octets);
+  memcpy(copy, address, octets);
+  return copy;
+}
+
+/**
+ * Attaches a classic BPF program (struct sock_filter[], 8 octets each), in place of the one before.
+ *
+ *   struct sock_fprog { u16 length; pad; void *instructions }   16 octets
+ *
+ * @throws Fault SYSTEM_CALL
+ */
+export function attachFilter(fd: number, program: Buffer): void {
+  const memory = allocate(program.length);
+  try {
+    new Uint8Array(memory.buffer).set(program);
+    const descriptor = Buffer.alloc(16);
+    descriptor.writeUInt16LE(program.length / 8, 0);
+    descriptor.writeBigUInt64LE(memory.base, 8);
+    setOption(fd, SOL_SOCKET, SO_ATTACH_FILTER, descriptor);
+  } finally {
+    memory.release();
+  }
 }
 
 export function closeSocket(fd: number): void {

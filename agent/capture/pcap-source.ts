@@ -1,0 +1,156 @@
+/**
+ * Frames through the `pcap` package, for interfaces on which the kernel gives no ring of ours. Every
+ * frame arrives in the same buffer and is handled before the next.
+ *
+ * The package (3.1.0) cannot close a session soundly: its poll handle is a member of an object that the
+ * garbage collector frees while the event loop still lists it, and `close` takes effect with the next
+ * frame only. So a session is kept for the life of the process and used again. Its filter cannot be
+ * replaced either: there is a session for each, and few of them, since the filter follows from our addresses.
+ */
+import pcap from 'pcap';
+import { monotonicMillis } from '../../shared/base/clock.js';
+import { describeError, Fault } from '../../shared/base/faults.js';
+import { LIMITS } from '../../shared/base/limits.js';
+import type { LinkLayer } from '../../shared/packet/dissect.js';
+import type { CaptureTotals, FrameSource, Receive, SourceSetup } from '../ports.js';
+import { interfaceIndex } from '../system/libc.js';
+
+/** How long the kernel may gather frames before it wakes us. */
+const GATHER_MILLIS = 20;
+
+/** What we use of the package's session, which has no types for it. */
+interface Session {
+  readonly link_type: string;
+  /** The binding; what it calls when there is something to read may be replaced. */
+  readonly session: { read_callback: () => void; dispatch(buf: Buffer, header: Buffer): number };
+  on(event: 'packet', listener: () => void): void;
+  stats(): { ps_recv: number; ps_drop: number; ps_ifdrop: number };
+}
+
+/** A session, and who reads it at present. */
+interface Kept {
+  readonly session: Session;
+  readonly link: LinkLayer;
+  receive: Receive | undefined;
+  isAlive: boolean;
+}
+
+const kept = new Map<string, Kept>();
+/** Every frame is delivered in it, whatever its session. */
+const frame = Buffer.alloc(LIMITS.snapOctets);
+/** Seconds, microseconds, octets captured, octets on the wire: four u32 in host order. */
+const header = Buffer.alloc(16);
+
+/** @throws Fault NO_CAP_NET_RAW, NO_ROUTE, SYSTEM_CALL, or UNSUPPORTED for other kinds of links */
+export function openPcapSource(setup: SourceSetup): FrameSource {
+  let held = sessionFor(setup, setup.filter);
+  let before = totalsOf(held.session);
+  let earlier: CaptureTotals = { received: 0, dropped: 0, interfaceDropped: 0 };
+  let isOpen = true;
+  const totals = () => {
+    const now = isOpen ? totalsOf(held.session) : before;
+    return {
+      received: earlier.received + now.received - before.received,
+      dropped: earlier.dropped + now.dropped - before.dropped,
+      interfaceDropped: earlier.interfaceDropped + now.interfaceDropped - before.interfaceDropped,
+    };
+  };
+  /** Goes on with another session, or with none. */
+  const leave = (next: Kept | undefined) => {
+    earlier = totals();
+    const { receive } = held;
+    held.receive = undefined;
+    if (next === undefined) isOpen = false;
+    else {
+      held = next;
+      held.receive = receive;
+    }
+    before = totalsOf(held.session);
+  };
+  return {
+    link: held.link,
+    view: new DataView(frame.buffer, frame.byteOffset, frame.byteLength),
+    get readUntil() {
+      return monotonicMillis();
+    },
+    get isAlive() {
+      return isOpen && held.isAlive;
+    },
+    get totals() {
+      return totals();
+    },
+    setFilter(filter) {
+      const next = sessionFor(setup, filter);
+      if (next !== held) leave(next);
+    },
+    start(receive) {
+      held.receive = receive;
+    },
+    close() {
+      if (isOpen) leave(undefined);
+    },
+  };
+}
+
+function sessionFor({ device, vlan }: SourceSetup, filter: string): Kept {
+  const expression = vlan === undefined ? filter : `vlan ${vlan} and (${filter})`;
+  const key = `${interfaceIndex(device)} ${device} ${expression}`;
+  const held = kept.get(key) ?? open(device, expression);
+  held.isAlive = true;
+  kept.set(key, held);
+  return held;
+}
+
+function open(device: string, filter: string): Kept {
+  const session = openSession(device, filter);
+  const { session: binding } = session;
+  const stamps = new DataView(header.buffer, header.byteOffset, header.byteLength);
+  const link = linkLayerOf(session, device);
+  const held: Kept = { session, link, receive: undefined, isAlive: true };
+  binding.read_callback = () => {
+    if (binding.dispatch(frame, header) < 0) held.isAlive = false;
+  };
+  session.on('packet', () => {
+    const micros = stamps.getUint32(0, true) * 1e6 + stamps.getUint32(4, true);
+    held.receive?.(0, stamps.getUint32(8, true), micros);
+  });
+  return held;
+}
+
+function totalsOf(session: Session): CaptureTotals {
+  const stats = session.stats();
+  return {
+    received: stats.ps_recv >>> 0,
+    dropped: stats.ps_drop >>> 0,
+    interfaceDropped: stats.ps_ifdrop >>> 0,
+  };
+}
+
+/** @throws Fault UNSUPPORTED: frames of other kinds are not read, and must not pass for silence */
+function linkLayerOf(session: Session, device: string): LinkLayer {
+  if (session.link_type === 'LINKTYPE_ETHERNET') return 'ethernet';
+  if (session.link_type === 'LINKTYPE_RAW') return 'ip';
+  const why = `cannot read frames of ${device}: it has neither Ethernet nor plain IP`;
+  throw new Fault('UNSUPPORTED', why, { value: session.link_type });
+}
+
+function openSession(device: string, filter: string): Session {
+  pcap.warningHandler = () => {};
+  try {
+    return pcap.createSession(device, {
+      filter,
+      promiscuous: false,
+      buffer_size: LIMITS.captureOctets,
+      snap_length: LIMITS.snapOctets,
+      buffer_timeout: GATHER_MILLIS,
+    }) as unknown as Session;
+  } catch (cause) {
+    const why = describeError(cause);
+    if (/permission|permitted/i.test(why)) {
+      const sentence =
+        'capturing is not permitted: run as root, or with the capability CAP_NET_RAW';
+      throw new Fault('NO_CAP_NET_RAW', sentence, {}, cause);
+    }
+    throw new Fault('SYSTEM_CALL', `cannot capture on ${device}: ${why}`, {}, cause);
+  }
+}
