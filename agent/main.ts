@@ -1,6 +1,7 @@
 /** `transect-agent`: the edge of the agent. Flags become options, signals become one AbortSignal. */
 
 import { hostname } from 'node:os';
+import { whereIs } from '../shared/base/broker.js';
 import { requireNetRaw } from '../shared/base/capability.js';
 import { systemClock } from '../shared/base/clock.js';
 import { EXIT } from '../shared/base/exit.js';
@@ -10,9 +11,13 @@ import { stopController } from '../shared/base/stop.js';
 import { VERSION } from '../shared/base/version.js';
 import { natsBus } from '../shared/bus/nats/nats-bus.js';
 import {
+  addBrokerOptions,
+  type BrokerFlags,
+  brokerAccess,
+} from '../shared/command/broker-options.js';
+import {
   command,
   logLevelOption,
-  natsOption,
   option,
   repeatable,
   runProgram,
@@ -27,8 +32,7 @@ import { declareMetrics } from './metrics.js';
 import { stationOpener } from './station.js';
 import { interfaceIndex } from './system/libc.js';
 
-interface AgentFlags extends StationFlags {
-  readonly nats: string;
+interface AgentFlags extends StationFlags, BrokerFlags {
   readonly vantage: string;
   readonly maxRate: number;
   readonly blocklistFile?: readonly string[];
@@ -41,7 +45,6 @@ const VANTAGE = /^[A-Za-z0-9_-]{1,48}$/;
 
 const program = command('transect-agent', 'probes for the coordinator on the same broker')
   .version(VERSION)
-  .addOption(natsOption())
   .addOption(option('--vantage <label>', 'where this agent stands', parseVantage, defaultVantage()))
   .addOption(option('--max-rate <pps>', 'never send faster (default: no limit)', parseRate, 0))
   .addOption(
@@ -51,6 +54,7 @@ const program = command('transect-agent', 'probes for the coordinator on the sam
   .addOption(logLevelOption())
   .action(run);
 
+addBrokerOptions(program);
 addStationOptions(program, false);
 
 process.exit(await runProgram(program, process.argv.slice(2)));
@@ -74,7 +78,8 @@ async function run(flags: AgentFlags): Promise<void> {
   );
   const agent = `${flags.vantage}-${shortId(systemRandom, ID_LETTERS)}`;
   const log = openLog('agent', flags.logLevel).child({ agent });
-  const bus = await natsBus(flags.nats, agent);
+  const access = brokerAccess(flags);
+  const bus = await natsBus(access, agent);
   const options = { agent, vantage: flags.vantage, version: VERSION, ceiling: flags.maxRate };
   const working = new Agent(options, { bus, clock: systemClock, log, openStation });
   const metrics = new Metrics();
@@ -91,7 +96,7 @@ async function run(flags: AgentFlags): Promise<void> {
   const lost = bus.lost.then((error) => {
     if (!stop.signal.aborted) throw new Fault('BROKER_UNREACHABLE', error.message);
   });
-  log.info({ nats: flags.nats, vantage: flags.vantage, version: VERSION }, 'agent ready');
+  log.info({ nats: whereIs(access), vantage: flags.vantage, version: VERSION }, 'agent ready');
   await Promise.race([working.run(stop.signal), lost]);
   await http?.close();
   await bus.close();

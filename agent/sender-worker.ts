@@ -1,8 +1,8 @@
 /**
- * One sender's thread: opens the ways out it was given, and runs the send loop until it is told to
- * stop. It shares no object with the main thread, only the desk.
+ * A sender's thread: for each survey it is assigned to, it opens the ways out it was given and runs the
+ * send loop until it is told to stop. It shares no object with the main thread, only the desk.
  */
-import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../shared/base/assert.js';
 import { monotonicMillis, wallMicros } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
@@ -16,8 +16,8 @@ import { Desk } from './send/desk.js';
 import { Exit } from './send/exit.js';
 import { type Blocked, Guard } from './send/guard.js';
 import { Router } from './send/router.js';
-import { type Order, SendLoop } from './send/send-loop.js';
-import type { ThreadData, WorkerGreeting } from './send/sender-thread.js';
+import { type Order, SendLoop, type Turn } from './send/send-loop.js';
+import type { Assignment, ThreadReport } from './send/sender-thread.js';
 import { openWire } from './wire/open-wire.js';
 
 /** Everything the thread needs, as data that can be cloned. */
@@ -38,42 +38,50 @@ export interface SenderSetup {
 
 assert(parentPort !== null, 'runs as a worker');
 const port = parentPort;
-const setup = workerData as SenderSetup & ThreadData;
+port.on('message', serve);
 
-const exits: Exit[] = [];
-try {
-  for (const way of setup.ways) exits.push(openExit(way));
-  const loop = new SendLoop({
-    plan: new Plan(spaceFromBytes(setup.space), setup.seed, setup.shardLength),
-    key: setup.key,
-    exits,
-    router: new Router(setup.ways.map(({ territory }) => territory)),
-    guard: new Guard(setup.blocked),
-    nextGuard: () => {
-      const message = receiveMessageOnPort(setup.guards)?.message as Blocked | undefined;
-      return message && new Guard(message);
-    },
-    turn: setup.turn,
-    desk: new Desk(setup.desk),
-    nextOrder: () => receiveMessageOnPort(port)?.message as Order | undefined,
-    now: monotonicMillis,
-    wallMicros,
-  });
-  const names = [...new Set(exits.map(({ wire }) => wire.name))];
-  port.postMessage({ wire: names.join(', ') } satisfies WorkerGreeting);
-  loop.run();
-} catch (error) {
-  const code = error instanceof Fault ? error.code : 'SYSTEM_CALL';
-  const fault = { code, message: describeError(error) };
-  port.postMessage({ fault } satisfies WorkerGreeting);
-} finally {
-  for (const { wire } of exits) wire.close();
+/** Sends for one survey; returns once its desk says stop, or with what keeps it from sending. */
+function serve({ setup, turn, desk, orders, guards }: Assignment<SenderSetup>): void {
+  const exits: Exit[] = [];
+  try {
+    for (const way of setup.ways) exits.push(openExit(way, setup, turn));
+    const loop = new SendLoop({
+      plan: new Plan(spaceFromBytes(setup.space), setup.seed, setup.shardLength),
+      key: setup.key,
+      exits,
+      router: new Router(setup.ways.map(({ territory }) => territory)),
+      guard: new Guard(setup.blocked),
+      nextGuard: () => {
+        const message = receiveMessageOnPort(guards)?.message as Blocked | undefined;
+        return message && new Guard(message);
+      },
+      turn,
+      desk: new Desk(desk),
+      nextOrder: () => receiveMessageOnPort(orders)?.message as Order | undefined,
+      now: monotonicMillis,
+      wallMicros,
+    });
+    report({ wire: [...new Set(exits.map(({ wire }) => wire.name))].join(', ') });
+    loop.run();
+  } catch (error) {
+    const code = error instanceof Fault ? error.code : 'SYSTEM_CALL';
+    report({ fault: { code, message: describeError(error) } });
+  } finally {
+    for (const { wire } of exits) wire.close();
+    orders.close();
+    guards.close();
+    report({ ended: true });
+  }
 }
 
-function openExit({ family, device, link, sources }: WayOut): Exit {
+function report(what: ThreadReport): void {
+  port.postMessage(what);
+}
+
+function openExit({ family, device, link, sources }: WayOut, setup: SenderSetup, turn: Turn): Exit {
   const probe = probeNamed(setup.probe);
   const options = setup.probeOptions;
   const octets = probe.octets(family, options);
-  const wire = openWire({ device, family, octets, link, queue: setup.turn.index }, setup.wire);
+  const wire = openWire({ device, family, octets, link, queue: turn.index }, setup.wire);
   return new Exit({ wire, family, sources, ports: setup.ports, probe, options });
 }

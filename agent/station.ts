@@ -18,6 +18,7 @@ import { findWaysOut, type WayOutOptions } from './egress/way-out.js';
 import type { Capture, OpenStation, SourceSetup, Station } from './ports.js';
 import { sayDown } from './send/refusal.js';
 import { startSenders } from './send/senders.js';
+import { ThreadPool } from './send/thread-pool.js';
 import type { SenderSetup } from './sender-worker.js';
 
 const SCRIPT = new URL('./sender-worker.js', import.meta.url);
@@ -35,6 +36,7 @@ export interface StationOptions extends WayOutOptions {
 export async function stationOpener(options: StationOptions, clock: Clock): Promise<OpenStation> {
   const own = await readBlocklists(options.blocklists);
   const listening = new Captures();
+  const threads = new ThreadPool(SCRIPT);
   return async (survey: Survey, plan: Plan): Promise<Station> => {
     const { ways, origin } = await findWaysOut(plan.space, options, clock);
     const devices = [...new Set(ways.map(({ device }) => device))];
@@ -61,7 +63,7 @@ export async function stationOpener(options: StationOptions, clock: Clock): Prom
       const onDeath = (reason: Error) => {
         throw reason;
       };
-      const sender = await startSenders(SCRIPT, setup, options.senders, onDeath);
+      const sender = await startSenders(threads, setup, options.senders, onDeath);
       const isPresent = () =>
         presence.isIntact() &&
         captures.every(({ isAlive }) => isAlive) &&

@@ -220,7 +220,7 @@ export class Archive {
   async #store(lease: Lease): Promise<void> {
     const { log } = this.#parts;
     const assembly = this.#collector.assemble(lease, this.#plan.shard(lease.shard));
-    const entry = await this.vault.store(lease, assembly);
+    const entry = await this.vault.store(this.#plan, lease, assembly);
     this.#collector.release(lease.shard);
     this.#count(lease.shard, 0);
     this.ledger.storedNow(entry);

@@ -6,15 +6,15 @@ import { Fault } from '../shared/base/faults.js';
 import { LIMITS } from '../shared/base/limits.js';
 import { stopController } from '../shared/base/stop.js';
 import type { ControlHandlers } from '../shared/bus/ports.js';
-import { targetsOf } from '../shared/survey/target-list.js';
 import type { Coordinator } from './coordinator.js';
+import { isSurveyFile } from './sink/survey-folder.js';
 
 /** How long agents are waited for that have not said yet that they obey an exclusion. */
 const OBEY_MILLIS = 1500;
 const LOOK_MILLIS = 50;
 
 export function controlHandlers(coordinator: Coordinator): ControlHandlers {
-  const { runs } = coordinator;
+  const { surveys } = coordinator;
   const find = (survey: string) => coordinator.find(survey);
   return {
     launch: async ({ request }) => {
@@ -23,7 +23,7 @@ export function controlHandlers(coordinator: Coordinator): ControlHandlers {
     },
     status: async ({ survey }) => ({
       statuses:
-        survey === '' ? [...runs.values()].map((run) => run.status) : [(await find(survey)).status],
+        survey === '' ? surveys.all.map(({ status }) => status) : [(await find(survey)).status],
     }),
     pause: async ({ survey }) => {
       const run = await find(survey);
@@ -48,17 +48,13 @@ export function controlHandlers(coordinator: Coordinator): ControlHandlers {
     },
     exclude: async ({ prefix, reason, by }) => {
       const version = await coordinator.exclusions.add(prefix, reason, by);
-      for (const run of runs.values()) run.remind();
+      for (const run of surveys.running.values()) run.remind();
       return { version, waiting: await obedience(coordinator, version) };
     },
     exclusions: async () => ({ exclusions: coordinator.exclusions.list.entries }),
     lookup: async ({ survey, target }) => {
       const run = await find(survey);
-      const asked = targetsOf(target, run.plan.space.parts.ports);
-      return {
-        survey: run.survey.id,
-        fates: await Promise.all(asked.map((each) => run.fateOf(each))),
-      };
+      return { survey: run.survey.id, fates: await run.fatesOf(target) };
     },
     agents: async () => ({
       agents: coordinator.agents.statuses(coordinator.fleets),
@@ -70,7 +66,7 @@ export function controlHandlers(coordinator: Coordinator): ControlHandlers {
     file: async ({ survey, file, offset }) => {
       const { vault } = await find(survey);
       const missing = new Fault('UNKNOWN_SURVEY', 'the survey has no such file', { value: file });
-      if (offset === 0 && !(await vault.files()).includes(file)) throw missing;
+      if (!isSurveyFile(file)) throw missing;
       const path = join(vault.folder, file);
       const total = await vault.disk.size(path);
       if (total === 0) throw missing; // merged meanwhile, where it was listed

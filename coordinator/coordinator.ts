@@ -20,6 +20,7 @@ import type { Bus, ResultDelivery, Versioned } from '../shared/bus/ports.js';
 import { Plan } from '../shared/survey/plan.js';
 import type { ResultBatch } from '../shared/survey/results.js';
 import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
+import type { SurveyStatus } from '../shared/survey/status.js';
 import { isOver, type Survey, type SurveyRequest } from '../shared/survey/survey.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { controlHandlers } from './control.js';
@@ -27,12 +28,20 @@ import { ExclusionDesk } from './exclusion-desk.js';
 import type { Fleet } from './fleet.js';
 import { admit } from './intake/intake.js';
 import { MusterRoll } from './muster-roll.js';
+import { PastSurvey } from './past-survey.js';
+import { readManifestStatus } from './sink/manifest.js';
 import { SURVEY_FILE } from './sink/survey-folder.js';
 import { SurveyRecord, takeOver } from './survey-record.js';
 import { SurveyRun } from './survey-run.js';
+import { type KnownSurvey, Surveys } from './surveys.js';
 import { Vault } from './vault.js';
 
+/** What ids of surveys look like. */
+const ID = /^[a-z0-9]{1,32}$/;
+
 export interface CoordinatorOptions {
+  /** Whether it answers the command line; not where nobody else is to speak to it. */
+  readonly isAnswering?: boolean;
   /** Folder of segments and manifests. */
   readonly data: string;
   readonly version: string;
@@ -46,12 +55,12 @@ export interface CoordinatorParts {
   readonly random: Random;
   readonly disk: Disk;
   readonly log: Log;
-  /** Sees each batch as it comes, before it is stored: for rows that cannot wait. */
-  readonly onBatch?: (plan: Plan, batch: ResultBatch) => void;
+  /** Sees each batch as it comes, before it is stored, and is waited for: for rows that cannot wait. */
+  readonly onBatch?: (run: SurveyRun, batch: ResultBatch) => Promise<void>;
 }
 
 export class Coordinator {
-  readonly runs = new Map<string, SurveyRun>();
+  readonly surveys = new Surveys((id) => this.#readPast(id));
   readonly #options: CoordinatorOptions;
   readonly #parts: CoordinatorParts;
   readonly clock: Clock;
@@ -81,7 +90,7 @@ export class Coordinator {
     // Only now: every survey that can be taken up has its run. Our term may have ended meanwhile.
     if (!signal.aborted) {
       this.#recalling = this.#recallAll(over, signal);
-      bus.control.serve(controlHandlers(this), signal);
+      if (this.#options.isAnswering !== false) bus.control.serve(controlHandlers(this), signal);
       hearing.push(this.#collect(signal), this.#recalling);
     }
     await Promise.all(hearing);
@@ -99,7 +108,7 @@ export class Coordinator {
     try {
       await Promise.all([run.vault.establish(survey, bytes), work.open(survey.id)]);
     } catch (error) {
-      this.runs.delete(survey.id);
+      this.surveys.running.delete(survey.id);
       await work.close(survey.id);
       throw error;
     }
@@ -130,8 +139,7 @@ export class Coordinator {
     for (const { value: survey } of over) {
       if (signal.aborted) return;
       try {
-        await this.#refuseStrangers(survey);
-        await this.#open(survey, await this.#planOf(survey)).recall();
+        this.surveys.retire(await this.#recall(survey));
       } catch (error) {
         this.#parts.log.warn({ survey: survey.id, error: describeError(error) }, 'survey unknown');
       }
@@ -140,9 +148,9 @@ export class Coordinator {
 
   /** @param record of a coordinator before us; none for a new survey */
   #open(survey: Survey, plan: Plan, record?: SurveyRecord): SurveyRun {
-    const { bus, clock, log, disk } = this.#parts;
-    const { data, version, term } = this.#options;
-    const vault = new Vault(join(data, survey.id), survey, plan, { disk, term });
+    const { bus, clock, log } = this.#parts;
+    const { version, term } = this.#options;
+    const vault = this.#vaultOf(survey);
     const exclusions = this.exclusions.list;
     const run = new SurveyRun(survey, plan, {
       bus,
@@ -155,22 +163,57 @@ export class Coordinator {
       record: record ?? new SurveyRecord(bus.surveys, term),
       exclusions,
     });
-    this.runs.set(survey.id, run);
+    this.surveys.running.set(survey.id, run);
     return run;
   }
 
   #begin(run: SurveyRun): void {
-    const running = run.run(this.#signal).finally(() => this.#running.delete(running));
+    const running = run.run(this.#signal).finally(() => {
+      this.#running.delete(running);
+      const { survey, status } = run;
+      if (isOver(survey.state)) this.surveys.retire(this.#past(survey, status));
+    });
     this.#running.add(running);
+  }
+
+  #past(survey: Survey, status: SurveyStatus): PastSurvey {
+    return new PastSurvey(survey, status, {
+      vault: this.#vaultOf(survey),
+      exclusions: this.exclusions.list,
+      spaces: this.#parts.bus.spaces,
+      planOf: (each) => this.#planOf(each),
+    });
+  }
+
+  /** What is on disk of a survey that is over. @throws Fault UNWRITABLE or UNKNOWN_SURVEY */
+  async #recall(survey: Survey): Promise<PastSurvey> {
+    await this.#refuseStrangers(survey);
+    const { disk, folder } = this.#vaultOf(survey);
+    const status = await readManifestStatus(disk, folder);
+    if (status !== undefined) return this.#past(survey, status);
+    throw new Fault('UNKNOWN_SURVEY', 'the survey has no manifest', { value: survey.id });
+  }
+
+  /** One that is not in memory any more; undefined where there is none of this id. */
+  async #readPast(id: string): Promise<PastSurvey | undefined> {
+    await this.#recalling;
+    if (!ID.test(id)) return undefined;
+    const found = (await this.#parts.bus.surveys.read(id))?.value;
+    return found !== undefined && isOver(found.state) ? await this.#recall(found) : undefined;
+  }
+
+  #vaultOf({ id, output }: Survey): Vault {
+    const { data, term } = this.#options;
+    return new Vault(join(data, id), output, { disk: this.#parts.disk, term });
   }
 
   async #collect(signal: AbortSignal): Promise<void> {
     for await (const delivery of this.#parts.bus.results.consume(signal)) {
-      const run = this.runs.get(delivery.batch.survey);
+      const run = this.surveys.running.get(delivery.batch.survey);
       if (run === undefined) void this.#letGo(delivery);
       else {
         run.collect(delivery);
-        this.#parts.onBatch?.(run.plan, delivery.batch);
+        await this.#parts.onBatch?.(run, delivery.batch);
       }
     }
   }
@@ -194,7 +237,7 @@ export class Coordinator {
       this.agents.see(heartbeat);
       if (heartbeat.protocol !== PROTOCOL) continue; // the muster roll says why it is lent nothing
       for (const { survey } of heartbeat.activities) {
-        const grant = this.runs.get(survey)?.hear(heartbeat);
+        const grant = this.surveys.running.get(survey)?.hear(heartbeat);
         if (grant !== undefined) bus.rates.lend(grant);
       }
     }
@@ -202,28 +245,20 @@ export class Coordinator {
 
   async #followExclusions(signal: AbortSignal): Promise<void> {
     for await (const _version of this.exclusions.follow(signal)) {
-      for (const run of this.runs.values()) run.remind();
+      for (const run of this.surveys.running.values()) run.remind();
     }
   }
 
   /** Of the surveys that are not over. */
   get fleets(): readonly Fleet[] {
-    const going = [...this.runs.values()].filter(({ survey }) => !isOver(survey.state));
-    return going.map(({ fleet }) => fleet);
+    const running = [...this.surveys.running.values()];
+    return running.filter(({ survey }) => !isOver(survey.state)).map(({ fleet }) => fleet);
   }
 
   /** By id, or by a name or the start of an id that fits one survey only. @throws Fault UNKNOWN_SURVEY */
-  async find(text: string): Promise<SurveyRun> {
-    const exact = this.runs.get(text);
-    if (exact !== undefined) return exact;
-    await this.#recalling;
-    const fitting = [...this.runs.values()].filter(
-      ({ survey }) => survey.name === text || survey.id.startsWith(text),
-    );
-    const [only] = fitting;
-    if (only !== undefined && fitting.length === 1) return only;
-    const why = fitting.length === 0 ? 'no such survey' : 'several surveys fit; give the whole id';
-    throw new Fault('UNKNOWN_SURVEY', why, { value: text });
+  async find(text: string): Promise<KnownSurvey> {
+    if (!this.surveys.running.has(text)) await this.#recalling;
+    return await this.surveys.find(text);
   }
 
   /** The results of a survey are where its coordinator stores them. @throws Fault UNWRITABLE */

@@ -2,18 +2,19 @@
 import type { SpaceShelf } from '../shared/bus/ports.js';
 import type { Target } from '../shared/net/target.js';
 import type { Exclusions } from '../shared/survey/exclusions.js';
+import type { Lease } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
 import { rulesFromBytes } from '../shared/survey/rules.js';
 import type { TargetFate } from '../shared/survey/status.js';
 import type { Survey } from '../shared/survey/survey.js';
 import { plannedFate, unplannedFate } from './ledger/fate.js';
-import type { Ledger } from './ledger/ledger.js';
 import type { Vault } from './vault.js';
 
 export interface Inquiry {
   readonly survey: Survey;
   readonly plan: Plan;
-  readonly ledger: Ledger;
+  /** The lease of a shard that is under way. */
+  readonly leaseOf: (shard: number) => Lease | undefined;
   readonly vault: Vault;
   readonly exclusions: Exclusions;
   readonly spaces: SpaceShelf;
@@ -21,14 +22,14 @@ export interface Inquiry {
 
 /** From leases where the shard is under way, from journal and segments where it is stored. */
 export async function fateOf(target: Target, inquiry: Inquiry): Promise<TargetFate> {
-  const { survey, plan, ledger, vault, exclusions, spaces } = inquiry;
+  const { survey, plan, leaseOf, vault, exclusions, spaces } = inquiry;
   const position = plan.positionOf(target);
   if (position < 0) {
     const rules = await spaces.get(survey.rulesHash);
     return unplannedFate(target, rules && rulesFromBytes(rules));
   }
   const shard = Math.floor(position / plan.shardLength);
-  const lease = ledger.leaseOf(shard);
+  const lease = leaseOf(shard);
   const entry = lease === undefined ? await vault.entryOf(shard) : undefined;
   const row = entry && (await vault.segments.rowAt(shard, position));
   const reports = entry?.reports ?? lease?.reports;

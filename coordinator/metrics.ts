@@ -5,9 +5,12 @@ import type { Coordinator } from './coordinator.js';
 
 /** @param leading the coordinator, while this process leads */
 export function declareMetrics(metrics: Metrics, leading: () => Coordinator | undefined): void {
-  const runs = () => [...(leading()?.runs.values() ?? [])];
+  const exposed = () => {
+    const coordinator = leading();
+    return coordinator?.surveys.exposedAt(coordinator.clock.wall()) ?? [];
+  };
   const perSurvey = (read: (status: SurveyStatus) => number) => (): readonly Reading[] =>
-    runs().map(({ status }) => ({
+    exposed().map(({ status }) => ({
       labels: { survey: status.survey },
       value: read(status),
     }));

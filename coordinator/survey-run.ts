@@ -14,7 +14,6 @@ import { describeError, Fault } from '../shared/base/faults.js';
 import { LIMITS } from '../shared/base/limits.js';
 import { stopController } from '../shared/base/stop.js';
 import type { Bus, Grant, Heartbeat, ResultDelivery } from '../shared/bus/ports.js';
-import type { Target } from '../shared/net/target.js';
 import type { Exclusions } from '../shared/survey/exclusions.js';
 import type { Lease } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
@@ -26,6 +25,7 @@ import {
   type Survey,
   type SurveyState,
 } from '../shared/survey/survey.js';
+import { targetsOf } from '../shared/survey/target-list.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { Archive } from './archive.js';
 import { Dispatcher } from './dispatch/dispatch.js';
@@ -33,9 +33,9 @@ import { Fleet } from './fleet.js';
 import { fateOf } from './inquiry.js';
 import { LeaseCare } from './ledger/lease-care.js';
 import type { Ledger } from './ledger/ledger.js';
-import { readManifestStatus } from './sink/manifest.js';
 import type { SurveyRecord } from './survey-record.js';
 import { statusOf } from './survey-status.js';
+import type { KnownSurvey } from './surveys.js';
 import type { Vault } from './vault.js';
 
 export interface SurveyRunParts {
@@ -57,7 +57,7 @@ const TEND_MILLIS = 5000;
 /** A survey that could not be ended is ended after this. */
 const END_AGAIN_MILLIS = 2000;
 
-export class SurveyRun {
+export class SurveyRun implements KnownSurvey {
   readonly plan: Plan;
   readonly vault: Vault;
   readonly fleet: Fleet;
@@ -77,7 +77,6 @@ export class SurveyRun {
   readonly #calmFrom: number;
   #endedAt = 0;
   #endFrom = 0;
-  #recalled: SurveyStatus | undefined;
   #settle: { resolve(status: SurveyStatus): void; reject(error: unknown): void } | undefined;
 
   constructor(survey: Survey, plan: Plan, parts: SurveyRunParts) {
@@ -149,6 +148,10 @@ export class SurveyRun {
     else if (!this.#stop.signal.aborted) this.#archive.collect(delivery); // failed: it stays in the stream
   }
 
+  isStored(shard: number): boolean {
+    return this.#ledger.isStored(shard);
+  }
+
   /** Answers the part of a heartbeat that is about this survey. */
   hear(heartbeat: Heartbeat): Grant | undefined {
     const activity = heartbeat.activities.find(({ survey }) => survey === this.survey.id);
@@ -157,12 +160,13 @@ export class SurveyRun {
     return this.fleet.hear(heartbeat, { ...activity, wants });
   }
 
-  /** What became of a target. @param target of which `port` may be any */
-  async fateOf(target: Target): Promise<TargetFate> {
+  async fatesOf(text: string): Promise<readonly TargetFate[]> {
     const { exclusions, bus } = this.#parts;
     const { survey, plan, vault } = this;
-    const known = { survey, plan, ledger: this.#ledger, vault, exclusions, spaces: bus.spaces };
-    return await fateOf(target, known);
+    const leaseOf = (shard: number) => this.#ledger.leaseOf(shard);
+    const known = { survey, plan, leaseOf, vault, exclusions, spaces: bus.spaces };
+    const asked = targetsOf(text, plan.space.parts.ports);
+    return await Promise.all(asked.map((target) => fateOf(target, known)));
   }
 
   async pause(): Promise<void> {
@@ -193,7 +197,6 @@ export class SurveyRun {
   }
 
   get status(): SurveyStatus {
-    if (this.#recalled !== undefined) return this.#recalled;
     return statusOf({
       survey: this.survey,
       plan: this.plan,
@@ -202,11 +205,6 @@ export class SurveyRun {
       endedAt: this.#endedAt,
       trouble: this.#archive.trouble,
     });
-  }
-
-  /** Takes over what is on disk of a survey that is over, so that it can be asked about. */
-  async recall(): Promise<void> {
-    this.#recalled = await readManifestStatus(this.vault.disk, this.vault.folder);
   }
 
   async #step(): Promise<void> {

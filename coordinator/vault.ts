@@ -17,21 +17,26 @@ import type { Assembly } from './collect/collector.js';
 import { findEntry, Journal, readJournal, type ShardEntry } from './ledger/journal.js';
 import { RowSource } from './sink/row.js';
 import { SegmentStore } from './sink/segments.js';
-import { LEDGER_FILE, SPACE_FILE, SURVEY_FILE, surveyToJson } from './sink/survey-folder.js';
+import {
+  isSurveyFile,
+  LEDGER_FILE,
+  SPACE_FILE,
+  SURVEY_FILE,
+  surveyToJson,
+} from './sink/survey-folder.js';
 
 export class Vault {
   readonly folder: string;
   readonly segments: SegmentStore;
   readonly disk: Disk;
-  readonly #plan: Plan;
   readonly #journal: Journal;
   #compacting: Promise<void> = Promise.resolve();
 
-  constructor(folder: string, survey: Survey, plan: Plan, { disk, term }: VaultParts) {
+  /** @param output name of the sink that writes its segments */
+  constructor(folder: string, output: string, { disk, term }: VaultParts) {
     this.folder = folder;
     this.disk = disk;
-    this.#plan = plan;
-    this.segments = new SegmentStore(folder, survey.output, disk);
+    this.segments = new SegmentStore(folder, output, disk);
     this.#journal = new Journal(disk, join(folder, LEDGER_FILE), term);
   }
 
@@ -53,9 +58,9 @@ export class Vault {
   }
 
   /** Durable when it resolves. @throws Fault UNWRITABLE; then nothing is stored */
-  async store(lease: Lease, assembly: Assembly): Promise<ShardEntry> {
-    const { number, from, to } = this.#plan.shard(lease.shard);
-    if (assembly.count > 0) await this.segments.write(number, sourcesOf(this.#plan, assembly));
+  async store(plan: Plan, lease: Lease, assembly: Assembly): Promise<ShardEntry> {
+    const { number, from, to } = plan.shard(lease.shard);
+    if (assembly.count > 0) await this.segments.write(number, sourcesOf(plan, assembly));
     else await this.segments.clear(number);
     const covered = settledOf(lease, { number, from, to });
     const { reports } = lease;
@@ -88,10 +93,8 @@ export class Vault {
   async files(): Promise<string[]> {
     const own = await this.disk.list(this.folder);
     const segments = await this.segments.list();
-    return [
-      ...own.filter((name) => /^\w+\.(json|ndjson|bin)$/.test(name)),
-      ...segments.map(({ file }) => file.slice(this.folder.length + 1)),
-    ];
+    const all = [...own, ...segments.map(({ file }) => file.slice(this.folder.length + 1))];
+    return all.filter(isSurveyFile);
   }
 }
 

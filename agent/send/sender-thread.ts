@@ -1,82 +1,111 @@
-/** The main thread's end of one sender: starts the worker, and talks to it across its desk. */
-import { once } from 'node:events';
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+/** The main thread's end of one sender: gives a thread its assignment, and talks to it across its desk. */
+import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { describeError, Fault, toFaultCode } from '../../shared/base/faults.js';
 import { Desk } from './desk.js';
 import type { Blocked } from './guard.js';
 import type { Order, Turn } from './send-loop.js';
+import type { ThreadPool } from './thread-pool.js';
 
-/** What the worker says once, when it is ready or cannot be. */
-export type WorkerGreeting =
+/** What a thread reports: that it is ready, why it cannot send (any more), and last that it has ended. */
+export type ThreadReport =
   | { readonly wire: string }
-  | { readonly fault: { readonly code: string; readonly message: string } };
+  | { readonly fault: { readonly code: string; readonly message: string } }
+  | { readonly ended: true };
 
-/** What the thread gets beside its setup. */
-export interface ThreadData {
+/** What a thread is sent to begin with. */
+export interface Assignment<Setup extends object> {
+  readonly setup: Setup;
   readonly turn: Turn;
   readonly desk: SharedArrayBuffer;
+  readonly orders: MessagePort;
   /** Brings versions of what is held back; a port of its own, so that orders do not wait before it. */
   readonly guards: MessagePort;
 }
 
+type OnDeath = (reason: Error) => void;
+
 interface ThreadParts {
-  readonly worker: Worker;
-  readonly desk: Desk;
-  readonly guards: MessagePort;
+  readonly pool: ThreadPool;
+  readonly turn: Turn;
+  /** Called when the thread stops sending although it was not closed. */
+  readonly onDeath: OnDeath;
 }
 
 export class SenderThread {
-  readonly desk: Desk;
+  readonly desk = new Desk();
   /** Names of the wires it opened. */
-  readonly wire: string;
-  readonly #worker: Worker;
+  wire = '';
+  readonly #orders: MessagePort;
   readonly #guards: MessagePort;
+  /** Resolves once it is ready; rejects where it cannot be. */
+  readonly #ready: Promise<void>;
   readonly #ended: Promise<void>;
 
-  private constructor(parts: ThreadParts, wire: string, onDeath: (reason: Error) => void) {
-    const { worker, desk, guards } = parts;
-    this.#worker = worker;
-    this.#guards = guards;
-    this.desk = desk;
-    this.wire = wire;
+  private constructor(setup: object, parts: ThreadParts) {
+    const worker = parts.pool.take();
+    const orders = new MessageChannel();
+    const guards = new MessageChannel();
+    this.#orders = orders.port1;
+    this.#guards = guards.port1;
+    let ready = { resolve() {}, reject(_error: Error) {} };
+    this.#ready = new Promise((resolve, reject) => {
+      ready = { resolve, reject };
+    });
+    let ended = () => {};
     this.#ended = new Promise((resolve) => {
-      worker.once('exit', () => {
-        if (!desk.isStopped) onDeath(new Error('the sending thread ended by itself'));
-        resolve();
-      });
+      ended = resolve;
     });
-    // What a sender says after its greeting is why it ends.
-    worker.once('message', (last: WorkerGreeting) => {
-      if ('fault' in last) onDeath(new Error(`sending failed: ${last.fault.message}`));
-    });
-    worker.once('error', (error) => onDeath(new Error(`sending failed: ${describeError(error)}`)));
+    let isReady = false;
+    /** Before it is ready its fault is its starter's to hear; afterwards it is a death. */
+    const fail = (fault: Error) => {
+      if (!isReady) ready.reject(fault);
+      else if (!this.desk.isStopped) parts.onDeath(fault);
+    };
+    const onMessage = (report: ThreadReport) => {
+      if ('wire' in report) {
+        this.wire = report.wire;
+        isReady = true;
+        ready.resolve();
+      } else if ('fault' in report) {
+        const { code, message } = report.fault;
+        fail(new Fault(toFaultCode(code), isReady ? `sending failed: ${message}` : message));
+      } else {
+        worker.off('message', onMessage).off('error', onError).off('exit', onExit);
+        parts.pool.giveBack(worker);
+        fail(new Error('the sending thread ended by itself'));
+        ended();
+      }
+    };
+    const onError = (error: unknown) => fail(new Error(`sending failed: ${describeError(error)}`));
+    const onExit = () => {
+      fail(new Error('the sending thread ended by itself'));
+      ended();
+    };
+    worker.on('message', onMessage).on('error', onError).on('exit', onExit);
+    const { turn } = parts;
+    const ports = { orders: orders.port2, guards: guards.port2 };
+    const assignment: Assignment<object> = { setup, turn, desk: this.desk.memory, ...ports };
+    worker.postMessage(assignment, [ports.orders, ports.guards]);
   }
 
   /**
-   * Starts a worker whose data are `setup`, its turn and the desk's memory.
-   * @param onDeath called when the thread ends although it was not closed
-   * @throws the fault of a worker that cannot open its wires
+   * Has a thread of the pool open what `setup` describes and wait for orders.
+   * @throws the fault of a thread that cannot open its wires
    */
-  static async start(
-    script: URL,
-    setup: object,
-    turn: Turn,
-    onDeath: (reason: Error) => void,
-  ): Promise<SenderThread> {
-    const desk = new Desk();
-    const { port1: guards, port2 } = new MessageChannel();
-    const data: ThreadData = { turn, desk: desk.memory, guards: port2 };
-    const worker = new Worker(script, { workerData: { ...setup, ...data }, transferList: [port2] });
-    const [greeting] = (await once(worker, 'message')) as [WorkerGreeting];
-    if ('fault' in greeting) {
-      throw new Fault(toFaultCode(greeting.fault.code), greeting.fault.message);
+  static async start(setup: object, parts: ThreadParts): Promise<SenderThread> {
+    const thread = new SenderThread(setup, parts);
+    try {
+      await thread.#ready;
+      return thread;
+    } catch (error) {
+      await thread.close();
+      throw error;
     }
-    return new SenderThread({ worker, desk, guards }, greeting.wire, onDeath);
   }
 
   order(order: Order): void {
     this.desk.prepare(order.slot, order.from);
-    this.#worker.postMessage(order);
+    this.#orders.postMessage(order);
     this.desk.ring();
   }
 
@@ -89,6 +118,7 @@ export class SenderThread {
   async close(): Promise<void> {
     this.desk.stop();
     await this.#ended;
+    this.#orders.close();
     this.#guards.close();
   }
 }

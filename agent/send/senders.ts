@@ -12,16 +12,17 @@ import type { Blocked } from './guard.js';
 import { REFUSALS } from './refusal.js';
 import { SenderThread } from './sender-thread.js';
 import { SharedSending } from './shared-sending.js';
+import type { ThreadPool } from './thread-pool.js';
 
 /** @throws as `SenderThread.start` does; then none is left running */
 export async function startSenders(
-  script: URL,
+  pool: ThreadPool,
   setup: { readonly blocked: Blocked },
   count: number,
   onDeath: (reason: Error) => void,
 ): Promise<Sender> {
   const starts = Array.from({ length: count }, (_, index) =>
-    SenderThread.start(script, setup, { index, count }, onDeath),
+    SenderThread.start(setup, { pool, turn: { index, count }, onDeath }),
   );
   const outcomes = await Promise.allSettled(starts);
   const threads = outcomes.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));

@@ -72,7 +72,7 @@ export class System implements AsyncDisposable {
 
   static async start(root: string, agents: number): Promise<System> {
     const broker = await startPrivateBroker();
-    const system = new System(root, broker, await natsBus(broker.url, 'bench'));
+    const system = new System(root, broker, await natsBus(broker.access, 'bench'));
     await system.#start('coordinator/cli/main.js', 'coordinator', '--data', system.#folder);
     for (let i = 0; i < agents; i++) await system.startAgent(i);
     return system;
@@ -86,7 +86,7 @@ export class System implements AsyncDisposable {
   /** @returns the survey, and when the command was begun and answered */
   async launch(...flags: readonly string[]) {
     const begun = performance.now();
-    const common = ['--nats', this.#broker.url, '--allow-special', TARGETS, '-c', '1s'];
+    const common = ['--allow-special', TARGETS, '-c', '1s'];
     const child = this.#spawn('coordinator/cli/main.js', 'launch', TARGETS, ...common, ...flags);
     const [id] = await once(child.stdout ?? child, 'data');
     return { survey: String(id).trim(), begun, answered: performance.now() };
@@ -108,7 +108,7 @@ export class System implements AsyncDisposable {
   }
 
   async #start(script: string, ...args: readonly string[]): Promise<ChildProcess> {
-    const child = this.#spawn(script, ...args, '--nats', this.#broker.url);
+    const child = this.#spawn(script, ...args);
     let said = '';
     child.stderr?.on('data', (text: Buffer) => {
       said += text;
@@ -119,7 +119,10 @@ export class System implements AsyncDisposable {
 
   #spawn(script: string, ...args: readonly string[]): ChildProcess {
     const tied = ['--pdeathsig', 'KILL', process.execPath, join(this.#root, 'dist', script)];
-    const child = spawn('setpriv', [...tied, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn('setpriv', [...tied, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: this.#broker.environment,
+    });
     this.#children.push(child);
     return child;
   }

@@ -3,6 +3,7 @@
  * Prints how long a stop and a change of rate took to be obeyed.
  */
 import { startSenders } from '../../agent/send/senders.js';
+import { ThreadPool } from '../../agent/send/thread-pool.js';
 import type { SenderSetup } from '../../agent/sender-worker.js';
 import { monotonicMillis } from '../../shared/base/clock.js';
 import type { WireName } from '../../shared/command/station-options.js';
@@ -50,7 +51,7 @@ const setup: SenderSetup = {
 };
 
 const script = new URL('../../agent/sender-worker.js', import.meta.url);
-const sender = await startSenders(script, setup, Number(senders), (error) => {
+const sender = await startSenders(new ThreadPool(script), setup, Number(senders), (error) => {
   throw error;
 });
 const sending = sender.send(0, space.size);

@@ -3,16 +3,19 @@
  * whatever is granted is sent at once, and nothing answers. So that two cores suffice, some of them
  * share a connection; coordinator and broker get the same messages.
  *
- *     node agents.js URL COUNT
+ *     node agents.js COUNT      the broker is named by the environment
  */
 import { Agent } from '../../agent/agent.js';
 import type { OpenStation, Sending } from '../../agent/ports.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { stopController } from '../../shared/base/stop.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
+import { brokerAccess } from '../../shared/command/broker-options.js';
 import { silentLog } from '../../shared/telemetry/log.js';
 
-const [url = '', count = '1'] = process.argv.slice(2);
+const [count = '1'] = process.argv.slice(2);
+const { TRANSECT_NATS: nats = '', TRANSECT_NATS_USER: natsUser = '' } = process.env;
+const access = brokerAccess({ nats, natsUser });
 const AGENTS_PER_CONNECTION = 50;
 
 const openStation: OpenStation = async () => {
@@ -54,7 +57,7 @@ const stop = stopController();
 process.stdin.resume().once('end', () => process.exit(0)); // whoever started us is gone
 const agents: Agent[] = [];
 while (agents.length < Number(count)) {
-  const bus = await natsBus(url, `agents from ${agents.length}`);
+  const bus = await natsBus(access, `agents from ${agents.length}`);
   for (let i = 0; i < AGENTS_PER_CONNECTION && agents.length < Number(count); i++) {
     const options = { agent: `a${agents.length}`, vantage: 'bench', version: 'bench', ceiling: 0 };
     const parts = { bus, clock: systemClock, log: silentLog, openStation };

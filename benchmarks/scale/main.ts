@@ -30,7 +30,7 @@ const TICKS_PER_SECOND = 100;
 
 const broker = await startPrivateBroker();
 const folder = `/tmp/transect-scale-${process.pid}`;
-const bus = await natsBus(broker.url, 'bench');
+const bus = await natsBus(broker.access, 'bench');
 const children: ChildProcess[] = [];
 try {
   const size = Number(shards) * SHARD_LENGTH;
@@ -56,26 +56,20 @@ try {
   const plan = new Plan(space, '7', SHARD_LENGTH);
   const admitted = admit(request, space, systemRandom, Date.now()).survey;
   const survey = { ...admitted, shardLength: SHARD_LENGTH, planHash: plan.hash };
-  const vault = new Vault(join(folder, survey.id), survey, plan, { disk: systemDisk, term: 1 });
+  const vault = new Vault(join(folder, survey.id), survey.output, { disk: systemDisk, term: 1 });
   await vault.establish(survey, bytes);
   await bus.spaces.put(survey.spaceHash, bytes);
   await bus.surveys.write(survey, 0);
 
   const coordinator = spawn(
     process.execPath,
-    [
-      join(root, 'dist/coordinator/cli/main.js'),
-      'coordinator',
-      '--nats',
-      broker.url,
-      '--data',
-      folder,
-    ],
-    { stdio: 'ignore' },
+    [join(root, 'dist/coordinator/cli/main.js'), 'coordinator', '--data', folder],
+    { stdio: 'ignore', env: broker.environment },
   );
   children.push(coordinator);
   const script = new URL('./agents.js', import.meta.url).pathname;
-  const many = spawn(process.execPath, [script, broker.url, agents], {
+  const many = spawn(process.execPath, [script, agents], {
+    env: broker.environment,
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   children.push(many);

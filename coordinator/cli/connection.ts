@@ -1,23 +1,16 @@
-/** How commands reach a broker: `--nats URL` everywhere, or TRANSECT_NATS. */
-import type { Command } from 'commander';
+/** How commands reach a broker. */
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
 import type { Bus } from '../../shared/bus/ports.js';
-import { natsOption } from '../../shared/command/program.js';
+import { type BrokerFlags, brokerAccess } from '../../shared/command/broker-options.js';
 
-export interface NatsFlags {
-  readonly nats: string;
-}
+export { addBrokerOptions, type BrokerFlags } from '../../shared/command/broker-options.js';
 
-export function addNatsOption(command: Command): Command {
-  return command.addOption(natsOption());
-}
-
-/** Connects, works, and closes whatever happens. @throws Fault BROKER_UNREACHABLE */
+/** Connects, works, and closes whatever happens. @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
 export async function withBus<Result>(
-  { nats }: NatsFlags,
+  flags: BrokerFlags,
   work: (bus: Bus) => Promise<Result>,
 ): Promise<Result> {
-  const bus = await natsBus(nats, 'transect');
+  const bus = await natsBus(brokerAccess(flags), 'transect');
   try {
     return await work(bus);
   } finally {

@@ -3,6 +3,7 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { whereIs } from '../../shared/base/broker.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { systemDisk } from '../../shared/base/disk.js';
 import { EXIT } from '../../shared/base/exit.js';
@@ -10,6 +11,7 @@ import { shortId, systemRandom } from '../../shared/base/random.js';
 import { stopController } from '../../shared/base/stop.js';
 import { VERSION } from '../../shared/base/version.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
+import { brokerAccess } from '../../shared/command/broker-options.js';
 import { command, logLevelOption, option } from '../../shared/command/program.js';
 import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../../shared/telemetry/http.js';
 import { type LogLevel, openLog } from '../../shared/telemetry/log.js';
@@ -17,21 +19,21 @@ import { Metrics } from '../../shared/telemetry/metrics.js';
 import { Coordinator } from '../coordinator.js';
 import { lead } from '../leadership.js';
 import { declareMetrics } from '../metrics.js';
-import { addNatsOption, type NatsFlags } from './connection.js';
+import { addBrokerOptions, type BrokerFlags } from './connection.js';
 
 export const DEFAULT_DATA = 'transect-data';
 const ID_LETTERS = 5;
 /** A coordinator that is told to stop takes no longer than this. */
 const LEAVE_MILLIS = 5000;
 
-interface DaemonFlags extends NatsFlags {
+interface DaemonFlags extends BrokerFlags {
   readonly data: string;
   readonly http?: HttpAddress;
   readonly logLevel: LogLevel;
 }
 
 export function daemonCommand(): Command {
-  return addNatsOption(
+  return addBrokerOptions(
     command(
       'coordinator',
       'run the coordinator, or stand by for one: admits, plans, stores surveys',
@@ -45,7 +47,8 @@ export function daemonCommand(): Command {
 
 async function runDaemon(flags: DaemonFlags): Promise<void> {
   const log = openLog('coordinator', flags.logLevel);
-  const bus = await natsBus(flags.nats, 'coordinator');
+  const access = brokerAccess(flags);
+  const bus = await natsBus(access, 'coordinator');
   const data = resolve(flags.data);
   const parts = { bus, clock: systemClock, random: systemRandom, disk: systemDisk, log };
   let leading: Coordinator | undefined;
@@ -68,7 +71,7 @@ async function runDaemon(flags: DaemonFlags): Promise<void> {
   stop.signal.addEventListener('abort', () => {
     void systemClock.sleep(LEAVE_MILLIS).then(() => bus.close());
   });
-  log.info({ nats: flags.nats, data, version: VERSION }, 'coordinator ready');
+  log.info({ nats: whereIs(access), data, version: VERSION }, 'coordinator ready');
   const lost = bus.lost.then((error) => {
     if (!stop.signal.aborted) {
       log.error({ error: error.message }, 'stopping');

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { isoTime } from '../../shared/base/clock.js';
 import { command, option } from '../../shared/command/program.js';
 import { parseBlock } from '../../shared/survey/target-list.js';
-import { addNatsOption, type NatsFlags, withBus } from './connection.js';
+import { addBrokerOptions, type BrokerFlags, withBus } from './connection.js';
 import { formatTable, printNote, printOut } from './print.js';
 
 export function excludeCommand(): Command {
@@ -18,18 +18,18 @@ export function excludeCommand(): Command {
     option('--reason <text>', 'why: whoever asks later finds it').makeOptionMandatory(),
   );
   add.addOption(option('--by <name>', 'who says so (default: you)'));
-  made.addCommand(addNatsOption(add).action(addExclusion));
+  made.addCommand(addBrokerOptions(add).action(addExclusion));
   const list = command('list', 'all exclusions, with their versions');
   list.addOption(option('--json', 'for machines'));
-  made.addCommand(addNatsOption(list).action(listExclusions));
+  made.addCommand(addBrokerOptions(list).action(listExclusions));
   return made;
 }
 
-async function addExclusion(prefix: string, flags: NatsFlags & { reason: string; by?: string }) {
+async function addExclusion(prefix: string, flags: BrokerFlags & { reason: string; by?: string }) {
   const { reason, by = userName() } = flags;
   const ask = { prefix, reason, by };
   const { version, waiting } = await withBus(flags, (bus) => bus.control.ask('exclude', ask));
-  printOut(String(version));
+  await printOut(String(version));
   const obeyed = `version ${version}: ${prefix} is excluded`;
   printNote(
     waiting.length === 0
@@ -47,14 +47,14 @@ function userName(): string {
   }
 }
 
-async function listExclusions(flags: NatsFlags & { json?: boolean }) {
+async function listExclusions(flags: BrokerFlags & { json?: boolean }) {
   const { exclusions } = await withBus(flags, (bus) => bus.control.ask('exclusions', {}));
-  if (flags.json) printOut(JSON.stringify(exclusions));
+  if (flags.json) await printOut(JSON.stringify(exclusions));
   else if (exclusions.length === 0) printNote('nothing is excluded beyond what surveys say');
   else {
     const rows = exclusions.map(({ version, prefix, at, by, reason }) => {
       return { version, prefix, since: isoTime(at), by, reason };
     });
-    printOut(formatTable(rows));
+    await printOut(formatTable(rows));
   }
 }

@@ -5,7 +5,7 @@ import { command } from '../../shared/command/program.js';
 import { parseBlock } from '../../shared/survey/target-list.js';
 import { checkRequest } from '../intake/intake.js';
 import { briefPlan, reportPlan } from '../plan/plan-report.js';
-import { addNatsOption, type NatsFlags, withBus } from './connection.js';
+import { addBrokerOptions, type BrokerFlags, withBus } from './connection.js';
 import { draftOf } from './plan.js';
 import { printNote, printOut } from './print.js';
 import type { Drafted } from './survey/draft.js';
@@ -14,10 +14,10 @@ import { addSurveyOptions, type SurveyFlags } from './survey/survey-options.js';
 export function launchCommand(): Command {
   const made = command('launch', 'submit a survey file, or targets, to the coordinator');
   made.argument('[file-or-targets...]', 'survey.yaml, or targets as in scan');
-  return addNatsOption(addSurveyOptions(made)).action(launch);
+  return addBrokerOptions(addSurveyOptions(made)).action(launch);
 }
 
-async function launch(given: readonly string[], flags: SurveyFlags & NatsFlags): Promise<void> {
+async function launch(given: readonly string[], flags: SurveyFlags & BrokerFlags): Promise<void> {
   const { nats, ...surveyFlags } = flags;
   const first = await draftOf(given, surveyFlags);
   checkRequest(first.request, first.space);
@@ -28,7 +28,7 @@ async function launch(given: readonly string[], flags: SurveyFlags & NatsFlags):
     await bus.spaces.put(request.spaceHash, bytes);
     await bus.spaces.put(request.rulesHash, rules);
     const { survey } = await bus.control.ask('launch', { request });
-    printOut(survey);
+    await printOut(survey);
   });
 }
 

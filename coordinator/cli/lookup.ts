@@ -4,18 +4,18 @@ import { isoTime } from '../../shared/base/clock.js';
 import { command, option } from '../../shared/command/program.js';
 import { formatCount } from '../../shared/survey/quantities.js';
 import type { TargetFate } from '../../shared/survey/status.js';
-import { addNatsOption, type NatsFlags, withBus } from './connection.js';
+import { addBrokerOptions, type BrokerFlags, withBus } from './connection.js';
 import { printOut } from './print.js';
 
 export function lookupCommand(): Command {
   const made = command('lookup', 'whether, when and by whom an address was probed, or why not');
   made.argument('<survey>').argument('<target>', 'ADDR, ADDR:PORT or [ADDR]:PORT');
-  return addNatsOption(made).addOption(option('--json', 'for machines')).action(lookup);
+  return addBrokerOptions(made).addOption(option('--json', 'for machines')).action(lookup);
 }
 
-async function lookup(survey: string, target: string, flags: NatsFlags & { json?: boolean }) {
+async function lookup(survey: string, target: string, flags: BrokerFlags & { json?: boolean }) {
   const { fates } = await withBus(flags, (bus) => bus.control.ask('lookup', { survey, target }));
-  printOut(flags.json ? JSON.stringify(fates) : fates.map(describe).join('\n'));
+  await printOut(flags.json ? JSON.stringify(fates) : fates.map(describe).join('\n'));
 }
 
 function describe(fate: TargetFate): string {

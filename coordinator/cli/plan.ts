@@ -17,7 +17,7 @@ async function plan(given: readonly string[], flags: SurveyFlags & { json?: bool
   const { json, ...surveyFlags } = flags;
   const { request, composition } = await draftOf(given, surveyFlags);
   const report = reportPlan(request, composition);
-  printOut(json ? JSON.stringify(report) : fullPlan(report));
+  await printOut(json ? JSON.stringify(report) : fullPlan(report));
 }
 
 /** A survey file may be followed by flags, which go before what it says. */

@@ -1,39 +1,62 @@
-/** Lines for people and for machines: rows and answers go to stdout, the rest to stderr. */
-
+/**
+ * Lines for people and for machines: rows and answers go to stdout, the rest to stderr. Whatever text they
+ * hold, no control character reaches a terminal.
+ */
+import { inert } from '../../shared/base/printable.js';
+import { writeOut } from '../../shared/command/output.js';
 import { formatCount, formatDuration } from '../../shared/survey/quantities.js';
 import { alarmingDrops, type SurveyStatus } from '../../shared/survey/status.js';
 
-export function printOut(text: string): void {
-  process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+/** @throws ReaderGone, or Fault UNWRITABLE */
+export async function printOut(text: string): Promise<void> {
+  await writeOut(inert(text.endsWith('\n') ? text : `${text}\n`, true));
 }
 
 export function printNote(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${inert(text, true)}\n`);
 }
 
 /** Replaces the line that a terminal shows last; what does not fit is cut. */
 export function rewriteLine(text: string): void {
-  process.stderr.write(`\r\x1b[K${text.slice(0, (process.stderr.columns ?? 80) - 1)}`);
+  process.stderr.write(`\r\x1b[K${inert(text).slice(0, (process.stderr.columns ?? 80) - 1)}`);
 }
 
 /** Columns under headings, padded; numbers to the right. */
 export function formatTable(rows: readonly Readonly<Record<string, string | number>>[]): string {
   const names = Object.keys(rows[0] ?? {});
-  const cells = [names, ...rows.map((row) => names.map((name) => String(row[name] ?? '')))];
-  const longest = (i: number) =>
-    cells.reduce((most, line) => Math.max(most, line[i]?.length ?? 0), 0);
-  const widths = names.map((_, i) => longest(i));
-  const isNumber = names.map((name) => typeof rows[0]?.[name] === 'number');
-  return cells
-    .map((line) =>
-      line
-        .map((cell, i) =>
-          isNumber[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0),
-        )
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
+  const table = new Table(names);
+  return table.lines(rows.map((row) => names.map((name) => row[name] ?? ''))).trimEnd();
+}
+
+type Cell = string | number | boolean | null;
+
+/** A table that is written some rows at a time: the first ones decide how wide its columns are. */
+export class Table {
+  readonly #names: readonly string[];
+  #columns: readonly { readonly width: number; readonly isNumber: boolean }[] | undefined;
+
+  constructor(names: readonly string[]) {
+    this.#names = names;
+  }
+
+  /** Lines with their ends; the headings go before the first. */
+  lines(rows: readonly (readonly Cell[])[]): string {
+    const cells = rows.map((row) => row.map((cell) => inert(cell === null ? '' : String(cell))));
+    if (this.#columns !== undefined) return cells.map((line) => this.#line(line)).join('');
+    this.#columns = this.#names.map((name, i) => ({
+      width: cells.reduce((most, line) => Math.max(most, line[i]?.length ?? 0), name.length),
+      isNumber: typeof rows[0]?.[i] === 'number',
+    }));
+    return [this.#names, ...cells].map((line) => this.#line(line)).join('');
+  }
+
+  #line(cells: readonly string[]): string {
+    const padded = this.#columns?.map(({ width, isNumber }, i) => {
+      const cell = cells[i] ?? '';
+      return isNumber ? cell.padStart(width) : cell.padEnd(width);
+    });
+    return `${padded?.join('  ').trimEnd()}\n`;
+  }
 }
 
 /** One line of progress. */

@@ -4,10 +4,10 @@ import { isoTime } from '../../shared/base/clock.js';
 import { command, option } from '../../shared/command/program.js';
 import { formatCount, formatDuration } from '../../shared/survey/quantities.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
-import { addNatsOption, type NatsFlags, withBus } from './connection.js';
+import { addBrokerOptions, type BrokerFlags, withBus } from './connection.js';
 import { formatTable, percent, printNote, printOut } from './print.js';
 
-interface JsonFlags extends NatsFlags {
+interface JsonFlags extends BrokerFlags {
   readonly json?: boolean;
 }
 
@@ -15,12 +15,12 @@ const JSON_OPTION = () => option('--json', 'for machines');
 
 export function statusCommand(): Command {
   const made = command('status', 'what has become of a survey, or of all').argument('[survey]');
-  return addNatsOption(made).addOption(JSON_OPTION()).action(status);
+  return addBrokerOptions(made).addOption(JSON_OPTION()).action(status);
 }
 
 export function agentsCommand(): Command {
   const made = command('agents', 'the agents, and what they do');
-  return addNatsOption(made).addOption(JSON_OPTION()).action(agents);
+  return addBrokerOptions(made).addOption(JSON_OPTION()).action(agents);
 }
 
 async function status(survey: string | undefined, flags: JsonFlags): Promise<void> {
@@ -29,19 +29,19 @@ async function status(survey: string | undefined, flags: JsonFlags): Promise<voi
   );
   if (flags.json) {
     const machine = statuses.map((each) => ({ ...each }));
-    printOut(JSON.stringify(survey === undefined ? machine : machine[0]));
+    await printOut(JSON.stringify(survey === undefined ? machine : machine[0]));
   } else if (survey !== undefined && statuses[0] !== undefined) {
-    printOut(describe(statuses[0]));
+    await printOut(describe(statuses[0]));
   } else if (statuses.length === 0) {
     printNote('no surveys yet; submit one with: transect launch survey.yaml');
   } else {
-    printOut(formatTable(statuses.map(brief)));
+    await printOut(formatTable(statuses.map(brief)));
   }
 }
 
 async function agents(flags: JsonFlags): Promise<void> {
   const answer = await withBus(flags, (bus) => bus.control.ask('agents', {}));
-  if (flags.json) printOut(JSON.stringify(answer.agents));
+  if (flags.json) await printOut(JSON.stringify(answer.agents));
   else if (answer.agents.length === 0) {
     printNote('no agents yet; start one with: transect-agent --vantage LABEL');
   } else {
@@ -56,7 +56,7 @@ async function agents(flags: JsonFlags): Promise<void> {
       version: rest.version,
       trouble: rest.trouble,
     }));
-    printOut(formatTable(rows));
+    await printOut(formatTable(rows));
   }
 }
 

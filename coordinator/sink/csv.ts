@@ -1,4 +1,5 @@
 /** Comma-separated values (RFC 4180) as ZMap writes them: a header, booleans as 1 and 0. */
+import { inertCell } from '../../shared/base/printable.js';
 import { FIELDS, type Row, type Value } from './row.js';
 import type { TextFormat } from './sink.js';
 import { columnTypes, textSink } from './text-sink.js';
@@ -28,7 +29,7 @@ export const csv = textSink({
 function write(value: Value): string {
   if (value === null) return '';
   if (typeof value === 'boolean') return value ? '1' : '0';
-  const text = String(value);
+  const text = typeof value === 'string' ? inertCell(value) : String(value);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 

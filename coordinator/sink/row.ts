@@ -139,10 +139,13 @@ export function rowOf(source: RowSource): Row {
   return TABLE.map((field) => field.read(source));
 }
 
-/** Where fields stand in a row, in the order asked for. @throws Fault BAD_OPTION for an unknown one */
+/** Stands for a column without values, as zgrab2's input has them. */
+export const BLANK = 'blank';
+
+/** Where fields stand in a row, in the order asked for; −1 for a blank. @throws Fault BAD_OPTION for an unknown one */
 export function fieldIndices(names: readonly string[]): readonly number[] {
   return names.map((name) => {
-    const index = INDEX.get(name);
+    const index = name === BLANK ? -1 : INDEX.get(name);
     if (index !== undefined) return index;
     const why = `no such field; there are: ${TABLE.map((field) => field.name).join(' ')}`;
     throw new Fault('BAD_OPTION', why, { flag: '--output-fields', value: name });

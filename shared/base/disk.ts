@@ -1,36 +1,55 @@
 /**
  * Disk is a port. Files are whole or not there: written beside, made durable, renamed into place;
  * writing the same file twice changes nothing. Beside them there are journals, which only grow, by
- * whole lines.
+ * whole lines. What is read are regular files, of no more octets than is said: a folder may have come
+ * from anywhere.
  */
-import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import {
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  realpath,
+  rename,
+  rm,
+  stat,
+} from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createInterface } from 'node:readline';
 import { describeError, Fault } from './faults.js';
+import { LIMITS } from './limits.js';
 
-type Chunks = Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>;
+export type Chunks = Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>;
 
 export interface Disk {
-  /** Durable when it resolves; missing folders are made. @throws Fault UNWRITABLE */
+  /**
+   * Durable when it resolves; missing folders are made, for us and our group. A link is followed, and
+   * what is there and is no regular file is not replaced. @throws Fault UNWRITABLE
+   */
   writeWhole(file: string, chunks: Chunks): Promise<void>;
   /** As `writeWhole`, for what only another program can write: `make` gets where to. */
   makeWhole(file: string, make: (beside: string) => Promise<void>): Promise<void>;
   /** Appends whole lines, after the last whole line there is. Durable when it resolves. @throws Fault UNWRITABLE */
   append(file: string, lines: string): Promise<void>;
-  /** Undefined where there is no such file. */
-  read(file: string): Promise<Buffer | undefined>;
+  /** Undefined where there is no such file. @throws Fault UNREADABLE_FILE above so many octets */
+  read(file: string, octetsMax?: number): Promise<Buffer | undefined>;
   /** At most `length` octets from `offset` on; none where there are none. */
   readPart(file: string, offset: number, length: number): Promise<Uint8Array>;
-  /** The whole lines of a file, without their ends; none where it is missing. */
+  /** The whole lines of a file, without their ends; none where it is missing. @throws Fault UNREADABLE_FILE */
   lines(file: string): AsyncIterable<string>;
-  /** Names of the files in a folder; none where it is missing. */
+  /** Names of the regular files in a folder; none where it is missing, or is no folder. */
   list(folder: string): Promise<readonly string[]>;
-  /** Octets of a file; 0 where it is missing. */
+  /** Octets of a regular file; 0 where it is missing. */
   size(file: string): Promise<number>;
   /** Nothing happens where there is no such file. */
   remove(file: string): Promise<void>;
 }
+
+const FOLDER_MODE = 0o750;
+const READ_OCTETS = 1 << 20;
+const NEW_LINE = 0x0a;
 
 export const systemDisk: Disk = {
   async writeWhole(file, chunks) {
@@ -44,21 +63,25 @@ export const systemDisk: Disk = {
     });
   },
   async makeWhole(file, make) {
-    const beside = `${file}.${process.pid}.part`;
+    let beside = '';
     try {
-      await mkdir(dirname(file), { recursive: true });
+      await mkdir(dirname(file), { recursive: true, mode: FOLDER_MODE });
+      const target = await targetOf(file);
+      beside = `${target}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
+      // Made by us and by nobody else: a link that waits there under this name is not followed.
+      await (await open(beside, 'wx')).close();
       await make(beside);
       await sync(beside);
-      await rename(beside, file);
-      await sync(dirname(file));
+      await rename(beside, target);
+      await sync(dirname(target));
     } catch (cause) {
-      await rm(beside, { force: true }).catch(() => {}); // the first failure is what matters
+      if (beside !== '') await rm(beside, { force: true }).catch(() => {}); // the first failure is what matters
       throw unwritable(file, cause);
     }
   },
   async append(file, lines) {
     try {
-      await mkdir(dirname(file), { recursive: true });
+      await mkdir(dirname(file), { recursive: true, mode: FOLDER_MODE });
       const handle = await open(file, 'a+');
       try {
         const { size } = await handle.stat();
@@ -74,9 +97,20 @@ export const systemDisk: Disk = {
       throw unwritable(file, cause);
     }
   },
-  read: (file) => readFile(file).catch(undefinedIfMissing),
+  async read(file, octetsMax = LIMITS.fileOctets) {
+    const handle = await openRegular(file);
+    if (handle === undefined) return undefined;
+    try {
+      const { size } = await handle.stat();
+      if (size > octetsMax) throw tooLarge(file, size, octetsMax);
+      return await handle.readFile();
+    } finally {
+      await handle.close();
+    }
+  },
   async readPart(file, offset, length) {
-    const handle = await open(file, 'r');
+    const handle = await openRegular(file);
+    if (handle === undefined) return new Uint8Array(0);
     try {
       const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, offset);
       return buffer.subarray(0, bytesRead);
@@ -85,20 +119,79 @@ export const systemDisk: Disk = {
     }
   },
   async *lines(file) {
-    if ((await stat(file).catch(undefinedIfMissing)) === undefined) return;
-    const input = createReadStream(file, { highWaterMark: 1 << 20 });
+    const handle = await openRegular(file);
+    if (handle === undefined) return;
     try {
-      yield* createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
+      yield* linesOf(handle, file);
     } finally {
-      input.destroy(); // also where the reader has seen enough
+      await handle.close(); // also where the reader has seen enough
     }
   },
-  list: async (folder) => (await readdir(folder).catch(undefinedIfMissing)) ?? [],
-  size: async (file) => (await stat(file).catch(undefinedIfMissing))?.size ?? 0,
+  async list(folder) {
+    const found = await lstat(folder).catch(undefinedIfMissing);
+    if (!found?.isDirectory()) return [];
+    const entries =
+      (await readdir(folder, { withFileTypes: true }).catch(undefinedIfMissing)) ?? [];
+    return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+  },
+  async size(file) {
+    const found = await lstat(file).catch(undefinedIfMissing);
+    return found?.isFile() ? found.size : 0;
+  },
   remove: (file) => rm(file, { force: true }),
 };
 
-async function tail(handle: Awaited<ReturnType<typeof open>>, size: number): Promise<string> {
+/** What a path stands for in the end. @throws Fault UNWRITABLE where that is no regular file */
+async function targetOf(file: string): Promise<string> {
+  const target = await realpath(file).catch(undefinedIfMissing);
+  if (target === undefined) return file;
+  if ((await stat(target)).isFile()) return target;
+  throw new Fault('UNWRITABLE', 'cannot replace what is no regular file', { file });
+}
+
+/** Undefined where there is no such file. A pipe is not waited for. @throws Fault UNREADABLE_FILE */
+async function openRegular(file: string): Promise<FileHandle | undefined> {
+  const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+  const handle = await open(file, flags).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined;
+    const why = error.code === 'ELOOP' ? 'is a link, and not a regular file' : describeError(error);
+    throw new Fault('UNREADABLE_FILE', `cannot read the file: ${why}`, { file }, error);
+  });
+  if (handle === undefined || (await handle.stat()).isFile()) return handle;
+  await handle.close();
+  throw new Fault('UNREADABLE_FILE', 'cannot read the file: it is no regular file', { file });
+}
+
+/** Whole lines; what stands behind the last line end is none. @throws Fault UNREADABLE_FILE */
+async function* linesOf(handle: FileHandle, file: string): AsyncGenerator<string> {
+  const parts: Buffer[] = [];
+  let octets = 0;
+  for (;;) {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(READ_OCTETS), 0, READ_OCTETS);
+    if (bytesRead === 0) return;
+    const block = buffer.subarray(0, bytesRead);
+    let from = 0;
+    for (let end = block.indexOf(NEW_LINE); end >= 0; end = block.indexOf(NEW_LINE, from)) {
+      parts.push(block.subarray(from, end));
+      yield (parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts))
+        .toString()
+        .replace(/\r$/, '');
+      parts.length = 0;
+      octets = 0;
+      from = end + 1;
+    }
+    parts.push(block.subarray(from));
+    octets += bytesRead - from;
+    if (octets > LIMITS.lineOctets) throw tooLarge(file, octets, LIMITS.lineOctets);
+  }
+}
+
+function tooLarge(file: string, octets: number, octetsMax: number): Fault {
+  const why = `${octets} octets are more than the ${octetsMax} that are read at once`;
+  return new Fault('UNREADABLE_FILE', why, { file });
+}
+
+async function tail(handle: FileHandle, size: number): Promise<string> {
   const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, size - 1);
   return buffer.toString();
 }
@@ -109,7 +202,7 @@ function unwritable(file: string, cause: unknown): Fault {
 }
 
 function undefinedIfMissing(error: NodeJS.ErrnoException): undefined {
-  if (error.code !== 'ENOENT') throw error;
+  if (error.code !== 'ENOENT' && error.code !== 'ENOTDIR') throw error;
 }
 
 async function sync(path: string): Promise<void> {

@@ -21,6 +21,8 @@ export const EXIT = {
   NO_ANSWER: 7,
   /** Results cannot be written: the file, the folder or the disk refuses. */
   NO_OUTPUT: 8,
+  /** Nothing could be sent: of what the survey asked about, nothing was asked. */
+  NOTHING_SENT: 9,
   /** Interrupted once: sending stopped, what was settled is stored, the manifest is written. */
   DRAINED: 130,
   /** Interrupted twice: stopped at once; what is on disk is whole. */

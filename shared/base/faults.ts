@@ -29,8 +29,10 @@ const EXIT_OF = {
   NO_CAP_NET_RAW: EXIT.NO_CAPABILITY,
   /** nats-server is not installed, or does not start. */
   NO_NATS_SERVER: EXIT.NO_BROKER,
-  /** The broker does not answer, or refuses us. */
+  /** The broker does not answer. */
   BROKER_UNREACHABLE: EXIT.NO_BROKER,
+  /** The broker answers and refuses us: the login, or TLS. */
+  BROKER_REFUSED: EXIT.NO_BROKER,
   /** No usable route, interface or source address. */
   NO_ROUTE: EXIT.NO_ROUTE,
   /** The next hop does not answer ARP. */
@@ -49,6 +51,12 @@ const EXIT_OF = {
   BAD_MESSAGE: EXIT.FAILED,
   /** An output cannot be written. */
   UNWRITABLE: EXIT.NO_OUTPUT,
+  /** Not one probe of a survey left. */
+  NOTHING_SENT: EXIT.NOTHING_SENT,
+  /** Told twice to stop, and what was there could not be written in time. */
+  STOPPED: EXIT.STOPPED,
+  /** A survey was ended by somebody else. */
+  ENDED_BY_OTHERS: EXIT.FAILED,
   /** A child process ended although it was still needed. */
   CHILD_ENDED: EXIT.FAILED,
 } as const satisfies Record<string, ExitCode>;

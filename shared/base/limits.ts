@@ -41,6 +41,14 @@ export const LIMITS = {
   requestMillis: 2000,
   /** Rows of settled shards that wait to be stored, per survey: about 200 octets of memory each. */
   rowsWaiting: 2 ** 19,
+  /** Surveys that are over whose last status a coordinator keeps in memory. */
+  pastSurveys: 1000,
+  /** Octets of a file that is read as a whole: a space of 128 million listed addresses. */
+  fileOctets: 2 * 1024 ** 3 - 1,
+  /** Octets of one line of a journal. */
+  lineOctets: 64 * 1024 ** 2,
+  /** Octets of a survey's record and its manifest. */
+  recordOctets: 16 * 1024 ** 2,
   /** Octets of a segment, or of an answer, carried by one message. */
   chunkOctets: 512 * 1024,
   /** Positions of a probe that the kernel refuses, tried again this often before it is lost. */

@@ -5,8 +5,8 @@
 import { Command, CommanderError, Option } from 'commander';
 import { EXIT, type ExitCode } from '../base/exit.js';
 import { describeError, exitCodeOf, Fault } from '../base/faults.js';
-
-const DEFAULT_NATS = 'nats://127.0.0.1:4222';
+import { inert } from '../base/printable.js';
+import { flushOutput, ReaderGone, watchOutput } from './output.js';
 
 /** An option with its parser; a value that cannot be parsed is a fault that names the flag. */
 export function option(
@@ -37,16 +37,6 @@ export function repeatable<Value>(
   return made;
 }
 
-/** Where the broker is: the same flag and variable everywhere. */
-export function natsOption(): Option {
-  return option(
-    '--nats <url>',
-    'the NATS server, or several, parted by commas',
-    undefined,
-    DEFAULT_NATS,
-  ).env('TRANSECT_NATS');
-}
-
 /** What a daemon logs. */
 export function logLevelOption(): Option {
   const levels = ['error', 'warn', 'info', 'debug'];
@@ -60,16 +50,28 @@ export function command(name: string, about: string): Command {
 
 /** Runs a program to its exit code. What goes wrong is one line on stderr. */
 export async function runProgram(program: Command, args: readonly string[]): Promise<ExitCode> {
+  watchOutput();
   try {
     await program.parseAsync([...args], { from: 'user' });
+    await flushOutput();
     return (process.exitCode as ExitCode | undefined) ?? EXIT.DONE;
   } catch (error) {
-    if (error instanceof CommanderError) {
-      return error.exitCode === 0 ? EXIT.DONE : EXIT.USAGE; // commander has said why
-    }
-    process.stderr.write(`${program.name()}: ${describeError(error)}\n`);
+    if (error instanceof CommanderError) return await usage(error);
+    if (error instanceof ReaderGone) return (process.exitCode as ExitCode | undefined) ?? EXIT.DONE;
+    process.stderr.write(`${program.name()}: ${inert(describeError(error), true)}\n`);
     if (!(error instanceof Fault) && process.env['TRANSECT_DEBUG']) console.error(error);
     return exitCodeOf(error);
+  }
+}
+
+/** Commander has said why, or printed what was asked for. */
+async function usage(error: CommanderError): Promise<ExitCode> {
+  if (error.exitCode !== 0) return EXIT.USAGE;
+  try {
+    await flushOutput();
+    return EXIT.DONE;
+  } catch (failure) {
+    return failure instanceof ReaderGone ? EXIT.DONE : exitCodeOf(failure);
   }
 }
 

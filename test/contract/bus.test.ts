@@ -15,8 +15,8 @@ busContract('memory', {
 busContract('NATS', {
   async open() {
     const broker = await startPrivateBroker();
-    const coordinator = await natsBus(broker.url, 'coordinator');
-    const agent = await natsBus(broker.url, 'agent');
+    const coordinator = await natsBus(broker.access, 'coordinator');
+    const agent = await natsBus(broker.access, 'agent');
     const close = async () => {
       await Promise.all([coordinator.close(), agent.close()]);
       await broker.stop();

@@ -7,7 +7,6 @@ import type { Lease } from '../../shared/survey/lease.js';
 import { Plan } from '../../shared/survey/plan.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import { Space } from '../../shared/survey/space/space.js';
-import type { Survey } from '../../shared/survey/survey.js';
 import { silentLog } from '../../shared/telemetry/log.js';
 import { MemoryDisk } from '../support/memory-disk.js';
 
@@ -48,7 +47,7 @@ test('the archive is in trouble while too many rows wait for the disk, until hal
   const disk = new HeldDisk();
   const space = Space.ofIpv4(Ranges.of([{ from: 1000, to: 1000 + 40 * 64 }]), [80] as never);
   const plan = new Plan(space, '7', 64);
-  const vault = new Vault('/s', { output: 'ndjson' } as Survey, plan, { disk, term: 1 });
+  const vault = new Vault('/s', 'ndjson', { disk, term: 1 });
   const told: string[] = [];
   const archive = new Archive(plan, {
     survey: 's',

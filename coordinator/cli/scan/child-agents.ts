@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../../shared/base/clock.js';
 import { EXIT } from '../../../shared/base/exit.js';
 import { Fault } from '../../../shared/base/faults.js';
+import { findProgram } from '../../../shared/base/programs.js';
 
 const SCRIPT = fileURLToPath(new URL('../../../agent/main.js', import.meta.url));
 const LEAVE_MILLIS = 3000;
@@ -18,8 +19,16 @@ export interface ChildAgents {
   stop(immediately: boolean): Promise<void>;
 }
 
-/** @param flags passed on to each agent as they are */
-export function startAgents(count: number, nats: string, flags: readonly string[]): ChildAgents {
+/**
+ * @param environment says how the broker is reached
+ * @param flags passed on to each agent as they are
+ */
+export function startAgents(
+  count: number,
+  environment: NodeJS.ProcessEnv,
+  flags: readonly string[],
+): ChildAgents {
+  const setpriv = findProgram('setpriv', 'CHILD_ENDED', 'it is part of util-linux');
   let isWanted = true;
   let alive = count;
   let report: (fault: Fault) => void = () => {};
@@ -28,7 +37,7 @@ export function startAgents(count: number, nats: string, flags: readonly string[
   });
   failed.catch(() => {});
   const children = Array.from({ length: count }, (_, i) => {
-    const child = startAgent(['--nats', nats, '--vantage', `local-${i + 1}`, ...flags]);
+    const child = startAgent(setpriv, environment, ['--vantage', `local-${i + 1}`, ...flags]);
     let lastWords = '';
     child.stderr?.on('data', (text: Buffer) => {
       lastWords = text.toString().trim().split('\n').at(-1) ?? '';
@@ -57,10 +66,15 @@ export function startAgents(count: number, nats: string, flags: readonly string[
   };
 }
 
-function startAgent(args: readonly string[]): ChildProcess {
+function startAgent(
+  setpriv: string,
+  env: NodeJS.ProcessEnv,
+  args: readonly string[],
+): ChildProcess {
   const node = [process.execPath, SCRIPT, '--log-level', 'error', ...args];
-  return spawn('setpriv', ['--pdeathsig', 'KILL', ...node], {
+  return spawn(setpriv, ['--pdeathsig', 'KILL', ...node], {
     detached: true,
+    env,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
 }

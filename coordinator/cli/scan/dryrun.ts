@@ -2,8 +2,8 @@
  * The targets in probing order, as `address,port` lines, without a packet: fast enough to be piped.
  * Lines are written as octets into one buffer; IPv4 through a table of its 256 octets as text.
  */
-import { writeSync } from 'node:fs';
 import type { Position } from '../../../shared/base/brand.js';
+import { writeOutSync } from '../../../shared/command/output.js';
 import { formatAddress } from '../../../shared/net/ipv6.js';
 import { Target } from '../../../shared/net/target.js';
 import type { Plan } from '../../../shared/survey/plan.js';
@@ -22,8 +22,8 @@ const OCTETS = Uint8Array.from({ length: 256 * 4 }, (_, i) => {
   return i % 4 === 0 ? text.length : text.charCodeAt((i % 4) - 1) || 0;
 });
 
-/** Writes positions [0, count) of the plan to a file descriptor; ends quietly where nobody reads. */
-export function writeTargets(plan: Plan, count: number, fd: number): void {
+/** Writes positions [0, count) of the plan to stdout. @throws ReaderGone, or Fault UNWRITABLE */
+export function writeTargets(plan: Plan, count: number): void {
   const buffer = Buffer.alloc(BUFFER_OCTETS);
   const target = new Target();
   const { space, permutation } = plan;
@@ -36,10 +36,10 @@ export function writeTargets(plan: Plan, count: number, fd: number): void {
     at = writeNumber(buffer, at, target.port);
     buffer[at++] = NEW_LINE;
     if (at <= BUFFER_OCTETS - LINE_OCTETS_MAX) continue;
-    if (!flush(fd, buffer, at)) return;
+    writeOutSync(buffer.subarray(0, at));
     at = 0;
   }
-  flush(fd, buffer, at);
+  writeOutSync(buffer.subarray(0, at));
 }
 
 function writeIpv4(buffer: Buffer, from: number, address: number): number {
@@ -63,19 +63,4 @@ function writeNumber(buffer: Buffer, at: number, value: number): number {
     rest = quotient;
   }
   return at + digits;
-}
-
-/** False where the reader has gone. */
-function flush(fd: number, buffer: Buffer, length: number): boolean {
-  let from = 0;
-  while (from < length) {
-    try {
-      from += writeSync(fd, buffer, from, length - from);
-    } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
-      if (code === 'EPIPE') return false;
-      if (code !== 'EAGAIN') throw error; // a pipe that is full: its reader is at work
-    }
-  }
-  return true;
 }

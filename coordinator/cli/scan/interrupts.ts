@@ -1,20 +1,20 @@
 /**
- * Ctrl-C and SIGTERM, counted from the moment a command begins: the first asks to finish in order,
- * the second to stop now. Those that come before anyone listens are not lost.
+ * Signals that ask to end, counted from the moment a command begins: the first asks to finish in order,
+ * the second to stop now. Those that come before anyone listens are not lost. A reader of the rows who
+ * goes away asks once, however often that is noticed.
  */
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+import { onStopSignal } from '../../../shared/command/signals.js';
 
 export class Interrupts implements Disposable {
   #count = 0;
+  #hasReaderGone = false;
   #listener: (count: number) => void = () => {};
-  readonly #hear = () => {
-    this.#count++;
-    this.#listener(this.#count);
-  };
-
-  constructor() {
-    for (const name of SIGNALS) process.on(name, this.#hear);
-  }
+  #hurry: () => void = () => {};
+  /** Resolves at the second. */
+  readonly hurried = new Promise<void>((resolve) => {
+    this.#hurry = resolve;
+  });
+  readonly #forget = onStopSignal(() => this.#raise());
 
   /** How often so far. */
   get count(): number {
@@ -27,7 +27,19 @@ export class Interrupts implements Disposable {
     if (this.#count > 0) listener(this.#count);
   }
 
+  readerGone(): void {
+    if (this.#hasReaderGone) return;
+    this.#hasReaderGone = true;
+    if (this.#count === 0) this.#raise();
+  }
+
   [Symbol.dispose](): void {
-    for (const name of SIGNALS) process.off(name, this.#hear);
+    this.#forget();
+  }
+
+  #raise(): void {
+    this.#count++;
+    if (this.#count === 2) this.#hurry();
+    this.#listener(this.#count);
   }
 }

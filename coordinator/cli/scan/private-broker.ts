@@ -1,33 +1,47 @@
 /**
- * A nats-server of one's own: loopback, a port the kernel picks, JetStream in a temporary folder.
- * It dies with its parent whatever happens (`setpriv --pdeathsig`), and its folder goes when it is
- * stopped in order.
+ * A nats-server of one's own: loopback, a port the kernel picks, JetStream in a temporary folder, and a
+ * login that is made up for this run. The login stands in a file and in the environment of children, both
+ * of which only we can read. The server dies with its parent whatever happens (`setpriv --pdeathsig`), and
+ * its folder goes when it is stopped in order.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { BrokerAccess } from '../../../shared/base/broker.js';
 import { systemClock } from '../../../shared/base/clock.js';
 import { Fault } from '../../../shared/base/faults.js';
+import { findProgram } from '../../../shared/base/programs.js';
+import { scratchFolder } from '../../../shared/base/scratch.js';
+import { environmentFor } from '../../../shared/command/broker-options.js';
 
 const START_MILLIS = 10_000;
 const POLL_MILLIS = 20;
+const SECRET_OCTETS = 24;
+const USER = 'transect';
 
 export interface PrivateBroker {
-  readonly url: string;
+  readonly access: BrokerAccess;
+  /** For children that are to reach it. */
+  readonly environment: NodeJS.ProcessEnv;
   /** Resolves when the server ends, wanted or not. */
   readonly ended: Promise<void>;
-  stop(): Promise<void>;
+  /** @param immediately without waiting for it to put its files in order */
+  stop(immediately?: boolean): Promise<void>;
 }
 
 /** @throws Fault NO_NATS_SERVER where it is not installed or does not start */
 export async function startPrivateBroker(): Promise<PrivateBroker> {
-  const folder = await mkdtemp(join(tmpdir(), 'transect-nats-'));
-  const server = ['nats-server', '--jetstream', '--store_dir', folder, '--addr', '127.0.0.1'];
-  const flags = ['--port', '-1', '--ports_file_dir', folder, '--log', join(folder, 'log')];
+  const install = 'install it with: apt-get install nats-server';
+  const server = findProgram('nats-server', 'NO_NATS_SERVER', install);
+  const setpriv = findProgram('setpriv', 'NO_NATS_SERVER', 'it is part of util-linux');
+  const folder = await scratchFolder('nats');
+  const login = { user: USER, password: randomBytes(SECRET_OCTETS).toString('hex') };
+  const config = join(folder, 'nats.conf');
+  await writeFile(config, configOf(folder, login.password), { mode: 0o600 });
   // A session of its own: Ctrl-C in the terminal is for us, and we stop the server when done.
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...server, ...flags], {
+  const child = spawn(setpriv, ['--pdeathsig', 'KILL', server, '--config', config], {
     detached: true,
     stdio: 'ignore',
   });
@@ -35,22 +49,36 @@ export async function startPrivateBroker(): Promise<PrivateBroker> {
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
-  const stop = async () => {
+  const stop = async (immediately = false) => {
     if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
-      child.kill('SIGTERM');
+      child.kill(immediately ? 'SIGKILL' : 'SIGTERM');
       await ended;
     }
     await rm(folder, { recursive: true, force: true });
   };
   try {
-    return { url: await urlOf(child, folder), ended, stop };
+    const servers = [await serverOf(child, folder)];
+    const access = { servers, login: { kind: 'password', ...login } } as const;
+    return { access, environment: environmentFor(access, login), ended, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-async function urlOf(child: ChildProcess, folder: string): Promise<string> {
+function configOf(folder: string, password: string): string {
+  return [
+    'listen: "127.0.0.1:-1"',
+    `ports_file_dir: ${JSON.stringify(folder)}`,
+    `log_file: ${JSON.stringify(join(folder, 'log'))}`,
+    `jetstream { store_dir: ${JSON.stringify(join(folder, 'jetstream'))} }`,
+    `authorization { user: ${USER}, password: "${password}" }`,
+    '',
+  ].join('\n');
+}
+
+/** `host:port` of the server, once it listens. */
+async function serverOf(child: ChildProcess, folder: string): Promise<string> {
   const failed = Promise.race([once(child, 'error'), once(child, 'exit')]);
   let hasFailed = false;
   failed.then(
@@ -66,13 +94,16 @@ async function urlOf(child: ChildProcess, folder: string): Promise<string> {
     const name = (await readdir(folder)).find((file) => file.endsWith('.ports'));
     const text = name === undefined ? '' : await readFile(join(folder, name), 'utf8');
     const url = readPorts(text);
-    if (url !== undefined) return url;
+    if (url !== undefined) return url.replace(/^nats:\/\//, '');
     await systemClock.sleep(POLL_MILLIS);
   }
   const log = await readFile(join(folder, 'log'), 'utf8').catch(() => '');
   const last = log.trim().split('\n').at(-1);
-  const why = last ? `nats-server does not start: ${last}` : 'nats-server is not installed';
-  throw new Fault('NO_NATS_SERVER', `${why}; install it with: apt-get install nats-server`);
+  const why = last ? `nats-server does not start: ${last}` : 'nats-server ended by itself';
+  throw new Fault(
+    'NO_NATS_SERVER',
+    `${why} (it keeps its files in ${folder}; TMPDIR names another)`,
+  );
 }
 
 /** The file is written in one go, but may be seen before it is. */

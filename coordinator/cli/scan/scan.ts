@@ -3,7 +3,6 @@
  * the agents as children do what they would do on many hosts; rows go to stdout as they come, or to
  * a file, whole, at the end. Ctrl-C once settles and stores what was sent; twice stops at once.
  */
-
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { requireNetRaw } from '../../../shared/base/capability.js';
@@ -15,6 +14,7 @@ import { systemRandom } from '../../../shared/base/random.js';
 import { stopController } from '../../../shared/base/stop.js';
 import { VERSION } from '../../../shared/base/version.js';
 import { natsBus } from '../../../shared/bus/nats/nats-bus.js';
+import type { Bus } from '../../../shared/bus/ports.js';
 import { command, option } from '../../../shared/command/program.js';
 import { addStationOptions, stationArguments } from '../../../shared/command/station-options.js';
 import { Plan, shardLengthFor } from '../../../shared/survey/plan.js';
@@ -24,27 +24,27 @@ import { silentLog } from '../../../shared/telemetry/log.js';
 import { Coordinator } from '../../coordinator.js';
 import { checkRequest } from '../../intake/intake.js';
 import { briefPlan, reportPlan } from '../../plan/plan-report.js';
-import { sinkNamed } from '../../sink/catalogue.js';
 import { defaultFields } from '../../sink/row.js';
 import { MANIFEST_FILE } from '../../sink/survey-folder.js';
 import type { SurveyRun } from '../../survey-run.js';
 import { DEFAULT_DATA } from '../daemon.js';
 import { draftOf } from '../plan.js';
-import { printNote, progressLine, rewriteLine, summaryOf } from '../print.js';
-import { fieldsOption, writeFile } from '../stored/results.js';
-import { StoredRows } from '../stored/stored-rows.js';
+import { printNote, summaryOf } from '../print.js';
+import { fieldsOption, headerOption } from '../stored/results.js';
 import type { Drafted } from '../survey/draft.js';
 import { addSurveyOptions, type SurveyFlags } from '../survey/survey-options.js';
 import { type ChildAgents, startAgents } from './child-agents.js';
 import { writeTargets } from './dryrun.js';
 import { Interrupts } from './interrupts.js';
-import { startPrivateBroker } from './private-broker.js';
-import { type RowFormat, RowStream } from './row-stream.js';
+import { type PrivateBroker, startPrivateBroker } from './private-broker.js';
+import { RowsOut } from './rows-out.js';
+import { type Ending, untilEnded } from './watch.js';
 
-interface ScanFlags extends SurveyFlags {
+export interface ScanFlags extends SurveyFlags {
   readonly agents: number;
   readonly outputFile?: string;
   readonly outputFields?: readonly string[];
+  readonly headerRow: boolean;
   readonly maxResults?: number;
   readonly maxRuntime?: number;
   readonly data: string;
@@ -53,13 +53,6 @@ interface ScanFlags extends SurveyFlags {
   readonly maxTargets?: number;
 }
 
-interface Session {
-  readonly flags: ScanFlags;
-  readonly say: (text: string) => void;
-  readonly interrupts: Interrupts;
-}
-
-const PROGRESS_MILLIS = 1000;
 const AGENTS_MAX = 64;
 /** How rows are written for people where they do not say. */
 const STREAMED = 'csv';
@@ -73,9 +66,10 @@ export function scanCommand(): Command {
   addSurveyOptions(made);
   const options = [
     option('--agents <n>', 'agent processes', parseAgents, 1),
-    option('-o, --output-file <file>', 'write the rows here, whole, at the end'),
+    option('-o, --output-file <file>', 'write the rows here, whole, at the end; - is stdout'),
     fieldsOption(),
-    option('-N, --max-results <n>', 'drain once so many rows are stored', parseCount),
+    headerOption(),
+    option('-N, --max-results <n>', 'end at so many rows', parseCount),
     option('-t, --max-runtime <time>', 'drain after this time', parseDuration),
     option('--data <dir>', 'where segments and manifests go', undefined, DEFAULT_DATA),
     option('-d, --dryrun', 'print the targets in probing order, and send nothing'),
@@ -92,147 +86,100 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
   if (flags.dryrun) {
     const { space, request } = drafted;
     const plan = new Plan(space, request.seed, shardLengthFor(space.size, request.rate));
-    writeTargets(plan, Math.min(space.size, flags.maxTargets ?? space.size), process.stdout.fd);
+    writeTargets(plan, Math.min(space.size, flags.maxTargets ?? space.size));
     return;
   }
   checkRequest(drafted.request, drafted.space);
   requireNetRaw();
-  const say = flags.quiet ? () => {} : printNote;
   using interrupts = new Interrupts();
+  const ending: Ending = { isEnough: false, cut: () => {} };
+  const rows = await RowsOut.open(rowsWanted(flags, drafted), {
+    onEnough: () => ending.cut(),
+    onReaderGone: () => interrupts.readerGone(),
+  });
+  const say = flags.quiet ? () => {} : printNote;
   say(briefPlan(reportPlan(drafted.request, drafted.composition)));
   const broker = await startPrivateBroker();
+  let bus: Bus | undefined;
+  try {
+    bus = await natsBus(broker.access, 'transect scan');
+    await survey({ flags, drafted, interrupts, ending, rows, say, broker, bus });
+    await bus.close();
+  } finally {
+    await broker.stop(interrupts.count > 1);
+  }
+}
+
+interface Session {
+  readonly flags: ScanFlags;
+  readonly drafted: Drafted;
+  readonly interrupts: Interrupts;
+  readonly ending: Ending;
+  readonly rows: RowsOut;
+  readonly say: (text: string) => void;
+  readonly broker: PrivateBroker;
+  readonly bus: Bus;
+}
+
+/** From the launch to the summary. */
+async function survey(session: Session): Promise<void> {
+  const { flags, drafted, interrupts, ending, rows, say, broker, bus } = session;
   const stop = stopController();
+  const parts = { bus, clock: systemClock, random: systemRandom, disk: systemDisk, log: silentLog };
+  const coordinator = new Coordinator(
+    { data: resolve(flags.data), version: VERSION, term: 1, isAnswering: false },
+    { ...parts, onBatch: (run, batch) => rows.take(run, batch) },
+  );
   let agents: ChildAgents | undefined;
   try {
-    const bus = await natsBus(broker.url, 'transect scan');
-    const data = resolve(flags.data);
-    const format = formatOf(flags, drafted);
-    const rows = format && flags.outputFile === undefined ? streamRows(format) : undefined;
-    const coordinator = new Coordinator(
-      { data, version: VERSION, term: 1 },
-      {
-        bus,
-        clock: systemClock,
-        random: systemRandom,
-        disk: systemDisk,
-        log: silentLog,
-        ...(rows && { onBatch: (plan, batch) => rows.take(plan, batch) }),
-      },
-    );
-    const working = coordinator.run(stop.signal);
-    const failed = working.then(() => new Promise<never>(() => {}));
+    const failed = coordinator.run(stop.signal).then(() => new Promise<never>(() => {}));
     failed.catch(() => {});
-    await bus.spaces.put(drafted.request.spaceHash, drafted.bytes);
-    await bus.spaces.put(drafted.request.rulesHash, drafted.rules);
-    const run = await coordinator.launch(drafted.request);
-    agents = startAgents(flags.agents, broker.url, stationArguments({ ...flags }));
-    const session = { flags, say, interrupts };
     const lost = broker.ended.then(() => {
       throw new Fault('NO_NATS_SERVER', 'the private nats-server ended by itself');
     });
-    const status = await Promise.race([
-      untilEnded(run, coordinator, agents, session),
-      lost,
-      failed,
-    ]);
-    const files = await writeRows(run, flags, fieldsOf(flags, drafted));
+    lost.catch(() => {});
+    await bus.spaces.put(drafted.request.spaceHash, drafted.bytes);
+    await bus.spaces.put(drafted.request.rulesHash, drafted.rules);
+    const run = await coordinator.launch(drafted.request);
+    agents = startAgents(flags.agents, broker.environment, stationArguments({ ...flags }));
+    const watched = { run, coordinator, agents, flags, interrupts, ending, say };
+    const status = await Promise.race([untilEnded(watched), lost, failed]);
+    // A slow reader is waited for, but not by one who is in a hurry.
+    const files = (await Promise.race([rows.finish(run), interrupts.hurried])) ?? {};
     const manifest = join(run.vault.folder, MANIFEST_FILE);
     say(`\n${summaryOf({ ...status, agents: flags.agents }, { ...files, manifest })}`);
-    if (interrupts.count > 0) process.exitCode = interrupts.count > 1 ? EXIT.STOPPED : EXIT.DRAINED;
     await agents.stop(interrupts.count > 1);
-    stop.abort();
-    await bus.close();
+    judge(run, status, session);
   } finally {
     stop.abort();
     await agents?.stop(true);
-    await broker.stop();
   }
 }
 
-/** Waits for the manifest; hears Ctrl-C, limits, and agents that cannot work. */
-async function untilEnded(
-  run: SurveyRun,
-  coordinator: Coordinator,
-  agents: ChildAgents,
-  { flags, say, interrupts }: Session,
-): Promise<SurveyStatus> {
-  interrupts.listen((count) => {
-    if (count === 1) say('\nstopping: waiting for late replies; Ctrl-C again to stop now');
-    else void agents.stop(true);
-    void run.cancel(count > 1);
-  });
-  const watch = stopController();
-  try {
-    const watching = watchRun(run, coordinator, flags, say, watch.signal);
-    return await Promise.race([run.ended, agents.failed, watching]);
-  } finally {
-    watch.abort();
+/** What the exit code says. @throws Fault where the survey did not come to the end that was asked for */
+function judge({ survey: { id } }: SurveyRun, status: SurveyStatus, session: Session): void {
+  const { interrupts, ending } = session;
+  if (interrupts.count > 0) process.exitCode = interrupts.count > 1 ? EXIT.STOPPED : EXIT.DRAINED;
+  else if (status.state === 'cancelled' && !ending.isEnough) {
+    throw new Fault('ENDED_BY_OTHERS', 'the survey was cancelled, and not by us', { value: id });
+  } else if (status.sent === 0 && status.targets > 0 && !ending.isEnough) {
+    throw new Fault('NOTHING_SENT', `nothing was sent: ${whyUnsent(status)}`);
   }
 }
 
-/** Shows progress and enforces limits; rejects where no agent can work, else never settles. */
-async function watchRun(
-  run: SurveyRun,
-  coordinator: Coordinator,
-  flags: ScanFlags,
-  say: (text: string) => void,
-  signal: AbortSignal,
-): Promise<never> {
-  const { maxResults = Number.POSITIVE_INFINITY, maxRuntime = Number.POSITIVE_INFINITY } = flags;
-  const isTerminal = process.stderr.isTTY === true;
-  const startedAt = systemClock.monotonic();
-  let trouble = '';
-  while (!signal.aborted) {
-    await systemClock.sleep(PROGRESS_MILLIS, signal);
-    if (signal.aborted) break;
-    const { status } = run;
-    if (isTerminal && !flags.quiet) rewriteLine(progressLine(status));
-    else say(progressLine(status));
-    if (status.rows >= maxResults || systemClock.monotonic() - startedAt >= maxRuntime) {
-      await run.cancel(false);
-    }
-    const agents = coordinator.agents.statuses([run.fleet]);
-    const refused = agents.find(({ state }) => state === 'refused')?.trouble ?? '';
-    if (refused !== '' && agents.every(({ state }) => state === 'refused')) {
-      // Who has worked before may work again: an interface comes back.
-      if (status.sent === 0) throw new Fault('NO_ROUTE', refused);
-      if (refused !== trouble) say(`\nwaiting: ${refused}`);
-    }
-    trouble = refused;
-  }
-  return new Promise<never>(() => {});
+function whyUnsent({ lost, excluded }: SurveyStatus): string {
+  return `${lost} targets could not be sent, ${excluded} are excluded`;
 }
 
-function fieldsOf(flags: ScanFlags, { space }: Drafted): readonly string[] {
-  return flags.outputFields ?? defaultFields(space.parts.ports.length);
-}
-
-/** How rows go to stdout; undefined where the format needs a file. @throws Fault BAD_OPTION */
-function formatOf(flags: ScanFlags, drafted: Drafted): RowFormat | undefined {
-  const { text } = sinkNamed(flags.outputModule ?? STREAMED);
-  if (text !== undefined) return { text, fields: fieldsOf(flags, drafted) };
-  if (flags.outputFile !== undefined) return undefined;
-  const why = 'needs a file to write to: -o FILE';
-  throw new Fault('BAD_OPTION', why, { flag: '--output-module', value: flags.outputModule });
-}
-
-/** Rows to stdout; when nobody reads on, that is a Ctrl-C. */
-function streamRows(format: RowFormat): RowStream {
-  process.stdout.on('error', () => process.emit('SIGINT'));
-  return new RowStream(format, (text) => process.stdout.write(text));
-}
-
-async function writeRows(
-  run: SurveyRun,
-  { outputFile, outputModule }: ScanFlags,
-  fields: readonly string[],
-): Promise<Record<string, string>> {
-  const { vault, survey } = run;
-  if (outputFile === undefined) return { segments: vault.segments.folder };
-  const rows = new StoredRows(vault.folder, survey.output);
-  const { text } = sinkNamed(outputModule ?? STREAMED);
-  await writeFile(rows, text, { fields }, resolve(outputFile));
-  return { output: outputFile };
+function rowsWanted(flags: ScanFlags, { space }: Drafted) {
+  const fields = flags.outputFields ?? defaultFields(space.parts.ports.length);
+  return {
+    file: flags.outputFile,
+    module: flags.outputModule ?? STREAMED,
+    fields,
+    hasHeader: flags.headerRow,
+    rowsMax: flags.maxResults,
+  };
 }
 
 function parseAgents(text: string): number {

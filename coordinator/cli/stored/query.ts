@@ -2,56 +2,102 @@
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import type { Command } from 'commander';
 import { Fault } from '../../../shared/base/faults.js';
+import { inert, inertCell } from '../../../shared/base/printable.js';
+import { writeOut } from '../../../shared/command/output.js';
 import { command, option } from '../../../shared/command/program.js';
-import { addNatsOption, type NatsFlags } from '../connection.js';
-import { formatTable, printOut } from '../print.js';
+import { rowsOf } from '../../sink/duck.js';
+import { addBrokerOptions, type BrokerFlags } from '../connection.js';
+import { Table } from '../print.js';
+import { refuseWriting } from './locked-duck.js';
 import { refusalOf, StoredRows } from './stored-rows.js';
 import { withSurveyFiles } from './survey-files.js';
 
-interface QueryFlags extends NatsFlags {
-  readonly format: Format;
+interface QueryFlags extends BrokerFlags {
+  readonly format: FormatName;
+  readonly unsafe?: boolean;
 }
 
 type Cell = string | number | boolean | null;
-type Line = Readonly<Record<string, Cell>>;
+
+/** Lines of text from rows that come some at a time. */
+interface Format {
+  header(): string;
+  lines(rows: readonly (readonly Cell[])[]): string;
+}
 
 const FORMATS = {
-  table: (lines: readonly Line[]) =>
-    formatTable(
-      lines.map((line) =>
-        mapValues(line, (cell) => (typeof cell === 'number' ? cell : text(cell))),
-      ),
-    ),
-  csv: (lines: readonly Line[]) =>
-    [Object.keys(lines[0] ?? {}), ...lines.map((line) => Object.values(line))]
-      .map((cells) => cells.map((cell) => quoted(text(cell))).join(','))
-      .join('\n'),
-  ndjson: (lines: readonly Line[]) => lines.map((line) => JSON.stringify(line)).join('\n'),
+  table: (names: readonly string[]): Format => {
+    const table = new Table(names);
+    return { header: () => '', lines: (rows) => table.lines(rows) };
+  },
+  csv: (names: readonly string[]): Format => ({
+    header: () => csvLine(names),
+    lines: (rows) => rows.map(csvLine).join(''),
+  }),
+  ndjson: (names: readonly string[]): Format => ({
+    header: () => '',
+    lines: (rows) => rows.map((row) => `${inert(JSON.stringify(objectOf(names, row)))}\n`).join(''),
+  }),
 } as const;
 
-type Format = keyof typeof FORMATS;
+type FormatName = keyof typeof FORMATS;
 
 export function queryCommand(): Command {
   const made = command('query', 'SQL (DuckDB) over the rows stored so far: the table is results');
   made.argument('<survey>', 'a survey, or the folder of one');
   made.argument('<sql>', 'SELECT classification, count(*) FROM results GROUP BY ALL');
   made.addOption(option('-O, --format <name>', 'table, csv or ndjson', parseFormat, 'table'));
-  return addNatsOption(made).action(query);
+  made.addOption(
+    option('--unsafe', 'all of DuckDB: files, network, extensions, any number of statements'),
+  );
+  return addBrokerOptions(made).action(query);
 }
 
 async function query(name: string, sql: string, flags: QueryFlags): Promise<void> {
   await withSurveyFiles(flags, name, async ({ folder, survey }) => {
-    const rows = new StoredRows(folder, survey.output);
-    const ask = async (table: string, connection: DuckDBConnection) => {
-      await connection.run(`CREATE TEMP VIEW results AS SELECT * FROM ${table}`);
-      const reader = await connection.runAndReadAll(sql);
-      return reader.getRowObjects().map((line) => mapValues(line, plain));
+    const rows = new StoredRows(folder, survey);
+    const ask = async (connection: DuckDBConnection) => {
+      const answer = await (flags.unsafe ? askFreely : askSafely)(connection, sql);
+      const format = FORMATS[flags.format](answer.names);
+      const header = format.header();
+      if (header !== '') await writeOut(header);
+      let hasRows = false;
+      for await (const some of answer.rows) {
+        hasRows = true;
+        await writeOut(format.lines(some.map((row) => row.map(plain))));
+      }
+      if (!hasRows) await writeOut(format.lines([]));
     };
-    const lines = await rows.withTable(ask).catch((error: unknown) => {
+    await rows.withTable(ask, { isUnsafe: flags.unsafe }).catch((error: unknown) => {
       throw refusalOf(error, { value: sql });
     });
-    if (lines.length > 0) printOut(FORMATS[flags.format](lines));
   });
+}
+
+interface Answer {
+  readonly names: readonly string[];
+  readonly rows: AsyncIterable<readonly (readonly DuckDBValue[])[]>;
+}
+
+/** The answer becomes a table first, which may be larger than memory, and is read from there. */
+async function askSafely(connection: DuckDBConnection, sql: string): Promise<Answer> {
+  await refuseWriting(connection, sql, { value: sql });
+  if (/^\s*explain\b/i.test(sql)) return await askFreely(connection, sql);
+  await connection.run(`CREATE TEMP TABLE answer AS (${sql.replace(/;\s*$/, '')}\n)`);
+  const described = await connection.runAndReadAll('SELECT * FROM answer LIMIT 0');
+  return { names: described.columnNames(), rows: rowsOf(connection, 'SELECT * FROM answer') };
+}
+
+async function askFreely(connection: DuckDBConnection, sql: string): Promise<Answer> {
+  const result = await connection.run(sql);
+  const rows = async function* () {
+    for (;;) {
+      const chunk = await result.fetchChunk();
+      if (chunk === null || chunk.rowCount === 0) return;
+      yield chunk.getRows();
+    }
+  };
+  return { names: result.columnNames(), rows: rows() };
 }
 
 /** Whole numbers up to 2^53 as numbers, everything else that is no plain value as text. */
@@ -64,23 +110,23 @@ function plain(value: DuckDBValue): Cell {
   return value.toString();
 }
 
-function mapValues<From, To>(
-  line: Readonly<Record<string, From>>,
-  map: (value: From) => To,
-): Record<string, To> {
-  return Object.fromEntries(Object.entries(line).map(([name, value]) => [name, map(value)]));
+function csvLine(cells: readonly Cell[]): string {
+  return `${cells.map((cell) => quoted(inertCell(inert(cell === null ? '' : String(cell))))).join(',')}\n`;
 }
 
-function text(cell: Cell): string {
-  return cell === null ? '' : String(cell);
+/** As a prototype-free object: a column may be called `__proto__`. */
+function objectOf(names: readonly string[], row: readonly Cell[]): object {
+  const object: Record<string, Cell> = Object.create(null);
+  for (const [i, name] of names.entries()) object[name] = row[i] ?? null;
+  return object;
 }
 
 function quoted(cell: string): string {
   return /[",\r\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell;
 }
 
-function parseFormat(name: string): Format {
-  if (Object.hasOwn(FORMATS, name)) return name as Format;
+function parseFormat(name: string): FormatName {
+  if (Object.hasOwn(FORMATS, name)) return name as FormatName;
   const why = `no such format; there are: ${Object.keys(FORMATS).join(', ')}`;
   throw new Fault('BAD_OPTION', why, { value: name });
 }

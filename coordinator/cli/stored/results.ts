@@ -1,24 +1,33 @@
 /** `transect results`: the rows of stored shards, in any of the formats, with any of the fields. */
-import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { systemClock } from '../../../shared/base/clock.js';
-import { systemDisk } from '../../../shared/base/disk.js';
 import { Fault } from '../../../shared/base/faults.js';
+import { writeOut } from '../../../shared/command/output.js';
 import { command, option } from '../../../shared/command/program.js';
 import { sinkNamed } from '../../sink/catalogue.js';
 import { FIELDS, parseFields, type Value } from '../../sink/row.js';
 import type { TextFormat } from '../../sink/sink.js';
-import { addNatsOption, type NatsFlags } from '../connection.js';
+import { addBrokerOptions, type BrokerFlags } from '../connection.js';
+import { type OutputFile, openOutput } from '../output-file.js';
 import { printNote } from '../print.js';
 import { type Selection, StoredRows } from './stored-rows.js';
 import { withSurveyFiles } from './survey-files.js';
 
-interface ResultsFlags extends NatsFlags {
+interface ResultsFlags extends BrokerFlags {
   readonly outputFile?: string;
   readonly outputFields?: readonly string[];
   readonly outputModule?: string;
   readonly filter?: string;
   readonly follow?: boolean;
+  readonly headerRow: boolean;
+}
+
+/** How rows are written: all of them, or so many. */
+export interface Writing extends Selection {
+  /** Undefined for Parquet. */
+  readonly format: TextFormat | undefined;
+  readonly hasHeader: boolean;
+  readonly rowsMax?: number | undefined;
 }
 
 const FOLLOW_MILLIS = 1000;
@@ -28,8 +37,9 @@ export function resultsCommand(): Command {
   const made = command('results', 'the rows stored so far');
   made.argument('<survey>', 'a survey, or the folder of one');
   const options = [
-    option('-o, --output-file <file>', 'write to a file, whole, instead of stdout'),
+    option('-o, --output-file <file>', 'write to a file, whole; - is stdout'),
     fieldsOption(),
+    headerOption(),
     option('-O, --output-module <name>', 'csv (default), ndjson or parquet', (name) => {
       return sinkNamed(name).name;
     }),
@@ -37,74 +47,82 @@ export function resultsCommand(): Command {
     option('--follow', 'go on with what is stored from now on, until the survey is over'),
   ];
   for (const each of options) made.addOption(each);
-  return addNatsOption(made).action(results);
+  return addBrokerOptions(made).action(results);
 }
 
 export function fieldsOption() {
   const names = FIELDS.map(({ name }) => name).join(' ');
-  return option('-f, --output-fields <list>', `fields, or * for all: ${names}`, parseFields);
+  const about = `fields, * for all, blank for an empty column: ${names}`;
+  return option('-f, --output-fields <list>', about, parseFields);
+}
+
+export function headerOption() {
+  return option('--no-header-row', 'no line of field names above the rows of csv');
 }
 
 async function results(name: string, flags: ResultsFlags): Promise<void> {
-  const { outputModule = 'csv', outputFile, filter, follow } = flags;
+  const { outputModule = 'csv', outputFile, filter, follow, headerRow } = flags;
   const fields = flags.outputFields ?? ['saddr', 'sport', 'classification'];
   const format = textOf(outputModule, outputFile);
-  if (follow && outputFile !== undefined) {
+  if (follow && outputFile !== undefined && outputFile !== '-') {
     const why = 'a file is written whole: follow to stdout, or leave --follow out';
     throw new Fault('BAD_OPTION', why, { flag: '--output-file', value: outputFile });
   }
+  const output = await openOutput(outputFile ?? '-');
   await withSurveyFiles(flags, name, async ({ folder, survey, refresh }) => {
-    const rows = new StoredRows(folder, survey.output);
-    const selection = { fields, filter };
-    if (outputFile !== undefined) {
-      await writeFile(rows, format, selection, resolve(outputFile));
-      printNote(`the rows stored so far are in ${outputFile}`);
+    const rows = new StoredRows(folder, survey);
+    const writing = { format, fields, filter, hasHeader: headerRow };
+    if (!output.isStdout || format === undefined) {
+      await writeRows(rows, writing, output);
+      if (!output.isStdout) printNote(`the rows stored so far are in ${output.name}`);
       return;
     }
-    if (format === undefined) return;
-    await writeOut(format.header(fields));
+    if (headerRow) await writeOut(format.header(fields));
     for (;;) {
       const hasEnded = await refresh();
-      for await (const text of linesOf(rows.fresh(selection), format, fields)) await writeOut(text);
+      for await (const text of textOfRows(rows, writing, format)) await writeOut(text);
       if (hasEnded || !follow) return;
       await systemClock.sleep(FOLLOW_MILLIS);
     }
   });
 }
 
-/** How rows are written to a pipe. @throws Fault BAD_OPTION where they cannot be */
+/** How rows are written to a pipe; undefined for Parquet to where the user says. @throws Fault BAD_OPTION */
 function textOf(module: string, file: string | undefined): TextFormat | undefined {
   const { text } = sinkNamed(module);
   if (text !== undefined || file !== undefined) return text;
-  const why = 'needs a file to write to: -o FILE';
+  const why = 'needs a file to write to: -o FILE, or -o - for stdout';
   throw new Fault('BAD_OPTION', why, { flag: '--output-module', value: module });
 }
 
-/** Writes rows to a file, whole; as Parquet where there is no text format. @throws Fault UNWRITABLE */
-export async function writeFile(
+/** Writes rows, whole; as Parquet where there is no text format. @throws Fault UNWRITABLE */
+export async function writeRows(
   rows: StoredRows,
-  format: TextFormat | undefined,
-  selection: Selection,
-  file: string,
+  writing: Writing,
+  output: OutputFile,
 ): Promise<void> {
-  const { fields } = selection;
-  if (format === undefined) return await rows.exportTo(file, selection);
+  const { format, fields, hasHeader } = writing;
+  if (format === undefined) return await output.make((path) => rows.exportTo(path, writing));
   const text = async function* () {
-    yield format.header(fields);
-    yield* linesOf(rows.fresh(selection), format, fields);
+    if (hasHeader) yield format.header(fields);
+    yield* textOfRows(rows, writing, format);
   };
-  await systemDisk.writeWhole(file, text());
+  await output.write(text());
 }
 
-async function* linesOf(
-  rows: AsyncIterable<readonly Value[]>,
+/** The rows that have not been read yet, as text, many at a time. */
+async function* textOfRows(
+  rows: StoredRows,
+  { fields, filter, rowsMax = Number.POSITIVE_INFINITY }: Writing,
   format: TextFormat,
-  fields: readonly string[],
 ): AsyncGenerator<string> {
   const indices = fields.map((_, i) => i);
   let text = '';
   let inText = 0;
-  for await (const row of rows) {
+  let written = 0;
+  const source: AsyncIterable<readonly Value[]> = rows.fresh({ fields, filter });
+  for await (const row of source) {
+    if (written++ >= rowsMax) break;
     text += format.line(row, fields, indices);
     if (++inText < CHUNK_ROWS) continue;
     yield text;
@@ -112,10 +130,4 @@ async function* linesOf(
     inText = 0;
   }
   if (text !== '') yield text;
-}
-
-function writeOut(text: string): Promise<void> {
-  return new Promise((done, reject) => {
-    process.stdout.write(text, (error) => (error ? reject(error) : done()));
-  });
 }

@@ -1,14 +1,18 @@
-/** The rows of stored shards: read by DuckDB, whatever the format, with the fields and the filter asked for. */
+/**
+ * The rows of stored shards: read by DuckDB, whatever the format, with the fields and the filter asked for.
+ * What the journal says is there is there, or the reading fails.
+ */
 import { join } from 'node:path';
-import type { DuckDBConnection } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import { type Disk, systemDisk } from '../../../shared/base/disk.js';
 import { describeError, Fault } from '../../../shared/base/faults.js';
 import { IntervalSet } from '../../../shared/base/intervals.js';
-import { readJournal } from '../../ledger/journal.js';
-import { quote, rowsOfQuery, withDuck } from '../../sink/duck.js';
-import type { Value } from '../../sink/row.js';
+import { readJournal, type ShardEntry } from '../../ledger/journal.js';
+import { quote, rowsOf } from '../../sink/duck.js';
+import { BLANK, type Value } from '../../sink/row.js';
 import { type Segment, SegmentStore } from '../../sink/segments.js';
-import { LEDGER_FILE } from '../../sink/survey-folder.js';
+import { LEDGER_FILE, type PublicSurvey } from '../../sink/survey-folder.js';
+import { LockedDuck, type Reach, refuseWriting } from './locked-duck.js';
 
 export interface Selection {
   readonly fields: readonly string[];
@@ -17,39 +21,45 @@ export interface Selection {
 }
 
 const TRIES = 5;
+const FILTER = '--filter';
 
 export class StoredRows {
   readonly #store: SegmentStore;
   readonly #folder: string;
+  readonly #shardLength: number;
   readonly #disk: Disk = systemDisk;
   /** Shards whose rows have been read. */
   readonly #read = new IntervalSet();
 
-  /** @param output name of the sink that wrote the segments */
-  constructor(folder: string, output: string) {
+  constructor(
+    folder: string,
+    { output, shardLength }: Pick<PublicSurvey, 'output' | 'shardLength'>,
+  ) {
     this.#folder = folder;
+    this.#shardLength = shardLength;
     this.#store = new SegmentStore(folder, output, systemDisk);
   }
 
   /** Rows of the shards that were stored since the last call, by shard; of all, at first. */
   async *fresh(selection: Selection): AsyncGenerator<readonly Value[]> {
     const shards: number[] = [];
-    for await (const { shard, rows } of readJournal(this.#disk, join(this.#folder, LEDGER_FILE))) {
+    for await (const { shard, rows } of this.#entries()) {
       if (!this.#read.has(shard) && rows > 0) shards.push(shard);
     }
+    if (shards.length === 0) return;
     shards.sort((a, b) => a - b);
+    await using duck = await LockedDuck.open({ folder: this.#store.folder });
     for (let attempt = 1; shards.length > 0; attempt++) {
       const segments = await this.#store.list();
       const segment = segments.find(({ from, to }) => holds(shards, from, to));
       if (segment === undefined) {
         if (attempt < TRIES) continue; // merged while they were listed
-        const why = `the rows of shard ${shards[0]} are not there, although the journal says so`;
-        throw new Fault('UNREADABLE_FILE', why, { file: this.#folder });
+        throw this.#missing(shards[0] as number);
       }
       const within = shards.filter((shard) => segment.from <= shard && shard < segment.to);
       let hasBegun = false;
       try {
-        for await (const row of this.#rowsOf(segment, within, selection)) {
+        for await (const row of this.#rowsOf(duck.connection, { segment, within }, selection)) {
           hasBegun = true;
           yield row;
         }
@@ -61,62 +71,127 @@ export class StoredRows {
         // Merged while we were about to read it: the list is another one now.
         const isGone = (await this.#disk.size(segment.file)) === 0;
         if (!isGone || hasBegun || attempt === TRIES)
-          throw refusalOf(error, { flag: '--filter', value: selection.filter });
+          throw refusalOf(error, { flag: FILTER, value: selection.filter });
       }
     }
   }
 
-  /** Writes all rows as one Parquet file. @throws Fault UNWRITABLE or BAD_OPTION */
+  /** Writes all rows as one Parquet file, which is there already and empty. @throws Fault BAD_OPTION */
   async exportTo(file: string, selection: Selection): Promise<void> {
-    const copy = async (table: string, connection: DuckDBConnection) => {
-      const sql = `COPY (${select(table, selection)}) TO`;
-      await this.#disk.makeWhole(file, async (beside) => {
-        await connection.run(`${sql} ${quote(beside)} (FORMAT parquet, COMPRESSION zstd)`);
-      });
+    const place = { flag: FILTER, value: selection.filter };
+    const copy = async (connection: DuckDBConnection) => {
+      const sql = select('results', selection);
+      await refuseWriting(connection, sql, place);
+      await connection.run(`COPY (${sql}) TO ${quote(file)} (FORMAT parquet, COMPRESSION zstd)`);
     };
-    await this.withTable(copy).catch((error: unknown) => {
-      throw refusalOf(error, { flag: '--filter', value: selection.filter });
+    await this.withTable(copy, { writes: file }).catch((error: unknown) => {
+      throw refusalOf(error, place);
     });
   }
 
   /**
-   * Works on all rows there are, as DuckDB sees them; again where segments were merged meanwhile.
-   * @throws Fault UNKNOWN_SURVEY where there are none
+   * Works on all rows there are, as the table `results`; again where segments were merged meanwhile.
+   * @throws Fault UNKNOWN_SURVEY where there are none, UNREADABLE_FILE where some are missing
    */
   async withTable<Result>(
-    work: (table: string, connection: DuckDBConnection) => Promise<Result>,
+    work: (connection: DuckDBConnection) => Promise<Result>,
+    reach: Pick<Reach, 'writes' | 'isUnsafe'> = {},
   ): Promise<Result> {
     for (let attempt = 1; ; attempt++) {
-      const files = (await this.#store.list()).map(({ file }) => file);
-      if (files.length === 0) throw new Fault('UNKNOWN_SURVEY', 'no rows are stored yet');
-      const table = this.#store.sink.table(files.map(quote).join(', '));
+      const segments = await this.#complete();
+      if (segments.length === 0) throw new Fault('UNKNOWN_SURVEY', 'no rows are stored yet');
       try {
-        return await withDuck((connection) => work(table, connection));
+        return await this.#locked(segments, work, reach);
       } catch (error) {
-        const sizes = await Promise.all(files.map((file) => this.#disk.size(file)));
+        const sizes = await Promise.all(segments.map(({ file }) => this.#disk.size(file)));
         if (attempt === TRIES || sizes.every((size) => size > 0)) throw error;
       }
     }
   }
 
+  #entries(): AsyncIterable<ShardEntry> {
+    return readJournal(this.#disk, join(this.#folder, LEDGER_FILE));
+  }
+
+  /** The segments there are. @throws Fault UNREADABLE_FILE where one is missing that the journal speaks of */
+  async #complete(): Promise<readonly Segment[]> {
+    for (let attempt = 1; ; attempt++) {
+      const shards: number[] = [];
+      for await (const { shard, rows } of this.#entries()) if (rows > 0) shards.push(shard);
+      const segments = await this.#store.list(); // ascending, and none within another
+      shards.sort((a, b) => a - b);
+      let at = 0;
+      const missing = shards.find((shard) => {
+        while (at < segments.length && (segments[at] as Segment).to <= shard) at++;
+        const segment = segments[at];
+        return segment === undefined || shard < segment.from;
+      });
+      if (missing === undefined) return segments;
+      if (attempt === TRIES) throw this.#missing(missing);
+    }
+  }
+
+  #missing(shard: number): Fault {
+    const why = `the rows of shard ${shard} are not there, although the journal says so`;
+    return new Fault('UNREADABLE_FILE', why, { file: this.#folder });
+  }
+
+  async #locked<Result>(
+    segments: readonly Segment[],
+    work: (connection: DuckDBConnection) => Promise<Result>,
+    reach: Pick<Reach, 'writes' | 'isUnsafe'>,
+  ): Promise<Result> {
+    const table = this.#store.sink.table(segments.map(({ file }) => quote(file)).join(', '));
+    const prepare = `CREATE TEMP VIEW results AS SELECT * FROM ${table}`;
+    await using duck = await LockedDuck.open({ folder: this.#store.folder, prepare, ...reach });
+    for (const segment of segments) await this.#refuseBomb(duck.connection, segment);
+    return await work(duck.connection);
+  }
+
+  /** A small file can hold any number of equal rows. @throws Fault UNREADABLE_FILE */
+  async #refuseBomb(connection: DuckDBConnection, { from, to, file }: Segment): Promise<void> {
+    if (!file.endsWith('.parquet')) return;
+    const sql = `SELECT sum(num_rows)::DOUBLE FROM parquet_file_metadata([${quote(file)}])`;
+    const [[rows] = []] = (await connection.runAndReadAll(sql)).getRows();
+    const most = (to - from) * this.#shardLength;
+    if (Number(rows) <= most) return;
+    const why = `it has ${rows} rows, and its shards ${most} targets`;
+    throw new Fault('UNREADABLE_FILE', why, { file });
+  }
+
   async *#rowsOf(
-    { from, to, file }: Segment,
-    within: readonly number[],
+    connection: DuckDBConnection,
+    { segment, within }: Part,
     selection: Selection,
   ): AsyncGenerator<readonly Value[]> {
-    const isPart = within.length < to - from;
+    const isPart = within.length < segment.to - segment.from;
     const only = isPart ? `(shard IN (${within.join(', ')}))` : undefined;
-    const filters = [only, selection.filter && `(${selection.filter})`];
+    const filters = [only, selection.filter && `(${selection.filter}\n)`];
     const filter = filters.filter((each) => each !== undefined).join(' AND ') || undefined;
-    const table = this.#store.sink.table(quote(file));
-    for await (const row of rowsOfQuery(select(table, { ...selection, filter })))
-      yield row as readonly Value[];
+    const sql = select(this.#store.sink.table(quote(segment.file)), { ...selection, filter });
+    const place = { flag: FILTER, value: selection.filter };
+    if (selection.filter !== undefined) await refuseWriting(connection, sql, place);
+    await this.#refuseBomb(connection, segment);
+    for await (const rows of rowsOf(connection, sql)) {
+      for (const row of rows) yield row.map(plainValue);
+    }
   }
 }
 
-/** Values as JavaScript has them: every whole number of ours is below 2^53. */
+/** Shards of one segment that are to be read. */
+interface Part {
+  readonly segment: Segment;
+  readonly within: readonly number[];
+}
+
+/** Every whole number of ours is below 2^53. */
+function plainValue(value: DuckDBValue): Value {
+  if (typeof value === 'bigint') return Number(value);
+  return value === null || typeof value !== 'object' ? value : value.toString();
+}
+
 function select(table: string, { fields, filter }: Selection): string {
-  const names = fields.map((name) => `"${name}"`).join(', ');
+  const names = fields.map((name) => (name === BLANK ? 'NULL' : `"${name}"`)).join(', ');
   return `SELECT ${names} FROM ${table}${filter === undefined ? '' : ` WHERE ${filter}`}`;
 }
 
@@ -127,7 +202,8 @@ function holds(shards: readonly number[], from: number, to: number): boolean {
 /** What DuckDB says about a filter or a query is about what the user wrote, and where. */
 export function refusalOf(error: unknown, { flag, value }: Fault['details']): unknown {
   const message = describeError(error);
-  const isUsers = /^(Parser|Binder|Catalog|Conversion) Error/.test(message);
+  const isUsers =
+    /^(Parser|Binder|Catalog|Conversion|Permission|Invalid Input|Out of Range) Error/.test(message);
   if (!isUsers) return error;
   return new Fault('BAD_OPTION', message.split('\n')[0] ?? message, { flag, value }, error);
 }

@@ -3,20 +3,22 @@
  * is on this host, or copied from the coordinator through the broker into a folder that goes with the
  * command. Whoever reads them sees files on a disk.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { systemDisk } from '../../../shared/base/disk.js';
 import { Fault } from '../../../shared/base/faults.js';
+import { LIMITS } from '../../../shared/base/limits.js';
+import { scratchFolder } from '../../../shared/base/scratch.js';
 import type { Bus } from '../../../shared/bus/ports.js';
 import { isOver } from '../../../shared/survey/survey.js';
 import {
+  isSurveyFile,
   LEDGER_FILE,
   type PublicSurvey,
   SURVEY_FILE,
   surveyFromJson,
 } from '../../sink/survey-folder.js';
-import { type NatsFlags, withBus } from '../connection.js';
+import { type BrokerFlags, withBus } from '../connection.js';
 import { rewriteLine } from '../print.js';
 
 const TRIES = 5;
@@ -30,27 +32,27 @@ export interface SurveyFiles {
 
 /** @param name a survey, or the folder of one */
 export async function withSurveyFiles<Result>(
-  flags: NatsFlags,
+  flags: BrokerFlags,
   name: string,
   work: (files: SurveyFiles) => Promise<Result>,
 ): Promise<Result> {
-  const named = await systemDisk.read(join(resolve(name), SURVEY_FILE)).catch(() => undefined);
-  if (named !== undefined) {
-    const survey = surveyFromJson(named.toString(), join(resolve(name), SURVEY_FILE));
-    return await work({ folder: resolve(name), survey, refresh: async () => true });
-  }
+  const here = await localFolder(name);
+  if (here !== undefined) return await work({ ...here, refresh: async () => true });
   return await withBus(flags, async (bus) => {
     const { survey: id, folder } = await bus.control.ask('files', { survey: name });
-    const text = Buffer.from(await fetchFile(bus, id, SURVEY_FILE)).toString();
-    const survey = surveyFromJson(text, SURVEY_FILE);
     const isEnded = async () => {
       const { statuses } = await bus.control.ask('status', { survey: id });
       return statuses.every(({ state }) => isOver(state));
     };
-    const here = await systemDisk.read(join(folder, SURVEY_FILE)).catch(() => undefined);
-    if (here?.toString() === text) return await work({ folder, survey, refresh: isEnded });
-    const copy = await mkdtemp(join(tmpdir(), `transect-${id}-`));
+    const copy = await scratchFolder('files');
     try {
+      await fetchFile(bus, id, SURVEY_FILE, copy);
+      const text = (await recordIn(copy)) ?? '';
+      const survey = surveyFromJson(text, SURVEY_FILE);
+      // On the same host nothing needs to be copied. The answer may name any folder: what counts is in it.
+      if ((await recordIn(folder).catch(() => undefined)) === text) {
+        return await work({ folder, survey, refresh: isEnded });
+      }
       const refresh = async () => {
         const hasEnded = await isEnded(); // asked first: what is stored by then is copied
         await mirror(bus, id, copy);
@@ -64,21 +66,44 @@ export async function withSurveyFiles<Result>(
   });
 }
 
+/** A path that is there, or that has a slash, is never the name of a survey. @throws Fault UNKNOWN_SURVEY */
+async function localFolder(name: string): Promise<Omit<SurveyFiles, 'refresh'> | undefined> {
+  const folder = resolve(name);
+  const found = await stat(folder).catch(() => undefined);
+  if (found === undefined && !name.includes('/')) return undefined;
+  const text = found?.isDirectory() ? await recordIn(folder) : undefined;
+  if (text !== undefined) {
+    return { folder, survey: surveyFromJson(text, join(folder, SURVEY_FILE)) };
+  }
+  const why =
+    found === undefined
+      ? 'there is no such folder'
+      : found.isDirectory()
+        ? `the folder of no survey: it has no ${SURVEY_FILE}`
+        : 'a file, and not the folder of a survey';
+  throw new Fault('UNKNOWN_SURVEY', why, { value: name });
+}
+
+async function recordIn(folder: string): Promise<string | undefined> {
+  return (await systemDisk.read(join(folder, SURVEY_FILE), LIMITS.recordOctets))?.toString();
+}
+
 /** Copies what is not here yet; the journal first, so that what it speaks of is there. */
 async function mirror(bus: Bus, survey: string, folder: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      const journal = await fetchFile(bus, survey, LEDGER_FILE).catch(noneYet);
+      const journal = join(folder, LEDGER_FILE);
+      await fetchFile(bus, survey, LEDGER_FILE, folder, `${journal}.new`).catch(noneYet);
       const { files } = await bus.control.ask('files', { survey });
       let copied = 0;
       for (const file of files.filter((each) => each !== LEDGER_FILE)) {
+        if (!isSurveyFile(file)) throw stranger(file);
         if (process.stderr.isTTY) rewriteLine(`copying ${++copied} of ${files.length} files`);
-        const path = join(folder, file);
-        if ((await systemDisk.size(path)) > 0) continue;
-        await systemDisk.writeWhole(path, [await fetchFile(bus, survey, file)]);
+        if ((await systemDisk.size(join(folder, file))) > 0) continue;
+        await fetchFile(bus, survey, file, folder);
       }
       if (process.stderr.isTTY) rewriteLine('');
-      await systemDisk.writeWhole(join(folder, LEDGER_FILE), [journal]);
+      await rename(`${journal}.new`, journal).catch(() => {}); // there is none yet
       return;
     } catch (error) {
       // Small files are merged while we copy them: then the list is another one.
@@ -88,18 +113,30 @@ async function mirror(bus: Bus, survey: string, folder: string): Promise<void> {
   }
 }
 
-function noneYet(error: unknown): Uint8Array {
-  if (error instanceof Fault && error.code === 'UNKNOWN_SURVEY') return new Uint8Array(0);
-  throw error;
+function noneYet(error: unknown): void {
+  if (!(error instanceof Fault && error.code === 'UNKNOWN_SURVEY')) throw error;
 }
 
-async function fetchFile(bus: Bus, survey: string, file: string): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  for (let offset = 0; ; ) {
-    const { chunk, total } = await bus.control.ask('file', { survey, file, offset });
-    chunks.push(chunk);
-    offset += chunk.length;
-    if (offset >= total) return Buffer.concat(chunks);
-    if (chunk.length === 0) throw new Fault('UNKNOWN_SURVEY', 'a file shrank', { value: file });
-  }
+/** Nothing is ever written outside the folder that was made for it. */
+function stranger(file: string): Fault {
+  return new Fault('BAD_MESSAGE', 'the answer names a file that no survey has', { value: file });
+}
+
+async function fetchFile(
+  bus: Bus,
+  survey: string,
+  file: string,
+  folder: string,
+  path = join(folder, file),
+): Promise<void> {
+  const chunks = async function* () {
+    for (let offset = 0; ; ) {
+      const { chunk, total } = await bus.control.ask('file', { survey, file, offset });
+      yield chunk;
+      offset += chunk.length;
+      if (offset >= total) return;
+      if (chunk.length === 0) throw new Fault('UNKNOWN_SURVEY', 'a file shrank', { value: file });
+    }
+  };
+  await systemDisk.writeWhole(path, chunks());
 }

@@ -10,24 +10,24 @@ import { formatCount } from '../../../shared/survey/quantities.js';
 import { spaceFromBytes } from '../../../shared/survey/space/space-bytes.js';
 import { SPACE_FILE } from '../../sink/survey-folder.js';
 import { type Verdict, verify } from '../../verification.js';
-import { addNatsOption, type NatsFlags } from '../connection.js';
+import { addBrokerOptions, type BrokerFlags } from '../connection.js';
 import { percent, printOut } from '../print.js';
 import { withSurveyFiles } from './survey-files.js';
 
 export function verifyCommand(): Command {
   const made = command('verify', 'prove from plan and segments what a survey has covered');
   made.argument('<survey>', 'a survey, or the folder of one');
-  return addNatsOption(made).addOption(option('--json', 'for machines')).action(run);
+  return addBrokerOptions(made).addOption(option('--json', 'for machines')).action(run);
 }
 
-async function run(name: string, flags: NatsFlags & { json?: boolean }): Promise<void> {
+async function run(name: string, flags: BrokerFlags & { json?: boolean }): Promise<void> {
   await withSurveyFiles(flags, name, async ({ folder, survey }) => {
     const file = join(folder, SPACE_FILE);
     const bytes = await systemDisk.read(file);
     if (bytes === undefined) throw new Fault('UNKNOWN_SURVEY', 'the targets are missing', { file });
     const plan = new Plan(spaceFromBytes(new Uint8Array(bytes)), survey.seed, survey.shardLength);
     const verdict = await verify({ survey, plan, folder, disk: systemDisk });
-    printOut(flags.json ? JSON.stringify(verdict) : describe(verdict));
+    await printOut(flags.json ? JSON.stringify(verdict) : describe(verdict));
     if (verdict.faults > 0) process.exitCode = EXIT.FAILED;
   });
 }

@@ -25,9 +25,11 @@ import {
   RequestError,
   TimeoutError,
 } from '@nats-io/transport-node';
+import type { BrokerAccess } from '../../base/broker.js';
 import { type Clock, systemClock } from '../../base/clock.js';
 import { describeError, Fault } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
+import { connectFault, loginOptions, placeOf } from './login.js';
 import { type BUCKET, CONSUMER, STREAM, SUBJECT } from './names.js';
 
 /** The oldest server whose work queues behave as we need; Debian 12 ships 2.9.10. */
@@ -70,10 +72,14 @@ export interface Link {
   onReconnect(listener: () => void): () => void;
 }
 
-/** @throws Fault BROKER_UNREACHABLE */
-export async function openLink(url: string, name: string, closing: AbortSignal): Promise<Link> {
+/** @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
+export async function openLink(
+  access: BrokerAccess,
+  name: string,
+  closing: AbortSignal,
+): Promise<Link> {
   const connection = await connect({
-    servers: url.split(','),
+    ...loginOptions(access),
     pingInterval: PING_MILLIS,
     maxPingOut: 2,
     name,
@@ -82,10 +88,9 @@ export async function openLink(url: string, name: string, closing: AbortSignal):
     reconnectJitter: 100,
     timeout: LIMITS.requestMillis,
   }).catch((cause: unknown) => {
-    const why = `no NATS server answers (${describeError(cause)}); start one, or name it with --nats`;
-    throw new Fault('BROKER_UNREACHABLE', why, { flag: '--nats', value: url }, cause);
+    throw connectFault(access, cause);
   });
-  checkServer(connection, url);
+  checkServer(connection, access);
   const options = { timeout: LIMITS.requestMillis };
   const client = jetstream(connection, options);
   try {
@@ -114,7 +119,7 @@ export async function openLink(url: string, name: string, closing: AbortSignal):
       ? 'give it more room: its disk, or max_file_store'
       : 'start it with -js';
     const why = `the NATS server refuses JetStream (${describeError(cause)}); ${remedy}`;
-    throw new Fault('BROKER_UNREACHABLE', why, { flag: '--nats', value: url }, cause);
+    throw new Fault('BROKER_UNREACHABLE', why, placeOf(access), cause);
   }
 }
 
@@ -154,7 +159,7 @@ export function isApiError(error: unknown, code: number): boolean {
   return error instanceof JetStreamApiError && error.code === code;
 }
 
-function checkServer(connection: NatsConnection, url: string): void {
+function checkServer(connection: NatsConnection, access: BrokerAccess): void {
   const version = connection.info?.version ?? '0';
   const parts = version.split('.').map(Number);
   for (const [i, least] of OLDEST_SERVER.entries()) {
@@ -162,7 +167,7 @@ function checkServer(connection: NatsConnection, url: string): void {
     if (part > least) return;
     if (part < least) {
       const why = `nats-server ${version} is too old: ${OLDEST_SERVER.join('.')} or later is needed`;
-      throw new Fault('BROKER_UNREACHABLE', why, { flag: '--nats', value: url });
+      throw new Fault('BROKER_UNREACHABLE', why, placeOf(access));
     }
   }
 }

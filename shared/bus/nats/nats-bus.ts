@@ -1,5 +1,6 @@
 /** The bus over NATS JetStream: opens one connection and hands it to each part. */
 
+import type { BrokerAccess } from '../../base/broker.js';
 import { describeError } from '../../base/faults.js';
 import { stopController } from '../../base/stop.js';
 import { grantCodec, heartbeatCodec } from '../messages.js';
@@ -16,10 +17,10 @@ import { NatsSurveys } from './nats-surveys.js';
 import { NatsWork } from './nats-work.js';
 import { listen } from './subscribe.js';
 
-/** @throws Fault BROKER_UNREACHABLE */
-export async function natsBus(url: string, name: string): Promise<Bus> {
+/** @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
+export async function natsBus(access: BrokerAccess, name: string): Promise<Bus> {
   const closing = stopController();
-  const link = await openLink(url, name, closing.signal);
+  const link = await openLink(access, name, closing.signal);
   const { connection } = link;
   const seat = new NatsSeat(link, await openBucket(link, BUCKET.COORDINATOR));
   return {

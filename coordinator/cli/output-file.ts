@@ -1,0 +1,106 @@
+/**
+ * Where a command's rows go: `-` is stdout; a regular file is written whole, at the end, by renaming, and a
+ * link to one is followed; a device, a pipe or a socket is written in place. Whether it can be written is
+ * found out before any work is done for it.
+ */
+import { createReadStream } from 'node:fs';
+import { access, constants, mkdir, open, realpath, rm, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { type Chunks, systemDisk } from '../../shared/base/disk.js';
+import { describeError, Fault } from '../../shared/base/faults.js';
+import { scratchFolder } from '../../shared/base/scratch.js';
+import { ReaderGone, writeOut } from '../../shared/command/output.js';
+
+export const STDOUT = '-';
+const FLAG = '--output-file';
+
+export interface OutputFile {
+  /** As people see it. */
+  readonly name: string;
+  readonly isStdout: boolean;
+  /** Writes all there is to write. @throws Fault UNWRITABLE, or ReaderGone */
+  write(chunks: Chunks): Promise<void>;
+  /** The same for what only another program can write: `make` gets the path to write to. */
+  make(make: (path: string) => Promise<void>): Promise<void>;
+}
+
+/** @throws Fault UNWRITABLE where it cannot be written */
+export async function openOutput(path: string): Promise<OutputFile> {
+  if (path === STDOUT) return streamed('standard output', writeAll, true);
+  const file = resolve(path);
+  const target = (await realpath(file).catch(() => undefined)) ?? file;
+  const found = await stat(target).catch(() => undefined);
+  if (found?.isDirectory()) throw unwritable(path, 'it is a folder');
+  if (found !== undefined && !found.isFile()) {
+    await access(target, constants.W_OK).catch((cause: unknown) => {
+      throw unwritable(path, describeError(cause), cause);
+    });
+    return streamed(path, (chunks) => writeInPlace(target, path, chunks), false);
+  }
+  await tryBeside(target, path);
+  return {
+    name: path,
+    isStdout: false,
+    write: (chunks) => systemDisk.writeWhole(file, chunks),
+    make: (make) => systemDisk.makeWhole(file, make),
+  };
+}
+
+function streamed(
+  name: string,
+  write: (chunks: Chunks) => Promise<void>,
+  isStdout: boolean,
+): OutputFile {
+  return {
+    name,
+    isStdout,
+    write,
+    async make(make) {
+      const folder = await scratchFolder('output');
+      try {
+        const whole = join(folder, 'rows');
+        await make(whole);
+        await write(createReadStream(whole));
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    },
+  };
+}
+
+async function writeAll(chunks: Chunks): Promise<void> {
+  for await (const chunk of chunks) await writeOut(chunk);
+}
+
+/** Opening a named pipe waits for its reader, as it does for every program. */
+async function writeInPlace(target: string, path: string, chunks: Chunks): Promise<void> {
+  try {
+    const handle = await open(target, constants.O_WRONLY);
+    try {
+      for await (const chunk of chunks) await handle.writeFile(chunk);
+    } finally {
+      await handle.close();
+    }
+  } catch (cause) {
+    if (cause instanceof Fault) throw cause;
+    if ((cause as NodeJS.ErrnoException).code === 'EPIPE') throw new ReaderGone();
+    throw unwritable(path, describeError(cause), cause);
+  }
+}
+
+/** Whether a file can be made where the whole one is to be: by making one, and taking it away. */
+async function tryBeside(target: string, path: string): Promise<void> {
+  const beside = join(dirname(target), `.transect-${process.pid}.part`);
+  try {
+    await mkdir(dirname(target), { recursive: true });
+    await (await open(beside, 'wx')).close();
+    await rm(beside, { force: true });
+  } catch (cause) {
+    throw unwritable(path, describeError(cause), cause);
+  }
+}
+
+function unwritable(path: string, why: string, cause?: unknown): Fault {
+  const details = { flag: FLAG, file: path };
+  return new Fault('UNWRITABLE', `cannot write there: ${why}`, details, cause);
+}

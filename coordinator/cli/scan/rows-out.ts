@@ -1,0 +1,158 @@
+/**
+ * The rows of a scan, on their way out: to stdout within the second, before their shard is stored, or to a
+ * file, whole, at the end. What is on stdout cannot be taken back, so a row that comes again (after a
+ * crash, or a SYN-ACK after a reset) is marked `repeat`. Of a limited number of rows no more leave.
+ */
+import { Fault } from '../../../shared/base/faults.js';
+import { ReaderGone, writeOut } from '../../../shared/command/output.js';
+import { FLAG_REPEAT, type ResultBatch } from '../../../shared/survey/results.js';
+import { sinkNamed } from '../../sink/catalogue.js';
+import { fieldIndices, RowSource, rowOf } from '../../sink/row.js';
+import type { TextFormat } from '../../sink/sink.js';
+import type { SurveyRun } from '../../survey-run.js';
+import { type OutputFile, openOutput } from '../output-file.js';
+import { writeRows } from '../stored/results.js';
+import { StoredRows } from '../stored/stored-rows.js';
+
+export interface RowsWanted {
+  /** Undefined for stdout as rows come. */
+  readonly file: string | undefined;
+  /** Name of a sink. */
+  readonly module: string;
+  readonly fields: readonly string[];
+  readonly hasHeader: boolean;
+  readonly rowsMax?: number | undefined;
+}
+
+export interface RowsOutParts {
+  /** So many rows as were asked for are there. */
+  readonly onEnough: () => void;
+  readonly onReaderGone: () => void;
+}
+
+export class RowsOut {
+  readonly #wanted: RowsWanted;
+  readonly #parts: RowsOutParts;
+  /** Where they go at the end. */
+  readonly #file: OutputFile | undefined;
+  readonly #format: TextFormat | undefined;
+  readonly #indices: readonly number[];
+  /** Offsets that have had a row, by shard; those of stored shards are forgotten. */
+  readonly #seen = new Map<number, Set<number>>();
+  #rows = 0;
+  #hasReader = true;
+  /** What keeps rows from going to stdout, where it is not that nobody reads. */
+  #fault: Fault | undefined;
+  #taking: Promise<void> = Promise.resolve();
+
+  private constructor(wanted: RowsWanted, file: OutputFile | undefined, parts: RowsOutParts) {
+    this.#wanted = wanted;
+    this.#file = file;
+    this.#parts = parts;
+    this.#format = sinkNamed(wanted.module).text;
+    this.#indices = fieldIndices(wanted.fields);
+  }
+
+  /** @throws Fault BAD_OPTION where the format cannot go there, UNWRITABLE where nothing can */
+  static async open(wanted: RowsWanted, parts: RowsOutParts): Promise<RowsOut> {
+    const { file, module } = wanted;
+    const isText = sinkNamed(module).text !== undefined;
+    if (file === undefined && !isText) {
+      const why = 'needs a file to write to: -o FILE, or -o - for stdout at the end';
+      throw new Fault('BAD_OPTION', why, { flag: '--output-module', value: module });
+    }
+    const isStreamed = file === undefined || (file === '-' && isText);
+    const rows = new RowsOut(wanted, isStreamed ? undefined : await openOutput(file), parts);
+    await rows.#begin();
+    return rows;
+  }
+
+  /** Takes what has come; resolves once it is out, so that whoever brings it waits for a slow reader. */
+  take(run: SurveyRun, batch: ResultBatch): Promise<void> {
+    this.#taking = this.#take(run, batch);
+    return this.#taking;
+  }
+
+  async #take(run: SurveyRun, batch: ResultBatch): Promise<void> {
+    if (run.isStored(batch.shard)) return; // delivered once more: its rows are out
+    this.#forgetStored(run);
+    const text = this.#textOf(run, batch);
+    if (this.#file === undefined && text !== '') await this.#write(text);
+    if (this.#rows >= this.#rowsMax) this.#parts.onEnough();
+  }
+
+  /**
+   * Writes the file, if there is one.
+   * @returns where rows are, for people
+   * @throws Fault UNWRITABLE that says where they are nevertheless
+   */
+  async finish(run: SurveyRun): Promise<Record<string, string>> {
+    const { vault, survey } = run;
+    await this.#taking;
+    if (this.#fault !== undefined) throw elsewhere(this.#fault, vault.folder);
+    if (this.#file === undefined) return { segments: vault.segments.folder };
+    const { fields, hasHeader, rowsMax } = this.#wanted;
+    const writing = { format: this.#format, fields, hasHeader, rowsMax };
+    try {
+      await writeRows(new StoredRows(vault.folder, survey), writing, this.#file);
+    } catch (error) {
+      if (error instanceof ReaderGone) return { segments: vault.segments.folder };
+      // No row was stored: then there is none to be written.
+      if (error instanceof Fault && error.code === 'UNKNOWN_SURVEY') return {};
+      if (!(error instanceof Fault && error.code === 'UNWRITABLE')) throw error;
+      throw elsewhere(error, vault.folder);
+    }
+    return this.#file.isStdout ? {} : { output: this.#file.name };
+  }
+
+  get #rowsMax(): number {
+    return this.#wanted.rowsMax ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** The header stands there also where nothing answers. */
+  async #begin(): Promise<void> {
+    const { hasHeader, fields } = this.#wanted;
+    const header = this.#file === undefined && hasHeader ? this.#format?.header(fields) : '';
+    if (header) await this.#write(header);
+  }
+
+  #textOf(run: SurveyRun, batch: ResultBatch): string {
+    const { fields } = this.#wanted;
+    const source = new RowSource(run.plan);
+    const { offset, flags } = batch.columns;
+    const seen = this.#seen.get(batch.shard) ?? new Set<number>();
+    this.#seen.set(batch.shard, seen);
+    let text = '';
+    for (let row = 0; row < offset.length && this.#rows < this.#rowsMax; row++) {
+      const at = offset[row] as number;
+      if (seen.has(at)) flags[row] = (flags[row] as number) | FLAG_REPEAT;
+      else this.#rows++;
+      seen.add(at);
+      if (this.#file !== undefined || this.#format === undefined) continue;
+      text += this.#format.line(rowOf(source.moveTo(batch, row)), fields, this.#indices);
+    }
+    return text;
+  }
+
+  #forgetStored(run: SurveyRun): void {
+    for (const shard of this.#seen.keys()) if (run.isStored(shard)) this.#seen.delete(shard);
+  }
+
+  /** Where nobody reads, or nothing can be written, what has been probed is still settled and stored. */
+  async #write(text: string): Promise<void> {
+    if (!this.#hasReader) return;
+    try {
+      await writeOut(text);
+    } catch (error) {
+      if (error instanceof Fault) this.#fault = error;
+      else if (!(error instanceof ReaderGone)) throw error;
+      this.#hasReader = false;
+      this.#parts.onReaderGone();
+    }
+  }
+}
+
+function elsewhere(fault: Fault, folder: string): Fault {
+  const remedy = `the rows are in ${folder}; write them elsewhere with: transect results ${folder} -o FILE`;
+  return new Fault(fault.code, `${fault.message}; ${remedy}`, fault.details, fault);
+}

@@ -1,0 +1,100 @@
+/**
+ * Watches a scan until its manifest is written: shows progress, enforces limits, hears interrupts. The
+ * second interrupt is obeyed within seconds, whatever hangs.
+ */
+import { systemClock } from '../../../shared/base/clock.js';
+import { Fault } from '../../../shared/base/faults.js';
+import { stopController } from '../../../shared/base/stop.js';
+import type { SurveyStatus } from '../../../shared/survey/status.js';
+import type { Coordinator } from '../../coordinator.js';
+import type { SurveyRun } from '../../survey-run.js';
+import { progressLine, rewriteLine } from '../print.js';
+import type { ChildAgents } from './child-agents.js';
+import type { Interrupts } from './interrupts.js';
+import type { ScanFlags } from './scan.js';
+
+/** A limit that was asked for ends the survey. */
+export interface Ending {
+  isEnough: boolean;
+  /** Ends it now. */
+  cut: () => void;
+}
+
+export interface Watched {
+  readonly run: SurveyRun;
+  readonly coordinator: Coordinator;
+  readonly agents: ChildAgents;
+  readonly flags: ScanFlags;
+  readonly interrupts: Interrupts;
+  readonly ending: Ending;
+  readonly say: (text: string) => void;
+}
+
+const PROGRESS_MILLIS = 1000;
+/** What is asked to stop at once has this long to write its manifest. */
+const STOP_MILLIS = 3000;
+
+/** @throws Fault of agents that cannot work, or STOPPED where nothing could be written in time */
+export async function untilEnded(watched: Watched): Promise<SurveyStatus> {
+  const { run, agents, interrupts, ending, say } = watched;
+  const watch = stopController();
+  ending.cut = () => {
+    if (ending.isEnough) return;
+    ending.isEnough = true;
+    void run.cancel(false);
+  };
+  const hurried = new Promise<never>((_, reject) => {
+    interrupts.listen((count) => {
+      if (count === 1) say('\nstopping: waiting for late replies; Ctrl-C again to stop now');
+      else void agents.stop(true);
+      void run.cancel(count > 1);
+      if (count === 2) {
+        void systemClock.sleep(STOP_MILLIS, watch.signal).then(() => {
+          if (!watch.signal.aborted) reject(tooLate(run));
+        });
+      }
+    });
+  });
+  try {
+    const watching = watchRun(watched, watch.signal);
+    return await Promise.race([run.ended, agents.failed, watching, hurried]);
+  } finally {
+    watch.abort();
+  }
+}
+
+function tooLate(run: SurveyRun): Fault {
+  const { trouble } = run.status;
+  const why = trouble === '' ? 'it could not be written down in time' : trouble;
+  return new Fault('STOPPED', `stopped; what is stored is whole, the rest is lost: ${why}`, {
+    file: run.vault.folder,
+  });
+}
+
+/** Shows progress and enforces limits; rejects where no agent can work, else never settles. */
+async function watchRun(
+  { run, coordinator, flags, ending, say }: Watched,
+  signal: AbortSignal,
+): Promise<never> {
+  const { maxRuntime = Number.POSITIVE_INFINITY } = flags;
+  const isTerminal = process.stderr.isTTY === true;
+  const startedAt = systemClock.monotonic();
+  let trouble = '';
+  while (!signal.aborted) {
+    await systemClock.sleep(PROGRESS_MILLIS, signal);
+    if (signal.aborted) break;
+    const { status } = run;
+    if (isTerminal && !flags.quiet) rewriteLine(progressLine(status));
+    else say(progressLine(status));
+    if (systemClock.monotonic() - startedAt >= maxRuntime) ending.cut();
+    const agents = coordinator.agents.statuses([run.fleet]);
+    const refused = agents.find(({ state }) => state === 'refused')?.trouble ?? '';
+    if (refused !== '' && agents.every(({ state }) => state === 'refused')) {
+      // Who has worked before may work again: an interface comes back.
+      if (status.sent === 0) throw new Fault('NO_ROUTE', refused);
+      if (refused !== trouble) say(`\nwaiting: ${refused}`);
+    }
+    trouble = refused;
+  }
+  return new Promise<never>(() => {});
+}

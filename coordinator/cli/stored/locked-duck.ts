@@ -1,0 +1,90 @@
+/**
+ * DuckDB for the SQL of users: it reads the segments of one survey, writes the one file that it was given,
+ * keeps what does not fit into memory in a folder that goes with it, and reaches nothing else: no other
+ * file, no network, no extension, and none of this can be changed (duckdb.org, "Securing DuckDB").
+ */
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type DuckDBConnection, DuckDBInstance, StatementType } from '@duckdb/node-api';
+import { Fault, type FaultDetails } from '../../../shared/base/faults.js';
+import { scratchFolder } from '../../../shared/base/scratch.js';
+import { quote } from '../../sink/duck.js';
+
+const SETTINGS = { threads: '1', memory_limit: '512MB' };
+const READING: readonly StatementType[] = [StatementType.SELECT, StatementType.EXPLAIN];
+
+export interface Reach {
+  /** A folder that may be read. */
+  readonly folder: string;
+  /** A file that may be written. */
+  readonly writes?: string | undefined;
+  /** Run before the lock: it may name files. */
+  readonly prepare?: string | undefined;
+  /** No lock at all, for whoever wants all of DuckDB. */
+  readonly isUnsafe?: boolean | undefined;
+}
+
+/** A connection that reaches no further; closed when disposed. */
+export class LockedDuck implements AsyncDisposable {
+  readonly connection: DuckDBConnection;
+  readonly #instance: DuckDBInstance;
+  readonly #scratch: string;
+
+  private constructor(instance: DuckDBInstance, connection: DuckDBConnection, scratch: string) {
+    this.connection = connection;
+    this.#instance = instance;
+    this.#scratch = scratch;
+  }
+
+  static async open(reach: Reach): Promise<LockedDuck> {
+    const scratch = await scratchFolder('query');
+    const instance = await DuckDBInstance.create(':memory:', SETTINGS);
+    const duck = new LockedDuck(instance, await instance.connect(), scratch);
+    try {
+      await duck.connection.run(`SET temp_directory=${quote(scratch)}`);
+      if (reach.prepare !== undefined) await duck.connection.run(reach.prepare);
+      if (!reach.isUnsafe) for (const each of lockOf(reach)) await duck.connection.run(each);
+      return duck;
+    } catch (error) {
+      await duck[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.connection.closeSync();
+    this.#instance.closeSync();
+    await rm(this.#scratch, { recursive: true, force: true });
+  }
+}
+
+/** @throws Fault BAD_OPTION where the text is anything but one statement that only reads */
+export async function refuseWriting(
+  connection: DuckDBConnection,
+  sql: string,
+  place: FaultDetails,
+): Promise<void> {
+  const statements = await connection.extractStatements(sql);
+  if (statements.count !== 1) {
+    const why = `one statement is run; here are ${statements.count}`;
+    throw new Fault('BAD_OPTION', why, place);
+  }
+  const statement = await statements.prepare(0);
+  const { statementType } = statement;
+  statement.destroySync();
+  if (READING.includes(statementType)) return;
+  throw new Fault('BAD_OPTION', 'only statements that read are run, such as SELECT', place);
+}
+
+/** In this order: each takes away what the next could have used. */
+function lockOf({ folder, writes }: Reach): readonly string[] {
+  return [
+    `SET allowed_directories=[${quote(join(folder, '/'))}]`,
+    ...(writes === undefined ? [] : [`SET allowed_paths=[${quote(writes)}]`]),
+    'SET autoinstall_known_extensions=false',
+    'SET autoload_known_extensions=false',
+    'SET allow_community_extensions=false',
+    'SET enable_external_access=false',
+    'SET lock_configuration=true',
+  ];
+}

@@ -1,0 +1,33 @@
+/**
+ * Text of others, made harmless for whoever prints it: control characters move cursors and ring bells,
+ * direction marks (Unicode TR 36 §2) turn lines round, and cells that begin like a formula are run by
+ * spreadsheets.
+ */
+
+/** C0, DEL and C1, line and paragraph separators, direction marks, the byte order mark, lone surrogates. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}\ufeff]/gu;
+const FORMULA = /^[=+\-@\t\r]/;
+const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
+
+export function isPrintable(text: string): boolean {
+  return text.search(UNPRINTABLE) < 0;
+}
+
+/** The same text with `\uXXXX` for what must not reach a terminal; line ends stay where `keepLines`. */
+export function inert(text: string, keepLines = false): string {
+  return text.replace(UNPRINTABLE, (letter) => {
+    if (keepLines && letter === '\n') return letter;
+    return `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
+/** One printable line of so many letters at most, for what is sent to others. */
+export function oneLine(text: string, most: number): string {
+  const line = inert(text.trim().replace(/\s+/g, ' '));
+  return line.length <= most ? line : `${line.slice(0, most - 1)}…`;
+}
+
+/** A cell of a table that spreadsheets read, which they take for text unless it is a number. */
+export function inertCell(text: string): string {
+  return FORMULA.test(text) && !NUMBER.test(text) ? `'${text}` : text;
+}

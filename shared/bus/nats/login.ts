@@ -1,0 +1,105 @@
+/** How we log in to a NATS server, and the sentence for what keeps us from it: none of them shows a secret. */
+import { isIP } from 'node:net';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
+import {
+  AuthorizationError,
+  type ConnectionOptions,
+  credsAuthenticator,
+  nkeyAuthenticator,
+  tokenAuthenticator,
+  UserAuthenticationExpiredError,
+  usernamePasswordAuthenticator,
+} from '@nats-io/transport-node';
+import { type BrokerAccess, type BrokerLogin, whereIs } from '../../base/broker.js';
+import { describeError, Fault, type FaultDetails } from '../../base/faults.js';
+
+type LoginOptions = Pick<ConnectionOptions, 'servers' | 'authenticator' | 'tls'>;
+
+/** Given TLS options, the client refuses servers that do not speak TLS before it says who we are. */
+export function loginOptions({ servers, login, tls }: BrokerAccess): LoginOptions {
+  return {
+    servers: [...servers],
+    ...(login && { authenticator: authenticatorOf(login) }),
+    ...(tls && {
+      tls: {
+        ...(tls.ca && { ca: tls.ca }),
+        ...(tls.certificate && { cert: tls.certificate }),
+        ...(tls.key && { key: tls.key }),
+        // Passed on to node:tls as it is.
+        ...({ checkServerIdentity: identityCheck(servers) } as object),
+      },
+    }),
+  };
+}
+
+/** The error of a connection that could not be made, as a sentence that tells what to do. */
+export function connectFault(access: BrokerAccess, cause: unknown): Fault {
+  const why = describeError(cause);
+  const place = placeOf(access);
+  if (cause instanceof AuthorizationError || /authoriz|authentic/i.test(why)) {
+    const sentence =
+      access.login === undefined
+        ? `the NATS server wants a login and none is given (${why})`
+        : `the NATS server refuses the login by ${NAMES[access.login.kind]} (${why})`;
+    return new Fault('BROKER_REFUSED', sentence, place, cause);
+  }
+  if (cause instanceof UserAuthenticationExpiredError)
+    return new Fault('BROKER_REFUSED', `the login has expired (${why})`, place, cause);
+  if (/does not support 'tls'/.test(why)) {
+    const sentence = 'the NATS server does not speak TLS, and TLS is asked for';
+    return new Fault('BROKER_REFUSED', sentence, place, cause);
+  }
+  if (isAboutTls(cause, why))
+    return new Fault('BROKER_REFUSED', `no TLS with the NATS server: ${why}`, place, cause);
+  const remedy = access.flag === undefined ? '' : `; start one, or name it with ${access.flag}`;
+  const sentence = `no NATS server answers (${why})${remedy}`;
+  return new Fault('BROKER_UNREACHABLE', sentence, place, cause);
+}
+
+export function placeOf(access: BrokerAccess): FaultDetails {
+  return access.flag === undefined ? {} : { flag: access.flag, value: whereIs(access) };
+}
+
+const NAMES = {
+  password: 'name and password',
+  token: 'token',
+  nkey: 'nkey',
+  creds: 'creds file',
+} as const satisfies Record<BrokerLogin['kind'], string>;
+
+function authenticatorOf(login: BrokerLogin) {
+  const encode = (text: string) => new TextEncoder().encode(text);
+  switch (login.kind) {
+    case 'password':
+      return usernamePasswordAuthenticator(login.user, login.password);
+    case 'token':
+      return tokenAuthenticator(login.token);
+    case 'nkey':
+      return nkeyAuthenticator(encode(login.seed));
+    case 'creds':
+      return credsAuthenticator(encode(login.text));
+  }
+}
+
+/**
+ * The client says no name of a server that is given by its address, and the certificate is then held
+ * against `localhost`. Such a server must prove one of the addresses that we were given.
+ */
+function identityCheck(servers: readonly string[]) {
+  const hosts = servers.map((server) => server.replace(/:\d+$/, '').replace(/^\[|\]$/g, ''));
+  const addresses = hosts.filter((host) => isIP(host) !== 0);
+  return (name: string, certificate: PeerCertificate): Error | undefined => {
+    if (hosts.includes(name) || addresses.length === 0)
+      return checkServerIdentity(name, certificate);
+    const faults = addresses.map((address) => checkServerIdentity(address, certificate));
+    return faults.includes(undefined) ? undefined : faults[0];
+  };
+}
+
+function isAboutTls(cause: unknown, why: string): boolean {
+  const code = (cause as { code?: unknown } | undefined)?.code;
+  const isNamed =
+    typeof code === 'string' &&
+    /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code);
+  return isNamed || /certificate|tls|ssl|handshake/i.test(why);
+}

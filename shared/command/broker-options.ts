@@ -1,0 +1,189 @@
+/**
+ * Where the broker is, and the login: the same flags and variables everywhere. A flag goes before its
+ * variable, and both before what the URL says. Secrets themselves are in files, variables or the URL of
+ * TRANSECT_NATS; a URL with a secret on the command line is taken out of the process list at once.
+ */
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import type { BrokerAccess, BrokerLogin, BrokerTls } from '../base/broker.js';
+import { describeError, Fault } from '../base/faults.js';
+import { option } from './program.js';
+
+const DEFAULT_URL = 'nats://127.0.0.1:4222';
+const DEFAULT_PORT = '4222';
+const URL_FORM = /^(?:(\w+):\/\/)?(?:([^@]*)@)?(\[[0-9a-f:.]+\]|[^:/[\]]+)(?::(\d{1,5}))?\/?$/i;
+
+/** What commander gathers from the flags below. */
+export interface BrokerFlags {
+  readonly nats: string;
+  readonly natsUser?: string;
+  readonly natsPasswordFile?: string;
+  readonly natsTokenFile?: string;
+  readonly natsNkey?: string;
+  readonly natsCreds?: string;
+  readonly natsCa?: string;
+  readonly natsCert?: string;
+  readonly natsKey?: string;
+}
+
+type FileFlag = Exclude<keyof BrokerFlags, 'nats' | 'natsUser'>;
+
+const FLAGS = {
+  nats: '--nats',
+  natsUser: '--nats-user',
+  natsPasswordFile: '--nats-password-file',
+  natsTokenFile: '--nats-token-file',
+  natsNkey: '--nats-nkey',
+  natsCreds: '--nats-creds',
+  natsCa: '--nats-ca',
+  natsCert: '--nats-cert',
+  natsKey: '--nats-key',
+} as const satisfies Record<keyof BrokerFlags, string>;
+
+export function addBrokerOptions(command: Command): Command {
+  const about = 'the NATS server, or several, parted by commas; tls:// is TLS or nothing';
+  const options = [
+    option('--nats <url>', about, undefined, DEFAULT_URL).env('TRANSECT_NATS'),
+    option('--nats-user <name>', 'log in by name and password').env('TRANSECT_NATS_USER'),
+    option('--nats-password-file <file>', 'the password (or TRANSECT_NATS_PASSWORD)'),
+    option('--nats-token-file <file>', 'log in by token (or TRANSECT_NATS_TOKEN)'),
+    option('--nats-nkey <file>', 'log in by nkey: its seed').env('TRANSECT_NATS_NKEY'),
+    option('--nats-creds <file>', 'log in by a .creds file').env('TRANSECT_NATS_CREDS'),
+    option('--nats-ca <file>', 'who may vouch for the server (PEM)').env('TRANSECT_NATS_CA'),
+    option('--nats-cert <file>', 'our certificate (PEM)').env('TRANSECT_NATS_CERT'),
+    option('--nats-key <file>', 'the key of our certificate (PEM)').env('TRANSECT_NATS_KEY'),
+  ];
+  for (const each of options) command.addOption(each);
+  return command;
+}
+
+/** @throws Fault BAD_OPTION or UNREADABLE_FILE, neither of which shows a secret */
+export function brokerAccess(
+  flags: BrokerFlags,
+  environment: NodeJS.ProcessEnv = process.env,
+): BrokerAccess {
+  const urls = flags.nats.split(',').map((text) => parseUrl(text.trim()));
+  const logins = urls.flatMap(({ login }) => (login === undefined ? [] : [login]));
+  if (logins.length > 0) hideArguments();
+  const tls = tlsOf(flags, urls);
+  return {
+    servers: urls.map(({ server }) => server),
+    login: loginOf(flags, environment) ?? logins[0],
+    tls,
+    flag: FLAGS.nats,
+  };
+}
+
+/** The environment of a child process that is to reach this broker, and no other, by name and password. */
+export function environmentFor(
+  { servers }: BrokerAccess,
+  { user, password }: { readonly user: string; readonly password: string },
+): NodeJS.ProcessEnv {
+  const others = Object.entries(process.env).filter(([name]) => !name.startsWith('TRANSECT_NATS'));
+  return {
+    ...Object.fromEntries(others),
+    TRANSECT_NATS: servers.map((server) => `nats://${server}`).join(','),
+    TRANSECT_NATS_USER: user,
+    TRANSECT_NATS_PASSWORD: password,
+  };
+}
+
+interface ParsedUrl {
+  readonly server: string;
+  readonly isTls: boolean;
+  readonly login: BrokerLogin | undefined;
+}
+
+/** Reads `nats://user:password@host:port`, `nats://token@host`, `tls://host` or `host:port`. */
+function parseUrl(text: string): ParsedUrl {
+  const match = URL_FORM.exec(text);
+  const [, scheme = 'nats', secret, host, port = DEFAULT_PORT] = match ?? [];
+  const shown = text.replace(/\/\/.*@/, '//…@').replace(/^[^/]*@/, '…@');
+  if (host === undefined || Number(port) > 65535) {
+    const why = 'a NATS server is nats://host:port or tls://host:port';
+    throw new Fault('BAD_OPTION', why, { flag: FLAGS.nats, value: shown });
+  }
+  if (scheme !== 'nats' && scheme !== 'tls') {
+    const why = `there is nats:// and tls://, and no ${scheme}://`;
+    throw new Fault('BAD_OPTION', why, { flag: FLAGS.nats, value: shown });
+  }
+  const login = secret === undefined ? undefined : secretLogin(secret, shown);
+  return { server: `${host}:${port}`, isTls: scheme === 'tls', login };
+}
+
+function secretLogin(secret: string, shown: string): BrokerLogin {
+  try {
+    const [user = '', ...rest] = secret.split(':').map(decodeURIComponent);
+    if (rest.length === 0) return { kind: 'token', token: user };
+    return { kind: 'password', user, password: rest.join(':') };
+  } catch {
+    const why = 'the login in the URL is not percent-encoded as it must be';
+    throw new Fault('BAD_OPTION', why, { flag: FLAGS.nats, value: shown });
+  }
+}
+
+/** By flags first and then by variables; @throws Fault BAD_OPTION where they name several */
+function loginOf(flags: BrokerFlags, environment: NodeJS.ProcessEnv): BrokerLogin | undefined {
+  const password = secretOf(flags, 'natsPasswordFile', environment['TRANSECT_NATS_PASSWORD']);
+  const token = secretOf(flags, 'natsTokenFile', environment['TRANSECT_NATS_TOKEN']);
+  const seed = secretOf(flags, 'natsNkey', environment['TRANSECT_NATS_SEED']);
+  const creds = secretOf(flags, 'natsCreds', undefined);
+  const { natsUser: user } = flags;
+  if (user === undefined && password !== undefined) {
+    const why = 'a password needs a name: --nats-user, or TRANSECT_NATS_USER';
+    throw new Fault('BAD_OPTION', why, { flag: FLAGS.natsPasswordFile });
+  }
+  if (user !== undefined && password === undefined) {
+    const why = 'a name needs a password: --nats-password-file, or TRANSECT_NATS_PASSWORD';
+    throw new Fault('BAD_OPTION', why, { flag: FLAGS.natsUser, value: user });
+  }
+  const logins: BrokerLogin[] = [];
+  if (user !== undefined && password !== undefined)
+    logins.push({ kind: 'password', user, password });
+  if (token !== undefined) logins.push({ kind: 'token', token });
+  if (seed !== undefined) logins.push({ kind: 'nkey', seed });
+  if (creds !== undefined) logins.push({ kind: 'creds', text: creds });
+  if (logins.length > 1) {
+    const kinds = logins.map(({ kind }) => kind).join(' and ');
+    const why = `several logins are given (${kinds}): give one`;
+    throw new Fault('BAD_OPTION', why, { flag: FLAGS.nats });
+  }
+  return logins[0];
+}
+
+function tlsOf(flags: BrokerFlags, urls: readonly ParsedUrl[]): BrokerTls | undefined {
+  const ca = fileOf(flags, 'natsCa');
+  const certificate = fileOf(flags, 'natsCert');
+  const key = fileOf(flags, 'natsKey');
+  if ((certificate === undefined) !== (key === undefined)) {
+    const flag = certificate === undefined ? FLAGS.natsKey : FLAGS.natsCert;
+    throw new Fault('BAD_OPTION', 'a certificate and its key go together', { flag });
+  }
+  const isGiven = ca !== undefined || certificate !== undefined;
+  return isGiven || urls.some(({ isTls }) => isTls) ? { ca, certificate, key } : undefined;
+}
+
+function secretOf(
+  flags: BrokerFlags,
+  name: FileFlag,
+  variable: string | undefined,
+): string | undefined {
+  return fileOf(flags, name)?.trim() ?? (variable || undefined);
+}
+
+function fileOf(flags: BrokerFlags, name: FileFlag): string | undefined {
+  const file = flags[name];
+  if (file === undefined) return undefined;
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    const why = `cannot read the file: ${describeError(cause)}`;
+    throw new Fault('UNREADABLE_FILE', why, { flag: FLAGS[name], file }, cause);
+  }
+}
+
+/** The process list shows a program's arguments to everyone on the host: this overwrites them. */
+function hideArguments(): void {
+  const isGiven = process.argv.some((text) => /:\/\/[^/]*@/.test(text));
+  if (isGiven) process.title = 'transect';
+}

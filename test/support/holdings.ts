@@ -1,0 +1,28 @@
+/** What a process holds, as /proc tells: memory, descriptors, threads; and how many series it exposes. */
+import { readdirSync, readFileSync } from 'node:fs';
+
+export interface Holdings {
+  /** Resident memory, in octets. */
+  readonly memory: number;
+  /** Mappings of its address space. */
+  readonly mappings: number;
+  readonly descriptors: number;
+  readonly threads: number;
+}
+
+export function holdingsOf(pid: number): Holdings {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const read = (name: string) => Number(new RegExp(`^${name}:\\s*(\\d+)`, 'm').exec(status)?.[1]);
+  return {
+    memory: read('VmRSS') * 1024,
+    mappings: readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n').length,
+    descriptors: readdirSync(`/proc/${pid}/fd`).length,
+    threads: read('Threads'),
+  };
+}
+
+/** Lines of a Prometheus exposition that are no comments. */
+export async function seriesAt(url: string): Promise<number> {
+  const text = await (await fetch(url)).text();
+  return text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;
+}

@@ -1,0 +1,112 @@
+/** A coordinator and one agent as processes, and surveys launched on them one after the other. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { draftOf } from '../../coordinator/cli/plan.js';
+import {
+  type PrivateBroker,
+  startPrivateBroker,
+} from '../../coordinator/cli/scan/private-broker.js';
+import type { Millis, Pps } from '../../shared/base/brand.js';
+import { natsBus } from '../../shared/bus/nats/nats-bus.js';
+import type { Bus } from '../../shared/bus/ports.js';
+import type { Port } from '../../shared/net/ports.js';
+import type { SurveyStatus } from '../../shared/survey/status.js';
+import { isOver } from '../../shared/survey/survey.js';
+import { parseBlock } from '../../shared/survey/target-list.js';
+
+const SAYS_MILLIS = 20_000;
+const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis));
+
+export interface Program {
+  readonly child: ChildProcess;
+  /** Where its metrics are. */
+  readonly metrics: string;
+}
+
+export class LongLife implements AsyncDisposable {
+  readonly programs: Readonly<Record<'coordinator' | 'agent', Program>>;
+  readonly #folder: string;
+  readonly #broker: PrivateBroker;
+  readonly #bus: Bus;
+
+  private constructor(parts: {
+    programs: LongLife['programs'];
+    folder: string;
+    broker: PrivateBroker;
+    bus: Bus;
+  }) {
+    this.programs = parts.programs;
+    this.#folder = parts.folder;
+    this.#broker = parts.broker;
+    this.#bus = parts.bus;
+  }
+
+  /** @param root the checkout, built @param port two ports from it on serve metrics */
+  static async start(root: string, port: number): Promise<LongLife> {
+    const folder = `/tmp/transect-long-life-${process.pid}`;
+    const broker = await startPrivateBroker();
+    const bus = await natsBus(broker.access, 'long-life');
+    const start = (script: string, http: number, ...args: string[]) =>
+      startProgram(join(root, 'dist', script), http, args, broker);
+    const programs = {
+      coordinator: await start('coordinator/cli/main.js', port, 'coordinator', '--data', folder),
+      agent: await start('agent/main.js', port + 1, '--vantage', 'long'),
+    };
+    return new LongLife({ programs, folder, broker, bus });
+  }
+
+  /** Surveys one port of some addresses, and waits until that is over. */
+  async survey(space: string, rate: number): Promise<SurveyStatus> {
+    const { request, bytes, rules } = await draftOf([space], {
+      ports: [8080 as Port],
+      allowSpecial: [parseBlock('127.0.0.0/8', ''), parseBlock('198.18.0.0/15', '')],
+      rate: rate as Pps,
+      cooldown: 300 as Millis,
+      report: 'all',
+    });
+    const { spaces, control } = this.#bus;
+    await spaces.put(request.spaceHash, bytes);
+    await spaces.put(request.rulesHash, rules);
+    const { survey } = await control.ask('launch', { request });
+    for (;;) {
+      await pause(50);
+      const { statuses } = await control.ask('status', { survey });
+      const [status] = statuses;
+      if (status !== undefined && isOver(status.state)) return status;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { child } of Object.values(this.programs)) child.kill('SIGKILL');
+    await this.#bus.close();
+    await this.#broker.stop();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+async function startProgram(
+  script: string,
+  http: number,
+  args: readonly string[],
+  broker: PrivateBroker,
+): Promise<Program> {
+  const tied = ['--pdeathsig', 'KILL', process.execPath, script];
+  const child = spawn('setpriv', [...tied, ...args, '--http', `127.0.0.1:${http}`], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: broker.environment,
+  });
+  let said = '';
+  child.stderr?.on('data', (text: Buffer) => {
+    said = (said + text).slice(-10_000);
+  });
+  const deadline = performance.now() + SAYS_MILLIS;
+  while (!/agent ready|leading/.test(said)) {
+    if (performance.now() > deadline || child.exitCode !== null) throw new Error(said);
+    await pause(10);
+  }
+  child.once('exit', (code, signal) => {
+    if (signal !== 'SIGKILL') throw new Error(`${script} ended: ${code ?? signal}: ${said}`);
+  });
+  return { child, metrics: `http://127.0.0.1:${http}/metrics` };
+}
