@@ -7,7 +7,7 @@ const leaf = (folder, parts) =>
     from: { path: `^${folder}/${part}/` },
     to: {
       path: `^${folder}/`,
-      pathNot: [`^${folder}/${part}/`, `^${folder}/ports\\.ts$`],
+      pathNot: [`^${folder}/${part}/`, `^${folder}/ports\\.ts$`, `^${folder}/system/`],
     },
   }));
 
@@ -66,7 +66,7 @@ module.exports = {
       from: { path: '^agent/' },
       to: { path: '^coordinator/' },
     },
-    ...leaf('agent', ['lease', 'send', 'wire', 'capture', 'report']),
+    ...leaf('agent', ['system', 'lease', 'send', 'egress', 'wire', 'capture', 'report']),
     ...leaf('coordinator', ['intake', 'plan', 'dispatch', 'governor', 'ledger', 'collect', 'sink']),
     {
       name: 'coordinator-story-knows-no-cli',
@@ -77,7 +77,7 @@ module.exports = {
     only('nats', '@nats-io', '^shared/bus/nats/'),
     only('protobufjs', 'protobufjs', '^shared/bus/(codec|gen/)'),
     only('logging', 'pino|prom-client|fastify', '^shared/telemetry/'),
-    only('system-calls', 'koffi|pcap', '^agent/wire/'),
+    only('system-calls', 'koffi|pcap', '^agent/(system|capture)/'),
     only('commander', 'commander', '^(shared/command/|coordinator/cli/)'),
     {
       name: 'generated-code-has-one-reader',

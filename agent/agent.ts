@@ -12,11 +12,13 @@
 import { type Clock, every } from '../shared/base/clock.js';
 import { describeError } from '../shared/base/faults.js';
 import { LIMITS } from '../shared/base/limits.js';
+import { oneLine } from '../shared/base/printable.js';
 import { stopController } from '../shared/base/stop.js';
 import { PROTOCOL } from '../shared/base/version.js';
-import type { Bus, Heartbeat, ShardOffer } from '../shared/bus/ports.js';
+import type { Bus, Grant, Heartbeat, ShardOffer } from '../shared/bus/ports.js';
 import { Exclusions } from '../shared/survey/exclusions.js';
 import { isEnding, isOver } from '../shared/survey/survey.js';
+import { TEXT } from '../shared/survey/text.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { HeldShard } from './held-shard.js';
 import { enoughMillis } from './lease/appetite.js';
@@ -51,6 +53,8 @@ export class Agent {
   readonly #options: AgentOptions;
   readonly #parts: AgentParts;
   readonly #leaving = stopController();
+  /** When our last heartbeats were, by our own clock: what grants may answer. */
+  readonly #asked = new Set<number>();
   /** Offers that are being looked into, as `survey/shard`. */
   readonly #taking = new Set<string>();
   /** One loop for each survey that is not ending. */
@@ -187,6 +191,7 @@ export class Agent {
   async #followGrants(signal: AbortSignal): Promise<void> {
     const { agent } = this.#options;
     for await (const grant of this.#parts.bus.rates.grants(agent, signal)) {
+      if (!this.#isAnswer(grant)) continue;
       const mission = this.missions.get(grant.survey);
       if (mission === undefined) continue;
       const now = this.#parts.clock.monotonic();
@@ -199,6 +204,15 @@ export class Agent {
       // What was lent to us beyond this can be lent to others once we say that it is in force.
       if (grant.rate < before) this.#report();
     }
+  }
+
+  /**
+   * Whether a grant answers one of our own last heartbeats, names us, and lasts no longer than grants may:
+   * whatever else it says, we are silent soon after the one who answers us is.
+   */
+  #isAnswer({ agent, answers, lasts }: Grant): boolean {
+    const isOurs = agent === this.#options.agent && this.#asked.has(answers);
+    return isOurs && lasts <= LIMITS.grantMillis;
   }
 
   /** Divides this agent's own ceiling among the surveys that want some of it. */
@@ -239,7 +253,13 @@ export class Agent {
   }
 
   #report(): void {
-    this.#parts.bus.rollCall.report(this.#heartbeat());
+    const heartbeat = this.#heartbeat();
+    for (const at of this.#asked) {
+      if (at >= heartbeat.at - LIMITS.grantMillis) break; // ascending
+      this.#asked.delete(at);
+    }
+    this.#asked.add(heartbeat.at);
+    this.#parts.bus.rollCall.report(heartbeat);
   }
 
   #heartbeat(): Heartbeat {
@@ -257,7 +277,7 @@ export class Agent {
       ceiling,
       invalid: sum(({ rejects }) => rejects['foreign'] ?? 0),
       state: this.#leaving.signal.aborted ? 'leaving' : trouble === '' ? 'working' : 'refused',
-      trouble,
+      trouble: oneLine(trouble, TEXT.LINE),
       activities: missions.map((mission) => mission.activity(now)),
     };
   }

@@ -23,6 +23,7 @@ import {
   runProgram,
 } from '../shared/command/program.js';
 import { addStationOptions, type StationFlags } from '../shared/command/station-options.js';
+import { toVantage, VANTAGE } from '../shared/net/vantage.js';
 import { parseRate } from '../shared/survey/quantities.js';
 import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../shared/telemetry/http.js';
 import { type LogLevel, openLog } from '../shared/telemetry/log.js';
@@ -41,7 +42,6 @@ interface AgentFlags extends StationFlags, BrokerFlags {
 }
 
 const ID_LETTERS = 5;
-const VANTAGE = /^[A-Za-z0-9_-]{1,48}$/;
 
 const program = command('transect-agent', 'probes for the coordinator on the same broker')
   .version(VERSION)
@@ -104,12 +104,10 @@ async function run(flags: AgentFlags): Promise<void> {
 
 function parseVantage(text: string): string {
   if (VANTAGE.test(text)) return text;
-  const why = 'a vantage is a label of letters, digits, - and _, at most 48';
+  const why = 'a vantage is a label of letters, digits, _ and -, no - first, at most 48';
   throw new Fault('BAD_OPTION', why, { value: text });
 }
 
 function defaultVantage(): string {
-  return hostname()
-    .replace(/[^A-Za-z0-9_-]/g, '-')
-    .slice(0, 48);
+  return toVantage(hostname());
 }

@@ -9,7 +9,7 @@ import type { Activity, Bus, Equipment, Grant } from '../shared/bus/ports.js';
 import { CLASSIFICATION_NAMES } from '../shared/probe/classification.js';
 import type { Exclusions } from '../shared/survey/exclusions.js';
 import { Plan } from '../shared/survey/plan.js';
-import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
+import { refuseOtherBytes, spaceFromBytes } from '../shared/survey/space/space-bytes.js';
 import { isEnding, type Survey } from '../shared/survey/survey.js';
 import { Receiver } from './capture/receiver.js';
 import type { HeldShard } from './held-shard.js';
@@ -236,6 +236,7 @@ export async function openMission(
 ): Promise<Mission> {
   const bytes = await bus.spaces.get(survey.spaceHash);
   if (bytes === undefined) throw new Fault('BAD_MESSAGE', 'the survey’s space is not on the shelf');
+  refuseOtherBytes(bytes, survey.spaceHash, 'the survey’s space');
   const plan = new Plan(spaceFromBytes(bytes), survey.seed, survey.shardLength);
   if (plan.hash !== survey.planHash) {
     const why = 'this agent plans the survey differently: run the coordinator’s version';

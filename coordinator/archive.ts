@@ -14,6 +14,7 @@ import { LIMITS } from '../shared/base/limits.js';
 import type { ResultDelivery, Versioned } from '../shared/bus/ports.js';
 import { type Lease, settledOf } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
+import { emptyColumns, type ResultBatch, whyUnwritable } from '../shared/survey/results.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { Collector } from './collect/collector.js';
 import { holderOf, Ledger } from './ledger/ledger.js';
@@ -24,6 +25,8 @@ import type { Vault } from './vault.js';
 const STALL_MILLIS = 2000;
 /** Shards that are being stored at once. */
 const STORING_MAX = 8;
+/** How long it takes at most until a coordinator that begins has heard of all leases. */
+const LEASES_MILLIS = 30_000;
 const BEHIND = 'results come faster than they can be stored; sending waits until they are';
 
 export interface ArchiveParts {
@@ -50,11 +53,15 @@ export class Archive {
   readonly #rowsOf = new Map<number, number>();
   #rowsWaiting = 0;
   #isBehind = false;
+  /** Batches whose rows cannot be written. */
+  batchesSetAside = 0;
   /** Why nothing can be stored; empty where it can. */
   #obstacle = '';
   /** Batches that are in the stream and have not come yet, as the last one said. */
   #batchesLeft = 0;
   #stalledUntil = 0;
+  /** Our monotonic clock: what the broker knew of leases when we began has reached us by then. */
+  readonly #leasesKnownFrom: number;
   #failure: unknown;
   #isClosing = false;
 
@@ -63,6 +70,7 @@ export class Archive {
     this.#parts = parts;
     this.vault = parts.vault;
     this.ledger = new Ledger(plan.shardCount);
+    this.#leasesKnownFrom = parts.clock.monotonic() + LEASES_MILLIS;
   }
 
   /** Why nobody may send; empty where nothing keeps us from storing what they find. */
@@ -91,17 +99,27 @@ export class Archive {
     }
   }
 
-  /** A batch came off the stream; one that is of no use is let go. */
-  collect(delivery: ResultDelivery): void {
+  /**
+   * A batch came off the stream; one that is of no use is let go, and one that cannot be written counts as
+   * here, without its rows. @returns whether its rows may count
+   */
+  collect(delivery: ResultDelivery): boolean {
     const { shard } = delivery.batch;
     this.#batchesLeft = delivery.left;
     if (this.ledger.isStored(shard) || shard >= this.#plan.shardCount) {
       delivery.stored();
-      return;
+      return false;
     }
-    this.#collector.add(delivery);
     const lease = this.ledger.leaseOf(shard);
+    const why = whyUnwritable(delivery.batch);
+    const { from, to } = this.#plan.shard(shard);
+    const here = why === undefined ? delivery : { ...delivery, batch: withoutRows(delivery.batch) };
+    const areLeasesKnown = this.#parts.clock.monotonic() > this.#leasesKnownFrom;
+    const isKept = this.#collector.add(here, { lease, positions: to - from, areLeasesKnown });
+    if (!isKept) delivery.stored();
+    else if (why !== undefined) this.#setAside(delivery.batch, why);
     if (lease !== undefined) this.#readyIfWhole(lease);
+    return isKept && why === undefined;
   }
 
   /** A lease was opened, checkpointed or ended. */
@@ -192,6 +210,12 @@ export class Archive {
     this.storeReady();
   }
 
+  #setAside({ shard, epoch, serial, agent }: ResultBatch, why: string): void {
+    const { log, survey } = this.#parts;
+    this.batchesSetAside++;
+    log.error({ survey, shard, epoch, serial, agent, why }, 'a batch cannot be written; set aside');
+  }
+
   /** Takes note of the rows that wait to be stored; too many are trouble, until half of them are. */
   #count(shard: number, rows: number): void {
     this.#rowsWaiting += rows - (this.#rowsOf.get(shard) ?? 0);
@@ -248,4 +272,8 @@ export class Archive {
     this.#parts.log.error({ survey: this.#parts.survey, trouble: obstacle }, 'survey stalled');
     this.#parts.onTrouble();
   }
+}
+
+function withoutRows(batch: ResultBatch): ResultBatch {
+  return { ...batch, columns: emptyColumns() };
 }

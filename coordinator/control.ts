@@ -51,6 +51,11 @@ export function controlHandlers(coordinator: Coordinator): ControlHandlers {
       for (const run of surveys.running.values()) run.remind();
       return { version, waiting: await obedience(coordinator, version) };
     },
+    lift: async ({ lifted, reason, by }) => {
+      const version = await coordinator.exclusions.lift(lifted, reason, by);
+      for (const run of surveys.running.values()) run.remind();
+      return { version, waiting: await obedience(coordinator, version) };
+    },
     exclusions: async () => ({ exclusions: coordinator.exclusions.list.entries }),
     lookup: async ({ survey, target }) => {
       const run = await find(survey);

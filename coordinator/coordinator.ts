@@ -19,7 +19,7 @@ import { PROTOCOL } from '../shared/base/version.js';
 import type { Bus, ResultDelivery, Versioned } from '../shared/bus/ports.js';
 import { Plan } from '../shared/survey/plan.js';
 import type { ResultBatch } from '../shared/survey/results.js';
-import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
+import { refuseOtherBytes, spaceFromBytes } from '../shared/survey/space/space-bytes.js';
 import type { SurveyStatus } from '../shared/survey/status.js';
 import { isOver, type Survey, type SurveyRequest } from '../shared/survey/survey.js';
 import type { Log } from '../shared/telemetry/log.js';
@@ -212,8 +212,8 @@ export class Coordinator {
       const run = this.surveys.running.get(delivery.batch.survey);
       if (run === undefined) void this.#letGo(delivery);
       else {
-        run.collect(delivery);
-        await this.#parts.onBatch?.(run, delivery.batch);
+        const mayCount = run.collect(delivery);
+        if (mayCount) await this.#parts.onBatch?.(run, delivery.batch);
       }
     }
   }
@@ -280,6 +280,7 @@ export class Coordinator {
       throw new Fault('BAD_MESSAGE', `cannot read the space: ${describeError(cause)}`, {}, cause);
     });
     if (bytes === undefined) throw new Fault('BAD_MESSAGE', 'the space is not on the shelf');
+    refuseOtherBytes(bytes, hash, 'the space');
     return bytes;
   }
 }

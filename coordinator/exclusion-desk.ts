@@ -7,7 +7,7 @@ import type { Clock } from '../shared/base/clock.js';
 import type { Disk } from '../shared/base/disk.js';
 import { describeError, Fault } from '../shared/base/faults.js';
 import type { Bus } from '../shared/bus/ports.js';
-import { type Exclusion, Exclusions } from '../shared/survey/exclusions.js';
+import { type Exclusion, Exclusions, inForce } from '../shared/survey/exclusions.js';
 import { parseBlock } from '../shared/survey/target-list.js';
 import type { Log } from '../shared/telemetry/log.js';
 
@@ -57,11 +57,34 @@ export class ExclusionDesk {
    * @throws Fault BAD_LIST or BAD_OPTION about the prefix, BAD_MESSAGE about what the broker has
    */
   async add(prefix: string, reason: string, by: string): Promise<number> {
+    const range = prefix.trim();
+    parseBlock(range, 'CIDR');
+    return await this.#enter({ prefix: range, reason, by, lifts: 0 });
+  }
+
+  /**
+   * Takes an exclusion back: surveys that are running probe what they have not come to yet, where their plan
+   * holds it.
+   * @param lifted its version, or its range as it was entered
+   * @returns the version that lifts it @throws Fault BAD_OPTION where there is no such exclusion
+   */
+  async lift(lifted: string, reason: string, by: string): Promise<number> {
+    const wanted = lifted.trim();
+    const entry = inForce(this.list.entries).find(
+      ({ version, prefix }) => wanted === String(version) || wanted === prefix,
+    );
+    if (entry === undefined) {
+      const why = 'no exclusion in force has this version or range; see: transect exclude list';
+      throw new Fault('BAD_OPTION', why, { value: wanted });
+    }
+    return await this.#enter({ prefix: entry.prefix, reason, by, lifts: entry.version });
+  }
+
+  async #enter(content: Pick<Exclusion, 'prefix' | 'reason' | 'by' | 'lifts'>): Promise<number> {
     const { bus, clock } = this.#parts;
-    parseBlock(prefix, 'CIDR');
     for (let tries = TRIES; tries > 0; tries--) {
       const version = this.list.version + 1;
-      const entry: Exclusion = { version, prefix, reason, by, at: clock.wall() };
+      const entry: Exclusion = { ...content, version, at: clock.wall() };
       if (await bus.exclusions.add(entry)) {
         this.list.add(entry);
         await this.#writeLog();
@@ -108,9 +131,8 @@ export class ExclusionDesk {
 function parseEntry(line: string): Exclusion | undefined {
   try {
     const entry = JSON.parse(line) as Exclusion;
-    return typeof entry.version === 'number' && typeof entry.prefix === 'string'
-      ? entry
-      : undefined;
+    const isEntry = typeof entry.version === 'number' && typeof entry.prefix === 'string';
+    return isEntry ? { ...entry, lifts: entry.lifts ?? 0 } : undefined;
   } catch {
     return undefined;
   }

@@ -35,6 +35,10 @@ export interface FleetParts {
   readonly exclusions: () => number;
   /** Leases to be finished by others, where they are idle: none while shards are still on offer. */
   readonly leftOver: () => readonly Lease[];
+  /** Whether an agent holds a lease: only then has it anything to send. */
+  readonly holds: (agent: string) => boolean;
+  /** What agents have settled, and how much of it was answered, as their leases say. */
+  readonly settled: () => ReadonlyMap<string, Hearing>;
   /** An agent's silence is not to be believed: takes from it what it has not settled. Never rejects. */
   readonly onDeaf: (agent: string) => Promise<void>;
 }
@@ -75,7 +79,8 @@ export class Fleet {
   }
 
   /** Answers a heartbeat's part about this survey. */
-  hear({ agent, at, ceiling, activities }: Heartbeat, activity: Activity): Grant {
+  hear({ agent, at, ceiling, activities }: Heartbeat, said: Activity): Grant {
+    const activity = this.#believable(agent, said);
     const now = this.#parts.clock.monotonic();
     const member = this.#members.get(agent) ?? {
       health: new Health(),
@@ -101,6 +106,12 @@ export class Fleet {
     const loan = this.#governor.answer(agent, activity, cap, now);
     const handBack = this.#handBack(agent, activity, now);
     return this.#grant(agent, member, loan, handBack);
+  }
+
+  /** Nobody hears more than was asked, or has something to send without a lease, whatever he says. */
+  #believable(agent: string, said: Activity): Activity {
+    const wants = said.wants && this.#parts.holds(agent);
+    return { ...said, wants, replies: Math.min(said.replies, said.sent) };
   }
 
   /** Packets per second for all from now on; 0 is silence. @returns what tells those who have more */
@@ -140,7 +151,7 @@ export class Fleet {
     for (const [agent, { health, deaf }] of this.#members) {
       if (deaf === '' && this.roster.isPresent(agent, now)) hearings.set(agent, health.hearing);
     }
-    for (const [agent, why] of deafAmong(hearings)) {
+    for (const [agent, why] of deafAmong(hearings, this.#parts.settled())) {
       const member = this.#members.get(agent);
       if (member !== undefined) void this.#standDown(agent, member, why);
     }

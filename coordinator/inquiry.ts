@@ -5,6 +5,7 @@ import type { Exclusions } from '../shared/survey/exclusions.js';
 import type { Lease } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
 import { rulesFromBytes } from '../shared/survey/rules.js';
+import { refuseOtherBytes } from '../shared/survey/space/space-bytes.js';
 import type { TargetFate } from '../shared/survey/status.js';
 import type { Survey } from '../shared/survey/survey.js';
 import { plannedFate, unplannedFate } from './ledger/fate.js';
@@ -26,6 +27,7 @@ export async function fateOf(target: Target, inquiry: Inquiry): Promise<TargetFa
   const position = plan.positionOf(target);
   if (position < 0) {
     const rules = await spaces.get(survey.rulesHash);
+    if (rules !== undefined) refuseOtherBytes(rules, survey.rulesHash, 'what was left out');
     return unplannedFate(target, rules && rulesFromBytes(rules));
   }
   const shard = Math.floor(position / plan.shardLength);

@@ -109,6 +109,8 @@ export class SurveyRun implements KnownSurvey {
         rate: survey.state === 'running' ? survey.rate : 0,
         exclusions: () => exclusions.version,
         leftOver: () => (this.#ledger.isAllTaken ? this.#ledger.underWay : []),
+        holds: (agent) => this.#ledger.isHolder(agent),
+        settled: () => this.#ledger.settledBy,
         onDeaf: (agent) => this.#leaseCare.disown(agent),
       },
     );
@@ -142,10 +144,11 @@ export class SurveyRun implements KnownSurvey {
     }
   }
 
-  /** A batch came off the stream; one that is of no use is let go. */
-  collect(delivery: ResultDelivery): void {
+  /** A batch came off the stream; one that is of no use is let go. @returns whether its rows may count */
+  collect(delivery: ResultDelivery): boolean {
     if (isOver(this.survey.state)) delivery.stored();
-    else if (!this.#stop.signal.aborted) this.#archive.collect(delivery); // failed: it stays in the stream
+    else if (!this.#stop.signal.aborted) return this.#archive.collect(delivery);
+    return false; // failed: it stays in the stream
   }
 
   isStored(shard: number): boolean {

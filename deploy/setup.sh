@@ -42,9 +42,24 @@ if [ ${#packages[@]} -gt 0 ]; then
   fi
   say "installing ${packages[*]} (Debian)"
   "${as_root[@]}" apt-get update -qq
-  # A nats-server of our own is started when it is needed; Debian's service is not.
+  # Servers of our own are started when they are needed. Debian's packages enable services of theirs: those
+  # that were not there before are not there afterwards, and none is started meanwhile.
+  units=/etc/systemd/system
+  before=$(find "$units" -type l 2>/dev/null | sort || true)
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+    "${as_root[@]}" chmod 755 "$policy"
+    trap '"${as_root[@]}" rm -f "$policy"' EXIT
+  fi
   "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     -o Dpkg::Use-Pty=0 "${packages[@]}" >/dev/null
+  after=$(find "$units" -type l 2>/dev/null | sort || true)
+  comm -13 <(printf '%s\n' "$before") <(printf '%s\n' "$after") | while IFS= read -r link; do
+    [ -n "$link" ] || continue
+    say "not enabled: ${link##*/}, which was not there before"
+    "${as_root[@]}" rm -f "$link"
+  done
 fi
 
 major=$(node --version 2>/dev/null | sed 's/^v\([0-9]*\).*/\1/')

@@ -1,41 +1,94 @@
 /** `transect exclude`: opt-outs that running surveys obey within the second, and later ones from the start. */
 import { userInfo } from 'node:os';
+import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import { isoTime } from '../../shared/base/clock.js';
+import { Fault } from '../../shared/base/faults.js';
 import { command, option } from '../../shared/command/program.js';
-import { parseBlock } from '../../shared/survey/target-list.js';
+import { inForce } from '../../shared/survey/exclusions.js';
+import { type Block, parseBlock } from '../../shared/survey/target-list.js';
+import { parseName, parseSentence } from '../../shared/survey/text.js';
 import { addBrokerOptions, type BrokerFlags, withBus } from './connection.js';
 import { formatTable, printNote, printOut } from './print.js';
+
+interface ReasonFlags extends BrokerFlags {
+  readonly reason: string;
+  readonly by?: string;
+  readonly yes?: boolean;
+}
+
+/** Prefixes shorter than these are asked about: nobody means to exclude that much by a slip. */
+const WIDE = { 4: 8, 6: 16 } as const;
 
 export function excludeCommand(): Command {
   const made = command('exclude', 'keep all surveys from probing a range, from now on');
   const add = command('add', 'exclude a range: running surveys obey at once, later ones too');
   add.argument('<cidr>', 'a prefix, a range or an address', (text) => {
     parseBlock(text, 'CIDR');
-    return text;
+    return text.trim();
   });
-  add.addOption(
-    option('--reason <text>', 'why: whoever asks later finds it').makeOptionMandatory(),
-  );
-  add.addOption(option('--by <name>', 'who says so (default: you)'));
-  made.addCommand(addBrokerOptions(add).action(addExclusion));
+  add.addOption(option('--yes', 'do not ask before a range that is very wide'));
+  made.addCommand(withReason(add).action(addExclusion));
+  const lift = command('lift', 'take an exclusion back, from now on; the log keeps both');
+  lift.argument('<version-or-cidr>', 'as `exclude list` shows it');
+  made.addCommand(withReason(lift).action(liftExclusion));
   const list = command('list', 'all exclusions, with their versions');
   list.addOption(option('--json', 'for machines'));
   made.addCommand(addBrokerOptions(list).action(listExclusions));
   return made;
 }
 
-async function addExclusion(prefix: string, flags: BrokerFlags & { reason: string; by?: string }) {
+function withReason(made: Command): Command {
+  const why = 'why: whoever asks later finds it';
+  made.addOption(option('--reason <text>', why, parseSentence).makeOptionMandatory());
+  made.addOption(option('--by <name>', 'who says so (default: you)', parseName));
+  return addBrokerOptions(made);
+}
+
+async function addExclusion(prefix: string, flags: ReasonFlags) {
   const { reason, by = userName() } = flags;
+  if (!flags.yes && isWide(parseBlock(prefix, 'CIDR').block)) await confirm(prefix);
   const ask = { prefix, reason, by };
   const { version, waiting } = await withBus(flags, (bus) => bus.control.ask('exclude', ask));
   await printOut(String(version));
-  const obeyed = `version ${version}: ${prefix} is excluded`;
+  tell(`version ${version}: ${prefix} is excluded`, waiting);
+}
+
+async function liftExclusion(lifted: string, flags: ReasonFlags) {
+  const { reason, by = userName() } = flags;
+  const ask = { lifted, reason, by };
+  const { version, waiting } = await withBus(flags, (bus) => bus.control.ask('lift', ask));
+  await printOut(String(version));
+  tell(`version ${version}: ${lifted} is no longer excluded`, waiting);
+}
+
+function tell(what: string, waiting: readonly string[]): void {
   printNote(
     waiting.length === 0
-      ? `${obeyed}, and all agents at work obey`
-      : `${obeyed}; not yet heard from ${waiting.join(', ')}, who cannot send without obeying`,
+      ? `${what}, and all agents at work obey`
+      : `${what}; not yet heard from ${waiting.join(', ')}, who cannot send without obeying`,
   );
+}
+
+function isWide(block: Block): boolean {
+  if (block.family === 6) return block.prefix.length < WIDE[6];
+  return block.range.to - block.range.from > 2 ** (32 - WIDE[4]);
+}
+
+/** @throws Fault BAD_OPTION where the answer is no, or nobody is there to answer */
+async function confirm(prefix: string): Promise<void> {
+  const details = { flag: 'CIDR', value: prefix };
+  if (!process.stdin.isTTY) {
+    throw new Fault('BAD_OPTION', 'this range is very wide: say --yes if it is meant', details);
+  }
+  const asking = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await asking.question(`exclude ${prefix}, which stops most surveys? [y/N] `);
+    if (/^y(es)?$/i.test(answer.trim())) return;
+  } finally {
+    asking.close();
+  }
+  throw new Fault('BAD_OPTION', 'nothing is excluded', details);
 }
 
 /** In a container there may be nobody of our number. */
@@ -52,8 +105,11 @@ async function listExclusions(flags: BrokerFlags & { json?: boolean }) {
   if (flags.json) await printOut(JSON.stringify(exclusions));
   else if (exclusions.length === 0) printNote('nothing is excluded beyond what surveys say');
   else {
-    const rows = exclusions.map(({ version, prefix, at, by, reason }) => {
-      return { version, prefix, since: isoTime(at), by, reason };
+    const active = new Set(inForce(exclusions));
+    const rows = exclusions.map((entry) => {
+      const { version, prefix, at, by, reason, lifts } = entry;
+      const state = lifts > 0 ? `lifts ${lifts}` : active.has(entry) ? 'in force' : 'lifted';
+      return { version, prefix, state, since: isoTime(at), by, reason };
     });
     await printOut(formatTable(rows));
   }

@@ -1,14 +1,14 @@
 /** `transect launch`: submits a survey to a coordinator; prints its id alone on stdout. */
 import type { Command } from 'commander';
-import type { Bus } from '../../shared/bus/ports.js';
 import { command } from '../../shared/command/program.js';
+import { inForce } from '../../shared/survey/exclusions.js';
 import { parseBlock } from '../../shared/survey/target-list.js';
 import { checkRequest } from '../intake/intake.js';
 import { briefPlan, reportPlan } from '../plan/plan-report.js';
 import { addBrokerOptions, type BrokerFlags, withBus } from './connection.js';
-import { draftOf } from './plan.js';
+import { readDraft } from './plan.js';
 import { printNote, printOut } from './print.js';
-import type { Drafted } from './survey/draft.js';
+import { finishDraft, refuseIncomplete } from './survey/draft.js';
 import { addSurveyOptions, type SurveyFlags } from './survey/survey-options.js';
 
 export function launchCommand(): Command {
@@ -18,12 +18,16 @@ export function launchCommand(): Command {
 }
 
 async function launch(given: readonly string[], flags: SurveyFlags & BrokerFlags): Promise<void> {
-  const { nats, ...surveyFlags } = flags;
-  const first = await draftOf(given, surveyFlags);
-  checkRequest(first.request, first.space);
-  await withBus({ nats }, async (bus) => {
-    const drafted = (await withExclusions(bus, given, surveyFlags)) ?? first;
-    const { request, bytes, rules, composition } = drafted;
+  const draft = await readDraft(given, surveyFlagsOf(flags));
+  refuseIncomplete(draft);
+  await withBus(flags, async (bus) => {
+    const { exclusions } = await bus.control.ask('exclusions', {});
+    const excluded = inForce(exclusions).map(({ prefix }) =>
+      parseBlock(prefix, 'transect exclude'),
+    );
+    const drafted = finishDraft({ ...draft, exclusions: [...draft.exclusions, ...excluded] });
+    const { request, space, bytes, rules, composition } = drafted;
+    checkRequest(request, space);
     printNote(briefPlan(reportPlan(request, composition)));
     await bus.spaces.put(request.spaceHash, bytes);
     await bus.spaces.put(request.rulesHash, rules);
@@ -32,14 +36,7 @@ async function launch(given: readonly string[], flags: SurveyFlags & BrokerFlags
   });
 }
 
-/** The same without what `transect exclude` says by now; undefined where it says nothing. */
-async function withExclusions(
-  bus: Bus,
-  given: readonly string[],
-  flags: SurveyFlags,
-): Promise<Drafted | undefined> {
-  const { exclusions } = await bus.control.ask('exclusions', {});
-  if (exclusions.length === 0) return undefined;
-  const entries = exclusions.map(({ prefix }) => parseBlock(prefix, 'transect exclude'));
-  return await draftOf(given, { ...flags, exclude: [...(flags.exclude ?? []), ...entries] });
+/** The flags of a survey, without those of the broker. */
+function surveyFlagsOf(flags: SurveyFlags & BrokerFlags): SurveyFlags {
+  return Object.fromEntries(Object.entries(flags).filter(([name]) => !name.startsWith('nats')));
 }

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { command, option } from '../../shared/command/program.js';
 import { fullPlan, reportPlan } from '../plan/plan-report.js';
 import { printOut } from './print.js';
-import { type Drafted, finishDraft, mergeDrafts } from './survey/draft.js';
+import { type Draft, type Drafted, finishDraft, mergeDrafts } from './survey/draft.js';
 import { draftOfFile } from './survey/survey-file.js';
 import { addSurveyOptions, draftOfFlags, type SurveyFlags } from './survey/survey-options.js';
 
@@ -20,11 +20,19 @@ async function plan(given: readonly string[], flags: SurveyFlags & { json?: bool
   await printOut(json ? JSON.stringify(report) : fullPlan(report));
 }
 
-/** A survey file may be followed by flags, which go before what it says. */
+/** Reads and composes a survey. */
 export async function draftOf(given: readonly string[], flags: SurveyFlags): Promise<Drafted> {
+  return finishDraft(await readDraft(given, flags));
+}
+
+/**
+ * Reads all that was given, once: a pipe is empty the second time. A survey file may be followed by flags,
+ * which go before what it says.
+ */
+export async function readDraft(given: readonly string[], flags: SurveyFlags): Promise<Draft> {
   const files = given.filter((text) => /\.ya?ml$/i.test(text));
   const targets = given.filter((text) => !files.includes(text));
   let draft = await draftOfFlags(targets, flags);
   for (const file of files) draft = mergeDrafts(await draftOfFile(file), draft);
-  return finishDraft(draft);
+  return draft;
 }

@@ -61,15 +61,72 @@ export class Assembly {
   }
 }
 
+/** Batches of shards whose lease has not been heard of yet: it is about to be. */
+const UNLEASED_MAX = 1024;
+/** Rows per position that one epoch may have: ICMP, then RST, then SYN-ACK. */
+const ROWS_PER_POSITION = 3;
+/** Batches of one epoch, beside one for each so many rows: those that left because they were old. */
+const BATCHES_PER_EPOCH = 4096;
+
+/** Epochs that may have begun without our having heard of them. */
+const EPOCHS_AHEAD = 16;
+
+/** What is known of a shard when a batch of it comes. */
+export interface KnownOfShard {
+  readonly lease: Lease | undefined;
+  /** How many it has. */
+  readonly positions: number;
+  /** Whether all leases have been heard of that there were when we began. */
+  readonly areLeasesKnown: boolean;
+}
+
+/** What one epoch of one agent has delivered for a shard. */
+interface Gathered {
+  batches: number;
+  rows: number;
+}
+
 export class Collector {
   /** Deliveries by shard, then by `<epoch>.<serial>.<agent>`. */
   readonly #deliveries = new Map<number, Map<string, ResultDelivery>>();
+  /** By `<shard>.<epoch>.<agent>`. */
+  readonly #gathered = new Map<string, Gathered>();
+  /** Batches of shards without a lease. */
+  readonly #unleased = new Map<number, number>();
 
-  add(delivery: ResultDelivery): void {
-    const { shard } = delivery.batch;
-    const gathered = this.#deliveries.get(shard) ?? new Map<string, ResultDelivery>();
-    gathered.set(keyOf(delivery.batch, delivery.batch.serial), delivery);
-    this.#deliveries.set(shard, gathered);
+  /**
+   * Keeps a batch that a lease may count. What none will count (of an epoch that is over, of an agent that
+   * holds no lease, or of more rows than there are positions) is not kept: anyone may write to the stream.
+   * Should it have been wanted after all, it is missed, and what it was of is probed again.
+   * @returns whether it is kept
+   */
+  add(delivery: ResultDelivery, { lease, positions, areLeasesKnown }: KnownOfShard): boolean {
+    const { batch } = delivery;
+    const { shard, serial } = batch;
+    if (lease === undefined && areLeasesKnown && this.#isFull) return false;
+    if (lease !== undefined && !mayCount(batch, lease)) return false;
+    const deliveries = this.#deliveries.get(shard) ?? new Map<string, ResultDelivery>();
+    const key = keyOf(batch, serial);
+    if (!deliveries.has(key)) {
+      const epoch = `${shard}.${batch.epoch}.${batch.agent}`;
+      const gathered = this.#gathered.get(epoch) ?? { batches: 0, rows: 0 };
+      gathered.batches++;
+      gathered.rows += batch.columns.offset.length;
+      if (gathered.batches > BATCHES_PER_EPOCH) return false;
+      if (gathered.rows > ROWS_PER_POSITION * positions) return false;
+      this.#gathered.set(epoch, gathered);
+      if (lease === undefined) this.#unleased.set(shard, (this.#unleased.get(shard) ?? 0) + 1);
+    }
+    if (lease !== undefined) this.#unleased.delete(shard);
+    deliveries.set(key, delivery);
+    this.#deliveries.set(shard, deliveries);
+    return true;
+  }
+
+  get #isFull(): boolean {
+    let unleased = 0;
+    for (const count of this.#unleased.values()) unleased += count;
+    return unleased >= UNLEASED_MAX;
   }
 
   /** Whether every batch that the lease's reports count is here. */
@@ -110,8 +167,13 @@ export class Collector {
 
   /** The shard is durable, or of no use: its batches may go from the stream. */
   release(shard: number): void {
-    for (const delivery of this.#deliveries.get(shard)?.values() ?? []) delivery.stored();
+    for (const delivery of this.#deliveries.get(shard)?.values() ?? []) {
+      const { epoch, agent } = delivery.batch;
+      this.#gathered.delete(`${shard}.${epoch}.${agent}`);
+      delivery.stored();
+    }
     this.#deliveries.delete(shard);
+    this.#unleased.delete(shard);
   }
 
   releaseAll(): void {
@@ -122,4 +184,13 @@ export class Collector {
 /** What another agent says of an epoch is not the holder's. */
 function keyOf({ epoch, agent }: Pick<ShardReport, 'epoch' | 'agent'>, serial: number): string {
   return `${epoch}.${serial}.${agent}`;
+}
+
+/** Whether a lease counts a batch, or may come to count it. */
+function mayCount({ epoch, agent, serial }: ResultBatch, { reports }: Lease): boolean {
+  const last = reports.at(-1);
+  const report = reports.find((each) => each.epoch === epoch);
+  const ahead = epoch - (last?.epoch ?? 0);
+  if (report === undefined) return ahead > 0 && ahead <= EPOCHS_AHEAD;
+  return report.agent === agent && (report === last || serial < report.batches);
 }

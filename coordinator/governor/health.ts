@@ -91,10 +91,18 @@ function sum(counts: Readonly<Record<string, number>>, matters: (name: string) =
   );
 }
 
-/** Who cannot be believed, and why; an agent of whom nobody can tell is not among them. */
-export function deafAmong(hearings: ReadonlyMap<string, Hearing>): Map<string, string> {
-  // Those who hear enough to know their rate.
-  const known = [...hearings].filter(([, { replies }]) => replies >= EXPECTED_MIN);
+/**
+ * Who cannot be believed, and why; an agent of whom nobody can tell is not among them.
+ * @param hearings what agents say they sent and heard lately
+ * @param settled what agents have settled, and how much of it was answered: by this they are compared, so
+ *   that nobody who boasts, without a lease, silences those who work
+ */
+export function deafAmong(
+  hearings: ReadonlyMap<string, Hearing>,
+  settled: ReadonlyMap<string, Hearing>,
+): Map<string, string> {
+  // Those who heard enough to know their rate.
+  const known = [...settled].filter(([, { replies }]) => replies >= EXPECTED_MIN);
   const rateOf = ({ sent, replies }: Hearing) => replies / Math.max(1, sent);
   known.sort(([, a], [, b]) => rateOf(a) - rateOf(b));
   const places = new Map(known.map(([agent], place) => [agent, place]));

@@ -35,6 +35,8 @@ export class Ledger {
   readonly #offered = new Map<number, number>();
   /** Of shards that are leased and not stored. */
   readonly #leases = new Map<number, Versioned<Lease>>();
+  /** How many of them each agent holds. */
+  readonly #held = new Map<string, number>();
   /** Since when each of them has not moved; the stillest first. */
   readonly #stillSince = new Map<number, number>();
   /** Revisions of the leases of stored shards above the frontier. */
@@ -82,6 +84,27 @@ export class Ledger {
   /** Shards that are leased and not stored, with their leases. */
   get underWay(): readonly Lease[] {
     return [...this.#leases.values()].map(({ value }) => value);
+  }
+
+  /** Whether an agent holds the lease of any shard. */
+  isHolder(agent: string): boolean {
+    return this.#held.has(agent);
+  }
+
+  /** What each agent has settled, and how many of these positions were answered. */
+  get settledBy(): ReadonlyMap<string, { readonly sent: number; readonly replies: number }> {
+    const sums = new Map<string, { sent: number; replies: number }>();
+    const add = (agent: string, sent: number, replies: number) => {
+      const sum = sums.get(agent) ?? { sent: 0, replies: 0 };
+      sums.set(agent, { sent: sum.sent + sent, replies: sum.replies + replies });
+    };
+    for (const [agent, { settled, synack, rst, icmp }] of this.#agents)
+      add(agent, settled, synack + rst + icmp);
+    for (const { value } of this.#leases.values()) {
+      for (const { agent, from, settled, synack, rst, icmp } of value.reports)
+        add(agent, settled - from, synack + rst + icmp);
+    }
+    return sums;
   }
 
   /** The lease of a shard that is leased and not stored. */
@@ -144,6 +167,8 @@ export class Ledger {
     const known = this.#leases.get(shard);
     if (known !== undefined && known.revision > lease.revision) return;
     this.#offered.delete(shard);
+    this.#countHolder(known?.value, -1);
+    this.#countHolder(lease.value, 1);
     this.#leases.set(shard, lease);
     this.#stillSince.delete(shard);
     this.#stillSince.set(shard, now);
@@ -154,6 +179,7 @@ export class Ledger {
     assert(this.#stored.add(shard), `shard ${shard} is stored once`);
     const lease = this.#leases.get(shard);
     this.#offered.delete(shard);
+    this.#countHolder(lease?.value, -1);
     this.#leases.delete(shard);
     this.#stillSince.delete(shard);
     if (lease !== undefined) this.#kept.set(shard, lease.revision);
@@ -179,6 +205,14 @@ export class Ledger {
     const totals = { ...this.#totals };
     for (const { value } of this.#leases.values()) addTotals(totals, value.reports);
     return totals;
+  }
+
+  #countHolder(lease: Lease | undefined, change: number): void {
+    const agent = lease && holderOf(lease);
+    if (agent === undefined) return;
+    const count = (this.#held.get(agent) ?? 0) + change;
+    if (count > 0) this.#held.set(agent, count);
+    else this.#held.delete(agent);
   }
 
   #agentOf({ agent, vantage, from, settled }: ShardEntry['reports'][number]): AgentTotals {

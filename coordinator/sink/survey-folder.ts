@@ -9,12 +9,12 @@ export const LEDGER_FILE = 'ledger.ndjson';
 export const MANIFEST_FILE = 'manifest.json';
 
 /** Paths within a survey's folder that there may be, and no others. */
-const FILE =
-  /^((survey|manifest)\.json|space\.bin|rules\.json|ledger\.ndjson|segments\/\d{9,12}(-\d{9,12})?\.(parquet|csv|ndjson))$/;
+const FILES = /^((survey|manifest)\.json|space\.bin|ledger\.ndjson)$/;
+const SEGMENT = /^segments\/\d{9,12}(-\d{9,12})?\.(parquet|csv|ndjson)$/;
 
 /** Whether a path names one of a survey's files: whoever asks, or answers, may mean any file there is. */
 export function isSurveyFile(path: string): boolean {
-  return FILE.test(path);
+  return FILES.test(path) || SEGMENT.test(path);
 }
 
 /** What can be said of a survey in public: whoever has its key can forge replies. */

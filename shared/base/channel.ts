@@ -24,6 +24,13 @@ export class Channel<Item> implements AsyncIterable<Item> {
     this.#wake?.();
   }
 
+  /** The same for what others send, who keep no promise. @returns false where it is full */
+  offer(item: Item): boolean {
+    if (this.#queue.length >= this.#bound) return false;
+    this.push(item);
+    return true;
+  }
+
   close(): void {
     this.#isClosed = true;
     this.#wake?.();

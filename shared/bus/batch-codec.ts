@@ -17,9 +17,10 @@ export const batchCodec: Codec<ResultBatch> = {
   },
   decode(bytes) {
     const message = decodeWith(proto.ResultBatch, bytes);
-    const { agent, vantage } = message;
     const survey = token.safeParse(message.survey).data;
+    // What else cannot be written is set aside by name, once it is known whose it is (`whyUnwritable`).
     if (survey === undefined) throw malformed('ResultBatch', 'survey');
+    const { agent, vantage } = message;
     const isIpv4 = UPPER_COLUMNS.every(([name]) => message[name].length === 0);
     const columns = {} as Columns;
     for (const [name, word] of isIpv4 ? UPPER_COLUMNS : []) {

@@ -5,9 +5,19 @@
 import type { Reader, Writer } from 'protobufjs';
 import { z } from 'zod';
 import { Fault } from '../base/faults.js';
+import { isPrintable } from '../base/printable.js';
+import { VANTAGE } from '../net/vantage.js';
 
 /** Names end up in subjects and file names. */
 export const token = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
+
+/** Where an agent stands: it ends up in rows, whose cells must not begin like a formula. */
+export const vantage = z.string().regex(VANTAGE);
+
+/** Text that people will see: one printable line of so many letters at most. */
+export function text(most: number) {
+  return z.string().max(most).refine(isPrintable);
+}
 
 /** A message that has a schema: both directions, checked where it comes in. */
 export interface Codec<Value> {

@@ -9,7 +9,8 @@ import type { Exclusion } from '../survey/exclusions.js';
 import type { Lease } from '../survey/lease.js';
 import type { AgentStatus, SurveyStatus, TargetFate } from '../survey/status.js';
 import type { Survey, SurveyRequest } from '../survey/survey.js';
-import { type Codec, codec, token } from './codec.js';
+import { TEXT } from '../survey/text.js';
+import { type Codec, codec, text, token, vantage } from './codec.js';
 import { transect } from './gen/messages.js';
 import type { Grant, Heartbeat, Leader } from './ports.js';
 
@@ -23,21 +24,27 @@ const octets = z
   .custom<Uint8Array>((value) => value instanceof Uint8Array)
   .transform((value) => new Uint8Array(value));
 
+const ALLOWED_MAX = 10_000;
+/** Names of errors that the kernel may give. */
+const ERRORS_MAX = 200;
+/** Surveys that one agent works on at once. */
+const ACTIVITIES_MAX = 1000;
+
 const surveyShape = z.object({
   id: token,
-  name: z.string(),
+  name: text(TEXT.NAME),
   state: z.enum(['running', 'paused', 'draining', 'done', 'cancelled']),
-  probe: z.string(),
-  probeOptions: z.record(z.string(), z.string()),
+  probe: text(TEXT.WORD),
+  probeOptions: z.record(text(TEXT.WORD), text(TEXT.LINE)),
   rate: z.number().positive(),
   cooldown: finite,
-  seed: z.string(),
+  seed: text(TEXT.NAME),
   key: octets.refine((key) => key.length === 16),
   report: z.enum(['successes', 'all']),
-  output: z.string(),
-  contact: z.string(),
-  purpose: z.string(),
-  allowSpecial: z.array(z.string()),
+  output: text(TEXT.WORD),
+  contact: text(TEXT.LINE),
+  purpose: text(TEXT.LINE),
+  allowSpecial: z.array(text(TEXT.WORD)).max(ALLOWED_MAX),
   spaceHash: hash,
   rulesHash: hash,
   shardLength: z.number().int().min(1).max(LIMITS.shardLengthMax),
@@ -65,7 +72,7 @@ const reportShape = z
   .object({
     epoch: uint32,
     agent: token,
-    vantage: z.string(),
+    vantage,
     from: count,
     sent: count,
     probes: count,
@@ -89,34 +96,39 @@ const leaseShape = z.object({
   reports: z.array(reportShape),
 });
 
+/** Nobody hears more answers than there were questions. */
 const heartbeatShape = z.object({
   agent: token,
-  vantage: z.string(),
-  version: z.string(),
+  vantage,
+  version: text(TEXT.WORD),
   protocol: uint32,
   at: finite,
   ceiling: finite,
   invalid: count,
   state: z.enum(['working', 'leaving', 'refused']),
-  trouble: z.string(),
-  activities: z.array(
-    z.object({
-      survey: token,
-      wants: z.boolean(),
-      rate: finite,
-      sent: count,
-      grantSerial: count,
-      replies: count,
-      equipment: z.object({
-        wire: z.string(),
-        received: count,
-        dropped: count,
-        interfaceDropped: count,
-        refusals: z.record(z.string(), count),
+  trouble: text(TEXT.LINE),
+  activities: z
+    .array(
+      z.object({
+        survey: token,
+        wants: z.boolean(),
+        rate: finite,
+        sent: count,
+        grantSerial: count,
+        replies: count,
+        equipment: z.object({
+          wire: text(TEXT.NAME),
+          received: count,
+          dropped: count,
+          interfaceDropped: count,
+          refusals: z
+            .record(text(TEXT.WORD), count)
+            .refine((counts) => Object.keys(counts).length <= ERRORS_MAX),
+        }),
+        exclusions: uint32,
       }),
-      exclusions: uint32,
-    }),
-  ),
+    )
+    .max(ACTIVITIES_MAX),
 });
 
 const grantShape = z.object({
@@ -127,20 +139,21 @@ const grantShape = z.object({
   answers: finite,
   lasts: finite,
   exclusions: uint32,
-  standDown: z.string(),
+  standDown: text(TEXT.LINE),
   handBack: z.array(uint32),
 });
 
 const exclusionShape = z.object({
   version: uint32.min(1),
-  prefix: z.string(),
-  reason: z.string(),
-  by: z.string(),
+  prefix: text(TEXT.WORD),
+  reason: text(TEXT.LINE),
+  by: text(TEXT.NAME),
   at: finite,
+  lifts: uint32,
 });
 
 const leaderShape = z.object({
-  id: z.string(),
+  id: text(TEXT.NAME),
   term: uint32,
   isVacant: z.boolean(),
 });
@@ -211,15 +224,16 @@ const controlRequestShape = z.object({
   rate: finite,
   file: z.string(),
   prefix: z.string(),
-  reason: z.string(),
-  by: z.string(),
+  reason: text(TEXT.LINE),
+  by: text(TEXT.NAME),
+  lifted: z.string(),
 });
 
 const controlReplyShape = z.object({
   fault: z
     .object({ code: z.string(), message: z.string(), flag: z.string(), value: z.string() })
     .optional(),
-  survey: z.string(),
+  survey: token.or(z.literal('')),
   statuses: z.array(statusShape),
   agents: z.array(agentShape),
   files: z.array(z.string()),

@@ -222,6 +222,11 @@ export interface ControlVerbs {
     ask: { prefix: string; reason: string; by: string };
     answer: { version: number; waiting: readonly string[] };
   };
+  /** Takes back the exclusion of a version, or of a range; answers as `exclude` does. */
+  lift: {
+    ask: { lifted: string; reason: string; by: string };
+    answer: { version: number; waiting: readonly string[] };
+  };
   exclusions: { ask: object; answer: { exclusions: readonly Exclusion[] } };
   lookup: {
     ask: { survey: string; target: string };

@@ -1,7 +1,7 @@
 /**
- * Opt-outs that came in after surveys were planned. They are versioned: version n is the first n
- * entries, and nothing is ever taken back, so that "was this address excluded when position p was
- * sent" has one answer. Agents hold every target against them right before it is sent.
+ * Opt-outs that came in after surveys were planned. They are versioned: version n is the first n entries,
+ * and entries are only ever added, also those that lift an earlier one, so that "was this address excluded
+ * when position p was sent" has one answer. Agents hold every target against them right before it is sent.
  */
 import type { Target } from '../net/target.js';
 import { Blocklist } from './space/blocklist.js';
@@ -11,6 +11,8 @@ export interface Exclusion {
   /** Counts from 1, without gaps. */
   readonly version: number;
   readonly prefix: string;
+  /** The version whose exclusion ends with this entry; 0 where this is an exclusion itself. */
+  readonly lifts: number;
   readonly reason: string;
   /** Who entered it. */
   readonly by: string;
@@ -51,15 +53,21 @@ export class Exclusions {
 
   /** What is blocked as of a version. */
   blocklist(version = this.version): Blocklist {
-    return Blocklist.of(this.#entries.slice(0, version).flatMap(blockOf));
+    return Blocklist.of(inForce(this.#entries.slice(0, version)).flatMap(blockOf));
   }
 
   /** The first entry up to a version that holds a target. */
   rule(target: Target, version: number): Exclusion | undefined {
-    return this.#entries
-      .slice(0, version)
-      .find((entry) => Blocklist.of(blockOf(entry)).holds(target));
+    return inForce(this.#entries.slice(0, version)).find((entry) =>
+      Blocklist.of(blockOf(entry)).holds(target),
+    );
   }
+}
+
+/** The exclusions among entries that none of them lifts. */
+export function inForce(entries: readonly Exclusion[]): readonly Exclusion[] {
+  const lifted = new Set(entries.map(({ lifts }) => lifts));
+  return entries.filter(({ version, lifts }) => lifts === 0 && !lifted.has(version));
 }
 
 /** The version that a position was held against at least; 0 where there was none. */

@@ -2,6 +2,10 @@
  * Results as they travel: the rows of one shard, column by column. Arrays of numbers, because a
  * batch is filled in the capture callback and an object per row would cost more than the reply.
  */
+import { VANTAGE } from '../net/vantage.js';
+
+const AGENT = /^[A-Za-z0-9_-]{1,64}$/;
+
 export const COLUMN_NAMES = [
   'offset',
   'timestampDelta',
@@ -66,6 +70,17 @@ export const FLAG_REPEAT = 1;
 export const FLAG_COOLDOWN = 2;
 
 export const OPTION_MASK = { MSS: 1, WINDOW_SCALE: 2, SACK: 4, TIMESTAMPS: 8 } as const;
+
+/** The first microsecond of the year 2100: a clock that says so is wrong, and Date ends not far behind. */
+const MICROS_MAX = 4_102_444_800e6;
+
+/** Why the rows of a batch cannot be written in all formats; undefined where they can. */
+export function whyUnwritable({ agent, vantage, timestamp }: ResultBatch): string | undefined {
+  if (!AGENT.test(agent)) return 'its agent has no name';
+  if (!VANTAGE.test(vantage)) return 'its vantage is no label';
+  if (!(timestamp >= 0 && timestamp < MICROS_MAX)) return 'its time is absurd';
+  return undefined;
+}
 
 export function emptyColumns(): Columns {
   return Object.fromEntries(COLUMN_NAMES.map((name) => [name, [] as number[]])) as Columns;

@@ -3,6 +3,14 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { describeError, Fault } from '../base/faults.js';
 import type { Metrics } from './metrics.js';
 
+const LOOPBACK = '127.0.0.1';
+/** What half a request, or an idle connection, may cost us. */
+const REQUEST_MILLIS = 5000;
+const CONNECTION_MILLIS = 30_000;
+const CONNECTIONS_MAX = 64;
+const HEADER_OCTETS = 8192;
+const BODY_OCTETS = 1024;
+
 export interface HttpAddress {
   readonly host: string;
   /** 0 lets the kernel pick. */
@@ -14,7 +22,7 @@ export interface Health {
   trouble(): string | undefined;
 }
 
-/** Reads `127.0.0.1:9100`, `[::1]:9100` or `:9100`. @throws Fault BAD_OPTION */
+/** Reads `127.0.0.1:9100`, `[::1]:9100` or `:9100`, which is loopback. @throws Fault BAD_OPTION */
 export function parseHttpAddress(text: string): HttpAddress {
   const match = /^(?:\[([0-9a-f:]+)\]|([^:[\]]*)):(\d{1,5})$/i.exec(text);
   const port = Number(match?.[3]);
@@ -22,7 +30,7 @@ export function parseHttpAddress(text: string): HttpAddress {
     const why = 'an HTTP address is host:port, such as 127.0.0.1:9100';
     throw new Fault('BAD_OPTION', why, { value: text });
   }
-  return { host: match[1] ?? (match[2] || '0.0.0.0'), port };
+  return { host: match[1] ?? (match[2] || LOOPBACK), port };
 }
 
 /** Serves until closed. @throws Fault BAD_OPTION where the address cannot be listened on */
@@ -31,7 +39,18 @@ export async function serveTelemetry(
   metrics: Metrics,
   health: Health,
 ): Promise<FastifyInstance> {
-  const server = fastify();
+  const server = fastify({
+    connectionTimeout: CONNECTION_MILLIS,
+    requestTimeout: REQUEST_MILLIS,
+    keepAliveTimeout: CONNECTION_MILLIS,
+    bodyLimit: BODY_OCTETS,
+    http: {
+      maxHeaderSize: HEADER_OCTETS,
+      headersTimeout: REQUEST_MILLIS,
+      connectionsCheckingInterval: REQUEST_MILLIS,
+    },
+  });
+  server.server.maxConnections = CONNECTIONS_MAX;
   server.get('/metrics', async (_request, reply) => {
     const { contentType, text } = await metrics.expose();
     return reply.type(contentType).send(text);

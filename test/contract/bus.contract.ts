@@ -138,7 +138,14 @@ export function busContract(name: string, make: BusUnderTest): void {
     });
 
     test('keeps each version of the exclusions once, and shows them to all who watch', async () => {
-      const entry = { version: 1, prefix: '198.18.7.0/24', reason: 'asked to', by: 'noc', at: 5 };
+      const entry = {
+        version: 1,
+        prefix: '198.18.7.0/24',
+        reason: 'asked to',
+        by: 'noc',
+        at: 5,
+        lifts: 0,
+      };
       expect(await coordinator.exclusions.add(entry)).toBe(true);
       const seen = take(agent.exclusions.watch(stop.signal), 2);
       expect(await agent.exclusions.add({ ...entry, reason: 'too late' })).toBe(false);
@@ -241,6 +248,7 @@ export function busContract(name: string, make: BusUnderTest): void {
           resume: refuse,
           rate: refuse,
           exclude: refuse,
+          lift: refuse,
           exclusions: refuse,
           files: refuse,
           file: async ({ offset }) => ({ chunk: new Uint8Array([1, 2]), total: offset + 2 }),

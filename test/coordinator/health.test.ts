@@ -65,8 +65,11 @@ describe('an agent’s health', () => {
 
 describe('a deaf agent', () => {
   const hearing = (sent: number, replies: number) => ({ sent, replies });
+  const named = (hearings: readonly Hearing[]) =>
+    new Map(hearings.map((each, i) => [`a${i}`, each]));
+  /** Peers have settled what they say they heard. */
   const deafness = (own: Hearing, peers: readonly Hearing[]) =>
-    deafAmong(new Map([own, ...peers].map((each, i) => [`a${i}`, each]))).get('a0');
+    deafAmong(named([own, ...peers]), named([hearing(0, 0), ...peers])).get('a0');
 
   test('is one that hears next to nothing where its peers’ hit rate promises dozens', () => {
     const peers = [hearing(10_000, 400), hearing(8000, 330)];
@@ -83,17 +86,18 @@ describe('a deaf agent', () => {
 
   test('does not judge its peers, nor they themselves', () => {
     const hearings = [hearing(10_000, 0), hearing(10_000, 400), hearing(8000, 330), hearing(9, 0)];
-    const all = new Map(hearings.map((each, i) => [`a${i}`, each]));
-    expect([...deafAmong(all).keys()]).toEqual(['a0']);
+    const all = named(hearings);
+    expect([...deafAmong(all, all).keys()]).toEqual(['a0']);
     // Of two that hear, each is held against the other.
-    expect(
-      deafAmong(
-        new Map([
-          ['a', hearing(1e6, 100)],
-          ['b', hearing(1000, 500)],
-        ]),
-      ).size,
-    ).toBe(1);
+    const two = named([hearing(1e6, 100), hearing(1000, 500)]);
+    expect(deafAmong(two, two).size).toBe(1);
+  });
+
+  test('is not made by those who boast and hold no lease, however many they are', () => {
+    const honest = [hearing(1000, 10), hearing(1000, 12)];
+    const ghosts = Array.from({ length: 9 }, () => hearing(1e6, 1e6));
+    const settled = named([hearing(5000, 50), hearing(5000, 60)]);
+    expect(deafAmong(named([...honest, ...ghosts]), settled).size).toBe(0);
   });
 
   test('is not made by one liar among its peers', () => {
@@ -131,7 +135,14 @@ describe('the desk of exclusions', () => {
     })();
     await Promise.all([
       desk.add('198.18.0.0/24', 'one', 'noc'),
-      bus.exclusions.add({ version: 2, prefix: '198.18.1.0/24', reason: 'two', by: '', at: 1 }),
+      bus.exclusions.add({
+        version: 2,
+        prefix: '198.18.1.0/24',
+        reason: 'two',
+        by: '',
+        at: 1,
+        lifts: 0,
+      }),
       desk.add('2001:db8::/48', 'three', 'noc'),
     ]);
     stop.abort();

@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Collector } from '../../coordinator/collect/collector.js';
+import { Collector, type KnownOfShard } from '../../coordinator/collect/collector.js';
 import { findEntry, Journal, readJournal } from '../../coordinator/ledger/journal.js';
 import { Ledger } from '../../coordinator/ledger/ledger.js';
 import type { Position } from '../../shared/base/brand.js';
 import { systemDisk } from '../../shared/base/disk.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
+import type { ResultDelivery } from '../../shared/bus/ports.js';
 import type { Lease, ShardReport } from '../../shared/survey/lease.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import { MemoryDisk } from '../support/memory-disk.js';
@@ -58,12 +59,16 @@ const rowsOf = (collector: Collector, of: Lease) =>
     columns.classification[row],
   ]);
 
+const KNOWN: KnownOfShard = { lease: undefined, positions: 256, areLeasesKnown: true };
+const add = (collector: Collector, delivery: ResultDelivery, known: Partial<KnownOfShard> = {}) =>
+  collector.add(delivery, { ...KNOWN, ...known });
+
 describe('the collector', () => {
   test('waits for every batch that the lease counts', () => {
     const collector = new Collector();
     const settled = lease(report(1, 256, 300, 1), report(2, 300, 512, 2));
     const deliver = (epoch: number, serial: number) =>
-      collector.add({ batch: batch(epoch, serial, []), left: 0, stored() {} });
+      add(collector, { batch: batch(epoch, serial, []), left: 0, stored() {} });
     expect(collector.hasAll(settled)).toBe(false);
     deliver(1, 0);
     deliver(2, 1);
@@ -76,7 +81,7 @@ describe('the collector', () => {
   test('keeps only the rows that their epoch owns', () => {
     const collector = new Collector();
     const settled = lease(report(1, 256, 300, 1), report(2, 300, 512, 1));
-    collector.add({
+    add(collector, {
       batch: batch(1, 0, [
         [0, 1],
         [43, 2],
@@ -86,8 +91,8 @@ describe('the collector', () => {
       left: 0,
       stored() {},
     });
-    collector.add({ batch: batch(1, 1, [[1, 1]]), left: 0, stored() {} }); // after its last checkpoint
-    collector.add({
+    add(collector, { batch: batch(1, 1, [[1, 1]]), left: 0, stored() {} }); // after its last checkpoint
+    add(collector, {
       batch: batch(2, 0, [
         [10, 1],
         [44, 2],
@@ -107,7 +112,7 @@ describe('the collector', () => {
   test('keeps one row per position: the one that says most', () => {
     const collector = new Collector();
     const settled = lease(report(1, 256, 512, 2));
-    collector.add({
+    add(collector, {
       batch: batch(1, 0, [
         [5, 2],
         [6, 3],
@@ -116,7 +121,7 @@ describe('the collector', () => {
       left: 0,
       stored() {},
     });
-    collector.add({
+    add(collector, {
       batch: batch(1, 1, [
         [5, 1],
         [6, 2],
@@ -132,11 +137,35 @@ describe('the collector', () => {
     ]);
   });
 
+  test('keeps nothing that no lease will count, however much of it there is', () => {
+    const collector = new Collector();
+    const deliver = (epoch: number, serial: number, known: Partial<KnownOfShard>, rows = 0) => {
+      const content = Array.from({ length: rows }, (_, i) => [i, 1] as [number, number]);
+      return add(collector, { batch: batch(epoch, serial, content), left: 0, stored() {} }, known);
+    };
+    const two = { lease: lease(report(1, 256, 300, 1), report(2, 300, 300, 0)) };
+    expect(deliver(1, 0, two)).toBe(true);
+    expect(deliver(1, 1, two)).toBe(false); // the first epoch ended with one batch
+    expect(deliver(3, 0, two)).toBe(true); // an epoch that we are about to hear of
+    expect(deliver(400, 0, two)).toBe(false);
+    let kept = 0;
+    for (let serial = 0; serial < 100; serial++) if (deliver(2, serial, two, 256)) kept++;
+    expect(kept).toBe(3); // three rows for each position
+    for (let serial = 0; serial < 9000; serial++) if (deliver(2, 100 + serial, two)) kept++;
+    expect(kept).toBeLessThanOrEqual(4096);
+    let unleased = 0;
+    for (let serial = 0; serial < 3000; serial++) if (deliver(9, serial, {})) unleased++;
+    expect(unleased).toBe(1024);
+    // A coordinator that has just taken over has not heard of the leases yet: nothing is let go.
+    expect(deliver(9, 5000, { areLeasesKnown: false })).toBe(true);
+  });
+
   test('lets go of all batches of a shard once it is stored, and not before', () => {
     const collector = new Collector();
     let released = 0;
     const stored = () => void released++;
-    for (const serial of [0, 1, 2]) collector.add({ batch: batch(1, serial, []), left: 0, stored });
+    for (const serial of [0, 1, 2])
+      add(collector, { batch: batch(1, serial, []), left: 0, stored });
     collector.assemble(lease(report(1, 256, 512, 2)), SHARD);
     expect(released).toBe(0);
     collector.release(1);

@@ -207,14 +207,23 @@ describe('transect refuses', () => {
     }
   });
 
-  test('to scan without a nats-server, and says how to get one', async () => {
+  test('nothing for want of a long PATH: cron’s lacks the folders of administrators', async () => {
     const { spawnSync } = await import('node:child_process');
     const script = new URL('../../dist/coordinator/cli/main.js', import.meta.url).pathname;
-    const env = { ...process.env, PATH: '/usr/bin:/bin' };
-    const args = [script, 'scan', ...LOOP, '-p', '80'];
+    const env = { PATH: '/usr/bin:/bin' };
+    const args = [
+      script,
+      'scan',
+      '127.0.0.0/29',
+      '--allow-special',
+      '127.0.0.0/8',
+      '-p',
+      '80',
+      '-c',
+      '1s',
+    ];
     const run = spawnSync(process.execPath, args, { cwd: folder.path, env });
-    expect(run.stderr.toString()).toMatch(/nats-server is not installed.*apt-get install/);
-    expect(run.status).toBe(EXIT.NO_BROKER);
+    expect(run.status).toBe(EXIT.DONE);
   });
 });
 

@@ -41,6 +41,7 @@ export class RowsOut {
   readonly #seen = new Map<number, Set<number>>();
   #rows = 0;
   #hasReader = true;
+  #hasBegun = false;
   /** What keeps rows from going to stdout, where it is not that nobody reads. */
   #fault: Fault | undefined;
   #taking: Promise<void> = Promise.resolve();
@@ -62,9 +63,7 @@ export class RowsOut {
       throw new Fault('BAD_OPTION', why, { flag: '--output-module', value: module });
     }
     const isStreamed = file === undefined || (file === '-' && isText);
-    const rows = new RowsOut(wanted, isStreamed ? undefined : await openOutput(file), parts);
-    await rows.#begin();
-    return rows;
+    return new RowsOut(wanted, isStreamed ? undefined : await openOutput(file), parts);
   }
 
   /** Takes what has come; resolves once it is out, so that whoever brings it waits for a slow reader. */
@@ -77,7 +76,7 @@ export class RowsOut {
     if (run.isStored(batch.shard)) return; // delivered once more: its rows are out
     this.#forgetStored(run);
     const text = this.#textOf(run, batch);
-    if (this.#file === undefined && text !== '') await this.#write(text);
+    if (this.#file === undefined && text !== '') await this.#write(this.#header() + text);
     if (this.#rows >= this.#rowsMax) this.#parts.onEnough();
   }
 
@@ -89,6 +88,7 @@ export class RowsOut {
   async finish(run: SurveyRun): Promise<Record<string, string>> {
     const { vault, survey } = run;
     await this.#taking;
+    if (this.#file === undefined) await this.#write(this.#header());
     if (this.#fault !== undefined) throw elsewhere(this.#fault, vault.folder);
     if (this.#file === undefined) return { segments: vault.segments.folder };
     const { fields, hasHeader, rowsMax } = this.#wanted;
@@ -109,11 +109,12 @@ export class RowsOut {
     return this.#wanted.rowsMax ?? Number.POSITIVE_INFINITY;
   }
 
-  /** The header stands there also where nothing answers. */
-  async #begin(): Promise<void> {
+  /** The field names, once: before the first row, or at the end where nothing answered. */
+  #header(): string {
     const { hasHeader, fields } = this.#wanted;
-    const header = this.#file === undefined && hasHeader ? this.#format?.header(fields) : '';
-    if (header) await this.#write(header);
+    const header = hasHeader && !this.#hasBegun ? (this.#format?.header(fields) ?? '') : '';
+    this.#hasBegun = true;
+    return header;
   }
 
   #textOf(run: SurveyRun, batch: ResultBatch): string {
@@ -140,7 +141,7 @@ export class RowsOut {
 
   /** Where nobody reads, or nothing can be written, what has been probed is still settled and stored. */
   async #write(text: string): Promise<void> {
-    if (!this.#hasReader) return;
+    if (!this.#hasReader || text === '') return;
     try {
       await writeOut(text);
     } catch (error) {

@@ -76,9 +76,8 @@ export function mergeDrafts(first: Draft, second: Draft): Draft {
   };
 }
 
-/** @throws Fault BAD_OPTION, SPECIAL_TARGETS, EMPTY_SPACE or SPACE_TOO_LARGE */
-export function finishDraft(draft: Draft): Drafted {
-  const { targets, hitlist, pairs, ports = [], allowSpecial, exclusions } = draft;
+/** What can be said of a draft before anything else is known. @throws Fault BAD_OPTION */
+export function refuseIncomplete({ targets, hitlist, pairs, ports = [] }: Draft): void {
   const hasAddresses = targets.length + hitlist.length > 0;
   if (!hasAddresses && pairs.length === 0) {
     const why = 'name at least one target, such as 198.18.0.0/15';
@@ -87,6 +86,12 @@ export function finishDraft(draft: Draft): Drafted {
   if (hasAddresses && ports.length === 0) {
     throw new Fault('BAD_OPTION', 'name the ports, such as -p 443', { flag: '--ports' });
   }
+}
+
+/** @throws Fault BAD_OPTION, SPECIAL_TARGETS, EMPTY_SPACE or SPACE_TOO_LARGE */
+export function finishDraft(draft: Draft): Drafted {
+  refuseIncomplete(draft);
+  const { targets, hitlist, pairs, ports = [], allowSpecial, exclusions } = draft;
   const seed = draft.seed ?? shortId(systemRandom, SEED_LETTERS);
   const seeded = targets.map((entry) => withSeed(entry, seed));
   const composition = compose({ targets: seeded, hitlist, pairs, exclusions, allowSpecial, ports });

@@ -18,6 +18,7 @@ import {
 /** Labels of letters, digits and inner hyphens, with a letter somewhere (RFC 1123 §2.1). */
 const NAME = /^(?=.*[a-z])[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\.?$/i;
 const BAD_LINES_NAMED = 5;
+const STDIN = '-';
 
 /** Reads a list of targets, or stdin for `-`. @throws Fault UNREADABLE_FILE or BAD_LIST */
 export async function readTargetList(file: string, flag: string): Promise<TargetEntry[]> {
@@ -86,8 +87,16 @@ function told(
   return targets;
 }
 
+/** The flag that stdin was read for. */
+let stdinReader: string | undefined;
+
 function readText(file: string, flag: string): Promise<string> {
-  const content = file === '-' ? readStream(process.stdin) : readFile(file, 'utf8');
+  if (file === STDIN && stdinReader !== undefined) {
+    const why = `stdin can be read once, and ${stdinReader} reads it`;
+    return Promise.reject(new Fault('BAD_OPTION', why, { flag, value: file }));
+  }
+  if (file === STDIN) stdinReader = flag;
+  const content = file === STDIN ? readStream(process.stdin) : readFile(file, 'utf8');
   return content.catch((cause: unknown) => {
     const why = `cannot read the file: ${describeError(cause)}`;
     throw new Fault('UNREADABLE_FILE', why, { flag, file }, cause);
@@ -95,5 +104,5 @@ function readText(file: string, flag: string): Promise<string> {
 }
 
 function nameOf(file: string): string {
-  return file === '-' ? 'stdin' : file;
+  return file === STDIN ? 'stdin' : file;
 }

@@ -1,7 +1,7 @@
 /** Survey files: YAML, each key the counterpart of a flag. Every fault names file, line and value. */
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { type Document, LineCounter, parseDocument } from 'yaml';
+import { type Document, LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { describeError, Fault, type FaultDetails } from '../../../shared/base/faults.js';
 import type { Target } from '../../../shared/net/target.js';
@@ -12,6 +12,7 @@ import {
   parseBlock,
   type TargetEntry,
 } from '../../../shared/survey/target-list.js';
+import { parseName, parseSentence } from '../../../shared/survey/text.js';
 import { sinkNamed } from '../../sink/catalogue.js';
 import { printNote } from '../print.js';
 import type { Draft } from './draft.js';
@@ -19,7 +20,8 @@ import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } fro
 import { parseReport } from './survey-options.js';
 import { parsePortsWithTop } from './top-ports.js';
 
-const scalar = z.union([z.string(), z.number()]).transform(String);
+/** What YAML takes for a number is text here, as it was written: `0123` is no 123, and `1e3` no 1000. */
+const scalar = z.string();
 const file = z.strictObject({ file: z.string() });
 const targetItem = z.union([
   scalar,
@@ -44,7 +46,7 @@ const parsed = <Value>(parse: (text: string) => Value) =>
   });
 
 const shape = z.strictObject({
-  name: scalar.optional(),
+  name: parsed(parseName).optional(),
   targets: targetItems,
   exclude: blockItems.optional(),
   allowSpecial: blockItems.optional(),
@@ -54,14 +56,24 @@ const shape = z.strictObject({
   rate: parsed(parseRate).optional(),
   bandwidth: parsed(parseBandwidth).optional(),
   cooldown: parsed(parseDuration).optional(),
-  seed: scalar.optional(),
+  seed: parsed(parseName).optional(),
   report: parsed(parseReport).optional(),
   output: parsed((name) => sinkNamed(name).name).optional(),
-  contact: scalar.optional(),
-  purpose: scalar.optional(),
+  contact: parsed(parseSentence).optional(),
+  purpose: parsed(parseSentence).optional(),
   maxRatePer24: parsed(parseRate).optional(),
   maxRatePer48: parsed(parseRate).optional(),
 });
+
+/** Gives every scalar that is no text the text it has in the file. */
+function takeAsWritten(document: Document): void {
+  visit(document, {
+    Scalar(key, node) {
+      if (key === 'key' || typeof node.value === 'string' || node.value === null) return;
+      node.value = node.source ?? String(node.value);
+    },
+  });
+}
 
 type TargetItems = z.infer<typeof targetItems>;
 type BlockItems = z.infer<typeof blockItems>;
@@ -79,6 +91,7 @@ export async function draftOfFile(file: string): Promise<Draft> {
     const line = broken.linePos?.[0].line;
     throw new Fault('BAD_SURVEY', broken.message.split('\n')[0] ?? '', { file, line });
   }
+  takeAsWritten(document);
   const checked = shape.safeParse(document.toJS());
   if (!checked.success) throw faultOf(checked.error.issues[0], document, lines, file);
   const { targets, exclude, allowSpecial, ...rest } = checked.data;

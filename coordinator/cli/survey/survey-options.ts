@@ -9,6 +9,7 @@ import type { ProbeOptions } from '../../../shared/probe/probe.js';
 import { parseBandwidth, parseDuration, parseRate } from '../../../shared/survey/quantities.js';
 import type { Report } from '../../../shared/survey/survey.js';
 import { type BlockEntry, parseBlock } from '../../../shared/survey/target-list.js';
+import { parseName, parseSentence } from '../../../shared/survey/text.js';
 import { sinkNamed } from '../../sink/catalogue.js';
 import { printNote } from '../print.js';
 import { DEFAULT_OUTPUT, DEFAULT_PROBE, type Draft } from './draft.js';
@@ -71,7 +72,11 @@ export function addSurveyOptions(command: Command): Command {
       parseRate,
     ),
     option('-c, --cooldown <time>', 'how long replies are awaited (default: 8s)', parseDuration),
-    option('-e, --seed <text>', 'the order of probing follows from it (default: random)'),
+    option(
+      '-e, --seed <text>',
+      'the order of probing follows from it (default: random)',
+      parseName,
+    ),
     option('--probe <name>', `what is sent (default: ${DEFAULT_PROBE})`, (name) => {
       return probeNamed(name).name;
     }),
@@ -88,9 +93,11 @@ export function addSurveyOptions(command: Command): Command {
         return sinkNamed(name).name;
       },
     ),
-    option('--name <text>', 'a name for people'),
-    option('--contact <address>', 'whom to ask about the survey').env('TRANSECT_CONTACT'),
-    option('--purpose <text>', 'what the survey is for').env('TRANSECT_PURPOSE'),
+    option('--name <text>', 'a name for people', parseName),
+    option('--contact <address>', 'whom to ask about the survey', parseSentence).env(
+      'TRANSECT_CONTACT',
+    ),
+    option('--purpose <text>', 'what the survey is for', parseSentence).env('TRANSECT_PURPOSE'),
   ];
   for (const each of options) command.addOption(each);
   return command;

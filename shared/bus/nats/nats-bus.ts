@@ -50,7 +50,14 @@ function rollCall(link: Link): RollCall {
     report(heartbeat: Heartbeat) {
       link.connection.publish(SUBJECT.telemetry(heartbeat.agent), heartbeatCodec.encode(heartbeat));
     },
-    hear: (signal) => listen(link, SUBJECT.TELEMETRY_ALL, heartbeatCodec, signal),
+    hear: (signal) => {
+      const subjectOf = ({ agent }: Heartbeat) => SUBJECT.telemetry(agent);
+      return listen(
+        link,
+        { subject: SUBJECT.TELEMETRY_ALL, codec: heartbeatCodec, subjectOf },
+        signal,
+      );
+    },
   };
 }
 
@@ -59,6 +66,13 @@ function rateBoard(link: Link): RateBoard {
     lend(grant: Grant) {
       link.connection.publish(SUBJECT.grant(grant.survey, grant.agent), grantCodec.encode(grant));
     },
-    grants: (agent, signal) => listen(link, SUBJECT.grantsTo(agent), grantCodec, signal),
+    grants: (agent, signal) => {
+      const subjectOf = (grant: Grant) => SUBJECT.grant(grant.survey, grant.agent);
+      return listen(
+        link,
+        { subject: SUBJECT.grantsTo(agent), codec: grantCodec, subjectOf },
+        signal,
+      );
+    },
   };
 }

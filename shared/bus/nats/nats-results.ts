@@ -61,8 +61,10 @@ export class NatsResults implements ResultStream {
 
 function toDelivery(message: JsMsg): ResultDelivery | undefined {
   const batch = decodeOrSkip(batchCodec, message.data);
-  if (batch !== undefined)
-    return { batch, left: message.info.pending, stored: () => message.ack() };
+  const isWhereItBelongs =
+    batch !== undefined &&
+    message.subject === SUBJECT.results(batch.survey, batch.agent, batch.shard);
+  if (isWhereItBelongs) return { batch, left: message.info.pending, stored: () => message.ack() };
   message.term();
   return undefined;
 }

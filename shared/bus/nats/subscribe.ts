@@ -5,18 +5,27 @@ import type { Codec } from '../codec.js';
 import type { Versioned } from '../ports.js';
 import type { Link } from './link.js';
 
+/** Messages that wait for us; what comes while there are more is lost, as core NATS may lose any. */
+const WAITING_MAX = 65_536;
+
+export interface Listening<Value> {
+  readonly subject: string;
+  readonly codec: Codec<Value>;
+  /** The subject that a message must have come on: who may publish where is the broker's to say. */
+  readonly subjectOf: (value: Value) => string;
+}
+
 /** A core subscription as decoded values. Listens from the call on. */
 export function listen<Value>(
   link: Link,
-  subject: string,
-  codec: Codec<Value>,
+  { subject, codec, subjectOf }: Listening<Value>,
   signal: AbortSignal,
 ): AsyncIterable<Value> {
-  const channel = new Channel<Value>(signal);
+  const channel = new Channel<Value>(signal, WAITING_MAX);
   const subscription = link.connection.subscribe(subject, {
     callback(error, message) {
       const value = error === null ? decodeOrSkip(codec, message.data) : undefined;
-      if (value !== undefined) channel.push(value);
+      if (value !== undefined && subjectOf(value) === message.subject) channel.offer(value);
     },
   });
   signal.addEventListener('abort', () => subscription.unsubscribe(), { once: true });

@@ -2,6 +2,7 @@
  * Addresses listed one by one (a hitlist), or (address, port) pairs: sorted, without doubles, in flat
  * arrays. Ports are zero in a hitlist.
  */
+import { assert } from '../../base/assert.js';
 import { Target } from '../../net/target.js';
 
 const WORDS = 4;
@@ -28,6 +29,15 @@ export class AddressList {
     for (const [i, { w0, w1, w2, w3, port }] of unique.entries()) {
       words.set([w0, w1, w2, w3], i * WORDS);
       ports[i] = port;
+    }
+    return new AddressList(words, ports);
+  }
+
+  /** A list from its own arrays, as they travel between processes; checked. */
+  static fromSorted(words: Uint32Array, ports: Uint16Array): AddressList {
+    assert(words.length === WORDS * ports.length, 'as many addresses as ports');
+    for (let i = 1; i < ports.length; i++) {
+      assert(isBefore(words, ports, i - 1, i), 'listed addresses ascend, without doubles');
     }
     return new AddressList(words, ports);
   }
@@ -75,6 +85,15 @@ export class AddressList {
       (this.ports[ordinal] as number) - port
     );
   }
+}
+
+/** Whether entry `a` comes before entry `b`. */
+function isBefore(words: Uint32Array, ports: Uint16Array, a: number, b: number): boolean {
+  for (let word = 0; word < WORDS; word++) {
+    const difference = (words[a * WORDS + word] as number) - (words[b * WORDS + word] as number);
+    if (difference !== 0) return difference < 0;
+  }
+  return (ports[a] as number) < (ports[b] as number);
 }
 
 function compareTargets(a: Target, b: Target): number {

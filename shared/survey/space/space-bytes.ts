@@ -10,7 +10,6 @@ import { assert } from '../../base/assert.js';
 import { Fault } from '../../base/faults.js';
 import { formatPorts, parsePorts } from '../../net/ports.js';
 import { Ranges } from '../../net/ranges.js';
-import { Target } from '../../net/target.js';
 import { AddressList } from './address-list.js';
 import { Space } from './space.js';
 import { parseWindow } from './window.js';
@@ -20,6 +19,7 @@ const RANGE_OCTETS = 8;
 const PLACES_OCTETS = 16;
 const ADDRESS_OCTETS = 16;
 const PORT_OCTETS = 2;
+const WORDS = 4;
 
 interface Head {
   readonly ipv4: number;
@@ -75,6 +75,12 @@ export function hashSpace(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
+/** What is kept under a hash is what it says, whoever kept it. @throws Fault BAD_MESSAGE where it is not */
+export function refuseOtherBytes(bytes: Uint8Array, hash: string, what: string): void {
+  if (hashSpace(bytes) === hash) return;
+  throw new Fault('BAD_MESSAGE', `${what} is not what its hash names`, { value: hash });
+}
+
 /** @throws Fault BAD_MESSAGE where the bytes are not a space */
 export function spaceFromBytes(bytes: Uint8Array): Space {
   try {
@@ -118,18 +124,11 @@ function readRanges(count: number, read: () => [number, number]): Ranges {
 }
 
 function readList(input: Cursor, count: number, hasPorts: boolean): AddressList {
-  const targets = Array.from({ length: count }, () => {
-    const target = new Target();
-    target.w0 = input.readU32();
-    target.w1 = input.readU32();
-    target.w2 = input.readU32();
-    target.w3 = input.readU32();
-    return target;
-  });
-  if (hasPorts) for (const target of targets) target.port = input.readU16();
-  const list = AddressList.of(targets);
-  assert(list.size === count, 'listed addresses have no doubles');
-  return list;
+  const words = new Uint32Array(count * WORDS);
+  const ports = new Uint16Array(count);
+  for (let i = 0; i < words.length; i++) words[i] = input.readU32();
+  if (hasPorts) for (let i = 0; i < count; i++) ports[i] = input.readU16();
+  return AddressList.fromSorted(words, ports);
 }
 
 function bodyOctets({ ipv4, windows, hitlist, pairs }: Head): number {

@@ -1,0 +1,19 @@
+/** Text that people write and others will see: names, reasons, contacts. */
+import { Fault } from '../base/faults.js';
+import { isPrintable } from '../base/printable.js';
+
+/** Letters of such text at most, as messages carry it. */
+export const TEXT = { WORD: 64, NAME: 200, LINE: 1000 } as const;
+
+/** One printable line, trimmed. @throws Fault BAD_OPTION */
+export function parseLine(text: string, most: number): string {
+  const line = text.trim();
+  if (line.length <= most && isPrintable(line)) return line;
+  const why = isPrintable(line)
+    ? `this is one line of at most ${most} letters, and has ${line.length}`
+    : 'this is one line without control characters';
+  throw new Fault('BAD_OPTION', why, { value: line.slice(0, TEXT.WORD) });
+}
+
+export const parseName = (text: string) => parseLine(text, TEXT.NAME);
+export const parseSentence = (text: string) => parseLine(text, TEXT.LINE);
