@@ -39,6 +39,7 @@ module.exports = {
     },
     { name: 'no-unresolved', severity: 'error', from: {}, to: { couldNotResolve: true } },
     layer('base', []),
+    layer('host', ['base']),
     layer('net', ['base']),
     layer('packet', ['base', 'net']),
     layer('simd', ['base']),
@@ -47,7 +48,7 @@ module.exports = {
     layer('survey', ['base', 'net', 'packet', 'simd', 'permutation', 'probe']),
     layer('bus', ['base', 'net', 'packet', 'simd', 'permutation', 'probe', 'survey']),
     layer('telemetry', ['base']),
-    layer('command', ['base', 'net', 'packet']),
+    layer('command', ['base', 'host', 'net', 'packet']),
     {
       name: 'shared-knows-no-program',
       severity: 'error',

@@ -2,7 +2,6 @@
 
 import { hostname } from 'node:os';
 import { whereIs } from '../shared/base/broker.js';
-import { requireNetRaw } from '../shared/base/capability.js';
 import { systemClock } from '../shared/base/clock.js';
 import { EXIT } from '../shared/base/exit.js';
 import { Fault } from '../shared/base/faults.js';
@@ -23,6 +22,7 @@ import {
   runProgram,
 } from '../shared/command/program.js';
 import { addStationOptions, type StationFlags } from '../shared/command/station-options.js';
+import { requireNetRaw } from '../shared/host/capability.js';
 import { toVantage, VANTAGE } from '../shared/net/vantage.js';
 import { parseRate } from '../shared/survey/quantities.js';
 import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../shared/telemetry/http.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Assembly } from '../coordinator/collect/collector.js';
 import { RowSource } from '../coordinator/sink/row.js';
 import { SegmentStore } from '../coordinator/sink/segments.js';
-import { systemDisk } from '../shared/base/disk.js';
+import { systemDisk } from '../shared/host/disk.js';
 import type { Port } from '../shared/net/ports.js';
 import { Ranges } from '../shared/net/ranges.js';
 import { CLASSIFICATION } from '../shared/probe/classification.js';

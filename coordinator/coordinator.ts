@@ -11,12 +11,12 @@
 
 import { join } from 'node:path';
 import type { Clock } from '../shared/base/clock.js';
-import type { Disk } from '../shared/base/disk.js';
 import { describeError, Fault } from '../shared/base/faults.js';
 import type { Random } from '../shared/base/random.js';
 import { stopController } from '../shared/base/stop.js';
 import { PROTOCOL } from '../shared/base/version.js';
 import type { Bus, ResultDelivery, Versioned } from '../shared/bus/ports.js';
+import type { Disk } from '../shared/host/disk.js';
 import { Plan } from '../shared/survey/plan.js';
 import type { ResultBatch } from '../shared/survey/results.js';
 import { refuseOtherBytes, spaceFromBytes } from '../shared/survey/space/space-bytes.js';
@@ -28,12 +28,12 @@ import { ExclusionDesk } from './exclusion-desk.js';
 import type { Fleet } from './fleet.js';
 import { admit } from './intake/intake.js';
 import { MusterRoll } from './muster-roll.js';
-import { PastSurvey } from './past-survey.js';
 import { readManifestStatus } from './sink/manifest.js';
 import { SURVEY_FILE } from './sink/survey-folder.js';
-import { SurveyRecord, takeOver } from './survey-record.js';
-import { SurveyRun } from './survey-run.js';
-import { type KnownSurvey, Surveys } from './surveys.js';
+import { PastSurvey } from './survey/past-survey.js';
+import { SurveyRecord, takeOver } from './survey/survey-record.js';
+import { SurveyRun } from './survey/survey-run.js';
+import { type KnownSurvey, Surveys } from './survey/surveys.js';
 import { Vault } from './vault.js';
 
 /** What ids of surveys look like. */

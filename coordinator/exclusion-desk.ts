@@ -4,9 +4,9 @@
  */
 import { join } from 'node:path';
 import type { Clock } from '../shared/base/clock.js';
-import type { Disk } from '../shared/base/disk.js';
 import { describeError, Fault } from '../shared/base/faults.js';
 import type { Bus } from '../shared/bus/ports.js';
+import type { Disk } from '../shared/host/disk.js';
 import { type Exclusion, Exclusions, inForce } from '../shared/survey/exclusions.js';
 import { parseBlock } from '../shared/survey/target-list.js';
 import type { Log } from '../shared/telemetry/log.js';

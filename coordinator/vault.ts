@@ -9,7 +9,7 @@
  *     DATA/<survey>/manifest.json     at the end: what is complete
  */
 import { join } from 'node:path';
-import type { Disk } from '../shared/base/disk.js';
+import type { Disk } from '../shared/host/disk.js';
 import { type Lease, settledOf } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
 import type { Survey } from '../shared/survey/survey.js';

@@ -4,8 +4,8 @@
  * out: shards from the plan, targets from their positions, counts from the rows.
  */
 import { join } from 'node:path';
-import type { Disk } from '../shared/base/disk.js';
 import { IntervalSet } from '../shared/base/intervals.js';
+import type { Disk } from '../shared/host/disk.js';
 import { formatAddress } from '../shared/net/ipv6.js';
 import type { Plan } from '../shared/survey/plan.js';
 import { readJournal, type ShardEntry } from './ledger/journal.js';

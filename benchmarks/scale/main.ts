@@ -12,9 +12,9 @@ import { startPrivateBroker } from '../../coordinator/cli/scan/private-broker.js
 import { admit } from '../../coordinator/intake/intake.js';
 import { Vault } from '../../coordinator/vault.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
-import { systemDisk } from '../../shared/base/disk.js';
 import { systemRandom } from '../../shared/base/random.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
+import { systemDisk } from '../../shared/host/disk.js';
 import type { Port } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Plan } from '../../shared/survey/plan.js';

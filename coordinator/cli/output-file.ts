@@ -6,10 +6,10 @@
 import { createReadStream } from 'node:fs';
 import { access, constants, mkdir, open, realpath, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { type Chunks, systemDisk } from '../../shared/base/disk.js';
 import { describeError, Fault } from '../../shared/base/faults.js';
-import { scratchFolder } from '../../shared/base/scratch.js';
 import { ReaderGone, writeOut } from '../../shared/command/output.js';
+import { type Chunks, systemDisk } from '../../shared/host/disk.js';
+import { scratchFolder } from '../../shared/host/scratch.js';
 
 export const STDOUT = '-';
 const FLAG = '--output-file';

@@ -8,9 +8,9 @@
  * thought dead and wakes up in the middle of a write changes nothing. Several shards share a sync.
  */
 import { z } from 'zod';
-import type { Disk } from '../../shared/base/disk.js';
 import { Fault } from '../../shared/base/faults.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
+import type { Disk } from '../../shared/host/disk.js';
 import type { ShardReport } from '../../shared/survey/lease.js';
 
 /** One shard that is stored. */

@@ -4,8 +4,8 @@
  */
 import { join } from 'node:path';
 import { isoTime } from '../../shared/base/clock.js';
-import type { Disk } from '../../shared/base/disk.js';
 import type { Equipment } from '../../shared/bus/ports.js';
+import type { Disk } from '../../shared/host/disk.js';
 import { formatPorts } from '../../shared/net/ports.js';
 import { formatRange } from '../../shared/net/prefix.js';
 import type { Plan } from '../../shared/survey/plan.js';

@@ -7,7 +7,7 @@
  *     segments/000000000-000000064.parquet     rows of shards 0 to 63
  */
 import { join } from 'node:path';
-import type { Disk } from '../../shared/base/disk.js';
+import type { Disk } from '../../shared/host/disk.js';
 import { sinkNamed } from './catalogue.js';
 import { fieldIndices, type Row, type RowSource } from './row.js';
 import type { Sink } from './sink.js';

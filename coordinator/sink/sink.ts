@@ -2,7 +2,7 @@
  * What a sink is: a way to keep the rows of a shard as one file, to read them back, and to make one
  * file of many. Sinks that write text can also write to a pipe.
  */
-import type { Disk } from '../../shared/base/disk.js';
+import type { Disk } from '../../shared/host/disk.js';
 import type { Row, RowSource } from './row.js';
 
 /** One line per row. */

@@ -1,5 +1,5 @@
 /** A sink that writes one line per row: valid up to any line end, however the writer died. */
-import type { Disk } from '../../shared/base/disk.js';
+import type { Disk } from '../../shared/host/disk.js';
 import { FIELDS, fieldIndices, type Row, rowOf } from './row.js';
 import type { Sink, TextFormat } from './sink.js';
 

@@ -7,7 +7,7 @@ import { sinkNamed } from '../../coordinator/sink/catalogue.js';
 import { FIELDS, parseFields, type Row, RowSource, rowOf } from '../../coordinator/sink/row.js';
 import { SegmentStore } from '../../coordinator/sink/segments.js';
 import type { Sink } from '../../coordinator/sink/sink.js';
-import { systemDisk } from '../../shared/base/disk.js';
+import { systemDisk } from '../../shared/host/disk.js';
 import { mappedWords, type Words } from '../../shared/net/ipv6.js';
 import type { Port } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';

@@ -7,9 +7,9 @@ import { Collector, type KnownOfShard } from '../../coordinator/collect/collecto
 import { findEntry, Journal, readJournal } from '../../coordinator/ledger/journal.js';
 import { Ledger } from '../../coordinator/ledger/ledger.js';
 import type { Position } from '../../shared/base/brand.js';
-import { systemDisk } from '../../shared/base/disk.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
 import type { ResultDelivery } from '../../shared/bus/ports.js';
+import { systemDisk } from '../../shared/host/disk.js';
 import type { Lease, ShardReport } from '../../shared/survey/lease.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import { MemoryDisk } from '../support/memory-disk.js';

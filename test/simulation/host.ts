@@ -6,9 +6,9 @@
 import type { Millis } from '../../shared/base/brand.js';
 import { Channel } from '../../shared/base/channel.js';
 import type { Clock } from '../../shared/base/clock.js';
-import type { Disk } from '../../shared/base/disk.js';
 import { stopController } from '../../shared/base/stop.js';
 import type { Bus, ControlHandlers, ShardOffer, Versioned } from '../../shared/bus/ports.js';
+import type { Disk } from '../../shared/host/disk.js';
 
 const NEVER = new Promise<never>(() => {});
 /** A request without an answer is made again after this. */

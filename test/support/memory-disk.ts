@@ -1,7 +1,7 @@
 /** A disk in memory, for simulations: nothing real is waited for. */
 
-import type { Disk } from '../../shared/base/disk.js';
 import { Fault } from '../../shared/base/faults.js';
+import type { Disk } from '../../shared/host/disk.js';
 
 export class MemoryDisk implements Disk {
   readonly files = new Map<string, Buffer>();

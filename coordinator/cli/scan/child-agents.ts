@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../../shared/base/clock.js';
 import { EXIT } from '../../../shared/base/exit.js';
 import { Fault } from '../../../shared/base/faults.js';
-import { findProgram } from '../../../shared/base/programs.js';
+import { findProgram } from '../../../shared/host/programs.js';
 
 const SCRIPT = fileURLToPath(new URL('../../../agent/main.js', import.meta.url));
 const LEAVE_MILLIS = 3000;

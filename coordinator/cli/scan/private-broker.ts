@@ -12,9 +12,9 @@ import { join } from 'node:path';
 import type { BrokerAccess } from '../../../shared/base/broker.js';
 import { systemClock } from '../../../shared/base/clock.js';
 import { Fault } from '../../../shared/base/faults.js';
-import { findProgram } from '../../../shared/base/programs.js';
-import { scratchFolder } from '../../../shared/base/scratch.js';
 import { environmentFor } from '../../../shared/command/broker-options.js';
+import { findProgram } from '../../../shared/host/programs.js';
+import { scratchFolder } from '../../../shared/host/scratch.js';
 
 const START_MILLIS = 10_000;
 const POLL_MILLIS = 20;

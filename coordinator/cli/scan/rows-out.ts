@@ -9,7 +9,7 @@ import { FLAG_REPEAT, type ResultBatch } from '../../../shared/survey/results.js
 import { sinkNamed } from '../../sink/catalogue.js';
 import { fieldIndices, RowSource, rowOf } from '../../sink/row.js';
 import type { TextFormat } from '../../sink/sink.js';
-import type { SurveyRun } from '../../survey-run.js';
+import type { SurveyRun } from '../../survey/survey-run.js';
 import { type OutputFile, openOutput } from '../output-file.js';
 import { writeRows } from '../stored/results.js';
 import { StoredRows } from '../stored/stored-rows.js';

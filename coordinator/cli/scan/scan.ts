@@ -5,9 +5,7 @@
  */
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { requireNetRaw } from '../../../shared/base/capability.js';
 import { systemClock } from '../../../shared/base/clock.js';
-import { systemDisk } from '../../../shared/base/disk.js';
 import { EXIT } from '../../../shared/base/exit.js';
 import { Fault } from '../../../shared/base/faults.js';
 import { systemRandom } from '../../../shared/base/random.js';
@@ -17,6 +15,8 @@ import { natsBus } from '../../../shared/bus/nats/nats-bus.js';
 import type { Bus } from '../../../shared/bus/ports.js';
 import { command, option } from '../../../shared/command/program.js';
 import { addStationOptions, stationArguments } from '../../../shared/command/station-options.js';
+import { requireNetRaw } from '../../../shared/host/capability.js';
+import { systemDisk } from '../../../shared/host/disk.js';
 import { Plan, shardLengthFor } from '../../../shared/survey/plan.js';
 import { parseCount, parseDuration } from '../../../shared/survey/quantities.js';
 import type { SurveyStatus } from '../../../shared/survey/status.js';
@@ -26,7 +26,7 @@ import { checkRequest } from '../../intake/intake.js';
 import { briefPlan, reportPlan } from '../../plan/plan-report.js';
 import { defaultFields } from '../../sink/row.js';
 import { MANIFEST_FILE } from '../../sink/survey-folder.js';
-import type { SurveyRun } from '../../survey-run.js';
+import type { SurveyRun } from '../../survey/survey-run.js';
 import { DEFAULT_DATA } from '../daemon.js';
 import { draftOf } from '../plan.js';
 import { printNote, summaryOf } from '../print.js';

@@ -7,7 +7,7 @@ import { Fault } from '../../../shared/base/faults.js';
 import { stopController } from '../../../shared/base/stop.js';
 import type { SurveyStatus } from '../../../shared/survey/status.js';
 import type { Coordinator } from '../../coordinator.js';
-import type { SurveyRun } from '../../survey-run.js';
+import type { SurveyRun } from '../../survey/survey-run.js';
 import { progressLine, rewriteLine } from '../print.js';
 import type { ChildAgents } from './child-agents.js';
 import type { Interrupts } from './interrupts.js';

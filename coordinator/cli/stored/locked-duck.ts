@@ -7,7 +7,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance, StatementType } from '@duckdb/node-api';
 import { Fault, type FaultDetails } from '../../../shared/base/faults.js';
-import { scratchFolder } from '../../../shared/base/scratch.js';
+import { scratchFolder } from '../../../shared/host/scratch.js';
 import { quote } from '../../sink/duck.js';
 
 const SETTINGS = { threads: '1', memory_limit: '512MB' };

@@ -4,9 +4,9 @@
  */
 import { join } from 'node:path';
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
-import { type Disk, systemDisk } from '../../../shared/base/disk.js';
 import { describeError, Fault } from '../../../shared/base/faults.js';
 import { IntervalSet } from '../../../shared/base/intervals.js';
+import { type Disk, systemDisk } from '../../../shared/host/disk.js';
 import { readJournal, type ShardEntry } from '../../ledger/journal.js';
 import { quote, rowsOf } from '../../sink/duck.js';
 import { BLANK, type Value } from '../../sink/row.js';

@@ -5,11 +5,11 @@
  */
 import { rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { systemDisk } from '../../../shared/base/disk.js';
 import { Fault } from '../../../shared/base/faults.js';
 import { LIMITS } from '../../../shared/base/limits.js';
-import { scratchFolder } from '../../../shared/base/scratch.js';
 import type { Bus } from '../../../shared/bus/ports.js';
+import { systemDisk } from '../../../shared/host/disk.js';
+import { scratchFolder } from '../../../shared/host/scratch.js';
 import { isOver } from '../../../shared/survey/survey.js';
 import {
   isSurveyFile,

@@ -1,10 +1,10 @@
 /** `transect verify`: proves from plan, journal and segments that every position is accounted for once. */
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { systemDisk } from '../../../shared/base/disk.js';
 import { EXIT } from '../../../shared/base/exit.js';
 import { Fault } from '../../../shared/base/faults.js';
 import { command, option } from '../../../shared/command/program.js';
+import { systemDisk } from '../../../shared/host/disk.js';
 import { Plan } from '../../../shared/survey/plan.js';
 import { formatCount } from '../../../shared/survey/quantities.js';
 import { refuseOtherBytes, spaceFromBytes } from '../../../shared/survey/space/space-bytes.js';

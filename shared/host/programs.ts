@@ -1,7 +1,7 @@
 /** Other programs, by name: PATH is short under cron, and a user's lacks the folders of administrators. */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { Fault, type FaultCode } from './faults.js';
+import { Fault, type FaultCode } from '../base/faults.js';
 
 /** Looked at after those of PATH. */
 const FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin'];

@@ -1,6 +1,6 @@
 /** Whether this process may use raw sockets, before it tries. */
 import { readFileSync } from 'node:fs';
-import { Fault } from './faults.js';
+import { Fault } from '../base/faults.js';
 
 /** capabilities(7) */
 const CAP_NET_RAW = 13n;

@@ -1,9 +1,9 @@
 /** How far a survey has come, in numbers, as anyone may ask. */
-import type { Plan } from '../shared/survey/plan.js';
-import type { SurveyStatus } from '../shared/survey/status.js';
-import type { Survey } from '../shared/survey/survey.js';
-import type { RosterSummary } from './governor/roster.js';
-import type { Ledger } from './ledger/ledger.js';
+import type { Plan } from '../../shared/survey/plan.js';
+import type { SurveyStatus } from '../../shared/survey/status.js';
+import type { Survey } from '../../shared/survey/survey.js';
+import type { RosterSummary } from '../governor/roster.js';
+import type { Ledger } from '../ledger/ledger.js';
 
 export interface SurveyProgress {
   readonly survey: Survey;

@@ -7,7 +7,7 @@ import { lstatSync } from 'node:fs';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describeError, Fault } from './faults.js';
+import { describeError, Fault } from '../base/faults.js';
 
 const NAME = /^transect-[a-z]+-(\d+)-[A-Za-z0-9]+$/;
 

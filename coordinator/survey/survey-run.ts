@@ -9,34 +9,34 @@
  * until the agents have settled what they had sent, and stores that.
  */
 
-import { type Clock, every } from '../shared/base/clock.js';
-import { describeError, Fault } from '../shared/base/faults.js';
-import { LIMITS } from '../shared/base/limits.js';
-import { stopController } from '../shared/base/stop.js';
-import type { Bus, Grant, Heartbeat, ResultDelivery } from '../shared/bus/ports.js';
-import type { Exclusions } from '../shared/survey/exclusions.js';
-import type { Lease } from '../shared/survey/lease.js';
-import type { Plan } from '../shared/survey/plan.js';
-import type { SurveyStatus, TargetFate } from '../shared/survey/status.js';
+import { type Clock, every } from '../../shared/base/clock.js';
+import { describeError, Fault } from '../../shared/base/faults.js';
+import { LIMITS } from '../../shared/base/limits.js';
+import { stopController } from '../../shared/base/stop.js';
+import type { Bus, Grant, Heartbeat, ResultDelivery } from '../../shared/bus/ports.js';
+import type { Exclusions } from '../../shared/survey/exclusions.js';
+import type { Lease } from '../../shared/survey/lease.js';
+import type { Plan } from '../../shared/survey/plan.js';
+import type { SurveyStatus, TargetFate } from '../../shared/survey/status.js';
 import {
   isEnding,
   isOver,
   mustGoOn,
   type Survey,
   type SurveyState,
-} from '../shared/survey/survey.js';
-import { targetsOf } from '../shared/survey/target-list.js';
-import type { Log } from '../shared/telemetry/log.js';
-import { Archive } from './archive.js';
-import { Dispatcher } from './dispatch/dispatch.js';
-import { Fleet } from './fleet.js';
+} from '../../shared/survey/survey.js';
+import { targetsOf } from '../../shared/survey/target-list.js';
+import type { Log } from '../../shared/telemetry/log.js';
+import { Archive } from '../archive.js';
+import { Dispatcher } from '../dispatch/dispatch.js';
+import { Fleet } from '../fleet.js';
+import { LeaseCare } from '../ledger/lease-care.js';
+import type { Ledger } from '../ledger/ledger.js';
+import type { Vault } from '../vault.js';
 import { fateOf } from './inquiry.js';
-import { LeaseCare } from './ledger/lease-care.js';
-import type { Ledger } from './ledger/ledger.js';
 import type { SurveyRecord } from './survey-record.js';
 import { statusOf } from './survey-status.js';
 import type { KnownSurvey } from './surveys.js';
-import type { Vault } from './vault.js';
 
 export interface SurveyRunParts {
   readonly bus: Bus;

@@ -1,14 +1,14 @@
 /** A survey that is over: its last status, and its files. Its plan is made only when somebody asks about a target. */
-import { Fault } from '../shared/base/faults.js';
-import type { SpaceShelf } from '../shared/bus/ports.js';
-import type { Exclusions } from '../shared/survey/exclusions.js';
-import type { Plan } from '../shared/survey/plan.js';
-import type { SurveyStatus, TargetFate } from '../shared/survey/status.js';
-import type { Survey } from '../shared/survey/survey.js';
-import { targetsOf } from '../shared/survey/target-list.js';
+import { Fault } from '../../shared/base/faults.js';
+import type { SpaceShelf } from '../../shared/bus/ports.js';
+import type { Exclusions } from '../../shared/survey/exclusions.js';
+import type { Plan } from '../../shared/survey/plan.js';
+import type { SurveyStatus, TargetFate } from '../../shared/survey/status.js';
+import type { Survey } from '../../shared/survey/survey.js';
+import { targetsOf } from '../../shared/survey/target-list.js';
+import type { Vault } from '../vault.js';
 import { fateOf } from './inquiry.js';
 import type { KnownSurvey } from './surveys.js';
-import type { Vault } from './vault.js';
 
 export interface PastSurveyParts {
   readonly vault: Vault;

@@ -2,13 +2,13 @@
  * The surveys that a coordinator knows: those under way, whole, and of those that are over what is asked
  * for most, the newest of them. Whatever older one is asked about is read again.
  */
-import { Fault } from '../shared/base/faults.js';
-import { LIMITS } from '../shared/base/limits.js';
-import type { SurveyStatus, TargetFate } from '../shared/survey/status.js';
-import type { Survey } from '../shared/survey/survey.js';
+import { Fault } from '../../shared/base/faults.js';
+import { LIMITS } from '../../shared/base/limits.js';
+import type { SurveyStatus, TargetFate } from '../../shared/survey/status.js';
+import type { Survey } from '../../shared/survey/survey.js';
+import type { Vault } from '../vault.js';
 import type { PastSurvey } from './past-survey.js';
 import type { SurveyRun } from './survey-run.js';
-import type { Vault } from './vault.js';
 
 /** What may be asked of a survey, whether it is over or not. */
 export interface KnownSurvey {

@@ -4,10 +4,10 @@
  * still had under way comes too late. Each record names the term it was written in: no two coordinators
  * write the same, so neither takes the other's for its own whose answer was lost.
  */
-import { Fault } from '../shared/base/faults.js';
-import { PROTOCOL } from '../shared/base/version.js';
-import type { SurveyBoard, Versioned } from '../shared/bus/ports.js';
-import type { Survey } from '../shared/survey/survey.js';
+import { Fault } from '../../shared/base/faults.js';
+import { PROTOCOL } from '../../shared/base/version.js';
+import type { SurveyBoard, Versioned } from '../../shared/bus/ports.js';
+import type { Survey } from '../../shared/survey/survey.js';
 
 export class SurveyRecord {
   readonly #board: SurveyBoard;

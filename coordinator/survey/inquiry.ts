@@ -1,15 +1,15 @@
 /** "Did you probe this address, when, from where, with what result — or why not?" */
-import type { SpaceShelf } from '../shared/bus/ports.js';
-import type { Target } from '../shared/net/target.js';
-import type { Exclusions } from '../shared/survey/exclusions.js';
-import type { Lease } from '../shared/survey/lease.js';
-import type { Plan } from '../shared/survey/plan.js';
-import { rulesFromBytes } from '../shared/survey/rules.js';
-import { refuseOtherBytes } from '../shared/survey/space/space-bytes.js';
-import type { TargetFate } from '../shared/survey/status.js';
-import type { Survey } from '../shared/survey/survey.js';
-import { plannedFate, unplannedFate } from './ledger/fate.js';
-import type { Vault } from './vault.js';
+import type { SpaceShelf } from '../../shared/bus/ports.js';
+import type { Target } from '../../shared/net/target.js';
+import type { Exclusions } from '../../shared/survey/exclusions.js';
+import type { Lease } from '../../shared/survey/lease.js';
+import type { Plan } from '../../shared/survey/plan.js';
+import { rulesFromBytes } from '../../shared/survey/rules.js';
+import { refuseOtherBytes } from '../../shared/survey/space/space-bytes.js';
+import type { TargetFate } from '../../shared/survey/status.js';
+import type { Survey } from '../../shared/survey/survey.js';
+import { plannedFate, unplannedFate } from '../ledger/fate.js';
+import type { Vault } from '../vault.js';
 
 export interface Inquiry {
   readonly survey: Survey;

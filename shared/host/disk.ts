@@ -18,8 +18,8 @@ import {
   stat,
 } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { describeError, Fault } from './faults.js';
-import { LIMITS } from './limits.js';
+import { describeError, Fault } from '../base/faults.js';
+import { LIMITS } from '../base/limits.js';
 
 export type Chunks = Iterable<string | Uint8Array> | AsyncIterable<string | Uint8Array>;
 
