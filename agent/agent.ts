@@ -27,7 +27,7 @@ import type { Mission } from './mission.js';
 import { Missions, REFUSED_MILLIS } from './missions.js';
 import type { OpenStation } from './ports.js';
 
-export interface AgentOptions extends Holder {
+export interface AgentOptions extends Omit<Holder, 'rulesHash'> {
   readonly version: string;
   /** Packets per second it never exceeds, 0 for no limit of its own. */
   readonly ceiling: number;
@@ -142,7 +142,9 @@ export class Agent {
     if (offer.shard >= mission.plan.shardCount) return offer.done(); // not of this plan
     const shard = mission.plan.shard(offer.shard);
     if (mission.held.has(shard.number)) return; // redelivered early: the lease is ours already
-    const lease = await acquire(bus.leases, survey.id, shard, this.#options, clock);
+    const { agent, vantage } = this.#options;
+    const holder = { agent, vantage, rulesHash: mission.station.rulesHash };
+    const lease = await acquire(bus.leases, survey.id, shard, holder, clock);
     if (lease.outcome === 'settled') return offer.done();
     if (lease.outcome === 'taken') return offer.giveBack(LIMITS.workAckMillis);
     const { holding } = lease;
@@ -151,9 +153,7 @@ export class Agent {
       await holding.checkpoint(holding.report, 'released');
       return offer.giveBack(REFUSED_MILLIS);
     }
-    const { agent, vantage } = this.#options;
     const sending = mission.station.sender.send(holding.from, shard.to);
-    const holder = { agent, vantage };
     const parts = { survey, shard, holder, holding, offer, sending, results: bus.results, clock };
     mission.held.set(shard.number, new HeldShard(parts));
     log.debug({ survey: survey.id, shard: shard.number, epoch: holding.epoch }, 'shard leased');

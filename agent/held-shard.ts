@@ -13,9 +13,9 @@ import { FLAG_COOLDOWN } from '../shared/survey/results.js';
 import type { Survey } from '../shared/survey/survey.js';
 import type { Holder, Holding } from './lease/holding.js';
 import { SettleTrack } from './lease/settling.js';
-import type { Heard, Sending, SendProgress } from './ports.js';
+import type { Heard, Sending } from './ports.js';
 import { NOTED, Notebook } from './report/notebook.js';
-import { writeRow } from './report/write-row.js';
+import { writeRow, writeUnsentRow } from './report/write-row.js';
 
 /** Frames may wait this long in the capture's buffer before we see them. */
 const CAPTURE_LAG_MILLIS = 100;
@@ -40,6 +40,8 @@ export class HeldShard {
   #flushedAt: number;
   #checkpointedAt: number;
   #extendedAt: number;
+  /** Positions of which no probe left. */
+  #passedBy = 0;
   #isBusy = false;
   #isStopping = false;
   /** Our monotonic clock: from here on replies may have been missed. */
@@ -58,9 +60,9 @@ export class HeldShard {
   }
 
   /** Positions still to be sent. */
-  get unsent(): number {
+  get left(): number {
     const { sending, shard } = this.#parts;
-    return sending.hasEnded ? 0 : shard.to - sending.progress.sent;
+    return sending.hasEnded ? 0 : shard.to - sending.sent;
   }
 
   /** Notes a reply to one of this shard's positions. @returns a `NOTED` code */
@@ -117,13 +119,14 @@ export class HeldShard {
     const { offer, shard, sending, clock, survey } = this.#parts;
     const now = clock.monotonic();
     const hasStopped = this.#isStopping && sending.hasEnded;
-    const { progress } = sending;
-    this.#track.observe(now, progress);
+    const { sent } = sending;
+    this.#noteUnsent();
+    this.#track.observe(now, sent);
     const heard = Math.min(heardUntil, this.#deafFrom);
     const settled = this.#track.settledAt(heard - survey.cooldown - CAPTURE_LAG_MILLIS);
     const isDeaf = this.#deafFrom < Number.POSITIVE_INFINITY;
-    const end = !hasStopped ? shard.to : isDeaf ? settled.sent : progress.sent;
-    const isOver = settled.sent >= end;
+    const end = !hasStopped ? shard.to : isDeaf ? settled : sent;
+    const isOver = settled >= end;
     const isDue = now - this.#checkpointedAt >= LIMITS.checkpointMillis;
     if (isOver || isDue) await this.#checkpoint(settled, isOver);
     else if (this.#notebook.rows >= LIMITS.batchRows || this.#isBatchStale(now)) {
@@ -131,19 +134,29 @@ export class HeldShard {
     }
     if (!isOver || this.isGone) return;
     this.isGone = true;
-    if (settled.sent === shard.to || isSurveyEnding) await offer.done();
+    if (settled === shard.to || isSurveyEnding) await offer.done();
     else offer.giveBack(GIVE_BACK_MILLIS);
   }
 
-  async #checkpoint({ sent: settled, lost, excluded }: SendProgress, isOver: boolean) {
+  /** Takes over which positions were passed by: of all before `sent`, where that was read first. */
+  #noteUnsent(): void {
+    const micros = this.#parts.clock.wall() * 1000;
+    for (const { position, code } of this.#parts.sending.takeUnsent()) {
+      if (!this.#notebook.noteUnsent(position, code)) continue;
+      this.#passedBy++;
+      writeUnsentRow(this.#notebook.beginRow(position, code, Math.floor(micros)));
+    }
+  }
+
+  async #checkpoint(settled: number, isOver: boolean) {
     const { sending, shard, holding, clock } = this.#parts;
     this.#notebook.close(settled);
     await this.#flush();
-    const { progress, marks } = sending;
-    const { sent } = progress;
-    const probes = sent - holding.from - progress.lost - progress.excluded;
+    const { sent, marks } = sending;
+    this.#noteUnsent();
+    const probes = Math.max(0, sent - holding.from - this.#passedBy);
     const { counts, batches } = this.#notebook;
-    const report = { sent, probes, settled, lost, excluded, marks, batches, ...counts };
+    const report = { sent, probes, settled, marks, batches, ...counts };
     const state: LeaseState = settled === shard.to ? 'settled' : isOver ? 'released' : 'held';
     const hasChanged =
       state !== 'held' || sent !== holding.report.sent || settled !== holding.report.settled;

@@ -108,7 +108,7 @@ export class Mission {
   /** Positions leased and not yet sent. */
   get unsent(): number {
     let unsent = 0;
-    for (const shard of this.held.values()) unsent += shard.unsent;
+    for (const shard of this.held.values()) unsent += shard.left;
     return unsent;
   }
 
@@ -242,5 +242,7 @@ export async function openMission(
     const why = 'this agent plans the survey differently: run the coordinator’s version';
     throw new Fault('PLAN_MISMATCH', why, { value: survey.id });
   }
-  return new Mission(survey, plan, await openStation(survey, plan), clock.monotonic());
+  const station = await openStation(survey, plan);
+  if (station.rules !== undefined) await bus.spaces.put(station.rulesHash, station.rules);
+  return new Mission(survey, plan, station, clock.monotonic());
 }

@@ -97,6 +97,7 @@ export class Missions {
       mission.become((await bus.surveys.read(survey.id))?.value ?? survey);
       this.#refusals.delete(survey.id);
       log.info({ survey: survey.id, wire: mission.station.sender.wire }, 'survey joined');
+      for (const note of mission.station.notes) log.warn({ survey: survey.id }, note);
       return mission;
     } catch (error) {
       this.refuse(survey.id, describeError(error), REFUSED_MILLIS);

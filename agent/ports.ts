@@ -1,6 +1,6 @@
 /** What the parts of an agent are to each other. The story in `agent.ts` wires them. */
 import type { Equipment } from '../shared/bus/ports.js';
-import type { Prefix6 } from '../shared/net/ipv6.js';
+import type { Endpoint } from '../shared/net/endpoint.js';
 import type { Dissection, LinkLayer } from '../shared/packet/dissect.js';
 import type { MacAddress } from '../shared/packet/ethernet.js';
 import type { TcpOptions } from '../shared/packet/tcp.js';
@@ -43,31 +43,47 @@ export interface Wire {
 /** What leads to one next hop on Ethernet. */
 export interface Link {
   readonly source: MacAddress;
-  /** The next hop's address on the link. */
-  readonly gateway: MacAddress;
+  /** The next hop's address on the link; absent where targets are neighbours of their own. */
+  readonly gateway: MacAddress | undefined;
   readonly vlan?: number | undefined;
 }
 
 /** What one way out leads to, of the one family it speaks; plain data. */
 export type Territory =
   | { readonly family: 4; readonly from: Float64Array; readonly to: Float64Array }
-  | { readonly family: 6; readonly prefixes: readonly Prefix6[] };
+  /** The array of `Ranges6`. */
+  | { readonly family: 6; readonly words: Uint32Array };
 
 /** System calls that the kernel refused, by the name of the error. */
 export type Refusals = Readonly<Record<string, number>>;
 
-/** How far a shard has been sent, at one instant. */
-export interface SendProgress {
-  /** Every position before it has left, was excluded or is lost. */
-  readonly sent: number;
-  /** Of those: positions that the kernel refused for good, and that the guard held back. */
-  readonly lost: number;
-  readonly excluded: number;
+/** A position that was passed by without a probe. */
+export interface Unsent {
+  readonly position: number;
+  /** An `UNSENT` code. */
+  readonly code: number;
+}
+
+/** The address of a neighbour is being asked for; nobody on the link has it. */
+export const ASKING = 'asking';
+export const NOBODY = 'nobody';
+
+/** Who is who on a link of our own: Ethernet addresses of neighbours, asked for as they are needed. */
+export interface Neighbours {
+  /** Asks for a target's address, unless it is known or asked for. @returns whether a packet left */
+  ask(target: Endpoint, now: number): boolean;
+  find(target: Endpoint, now: number): Uint8Array | typeof ASKING | typeof NOBODY;
+  /** Hears answers, and asks again where that is due, so often at most. @returns packets sent */
+  tend(now: number, most: number): number;
+  close(): void;
 }
 
 /** One shard, or what is left of it, being sent. */
 export interface Sending {
-  readonly progress: SendProgress;
+  /** Every position before it has left, or was passed by. */
+  readonly sent: number;
+  /** What was passed by since the last call; of all before `sent`, where that was read first. */
+  takeUnsent(): readonly Unsent[];
   /** Which exclusions were held against from where on; ascending. */
   readonly marks: readonly ExclusionMark[];
   /** Nothing more of it will leave: it is sent to its end, or was abandoned. */
@@ -161,6 +177,11 @@ export interface Station {
   readonly sender: Sender;
   /** One per interface. */
   readonly captures: readonly Capture[];
+  /** What people should know before anything is sent. */
+  readonly notes: readonly string[];
+  /** By what this agent holds back targets itself; undefined, and no hash, where there is nothing. */
+  readonly rules: Uint8Array | undefined;
+  readonly rulesHash: string;
   /** Whether interfaces and addresses are as they were; if not, replies cannot be heard. */
   isPresent(): boolean;
 }

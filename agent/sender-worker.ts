@@ -7,10 +7,12 @@ import { assert } from '../shared/base/assert.js';
 import { monotonicMillis, wallMicros } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
 import type { WireName } from '../shared/command/station-options.js';
+import { ethernetOctets } from '../shared/packet/ethernet.js';
 import { probeNamed } from '../shared/probe/catalogue.js';
 import type { ProbeOptions, SourcePorts } from '../shared/probe/probe.js';
 import { Plan } from '../shared/survey/plan.js';
 import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
+import { LinkNeighbours } from './egress/link-neighbours.js';
 import type { WayOut } from './egress/way-out.js';
 import { Desk } from './send/desk.js';
 import { Exit } from './send/exit.js';
@@ -29,6 +31,8 @@ export interface SenderSetup {
   readonly probeOptions: ProbeOptions;
   readonly key: Uint8Array;
   readonly ways: readonly WayOut[];
+  /** Whether they lead to every target. */
+  readonly isWhole: boolean;
   readonly ports: SourcePorts;
   /** The wire that the operator insists on. */
   readonly wire: WireName | undefined;
@@ -41,7 +45,7 @@ const port = parentPort;
 port.on('message', serve);
 
 /** Sends for one survey; returns once its desk says stop, or with what keeps it from sending. */
-function serve({ setup, turn, desk, orders, guards }: Assignment<SenderSetup>): void {
+function serve({ setup, turn, desk, orders, guards, unsent }: Assignment<SenderSetup>): void {
   const exits: Exit[] = [];
   try {
     for (const way of setup.ways) exits.push(openExit(way, setup, turn));
@@ -49,7 +53,11 @@ function serve({ setup, turn, desk, orders, guards }: Assignment<SenderSetup>): 
       plan: new Plan(spaceFromBytes(setup.space), setup.seed, setup.shardLength),
       key: setup.key,
       exits,
-      router: new Router(setup.ways.map(({ territory }) => territory)),
+      router: new Router(
+        setup.ways.map(({ territory }) => territory),
+        setup.isWhole,
+      ),
+      isWhole: setup.isWhole,
       guard: new Guard(setup.blocked),
       nextGuard: () => {
         const message = receiveMessageOnPort(guards)?.message as Blocked | undefined;
@@ -58,6 +66,7 @@ function serve({ setup, turn, desk, orders, guards }: Assignment<SenderSetup>): 
       turn,
       desk: new Desk(desk),
       nextOrder: () => receiveMessageOnPort(orders)?.message as Order | undefined,
+      onUnsent: (message) => unsent.postMessage(message),
       now: monotonicMillis,
       wallMicros,
     });
@@ -67,9 +76,11 @@ function serve({ setup, turn, desk, orders, guards }: Assignment<SenderSetup>): 
     const code = error instanceof Fault ? error.code : 'SYSTEM_CALL';
     report({ fault: { code, message: describeError(error) } });
   } finally {
-    for (const { wire } of exits) wire.close();
-    orders.close();
-    guards.close();
+    for (const { wire, neighbours } of exits) {
+      wire.close();
+      neighbours?.close();
+    }
+    for (const each of [orders, guards, unsent]) each.close();
     report({ ended: true });
   }
 }
@@ -83,5 +94,9 @@ function openExit({ family, device, link, sources }: WayOut, setup: SenderSetup,
   const options = setup.probeOptions;
   const octets = probe.octets(family, options);
   const wire = openWire({ device, family, octets, link, queue: turn.index }, setup.wire);
-  return new Exit({ wire, family, sources, ports: setup.ports, probe, options });
+  const common = { wire, family, sources, ports: setup.ports, probe, options };
+  const isByKernel = link === undefined || setup.wire === 'raw-ip';
+  if (isByKernel || link.gateway !== undefined) return new Exit(common);
+  const neighbours = new LinkNeighbours({ device, family, link, sources });
+  return new Exit({ ...common, neighbours, linkOctets: ethernetOctets(link.vlan) });
 }

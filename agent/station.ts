@@ -7,15 +7,18 @@ import { Ranges } from '../shared/net/ranges.js';
 import { Ranges6 } from '../shared/net/ranges6.js';
 import { probeNamed } from '../shared/probe/catalogue.js';
 import type { Plan } from '../shared/survey/plan.js';
+import { rulesToBytes } from '../shared/survey/rules.js';
 import { Blocklist } from '../shared/survey/space/blocklist.js';
-import { spaceToBytes } from '../shared/survey/space/space-bytes.js';
+import { hashSpace, spaceToBytes } from '../shared/survey/space/space-bytes.js';
 import { forbiddenIpv4, forbiddenIpv6 } from '../shared/survey/space/special-purpose.js';
 import type { Survey } from '../shared/survey/survey.js';
-import { parseBlockList } from '../shared/survey/target-list.js';
+import { type BlockEntry, parseBlock, parseBlockList } from '../shared/survey/target-list.js';
 import { Captures } from './capture/captures.js';
 import { Presence } from './egress/presence.js';
+import type { Nowhere } from './egress/routes.js';
 import { findWaysOut, type WayOutOptions } from './egress/way-out.js';
 import type { Capture, OpenStation, SourceSetup, Station } from './ports.js';
+import { type Blocked, blockedAddresses } from './send/guard.js';
 import { sayDown } from './send/refusal.js';
 import { startSenders } from './send/senders.js';
 import { ThreadPool } from './send/thread-pool.js';
@@ -38,11 +41,10 @@ export async function stationOpener(options: StationOptions, clock: Clock): Prom
   const listening = new Captures();
   const threads = new ThreadPool(SCRIPT);
   return async (survey: Survey, plan: Plan): Promise<Station> => {
-    const { ways, origin } = await findWaysOut(plan.space, options, clock);
+    const found = await findWaysOut(plan.space, options, clock);
+    const { ways, origin, nowhere, notes } = found;
     const devices = [...new Set(ways.map(({ device }) => device))];
     const presence = new Presence(devices, origin.sources);
-    const blocked = Ranges.of([...forbiddenIpv4(survey.allowSpecial), ...own.ipv4]);
-    const blocked6 = forbiddenIpv6(survey.allowSpecial).union(Ranges6.of(own.ipv6));
     // The captures listen before the first probe leaves.
     const filter = probeNamed(survey.probe).captureFilter(origin);
     const captures = openCaptures(listening, devices, { filter, vlan: options.vlan });
@@ -54,9 +56,10 @@ export async function stationOpener(options: StationOptions, clock: Clock): Prom
       probeOptions: survey.probeOptions,
       key: survey.key,
       ways,
+      isWhole: nowhere.length === 0,
       ports: origin.ports,
       wire: options.wire,
-      blocked: { version: 0, ipv4: { from: blocked.from, to: blocked.to }, ipv6: blocked6.words },
+      blocked: blockedFor(survey, own),
     };
     try {
       // A sender that dies takes its agent along: what it held is settled by others.
@@ -68,12 +71,35 @@ export async function stationOpener(options: StationOptions, clock: Clock): Prom
         presence.isIntact() &&
         captures.every(({ isAlive }) => isAlive) &&
         !sayDown(sender.totals.refusals);
-      return { captures, sender, isPresent };
+      const rules = ownRules(own, nowhere);
+      const rulesHash = rules === undefined ? '' : hashSpace(rules);
+      return { captures, sender, isPresent, notes, rules, rulesHash };
     } catch (error) {
       for (const capture of captures) capture.close();
       throw error;
     }
   };
+}
+
+function blockedFor({ allowSpecial }: Survey, own: readonly BlockEntry[]): Blocked {
+  const { ipv4, ipv6 } = Blocklist.of(own);
+  const blocked = Ranges.of([...forbiddenIpv4(allowSpecial), ...ipv4]);
+  const blocked6 = forbiddenIpv6(allowSpecial).union(Ranges6.of(ipv6));
+  return {
+    version: 0,
+    excluded: blockedAddresses(Ranges.none, Ranges6.none),
+    own: blockedAddresses(blocked, blocked6),
+  };
+}
+
+/** By what this agent holds back targets itself, so that a look-up can name it; undefined where nothing is. */
+function ownRules(own: readonly BlockEntry[], nowhere: readonly Nowhere[]): Uint8Array | undefined {
+  if (own.length === 0 && nowhere.length === 0) return undefined;
+  const routes = nowhere.map(({ text, reason }) => {
+    const { block } = parseBlock(text, reason);
+    return { block, place: { flag: reason, value: text } };
+  });
+  return rulesToBytes([...own, ...routes], []);
 }
 
 function openCaptures(
@@ -91,7 +117,7 @@ function openCaptures(
   }
 }
 
-async function readBlocklists(files: readonly string[]): Promise<Blocklist> {
+async function readBlocklists(files: readonly string[]): Promise<readonly BlockEntry[]> {
   const lists = await Promise.all(
     files.map(async (file) => {
       const text = await readFile(file, 'utf8').catch((cause: unknown) => {
@@ -101,5 +127,5 @@ async function readBlocklists(files: readonly string[]): Promise<Blocklist> {
       return parseBlockList(text, file);
     }),
   );
-  return Blocklist.of(lists.flat());
+  return lists.flat();
 }

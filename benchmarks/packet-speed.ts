@@ -3,7 +3,6 @@ import { Receiver } from '../agent/capture/receiver.js';
 import type { Wire } from '../agent/ports.js';
 import { Desk } from '../agent/send/desk.js';
 import { Exit } from '../agent/send/exit.js';
-import { Guard } from '../agent/send/guard.js';
 import { Router } from '../agent/send/router.js';
 import { SendLoop } from '../agent/send/send-loop.js';
 import { monotonicMillis, wallMicros } from '../shared/base/clock.js';
@@ -23,6 +22,7 @@ import { Plan, shardLengthFor } from '../shared/survey/plan.js';
 import { AddressList } from '../shared/survey/space/address-list.js';
 import { Space } from '../shared/survey/space/space.js';
 import { parseWindow } from '../shared/survey/space/window.js';
+import { blocking } from '../test/support/guards.js';
 import { KEY, type PlainFlow, probeOf, resetTo, synAckTo } from '../test/support/replies.js';
 import { millionsPerSecond, printTable } from './harness.js';
 
@@ -83,9 +83,11 @@ function generating(space: Space, family: Family, layout: string) {
     router: new Router([
       family === 4
         ? { family, from: all.from, to: all.to }
-        : { family, prefixes: [{ words: [0, 0, 0, 0], length: 0 }] },
+        : { family, words: Ranges6.of([{ words: [0, 0, 0, 0], length: 0 }]).words },
     ]),
-    guard: Guard.of(SPECIAL, Ranges6.none),
+    isWhole: true,
+    onUnsent: () => {},
+    guard: blocking(SPECIAL),
     nextGuard: () => undefined,
     turn: { index: 0, count: 1 },
     desk,

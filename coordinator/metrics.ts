@@ -1,5 +1,6 @@
 /** What the coordinator tells Prometheus, read from the surveys' own counts at each scrape. */
 import type { SurveyStatus } from '../shared/survey/status.js';
+import { UNSENT_NAMES } from '../shared/survey/unsent.js';
 import type { Metrics, Reading } from '../shared/telemetry/metrics.js';
 import type { Coordinator } from './coordinator.js';
 
@@ -28,8 +29,21 @@ export function declareMetrics(metrics: Metrics, leading: () => Coordinator | un
   gauge('shards', 'Shards planned.', ({ shards }) => shards);
   gauge('survey_agents', 'Agents at work on a survey.', ({ agents }) => agents);
   counter('probes_sent', 'Probes that left, repeated ones included.', ({ sent }) => sent);
-  counter('targets_lost', 'Targets that the kernel refused for good.', ({ lost }) => lost);
-  counter('targets_excluded', 'Targets held back by a guard.', ({ excluded }) => excluded);
+  metrics.counter(
+    'transect_targets_unsent_total',
+    'Covered targets of which no probe left, by the reason.',
+    ['survey', 'reason'],
+    () =>
+      exposed().flatMap(({ status }) =>
+        UNSENT_NAMES.map((reason) => ({
+          labels: { survey: status.survey, reason },
+          value: status[reason],
+        })),
+      ),
+  );
+  counter('batches_set_aside', 'Batches whose rows cannot be written.', (status) => {
+    return status.batchesSetAside;
+  });
   counter('rows_stored', 'Rows in stored segments.', ({ rows }) => rows);
   counter('capture_drops', 'Frames that captures dropped.', ({ dropped }) => dropped);
   gauge('stalled', 'Whether results cannot be stored, or not fast enough.', ({ trouble }) =>

@@ -13,6 +13,7 @@ import type { Disk } from '../shared/host/disk.js';
 import { type Lease, settledOf } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
 import type { Survey } from '../shared/survey/survey.js';
+import { encodeUnsent } from '../shared/survey/unsent-positions.js';
 import type { Assembly } from './collect/collector.js';
 import { findEntry, Journal, readJournal, type ShardEntry } from './ledger/journal.js';
 import { RowSource } from './sink/row.js';
@@ -64,7 +65,9 @@ export class Vault {
     else await this.segments.clear(number);
     const covered = settledOf(lease, { number, from, to });
     const { reports } = lease;
-    const entry = { shard: number, from, to, covered, rows: assembly.count, reports };
+    const unsent = encodeUnsent(assembly.unsent);
+    const rows = assembly.count;
+    const entry = { shard: number, from, to, covered, rows, reports, ...(unsent && { unsent }) };
     await this.#journal.add(entry);
     return entry;
   }

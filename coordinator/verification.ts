@@ -8,6 +8,8 @@ import { IntervalSet } from '../shared/base/intervals.js';
 import type { Disk } from '../shared/host/disk.js';
 import { formatAddress } from '../shared/net/ipv6.js';
 import type { Plan } from '../shared/survey/plan.js';
+import { noneUnsent, sumUnsent, UNSENT_NAMES, type UnsentCounts } from '../shared/survey/unsent.js';
+import { countUnsent } from '../shared/survey/unsent-positions.js';
 import { readJournal, type ShardEntry } from './ledger/journal.js';
 import { FIELDS, type Row, type Value } from './sink/row.js';
 import { SegmentStore } from './sink/segments.js';
@@ -16,13 +18,11 @@ import { LEDGER_FILE, MANIFEST_FILE, type PublicSurvey } from './sink/survey-fol
 /** Faults that are listed; more are counted. */
 const LISTED_MAX = 20;
 
-export interface Verdict {
+export interface Verdict extends Readonly<UnsentCounts> {
   readonly targets: number;
   readonly covered: number;
-  /** Of the covered: probed, held back by exclusions, refused by the kernel. */
+  /** Of the covered. */
   readonly probed: number;
-  readonly excluded: number;
-  readonly lost: number;
   readonly shards: number;
   readonly stored: number;
   readonly rows: number;
@@ -79,8 +79,7 @@ class Court {
   readonly #examples: string[] = [];
   #faults = 0;
   #covered = 0;
-  #excluded = 0;
-  #lost = 0;
+  readonly #unsent = noneUnsent();
   #rows = 0;
 
   constructor(plan: Plan, survey: PublicSurvey) {
@@ -93,7 +92,7 @@ class Court {
     if (this.#examples.length < LISTED_MAX) this.#examples.push(fault);
   }
 
-  hearEntry({ shard, from, to, covered, reports }: ShardEntry): void {
+  hearEntry({ shard, from, to, covered, reports, unsent }: ShardEntry): void {
     const { shardCount } = this.#plan;
     if (shard >= shardCount) {
       this.blame(`shard ${shard} is not in the plan`);
@@ -115,23 +114,28 @@ class Court {
         );
       }
       position = report.settled;
-      const { sent, probes, excluded, lost, synack, rst, icmp } = report;
+      const { sent, probes, synack, rst, icmp } = report;
       const settled = report.settled - report.from;
       const isPossible =
         settled >= 0 &&
         report.settled <= sent &&
         probes <= sent - report.from &&
-        excluded + lost + synack + rst + icmp <= settled;
+        sumUnsent(report) + synack + rst + icmp <= settled;
       if (!isPossible) {
         this.blame(`shard ${shard}: epoch ${report.epoch} reports more than it can have done`);
       }
-      this.#excluded += excluded;
-      this.#lost += lost;
+      for (const name of UNSENT_NAMES) this.#unsent[name] += report[name];
     }
     if (position !== covered) {
       this.blame(`shard ${shard}: its epochs end at ${position}, covered to ${covered}`);
     }
     this.#covered += covered - from;
+    const there = countUnsent(unsent, to - from);
+    for (const name of UNSENT_NAMES) {
+      const reported = reports.reduce((sum, report) => sum + report[name], 0);
+      if (there[name] === reported) continue;
+      this.blame(`shard ${shard}: ${there[name]} of ${reported} positions noted as ${name}`);
+    }
   }
 
   /** @param isOver whether every row must be of a stored shard by now */
@@ -182,9 +186,8 @@ class Court {
     return {
       targets: this.#plan.size,
       covered: this.#covered,
-      probed: this.#covered - this.#excluded - this.#lost,
-      excluded: this.#excluded,
-      lost: this.#lost,
+      probed: this.#covered - sumUnsent(this.#unsent),
+      ...this.#unsent,
       shards: this.#plan.shardCount,
       stored: this.#stored.size,
       rows: this.#rows,

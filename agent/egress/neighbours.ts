@@ -7,7 +7,7 @@ import { createSocket } from 'node:dgram';
 import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import { type MacAddress, parseMac } from '../../shared/packet/ethernet.js';
-import { ipJson } from './routes.js';
+import { ipJson } from './route-table.js';
 
 const DISCARD_PORT = 9;
 const TRIES = 30;

@@ -1,152 +1,258 @@
 /**
- * Where the kernel would send the targets. The tables are read through `ip -json` (iproute2); the
- * space is then cut along them by longest prefix, so the answer holds for every target and not only
- * for a sample. Policy routing beyond the local and main tables is not followed.
+ * Where the kernel would send the targets: its rules and tables are followed for all of address space, so
+ * the answer holds for every target and not only for a sample; one target of each leg is then held against
+ * the kernel's own answer.
  */
-import { execFile } from 'node:child_process';
-import { promisify } from 'node:util';
-import { describeError, Fault } from '../../shared/base/faults.js';
-import {
-  formatIpv6,
-  formatWords,
-  hasPrefix,
-  mappedWords,
-  type Prefix6,
-  parsePrefix6,
-  parseWords,
-  type Words,
-} from '../../shared/net/ipv6.js';
-import { formatRange, parseRange } from '../../shared/net/prefix.js';
-import { Ranges } from '../../shared/net/ranges.js';
+import { Fault } from '../../shared/base/faults.js';
+import { cidrsOf } from '../../shared/net/cidr.js';
+import { formatWords, parseWords, type Words } from '../../shared/net/ipv6.js';
+import type { Ranges } from '../../shared/net/ranges.js';
 import type { Family } from '../../shared/probe/probe.js';
+import type { Space } from '../../shared/survey/space/space.js';
 import type { Territory } from '../ports.js';
+import { flatten, inOrder, later, overlay, type Segment, type Span } from './partition.js';
+import { type RuleRecord, readRules, stepsFor } from './policy-rules.js';
+import { addressToBigInt, type Hop, ipJson, type RouteEntry, readRoutes } from './route-table.js';
 
-const run = promisify(execFile);
+const BITS = { 4: 32, 6: 128 } as const;
+/** Spans that lead nowhere and are named one by one. */
+const NAMED_MAX = 10_000;
 
-/** How the kernel would send to some destinations. */
-interface Hop {
+/** A hop, and the part of the space that goes there. */
+export interface Leg {
+  readonly family: Family;
   readonly device: string;
   /** Absent where the destinations are neighbours of their own. */
   readonly gateway: string | undefined;
-}
-
-export interface Route extends Hop {
-  /** Destinations, as `ip` prints them: a prefix or an address. */
-  readonly to: string;
-  readonly length: number;
-  readonly metric: number;
-}
-
-/** A hop, and the part of the space that goes there. */
-export interface Leg extends Hop {
   readonly territory: Territory;
   /** One of the targets. */
   readonly example: Words;
 }
 
-/** What `ip -json` prints of a route. */
-interface RouteRecord {
-  readonly type?: string;
-  readonly dst: string;
-  readonly gateway?: string;
-  readonly dev?: string;
-  readonly prefsrc?: string;
-  readonly table?: string;
-  readonly metric?: number;
-  readonly nexthops?: readonly { readonly gateway?: string; readonly dev?: string }[];
+/** Targets that no packet would reach, and why. */
+export interface Nowhere {
+  /** A prefix. */
+  readonly text: string;
+  /** For people. */
+  readonly reason: string;
 }
 
-/** Most specific first. @throws Fault NO_ROUTE where the tables cannot be read */
-export async function readRoutes(family: Family): Promise<readonly Route[]> {
-  const records = await ipJson<RouteRecord>([`-${family}`, 'route', 'show', 'table', 'all']);
-  return records
-    .flatMap((record) => toRoute(record, family))
-    .sort((a, b) => b.length - a.length || a.metric - b.metric);
+export interface Legs {
+  readonly legs: readonly Leg[];
+  readonly nowhere: readonly Nowhere[];
+  /** What people should know before anything is sent. */
+  readonly notes: readonly string[];
 }
 
-/**
- * Cuts IPv4 targets along routes, most specific first.
- * @throws Fault NO_ROUTE naming targets that no route leads to
- */
-export function cutIpv4(targets: Ranges, routes: readonly Route[]): readonly Leg[] {
-  const legs: Leg[] = [];
-  let rest = targets;
-  for (const { to, device, gateway } of routes) {
-    const reach = Ranges.of([parseRange(to)]);
-    const here = rest.intersect(reach);
-    const [first] = here;
-    if (first === undefined) continue;
-    const territory: Territory = { family: 4, from: here.from, to: here.to };
-    legs.push({ device, gateway, territory, example: mappedWords(first.from) });
-    rest = rest.subtract(reach);
-  }
-  for (const range of rest) {
-    throw new Fault('NO_ROUTE', 'no route leads to these targets', { value: formatRange(range) });
-  }
-  return legs;
+/** What is known of the kernel's routing for one family. */
+export interface Routing {
+  readonly family: Family;
+  readonly rules: readonly RuleRecord[];
+  readonly tables: ReadonlyMap<number, readonly RouteEntry[]>;
 }
 
-/**
- * Finds the routes that lead into prefixes: those within them, and for each the one that holds it.
- * @throws Fault NO_ROUTE naming a prefix that no route leads to
- */
-export function cutIpv6(targets: readonly Prefix6[], routes: readonly Route[]): readonly Leg[] {
-  const parsed = routes.map((route) => ({ route, prefix: parsePrefix6(route.to) }));
-  const legs = new Map<Route, Leg>();
-  for (const target of targets) {
-    const holding = parsed.find(
-      ({ prefix }) => prefix.length <= target.length && hasPrefix(target.words, prefix),
-    );
-    if (holding === undefined) {
-      const value = `${formatIpv6(target.words)}/${target.length}`;
+export interface RoutingOptions {
+  readonly device: string | undefined;
+  /** Ours, where the operator fixed them; of both families. */
+  readonly sources: readonly Words[];
+}
+
+type Segments = readonly Segment<bigint, Hop>[];
+
+/** @throws Fault NO_ROUTE where tables cannot be read, or name targets that no route leads to */
+export async function legsOf(space: Space, options: RoutingOptions): Promise<Legs> {
+  const found: { legs: Leg[]; nowhere: Nowhere[]; notes: string[] } = {
+    legs: [],
+    nowhere: [],
+    notes: [],
+  };
+  const targets = { 4: spansOfIpv4(space.ipv4Addresses), 6: spansOfIpv6(space) } as const;
+  const families = ([4, 6] as const).filter((family) => targets[family].length > 0);
+  for (const family of families) {
+    const [rules, tables] = await Promise.all([
+      readRules(family),
+      readRoutes(family, options.device),
+    ]);
+    const segments = segmentsOf({ family, rules, tables }, options);
+    const cut = cutTargets(targets[family], segments, family);
+    const isLast = found.legs.length === 0 && family === families.at(-1);
+    const hasNoRoute = cut.legs.length === 0 && cut.nowhere.length === 0;
+    // A name may have addresses of a family that this host does not speak at all.
+    if (hasNoRoute && !isLast) {
+      found.notes.push(`no route leads to any of the IPv${family} targets: they are not asked`);
+      found.nowhere.push(...nowhereOf(cut.left, family, 'no route of this host leads there'));
+      continue;
+    }
+    const [first] = cut.left;
+    if (first !== undefined) {
+      const value = textOf(first, family);
       throw new Fault('NO_ROUTE', 'no route leads to these targets', { value });
     }
-    const within = parsed.filter(
-      ({ prefix }) => prefix.length > target.length && hasPrefix(prefix.words, target),
-    );
-    for (const { route, prefix } of [...within, holding]) {
-      const { device, gateway } = route;
-      const territory: Territory = { family: 6, prefixes: [prefix] };
-      const example = prefix.length > target.length ? prefix.words : target.words;
-      if (!legs.has(route)) legs.set(route, { device, gateway, territory, example });
-    }
+    found.notes.push(...(await differences(cut.legs, options.device)));
+    found.legs.push(...cut.legs);
+    found.nowhere.push(...cut.nowhere);
   }
-  return [...legs.values()];
+  return found;
+}
+
+/** What each address of a family leads to; addresses without a route are in no segment. */
+export function segmentsOf(
+  { family, rules, tables }: Routing,
+  { device, sources }: RoutingOptions,
+): Segments {
+  const mine = sources.map(formatWords).filter((text) => text.includes(':') === (family === 6));
+  const ours = { family, device, sources: mine.map((text) => addressToBigInt(text, family)) };
+  let left: readonly Span<bigint>[] = [{ from: 0n, to: 1n << BigInt(BITS[family]) }];
+  const taken: Segment<bigint, Hop>[] = [];
+  for (const { to, table, suppressed, text } of stepsFor(rules, ours)) {
+    const here = tableSegments({ family, rules, tables }, table, suppressed, text);
+    const reach = to === undefined ? here : overlay([to], here).taken;
+    const cut = overlay(left, inOrder(reach));
+    taken.push(...cut.taken);
+    left = cut.left;
+  }
+  return inOrder(taken);
+}
+
+function tableSegments(
+  { family, tables }: Routing,
+  table: number | undefined,
+  suppressed: number,
+  rule: string,
+): Segments {
+  if (table === undefined) {
+    const to = 1n << BigInt(BITS[family]);
+    return [{ from: 0n, to, value: { kind: 'null', type: rule } }];
+  }
+  const entries = (tables.get(table) ?? []).filter(({ length }) => length > suppressed);
+  return flatten(entries).filter(({ value }) => value.kind !== 'throw');
+}
+
+/** Targets along segments. */
+export function cutTargets(
+  targets: readonly Span<bigint>[],
+  segments: Segments,
+  family: Family,
+): { legs: Leg[]; nowhere: Nowhere[]; left: readonly Span<bigint>[] } {
+  const { taken, left } = overlay(targets, segments);
+  const byHop = new Map<string, { hop: Hop; spans: Span<bigint>[] }>();
+  for (const { from, to, value } of taken) {
+    const key = JSON.stringify(value);
+    const group = byHop.get(key) ?? { hop: value, spans: [] };
+    group.spans.push({ from, to });
+    byHop.set(key, group);
+  }
+  const legs: Leg[] = [];
+  const nowhere: Nowhere[] = [];
+  for (const { hop, spans } of byHop.values()) {
+    const [first] = spans as [Span<bigint>];
+    if (hop.kind === 'null') nowhere.push(...nowhereOf(spans, family, reasonOf(hop.type)));
+    if (hop.kind !== 'hop') continue;
+    const { device, gateway } = hop;
+    const all = segments.filter(({ value }) => value === hop);
+    // The route's own spans where they are fewer: a hitlist has one for each address.
+    const territory = territoryOf(all.length < spans.length ? all : spans, family);
+    legs.push({ family, device, gateway, territory, example: wordsOf(first.from, family) });
+  }
+  return { legs, nowhere, left };
+}
+
+/** One target of each leg held against what the kernel says of it. */
+async function differences(legs: readonly Leg[], device: string | undefined): Promise<string[]> {
+  const notes: string[] = [];
+  for (const leg of legs) {
+    const target = formatWords(leg.example);
+    const by = device === undefined ? [] : ['oif', device];
+    const answer = await ipJson<{ dev?: string; gateway?: string; via?: { host?: string } }>([
+      ...[`-${leg.family}`, 'route', 'get', target],
+      ...(leg.device === 'lo' ? [] : by),
+    ]).catch(() => []);
+    const [kernel] = answer;
+    if (kernel?.dev === undefined) continue; // it wants to know more than the destination
+    const gateway = kernel.gateway ?? kernel.via?.host;
+    if (kernel.dev === leg.device && gateway === leg.gateway) continue;
+    const name = (dev: string, via: string | undefined) =>
+      via === undefined ? dev : `${via} on ${dev}`;
+    notes.push(
+      `${target} is sent by ${name(leg.device, leg.gateway)}, as rules and tables say; ` +
+        `the kernel's own answer is ${name(kernel.dev, gateway)}`,
+    );
+  }
+  return notes;
 }
 
 /** Our address as the kernel would choose it towards a target. @throws Fault NO_ROUTE */
 export async function sourceTowards(target: Words, device: string): Promise<Words> {
   const text = formatWords(target);
   const family = text.includes(':') ? '-6' : '-4';
-  const [record] = await ipJson<RouteRecord>([family, 'route', 'get', text, 'oif', device]);
+  // Towards an address of our own the kernel must be left to find out that it is one.
+  const by = device === 'lo' ? [] : ['oif', device];
+  const [record] = await ipJson<{ prefsrc?: string }>([family, 'route', 'get', text, ...by]);
   if (record?.prefsrc === undefined) {
     throw new Fault('NO_ROUTE', 'no source address leads to this target', { value: text });
   }
   return parseWords(record.prefsrc);
 }
 
-export async function ipJson<Item>(args: readonly string[]): Promise<readonly Item[]> {
-  try {
-    const { stdout } = await run('ip', ['-json', ...args], { maxBuffer: 64 * 1024 * 1024 });
-    return JSON.parse(stdout || '[]') as Item[];
-  } catch (cause) {
-    const why = `ip ${args.join(' ')} failed: ${describeError(cause).trim().split('\n').at(-1)}`;
-    throw new Fault('NO_ROUTE', why, {}, cause);
-  }
+function reasonOf(type: string): string {
+  if (type === 'broadcast') return 'a broadcast address of this host’s network';
+  if (type === 'multicast') return 'multicast, by a route of this host';
+  return type.startsWith('rule') ? `a ${type} of this host` : `a ${type} route of this host`;
 }
 
-function toRoute(record: RouteRecord, family: Family): Route[] {
-  const { dst, type, metric = 0, nexthops } = record;
-  // Of several next hops the first is taken: a flow must keep to one way, and any will do.
-  const hop = nexthops?.[0] ?? record;
-  // What is sent to our own addresses goes by the loopback, whichever interface has them.
-  const device = type === 'local' ? 'lo' : hop.dev;
-  const { gateway } = hop;
-  const table = record.table ?? 'main';
-  if (device === undefined || (table !== 'main' && table !== 'local')) return [];
-  if (type !== undefined && type !== 'local' && type !== 'unicast') return [];
-  const whole = family === 4 ? '0.0.0.0/0' : '::/0';
-  const bits = family === 4 ? '32' : '128';
-  const to = dst === 'default' ? whole : dst.includes('/') ? dst : `${dst}/${bits}`;
-  return [{ to, length: Number(to.split('/')[1]), metric, device, gateway }];
+function nowhereOf(spans: readonly Span<bigint>[], family: Family, reason: string): Nowhere[] {
+  const named: Nowhere[] = [];
+  for (const span of spans) {
+    for (const { from, length } of cidrsOf(span.from, span.to, BITS[family])) {
+      if (named.length === NAMED_MAX) return named;
+      named.push({ text: `${formatWords(wordsOf(from, family))}/${length}`, reason });
+    }
+  }
+  return named;
+}
+
+function textOf({ from, to }: Span<bigint>, family: Family): string {
+  const [first] = [...cidrsOf(from, to, BITS[family])];
+  const length = first?.length ?? BITS[family];
+  return `${formatWords(wordsOf(from, family))}/${length}`;
+}
+
+function territoryOf(spans: readonly Span<bigint>[], family: Family): Territory {
+  const joined: { from: bigint; to: bigint }[] = [];
+  for (const { from, to } of spans) {
+    const last = joined.at(-1);
+    if (last !== undefined && last.to === from) last.to = to;
+    else joined.push({ from, to });
+  }
+  if (family === 4) {
+    const from = Float64Array.from(joined, (span) => Number(span.from));
+    return { family: 4, from, to: Float64Array.from(joined, (span) => Number(span.to)) };
+  }
+  const words = joined.flatMap(({ from, to }) => [...wordsOf(from, 6), ...wordsOf(to - 1n, 6)]);
+  return { family: 6, words: Uint32Array.from(words) };
+}
+
+function spansOfIpv4(ranges: Ranges): Span<bigint>[] {
+  return [...ranges].map(({ from, to }) => ({ from: BigInt(from), to: BigInt(to) }));
+}
+
+function spansOfIpv6(space: Space): Span<bigint>[] {
+  const spans = space.ipv6Prefixes.map(({ words, length }) => {
+    const from = words.reduce((sum, word) => (sum << 32n) | BigInt(word), 0n);
+    return { from, to: from + (1n << BigInt(128 - length)) };
+  });
+  spans.sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
+  const joined: { from: bigint; to: bigint }[] = [];
+  for (const { from, to } of spans) {
+    const last = joined.at(-1);
+    if (last !== undefined && from <= last.to) last.to = later(to, last.to);
+    else joined.push({ from, to });
+  }
+  return joined;
+}
+
+function wordsOf(address: bigint, family: Family): Words {
+  if (family === 4) return [0, 0, 0xffff, Number(address)];
+  const word = (i: number) => Number(BigInt.asUintN(32, address >> (32n * BigInt(3 - i))));
+  return [word(0), word(1), word(2), word(3)];
 }

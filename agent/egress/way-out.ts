@@ -1,20 +1,19 @@
 /**
  * Finds how probes leave, by looking at routes and interfaces: for every next hop a way out of its own,
- * with Ethernet frames where there is a gateway, and through the kernel where the targets are
- * neighbours themselves or the interface carries no Ethernet. All of it is plain data, so that the
- * senders' threads can open it.
+ * with Ethernet frames to the gateway or to each neighbour, and through the kernel where the interface
+ * carries no Ethernet. All of it is plain data, so that the senders' threads can open it.
  */
 import { readFile } from 'node:fs/promises';
 import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
-import { isMapped, type Prefix6, type Words } from '../../shared/net/ipv6.js';
-import { type Range, Ranges } from '../../shared/net/ranges.js';
+import { formatWords, isMapped, parseWords, type Words } from '../../shared/net/ipv6.js';
 import { type MacAddress, parseMac } from '../../shared/packet/ethernet.js';
 import type { Family, Origin, SourcePorts } from '../../shared/probe/probe.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Link, Territory } from '../ports.js';
 import { resolveNeighbour } from './neighbours.js';
-import { cutIpv4, cutIpv6, ipJson, type Leg, readRoutes, sourceTowards } from './routes.js';
+import { ipJson } from './route-table.js';
+import { type Leg, legsOf, type Nowhere, sourceTowards } from './routes.js';
 
 /** One way out: a family, an interface, a next hop, and what it leads to. */
 export interface WayOut {
@@ -22,12 +21,17 @@ export interface WayOut {
   readonly device: string;
   readonly sources: readonly Words[];
   readonly territory: Territory;
+  /** Undefined where the kernel finds who a packet is for. */
   readonly link: Link | undefined;
 }
 
 export interface WaysOut {
   readonly ways: readonly WayOut[];
   readonly origin: Origin;
+  /** Targets that no way out leads to. */
+  readonly nowhere: readonly Nowhere[];
+  /** What people should know before anything is sent. */
+  readonly notes: readonly string[];
 }
 
 /** What the operator fixed; the rest is found out. */
@@ -45,52 +49,61 @@ const PORT_RANGE_FILE = '/proc/sys/net/ipv4/ip_local_port_range';
 const SOURCE_PORTS_MAX = 4096;
 const SOURCE_PORTS_ENOUGH = 256;
 const SOURCE_PORT_MIN = 1024;
+const WHOLE: Readonly<Record<Family, Territory>> = {
+  4: { family: 4, from: Float64Array.of(0), to: Float64Array.of(2 ** 32) },
+  6: { family: 6, words: Uint32Array.of(0, 0, 0, 0, ...new Array<number>(4).fill(0xffffffff)) },
+};
 
-/** @throws Fault NO_ROUTE or NO_NEIGHBOUR */
+/** @throws Fault NO_ROUTE, NO_NEIGHBOUR or BAD_OPTION */
 export async function findWaysOut(
   space: Space,
   options: WayOutOptions,
   clock: Clock,
 ): Promise<WaysOut> {
   const ports = options.sourcePorts ?? (await freePorts());
+  const { device, sources = [], gatewayMac } = options;
+  // Where all is said, nothing needs to be looked up, and no route needs to be there.
+  const isSaid = device !== undefined && gatewayMac !== undefined;
+  const { legs, nowhere, notes } = isSaid
+    ? { legs: legsAsSaid(space, device), nowhere: [], notes: [] }
+    : await legsOf(space, { device, sources });
   const ways: WayOut[] = [];
-  for (const legs of byHop(await legsOf(space, options.device))) {
-    ways.push(await wayOut(legs, options, clock));
-  }
-  const sources = distinct(ways.flatMap((way) => way.sources));
-  return { ways, origin: { sources, ports } };
+  for (const leg of legs) ways.push(await wayOut(leg, options, clock));
+  const origin = { sources: distinct(ways.flatMap((way) => way.sources)), ports };
+  return { ways, origin, nowhere, notes: [...notes, ...notesOn(sources, ways)] };
 }
 
-async function legsOf(space: Space, device: string | undefined): Promise<readonly Leg[]> {
-  const onDevice = async (family: Family) => {
-    const routes = await readRoutes(family);
-    return routes.filter((route) => device === undefined || route.device === device);
-  };
-  const { ipv4Addresses: ipv4, ipv6Prefixes: ipv6 } = space;
-  return [
-    ...(ipv4.count > 0 ? cutIpv4(ipv4, await onDevice(4)) : []),
-    ...(ipv6.length > 0 ? cutIpv6(ipv6, await onDevice(6)) : []),
-  ];
+function legsAsSaid(space: Space, device: string): Leg[] {
+  const families: Family[] = [];
+  if (space.ipv4Addresses.count > 0) families.push(4);
+  if (space.ipv6Prefixes.length > 0) families.push(6);
+  const nobody: Words = [0, 0, 0, 0];
+  return families.map((family) => {
+    return { family, device, gateway: undefined, territory: WHOLE[family], example: nobody };
+  });
 }
 
-/** Legs that share family, interface and gateway. */
-function byHop(legs: readonly Leg[]): Leg[][] {
-  const groups = new Map<string, Leg[]>();
-  for (const leg of legs) {
-    const key = `${leg.territory.family} ${leg.device} ${leg.gateway ?? ''}`;
-    groups.set(key, [...(groups.get(key) ?? []), leg]);
-  }
-  return [...groups.values()];
-}
-
-async function wayOut(legs: readonly Leg[], options: WayOutOptions, clock: Clock): Promise<WayOut> {
-  const [first] = legs as [Leg];
-  const { device } = first;
-  const { family } = first.territory;
+async function wayOut(leg: Leg, options: WayOutOptions, clock: Clock): Promise<WayOut> {
+  const { device, family, territory } = leg;
   const given = (options.sources ?? []).filter((words) => isMapped(words) === (family === 4));
-  const sources = given.length > 0 ? given : [await sourceTowards(first.example, device)];
-  const link = await linkOf(first, options, clock);
-  return { family, device, sources, territory: union(legs), link };
+  const sources = given.length > 0 ? given : [await ownSource(leg, options)];
+  const link = await linkOf(leg, options, clock);
+  return { family, device, sources, territory, link };
+}
+
+/** Our address towards a leg: as the kernel would choose it, or one of the interface's. @throws Fault NO_ROUTE */
+async function ownSource(
+  { device, family, example }: Leg,
+  { gatewayMac, device: said }: WayOutOptions,
+): Promise<Words> {
+  if (gatewayMac === undefined || said === undefined) return await sourceTowards(example, device);
+  const [record] = await ipJson<{ addr_info?: readonly { local?: string; scope?: string }[] }>([
+    ...[`-${family}`, 'address', 'show', 'dev', device],
+  ]);
+  const address = record?.addr_info?.find(({ scope }) => scope === 'global')?.local;
+  if (address !== undefined) return parseWords(address);
+  const why = `${device} has no IPv${family} address: name one with --source-ip`;
+  throw new Fault('NO_ROUTE', why, { flag: '--interface', value: device });
 }
 
 async function linkOf(
@@ -109,33 +122,36 @@ async function linkOf(
     const why = 'frames with a VLAN tag need the next hop’s address: name it with --gateway-mac';
     throw new Fault('BAD_OPTION', why, { flag: '--vlan', value: `${vlan}` });
   }
-  if (gateway === undefined) return undefined;
+  if (gateway === undefined) return { source, gateway: undefined };
   return { source, gateway: await resolveNeighbour(gateway, device, clock) };
 }
 
-/** What all of the legs lead to; they are of one family. */
-function union(legs: readonly Leg[]): Territory {
-  const prefixes: Prefix6[] = [];
-  const ranges: Range[] = [];
-  for (const { territory } of legs) {
-    if (territory.family === 6) prefixes.push(...territory.prefixes);
-    else {
-      territory.from.forEach((from, i) => {
-        ranges.push({ from, to: territory.to[i] as number });
-      });
+/** An address of ours that is of no use, and targets that are asked from another one. */
+function notesOn(sources: readonly Words[], ways: readonly WayOut[]): string[] {
+  const notes: string[] = [];
+  for (const family of [4, 6] as const) {
+    const given = sources.filter((words) => isMapped(words) === (family === 4));
+    const own = ways.filter((way) => way.family === family).flatMap((way) => way.sources);
+    if (given.length > 0 && own.length === 0) {
+      notes.push(`--source-ip names IPv${family} addresses, and no target is IPv${family}`);
+    }
+    if (sources.length > 0 && given.length === 0 && own.length > 0) {
+      const from = own.map(formatWords).join(', ');
+      notes.push(`--source-ip names no IPv${family} address: IPv${family} targets see ${from}`);
     }
   }
-  if (prefixes.length > 0) return { family: 6, prefixes };
-  const { from, to } = Ranges.of(ranges);
-  return { family: 4, from, to };
+  return notes;
 }
 
 /** Undefined for interfaces that carry no Ethernet frames, or do not need them. */
 async function hardwareAddressOf(device: string): Promise<MacAddress | undefined> {
-  const [link] = await ipJson<{ link_type?: string; address?: string }>([
-    ...['link', 'show', 'dev', device],
-  ]);
-  return link?.link_type === 'ether' ? parseMac(link.address ?? '') : undefined;
+  const [link] = await ipJson<{
+    link_type?: string;
+    address?: string;
+    flags?: readonly string[];
+  }>(['link', 'show', 'dev', device]);
+  const isEthernet = link?.link_type === 'ether' && !link.flags?.includes('NOARP');
+  return isEthernet ? parseMac(link.address ?? '') : undefined;
 }
 
 /**

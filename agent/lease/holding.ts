@@ -5,6 +5,7 @@
 import type { Clock } from '../../shared/base/clock.js';
 import type { LeaseBook } from '../../shared/bus/ports.js';
 import {
+  type Counts,
   type Lease,
   type LeaseState,
   nothingFrom,
@@ -16,22 +17,13 @@ import type { Shard } from '../../shared/survey/plan.js';
 export interface Holder {
   readonly agent: string;
   readonly vantage: string;
+  /** Of the rules by which it holds back targets itself; empty where it has none. */
+  readonly rulesHash: string;
 }
 
 /** What changes in a report while its epoch lasts. */
-export type Progress = Pick<
-  ShardReport,
-  | 'sent'
-  | 'probes'
-  | 'settled'
-  | 'batches'
-  | 'synack'
-  | 'rst'
-  | 'icmp'
-  | 'lost'
-  | 'excluded'
-  | 'marks'
->;
+export type Progress = Pick<ShardReport, 'sent' | 'probes' | 'settled' | 'batches' | 'marks'> &
+  Counts;
 
 export type Acquired =
   | { readonly outcome: 'held'; readonly holding: Holding }

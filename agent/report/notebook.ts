@@ -12,6 +12,7 @@ import {
   emptyColumns,
   type ResultBatch,
 } from '../../shared/survey/results.js';
+import { isUnsent, noneUnsent, unsentName } from '../../shared/survey/unsent.js';
 
 type Batch = Pick<ResultBatch, 'serial' | 'timestamp' | 'columns'>;
 
@@ -21,7 +22,7 @@ export class Notebook {
   readonly #shard: Shard;
   readonly #classes: Uint8Array;
   #closedBefore: number;
-  #counts = { synack: 0, rst: 0, icmp: 0 };
+  readonly #counts = { synack: 0, rst: 0, icmp: 0, ...noneUnsent() };
   readonly #columns = emptyColumns();
   #serial = 0;
   /** Microseconds since the Unix epoch: what the stamps of the rows gathered are relative to. */
@@ -50,9 +51,20 @@ export class Notebook {
     if (position < this.#closedBefore) return NOTED.LATE;
     const offset = position - this.#shard.from;
     const known = this.#classes[offset] as number;
-    if (known !== CLASSIFICATION.NONE && !outranks(code, known)) return NOTED.REPEATED;
+    // A reply to what was passed by answers another epoch's probe: it was asked.
+    const isNews = known === CLASSIFICATION.NONE || isUnsent(known) || outranks(code, known);
+    if (!isNews) return NOTED.REPEATED;
     this.#classes[offset] = code;
     return NOTED.NEW;
+  }
+
+  /** Notes that no probe of a position left, unless it has answered. @param code one of `UNSENT` @returns whether it did not */
+  noteUnsent(position: number, code: number): boolean {
+    const offset = position - this.#shard.from;
+    if (position < this.#closedBefore || this.#classes[offset] !== CLASSIFICATION.NONE)
+      return false;
+    this.#classes[offset] = code;
+    return true;
   }
 
   /** Begins a row; its further columns are the caller's to fill. @param timestamp microseconds */
@@ -71,6 +83,7 @@ export class Notebook {
       if (code === CLASSIFICATION.SYNACK) this.#counts.synack++;
       else if (code === CLASSIFICATION.RST) this.#counts.rst++;
       else if (code === CLASSIFICATION.ICMP) this.#counts.icmp++;
+      else if (code !== undefined && isUnsent(code)) this.#counts[unsentName(code)]++;
     }
     this.#closedBefore = Math.max(this.#closedBefore, settled);
   }

@@ -1,6 +1,6 @@
 /** Copies what a reply says into the columns of a row whose first fields are written. */
 import type { TcpOptions } from '../../shared/packet/tcp.js';
-import { type Columns, OPTION_MASK } from '../../shared/survey/results.js';
+import { COLUMN_NAMES, type Columns, OPTION_MASK } from '../../shared/survey/results.js';
 import type { Heard } from '../ports.js';
 
 export function writeRow(columns: Columns, heard: Heard, flags: number): void {
@@ -39,4 +39,12 @@ function maskOf(options: TcpOptions): number {
     (options.sackPermitted >= 0 ? OPTION_MASK.SACK : 0) |
     (options.timestampValue >= 0 ? OPTION_MASK.TIMESTAMPS : 0)
   );
+}
+
+/** Fills the columns of a row that says only that no probe left. */
+export function writeUnsentRow(columns: Columns): void {
+  for (const name of COLUMN_NAMES) {
+    const isWritten = columns[name].length === columns.offset.length;
+    if (!isWritten) columns[name].push(0);
+  }
 }

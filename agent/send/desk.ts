@@ -4,16 +4,15 @@
  * 64-bit words are plain doubles: aligned, so they are never seen half-written.
  */
 import type { ExclusionMark } from '../../shared/survey/exclusions.js';
-import type { SendProgress } from '../ports.js';
 import { REFUSALS } from './refusal.js';
 
 /** Orders that may be known to the sender at once. */
 export const SLOTS = 1024;
 /** Changes of the exclusions that are kept while an order is sent and nobody looks. */
 const MARKS = 6;
-const MARK_COUNT = 3;
-const CHANGES = 4; // of the first three words, twice each: odd while they are being written
-const MARKS_AT = 5;
+const ORDER_SENT = 0; // every position before it has left, or was passed by
+const MARK_COUNT = 1;
+const MARKS_AT = 2;
 const WORDS_PER_SLOT = MARKS_AT + 2 * MARKS;
 
 const GRANT_RATE = 0; // packets per second
@@ -122,32 +121,18 @@ export class Desk {
 
   /** Main thread: makes a slot ready for a new order. */
   prepare(slot: number, from: number): void {
-    this.setProgress(slot, from, 0, 0);
+    this.setSent(slot, from);
     this.#doubles[HEAD_DOUBLES + slot * WORDS_PER_SLOT + MARK_COUNT] = 0;
     Atomics.store(this.#flags, FLAGS_AT + slot, 0);
   }
 
-  setProgress(slot: number, sent: number, lost: number, excluded: number): void {
-    const at = HEAD_DOUBLES + slot * WORDS_PER_SLOT;
-    const changes = this.#doubles[at + CHANGES] as number;
-    this.#doubles[at + CHANGES] = changes + 1;
-    this.#doubles[at] = sent;
-    this.#doubles[at + 1] = lost;
-    this.#doubles[at + 2] = excluded;
-    this.#doubles[at + CHANGES] = changes + 2;
+  /** Sender: how far an order is. */
+  setSent(slot: number, sent: number): void {
+    this.#doubles[HEAD_DOUBLES + slot * WORDS_PER_SLOT + ORDER_SENT] = sent;
   }
 
-  /** How far an order is, all of one instant: read again where the sender wrote meanwhile. */
-  progressOf(slot: number): SendProgress {
-    const at = HEAD_DOUBLES + slot * WORDS_PER_SLOT;
-    for (;;) {
-      const changes = this.#doubles[at + CHANGES] as number;
-      const sent = this.#doubles[at] as number;
-      const lost = this.#doubles[at + 1] as number;
-      const excluded = this.#doubles[at + 2] as number;
-      const isWhole = changes % 2 === 0 && changes === this.#doubles[at + CHANGES];
-      if (isWhole) return { sent, lost, excluded };
-    }
+  sentOf(slot: number): number {
+    return this.#doubles[HEAD_DOUBLES + slot * WORDS_PER_SLOT + ORDER_SENT] as number;
   }
 
   /** Sender: from a position on, targets of an order are held against this version. */

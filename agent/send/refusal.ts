@@ -1,5 +1,6 @@
 /** What the kernel says when it does not take a frame (errno(3)), and what to do about it. */
 
+import { UNSENT } from '../../shared/survey/unsent.js';
 import type { Refusals } from '../ports.js';
 
 interface Refusal {
@@ -7,6 +8,8 @@ interface Refusal {
   readonly name: string;
   /** How long to wait before trying again, in milliseconds; 0 where it is about this very frame. */
   readonly pauseMillis: number;
+  /** Why the target was not asked, where the frame is given up; an `UNSENT` code. */
+  readonly unsent?: number;
   /** Whether it says that nothing leaves this way any more: the station is of no more use. */
   readonly isDown?: true;
 }
@@ -28,11 +31,11 @@ export const REFUSALS: readonly Refusal[] = [
   { errno: 100, name: 'ENETDOWN', pauseMillis: DOWN_MILLIS, isDown: true },
   { errno: 101, name: 'ENETUNREACH', pauseMillis: DOWN_MILLIS, isDown: true },
   // This frame is not wanted.
-  { errno: 1, name: 'EPERM', pauseMillis: 0 },
+  { errno: 1, name: 'EPERM', pauseMillis: 0, unsent: UNSENT.FIREWALLED },
   { errno: 13, name: 'EACCES', pauseMillis: 0 },
   { errno: 22, name: 'EINVAL', pauseMillis: 0 },
   { errno: 90, name: 'EMSGSIZE', pauseMillis: 0 },
-  { errno: 113, name: 'EHOSTUNREACH', pauseMillis: 0 },
+  { errno: 113, name: 'EHOSTUNREACH', pauseMillis: 0, unsent: UNSENT.UNROUTABLE },
   // Any other one.
   { errno: 0, name: 'OTHER', pauseMillis: 0 },
 ];

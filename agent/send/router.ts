@@ -1,32 +1,31 @@
 /**
  * Which way out leads to a target. Most surveys have one way for each family, and then nothing is
- * looked up. The territories are plain data, so that the sender's thread can be given them.
+ * looked up. The territories are plain data, so that the sender's thread can be given them; they are
+ * disjoint, and a target may be in none.
  */
-import { hasPrefix, type Prefix6 } from '../../shared/net/ipv6.js';
 import { Ranges } from '../../shared/net/ranges.js';
+import { Ranges6 } from '../../shared/net/ranges6.js';
 import type { Target } from '../../shared/net/target.js';
 import type { Territory } from '../ports.js';
 
 export class Router {
   readonly #ipv4: readonly { readonly exit: number; readonly ranges: Ranges }[];
-  /** Longest prefixes first, so that the first that fits decides. */
-  readonly #ipv6: readonly { readonly exit: number; readonly prefix: Prefix6 }[];
+  readonly #ipv6: readonly { readonly exit: number; readonly ranges: Ranges6 }[];
   readonly #onlyIpv4: number;
   readonly #onlyIpv6: number;
 
-  constructor(territories: readonly Territory[]) {
+  /** @param isWhole whether every target is in one of the territories */
+  constructor(territories: readonly Territory[], isWhole = true) {
     this.#ipv4 = territories.flatMap((territory, exit) =>
       territory.family === 4
         ? [{ exit, ranges: Ranges.fromSorted(territory.from, territory.to) }]
         : [],
     );
-    this.#ipv6 = territories
-      .flatMap((territory, exit) =>
-        territory.family === 6 ? territory.prefixes.map((prefix) => ({ exit, prefix })) : [],
-      )
-      .sort((a, b) => b.prefix.length - a.prefix.length);
-    this.#onlyIpv4 = onlyOf(this.#ipv4);
-    this.#onlyIpv6 = onlyOf(this.#ipv6);
+    this.#ipv6 = territories.flatMap((territory, exit) =>
+      territory.family === 6 ? [{ exit, ranges: Ranges6.fromWords(territory.words) }] : [],
+    );
+    this.#onlyIpv4 = isWhole ? onlyOf(this.#ipv4) : -1;
+    this.#onlyIpv6 = isWhole ? onlyOf(this.#ipv6) : -1;
   }
 
   /** The number of the way out, or −1 where none leads there. */
@@ -42,16 +41,14 @@ export class Router {
     return -1;
   }
 
-  #search6(target: Target): number {
-    const { words } = target;
-    for (const { exit, prefix } of this.#ipv6) if (hasPrefix(words, prefix)) return exit;
+  #search6({ w0, w1, w2, w3 }: Target): number {
+    for (const { exit, ranges } of this.#ipv6) if (ranges.contains(w0, w1, w2, w3)) return exit;
     return -1;
   }
 }
 
 /** The one way out of a family, or −1 where there are several, or none. */
 function onlyOf(entries: readonly { readonly exit: number }[]): number {
-  const exits = new Set(entries.map(({ exit }) => exit));
-  const [first] = exits;
-  return first !== undefined && exits.size === 1 ? first : -1;
+  const [first] = entries;
+  return first !== undefined && entries.length === 1 ? first.exit : -1;
 }

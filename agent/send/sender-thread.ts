@@ -1,10 +1,11 @@
 /** The main thread's end of one sender: gives a thread its assignment, and talks to it across its desk. */
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { describeError, Fault, toFaultCode } from '../../shared/base/faults.js';
 import { Desk } from './desk.js';
 import type { Blocked } from './guard.js';
 import type { Order, Turn } from './send-loop.js';
 import type { ThreadPool } from './thread-pool.js';
+import type { UnsentMessage } from './unsent-log.js';
 
 /** What a thread reports: that it is ready, why it cannot send (any more), and last that it has ended. */
 export type ThreadReport =
@@ -20,6 +21,8 @@ export interface Assignment<Setup extends object> {
   readonly orders: MessagePort;
   /** Brings versions of what is held back; a port of its own, so that orders do not wait before it. */
   readonly guards: MessagePort;
+  /** Takes what was passed by: `UnsentMessage`. */
+  readonly unsent: MessagePort;
 }
 
 type OnDeath = (reason: Error) => void;
@@ -37,6 +40,7 @@ export class SenderThread {
   wire = '';
   readonly #orders: MessagePort;
   readonly #guards: MessagePort;
+  readonly #unsent: MessagePort;
   /** Resolves once it is ready; rejects where it cannot be. */
   readonly #ready: Promise<void>;
   readonly #ended: Promise<void>;
@@ -45,8 +49,10 @@ export class SenderThread {
     const worker = parts.pool.take();
     const orders = new MessageChannel();
     const guards = new MessageChannel();
+    const unsent = new MessageChannel();
     this.#orders = orders.port1;
     this.#guards = guards.port1;
+    this.#unsent = unsent.port1;
     let ready = { resolve() {}, reject(_error: Error) {} };
     this.#ready = new Promise((resolve, reject) => {
       ready = { resolve, reject };
@@ -83,9 +89,9 @@ export class SenderThread {
     };
     worker.on('message', onMessage).on('error', onError).on('exit', onExit);
     const { turn } = parts;
-    const ports = { orders: orders.port2, guards: guards.port2 };
+    const ports = { orders: orders.port2, guards: guards.port2, unsent: unsent.port2 };
     const assignment: Assignment<object> = { setup, turn, desk: this.desk.memory, ...ports };
-    worker.postMessage(assignment, [ports.orders, ports.guards]);
+    worker.postMessage(assignment, Object.values(ports));
   }
 
   /**
@@ -109,6 +115,15 @@ export class SenderThread {
     this.desk.ring();
   }
 
+  /** What was passed by since the last call, of all before what the desk said at that time. */
+  *takeUnsent(): Generator<UnsentMessage> {
+    for (;;) {
+      const received = receiveMessageOnPort(this.#unsent);
+      if (received === undefined) return;
+      yield received.message as UnsentMessage;
+    }
+  }
+
   /** From the next batch on, what is blocked is this. */
   guard(blocked: Blocked): void {
     this.#guards.postMessage(blocked);
@@ -120,5 +135,6 @@ export class SenderThread {
     await this.#ended;
     this.#orders.close();
     this.#guards.close();
+    this.#unsent.close();
   }
 }

@@ -3,12 +3,11 @@
  * what has been sent is what all of them have got past.
  */
 import { assert } from '../../shared/base/assert.js';
-import { Ranges } from '../../shared/net/ranges.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';
 import type { Blocklist } from '../../shared/survey/space/blocklist.js';
 import type { Refusals, Sender, Sending } from '../ports.js';
 import { type Desk, SLOTS } from './desk.js';
-import type { Blocked } from './guard.js';
+import { type Blocked, type BlockedAddresses, blockedAddresses } from './guard.js';
 import { REFUSALS } from './refusal.js';
 import { SenderThread } from './sender-thread.js';
 import { SharedSending } from './shared-sending.js';
@@ -27,7 +26,7 @@ export async function startSenders(
   const outcomes = await Promise.allSettled(starts);
   const threads = outcomes.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   const failed = outcomes.find((each) => each.status === 'rejected');
-  if (failed === undefined) return new Senders(threads, setup.blocked);
+  if (failed === undefined) return new Senders(threads, setup.blocked.own);
   await Promise.all(threads.map((thread) => thread.close()));
   throw failed.reason;
 }
@@ -36,21 +35,39 @@ class Senders implements Sender {
   readonly wire: string;
   readonly #threads: readonly SenderThread[];
   /** What is held back whatever the exclusions. */
-  readonly #always: Blocked;
+  readonly #own: BlockedAddresses;
+  readonly #sendings = new Map<number, SharedSending>();
   readonly #free = Array.from({ length: SLOTS }, (_, slot) => slot);
 
-  constructor(threads: readonly SenderThread[], always: Blocked) {
+  constructor(threads: readonly SenderThread[], own: BlockedAddresses) {
     this.#threads = threads;
-    this.#always = always;
+    this.#own = own;
     this.wire = [...new Set(threads.map(({ wire }) => wire))].join(', ');
   }
 
   send(from: number, to: number): Sending {
     const slot = this.#free.pop();
     assert(slot !== undefined, 'fewer orders than slots');
-    for (const thread of this.#threads) thread.order({ slot, from, to });
     const desks = this.#threads.map(({ desk }) => desk);
-    return new SharedSending(desks, { slot, from }, () => this.#free.push(slot));
+    const free = () => {
+      this.#sendings.delete(slot);
+      this.#free.push(slot);
+    };
+    const sending = new SharedSending({ desks, slot, hear: () => this.#hear(), free });
+    this.#sendings.set(slot, sending);
+    for (const thread of this.#threads) thread.order({ slot, from, to });
+    return sending;
+  }
+
+  /** What the threads have passed by goes to its order. */
+  #hear(): void {
+    for (const thread of this.#threads) {
+      for (const { slot, positions, codes } of thread.takeUnsent()) {
+        const sending = this.#sendings.get(slot);
+        for (const [i, code] of codes.entries())
+          sending?.pass({ position: positions[i] as number, code });
+      }
+    }
   }
 
   grant(rate: number, until: number, exclusions: number): void {
@@ -59,10 +76,8 @@ class Senders implements Sender {
   }
 
   exclude(list: Blocklist, version: number): void {
-    const { ipv4, ipv6 } = this.#always;
-    const { from, to } = Ranges.of([...Ranges.fromSorted(ipv4.from, ipv4.to), ...list.ipv4]);
-    const { words } = Ranges6.fromWords(ipv6).union(Ranges6.of(list.ipv6));
-    for (const thread of this.#threads) thread.guard({ version, ipv4: { from, to }, ipv6: words });
+    const excluded = blockedAddresses(list.ipv4, Ranges6.of(list.ipv6));
+    for (const thread of this.#threads) thread.guard({ version, excluded, own: this.#own });
   }
 
   get exclusions(): number {

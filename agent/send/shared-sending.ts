@@ -4,55 +4,52 @@
  */
 import { assert } from '../../shared/base/assert.js';
 import type { ExclusionMark } from '../../shared/survey/exclusions.js';
-import type { Sending, SendProgress } from '../ports.js';
+import type { Sending, Unsent } from '../ports.js';
 import type { Desk } from './desk.js';
 
-/** Where on the desks an order stands. */
-interface Place {
+export interface SharedSendingParts {
+  readonly desks: readonly Desk[];
+  /** Its place on them. */
   readonly slot: number;
-  /** The first position of the order. */
-  readonly from: number;
+  /** Brings what the senders have passed by to `pass`, of all orders. */
+  readonly hear: () => void;
+  /** Gives the place back. */
+  readonly free: () => void;
 }
 
 export class SharedSending implements Sending {
+  readonly #parts: SharedSendingParts;
   readonly #marks: ExclusionMark[] = [];
-  readonly #desks: readonly Desk[];
-  readonly #slot: number;
-  readonly #from: number;
-  readonly #free: () => void;
+  #unsent: Unsent[] = [];
   /** How far it came, once it is forgotten. */
-  #last: SendProgress | undefined;
+  #last: number | undefined;
 
-  constructor(desks: readonly Desk[], { slot, from }: Place, free: () => void) {
-    this.#desks = desks;
-    this.#slot = slot;
-    this.#from = from;
-    this.#free = free;
+  constructor(parts: SharedSendingParts) {
+    this.#parts = parts;
   }
 
-  /** A sender that is ahead of others may have counted beyond `sent`: never more than there are. */
-  get progress(): SendProgress {
-    if (this.#last !== undefined) return this.#last;
-    const all = this.#desks.map((desk) => desk.progressOf(this.#slot));
-    const sent = Math.min(...all.map((each) => each.sent));
-    const sum = (read: (each: SendProgress) => number) =>
-      all.reduce((total, each) => total + read(each), 0);
-    const lost = Math.min(
-      sum((each) => each.lost),
-      sent - this.#from,
-    );
-    const excluded = Math.min(
-      sum((each) => each.excluded),
-      sent - this.#from - lost,
-    );
-    return { sent, lost, excluded };
+  get sent(): number {
+    const { desks, slot } = this.#parts;
+    return this.#last ?? Math.min(...desks.map((desk) => desk.sentOf(slot)));
   }
+
+  /** Takes note of a position that was passed by. */
+  pass(unsent: Unsent): void {
+    this.#unsent.push(unsent);
+  }
+
+  takeUnsent(): readonly Unsent[] {
+    if (this.#last === undefined) this.#parts.hear();
+    const taken = this.#unsent;
+    this.#unsent = [];
+    return taken;
+  }
+
   /** A version counts from where all senders that have begun hold against it. */
   get marks(): readonly ExclusionMark[] {
     if (this.#last !== undefined) return this.#marks;
-    const begun = this.#desks
-      .map((desk) => desk.marksOf(this.#slot))
-      .filter((each) => each.length > 0);
+    const { desks, slot } = this.#parts;
+    const begun = desks.map((desk) => desk.marksOf(slot)).filter((each) => each.length > 0);
     const versions = new Set(begun.flat().map(({ version }) => version));
     for (const version of [...versions].sort((a, b) => a - b)) {
       const firsts = begun.map((marks) => marks.find((mark) => mark.version >= version)?.from);
@@ -62,19 +59,24 @@ export class SharedSending implements Sending {
     }
     return this.#marks;
   }
+
   get hasEnded(): boolean {
-    return this.#last !== undefined || this.#desks.every((desk) => desk.hasEnded(this.#slot));
+    const { desks, slot } = this.#parts;
+    return this.#last !== undefined || desks.every((desk) => desk.hasEnded(slot));
   }
+
   abandon(): void {
     if (this.#last !== undefined) return;
-    for (const desk of this.#desks) desk.abandon(this.#slot);
+    for (const desk of this.#parts.desks) desk.abandon(this.#parts.slot);
   }
+
   forget(): void {
     assert(
       this.#last === undefined && this.hasEnded,
       'a slot is freed once, when its order has ended',
     );
-    this.#last = this.progress;
-    this.#free();
+    this.#parts.hear();
+    this.#last = this.sent;
+    this.#parts.free();
   }
 }

@@ -40,6 +40,7 @@ export const IPPROTO_RAW = 255;
 export const SOL_SOCKET = 1;
 export const SOL_PACKET = 263;
 export const SO_SNDBUF = 7;
+export const SO_RCVBUF = 8;
 export const SO_BINDTODEVICE = 25;
 export const PACKET_QDISC_BYPASS = 20;
 export const SOCK_DGRAM = 2;

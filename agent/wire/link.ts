@@ -3,6 +3,7 @@ import {
   ETHER_TYPE_IPV4,
   ETHER_TYPE_IPV6,
   ethernetOctets,
+  type MacAddress,
   writeEthernet,
 } from '../../shared/packet/ethernet.js';
 import type { Family } from '../../shared/probe/probe.js';
@@ -24,6 +25,9 @@ export interface WireSetup {
 /** Frames that leave with a link header of ours need one. */
 export type LinkSetup = WireSetup & { readonly link: Link };
 
+/** Until it is known who a frame is for. */
+const NOBODY: MacAddress = new Uint8Array(6);
+
 export function linkOctets({ link }: LinkSetup): number {
   return ethernetOctets(link.vlan);
 }
@@ -31,7 +35,7 @@ export function linkOctets({ link }: LinkSetup): number {
 /** Writes the link header of a frame that starts at `at`. */
 export function writeLink(view: DataView, at: number, { link, family }: LinkSetup): void {
   writeEthernet(view, at, {
-    destination: link.gateway,
+    destination: link.gateway ?? NOBODY,
     source: link.source,
     type: family === 4 ? ETHER_TYPE_IPV4 : ETHER_TYPE_IPV6,
     vlan: link.vlan,

@@ -23,6 +23,7 @@ import {
 import type { WireSetup } from './link.js';
 import { MessageBatch } from './message-batch.js';
 
+const LOOPBACK = 'lo';
 const SEND_BUFFER_OCTETS = 4 * 1024 * 1024;
 
 const IPV4 = { domain: AF_INET, addressOctets: 16, addressField: 4, destination: 16, words: 1 };
@@ -34,7 +35,8 @@ export function openRawIp({ device, family, octets }: WireSetup): Wire {
   const fd = openSocket(form.domain, SOCK_RAW, IPPROTO_RAW);
   onSocket(fd, () => {
     setOption(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_OCTETS);
-    setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${device}\0`));
+    // What is for an address of our own goes by the loopback by itself, and is lost if it is made to.
+    if (device !== LOOPBACK) setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${device}\0`));
   });
   const address = Buffer.alloc(form.addressOctets);
   address.writeUInt16LE(form.domain);

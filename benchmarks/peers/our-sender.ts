@@ -2,6 +2,7 @@
  * Our senders alone, as an agent runs them: node our-sender.js DEVICE WIRE SENDERS RATE SECONDS.
  * Prints how long a stop and a change of rate took to be obeyed.
  */
+import { blockedAddresses } from '../../agent/send/guard.js';
 import { startSenders } from '../../agent/send/senders.js';
 import { ThreadPool } from '../../agent/send/thread-pool.js';
 import type { SenderSetup } from '../../agent/sender-worker.js';
@@ -11,6 +12,7 @@ import { mappedWords } from '../../shared/net/ipv6.js';
 import { parsePorts } from '../../shared/net/ports.js';
 import { parseRange } from '../../shared/net/prefix.js';
 import { Ranges } from '../../shared/net/ranges.js';
+import { Ranges6 } from '../../shared/net/ranges6.js';
 import { parseMac } from '../../shared/packet/ethernet.js';
 import { tcpSyn } from '../../shared/probe/tcp-syn.js';
 import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
@@ -41,12 +43,13 @@ const setup: SenderSetup = {
       link: { source: mac(SINK.source), gateway: mac(SINK.gateway) },
     },
   ],
+  isWhole: true,
   ports: { from: 61000, to: 65096 },
   wire: wire as WireName,
   blocked: {
     version: 0,
-    ipv4: { from: new Float64Array(0), to: new Float64Array(0) },
-    ipv6: new Uint32Array(0),
+    excluded: blockedAddresses(Ranges.none, Ranges6.none),
+    own: blockedAddresses(Ranges.none, Ranges6.none),
   },
 };
 

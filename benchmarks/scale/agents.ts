@@ -34,10 +34,10 @@ const openStation: OpenStation = async () => {
       let isAbandoned = false;
       let isCounted = false;
       return {
-        get progress() {
+        get sent() {
           if (isGranted && !isCounted) totals.sent += to - from;
           isCounted ||= isGranted;
-          return { sent: isGranted ? to : from, lost: 0, excluded: 0 };
+          return isGranted ? to : from;
         },
         get hasEnded() {
           return isGranted || isAbandoned;
@@ -46,11 +46,13 @@ const openStation: OpenStation = async () => {
           isAbandoned = true;
         },
         marks: [],
+        takeUnsent: () => [],
         forget() {},
       };
     },
   };
-  return { sender, captures: [], isPresent: () => true };
+  const standing = { notes: [], rules: undefined, rulesHash: '' };
+  return { sender, captures: [], isPresent: () => true, ...standing };
 };
 
 const stop = stopController();

@@ -25,8 +25,8 @@ function describe(fate: TargetFate): string {
   if (state === 'waiting') return `${address} port ${port}: not probed yet; ${place}`;
   if (state === 'leased') return `${address} port ${port}: about to be probed; ${place}`;
   const span = `between ${isoTime(fate.from)} and ${isoTime(fate.until)}`;
-  if (fate.result === 'excluded') {
-    return `${address} port ${port}: not probed: ${rule}; held back ${span} by ${agent}; ${place}`;
+  if (rule !== '') {
+    return `${address} port ${port}: not probed: ${rule}; passed by ${span} by ${agent}; ${place}`;
   }
   const result = state === 'stored' ? fate.result : 'not stored yet';
   return `${address} port ${port}: ${result}; probed ${span} by ${agent} at ${vantage}; ${place}`;

@@ -5,7 +5,13 @@
 import { inert } from '../../shared/base/printable.js';
 import { writeOut } from '../../shared/command/output.js';
 import { formatCount, formatDuration } from '../../shared/survey/quantities.js';
-import { alarmingDrops, type SurveyStatus } from '../../shared/survey/status.js';
+import { alarmingDrops, type SurveyStatus, silentOf } from '../../shared/survey/status.js';
+import {
+  sumUnsent,
+  UNSENT_NAMES,
+  UNSENT_WORDS,
+  type UnsentCounts,
+} from '../../shared/survey/unsent.js';
 
 /** @throws ReaderGone, or Fault UNWRITABLE */
 export async function printOut(text: string): Promise<void> {
@@ -62,13 +68,14 @@ export class Table {
 /** One line of progress. */
 export function progressLine(status: SurveyStatus): string {
   const { targets, sent, covered, rate, replies, agents } = status;
+  const passed = Math.min(sent + sumUnsent(status), targets);
   return [
-    `${percent(Math.min(sent, targets), targets)} sent`,
+    `${percent(passed, targets)} sent`,
     `${percent(covered, targets)} covered`,
     `${formatCount(sent)} of ${formatCount(targets)} probes`,
     `${formatCount(rate)}/s`,
-    `${formatCount(replies)} replies`,
-    agents === 1 ? '1 agent' : `${agents} agents`,
+    plural(replies, 'reply', 'replies'),
+    plural(agents, 'agent'),
     ...(alarmingDrops(status) > 0 ? ['CAPTURE DROPS REPLIES'] : []),
     outlook(status),
   ].join(' · ');
@@ -76,7 +83,7 @@ export function progressLine(status: SurveyStatus): string {
 
 function outlook(status: SurveyStatus): string {
   const { state, targets, sent, rate } = status;
-  const left = targets - sent;
+  const left = targets - sent - sumUnsent(status);
   if (status.trouble !== '') return `STALLED: ${status.trouble}`;
   if (state === 'paused') return 'paused';
   if (state !== 'running') return 'stopping';
@@ -87,20 +94,21 @@ function outlook(status: SurveyStatus): string {
 
 /** What came of a survey, for a newcomer. */
 export function summaryOf(status: SurveyStatus, files: Readonly<Record<string, string>>): string {
-  const { targets, sent, covered, synack, rst, icmp, rows, lost, excluded } = status;
+  const { targets, sent, covered, synack, rst, icmp, rows } = status;
   const elapsed = status.endedAt - status.startedAt;
   const lines: Record<string, string> = {
     state:
       status.state === 'done' ? 'done' : `${status.state}, ${percent(covered, targets)} covered`,
     targets: `${formatCount(targets)} (address and port), ${formatCount(covered)} covered`,
-    probes: `${formatCount(sent)}${notes({ lost, excluded })}`,
+    probes: formatCount(sent),
     open: `${formatCount(synack)} answered SYN-ACK: a service is there`,
     closed: `${formatCount(rst)} answered RST: nothing listens`,
     unreachable: `${formatCount(icmp)} answered by ICMP`,
-    silent: `${formatCount(covered - synack - rst - icmp)} did not answer`,
+    silent: `${formatCount(silentOf(status))} were asked and did not answer`,
+    ...unsentLines(status),
     rows: formatCount(rows),
     ...warnings(status),
-    time: `${formatDuration(elapsed)} at ${formatCount(status.budget)} probes/s, ${formatCount(status.agents)} agents`,
+    time: `${formatDuration(elapsed)} at ${formatCount(status.budget)} probes/s, ${plural(status.agents, 'agent')}`,
     ...files,
   };
   return Object.entries(lines)
@@ -122,7 +130,14 @@ export function percent(part: number, whole: number): string {
   return `${((100 * part) / Math.max(1, whole)).toFixed(1)} %`;
 }
 
-function notes(counts: Readonly<Record<string, number>>): string {
-  const said = Object.entries(counts).filter(([, count]) => count > 0);
-  return said.map(([name, count]) => `, ${formatCount(count)} ${name}`).join('');
+/** A number and its noun. */
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
+
+/** What was not asked, by the reason. */
+export function unsentLines(status: Readonly<UnsentCounts>): Record<string, string> {
+  const reasons = UNSENT_NAMES.filter((name) => status[name] > 0);
+  const lines = reasons.map((name) => `${formatCount(status[name])} ${UNSENT_WORDS[name]}`);
+  return lines.length === 0 ? {} : { 'not asked': lines.join('; ') };
 }

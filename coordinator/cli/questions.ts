@@ -3,9 +3,9 @@ import type { Command } from 'commander';
 import { isoTime } from '../../shared/base/clock.js';
 import { command, option } from '../../shared/command/program.js';
 import { formatCount, formatDuration } from '../../shared/survey/quantities.js';
-import type { SurveyStatus } from '../../shared/survey/status.js';
+import { type SurveyStatus, silentOf } from '../../shared/survey/status.js';
 import { addBrokerOptions, type BrokerFlags, withBus } from './connection.js';
-import { formatTable, percent, printNote, printOut } from './print.js';
+import { formatTable, percent, plural, printNote, printOut, unsentLines } from './print.js';
 
 interface JsonFlags extends BrokerFlags {
   readonly json?: boolean;
@@ -73,21 +73,21 @@ function brief(status: SurveyStatus): Record<string, string | number> {
 }
 
 function describe(status: SurveyStatus): string {
-  const { targets, sent, covered, excluded, lost, synack, rst, icmp } = status;
+  const { targets, sent, covered, synack, rst, icmp } = status;
   const lines = {
     survey: `${status.survey} ${status.name}`,
     state: status.state,
     targets: formatCount(targets),
     sent: formatCount(sent),
     covered: `${formatCount(covered)} (${percent(covered, targets)})`,
-    excluded: formatCount(excluded),
-    lost: formatCount(lost),
     open: formatCount(synack),
     closed: formatCount(rst),
     icmp: formatCount(icmp),
+    silent: formatCount(silentOf(status)),
+    ...unsentLines(status),
     rows: formatCount(status.rows),
     shards: `${formatCount(status.stored)} of ${formatCount(status.shards)} stored`,
-    rate: `${formatCount(status.rate)} of ${formatCount(status.budget)} probes/s, ${status.agents} agents`,
+    rate: `${formatCount(status.rate)} of ${formatCount(status.budget)} probes/s, ${plural(status.agents, 'agent')}`,
     started: isoTime(status.startedAt),
     ...(status.endedAt > 0 ? { ended: isoTime(status.endedAt) } : {}),
     ...(status.trouble === '' ? {} : { STALLED: status.trouble }),

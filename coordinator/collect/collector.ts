@@ -9,6 +9,7 @@ import { outranks } from '../../shared/probe/classification.js';
 import type { Lease, ShardReport } from '../../shared/survey/lease.js';
 import type { Shard } from '../../shared/survey/plan.js';
 import type { ResultBatch } from '../../shared/survey/results.js';
+import { isUnsent } from '../../shared/survey/unsent.js';
 
 /** One row within its batch. */
 export interface RowPlace {
@@ -21,6 +22,8 @@ const NONE = -1;
 /** The rows of a shard by position: the one that says most of each. */
 export class Assembly {
   count = 0;
+  /** By offset: why no probe left, an `UNSENT` code; 0 where one did. */
+  readonly unsent: Uint8Array;
   readonly #shard: Shard;
   readonly #batches: ResultBatch[] = [];
   /** By offset: a place in `#batches`, and a row of that batch. */
@@ -31,6 +34,7 @@ export class Assembly {
     this.#shard = shard;
     this.#batchAt = new Int32Array(shard.to - shard.from).fill(NONE);
     this.#rowAt = new Int32Array(shard.to - shard.from);
+    this.unsent = new Uint8Array(shard.to - shard.from);
   }
 
   /** Takes the rows of a batch that its epoch owns. */
@@ -41,11 +45,17 @@ export class Assembly {
     for (let row = 0; row < offset.length; row++) {
       const at = offset[row] as number;
       if (at < first || at >= end || at >= this.#batchAt.length) continue;
+      const code = classification[row] as number;
       const known = this.#batches[this.#batchAt[at] as number];
+      if (isUnsent(code)) {
+        if (known === undefined) this.unsent[at] = code;
+        continue;
+      }
+      this.unsent[at] = 0;
       if (known === undefined) this.count++;
       else {
         const before = known.columns.classification[this.#rowAt[at] as number] as number;
-        if (!outranks(classification[row] as number, before)) continue;
+        if (!outranks(code, before)) continue;
       }
       this.#batchAt[at] = place;
       this.#rowAt[at] = row;

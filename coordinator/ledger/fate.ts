@@ -6,6 +6,7 @@ import type { ShardReport } from '../../shared/survey/lease.js';
 import { type Rules, whyLeftOut } from '../../shared/survey/rules.js';
 import type { TargetFate } from '../../shared/survey/status.js';
 import type { Report } from '../../shared/survey/survey.js';
+import { UNSENT_WORDS, type UnsentName } from '../../shared/survey/unsent.js';
 
 export interface Evidence {
   readonly position: number;
@@ -13,6 +14,10 @@ export interface Evidence {
   /** Of the shard's epochs; undefined where nobody has leased it. */
   readonly reports: readonly ShardReport[] | undefined;
   readonly isStored: boolean;
+  /** Why no probe of it left, as the journal says. */
+  readonly unsent: UnsentName | undefined;
+  /** The agent's own rule that held it back, where there is one. */
+  readonly ownRule: string | undefined;
   /** The classification of its stored row, where it has one. */
   readonly row: string | undefined;
   /** Which classes have rows at all. */
@@ -42,13 +47,22 @@ export function plannedFate(target: Target, evidence: Evidence): TargetFate {
   const who = { agent, vantage, from: startedAt, until: updatedAt };
   if (!isStored || owner === undefined) return { ...base, state: 'probed', ...who, result: '' };
   if (evidence.row !== undefined) return { ...base, state: 'stored', ...who, result: evidence.row };
-  const exclusion = evidence.exclusions.rule(target, versionAt(owner.marks, position));
-  if (exclusion === undefined) {
+  if (evidence.unsent === undefined) {
     return { ...base, state: 'stored', ...who, result: unseen(evidence.report) };
   }
-  const { version, prefix, reason } = exclusion;
-  const rule = `excluded by ${prefix}, version ${version} of the exclusions: ${reason}`;
-  return { ...base, rule, state: 'stored', ...who, result: 'excluded' };
+  const rule = whyUnsent(target, evidence, versionAt(owner.marks, position));
+  return { ...base, rule, state: 'stored', ...who, result: evidence.unsent };
+}
+
+function whyUnsent(target: Target, evidence: Evidence, version: number): string {
+  const { unsent, exclusions, ownRule } = evidence;
+  if (unsent === undefined) return '';
+  const exclusion = unsent === 'excluded' ? exclusions.rule(target, version) : undefined;
+  if (exclusion === undefined) {
+    return ownRule === undefined ? UNSENT_WORDS[unsent] : `${UNSENT_WORDS[unsent]}: ${ownRule}`;
+  }
+  const { version: since, prefix, reason } = exclusion;
+  return `excluded by ${prefix}, version ${since} of the exclusions: ${reason}`;
 }
 
 function unseen(report: Report): string {

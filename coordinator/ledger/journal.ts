@@ -12,6 +12,7 @@ import { Fault } from '../../shared/base/faults.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
 import type { Disk } from '../../shared/host/disk.js';
 import type { ShardReport } from '../../shared/survey/lease.js';
+import type { UnsentPositions } from '../../shared/survey/unsent-positions.js';
 
 /** One shard that is stored. */
 export interface ShardEntry {
@@ -22,6 +23,8 @@ export interface ShardEntry {
   readonly covered: number;
   readonly rows: number;
   readonly reports: readonly ShardReport[];
+  /** Positions of which no probe left; none where it is absent. */
+  readonly unsent?: UnsentPositions;
 }
 
 const whole = z.number().int().min(0);

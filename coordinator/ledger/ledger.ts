@@ -7,13 +7,12 @@ import { assert } from '../../shared/base/assert.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
 import type { Versioned } from '../../shared/bus/ports.js';
 import { type Lease, lastReport } from '../../shared/survey/lease.js';
+import { noneUnsent, UNSENT_NAMES, type UnsentCounts } from '../../shared/survey/unsent.js';
 import type { ShardEntry } from './journal.js';
 
 /** Sums over positions. */
-export interface LedgerTotals {
+export interface LedgerTotals extends UnsentCounts {
   sent: number;
-  lost: number;
-  excluded: number;
   synack: number;
   rst: number;
   icmp: number;
@@ -229,14 +228,13 @@ export function holderOf(lease: Lease): string | undefined {
 }
 
 function emptyTotals(): LedgerTotals {
-  return { sent: 0, lost: 0, excluded: 0, synack: 0, rst: 0, icmp: 0 };
+  return { sent: 0, synack: 0, rst: 0, icmp: 0, ...noneUnsent() };
 }
 
 function addTotals(totals: LedgerTotals, reports: Lease['reports']): void {
   for (const report of reports) {
     totals.sent += report.probes;
-    totals.lost += report.lost;
-    totals.excluded += report.excluded;
+    for (const name of UNSENT_NAMES) totals[name] += report[name];
     totals.synack += report.synack;
     totals.rst += report.rst;
     totals.icmp += report.icmp;

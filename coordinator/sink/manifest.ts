@@ -9,8 +9,9 @@ import type { Disk } from '../../shared/host/disk.js';
 import { formatPorts } from '../../shared/net/ports.js';
 import { formatRange } from '../../shared/net/prefix.js';
 import type { Plan } from '../../shared/survey/plan.js';
-import { alarmingDrops, type SurveyStatus } from '../../shared/survey/status.js';
+import { alarmingDrops, type SurveyStatus, silentOf } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
+import { UNSENT_NAMES } from '../../shared/survey/unsent.js';
 import { MANIFEST_FILE } from './survey-folder.js';
 
 /** Ranges listed in a manifest; a survey of a long list names their count and hash only. */
@@ -95,11 +96,12 @@ function manifestOf(parts: ManifestParts): object {
     counts: {
       sent: status.sent,
       covered: status.covered,
-      excluded: status.excluded,
-      lost: status.lost,
       synack: status.synack,
       rst: status.rst,
       icmp: status.icmp,
+      silent: silentOf(status),
+      ...Object.fromEntries(UNSENT_NAMES.map((name) => [name, status[name]])),
+      batchesSetAside: status.batchesSetAside,
       rows: status.rows,
       framesReceived: status.received,
       captureDrops: status.dropped,

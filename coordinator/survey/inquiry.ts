@@ -4,10 +4,11 @@ import type { Target } from '../../shared/net/target.js';
 import type { Exclusions } from '../../shared/survey/exclusions.js';
 import type { Lease } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
-import { rulesFromBytes } from '../../shared/survey/rules.js';
+import { ruleFor, rulesFromBytes } from '../../shared/survey/rules.js';
 import { refuseOtherBytes } from '../../shared/survey/space/space-bytes.js';
 import type { TargetFate } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
+import { unsentAt } from '../../shared/survey/unsent-positions.js';
 import { plannedFate, unplannedFate } from '../ledger/fate.js';
 import type { Vault } from '../vault.js';
 
@@ -35,6 +36,23 @@ export async function fateOf(target: Target, inquiry: Inquiry): Promise<TargetFa
   const entry = lease === undefined ? await vault.entryOf(shard) : undefined;
   const row = entry && (await vault.segments.rowAt(shard, position));
   const reports = entry?.reports ?? lease?.reports;
-  const known = { position, shard, reports, isStored: entry !== undefined, row };
+  const { from, to } = plan.shard(shard);
+  const unsent = unsentAt(entry?.unsent, position - from, to - from);
+  const owner = reports?.find((each) => each.from <= position && position < each.settled);
+  const ownRule = unsent && owner && (await ownRuleOf(target, owner.rulesHash, spaces));
+  const isStored = entry !== undefined;
+  const known = { position, shard, reports, isStored, row, unsent, ownRule };
   return plannedFate(target, { ...known, report: survey.report, exclusions });
+}
+
+/** The rule of the agent's own that held a target back, where it has put its rules on the shelf. */
+async function ownRuleOf(
+  target: Target,
+  hash: string,
+  spaces: SpaceShelf,
+): Promise<string | undefined> {
+  const bytes = hash === '' ? undefined : await spaces.get(hash);
+  if (bytes === undefined) return undefined;
+  refuseOtherBytes(bytes, hash, 'the agent’s rules');
+  return ruleFor(target, rulesFromBytes(bytes));
 }

@@ -206,6 +206,7 @@ export class SurveyRun implements KnownSurvey {
       ledger: this.#ledger,
       roster: this.fleet.roster.summary(this.#parts.clock.monotonic()),
       endedAt: this.#endedAt,
+      batchesSetAside: this.#archive.batchesSetAside,
       trouble: this.#archive.trouble,
     });
   }

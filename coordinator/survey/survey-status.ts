@@ -12,6 +12,7 @@ export interface SurveyProgress {
   readonly roster: RosterSummary;
   /** Wall clock; 0 where it has not ended. */
   readonly endedAt: number;
+  readonly batchesSetAside: number;
   readonly trouble: string;
 }
 
@@ -34,6 +35,7 @@ export function statusOf(progress: SurveyProgress): SurveyStatus {
     rows: ledger.rows,
     startedAt: survey.createdAt,
     endedAt,
+    batchesSetAside: progress.batchesSetAside,
     trouble,
   };
 }

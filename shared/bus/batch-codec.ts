@@ -2,10 +2,13 @@
 import { LIMITS } from '../base/limits.js';
 import { CLASSIFICATION_NAMES } from '../probe/classification.js';
 import { COLUMN_NAMES, type Columns, type ResultBatch, UPPER_COLUMNS } from '../survey/results.js';
+import { isUnsent } from '../survey/unsent.js';
 import { type Codec, decodeWith, malformed, token } from './codec.js';
 import { transect } from './gen/messages.js';
 
 const proto = transect.v1;
+const isKnownCode = (code: number) =>
+  isUnsent(code) || (code > 0 && code < CLASSIFICATION_NAMES.length);
 
 /** No schema: one per element would cost more than all the rest. */
 export const batchCodec: Codec<ResultBatch> = {
@@ -33,7 +36,7 @@ export const batchCodec: Codec<ResultBatch> = {
     if (!columns.offset.every((offset) => offset < LIMITS.shardLengthMax)) {
       throw malformed('ResultBatch', 'offset');
     }
-    if (!columns.classification.every((code) => code > 0 && code < CLASSIFICATION_NAMES.length)) {
+    if (!columns.classification.every(isKnownCode)) {
       throw malformed('ResultBatch', 'classification');
     }
     const { shard, epoch, serial } = message;

@@ -10,6 +10,7 @@ import type { Lease } from '../survey/lease.js';
 import type { AgentStatus, SurveyStatus, TargetFate } from '../survey/status.js';
 import type { Survey, SurveyRequest } from '../survey/survey.js';
 import { TEXT } from '../survey/text.js';
+import type { UnsentName } from '../survey/unsent.js';
 import { type Codec, codec, text, token, vantage } from './codec.js';
 import { transect } from './gen/messages.js';
 import type { Grant, Heartbeat, Leader } from './ports.js';
@@ -68,6 +69,16 @@ const requestShape = surveyShape.omit({
   term: true,
 });
 
+/** Positions by the reason why no probe of them left. */
+const unsentShape = {
+  excluded: count,
+  blocked: count,
+  unroutable: count,
+  noNeighbour: count,
+  firewalled: count,
+  sendFailed: count,
+} as const satisfies Record<UnsentName, typeof count>;
+
 const reportShape = z
   .object({
     epoch: uint32,
@@ -81,8 +92,8 @@ const reportShape = z
     synack: uint32,
     rst: uint32,
     icmp: uint32,
-    lost: uint32,
-    excluded: uint32,
+    ...unsentShape,
+    rulesHash: hash.or(z.literal('')),
     startedAt: finite,
     updatedAt: finite,
     marks: z.array(z.object({ version: uint32, from: count })),
@@ -167,8 +178,8 @@ const statusShape = z.object({
   targets: count,
   sent: count,
   covered: count,
-  excluded: count,
-  lost: count,
+  ...unsentShape,
+  batchesSetAside: count,
   coverage: finite,
   rate: finite,
   budget: finite,

@@ -15,6 +15,8 @@ export class Volley {
   readonly w2: Uint32Array;
   readonly w3: Uint32Array;
   readonly port: Uint16Array;
+  /** Where the targets stand in the order. */
+  readonly position: Float64Array;
   /** Which of our addresses, and its last word. */
   readonly source: Uint16Array;
   readonly sourceW3: Uint32Array;
@@ -35,6 +37,7 @@ export class Volley {
     this.w2 = new Uint32Array(capacity);
     this.w3 = this.tags.y;
     this.port = new Uint16Array(capacity);
+    this.position = new Float64Array(capacity);
     this.source = new Uint16Array(capacity);
     this.sourceW3 = this.tags.x;
     this.ports = this.tags.z;
@@ -44,13 +47,14 @@ export class Volley {
   }
 
   /** Adds a target; there must be room. */
-  add(target: Endpoint): void {
+  add(target: Endpoint, position = 0): void {
     const row = this.count++;
     this.w0[row] = target.w0;
     this.w1[row] = target.w1;
     this.w2[row] = target.w2;
     this.w3[row] = target.w3;
     this.port[row] = target.port;
+    this.position[row] = position;
   }
 
   /** Moves a target to another row, over what is there. */
@@ -60,5 +64,6 @@ export class Volley {
     this.w2[to] = this.w2[from] as number;
     this.w3[to] = this.w3[from] as number;
     this.port[to] = this.port[from] as number;
+    this.position[to] = this.position[from] as number;
   }
 }

@@ -5,9 +5,10 @@
  */
 import type { ExclusionMark } from './exclusions.js';
 import type { Shard } from './plan.js';
+import { noneUnsent, type UnsentCounts } from './unsent.js';
 
-/** Positions by their best reply; the rest is silence. */
-export interface Counts {
+/** Positions before `settled` by their best reply, and those of which no probe left by the reason; the rest is silence. */
+export interface Counts extends Readonly<UnsentCounts> {
   readonly synack: number;
   readonly rst: number;
   readonly icmp: number;
@@ -18,7 +19,7 @@ export interface ShardReport extends Counts {
   readonly agent: string;
   readonly vantage: string;
   readonly from: number;
-  /** Every position before it left, was held back or is lost. */
+  /** Every position before it left, or was passed by. */
   readonly sent: number;
   /** Probes of those that left. */
   readonly probes: number;
@@ -26,10 +27,8 @@ export interface ShardReport extends Counts {
   readonly settled: number;
   /** The rows before `settled` are in the epoch's batches with serials [0, batches). */
   readonly batches: number;
-  /** Positions before `settled` that the kernel refused for good. */
-  readonly lost: number;
-  /** Positions before `settled` that the agent's guard held back. */
-  readonly excluded: number;
+  /** Of the rules by which this agent holds back targets itself; empty where it has none. */
+  readonly rulesHash: string;
   /** Wall clock. */
   readonly startedAt: number;
   readonly updatedAt: number;
@@ -70,6 +69,6 @@ export function rewound(lease: Lease, first: number): Lease {
 
 /** What an epoch owns that begins at a position and has settled nothing. */
 export function nothingFrom(from: number) {
-  const counts = { synack: 0, rst: 0, icmp: 0, lost: 0, excluded: 0 };
+  const counts: Counts = { synack: 0, rst: 0, icmp: 0, ...noneUnsent() };
   return { from, settled: from, batches: 0, ...counts };
 }

@@ -47,10 +47,16 @@ export function whyLeftOut(target: Target, { exclusions, allowSpecial }: Rules):
   const allowed = Blocklist.of(allowSpecial.map((text) => parseBlock(text, '--allow-special')));
   const block = SPECIAL_BLOCKS.find((each) => Blocklist.ofSpecial(each, allowed).holds(target));
   if (block !== undefined) return `${block.text} is ${block.name} (${block.rfc})`;
+  const rule = ruleFor(target, { exclusions, allowSpecial });
+  return rule === undefined ? 'not among the targets' : `excluded by ${rule}`;
+}
+
+/** The rule that holds a target, and where it stands; undefined where none does. */
+export function ruleFor(target: Target, { exclusions }: Rules): string | undefined {
   const rule = exclusions.find(({ text, source }) =>
     Blocklist.of([parseBlock(text, source)]).holds(target),
   );
-  return rule === undefined ? 'not among the targets' : `excluded by ${rule.text} (${rule.source})`;
+  return rule && `${rule.text} (${rule.source})`;
 }
 
 function ruleOf({ place }: BlockEntry): Rule {

@@ -1,8 +1,9 @@
 /** What the coordinator tells people about surveys and agents. */
 import { LIMITS } from '../base/limits.js';
 import type { SurveyState } from './survey.js';
+import { sumUnsent, type UnsentCounts } from './unsent.js';
 
-export interface SurveyStatus {
+export interface SurveyStatus extends Readonly<UnsentCounts> {
   readonly survey: string;
   readonly name: string;
   readonly state: SurveyState;
@@ -11,9 +12,6 @@ export interface SurveyStatus {
   readonly sent: number;
   /** Positions whose segment is stored. */
   readonly covered: number;
-  readonly excluded: number;
-  /** Positions that no kernel would send. */
-  readonly lost: number;
   /** covered / targets. */
   readonly coverage: number;
   /** Packets per second over the last second, and the budget. */
@@ -35,8 +33,18 @@ export interface SurveyStatus {
   readonly dropped: number;
   /** Replies heard so far, settled or not: for progress. */
   readonly replies: number;
+  /** Result batches whose rows could not be written. */
+  readonly batchesSetAside: number;
   /** What keeps it from going on; empty where nothing does. */
   readonly trouble: string;
+}
+
+/** Covered targets that were asked and did not answer: not those of which no probe left. */
+export function silentOf(
+  status: Pick<SurveyStatus, 'covered' | 'synack' | 'rst' | 'icmp'> & Readonly<UnsentCounts>,
+): number {
+  const { covered, synack, rst, icmp } = status;
+  return Math.max(0, covered - synack - rst - icmp - sumUnsent(status));
 }
 
 /** The share of frames that were dropped, where it is more than a survey may bear; else 0. */

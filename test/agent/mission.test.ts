@@ -54,7 +54,14 @@ describe('an agent that makes ready for a survey', () => {
     await bus.spaces.put(survey.spaceHash, bytes);
     const granted: number[] = [];
     const sender = { grant: (rate: number) => granted.push(rate) } as unknown as Sender;
-    const openStation = async () => ({ sender, captures: [], isPresent: () => true });
+    const openStation = async () => ({
+      sender,
+      captures: [],
+      isPresent: () => true,
+      notes: [],
+      rules: undefined,
+      rulesHash: '',
+    });
     const mission = await openMission(bus, survey, openStation, systemClock);
     mission.limit(1000); // nothing is lent yet
     const grant = { survey: survey.id, agent: 'a', serial: 1, rate: 5000, answers: 0, lasts: 3000 };

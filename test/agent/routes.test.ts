@@ -1,73 +1,227 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { cutIpv4, cutIpv6, type Route } from '../../agent/egress/routes.js';
-import { formatWords, parsePrefix6 } from '../../shared/net/ipv6.js';
-import { parseRange } from '../../shared/net/prefix.js';
-import { Ranges } from '../../shared/net/ranges.js';
+import { flatten, overlay } from '../../agent/egress/partition.js';
+import { type RuleRecord, stepsFor } from '../../agent/egress/policy-rules.js';
+import { type Hop, parseRoute, type RouteEntry } from '../../agent/egress/route-table.js';
+import { cutTargets, segmentsOf } from '../../agent/egress/routes.js';
+import { cidrsOf } from '../../shared/net/cidr.js';
+import { formatWords } from '../../shared/net/ipv6.js';
 
-const ranges = (...texts: string[]) => Ranges.of(texts.map(parseRange));
-const route = (to: string, device: string, gateway?: string): Route => ({
-  to,
-  length: Number(to.split('/')[1]),
-  metric: 0,
-  device,
-  gateway,
-});
-/** Most specific first, as they are read. */
-const sorted = (routes: Route[]) => routes.sort((a, b) => b.length - a.length);
+/** What `ip route show table all` prints of Debian's own tables, and of wg-quick's beside them. */
+const LINES = [
+  'default via 100.64.0.1 dev eth0 proto static metric 10',
+  'default via 100.64.0.9 dev eth9 metric 20',
+  '100.64.0.0/24 dev eth0 proto kernel scope link src 100.64.0.2',
+  '198.18.0.0/16 via 100.65.0.1 dev eth1',
+  'blackhole 198.18.5.0/24',
+  'prohibit 198.18.6.0/24 metric 5',
+  'throw 198.18.7.0/24',
+  'unreachable 198.18.8.0/24',
+  '198.19.0.0/24 \\\tnexthop via 100.64.0.3 dev eth0 weight 1 \\\tnexthop via 100.65.0.3 dev eth1 weight 1',
+  'default dev wg0 table 51820 scope link',
+  '2 127.0.0.0/8 dev lo table 255 proto kernel scope host src 127.0.0.1',
+  'local 100.64.0.2 dev eth0 table 255 proto kernel scope host src 100.64.0.2',
+  '3 100.64.0.255 dev eth0 table 255 proto kernel scope link src 100.64.0.2',
+];
+const RULES: readonly RuleRecord[] = [
+  { priority: 0, src: 'all', table: '255' },
+  { priority: 32766, src: 'all', table: '254' },
+  { priority: 32767, src: 'all', table: '253' },
+];
+/** As wg-quick(8) makes them. */
+const TUNNEL: readonly RuleRecord[] = [
+  { priority: 0, src: 'all', table: '255' },
+  { priority: 100, src: 'all', table: '254', suppress_prefixlen: 0 },
+  { priority: 101, src: 'all', not: null, fwmark: '0xca6c', table: '51820' },
+  { priority: 32766, src: 'all', table: '254' },
+];
 
-describe('cutting IPv4 targets along routes', () => {
-  const TABLE = sorted([
-    route('0.0.0.0/0', 'eth0', '100.64.0.1'),
-    route('100.64.0.0/24', 'eth0'),
-    route('198.18.0.0/16', 'eth1', '100.65.0.1'),
-    route('127.0.0.0/8', 'lo'),
-  ]);
+function tablesOf(lines: readonly string[], device?: string): Map<number, RouteEntry[]> {
+  const tables = new Map<number, RouteEntry[]>();
+  for (const line of lines) {
+    const read = parseRoute(line, 4, device);
+    if (read === undefined) continue;
+    tables.set(read.table, [...(tables.get(read.table) ?? []), read.entry]);
+  }
+  return tables;
+}
 
-  test('gives each target to its most specific route', () => {
-    const legs = cutIpv4(ranges('100.64.0.0/23', '198.18.4.0/24', '127.0.0.1'), TABLE);
-    const cut = legs.map(({ device, gateway, territory, example }) => {
-      const size =
-        territory.family === 4 ? Ranges.fromSorted(territory.from, territory.to).size : 0;
-      return [device, gateway, size, formatWords(example)];
-    });
-    expect(cut).toHaveLength(4);
-    expect(cut).toContainEqual(['eth0', undefined, 256, '100.64.0.0']);
-    expect(cut).toContainEqual(['eth0', '100.64.0.1', 256, '100.64.1.0']);
-    expect(cut).toContainEqual(['eth1', '100.65.0.1', 256, '198.18.4.0']);
-    expect(cut).toContainEqual(['lo', undefined, 1, '127.0.0.1']);
+const NONE = { device: undefined, sources: [] };
+const address = (text: string) =>
+  text.split('.').reduce((sum, octet) => sum * 256n + BigInt(octet), 0n);
+
+function routed(rules: readonly RuleRecord[], texts: readonly string[], device?: string) {
+  const tables = tablesOf(LINES, device);
+  const segments = segmentsOf({ family: 4, rules, tables }, { device, sources: [] });
+  return texts.map((text) => {
+    const at = address(text);
+    const found = segments.find(({ from, to }) => from <= at && at < to)?.value;
+    if (found === undefined) return 'no route';
+    if (found.kind !== 'hop') return found.kind === 'null' ? found.type : found.kind;
+    return [found.device, ...(found.gateway === undefined ? [] : [found.gateway])].join(' ');
+  });
+}
+
+describe('routes', () => {
+  test('are followed as the kernel follows them: rules, tables, longest prefix, metric', () => {
+    expect(
+      routed(RULES, [
+        '192.0.2.1',
+        '100.64.0.7',
+        '100.64.0.255',
+        '100.64.0.2',
+        '198.18.4.1',
+        '198.18.5.1',
+        '198.18.6.1',
+        '198.18.7.1',
+        '198.18.8.1',
+        '198.19.0.1',
+        '127.0.0.1',
+      ]),
+    ).toEqual([
+      'eth0 100.64.0.1',
+      'eth0',
+      'broadcast',
+      'lo',
+      'eth1 100.65.0.1',
+      'blackhole',
+      'prohibit',
+      'no route',
+      'unreachable',
+      'eth0 100.64.0.3',
+      'lo',
+    ]);
   });
 
-  test('names targets that no route leads to', () => {
-    const specific = TABLE.filter(({ length }) => length > 0);
-    expect(() => cutIpv4(ranges('198.18.0.0/15'), specific)).toThrow(
-      expect.objectContaining({ code: 'NO_ROUTE', details: { value: '198.19.0.0/16' } }),
+  test('lead into a tunnel that rules send all traffic to, but for what main knows better', () => {
+    expect(routed(TUNNEL, ['192.0.2.1', '198.18.4.1', '100.64.0.7', '198.18.7.1'])).toEqual([
+      'wg0',
+      'eth1 100.65.0.1',
+      'eth0',
+      'wg0',
+    ]);
+  });
+
+  test('by one interface only are those of the interface, and those that lead nowhere', () => {
+    expect(routed(RULES, ['192.0.2.1', '198.18.4.1', '198.18.5.1', '198.19.0.1'], 'eth1')).toEqual([
+      'no route',
+      'eth1 100.65.0.1',
+      'blackhole',
+      'eth1 100.65.0.3',
+    ]);
+  });
+
+  test('cut targets into legs, name those that lead nowhere, and leave those without a route', () => {
+    const main = LINES.filter((line) => !line.startsWith('default'));
+    const segments = segmentsOf({ family: 4, rules: RULES, tables: tablesOf(main) }, NONE);
+    const targets = [{ from: address('198.18.4.0'), to: address('198.18.8.0') }];
+    const { legs, nowhere, left } = cutTargets(targets, segments, 4);
+    expect(legs.map(({ device, example }) => [device, formatWords(example)])).toEqual([
+      ['eth1', '198.18.4.0'],
+    ]);
+    expect(nowhere).toEqual([
+      { text: '198.18.5.0/24', reason: 'a blackhole route of this host' },
+      { text: '198.18.6.0/24', reason: 'a prohibit route of this host' },
+    ]);
+    expect(left).toEqual([{ from: address('198.18.7.0'), to: address('198.18.8.0') }]);
+  });
+});
+
+describe('rules', () => {
+  const ours = { family: 4, device: undefined, sources: [] } as const;
+  const taken = (rule: Partial<RuleRecord>, by: Partial<Parameters<typeof stepsFor>[1]> = {}) =>
+    stepsFor([{ priority: 1, src: 'all', table: '7', ...rule }], { ...ours, ...by }).length > 0;
+
+  test.each<[string, Partial<RuleRecord>, Partial<Parameters<typeof stepsFor>[1]>, boolean]>([
+    ['for everything', {}, {}, true],
+    ['for a mark', { fwmark: '0x1' }, {}, false],
+    ['for all but a mark', { fwmark: '0x1', not: null }, {}, true],
+    ['for packets that come in', { iif: 'eth0' }, {}, false],
+    ['for packets of this host', { iif: 'lo' }, {}, true],
+    ['for another interface', { oif: 'eth1' }, { device: 'eth0' }, false],
+    ['for our interface', { oif: 'eth0' }, { device: 'eth0' }, true],
+    ['for a source, where the kernel chooses it', { src: '100.64.0.2' }, {}, false],
+    ['for our source', { src: '100.64.0.0', srclen: 24 }, { sources: [0x64400002n] }, true],
+    ['for UDP', { ipproto: 'udp' }, {}, false],
+    ['for one port', { dport: 53 }, {}, false],
+    ['that do nothing', { table: undefined as never }, {}, false],
+  ])('%s are taken or not', (_what, rule, by, expected) => {
+    expect(taken(rule, by)).toBe(expected);
+  });
+
+  test('that end the search are routes to nowhere, and goto goes on further down', () => {
+    const rules: RuleRecord[] = [
+      { priority: 1, src: 'all', dst: '198.18.0.0', dstlen: 15, action: 'prohibit' },
+      { priority: 2, src: 'all', goto: 9, action: 'goto' },
+      { priority: 3, src: 'all', table: '8' },
+      { priority: 9, src: 'all', table: '254' },
+    ];
+    expect(stepsFor(rules, ours).map(({ table }) => table)).toEqual([undefined, 254]);
+    expect(routed(rules, ['198.18.4.1', '192.0.2.1'])).toEqual([
+      'rule 1 (prohibit)',
+      'eth0 100.64.0.1',
+    ]);
+  });
+});
+
+describe('a partition', () => {
+  const prefix = fc.record({
+    length: fc.integer({ min: 0, max: 8 }),
+    at: fc.integer({ min: 0, max: 255 }),
+    metric: fc.integer({ min: 0, max: 2 }),
+    value: fc.integer({ min: 0, max: 4 }),
+  });
+
+  test('gives each address the longest prefix that holds it, the best metric first', () => {
+    fc.assert(
+      fc.property(fc.array(prefix, { maxLength: 40 }), (drawn) => {
+        const entries = drawn.map(({ length, at, metric, value }) => {
+          const size = 2 ** (8 - length);
+          const from = at - (at % size);
+          return { from, to: from + size, length, metric, value };
+        });
+        const segments = flatten(entries);
+        for (let number = 0; number < 256; number++) {
+          const holding = entries
+            .filter(({ from, to }) => from <= number && number < to)
+            .sort((a, b) => b.length - a.length || a.metric - b.metric);
+          const found = segments.filter(({ from, to }) => from <= number && number < to);
+          expect(found.length).toBe(holding.length > 0 ? 1 : 0);
+          expect(found[0]?.value).toBe(holding[0]?.value);
+        }
+        const { taken, left } = overlay([{ from: 10, to: 200 }], segments);
+        const spans = [...taken, ...left].sort((a, b) => a.from - b.from);
+        expect(spans[0]?.from).toBe(10);
+        expect(spans.at(-1)?.to).toBe(200);
+        for (const [i, { from }] of spans.entries()) if (i > 0) expect(from).toBe(spans[i - 1]?.to);
+      }),
     );
   });
-});
 
-describe('cutting IPv6 targets along routes', () => {
-  const TABLE = sorted([
-    route('2001:db8::/32', 'eth0', '2001:db8:ffff::1'),
-    route('2001:db8:1::/48', 'eth1', 'fe80::1'),
-    route('2001:db8:2:3::/64', 'eth2'),
-    route('2001:dead::/32', 'eth3'),
-  ]);
-  const cut = (...texts: string[]) =>
-    cutIpv6(texts.map(parsePrefix6), TABLE).map(({ device, gateway }) => [device, gateway]);
-
-  test('finds the route that holds a prefix, and those within it', () => {
-    expect(cut('2001:db8:1:2::/64')).toEqual([['eth1', 'fe80::1']]);
-    expect(cut('2001:db8::/40')).toEqual([
-      ['eth2', undefined],
-      ['eth1', 'fe80::1'],
-      ['eth0', '2001:db8:ffff::1'],
-    ]);
-    expect(cut('2001:db8:1::1/128', '2001:db8:1::2/128')).toEqual([['eth1', 'fe80::1']]);
+  test('of a million routes takes no more than a few seconds', () => {
+    const hops: Hop[] = [1, 2, 3].map((n) => ({
+      kind: 'hop',
+      device: `eth${n}`,
+      gateway: undefined,
+    }));
+    const entries = Array.from({ length: 1_000_000 }, (_, i) => {
+      const from = BigInt(i) << 12n;
+      return { from, to: from + 4096n, length: 20, metric: 0, value: hops[i % 3] as Hop };
+    });
+    expect(flatten(entries)).toHaveLength(1_000_000);
   });
 
-  test('names a prefix that no route leads to', () => {
-    expect(() => cut('2001:db9::/48')).toThrow(
-      expect.objectContaining({ code: 'NO_ROUTE', details: { value: '2001:db9::/48' } }),
+  test('of prefixes is made up again of the fewest prefixes', () => {
+    fc.assert(
+      fc.property(fc.nat(255), fc.nat(255), (a, b) => {
+        const [from, to] = [BigInt(Math.min(a, b)), BigInt(Math.max(a, b))];
+        let at = from;
+        for (const cidr of cidrsOf(from, to, 32)) {
+          expect(cidr.from).toBe(at);
+          at += 1n << BigInt(32 - cidr.length);
+        }
+        expect(at).toBe(to);
+      }),
     );
   });
 });

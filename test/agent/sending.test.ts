@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Territory } from '../../agent/ports.js';
 import { Desk } from '../../agent/send/desk.js';
 import { Exit } from '../../agent/send/exit.js';
-import { Guard } from '../../agent/send/guard.js';
+import type { Guard } from '../../agent/send/guard.js';
 import { REFUSALS, refusalOf } from '../../agent/send/refusal.js';
 import { Router } from '../../agent/send/router.js';
 import { SendLoop, type Turn } from '../../agent/send/send-loop.js';
@@ -20,6 +20,8 @@ import { Plan } from '../../shared/survey/plan.js';
 import { AddressList } from '../../shared/survey/space/address-list.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { parseWindow } from '../../shared/survey/space/window.js';
+import { UNSENT } from '../../shared/survey/unsent.js';
+import { blocking, excluding } from '../support/guards.js';
 import { MemoryWire } from '../support/memory-wire.js';
 import { KEY } from '../support/replies.js';
 
@@ -30,6 +32,10 @@ const plan = new Plan(
   256,
 );
 const ALL: Territory = { family: 4, from: Float64Array.of(0), to: Float64Array.of(2 ** 32) };
+const ipv6 = (texts: readonly string[], except: readonly string[] = []): Territory => {
+  const { words } = Ranges6.of(texts.map(parsePrefix6), except.map(parsePrefix6));
+  return { family: 6, words };
+};
 const ALONE: Turn = { index: 0, count: 1 };
 
 function volleyOf(targets: readonly Target[]): Volley {
@@ -39,11 +45,14 @@ function volleyOf(targets: readonly Target[]): Volley {
 }
 
 describe('the guard', () => {
-  const keeps = (guard: Guard, address: number) =>
-    guard.sift(volleyOf([Target.ipv4(address, 80)]), 4) === 0;
+  const keeps = (guard: Guard, address: number) => {
+    const volley = volleyOf([Target.ipv4(address, 80)]);
+    guard.sift(volley, 4, () => {});
+    return volley.count === 1;
+  };
 
   test('holds back exactly the IPv4 addresses it was given', () => {
-    const guard = Guard.of(SPECIAL, Ranges6.none);
+    const guard = excluding(SPECIAL);
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 0xffffffff }), (address) => {
         expect(keeps(guard, address)).toBe(!SPECIAL.contains(address));
@@ -59,7 +68,7 @@ describe('the guard', () => {
   test('holds back exactly the IPv6 addresses it was given', () => {
     const special = [parsePrefix6('2001:db8::/32'), parsePrefix6('::1/128')];
     const blocked = Ranges6.of(special, [parsePrefix6('2001:db8:42::/48')]);
-    const guard = Guard.of(Ranges.none, blocked);
+    const guard = excluding(Ranges.none, blocked);
     const texts = [
       '2001:db8::',
       '2001:db8:41:ffff::1',
@@ -74,7 +83,9 @@ describe('the guard', () => {
       return target;
     });
     const volley = volleyOf(targets);
-    expect(guard.sift(volley, 6)).toBe(3);
+    const heldBack: number[] = [];
+    guard.sift(volley, 6, (row) => heldBack.push(row));
+    expect(heldBack).toEqual([0, 1, 4]);
     const kept = Array.from({ length: volley.count }, (_, i) => {
       const target = new Target();
       const { w0, w1, w2, w3 } = volley;
@@ -86,7 +97,7 @@ describe('the guard', () => {
 });
 
 describe('the router', () => {
-  test('gives each target the way out that leads to it, the longest IPv6 prefix first', () => {
+  test('gives each target the way out that leads to it, and says where none does', () => {
     const range = (text: string): Territory => {
       const { from, to } = Ranges.of([parseRange(text)]);
       return { family: 4, from, to };
@@ -94,9 +105,8 @@ describe('the router', () => {
     const router = new Router([
       range('198.18.0.0/16'),
       range('198.19.0.0/16'),
-      { family: 6, prefixes: [parsePrefix6('::/0')] },
-      { family: 6, prefixes: [parsePrefix6('2001:db8::/32'), parsePrefix6('2001:db8:1:1::/64')] },
-      { family: 6, prefixes: [parsePrefix6('2001:db8:1::/48')] },
+      ipv6(['2001:db8::/32', '2001:db8:1:1::/64'], ['2001:db8:1::/48']),
+      ipv6(['2001:db8:1::/48'], ['2001:db8:1:1::/64']),
     ]);
     const exitFor = (text: string) => {
       const target = new Target();
@@ -104,8 +114,8 @@ describe('the router', () => {
       return router.exitFor(target);
     };
     const texts = ['198.18.1.1', '198.19.1.1', '198.20.1.1', '2001:db8::1', '2001:db8:1::1'];
-    expect(texts.map(exitFor)).toEqual([0, 1, -1, 3, 4]);
-    expect(['2001:db8:1:1::1', '2a00::1'].map(exitFor)).toEqual([3, 2]);
+    expect(texts.map(exitFor)).toEqual([0, 1, -1, 2, 3]);
+    expect(['2a00::1'].map(exitFor)).toEqual([-1]);
   });
 });
 
@@ -118,6 +128,7 @@ interface World {
 
 function loopOver(wires: readonly MemoryWire[], territories: readonly Territory[], world: World) {
   const desk = new Desk();
+  const unsent: [position: number, code: number][] = [];
   let now = 0;
   const exits = wires.map((wire, i) => {
     const { family } = territories[i] as Territory;
@@ -130,11 +141,15 @@ function loopOver(wires: readonly MemoryWire[], territories: readonly Territory[
     key: KEY,
     exits,
     router: new Router(territories),
-    guard: Guard.of(world.blocked ?? Ranges.none, Ranges6.none),
+    guard: blocking(world.blocked ?? Ranges.none),
     nextGuard: world.nextGuard ?? (() => undefined),
     turn: world.turn ?? ALONE,
     desk,
     nextOrder: () => undefined,
+    isWhole: true,
+    onUnsent: ({ positions, codes }) => {
+      for (const [i, code] of codes.entries()) unsent.push([positions[i] as number, code]);
+    },
     now: () => {
       now += 5;
       return now;
@@ -143,7 +158,7 @@ function loopOver(wires: readonly MemoryWire[], territories: readonly Territory[
   });
   desk.grant(1e6, Number.POSITIVE_INFINITY, 0);
   desk.prepare(0, 0);
-  return { loop, desk };
+  return { loop, desk, unsent };
 }
 
 const loopOn = (wire: MemoryWire, world: World = {}) => loopOver([wire], [ALL], world);
@@ -160,7 +175,7 @@ describe('the send loop', () => {
     const { loop, desk } = loopOn(wire);
     loop.send({ slot: 0, from: 100, to: 700 });
     expect(wire.sent).toEqual(targets(100, 700));
-    expect(desk.progressOf(0).sent).toBe(700);
+    expect(desk.sentOf(0)).toBe(700);
     expect(desk.hasEnded(0)).toBe(true);
     expect(desk.sentTotal).toBe(600);
   });
@@ -171,12 +186,12 @@ describe('the send loop', () => {
     const wire = new MemoryWire((count) => {
       if (wire.sent.length >= 300 && version === 0) {
         version = 1;
-        guards.push(Guard.of(Ranges.of([{ from: 0, to: 2 ** 32 }]), Ranges6.none, 1));
+        guards.push(excluding(Ranges.of([{ from: 0, to: 2 ** 32 }]), Ranges6.none, 1));
         desk.post(1);
       }
       return count;
     });
-    const { loop, desk } = loopOn(wire, { nextGuard: () => guards.shift() });
+    const { loop, desk, unsent } = loopOn(wire, { nextGuard: () => guards.shift() });
     loop.send({ slot: 0, from: 0, to: 900 });
     const [before, after] = desk.marksOf(0);
     expect(before).toEqual({ version: 0, from: 0 });
@@ -184,7 +199,9 @@ describe('the send loop', () => {
     expect(wire.sent).toEqual(targets(0, after?.from ?? 0));
     expect(after?.from).toBeGreaterThan(299);
     expect(after?.from).toBeLessThan(450);
-    expect(desk.progressOf(0)).toEqual({ sent: 900, lost: 0, excluded: 900 - (after?.from ?? 0) });
+    expect(desk.sentOf(0)).toBe(900);
+    const held = Array.from({ length: 900 - (after?.from ?? 0) }, (_, i) => (after?.from ?? 0) + i);
+    expect(unsent).toEqual(held.map((position) => [position, UNSENT.EXCLUDED]));
     expect(desk.guarded).toBe(1);
   });
 
@@ -194,27 +211,27 @@ describe('the send loop', () => {
       call++;
       return call % 7 === 0 ? { errno: 105 } : Math.min(count, 1 + (call % 3));
     });
-    const { loop, desk } = loopOn(wire);
+    const { loop, desk, unsent } = loopOn(wire);
     loop.send({ slot: 0, from: 0, to: 300 });
     expect(wire.sent).toEqual(targets(0, 300));
-    expect(desk.progressOf(0).lost).toBe(0);
+    expect(unsent).toEqual([]);
     expect(desk.refused(refusalOf(105))).toBeGreaterThan(10);
   });
 
   test('waits for an interface that is down, counts each refusal, and loses nothing', () => {
     let calls = 0;
     const wire = new MemoryWire((count) => (calls++ < 3 ? { errno: 100 } : count));
-    const { loop, desk } = loopOn(wire);
+    const { loop, desk, unsent } = loopOn(wire);
     loop.send({ slot: 0, from: 0, to: 50 });
     expect(wire.sent).toEqual(targets(0, 50));
     expect(REFUSALS[refusalOf(100)]?.name).toBe('ENETDOWN');
     expect(desk.refused(refusalOf(100))).toBe(3);
-    expect(desk.progressOf(0).lost).toBe(0);
+    expect(unsent).toEqual([]);
   });
 
   test('sends nothing that was excluded while an interface was down, and each other target once', () => {
     const excluded = Ranges.of([{ from: 0xc6120000, to: 0xc6120100 }]);
-    const posted = Object.assign(Guard.of(excluded, Ranges6.none), { version: 7 });
+    const posted = excluding(excluded, Ranges6.none, 7);
     const guards: Guard[] = [];
     let calls = 0;
     const wire = new MemoryWire((count) => {
@@ -225,14 +242,15 @@ describe('the send loop', () => {
       }
       return { errno: 100 };
     });
-    const { loop, desk } = loopOn(wire, { nextGuard: () => guards.shift() });
+    const { loop, desk, unsent } = loopOn(wire, { nextGuard: () => guards.shift() });
     loop.send({ slot: 0, from: 0, to: plan.size });
     const allowed = targets(0, plan.size).filter((text) => text.startsWith('198.18.1.'));
     expect(wire.sent).toEqual(allowed);
-    expect(desk.progressOf(0)).toEqual({ sent: plan.size, lost: 0, excluded: 512 });
+    expect(desk.sentOf(0)).toBe(plan.size);
+    expect(unsent.map(([, code]) => code)).toEqual(new Array(512).fill(UNSENT.EXCLUDED));
   });
 
-  test('gives up a probe that the kernel refuses for good, counts it lost, and goes on', () => {
+  test('gives up a probe that the kernel refuses for good, says which and why, and goes on', () => {
     const bad = new Set([3, 17]);
     let next = 0;
     let refusals = 0;
@@ -244,20 +262,24 @@ describe('the send loop', () => {
       next++;
       return 1;
     });
-    const { loop, desk } = loopOn(wire);
+    const { loop, desk, unsent } = loopOn(wire);
     loop.send({ slot: 0, from: 0, to: 100 });
     const all = targets(0, 100);
     expect(wire.sent).toEqual(all.filter((_, i) => !bad.has(i)));
-    expect(desk.progressOf(0).lost).toBe(2);
-    expect(desk.progressOf(0).sent).toBe(100);
+    expect(unsent).toEqual([...bad].map((position) => [position, UNSENT.SEND_FAILED]));
+    expect(desk.sentOf(0)).toBe(100);
   });
 
   test('holds back what the guard refuses, and counts it', () => {
     const wire = new MemoryWire();
     const blocked = Ranges.of([{ from: 0xc6120000, to: 0xc6120080 }]);
-    const { loop, desk } = loopOn(wire, { blocked });
+    const { loop, unsent } = loopOn(wire, { blocked });
     loop.send({ slot: 0, from: 0, to: plan.size });
-    expect(desk.progressOf(0).excluded).toBe(256);
+    expect(unsent).toHaveLength(256);
+    for (const [position, code] of unsent) {
+      expect(code).toBe(UNSENT.BLOCKED);
+      expect(blocked.contains(plan.targetAt(position).w3)).toBe(true);
+    }
     const kept = targets(0, plan.size).filter(
       (text) => Number(text.split(/[.:]/)[3]) >= 128 || text.startsWith('198.18.1.'),
     );
@@ -273,7 +295,7 @@ describe('the send loop', () => {
     };
     loop.send({ slot: 0, from: 0, to: plan.size });
     expect(desk.hasEnded(0)).toBe(true);
-    expect(desk.progressOf(0).sent).toBe(wire.sent.length);
+    expect(desk.sentOf(0)).toBe(wire.sent.length);
     expect(wire.sent.length).toBeLessThan(400);
   });
 
@@ -295,7 +317,7 @@ describe('the send loop', () => {
           const wire = new MemoryWire();
           const { loop, desk } = loopOn(wire, { turn: { index, count }, plan: big });
           loop.send({ slot: 0, from, to });
-          expect(desk.progressOf(0).sent).toBe(to);
+          expect(desk.sentOf(0)).toBe(to);
           sent.push(...wire.sent);
         }
         expect(sent.sort()).toEqual(targets(from, to, big).sort());
@@ -322,7 +344,7 @@ describe('the send loop', () => {
     const territories: Territory[] = [
       range('198.18.0.0/16'),
       range('198.19.0.0/16'),
-      { family: 6, prefixes: [parsePrefix6('::/0')] },
+      ipv6(['::/0']),
     ];
     const wires = [new MemoryWire(), new MemoryWire(), new MemoryWire(undefined, 64)];
     const { loop } = loopOver(wires, territories, { plan: mixed });

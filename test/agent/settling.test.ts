@@ -3,22 +3,22 @@ import { SettleTrack } from '../../agent/lease/settling.js';
 import { NOTED, Notebook } from '../../agent/report/notebook.js';
 import type { Position } from '../../shared/base/brand.js';
 import { CLASSIFICATION } from '../../shared/probe/classification.js';
+import { UNSENT } from '../../shared/survey/unsent.js';
 
 const SHARD = { number: 2, from: 512 as Position, to: 768 as Position };
 
 describe('settling', () => {
   test('follows sending by the reply window, never ahead of it', () => {
     const track = new SettleTrack(512);
-    const progress = (sent: number, excluded = 0) => ({ sent, lost: 0, excluded });
-    track.observe(1000, progress(520));
-    track.observe(1100, progress(520));
-    track.observe(1200, progress(600, 7));
-    expect(track.settledAt(999)).toEqual(progress(512));
-    expect(track.settledAt(1000)).toEqual(progress(520));
-    expect(track.settledAt(1199)).toEqual(progress(520));
-    expect(track.settledAt(5000)).toEqual(progress(600, 7));
-    track.observe(6000, progress(600, 7));
-    expect(track.settledAt(7000)).toEqual(progress(600, 7));
+    track.observe(1000, 520);
+    track.observe(1100, 520);
+    track.observe(1200, 600);
+    expect(track.settledAt(999)).toBe(512);
+    expect(track.settledAt(1000)).toBe(520);
+    expect(track.settledAt(1199)).toBe(520);
+    expect(track.settledAt(5000)).toBe(600);
+    track.observe(6000, 600);
+    expect(track.settledAt(7000)).toBe(600);
   });
 });
 
@@ -31,7 +31,7 @@ describe('a notebook', () => {
     expect(notebook.note(600, CLASSIFICATION.SYNACK)).toBe(NOTED.NEW);
     expect(notebook.note(600, CLASSIFICATION.RST)).toBe(NOTED.REPEATED);
     notebook.close(768);
-    expect(notebook.counts).toEqual({ synack: 1, rst: 0, icmp: 0 });
+    expect(notebook.counts).toMatchObject({ synack: 1, rst: 0, icmp: 0 });
   });
 
   test('counts what has settled, and lets no later reply change it', () => {
@@ -40,11 +40,11 @@ describe('a notebook', () => {
     notebook.note(520, CLASSIFICATION.RST);
     notebook.note(700, CLASSIFICATION.SYNACK);
     notebook.close(600);
-    expect(notebook.counts).toEqual({ synack: 0, rst: 1, icmp: 0 });
+    expect(notebook.counts).toMatchObject({ synack: 0, rst: 1, icmp: 0 });
     expect(notebook.note(520, CLASSIFICATION.SYNACK)).toBe(NOTED.LATE);
     expect(notebook.note(599, CLASSIFICATION.SYNACK)).toBe(NOTED.LATE);
     notebook.close(768);
-    expect(notebook.counts).toEqual({ synack: 1, rst: 1, icmp: 0 });
+    expect(notebook.counts).toMatchObject({ synack: 1, rst: 1, icmp: 0 });
   });
 
   test('numbers its batches, and makes none of nothing', () => {
@@ -58,5 +58,23 @@ describe('a notebook', () => {
     notebook.beginRow(515, CLASSIFICATION.RST, 2_000_000);
     expect(notebook.takeBatch(100)).toMatchObject({ serial: 1, timestamp: 2_000_000 });
     expect(notebook.batches).toBe(2);
+  });
+
+  test('counts what was passed by apart from silence, unless it answered after all', () => {
+    const notebook = new Notebook(SHARD, 512);
+    expect(notebook.noteUnsent(600, UNSENT.EXCLUDED)).toBe(true);
+    expect(notebook.noteUnsent(601, UNSENT.NO_NEIGHBOUR)).toBe(true);
+    expect(notebook.note(602, CLASSIFICATION.RST)).toBe(NOTED.NEW);
+    expect(notebook.noteUnsent(602, UNSENT.BLOCKED)).toBe(false);
+    expect(notebook.note(601, CLASSIFICATION.SYNACK)).toBe(NOTED.NEW); // another epoch asked
+    notebook.close(768);
+    expect(notebook.counts).toMatchObject({
+      excluded: 1,
+      noNeighbour: 0,
+      blocked: 0,
+      synack: 1,
+      rst: 1,
+    });
+    expect(notebook.noteUnsent(700, UNSENT.EXCLUDED)).toBe(false); // settled
   });
 });

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { Desk } from '../../agent/send/desk.js';
 import { SharedSending } from '../../agent/send/shared-sending.js';
+import { UNSENT } from '../../shared/survey/unsent.js';
 
 const SLOT = 3;
 
@@ -9,24 +10,28 @@ test('an order that is forgotten neither counts nor stops the next one in its pl
   const freed: number[] = [];
   const order = (from: number) => {
     desk.prepare(SLOT, from);
-    return new SharedSending([desk], { slot: SLOT, from }, () => freed.push(from));
+    const free = () => freed.push(from);
+    return new SharedSending({ desks: [desk], slot: SLOT, hear: () => {}, free });
   };
   const first = order(0);
   desk.mark(SLOT, 7, 0);
-  desk.setProgress(SLOT, 100, 1, 2);
+  desk.setSent(SLOT, 100);
   desk.end(SLOT);
-  const { progress, marks } = first;
+  const { marks } = first;
+  first.pass({ position: 5, code: UNSENT.EXCLUDED });
   first.forget();
   expect(freed).toEqual([0]);
 
   const second = order(5000);
   desk.mark(SLOT, 8, 5000);
-  desk.setProgress(SLOT, 5050, 0, 0);
+  desk.setSent(SLOT, 5050);
   expect(first.hasEnded).toBe(true);
-  expect(first.progress).toEqual(progress);
+  expect(first.sent).toBe(100);
   expect(first.marks).toEqual(marks);
+  expect(first.takeUnsent()).toEqual([{ position: 5, code: UNSENT.EXCLUDED }]);
+  expect(first.takeUnsent()).toEqual([]);
   first.abandon();
   expect(desk.isAbandoned(SLOT)).toBe(false);
-  expect(second.progress.sent).toBe(5050);
+  expect(second.sent).toBe(5050);
   expect(() => first.forget()).toThrow();
 });

@@ -7,6 +7,7 @@ import type { Bus, ControlHandlers, Grant, Heartbeat } from '../../shared/bus/po
 import type { Lease, ShardReport } from '../../shared/survey/lease.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import type { Survey } from '../../shared/survey/survey.js';
+import { noneUnsent } from '../../shared/survey/unsent.js';
 
 export interface BusUnderTest {
   /** Two participants of the same broker. */
@@ -286,8 +287,8 @@ const report: ShardReport = {
   synack: 0,
   rst: 0,
   icmp: 0,
-  lost: 0,
-  excluded: 0,
+  ...noneUnsent(),
+  rulesHash: '',
   startedAt: 1,
   updatedAt: 2,
   marks: [{ version: 3, from: 1 }],

@@ -7,6 +7,7 @@ import type { Lease } from '../../shared/survey/lease.js';
 import { Plan } from '../../shared/survey/plan.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import { Space } from '../../shared/survey/space/space.js';
+import { noneUnsent } from '../../shared/survey/unsent.js';
 import { silentLog } from '../../shared/telemetry/log.js';
 import { MemoryDisk } from '../support/memory-disk.js';
 
@@ -37,7 +38,7 @@ function batchOf(shard: number): ResultBatch {
 }
 
 function settledLease({ number: shard, from, to }: ReturnType<Plan['shard']>): Lease {
-  const counts = { synack: ROWS, rst: 0, icmp: 0, lost: 0, excluded: 0 };
+  const counts = { synack: ROWS, rst: 0, icmp: 0, ...noneUnsent(), rulesHash: '' };
   const extent = { from, sent: to, settled: to, probes: to - from, batches: 1 };
   const report = { ...HOLDER, ...extent, ...counts, startedAt: 1, updatedAt: 2, marks: [] };
   return { survey: 's', shard, state: 'settled', reports: [report] };

@@ -12,6 +12,7 @@ import type { ResultDelivery } from '../../shared/bus/ports.js';
 import { systemDisk } from '../../shared/host/disk.js';
 import type { Lease, ShardReport } from '../../shared/survey/lease.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
+import { noneUnsent } from '../../shared/survey/unsent.js';
 import { MemoryDisk } from '../support/memory-disk.js';
 
 const SHARD = { number: 1, from: 256 as Position, to: 512 as Position };
@@ -28,8 +29,8 @@ const report = (epoch: number, from: number, settled: number, batches: number): 
   synack: settled - from,
   rst: 0,
   icmp: 0,
-  lost: 0,
-  excluded: 0,
+  ...noneUnsent(),
+  rulesHash: '',
   startedAt: 1,
   updatedAt: 2,
   marks: [],

@@ -85,7 +85,7 @@ describe.skipIf(labIsMissing())('a running survey', () => {
     await transect('resume', survey);
     await untilDone(survey);
     const status = await statusOf(survey);
-    expect(status).toMatchObject({ covered: 131_072, budget: 20_000, lost: 0 });
+    expect(status).toMatchObject({ covered: 131_072, budget: 20_000, sendFailed: 0 });
     expect(status.sent + status.excluded).toBe(131_072);
     expect(status.excluded).toBeGreaterThan(50_000);
     expect(await heard()).toBe(status.sent);

@@ -4,7 +4,7 @@
  * firewall sends before the SYN-ACK arrives.
  */
 
-import type { Capture, OpenStation, Sending, SendProgress, Station } from '../../agent/ports.js';
+import type { Capture, OpenStation, Sending, Station, Unsent } from '../../agent/ports.js';
 import { Pacer } from '../../agent/send/pacer.js';
 import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
@@ -15,6 +15,7 @@ import type { ExclusionMark } from '../../shared/survey/exclusions.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { Blocklist } from '../../shared/survey/space/blocklist.js';
 import type { Survey } from '../../shared/survey/survey.js';
+import { UNSENT } from '../../shared/survey/unsent.js';
 import { errorTo, probeOf, resetTo, synAckTo } from '../support/replies.js';
 import type { Host } from './host.js';
 
@@ -123,7 +124,7 @@ export class PretendInternet {
             const target = plan.targetAt(job.sent);
             job.hold(guard.version);
             if (guard.list.holds(target)) {
-              job.excluded++;
+              job.pass(UNSENT.EXCLUDED);
               job.sent++;
               continue;
             }
@@ -142,6 +143,9 @@ export class PretendInternet {
     void step();
     return {
       captures: [capture],
+      notes: [],
+      rules: undefined,
+      rulesHash: '',
       isPresent: () => !link.isDown && link.downs === downs,
       sender: {
         wire: 'pretend',
@@ -189,7 +193,7 @@ export class PretendInternet {
 class Job implements Sending {
   sent: number;
   readonly to: number;
-  excluded = 0;
+  #unsent: Unsent[] = [];
   readonly marks: ExclusionMark[] = [];
   isAbandoned = false;
 
@@ -202,8 +206,11 @@ class Job implements Sending {
   hold(version: number): void {
     if (version > (this.marks.at(-1)?.version ?? 0)) this.marks.push({ version, from: this.sent });
   }
-  get progress(): SendProgress {
-    return { sent: this.sent, lost: 0, excluded: this.excluded };
+  pass(code: number): void {
+    this.#unsent.push({ position: this.sent, code });
+  }
+  takeUnsent(): readonly Unsent[] {
+    return this.#unsent.splice(0);
   }
   get hasEnded(): boolean {
     return this.isAbandoned || this.sent >= this.to;

@@ -31,7 +31,7 @@ describe('a simulated survey', () => {
     for (let i = 0; i < 3; i++) world.join();
     const survey = await launch(world, 2000, 1000);
     const status = await finish(world, survey);
-    expect(status).toMatchObject({ state: 'done', covered: 4000, sent: 4000, lost: 0 });
+    expect(status).toMatchObject({ state: 'done', covered: 4000, sent: 4000, sendFailed: 0 });
     expect(world.internet.shots).toHaveLength(4000);
     expect(await breaches(world, survey, NOTHING)).toEqual([]);
     const answered = expectedRows(world, await world.planOf(survey), 'all').length;

@@ -6,6 +6,7 @@
 import { Fault } from '../../../shared/base/faults.js';
 import { ReaderGone, writeOut } from '../../../shared/command/output.js';
 import { FLAG_REPEAT, type ResultBatch } from '../../../shared/survey/results.js';
+import { isUnsent } from '../../../shared/survey/unsent.js';
 import { sinkNamed } from '../../sink/catalogue.js';
 import { fieldIndices, RowSource, rowOf } from '../../sink/row.js';
 import type { TextFormat } from '../../sink/sink.js';
@@ -120,11 +121,12 @@ export class RowsOut {
   #textOf(run: SurveyRun, batch: ResultBatch): string {
     const { fields } = this.#wanted;
     const source = new RowSource(run.plan);
-    const { offset, flags } = batch.columns;
+    const { offset, flags, classification } = batch.columns;
     const seen = this.#seen.get(batch.shard) ?? new Set<number>();
     this.#seen.set(batch.shard, seen);
     let text = '';
     for (let row = 0; row < offset.length && this.#rows < this.#rowsMax; row++) {
+      if (isUnsent(classification[row] as number)) continue; // nothing was asked
       const at = offset[row] as number;
       if (seen.has(at)) flags[row] = (flags[row] as number) | FLAG_REPEAT;
       else this.#rows++;

@@ -29,7 +29,7 @@ import { MANIFEST_FILE } from '../../sink/survey-folder.js';
 import type { SurveyRun } from '../../survey/survey-run.js';
 import { DEFAULT_DATA } from '../daemon.js';
 import { draftOf } from '../plan.js';
-import { printNote, summaryOf } from '../print.js';
+import { printNote, summaryOf, unsentLines } from '../print.js';
 import { fieldsOption, headerOption } from '../stored/results.js';
 import type { Drafted } from '../survey/draft.js';
 import { addSurveyOptions, type SurveyFlags } from '../survey/survey-options.js';
@@ -163,12 +163,8 @@ function judge({ survey: { id } }: SurveyRun, status: SurveyStatus, session: Ses
   else if (status.state === 'cancelled' && !ending.isEnough) {
     throw new Fault('ENDED_BY_OTHERS', 'the survey was cancelled, and not by us', { value: id });
   } else if (status.sent === 0 && status.targets > 0 && !ending.isEnough) {
-    throw new Fault('NOTHING_SENT', `nothing was sent: ${whyUnsent(status)}`);
+    throw new Fault('NOTHING_SENT', `nothing was sent: ${unsentLines(status)['not asked']}`);
   }
-}
-
-function whyUnsent({ lost, excluded }: SurveyStatus): string {
-  return `${lost} targets could not be sent, ${excluded} are excluded`;
 }
 
 function rowsWanted(flags: ScanFlags, { space }: Drafted) {

@@ -11,7 +11,7 @@ import { refuseOtherBytes, spaceFromBytes } from '../../../shared/survey/space/s
 import { SPACE_FILE } from '../../sink/survey-folder.js';
 import { type Verdict, verify } from '../../verification.js';
 import { addBrokerOptions, type BrokerFlags } from '../connection.js';
-import { percent, printOut } from '../print.js';
+import { percent, printOut, unsentLines } from '../print.js';
 import { withSurveyFiles } from './survey-files.js';
 
 export function verifyCommand(): Command {
@@ -35,13 +35,12 @@ async function run(name: string, flags: BrokerFlags & { json?: boolean }): Promi
 }
 
 function describe(verdict: Verdict): string {
-  const { targets, covered, probed, excluded, lost, shards, stored, rows, faults } = verdict;
+  const { targets, covered, probed, shards, stored, rows, faults } = verdict;
   const lines: Record<string, string> = {
     targets: formatCount(targets),
     covered: `${formatCount(covered)}, ${percent(covered, targets)}, each once`,
     probed: formatCount(probed),
-    excluded: formatCount(excluded),
-    lost: formatCount(lost),
+    ...unsentLines(verdict),
     shards: `${formatCount(stored)} of ${formatCount(shards)} stored`,
     rows: `${formatCount(rows)}, each where it belongs`,
     verdict:

@@ -1,0 +1,183 @@
+/**
+ * The kernel's routes, all tables, read through `ip` (iproute2) line by line: there may be a million of
+ * them. One line is
+ *
+ *     [TYPE] PREFIX [via [inet6] GATEWAY] [dev NAME] [table N] … [metric N] [\ nexthop via … dev … weight N]…
+ */
+import { execFile, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import { describeError, Fault } from '../../shared/base/faults.js';
+import { findProgram } from '../../shared/host/programs.js';
+import type { Family } from '../../shared/probe/probe.js';
+import type { Entry } from './partition.js';
+
+const run = promisify(execFile);
+
+const MAIN_TABLE = 254;
+const ANSWER_OCTETS = 64 * 1024 * 1024;
+const BITS = { 4: 32n, 6: 128n } as const;
+
+/** What some destinations lead to. */
+export type Hop =
+  | {
+      readonly kind: 'hop';
+      readonly device: string;
+      /** Absent where the destinations are neighbours of their own. */
+      readonly gateway: string | undefined;
+    }
+  /** Nowhere: by the type of the route, such as `blackhole`. */
+  | { readonly kind: 'null'; readonly type: string }
+  /** The look-up goes on with the next rule. */
+  | { readonly kind: 'throw' };
+
+export type RouteEntry = Entry<bigint, Hop>;
+
+const NULL_TYPES = ['unreachable', 'prohibit', 'blackhole', 'broadcast', 'multicast'];
+/** Types by their numbers (rtnetlink(7)), which is how `ip -N` prints them. */
+const TYPES = [
+  'unspecified',
+  'unicast',
+  'local',
+  'broadcast',
+  'anycast',
+  'multicast',
+  'blackhole',
+  'unreachable',
+  'prohibit',
+  'throw',
+  'nat',
+];
+
+/**
+ * Routes by the number of their table.
+ * @param device only routes by this interface, where it is given, and those that lead nowhere
+ * @throws Fault NO_ROUTE where they cannot be read
+ */
+export async function readRoutes(
+  family: Family,
+  device: string | undefined,
+): Promise<ReadonlyMap<number, RouteEntry[]>> {
+  const tables = new Map<number, RouteEntry[]>();
+  // Equal hops are one object, so that neighbouring routes to the same one are joined.
+  const hops = new Map<string, Hop>();
+  const shared = (hop: Hop) => {
+    const key = JSON.stringify(hop);
+    const known = hops.get(key) ?? hop;
+    hops.set(key, known);
+    return known;
+  };
+  for await (const line of ipLines(['-o', '-N', `-${family}`, 'route', 'show', 'table', 'all'])) {
+    const read = parseRoute(line, family, device);
+    if (read === undefined) continue;
+    const entry = { ...read.entry, value: shared(read.entry.value) };
+    const table = tables.get(read.table);
+    if (table === undefined) tables.set(read.table, [entry]);
+    else table.push(entry);
+  }
+  return tables;
+}
+
+/** @returns undefined for a route that no packet of ours takes */
+export function parseRoute(
+  line: string,
+  family: Family,
+  device: string | undefined,
+): { readonly table: number; readonly entry: RouteEntry } | undefined {
+  const [own = '', ...nexthops] = line.split(/\\?\s*\bnexthop\b/);
+  const words = own.replaceAll('\\', ' ').trim().split(/\s+/);
+  const type = typeOf(words[0] ?? '');
+  if (type !== undefined) words.shift();
+  const to = words[0];
+  if (to === undefined || to === '' || /\b(dead|linkdown)\b/.test(own)) return undefined;
+  const table = Number(after(words, 'table') ?? MAIN_TABLE);
+  const metric = Number(after(words, 'metric') ?? 0);
+  const choices = nexthops.length > 0 ? nexthops.map((text) => text.trim().split(/\s+/)) : [words];
+  const value = hopOf(type ?? 'unicast', choices, device);
+  return value && { table, entry: { ...prefixOf(to, family), metric, value } };
+}
+
+/** By name or number; undefined for what is no type. */
+function typeOf(word: string): string | undefined {
+  return /^\d+$/.test(word) ? TYPES[Number(word)] : TYPES.find((name) => name === word);
+}
+
+/** Of several next hops the first is taken: a flow must keep to one way, and any will do. */
+function hopOf(
+  type: string,
+  choices: readonly (readonly string[])[],
+  device: string | undefined,
+): Hop | undefined {
+  if (NULL_TYPES.includes(type)) return { kind: 'null', type };
+  if (type === 'throw') return { kind: 'throw' };
+  for (const words of choices) {
+    // What is sent to our own addresses goes by the loopback, whichever interface has them.
+    const isOurs = type === 'local' || type === 'anycast';
+    const by = isOurs ? 'lo' : after(words, 'dev');
+    if (by === undefined || (device !== undefined && by !== device)) continue;
+    const via = after(words, 'via');
+    const gateway = via === 'inet6' || via === 'inet' ? after(words, via) : via;
+    return { kind: 'hop', device: by, gateway };
+  }
+  return undefined;
+}
+
+function prefixOf(text: string, family: Family) {
+  const [address = '', given] = text.split('/');
+  const bits = BITS[family];
+  const length = text === 'default' ? 0 : Number(given ?? bits);
+  const whole = text === 'default' ? 0n : addressToBigInt(address, family);
+  const size = 1n << (bits - BigInt(length));
+  const from = whole - (whole % size);
+  return { from, to: from + size, length };
+}
+
+/** @throws where the text is no address of the family */
+export function addressToBigInt(text: string, family: Family): bigint {
+  if (family === 4) return text.split('.').reduce((sum, octet) => sum * 256n + BigInt(octet), 0n);
+  const [head = '', tail] = text.split('::');
+  const groups = (part: string) =>
+    part.split(':').flatMap((group) => (group === '' ? [] : [BigInt(`0x${group}`)]));
+  const first = groups(head);
+  const last = tail === undefined ? [] : groups(tail);
+  const middle = new Array<bigint>(8 - first.length - last.length).fill(0n);
+  return [...first, ...middle, ...last].reduce((sum, group) => (sum << 16n) | group, 0n);
+}
+
+function after(words: readonly string[], name: string): string | undefined {
+  const at = words.indexOf(name);
+  return at < 0 ? undefined : words[at + 1];
+}
+
+/** @throws Fault NO_ROUTE */
+export async function ipJson<Item>(args: readonly string[]): Promise<readonly Item[]> {
+  try {
+    const { stdout } = await run(ipProgram(), ['-json', ...args], { maxBuffer: ANSWER_OCTETS });
+    return JSON.parse(stdout || '[]') as Item[];
+  } catch (cause) {
+    throw ipFault(args, describeError(cause).trim().split('\n').at(-1) ?? '', cause);
+  }
+}
+
+async function* ipLines(args: readonly string[]): AsyncGenerator<string> {
+  const child = spawn(ipProgram(), args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  let said = '';
+  child.stderr.on('data', (text: Buffer) => {
+    said = (said + text).slice(-1000);
+  });
+  const ended = new Promise<number | null>((resolve) => {
+    child.once('error', () => resolve(-1));
+    child.once('close', resolve);
+  });
+  yield* createInterface({ input: child.stdout });
+  const code = await ended;
+  if (code !== 0) throw ipFault(args, said.trim() || `it ended with ${code}`);
+}
+
+function ipProgram(): string {
+  return findProgram('ip', 'NO_ROUTE', 'install it with: apt-get install iproute2');
+}
+
+function ipFault(args: readonly string[], why: string, cause?: unknown): Fault {
+  return new Fault('NO_ROUTE', `ip ${args.join(' ')} failed: ${why}`, {}, cause);
+}

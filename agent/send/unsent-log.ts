@@ -1,0 +1,53 @@
+/**
+ * Positions of orders that were passed by without a probe, and why, until they are handed over. What is
+ * written may still be taken back, so the log can be cut off at an earlier length.
+ */
+import { UNSENT_FIRST } from '../../shared/survey/unsent.js';
+
+/** What the main thread is sent: positions of one order and, in parallel, `UNSENT` codes. */
+export interface UnsentMessage {
+  readonly slot: number;
+  readonly positions: Float64Array;
+  readonly codes: Uint8Array;
+}
+
+export class UnsentLog {
+  readonly #slots: number[] = [];
+  readonly #positions: number[] = [];
+  readonly #codes: number[] = [];
+
+  get length(): number {
+    return this.#codes.length;
+  }
+
+  /** @param code one of `UNSENT` */
+  note(slot: number, position: number, code: number): void {
+    this.#slots.push(slot);
+    this.#positions.push(position);
+    this.#codes.push(code);
+  }
+
+  /** Forgets what was noted since the log had this length. */
+  cut(length: number): void {
+    this.#slots.length = length;
+    this.#positions.length = length;
+    this.#codes.length = length;
+  }
+
+  /** All that was noted, a message for each order; the log is empty then. */
+  take(): readonly UnsentMessage[] {
+    const bySlot = new Map<number, number[]>();
+    for (const [i, slot] of this.#slots.entries()) {
+      const places = bySlot.get(slot);
+      if (places === undefined) bySlot.set(slot, [i]);
+      else places.push(i);
+    }
+    const messages = [...bySlot].map(([slot, places]) => ({
+      slot,
+      positions: Float64Array.from(places, (i) => this.#positions[i] as number),
+      codes: Uint8Array.from(places, (i) => this.#codes[i] ?? UNSENT_FIRST),
+    }));
+    this.cut(0);
+    return messages;
+  }
+}

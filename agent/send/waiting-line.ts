@@ -1,0 +1,92 @@
+/**
+ * Targets on a link of our own that wait, in the order of their positions, until it is known who on the
+ * link they are. A ring of columns: what is taken from its head, or added at its tail, counts only once it
+ * is committed, for what is written may still be taken back.
+ */
+import type { Endpoint } from '../../shared/net/endpoint.js';
+import { Target } from '../../shared/net/target.js';
+
+const CAPACITY = 65_536;
+const MASK = CAPACITY - 1;
+
+export class WaitingLine {
+  readonly #slot = new Uint32Array(CAPACITY);
+  readonly #exit = new Uint8Array(CAPACITY);
+  readonly #position = new Float64Array(CAPACITY);
+  readonly #words = new Uint32Array(4 * CAPACITY);
+  readonly #port = new Uint16Array(CAPACITY);
+  readonly #target = new Target();
+  /** By order: what the tail was when it was opened. Those of an order stand together. */
+  readonly #begunAt = new Map<number, number>();
+  /** Counts of all that was ever taken and added. */
+  #head = 0;
+  #tail = 0;
+  #committedHead = 0;
+  #committedTail = 0;
+
+  get length(): number {
+    return this.#tail - this.#head;
+  }
+  get room(): number {
+    return CAPACITY - (this.#tail - this.#committedHead);
+  }
+
+  add(slot: number, exit: number, position: number, target: Endpoint): void {
+    const at = this.#tail++ & MASK;
+    this.#slot[at] = slot;
+    this.#exit[at] = exit;
+    this.#position[at] = position;
+    this.#words.set([target.w0, target.w1, target.w2, target.w3], 4 * at);
+    this.#port[at] = target.port;
+  }
+
+  /** The one at the head; the target is the same object each time. There must be one. */
+  get slot(): number {
+    return this.#slot[this.#head & MASK] as number;
+  }
+  get exit(): number {
+    return this.#exit[this.#head & MASK] as number;
+  }
+  get position(): number {
+    return this.#position[this.#head & MASK] as number;
+  }
+  get target(): Target {
+    const at = this.#head & MASK;
+    const [w0, w1, w2, w3] = this.#words.subarray(4 * at, 4 * at + 4);
+    const target = this.#target;
+    target.w0 = w0 as number;
+    target.w1 = w1 as number;
+    target.w2 = w2 as number;
+    target.w3 = w3 as number;
+    target.port = this.#port[at] as number;
+    return target;
+  }
+
+  /** Takes the one at the head. */
+  take(): void {
+    this.#head++;
+  }
+
+  commit(): void {
+    this.#committedHead = this.#head;
+    this.#committedTail = this.#tail;
+  }
+
+  /** Back to how it was when it was last committed. */
+  rollBack(): void {
+    this.#head = this.#committedHead;
+    this.#tail = this.#committedTail;
+  }
+
+  /** From here on targets of an order are added, and of no other before the next call. */
+  open(slot: number): void {
+    this.#begunAt.set(slot, this.#tail);
+  }
+
+  /** The first position of an order that waits; undefined where none does. Positions of an order ascend. */
+  firstOf(slot: number): number | undefined {
+    const first = Math.max(this.#begunAt.get(slot) ?? 0, this.#committedHead);
+    const isItsOwn = first < this.#committedTail && this.#slot[first & MASK] === slot;
+    return isItsOwn ? this.#position[first & MASK] : undefined;
+  }
+}

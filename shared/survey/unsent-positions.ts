@@ -1,0 +1,66 @@
+/**
+ * Which positions of a shard were passed by without a probe, kept by reason in a line of the journal: a bit
+ * for each position, compressed, so that a look-up can say of each target whether it was asked.
+ */
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { isUnsent, UNSENT_NAMES, type UnsentName, unsentName } from './unsent.js';
+
+/** By reason: base64 of the deflated bits; bit n % 8 of octet n / 8 is the n-th position of the shard. */
+export type UnsentPositions = Partial<Record<UnsentName, string>>;
+
+/** @param codes by offset within the shard: an `UNSENT` code, or anything else */
+export function encodeUnsent(codes: Uint8Array): UnsentPositions | undefined {
+  const bits = new Map<UnsentName, Uint8Array>();
+  for (let offset = 0; offset < codes.length; offset++) {
+    const code = codes[offset] as number;
+    if (!isUnsent(code)) continue;
+    const name = unsentName(code);
+    const octets = bits.get(name) ?? new Uint8Array(Math.ceil(codes.length / 8));
+    octets[offset >>> 3] = (octets[offset >>> 3] as number) | (1 << (offset & 7));
+    bits.set(name, octets);
+  }
+  if (bits.size === 0) return undefined;
+  const entries = [...bits].map(([name, octets]) => [
+    name,
+    deflateRawSync(octets).toString('base64'),
+  ]);
+  return Object.fromEntries(entries) as UnsentPositions;
+}
+
+/** Why no probe of a position left; undefined where one did. @param length positions of the shard */
+export function unsentAt(
+  unsent: UnsentPositions | undefined,
+  offset: number,
+  length: number,
+): UnsentName | undefined {
+  return UNSENT_NAMES.find((name) => {
+    const octets = decode(unsent?.[name], length);
+    return octets !== undefined && ((octets[offset >>> 3] ?? 0) & (1 << (offset & 7))) !== 0;
+  });
+}
+
+/** How many positions there are, by reason. */
+export function countUnsent(
+  unsent: UnsentPositions | undefined,
+  length: number,
+): Record<UnsentName, number> {
+  const counts = UNSENT_NAMES.map((name) => {
+    let count = 0;
+    for (let octet of decode(unsent?.[name], length) ?? []) {
+      for (; octet !== 0; octet &= octet - 1) count++;
+    }
+    return [name, count] as const;
+  });
+  return Object.fromEntries(counts) as Record<UnsentName, number>;
+}
+
+/** Undefined for what is no such text, and for more than the shard can have. */
+function decode(text: string | undefined, length: number): Uint8Array | undefined {
+  if (text === undefined) return undefined;
+  try {
+    const most = Math.ceil(length / 8);
+    return inflateRawSync(Buffer.from(text, 'base64'), { maxOutputLength: most });
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Why a position was settled although no probe of it left: what was not asked is not silent. Codes stand
+ * in the classification column of batches, above those of replies; such rows are stored apart.
+ */
+export const UNSENT = {
+  /** By an exclusion in force: an opt-out. */
+  EXCLUDED: 16,
+  /** By the agent's own blocklist. */
+  BLOCKED: 17,
+  /** The host has no route to it, or one that leads nowhere. */
+  UNROUTABLE: 18,
+  /** On the own link, and nobody there has the address. */
+  NO_NEIGHBOUR: 19,
+  /** The host's own firewall let no probe out. */
+  FIREWALLED: 20,
+  /** The kernel refused it for another reason. */
+  SEND_FAILED: 21,
+} as const;
+
+/** The lowest of the codes. */
+export const UNSENT_FIRST = UNSENT.EXCLUDED;
+
+export const UNSENT_NAMES = [
+  'excluded',
+  'blocked',
+  'unroutable',
+  'noNeighbour',
+  'firewalled',
+  'sendFailed',
+] as const;
+
+export type UnsentName = (typeof UNSENT_NAMES)[number];
+export type UnsentCounts = Record<UnsentName, number>;
+
+/** For people, behind a number of targets. */
+export const UNSENT_WORDS: Readonly<Record<UnsentName, string>> = {
+  excluded: 'excluded',
+  blocked: 'on an agent’s own blocklist',
+  unroutable: 'unreachable: no route',
+  noNeighbour: 'unreachable: no neighbour',
+  firewalled: 'held back by the host’s firewall',
+  sendFailed: 'refused by the kernel',
+};
+
+export function isUnsent(code: number): boolean {
+  return code >= UNSENT_FIRST && code < UNSENT_FIRST + UNSENT_NAMES.length;
+}
+
+/** @param code one of `UNSENT` */
+export function unsentName(code: number): UnsentName {
+  return UNSENT_NAMES[code - UNSENT_FIRST] as UnsentName;
+}
+
+export function noneUnsent(): UnsentCounts {
+  return Object.fromEntries(UNSENT_NAMES.map((name) => [name, 0])) as UnsentCounts;
+}
+
+export function sumUnsent(counts: Readonly<UnsentCounts>): number {
+  return UNSENT_NAMES.reduce((sum, name) => sum + counts[name], 0);
+}
