@@ -21,6 +21,7 @@ import {
   repeatable,
   runProgram,
 } from '../shared/command/program.js';
+import { onStopSignal } from '../shared/command/signals.js';
 import { addStationOptions, type StationFlags } from '../shared/command/station-options.js';
 import { requireNetRaw } from '../shared/host/capability.js';
 import { toVantage, VANTAGE } from '../shared/net/vantage.js';
@@ -87,12 +88,10 @@ async function run(flags: AgentFlags): Promise<void> {
   const health = { trouble: () => working.missions.trouble || undefined };
   const http = flags.http && (await serveTelemetry(flags.http, metrics, health));
   const stop = stopController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(name, () => {
-      process.once(name, () => process.exit(EXIT.STOPPED));
-      stop.abort();
-    });
-  }
+  onStopSignal(() => {
+    if (stop.signal.aborted) process.exit(EXIT.STOPPED);
+    stop.abort();
+  });
   const lost = bus.lost.then((error) => {
     if (!stop.signal.aborted) throw new Fault('BROKER_UNREACHABLE', error.message);
   });

@@ -10,7 +10,7 @@
  */
 
 import { join } from 'node:path';
-import type { Clock } from '../shared/base/clock.js';
+import { type Clock, isoTime } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
 import type { Random } from '../shared/base/random.js';
 import { stopController } from '../shared/base/stop.js';
@@ -19,9 +19,9 @@ import type { Bus, ResultDelivery, Versioned } from '../shared/bus/ports.js';
 import type { Disk } from '../shared/host/disk.js';
 import { Plan } from '../shared/survey/plan.js';
 import type { ResultBatch } from '../shared/survey/results.js';
-import { refuseOtherBytes, spaceFromBytes } from '../shared/survey/space/space-bytes.js';
+import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
 import type { SurveyStatus } from '../shared/survey/status.js';
-import { isOver, type Survey, type SurveyRequest } from '../shared/survey/survey.js';
+import { isOver, isSurveyId, type Survey, type SurveyRequest } from '../shared/survey/survey.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { controlHandlers } from './control.js';
 import { ExclusionDesk } from './exclusion-desk.js';
@@ -29,17 +29,21 @@ import type { Fleet } from './fleet.js';
 import { admit } from './intake/intake.js';
 import { MusterRoll } from './muster-roll.js';
 import { readManifestStatus } from './sink/manifest.js';
-import { SURVEY_FILE } from './sink/survey-folder.js';
+import { type ForgottenSurvey, forgottenSurveys } from './survey/forgotten.js';
 import { PastSurvey } from './survey/past-survey.js';
+import { readPlan, readSpaceBytes } from './survey/shelf.js';
 import { SurveyRecord, takeOver } from './survey/survey-record.js';
 import { SurveyRun } from './survey/survey-run.js';
 import { type KnownSurvey, Surveys } from './survey/surveys.js';
 import { Vault } from './vault.js';
 
-/** What ids of surveys look like. */
-const ID = /^[a-z0-9]{1,32}$/;
-
 export interface CoordinatorOptions {
+  /**
+   * Where the broker has forgotten surveys that are under way, they are put back from their folders: those
+   * that this process led before, as they were, and others paused, for a person to resume. Absent where a
+   * broker is new each time.
+   */
+  readonly putsBack?: { readonly before: readonly Survey[] };
   /** Whether it answers the command line; not where nobody else is to speak to it. */
   readonly isAnswering?: boolean;
   /** Folder of segments and manifests. */
@@ -87,6 +91,7 @@ export class Coordinator {
     const found = await bus.surveys.list();
     const [over, goingOn] = [found.filter(hasEnded), found.filter((each) => !hasEnded(each))];
     await Promise.all(goingOn.map((survey) => this.#takeUp(survey)));
+    await this.#putBackForgotten(new Set(found.map(({ value }) => value.id)));
     // Only now: every survey that can be taken up has its run. Our term may have ended meanwhile.
     if (!signal.aborted) {
       this.#recalling = this.#recallAll(over, signal);
@@ -100,13 +105,14 @@ export class Coordinator {
   /** Admits a survey whose space is on the shelf, and starts it. @throws Fault of a refusal */
   async launch(request: SurveyRequest): Promise<SurveyRun> {
     const { clock, random, log } = this.#parts;
-    const bytes = await this.#bytesOf(request.spaceHash);
+    const bytes = await readSpaceBytes(this.#parts.bus.spaces, request.spaceHash);
     const { survey, plan } = admit(request, spaceFromBytes(bytes), random, clock.wall());
     // Known here before it is known to anyone, and at work only once agents can read it.
     const run = this.#open(survey, plan);
     const { work } = this.#parts.bus;
     try {
-      await Promise.all([run.vault.establish(survey, bytes), work.open(survey.id)]);
+      const rules = await this.#parts.bus.spaces.get(request.rulesHash);
+      await Promise.all([run.vault.establish(survey, bytes, rules), work.open(survey.id)]);
     } catch (error) {
       this.surveys.running.delete(survey.id);
       await work.close(survey.id);
@@ -123,8 +129,8 @@ export class Coordinator {
     const { bus, log } = this.#parts;
     const { id } = found.value;
     try {
-      const plan = await this.#planOf(found.value);
-      await this.#refuseStrangers(found.value);
+      const plan = await readPlan(bus.spaces, found.value);
+      await this.#vaultOf(found.value).refuseStrangers();
       const { survey, record } = await takeOver(bus.surveys, this.#options.term, found);
       const run = this.#open(survey, plan, record);
       await bus.work.open(id); // a coordinator of an older version has made none
@@ -132,6 +138,36 @@ export class Coordinator {
     } catch (error) {
       log.error({ survey: id, error: describeError(error) }, 'survey cannot be taken up');
     }
+  }
+
+  /** Surveys that are under way in our folder, and that the broker knows nothing of. */
+  async #putBackForgotten(known: ReadonlySet<string>): Promise<void> {
+    const { putsBack, data } = this.#options;
+    if (putsBack === undefined) return;
+    for await (const each of forgottenSurveys(data, known, putsBack.before, this.#parts)) {
+      await this.#putBack(each).catch((error: unknown) => {
+        const { id } = each.survey;
+        this.#parts.log.error({ survey: id, error: describeError(error) }, 'cannot be put back');
+      });
+    }
+  }
+
+  async #putBack({ survey: found, space, rules }: ForgottenSurvey): Promise<void> {
+    const { bus, log, clock } = this.#parts;
+    const { id, state } = found;
+    await bus.spaces.put(found.spaceHash, space);
+    if (rules !== undefined) await bus.spaces.put(found.rulesHash, rules);
+    const survey = { ...found, frontier: 0, protocol: PROTOCOL };
+    const plan = new Plan(spaceFromBytes(space), survey.seed, survey.shardLength);
+    const run = this.#open(survey, plan, new SurveyRecord(bus.surveys, this.#options.term));
+    run.notice =
+      `the broker came back without this survey: it was put back from its folder at ` +
+      `${isoTime(clock.wall())}; what was not stored is probed again` +
+      (state === 'paused' ? `; go on with: transect resume ${id}` : '');
+    log.error({ survey: id, state }, run.notice);
+    await bus.work.open(id);
+    await run.record.write(() => run.survey);
+    this.#begin(run);
   }
 
   /** What is over can be asked about again; there may be many, and nobody waits for them. */
@@ -146,22 +182,16 @@ export class Coordinator {
     }
   }
 
-  /** @param record of a coordinator before us; none for a new survey */
+  /** @param record of a survey that agents may have worked on before; none for a new one */
   #open(survey: Survey, plan: Plan, record?: SurveyRecord): SurveyRun {
     const { bus, clock, log } = this.#parts;
     const { version, term } = this.#options;
-    const vault = this.#vaultOf(survey);
-    const exclusions = this.exclusions.list;
     const run = new SurveyRun(survey, plan, {
-      bus,
-      clock,
-      log,
-      vault,
-      version,
-      term,
+      ...{ bus, clock, log, version, term },
+      vault: this.#vaultOf(survey),
       isResumed: record !== undefined,
       record: record ?? new SurveyRecord(bus.surveys, term),
-      exclusions,
+      exclusions: this.exclusions.list,
     });
     this.surveys.running.set(survey.id, run);
     return run;
@@ -181,14 +211,14 @@ export class Coordinator {
       vault: this.#vaultOf(survey),
       exclusions: this.exclusions.list,
       spaces: this.#parts.bus.spaces,
-      planOf: (each) => this.#planOf(each),
     });
   }
 
   /** What is on disk of a survey that is over. @throws Fault UNWRITABLE or UNKNOWN_SURVEY */
   async #recall(survey: Survey): Promise<PastSurvey> {
-    await this.#refuseStrangers(survey);
-    const { disk, folder } = this.#vaultOf(survey);
+    const vault = this.#vaultOf(survey);
+    await vault.refuseStrangers();
+    const { disk, folder } = vault;
     const status = await readManifestStatus(disk, folder);
     if (status !== undefined) return this.#past(survey, status);
     throw new Fault('UNKNOWN_SURVEY', 'the survey has no manifest', { value: survey.id });
@@ -197,7 +227,7 @@ export class Coordinator {
   /** One that is not in memory any more; undefined where there is none of this id. */
   async #readPast(id: string): Promise<PastSurvey | undefined> {
     await this.#recalling;
-    if (!ID.test(id)) return undefined;
+    if (!isSurveyId(id)) return undefined;
     const found = (await this.#parts.bus.surveys.read(id))?.value;
     return found !== undefined && isOver(found.state) ? await this.#recall(found) : undefined;
   }
@@ -259,29 +289,6 @@ export class Coordinator {
   async find(text: string): Promise<KnownSurvey> {
     if (!this.surveys.running.has(text)) await this.#recalling;
     return await this.surveys.find(text);
-  }
-
-  /** The results of a survey are where its coordinator stores them. @throws Fault UNWRITABLE */
-  async #refuseStrangers({ id }: Survey): Promise<void> {
-    const file = join(this.#options.data, id, SURVEY_FILE);
-    if ((await this.#parts.disk.size(file)) > 0) return;
-    const why =
-      'its results are stored elsewhere: start with the --data folder it was launched with';
-    throw new Fault('UNWRITABLE', why, { flag: '--data', file });
-  }
-
-  async #planOf(survey: Survey): Promise<Plan> {
-    const space = spaceFromBytes(await this.#bytesOf(survey.spaceHash));
-    return new Plan(space, survey.seed, survey.shardLength);
-  }
-
-  async #bytesOf(hash: string): Promise<Uint8Array> {
-    const bytes = await this.#parts.bus.spaces.get(hash).catch((cause: unknown) => {
-      throw new Fault('BAD_MESSAGE', `cannot read the space: ${describeError(cause)}`, {}, cause);
-    });
-    if (bytes === undefined) throw new Fault('BAD_MESSAGE', 'the space is not on the shelf');
-    refuseOtherBytes(bytes, hash, 'the space');
-    return bytes;
   }
 }
 

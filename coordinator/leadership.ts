@@ -21,6 +21,8 @@ export interface LeadershipParts {
   readonly seat: LeaderSeat;
   readonly clock: Clock;
   readonly log: Log;
+  /** The highest term that the folder of surveys knows of. */
+  readonly terms: { highest(): Promise<number>; note(term: number): Promise<void> };
 }
 
 /**
@@ -29,10 +31,11 @@ export interface LeadershipParts {
  */
 export async function lead(
   id: string,
-  { seat, clock, log }: LeadershipParts,
+  parts: LeadershipParts,
   signal: AbortSignal,
   reign: (term: number, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
+  const { seat, clock, log, terms } = parts;
   let seen: { revision: number; at: number } | undefined;
   while (!signal.aborted) {
     const found = await seat.read();
@@ -46,11 +49,14 @@ export async function lead(
     // Our own record is of a reign that is over.
     const isFree = found === undefined || found.value.isVacant || found.value.id === id;
     if (isFree || now - (seen?.at ?? now) >= SILENT_MILLIS) {
-      const leader: Leader = { id, term: (found?.value.term ?? 0) + 1, isVacant: false };
+      // A broker that forgot everything forgot how many terms there were; journals have not.
+      const before = Math.max(found?.value.term ?? 0, await terms.highest());
+      const leader: Leader = { id, term: before + 1, isVacant: false };
       const revision = await seat.write(leader, found?.revision ?? 0);
       if (revision !== undefined) {
         log.info({ term: leader.term }, 'leading');
-        await hold({ value: leader, revision }, { seat, clock, log }, signal, now, reign);
+        await terms.note(leader.term);
+        await hold({ value: leader, revision }, parts, signal, now, reign);
         seen = undefined;
         continue;
       }

@@ -4,11 +4,13 @@
  *
  *     DATA/<survey>/survey.json       the question, without the key
  *     DATA/<survey>/space.bin         the targets, canonical
+ *     DATA/<survey>/rules.json        what was left out of them, and why
  *     DATA/<survey>/segments/…        the rows
  *     DATA/<survey>/ledger.ndjson     the journal: which shards are stored, by whom probed, and when
  *     DATA/<survey>/manifest.json     at the end: what is complete
  */
 import { join } from 'node:path';
+import { Fault } from '../shared/base/faults.js';
 import type { Disk } from '../shared/host/disk.js';
 import { type Lease, settledOf } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
@@ -21,6 +23,7 @@ import { SegmentStore } from './sink/segments.js';
 import {
   isSurveyFile,
   LEDGER_FILE,
+  RULES_FILE,
   SPACE_FILE,
   SURVEY_FILE,
   surveyToJson,
@@ -41,10 +44,20 @@ export class Vault {
     this.#journal = new Journal(disk, join(folder, LEDGER_FILE), term);
   }
 
-  /** Writes down what was asked. @throws Fault UNWRITABLE */
-  async establish(survey: Survey, space: Uint8Array): Promise<void> {
+  /** Writes down what was asked, and what was left out. @throws Fault UNWRITABLE */
+  async establish(survey: Survey, space: Uint8Array, rules?: Uint8Array): Promise<void> {
     await this.disk.writeWhole(join(this.folder, SPACE_FILE), [space]);
+    if (rules !== undefined) await this.disk.writeWhole(join(this.folder, RULES_FILE), [rules]);
     await this.disk.writeWhole(join(this.folder, SURVEY_FILE), [surveyToJson(survey)]);
+  }
+
+  /** The results of a survey are where its coordinator stores them. @throws Fault UNWRITABLE */
+  async refuseStrangers(): Promise<void> {
+    const file = join(this.folder, SURVEY_FILE);
+    if ((await this.disk.size(file)) > 0) return;
+    const why =
+      'its results are stored elsewhere: start with the --data folder it was launched with';
+    throw new Fault('UNWRITABLE', why, { flag: '--data', file });
   }
 
   /** What is stored; from now on nobody else's writing counts. @throws Fault UNWRITABLE */

@@ -12,13 +12,16 @@ import { VERSION } from '../../shared/base/version.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
 import { brokerAccess } from '../../shared/command/broker-options.js';
 import { command, logLevelOption, option } from '../../shared/command/program.js';
+import { onStopSignal } from '../../shared/command/signals.js';
 import { systemDisk } from '../../shared/host/disk.js';
+import type { Survey } from '../../shared/survey/survey.js';
 import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../../shared/telemetry/http.js';
 import { type LogLevel, openLog } from '../../shared/telemetry/log.js';
 import { Metrics } from '../../shared/telemetry/metrics.js';
 import { Coordinator } from '../coordinator.js';
 import { lead } from '../leadership.js';
 import { declareMetrics } from '../metrics.js';
+import { keptTerms } from '../terms.js';
 import { addBrokerOptions, type BrokerFlags } from './connection.js';
 
 export const DEFAULT_DATA = 'transect-data';
@@ -61,12 +64,10 @@ async function runDaemon(flags: DaemonFlags): Promise<void> {
   const http =
     flags.http && (await serveTelemetry(flags.http, metrics, { trouble: () => brokerTrouble }));
   const stop = stopController();
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(name, () => {
-      process.once(name, () => process.exit(EXIT.STOPPED));
-      stop.abort();
-    });
-  }
+  onStopSignal(() => {
+    if (stop.signal.aborted) process.exit(EXIT.STOPPED);
+    stop.abort();
+  });
   // Where the broker is away, there is nobody to take leave of.
   stop.signal.addEventListener('abort', () => {
     void systemClock.sleep(LEAVE_MILLIS).then(() => bus.close());
@@ -80,10 +81,13 @@ async function runDaemon(flags: DaemonFlags): Promise<void> {
     }
   });
   const id = `${hostname()}-${process.pid}-${shortId(systemRandom, ID_LETTERS)}`;
-  const seat = { seat: bus.seat, clock: systemClock, log };
+  const terms = keptTerms(data, systemDisk, log);
+  const seat = { seat: bus.seat, clock: systemClock, log, terms };
+  let before: readonly Survey[] = [];
   const working = lead(id, seat, stop.signal, async (term, signal) => {
-    leading = new Coordinator({ data, version: VERSION, term }, parts);
+    leading = new Coordinator({ data, version: VERSION, term, putsBack: { before } }, parts);
     await leading.run(signal);
+    before = [...leading.surveys.running.values()].map(({ survey }) => survey);
     leading = undefined;
   });
   await Promise.race([working, lost]);

@@ -11,7 +11,7 @@ import { ReaderGone, writeOut } from '../../shared/command/output.js';
 import { type Chunks, systemDisk } from '../../shared/host/disk.js';
 import { scratchFolder } from '../../shared/host/scratch.js';
 
-export const STDOUT = '-';
+const STDOUT = '-';
 const FLAG = '--output-file';
 
 export interface OutputFile {

@@ -90,6 +90,7 @@ function describe(status: SurveyStatus): string {
     rate: `${formatCount(status.rate)} of ${formatCount(status.budget)} probes/s, ${plural(status.agents, 'agent')}`,
     started: isoTime(status.startedAt),
     ...(status.endedAt > 0 ? { ended: isoTime(status.endedAt) } : {}),
+    ...(status.notice === '' ? {} : { notice: status.notice }),
     ...(status.trouble === '' ? {} : { STALLED: status.trouble }),
     ...(status.dropped > 0 ? { dropped: `${formatCount(status.dropped)} frames by captures` } : {}),
   };

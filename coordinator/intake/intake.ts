@@ -7,13 +7,13 @@ import { Fault } from '../../shared/base/faults.js';
 import { type Random, shortId } from '../../shared/base/random.js';
 import { PROTOCOL } from '../../shared/base/version.js';
 import { probeNamed } from '../../shared/probe/catalogue.js';
+import { KEY_OCTETS } from '../../shared/probe/cookies.js';
 import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import { forbiddenIn, publicIn } from '../../shared/survey/space/special-purpose.js';
 import type { Survey, SurveyRequest } from '../../shared/survey/survey.js';
 
 const ID_LETTERS = 8;
-const KEY_OCTETS = 16;
 
 export interface Admission {
   readonly survey: Survey;

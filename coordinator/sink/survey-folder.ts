@@ -1,15 +1,36 @@
 /** The names of a survey's files, and what its `survey.json` says: the question, all but the key. */
+import { join } from 'node:path';
 import { z } from 'zod';
 import { Fault } from '../../shared/base/faults.js';
+import { LIMITS } from '../../shared/base/limits.js';
+import type { Disk } from '../../shared/host/disk.js';
 import type { Survey } from '../../shared/survey/survey.js';
 
 export const SURVEY_FILE = 'survey.json';
 export const SPACE_FILE = 'space.bin';
+export const RULES_FILE = 'rules.json';
 export const LEDGER_FILE = 'ledger.ndjson';
 export const MANIFEST_FILE = 'manifest.json';
 
+/** What a survey was, from its folder alone. @throws Fault BAD_MESSAGE or UNREADABLE_FILE */
+export async function readFolder(disk: Disk, folder: string) {
+  const file = join(folder, SURVEY_FILE);
+  const record = await disk.read(file, LIMITS.recordOctets);
+  const space = await disk.read(join(folder, SPACE_FILE));
+  const rules = await disk.read(join(folder, RULES_FILE));
+  if (record === undefined || space === undefined)
+    throw new Fault('UNREADABLE_FILE', `it has no ${SURVEY_FILE} or ${SPACE_FILE}`, {
+      file: folder,
+    });
+  return {
+    survey: surveyFromJson(record.toString(), file),
+    space: new Uint8Array(space),
+    rules: rules && new Uint8Array(rules),
+  };
+}
+
 /** Paths within a survey's folder that there may be, and no others. */
-const FILES = /^((survey|manifest)\.json|space\.bin|ledger\.ndjson)$/;
+const FILES = /^((survey|manifest|rules)\.json|space\.bin|ledger\.ndjson)$/;
 const SEGMENT = /^segments\/\d{9,12}(-\d{9,12})?\.(parquet|csv|ndjson)$/;
 
 /** Whether a path names one of a survey's files: whoever asks, or answers, may mean any file there is. */

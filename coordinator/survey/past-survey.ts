@@ -2,19 +2,18 @@
 import { Fault } from '../../shared/base/faults.js';
 import type { SpaceShelf } from '../../shared/bus/ports.js';
 import type { Exclusions } from '../../shared/survey/exclusions.js';
-import type { Plan } from '../../shared/survey/plan.js';
 import type { SurveyStatus, TargetFate } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { targetsOf } from '../../shared/survey/target-list.js';
 import type { Vault } from '../vault.js';
 import { fateOf } from './inquiry.js';
+import { readPlan } from './shelf.js';
 import type { KnownSurvey } from './surveys.js';
 
 export interface PastSurveyParts {
   readonly vault: Vault;
   readonly exclusions: Exclusions;
   readonly spaces: SpaceShelf;
-  readonly planOf: (survey: Survey) => Promise<Plan>;
 }
 
 export class PastSurvey implements KnownSurvey {
@@ -31,9 +30,9 @@ export class PastSurvey implements KnownSurvey {
   }
 
   async fatesOf(text: string): Promise<readonly TargetFate[]> {
-    const { exclusions, spaces, planOf } = this.#parts;
+    const { exclusions, spaces } = this.#parts;
     const { survey, vault } = this;
-    const plan = await planOf(survey);
+    const plan = await readPlan(spaces, survey);
     const known = { survey, plan, leaseOf: () => undefined, vault, exclusions, spaces };
     const asked = targetsOf(text, plan.space.parts.ports);
     return await Promise.all(asked.map((target) => fateOf(target, known)));

@@ -63,6 +63,8 @@ export class SurveyRun implements KnownSurvey {
   readonly fleet: Fleet;
   readonly record: SurveyRecord;
   survey: Survey;
+  /** What people should know of it; empty where there is nothing. */
+  notice = '';
   /** Resolves once the manifest is written, or rejects with what made it impossible. */
   readonly ended: Promise<SurveyStatus>;
   readonly #parts: SurveyRunParts;
@@ -207,6 +209,7 @@ export class SurveyRun implements KnownSurvey {
       roster: this.fleet.roster.summary(this.#parts.clock.monotonic()),
       endedAt: this.#endedAt,
       batchesSetAside: this.#archive.batchesSetAside,
+      notice: this.notice,
       trouble: this.#archive.trouble,
     });
   }

@@ -13,6 +13,7 @@ export interface SurveyProgress {
   /** Wall clock; 0 where it has not ended. */
   readonly endedAt: number;
   readonly batchesSetAside: number;
+  readonly notice: string;
   readonly trouble: string;
 }
 
@@ -36,6 +37,7 @@ export function statusOf(progress: SurveyProgress): SurveyStatus {
     startedAt: survey.createdAt,
     endedAt,
     batchesSetAside: progress.batchesSetAside,
+    notice: progress.notice,
     trouble,
   };
 }

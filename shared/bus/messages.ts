@@ -180,6 +180,7 @@ const statusShape = z.object({
   covered: count,
   ...unsentShape,
   batchesSetAside: count,
+  notice: z.string(),
   coverage: finite,
   rate: finite,
   budget: finite,

@@ -41,6 +41,8 @@ export interface Disk {
   lines(file: string): AsyncIterable<string>;
   /** Names of the regular files in a folder; none where it is missing, or is no folder. */
   list(folder: string): Promise<readonly string[]>;
+  /** Names of the folders in a folder; none where it is missing. */
+  folders(folder: string): Promise<readonly string[]>;
   /** Octets of a regular file; 0 where it is missing. */
   size(file: string): Promise<number>;
   /** Nothing happens where there is no such file. */
@@ -133,6 +135,11 @@ export const systemDisk: Disk = {
     const entries =
       (await readdir(folder, { withFileTypes: true }).catch(undefinedIfMissing)) ?? [];
     return entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+  },
+  async folders(folder) {
+    const entries =
+      (await readdir(folder, { withFileTypes: true }).catch(undefinedIfMissing)) ?? [];
+    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
   },
   async size(file) {
     const found = await lstat(file).catch(undefinedIfMissing);

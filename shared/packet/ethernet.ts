@@ -10,7 +10,7 @@
 const SOURCE = 6;
 const TYPE = 12;
 
-const ETHERNET_OCTETS = 14;
+export const ETHERNET_OCTETS = 14;
 export const ETHER_TYPE_IPV4 = 0x0800;
 export const ETHER_TYPE_IPV6 = 0x86dd;
 
@@ -33,6 +33,9 @@ export interface EthernetHeader {
   readonly vlan?: number | undefined;
 }
 
+/** Who sends frames, and in which VLAN. */
+export type FrameSender = Pick<EthernetHeader, 'source' | 'vlan'>;
+
 /** Octets of a header with or without a tag. */
 export function ethernetOctets(vlan: number | undefined): number {
   return ETHERNET_OCTETS + (vlan === undefined ? 0 : VLAN_TAG_OCTETS);
@@ -40,10 +43,8 @@ export function ethernetOctets(vlan: number | undefined): number {
 
 /** Writes the header at `at`; the payload starts `ethernetOctets` later. */
 export function writeEthernet(view: DataView, at: number, header: EthernetHeader): void {
-  for (let i = 0; i < 6; i++) {
-    view.setUint8(at + i, header.destination[i] ?? 0);
-    view.setUint8(at + SOURCE + i, header.source[i] ?? 0);
-  }
+  setMac(view, at, header.destination);
+  setMac(view, at + SOURCE, header.source);
   let type = at + TYPE;
   if (header.vlan !== undefined) {
     view.setUint16(type, ETHER_TYPE_VLAN);
@@ -69,4 +70,15 @@ export function ipOffsetIn(view: DataView, start: number, end: number): number {
 export function parseMac(text: string): MacAddress | undefined {
   if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(text)) return undefined;
   return Uint8Array.from(text.split(':'), (octet) => Number.parseInt(octet, 16));
+}
+
+export function setMac(view: DataView, at: number, mac: MacAddress): void {
+  for (let i = 0; i < 6; i++) view.setUint8(at + i, mac[i] ?? 0);
+}
+
+/** A copy; undefined for a group address, or none, which nobody has. */
+export function readMac(view: DataView, at: number): MacAddress | undefined {
+  const mac = new Uint8Array(view.buffer, view.byteOffset + at, 6).slice();
+  const isNobody = mac.every((octet) => octet === 0);
+  return isNobody || ((mac[0] as number) & 1) !== 0 ? undefined : mac;
 }

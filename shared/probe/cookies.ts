@@ -9,7 +9,7 @@ import { Chaskey } from './chaskey.js';
 import type { SourcePorts } from './probe.js';
 import type { Volley } from './volley.js';
 
-const KEY_OCTETS = 16;
+export const KEY_OCTETS = 16;
 /** Nine of an IPv6 flow, and room for the padding of a block of four. */
 const WORDS = 12;
 

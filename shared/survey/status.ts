@@ -35,6 +35,8 @@ export interface SurveyStatus extends Readonly<UnsentCounts> {
   readonly replies: number;
   /** Result batches whose rows could not be written. */
   readonly batchesSetAside: number;
+  /** What people should know of it; empty where there is nothing. */
+  readonly notice: string;
   /** What keeps it from going on; empty where nothing does. */
   readonly trouble: string;
 }

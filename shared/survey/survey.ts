@@ -43,6 +43,11 @@ export interface Survey {
   readonly term: number;
 }
 
+/** What ids of surveys look like: they are names of folders and parts of subjects. */
+export function isSurveyId(text: string): boolean {
+  return /^[a-z0-9]{1,32}$/.test(text);
+}
+
 /** What people ask for; the coordinator makes a `Survey` of it. */
 export type SurveyRequest = Omit<
   Survey,

@@ -6,7 +6,7 @@ import { isPrintable } from '../base/printable.js';
 export const TEXT = { WORD: 64, NAME: 200, LINE: 1000 } as const;
 
 /** One printable line, trimmed. @throws Fault BAD_OPTION */
-export function parseLine(text: string, most: number): string {
+function parseLine(text: string, most: number): string {
   const line = text.trim();
   if (line.length <= most && isPrintable(line)) return line;
   const why = isPrintable(line)

@@ -5,6 +5,7 @@
 import { Agent } from '../../agent/agent.js';
 import { Coordinator } from '../../coordinator/coordinator.js';
 import { lead } from '../../coordinator/leadership.js';
+import { keptTerms } from '../../coordinator/terms.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { stopController } from '../../shared/base/stop.js';
 import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
@@ -86,7 +87,8 @@ export class World {
       bytes: (length: number) => Uint8Array.from({ length }, () => this.roll() * 256),
     };
     const parts = { bus, clock, random, disk, log: silentLog };
-    const seat = { seat: bus.seat, clock, log: silentLog };
+    const terms = keptTerms(DATA, disk, silentLog);
+    const seat = { seat: bus.seat, clock, log: silentLog, terms };
     const id = `coordinator-${this.coordinators.length}`;
     void lead(id, seat, this.#over.signal, async (term, signal) => {
       started.leading = new Coordinator({ data: DATA, version: 'test', term }, parts);

@@ -40,6 +40,11 @@ export class MemoryDisk implements Disk {
     return within.map((file) => file.slice(folder.length + 1));
   }
 
+  async folders(folder: string): Promise<readonly string[]> {
+    const within = (await this.list(folder)).filter((name) => name.includes('/'));
+    return [...new Set(within.map((name) => name.slice(0, name.indexOf('/'))))];
+  }
+
   async size(file: string): Promise<number> {
     return this.files.get(file)?.length ?? 0;
   }

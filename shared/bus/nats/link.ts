@@ -70,6 +70,8 @@ export interface Link {
    * would push to the new one may be. @returns how to stop
    */
   onReconnect(listener: () => void): () => void;
+  /** Makes a stream or bucket now, and again after each reconnection: a broker may come back empty. */
+  keep<Made>(make: () => Promise<Made>): Promise<Made>;
 }
 
 /** @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
@@ -99,7 +101,9 @@ export async function openLink(
     // One server without JetStream says so at once; a cluster says the same while it elects.
     const manager = isCluster ? await untilReady(manage) : await manage();
     const replicas = isCluster ? CLUSTER_REPLICAS : 1;
-    await untilReady(() => ensureStreams(manager, replicas));
+    const onReconnect = followReconnects(connection);
+    const keep = keeper(onReconnect, closing);
+    await keep(() => ensureStreams(manager, replicas));
     const buckets = new Kvm(client);
     const objects = new Objm(client);
     return {
@@ -108,7 +112,8 @@ export async function openLink(
       manager,
       buckets,
       objects,
-      onReconnect: followReconnects(connection),
+      onReconnect,
+      keep,
       clock: systemClock,
       replicas,
       closing,
@@ -173,7 +178,7 @@ function checkServer(connection: NatsConnection, access: BrokerAccess): void {
 }
 
 /** A cluster has no leader, or not all its members, for a while after its start. */
-export async function untilReady<Result>(attempt: () => Promise<Result>): Promise<Result> {
+async function untilReady<Result>(attempt: () => Promise<Result>): Promise<Result> {
   const giveUpAt = systemClock.monotonic() + READY_MILLIS;
   for (;;) {
     try {
@@ -237,7 +242,17 @@ export function openBucket(
   // Only the leader of a cluster's bucket knows what was written last.
   const allow_direct = replicas === 1;
   const options = { history: 1, storage: StorageType.File, replicas, allow_direct };
-  return untilReady(() => link.buckets.create(name, options));
+  return link.keep(() => link.buckets.create(name, options));
+}
+
+/** Making what is there changes nothing. */
+function keeper(onReconnect: Link['onReconnect'], closing: AbortSignal): Link['keep'] {
+  return async (make) => {
+    onReconnect(() => {
+      if (!closing.aborted) untilReady(make).catch(() => {}); // the next reconnection tries again
+    });
+    return await untilReady(make);
+  };
 }
 
 function followReconnects(connection: NatsConnection): Link['onReconnect'] {

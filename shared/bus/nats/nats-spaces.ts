@@ -1,12 +1,12 @@
 /** Spaces in an object store, by hash: large lists travel once, in chunks. */
 import { StorageType } from '@nats-io/jetstream';
 import type { SpaceShelf } from '../ports.js';
-import { type Link, patiently, untilReady } from './link.js';
+import { type Link, patiently } from './link.js';
 import { BUCKET } from './names.js';
 
 export async function openSpaces(link: Link): Promise<SpaceShelf> {
   const options = { storage: StorageType.File, replicas: link.replicas };
-  const store = await untilReady(() => link.objects.create(BUCKET.SPACES, options));
+  const store = await link.keep(() => link.objects.create(BUCKET.SPACES, options));
   return {
     async put(hash, bytes) {
       await patiently(link, async () => {

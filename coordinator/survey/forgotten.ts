@@ -1,0 +1,50 @@
+/**
+ * Surveys that are under way in the folder of results and that the broker does not know: it was restarted
+ * with an empty store, or another broker was given. Their folders say what they ask and what is stored.
+ */
+import { join } from 'node:path';
+import { describeError } from '../../shared/base/faults.js';
+import type { Random } from '../../shared/base/random.js';
+import type { Disk } from '../../shared/host/disk.js';
+import { KEY_OCTETS } from '../../shared/probe/cookies.js';
+import { refuseOtherBytes } from '../../shared/survey/space/space-bytes.js';
+import { isSurveyId, type Survey } from '../../shared/survey/survey.js';
+import type { Log } from '../../shared/telemetry/log.js';
+import { MANIFEST_FILE, readFolder, SPACE_FILE } from '../sink/survey-folder.js';
+
+/** A survey that nobody knows the state of does not send before a person says so. */
+const UNKNOWN = { state: 'paused', frontier: 0, term: 0 } as const;
+
+export interface ForgottenSurvey {
+  readonly survey: Survey;
+  readonly space: Uint8Array;
+  /** Absent in a folder of an older version. */
+  readonly rules: Uint8Array | undefined;
+}
+
+/**
+ * A survey that is in `before` comes back as it was; another one, whose key and state nobody knows, comes
+ * back paused and with a new key. One that cannot be read is reported and left out.
+ * @param known ids of the surveys that the broker knows
+ */
+export async function* forgottenSurveys(
+  data: string,
+  known: ReadonlySet<string>,
+  before: readonly Survey[],
+  { disk, random, log }: { readonly disk: Disk; readonly random: Random; readonly log: Log },
+): AsyncGenerator<ForgottenSurvey> {
+  for (const id of await disk.folders(data)) {
+    if (known.has(id) || !isSurveyId(id)) continue;
+    const folder = join(data, id);
+    if ((await disk.size(join(folder, MANIFEST_FILE))) > 0) continue; // over
+    try {
+      const { survey, space, rules } = await readFolder(disk, folder);
+      refuseOtherBytes(space, survey.spaceHash, SPACE_FILE);
+      const led = before.find((each) => each.id === id);
+      const key = random.bytes(KEY_OCTETS);
+      yield { survey: led ?? { ...survey, key, ...UNKNOWN }, space, rules };
+    } catch (error) {
+      log.error({ survey: id, error: describeError(error) }, 'survey cannot be put back');
+    }
+  }
+}

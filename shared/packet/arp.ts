@@ -1,0 +1,52 @@
+/**
+ * ARP over Ethernet for IPv4 (RFC 826), 28 octets behind the link header.
+ *
+ *   u16 hardware (1) | u16 protocol (0800) | u8 6 | u8 4 | u16 operation |
+ *   sender MAC, IPv4 | target MAC, IPv4
+ */
+import {
+  ethernetOctets,
+  type FrameSender,
+  type MacAddress,
+  readMac,
+  setMac,
+  writeEthernet,
+} from './ethernet.js';
+
+export const ETHER_TYPE_ARP = 0x0806;
+export const ARP_OCTETS = 28;
+export const ARP_REPLY = 2;
+/** Of the operation. */
+export const ARP_OPERATION_AT = 6;
+const REQUEST = 1;
+
+/** Lays out a frame that asks everybody on the link; `aimArp` says for whom. @param source our IPv4 address */
+export function layOutArp(
+  view: DataView,
+  { source: mac, vlan }: FrameSender,
+  source: number,
+): void {
+  const everybody = new Uint8Array(6).fill(0xff);
+  writeEthernet(view, 0, { destination: everybody, source: mac, type: ETHER_TYPE_ARP, vlan });
+  const at = ethernetOctets(vlan);
+  view.setUint16(at, 1);
+  view.setUint16(at + 2, 0x0800);
+  view.setUint16(at + 4, 0x0604);
+  view.setUint16(at + ARP_OPERATION_AT, REQUEST);
+  setMac(view, at + 8, mac);
+  view.setUint32(at + 14, source);
+}
+
+/** @param at where the ARP packet starts */
+export function aimArp(view: DataView, at: number, target: number): void {
+  view.setUint32(at + 24, target);
+}
+
+/** Who a reply says its sender is; undefined for a hardware address that nobody can have. */
+export function readArp(
+  view: DataView,
+  at: number,
+): { address: number; mac: MacAddress } | undefined {
+  const mac = readMac(view, at + 8);
+  return mac && { address: view.getUint32(at + 14), mac };
+}

@@ -1,0 +1,77 @@
+/**
+ * Neighbour solicitation and advertisement (RFC 4861 §4.3, §4.4), in IPv6.
+ *
+ *   solicitation   u8 135 | u8 0 | u16 checksum | u32 0 | target (16) | option: u8 1 | u8 1 | our MAC
+ *   advertisement  u8 136 | u8 0 | u16 checksum | u32 flags | target (16) | option: u8 2 | u8 1 | its MAC
+ */
+import type { Words } from '../net/ipv6.js';
+import { foldChecksum, sumWords } from './checksum.js';
+import {
+  ETHER_TYPE_IPV6,
+  ETHERNET_OCTETS,
+  ethernetOctets,
+  type FrameSender,
+  type MacAddress,
+  readMac,
+  setMac,
+  writeEthernet,
+} from './ethernet.js';
+import { IPV6_OCTETS, NEXT_ICMPV6 } from './ipv6.js';
+
+/** Of the next header, in the IPv6 header. */
+export const NEXT_HEADER_AT = 6;
+export const ADVERTISEMENT = 136;
+export const SOLICITATION_OCTETS = 32;
+const SOLICITATION = 135;
+const OPTION_SOURCE = 1;
+const OPTION_TARGET = 2;
+
+/** Lays out a frame that asks; `aimSolicitation` says for whom. @param source our address */
+export function layOutSolicitation(
+  view: DataView,
+  { source: mac, vlan }: FrameSender,
+  source: Words,
+): void {
+  // 33:33:ff and the last three octets of the target (RFC 2464 §7); these follow per question.
+  const group = Uint8Array.of(0x33, 0x33, 0xff, 0, 0, 0);
+  writeEthernet(view, 0, { destination: group, source: mac, type: ETHER_TYPE_IPV6, vlan });
+  const at = ethernetOctets(vlan);
+  view.setUint32(at, 0x60000000);
+  view.setUint16(at + 4, SOLICITATION_OCTETS);
+  view.setUint8(at + NEXT_HEADER_AT, NEXT_ICMPV6);
+  view.setUint8(at + 7, 255); // RFC 4861 §7.1.1
+  for (const [i, word] of source.entries()) view.setUint32(at + 8 + 4 * i, word);
+  view.setUint32(at + 24, 0xff020000); // ff02::1:ff00:0/104 (RFC 4291 §2.7.1)
+  view.setUint32(at + 32, 1);
+  const icmp = at + IPV6_OCTETS;
+  view.setUint8(icmp, SOLICITATION);
+  view.setUint8(icmp + 24, OPTION_SOURCE);
+  view.setUint8(icmp + 25, 1);
+  setMac(view, icmp + 26, mac);
+}
+
+/** @param at where the IPv6 header starts */
+export function aimSolicitation(view: DataView, at: number, target: Words): void {
+  const low = target[3] & 0xffffff;
+  view.setUint32(2, (0xff << 24) | low);
+  view.setUint32(at + 36, (0xff000000 | low) >>> 0);
+  const icmp = at + IPV6_OCTETS;
+  for (const [i, word] of target.entries()) view.setUint32(icmp + 8 + 4 * i, word);
+  view.setUint16(icmp + 2, 0);
+  const pseudo = sumWords(view, at + 8, 32, NEXT_ICMPV6 + SOLICITATION_OCTETS);
+  view.setUint16(icmp + 2, foldChecksum(sumWords(view, icmp, SOLICITATION_OCTETS, pseudo)));
+}
+
+/** Whose address it says is whose; undefined for a hardware address that nobody can have. @param octets of the frame */
+export function readAdvertisement(
+  view: DataView,
+  octets: number,
+): { words: Words; mac: MacAddress } | undefined {
+  const at = ETHERNET_OCTETS + IPV6_OCTETS;
+  if (octets < at + 24) return undefined;
+  const word = (i: number) => view.getUint32(at + 8 + 4 * i);
+  const hasOption = octets >= at + 32 && view.getUint8(at + 24) === OPTION_TARGET;
+  // An answer to a multicast question names its address; else the frame's sender is it.
+  const mac = readMac(view, hasOption ? at + 26 : 6);
+  return mac && { words: [word(0), word(1), word(2), word(3)], mac };
+}
