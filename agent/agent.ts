@@ -144,7 +144,7 @@ export class Agent {
     if (mission.held.has(shard.number)) return; // redelivered early: the lease is ours already
     const { agent, vantage } = this.#options;
     const holder = { agent, vantage, rulesHash: mission.station.rulesHash };
-    const lease = await acquire(bus.leases, survey.id, shard, holder, clock);
+    const lease = await acquire(bus.leases, survey, shard, holder, clock);
     if (lease.outcome === 'settled') return offer.done();
     if (lease.outcome === 'taken') return offer.giveBack(LIMITS.workAckMillis);
     const { holding } = lease;

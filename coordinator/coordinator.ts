@@ -37,6 +37,9 @@ import { SurveyRun } from './survey/survey-run.js';
 import { type KnownSurvey, Surveys } from './survey/surveys.js';
 import { Vault } from './vault.js';
 
+/** More than a shard has in one term. */
+const EPOCHS_PER_TERM = 65_536;
+
 export interface CoordinatorOptions {
   /**
    * Where the broker has forgotten surveys that are under way, they are put back from their folders: those
@@ -157,7 +160,8 @@ export class Coordinator {
     const { id, state } = found;
     await bus.spaces.put(found.spaceHash, space);
     if (rules !== undefined) await bus.spaces.put(found.rulesHash, rules);
-    const survey = { ...found, frontier: 0, protocol: PROTOCOL };
+    const firstEpoch = this.#options.term * EPOCHS_PER_TERM;
+    const survey = { ...found, frontier: 0, firstEpoch, protocol: PROTOCOL };
     const plan = new Plan(spaceFromBytes(space), survey.seed, survey.shardLength);
     const run = this.#open(survey, plan, new SurveyRecord(bus.surveys, this.#options.term));
     run.notice =

@@ -8,11 +8,13 @@ import {
   type Counts,
   type Lease,
   type LeaseState,
+  lastReport,
   nothingFrom,
   type ShardReport,
   settledOf,
 } from '../../shared/survey/lease.js';
 import type { Shard } from '../../shared/survey/plan.js';
+import type { Survey } from '../../shared/survey/survey.js';
 
 export interface Holder {
   readonly agent: string;
@@ -32,21 +34,26 @@ export type Acquired =
   /** Another agent was faster. */
   | { readonly outcome: 'taken' };
 
-/** Opens the next epoch of a shard, which starts where the one before had settled. */
+/**
+ * Opens the next epoch of a shard, which starts where the one before had settled.
+ * @param survey leases of before its first epoch say nothing
+ */
 export async function acquire(
   book: LeaseBook,
-  survey: string,
+  survey: Pick<Survey, 'id' | 'firstEpoch'>,
   shard: Shard,
   holder: Holder,
   clock: Clock,
 ): Promise<Acquired> {
-  const found = await book.read(survey, shard.number);
-  if (found?.value.state === 'settled') return { outcome: 'settled' };
-  const from = settledOf(found?.value, shard);
+  const found = await book.read(survey.id, shard.number);
+  const last = found && lastReport(found.value);
+  const known = last !== undefined && last.epoch >= survey.firstEpoch ? found?.value : undefined;
+  if (known?.state === 'settled') return { outcome: 'settled' };
+  const from = settledOf(known, shard);
   const now = clock.wall();
   const report: ShardReport = {
     ...holder,
-    epoch: (found?.value.reports.at(-1)?.epoch ?? 0) + 1,
+    epoch: Math.max(survey.firstEpoch, (last?.epoch ?? 0) + 1),
     ...nothingFrom(from),
     sent: from,
     probes: 0,
@@ -55,9 +62,9 @@ export async function acquire(
     marks: [],
   };
   // Epochs in which nothing was sent say nothing: a shard that goes from hand to hand stays small.
-  const before = (found?.value.reports ?? []).filter(({ sent, from: began }) => sent > began);
+  const before = (known?.reports ?? []).filter(({ sent, from: began }) => sent > began);
   const reports = [...before, report];
-  const lease: Lease = { survey, shard: shard.number, state: 'held', reports };
+  const lease: Lease = { survey: survey.id, shard: shard.number, state: 'held', reports };
   const revision = await book.write(lease, found?.revision ?? 0);
   if (revision === undefined) return { outcome: 'taken' };
   return { outcome: 'held', holding: new Holding(book, lease, revision, clock) };

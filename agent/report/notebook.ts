@@ -58,7 +58,11 @@ export class Notebook {
     return NOTED.NEW;
   }
 
-  /** Notes that no probe of a position left, unless it has answered. @param code one of `UNSENT` @returns whether it did not */
+  /**
+   * Notes that no probe of a position left, unless it has answered.
+   * @param code one of `UNSENT`
+   * @returns whether it did not
+   */
   noteUnsent(position: number, code: number): boolean {
     const offset = position - this.#shard.from;
     if (position < this.#closedBefore || this.#classes[offset] !== CLASSIFICATION.NONE)

@@ -42,6 +42,7 @@ export function admit(
     protocol: PROTOCOL,
     frontier: 0,
     term: 0,
+    firstEpoch: 1,
   };
   return { survey, plan };
 }

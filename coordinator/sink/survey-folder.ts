@@ -38,8 +38,11 @@ export function isSurveyFile(path: string): boolean {
   return FILES.test(path) || SEGMENT.test(path);
 }
 
+/** What a survey's file does not say: it changes, or is secret. */
+type Fleeting = 'key' | 'state' | 'frontier' | 'term' | 'firstEpoch';
+
 /** What can be said of a survey in public: whoever has its key can forge replies. */
-export type PublicSurvey = Omit<Survey, 'key' | 'state' | 'frontier' | 'term'>;
+export type PublicSurvey = Omit<Survey, Fleeting>;
 
 const shape = z.looseObject({
   id: z.string(),
@@ -51,8 +54,11 @@ const shape = z.looseObject({
 });
 
 export function surveyToJson(survey: Survey): string {
-  const { key: _key, state: _state, frontier: _frontier, term: _term, ...known } = survey;
-  return `${JSON.stringify(known satisfies PublicSurvey, null, 2)}\n`;
+  const fleeting: Record<Fleeting, undefined> = {
+    ...{ key: undefined, state: undefined, frontier: undefined, term: undefined },
+    firstEpoch: undefined,
+  };
+  return `${JSON.stringify({ ...survey, ...fleeting }, null, 2)}\n`;
 }
 
 /** @throws Fault BAD_MESSAGE where the text is no survey */

@@ -13,7 +13,7 @@ import type { Log } from '../../shared/telemetry/log.js';
 import { MANIFEST_FILE, readFolder, SPACE_FILE } from '../sink/survey-folder.js';
 
 /** A survey that nobody knows the state of does not send before a person says so. */
-const UNKNOWN = { state: 'paused', frontier: 0, term: 0 } as const;
+const UNKNOWN = { state: 'paused', frontier: 0, term: 0, firstEpoch: 0 } as const;
 
 export interface ForgottenSurvey {
   readonly survey: Survey;

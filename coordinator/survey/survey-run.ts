@@ -15,7 +15,7 @@ import { LIMITS } from '../../shared/base/limits.js';
 import { stopController } from '../../shared/base/stop.js';
 import type { Bus, Grant, Heartbeat, ResultDelivery } from '../../shared/bus/ports.js';
 import type { Exclusions } from '../../shared/survey/exclusions.js';
-import type { Lease } from '../../shared/survey/lease.js';
+import { type Lease, lastReport } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { SurveyStatus, TargetFate } from '../../shared/survey/status.js';
 import {
@@ -229,7 +229,8 @@ export class SurveyRun implements KnownSurvey {
 
   async #followLeases(signal: AbortSignal): Promise<void> {
     for await (const lease of this.#parts.bus.leases.watch(this.survey.id, signal)) {
-      this.#archive.leased(lease);
+      const isOfBefore = (lastReport(lease.value)?.epoch ?? 0) < this.survey.firstEpoch;
+      if (!isOfBefore) this.#archive.leased(lease);
     }
   }
 

@@ -54,6 +54,7 @@ const surveyShape = z.object({
   protocol: uint32,
   frontier: uint32,
   term: uint32,
+  firstEpoch: uint32,
 });
 
 /** A request has no id, key or plan yet. */
@@ -67,6 +68,7 @@ const requestShape = surveyShape.omit({
   protocol: true,
   frontier: true,
   term: true,
+  firstEpoch: true,
 });
 
 /** Positions by the reason why no probe of them left. */

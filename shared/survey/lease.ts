@@ -7,7 +7,10 @@ import type { ExclusionMark } from './exclusions.js';
 import type { Shard } from './plan.js';
 import { noneUnsent, type UnsentCounts } from './unsent.js';
 
-/** Positions before `settled` by their best reply, and those of which no probe left by the reason; the rest is silence. */
+/**
+ * Positions before `settled` by their best reply, and those of which no probe left by the reason; the
+ * rest is silence.
+ */
 export interface Counts extends Readonly<UnsentCounts> {
   readonly synack: number;
   readonly rst: number;

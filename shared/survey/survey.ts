@@ -41,6 +41,8 @@ export interface Survey {
   readonly frontier: number;
   /** Of the coordinator that wrote this record. */
   readonly term: number;
+  /** Leases and batches of earlier epochs are of before the broker forgot this survey. */
+  readonly firstEpoch: number;
 }
 
 /** What ids of surveys look like: they are names of folders and parts of subjects. */
@@ -60,6 +62,7 @@ export type SurveyRequest = Omit<
   | 'protocol'
   | 'frontier'
   | 'term'
+  | 'firstEpoch'
 >;
 
 /** A survey that hands out no more work for good. */

@@ -340,6 +340,7 @@ function survey(state: Survey['state']): Survey {
     protocol: 3,
     frontier: 7,
     term: 2,
+    firstEpoch: 1,
   };
 }
 
