@@ -4,10 +4,11 @@
  */
 import type { Command } from 'commander';
 import { Fault } from '../base/faults.js';
-import { parseWords, type Words } from '../net/ipv6.js';
+import type { Words } from '../net/ipv6.js';
 import { parsePorts } from '../net/ports.js';
 import { type MacAddress, parseMac, VLAN_MAX } from '../packet/ethernet.js';
 import { option } from './program.js';
+import { parseSources } from './source-addresses.js';
 
 /** Wires for frames with a link header, fastest first; and the kernel's own way. */
 const WIRE_NAMES = ['af-xdp', 'tx-ring', 'packet', 'pcap', 'raw-ip'] as const;
@@ -29,7 +30,7 @@ const SENDERS_MAX = 64;
 
 const OPTIONS: readonly (readonly [string, string, (text: string) => unknown])[] = [
   ['-i, --interface <name>', 'send and listen here (default: as routed)', (name) => name],
-  ['-S, --source-ip <list>', 'our addresses (default: as routed)', parseSources],
+  ['-S, --source-ip <list>', 'our addresses, ranges, prefixes (default: as routed)', parseSources],
   ['-s, --source-port <ports>', 'our ports: 50000 or 50000-50999', parseSourcePorts],
   ['-G, --gateway-mac <mac>', 'the next hop’s address on the link', parseHardwareAddress],
   ['--source-mac <mac>', 'our address on the link', parseHardwareAddress],
@@ -57,10 +58,6 @@ export function stationArguments(flags: Readonly<Record<string, unknown>>): stri
     const value = flags[long.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())];
     return typeof value === 'string' ? [`--${long}`, value] : [];
   });
-}
-
-function parseSources(text: string): readonly Words[] {
-  return text.split(',').map((address) => parseWords(address.trim()));
 }
 
 function parseSourcePorts(text: string): { from: number; to: number } {

@@ -1,4 +1,5 @@
 /** Spans of addresses as the fewest prefixes that make them up. */
+import { formatWords, isMapped, type Words } from './ipv6.js';
 
 export interface Cidr {
   readonly from: bigint;
@@ -19,4 +20,25 @@ export function* cidrsOf(from: bigint, to: bigint, bits: 32 | 128): Generator<Ci
     yield { from: at, length: bits - host };
     at += 1n << BigInt(host);
   }
+}
+
+/** Addresses of one family, as the fewest prefixes that make them up: `198.18.0.0/31`, `2001:db8::/127`. */
+export function* cidrsOfAll(addresses: readonly Words[]): Generator<string> {
+  const sorted = addresses.map(toBigInt).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+  for (let i = 0; i < sorted.length; ) {
+    const from = sorted[i] as bigint;
+    let to = from;
+    while (i < sorted.length && (sorted[i] as bigint) <= to) to = (sorted[i++] as bigint) + 1n;
+    for (const cidr of cidrsOf(from, to, 128)) yield formatCidr(cidr);
+  }
+}
+
+function formatCidr({ from, length }: Cidr): string {
+  const word = (i: number) => Number((from >> BigInt(96 - 32 * i)) & 0xffffffffn);
+  const words: Words = [word(0), word(1), word(2), word(3)];
+  return `${formatWords(words)}/${isMapped(words) ? length - 96 : length}`;
+}
+
+function toBigInt(words: Words): bigint {
+  return words.reduce((whole, word) => (whole << 32n) | BigInt(word), 0n);
 }

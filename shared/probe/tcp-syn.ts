@@ -5,8 +5,9 @@
  * form is what some middleboxes send), and ICMP errors quote ports and sequence number.
  */
 import { Fault } from '../base/faults.js';
+import { cidrsOfAll } from '../net/cidr.js';
 import type { Endpoint } from '../net/endpoint.js';
-import { formatWords, isMapped, type Words } from '../net/ipv6.js';
+import { isMapped, type Words } from '../net/ipv6.js';
 import { foldChecksum, sumOf32, sumWords } from '../packet/checksum.js';
 import type { Dissection } from '../packet/dissect.js';
 import { IPV4_OCTETS, PROTOCOL_TCP } from '../packet/ipv4.js';
@@ -20,6 +21,9 @@ import type { Volley } from './volley.js';
 
 /** What of a SYN stays the same: the default time to live is Linux's. */
 const DEFAULTS: ProbeOptions = { layout: 'mss', ttl: '64' };
+
+/** Prefixes of our own addresses in a capture's filter. */
+const NETS_MAX = 128;
 
 /** Where options come from; in a survey file it is `probeOptions`. */
 const FLAG = '--probe-args';
@@ -183,6 +187,8 @@ function answersIn(flags: string): string {
 
 function filterFor(sources: readonly Words[], segments: string, errors: string): string {
   if (sources.length === 0) return '';
-  const hosts = sources.map((words) => `dst host ${formatWords(words)}`);
-  return `((${hosts.join(' or ')}) and (${segments} or ${errors}))`;
+  const nets = [...cidrsOfAll(sources)].map((net) => `dst net ${net}`);
+  // Beyond so many the kernel would not take the filter; the cookies tell what is ours.
+  const ours = nets.length > NETS_MAX ? '' : `(${nets.join(' or ')}) and `;
+  return `(${ours}(${segments} or ${errors}))`;
 }

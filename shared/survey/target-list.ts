@@ -32,6 +32,8 @@ export interface BlockEntry {
   readonly place: FaultDetails;
 }
 
+/** `ADDR:PORT` of IPv4, `[ADDR]:PORT`, or `ADDR,PORT`: an IPv6 address and a port without brackets could be either. */
+const PAIR = /^(?:\[([^\]]+)\]\s*[:,]|([^,:[\]]+?)\s*[:,]|([^,[\]]+?)\s*,)\s*(\d{1,5})$/;
 /** Of a target without a port, at most so many are answered for. */
 const PORTS_ASKED_MAX = 100;
 
@@ -77,12 +79,12 @@ export function parseHitlist(text: string): Listed {
 /** Reads pairs: `192.0.2.1:80`, `[2001:db8::1]:443` or `ADDRESS,PORT`, one per line, tolerantly. */
 export function parsePairs(text: string): Listed {
   return readTolerantly(text, (value) => {
-    const match = /^(?:\[([^\]]+)\]|([^,]+?))\s*[:,]\s*(\d{1,5})$/.exec(value);
-    const port = Number(match?.[3]);
+    const match = PAIR.exec(value);
+    const port = Number(match?.[4]);
     if (match === null || port < 1 || port > 65535) {
       throw new Fault('BAD_OPTION', 'not an address and a port', { value });
     }
-    const target = addressOf(match[1] ?? match[2] ?? '');
+    const target = addressOf(match[1] ?? match[2] ?? match[3] ?? '');
     target.port = port;
     return target;
   });

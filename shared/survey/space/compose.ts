@@ -64,12 +64,16 @@ class Draft {
 
   constructor({ targets, hitlist, pairs }: Lists) {
     const extents = targets.map(({ extent }) => extent);
-    const windows = extents.flatMap((extent) => (extent.family === 6 ? [extent.window] : []));
+    const windows = targets.flatMap(({ extent, place }) =>
+      extent.family === 6 ? [{ window: extent.window, place }] : [],
+    );
     this.#ipv4 = Ranges.of(
       extents.flatMap((extent) => (extent.family === 4 ? [extent.range] : [])),
     );
-    this.#windows = disjoint(windows.filter(({ places }) => places > 1));
-    const singles = windows.filter(({ places }) => places === 1).map(onlyAddress);
+    this.#windows = disjoint(windows.filter(({ window }) => window.places > 1));
+    const singles = windows
+      .filter(({ window }) => window.places === 1)
+      .map(({ window }) => onlyAddress(window));
     this.#listed = [...singles, ...hitlist];
     this.#pairs = pairs;
   }
@@ -127,19 +131,35 @@ function refuseSpecial(extent: Extent, place: FaultDetails, special: readonly Sp
   }
 }
 
-/** Windows by prefix. @throws Fault BAD_OPTION where one lies in another */
-function disjoint(windows: readonly Window[]): readonly Window[] {
-  const byText = new Map(windows.map((window) => [window.text, window]));
-  const sorted = [...byText.values()].sort(
-    (a, b) => compareWords(a.prefix.words, b.prefix.words) || a.prefix.length - b.prefix.length,
-  );
-  for (const [i, window] of sorted.entries()) {
-    const next = sorted[i + 1];
-    if (next === undefined || !hasPrefix(next.prefix.words, window.prefix)) continue;
-    const why = `lies within ${window.text}: keep one of the two`;
-    throw new Fault('BAD_OPTION', why, { flag: 'TARGETS', value: next.text });
+interface PlacedWindow {
+  readonly window: Window;
+  readonly place: FaultDetails;
+}
+
+/**
+ * Windows by prefix; those that lie in a whole prefix are part of it.
+ * @throws Fault BAD_OPTION or BAD_LIST where one lies in another that has only some of its addresses
+ */
+function disjoint(given: readonly PlacedWindow[]): readonly Window[] {
+  const byText = new Map(given.map((each) => [each.window.text, each]));
+  const sorted = [...byText.values()].sort(byPrefix);
+  const kept: Window[] = [];
+  for (const { window, place } of sorted) {
+    const around = kept.at(-1);
+    if (around === undefined || !hasPrefix(window.prefix.words, around.prefix)) kept.push(window);
+    else if (around.ids !== undefined) {
+      const why = `lies within ${around.text}, which has only some of its addresses: keep one of the two`;
+      throw new Fault(place.file === undefined ? 'BAD_OPTION' : 'BAD_LIST', why, place);
+    }
   }
-  return sorted;
+  return kept;
+}
+
+/** A prefix before what lies in it, and whole prefixes before windows of the same prefix. */
+function byPrefix({ window: a }: PlacedWindow, { window: b }: PlacedWindow): number {
+  const { words, length } = a.prefix;
+  const isWhole = ({ ids }: Window) => (ids === undefined ? 0 : 1);
+  return compareWords(words, b.prefix.words) || length - b.prefix.length || isWhole(a) - isWhole(b);
 }
 
 function onlyAddress(window: Window): Target {

@@ -20,6 +20,7 @@ import {
   parseHitlist,
   parsePairs,
   parseTarget,
+  parseTargetList,
 } from '../../../shared/survey/target-list.js';
 
 interface Said {
@@ -125,6 +126,31 @@ describe('a space of both families, lists and pairs', () => {
     );
   });
 
+  test('names file and line of a window that lies in another one', () => {
+    const targets = parseTargetList('2600::/32-48\n\n2600:0:1::/48-64\n', 'list.txt');
+    const none = { exclusions: [], allowSpecial: [], hitlist: [], pairs: [], ports: [] };
+    expect(() => compose({ ...none, targets })).toThrow(
+      expect.objectContaining({
+        code: 'BAD_LIST',
+        details: expect.objectContaining({ file: 'list.txt', line: 3, value: '2600:0:1::/48-64' }),
+      }),
+    );
+  });
+
+  test('has each address of overlapping prefixes once, in whatever order they are given', () => {
+    const prefixes = [
+      '2600::/112',
+      '2600::/120',
+      '2600::4:0/112',
+      '2600::80/121',
+      '2600::/122-126@::1',
+    ];
+    for (const targets of [prefixes, prefixes.toReversed()]) {
+      const { space } = composing({ targets });
+      expect(space.size).toBe(2 * 2 * 2 ** 16); // two ports
+    }
+  });
+
   test('of pairs alone needs no ports', () => {
     const { space } = composing({ pairs: '9.9.9.9:53\n9.9.9.9:80\n', ports: '' });
     expect(targetsOf(space)).toEqual(['9.9.9.9 53', '9.9.9.9 80']);
@@ -159,6 +185,23 @@ describe('tolerant lists', () => {
   test('tell which lines they could not read', () => {
     expect(parseHitlist('::1\nbad\n\n1.2.3.4 # ok\n1.2.3\n')).toMatchObject({ badLines: [2, 5] });
     expect(parsePairs('1.2.3.4:0\n1.2.3.4:80\n[::1]:70000\n::1\n').badLines).toEqual([1, 3, 4]);
+  });
+
+  test.each([
+    ['2001:db8::1:443', undefined],
+    ['2001:db8::1', undefined],
+    ['[2001:db8::1]:443', '2001:db8::1 443'],
+    ['[2001:db8::1],443', '2001:db8::1 443'],
+    ['2001:db8::1:443,80', '2001:db8::1:443 80'],
+    ['192.0.2.1:80', '192.0.2.1 80'],
+    ['192.0.2.1,80', '192.0.2.1 80'],
+    ['192.0.2.1:0', undefined],
+    ['192.0.2.1:65536', undefined],
+  ])('read the pair %s as %s', (line, expected) => {
+    const { targets, badLines } = parsePairs(line);
+    const read = targets.map((target) => `${formatAddress(target)} ${target.port}`);
+    expect(read).toEqual(expected === undefined ? [] : [expected]);
+    expect(badLines).toEqual(expected === undefined ? [1] : []);
   });
 
   test('never throw, whatever is in them', () => {

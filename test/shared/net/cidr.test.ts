@@ -1,0 +1,54 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parseSources } from '../../../shared/command/source-addresses.js';
+import { cidrsOfAll } from '../../../shared/net/cidr.js';
+import { formatWords, mappedWords } from '../../../shared/net/ipv6.js';
+import { parsePrefix } from '../../../shared/net/prefix.js';
+
+describe('prefixes of addresses', () => {
+  test('hold exactly the addresses, in any order and however often they are given', () => {
+    const address = fc.integer({ min: 0xc6120000, max: 0xc612003f });
+    fc.assert(
+      fc.property(fc.array(address, { maxLength: 80 }), (given) => {
+        const prefixes = [...cidrsOfAll(given.map(mappedWords))].map(parsePrefix);
+        const held = prefixes.flatMap(({ from, to }) =>
+          Array.from({ length: to - from }, (_, i) => from + i),
+        );
+        expect(held).toEqual([...new Set(given)].sort((a, b) => a - b));
+      }),
+    );
+  });
+
+  test('are as few as can be, of either family', () => {
+    expect([...cidrsOfAll(parseSources('198.18.0.0/24, 198.18.1.0-198.18.1.4'))]).toEqual([
+      '198.18.0.0/24',
+      '198.18.1.0/30',
+      '198.18.1.4/32',
+    ]);
+    expect([...cidrsOfAll(parseSources('2001:db8::10/124'))]).toEqual(['2001:db8::10/124']);
+  });
+});
+
+describe('addresses of our own', () => {
+  test.each([
+    ['198.18.0.1', ['198.18.0.1']],
+    ['198.18.0.1-198.18.0.3', ['198.18.0.1', '198.18.0.2', '198.18.0.3']],
+    ['198.18.0.4/31,2001:db8::/127', ['198.18.0.4', '198.18.0.5', '2001:db8::', '2001:db8::1']],
+    ['198.18.0.1, 198.18.0.1', ['198.18.0.1']],
+  ])('%s are each there once', (text, expected) => {
+    expect(parseSources(text).map(formatWords)).toEqual(expected);
+  });
+
+  test.each([
+    ['10.0.0.0/8', '10.0.0.0/8'],
+    ['198.18.0.1,2001:db8::/64', '2001:db8::/64'],
+    ['198.18.0.0/16,198.19.0.0/16', '198.18.0.0/16'],
+    ['198.18.0.5-198.18.0.1', '198.18.0.5-198.18.0.1'],
+    ['198.18.0.1,,198.18.0.2', ''],
+    ['eth0', 'eth0'],
+  ])('%s are refused, and the part that is wrong is named', (text, value) => {
+    expect(() => parseSources(text)).toThrow(
+      expect.objectContaining({ code: 'BAD_OPTION', details: expect.objectContaining({ value }) }),
+    );
+  });
+});
