@@ -92,10 +92,13 @@ function outlook(status: SurveyStatus): string {
   return `${formatDuration((left / rate) * 1000)} left`;
 }
 
-/** What came of a survey, for a newcomer. */
-export function summaryOf(status: SurveyStatus, files: Readonly<Record<string, string>>): string {
+/** What came of a survey, for a newcomer. @param elapsed milliseconds that it took, by the monotonic clock */
+export function summaryOf(
+  status: SurveyStatus,
+  elapsed: number,
+  files: Readonly<Record<string, string>>,
+): string {
   const { targets, sent, covered, synack, rst, icmp, rows } = status;
-  const elapsed = status.endedAt - status.startedAt;
   const lines: Record<string, string> = {
     state:
       status.state === 'done' ? 'done' : `${status.state}, ${percent(covered, targets)} covered`,

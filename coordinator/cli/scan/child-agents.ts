@@ -3,14 +3,18 @@
  * (`setpriv --pdeathsig`), and do not hear Ctrl-C themselves: stopping is decided in one place.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../../shared/base/clock.js';
 import { EXIT } from '../../../shared/base/exit.js';
 import { Fault } from '../../../shared/base/faults.js';
+import { inert } from '../../../shared/base/printable.js';
 import { findProgram } from '../../../shared/host/programs.js';
 
 const SCRIPT = fileURLToPath(new URL('../../../agent/main.js', import.meta.url));
 const LEAVE_MILLIS = 3000;
+/** The level of warnings in the log. */
+const WARN = 40;
 
 export interface ChildAgents {
   /** Rejects once the last of them has ended although they were needed. */
@@ -22,11 +26,13 @@ export interface ChildAgents {
 /**
  * @param environment says how the broker is reached
  * @param flags passed on to each agent as they are
+ * @param say hears what agents warn of, once
  */
 export function startAgents(
   count: number,
   environment: NodeJS.ProcessEnv,
   flags: readonly string[],
+  say: (text: string) => void,
 ): ChildAgents {
   const setpriv = findProgram('setpriv', 'CHILD_ENDED', 'it is part of util-linux');
   let isWanted = true;
@@ -36,12 +42,19 @@ export function startAgents(
     report = reject;
   });
   failed.catch(() => {});
+  /** Agents on one host have the same to say. */
+  const warned = new Set<string>();
   const children = Array.from({ length: count }, (_, i) => {
     const child = startAgent(setpriv, environment, ['--vantage', `local-${i + 1}`, ...flags]);
     let lastWords = '';
-    child.stderr?.on('data', (text: Buffer) => {
-      lastWords = text.toString().trim().split('\n').at(-1) ?? '';
-    });
+    if (child.stderr !== null) {
+      createInterface({ input: child.stderr }).on('line', (line) => {
+        const { warning, words } = understand(line);
+        if (words !== '') lastWords = words;
+        if (warning !== '' && !warned.has(warning)) say(warning);
+        warned.add(warning);
+      });
+    }
     child.once('exit', (code) => {
       alive--;
       if (!isWanted) return;
@@ -71,7 +84,7 @@ function startAgent(
   env: NodeJS.ProcessEnv,
   args: readonly string[],
 ): ChildProcess {
-  const node = [process.execPath, SCRIPT, '--log-level', 'error', ...args];
+  const node = [process.execPath, SCRIPT, '--log-level', 'warn', ...args];
   return spawn(setpriv, ['--pdeathsig', 'KILL', ...node], {
     detached: true,
     env,
@@ -81,6 +94,18 @@ function startAgent(
 
 function isRunning(child: ChildProcess): boolean {
   return child.exitCode === null && child.signalCode === null;
+}
+
+/** A line of the log, or what a program that cannot start says. */
+function understand(line: string): { warning: string; words: string } {
+  try {
+    const record = JSON.parse(line) as { level?: unknown; msg?: unknown; error?: unknown };
+    const told = [record.msg, record.error].filter((part) => typeof part === 'string');
+    const words = inert(told.join(': '));
+    return { words, warning: record.level === WARN ? words : '' };
+  } catch {
+    return { words: inert(line).trim(), warning: '' };
+  }
 }
 
 /** The child's own exit code where it has a meaning of its own. */

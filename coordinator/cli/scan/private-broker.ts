@@ -8,10 +8,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import type { BrokerAccess } from '../../../shared/base/broker.js';
 import { systemClock } from '../../../shared/base/clock.js';
-import { Fault } from '../../../shared/base/faults.js';
+import { describeError, Fault } from '../../../shared/base/faults.js';
 import { environmentFor } from '../../../shared/command/broker-options.js';
 import { findProgram } from '../../../shared/host/programs.js';
 import { scratchFolder } from '../../../shared/host/scratch.js';
@@ -20,6 +21,7 @@ const START_MILLIS = 10_000;
 const POLL_MILLIS = 20;
 const SECRET_OCTETS = 24;
 const USER = 'transect';
+const LOOPBACK = '127.0.0.1';
 
 export interface PrivateBroker {
   readonly access: BrokerAccess;
@@ -27,12 +29,21 @@ export interface PrivateBroker {
   readonly environment: NodeJS.ProcessEnv;
   /** Resolves when the server ends, wanted or not. */
   readonly ended: Promise<void>;
+  /** What a client's failure means to people who know nothing of this server. */
+  failed(cause: unknown): Fault;
   /** @param immediately without waiting for it to put its files in order */
   stop(immediately?: boolean): Promise<void>;
 }
 
 /** @throws Fault NO_NATS_SERVER where it is not installed or does not start */
 export async function startPrivateBroker(): Promise<PrivateBroker> {
+  const isLoopbackUp = Object.values(networkInterfaces())
+    .flat()
+    .some((one) => one?.address === LOOPBACK);
+  if (!isLoopbackUp) {
+    const why = `no interface has ${LOOPBACK}, where parts of a scan meet: ip link set lo up`;
+    throw new Fault('NO_NATS_SERVER', why);
+  }
   const install = 'install it with: apt-get install nats-server';
   const server = findProgram('nats-server', 'NO_NATS_SERVER', install);
   const setpriv = findProgram('setpriv', 'NO_NATS_SERVER', 'it is part of util-linux');
@@ -59,7 +70,8 @@ export async function startPrivateBroker(): Promise<PrivateBroker> {
   try {
     const servers = [await serverOf(child, folder)];
     const access = { servers, login: { kind: 'password', ...login } } as const;
-    return { access, environment: environmentFor(access, login), ended, stop };
+    const failed = (cause: unknown) => troubleIn(folder, describeError(cause), cause);
+    return { access, environment: environmentFor(access, login), ended, failed, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -68,7 +80,7 @@ export async function startPrivateBroker(): Promise<PrivateBroker> {
 
 function configOf(folder: string, password: string): string {
   return [
-    'listen: "127.0.0.1:-1"',
+    `listen: "${LOOPBACK}:-1"`,
     `ports_file_dir: ${JSON.stringify(folder)}`,
     `log_file: ${JSON.stringify(join(folder, 'log'))}`,
     `jetstream { store_dir: ${JSON.stringify(join(folder, 'jetstream'))} }`,
@@ -100,10 +112,12 @@ async function serverOf(child: ChildProcess, folder: string): Promise<string> {
   const log = await readFile(join(folder, 'log'), 'utf8').catch(() => '');
   const last = log.trim().split('\n').at(-1);
   const why = last ? `nats-server does not start: ${last}` : 'nats-server ended by itself';
-  throw new Fault(
-    'NO_NATS_SERVER',
-    `${why} (it keeps its files in ${folder}; TMPDIR names another)`,
-  );
+  throw troubleIn(folder, why);
+}
+
+function troubleIn(folder: string, why: string, cause?: unknown): Fault {
+  const where = `it keeps its files in ${folder}; TMPDIR names another place`;
+  return new Fault('NO_NATS_SERVER', `the private broker: ${why} (${where})`, {}, cause);
 }
 
 /** The file is written in one go, but may be seen before it is. */

@@ -102,7 +102,9 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
   const broker = await startPrivateBroker();
   let bus: Bus | undefined;
   try {
-    bus = await natsBus(broker.access, 'transect scan');
+    bus = await natsBus(broker.access, 'transect scan').catch((cause: unknown) => {
+      throw broker.failed(cause);
+    });
     await survey({ flags, drafted, interrupts, ending, rows, say, broker, bus });
     await bus.close();
   } finally {
@@ -140,14 +142,16 @@ async function survey(session: Session): Promise<void> {
     lost.catch(() => {});
     await bus.spaces.put(drafted.request.spaceHash, drafted.bytes);
     await bus.spaces.put(drafted.request.rulesHash, drafted.rules);
+    const begunAt = systemClock.monotonic();
     const run = await coordinator.launch(drafted.request);
-    agents = startAgents(flags.agents, broker.environment, stationArguments({ ...flags }));
+    agents = startAgents(flags.agents, broker.environment, stationArguments({ ...flags }), say);
     const watched = { run, coordinator, agents, flags, interrupts, ending, say };
     const status = await Promise.race([untilEnded(watched), lost, failed]);
+    const elapsed = systemClock.monotonic() - begunAt;
     // A slow reader is waited for, but not by one who is in a hurry.
     const files = (await Promise.race([rows.finish(run), interrupts.hurried])) ?? {};
     const manifest = join(run.vault.folder, MANIFEST_FILE);
-    say(`\n${summaryOf({ ...status, agents: flags.agents }, { ...files, manifest })}`);
+    say(`\n${summaryOf({ ...status, agents: flags.agents }, elapsed, { ...files, manifest })}`);
     await agents.stop(interrupts.count > 1);
     judge(run, status, session);
   } finally {

@@ -1,0 +1,19 @@
+# Sourced by the launchers: runs a program of this checkout, after building what has become stale.
+# Usage: launch NAME SCRIPT ARGUMENT…
+launch() {
+  name=$1 script=$2
+  shift 2
+  [ -d "$here/node_modules" ] || { echo "$name: run 'npm run setup' in $here first" >&2; exit 1; }
+  # Node cannot even load its modules with fewer, and says so in a stack trace.
+  files=$(ulimit -H -n)
+  if [ "$files" != unlimited ] && [ "$files" -lt 256 ]; then
+    echo "$name: $files file descriptors are too few: allow 256 or more (ulimit -n)" >&2
+    exit 1
+  fi
+  "$here/deploy/build.sh" >&2 || exit 1
+  # Node forgets that a signal was ignored when it was started (nohup): the last digit's lowest bit is SIGHUP.
+  case "$(sed -n 's/^SigIgn:.*\(.\)$/\1/p' /proc/self/status 2>/dev/null)" in
+    [13579bdf]) export TRANSECT_HANGUP_IGNORED=1 ;;
+  esac
+  exec node "$here/$script" "$@"
+}
