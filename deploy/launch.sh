@@ -2,6 +2,9 @@
 # Usage: launch NAME SCRIPT ARGUMENT…
 launch() {
   name=$1 script=$2
+  # Where a stream is closed, the next file that is opened would take its place.
+  (: >&1) 2>/dev/null || exec >/dev/null
+  (: >&2) || exec 2>/dev/null
   shift 2
   [ -d "$here/node_modules" ] || { echo "$name: run 'npm run setup' in $here first" >&2; exit 1; }
   # Node cannot even load its modules with fewer, and says so in a stack trace.

@@ -56,23 +56,24 @@ export async function runProgram(program: Command, args: readonly string[]): Pro
     await flushOutput();
     return (process.exitCode as ExitCode | undefined) ?? EXIT.DONE;
   } catch (error) {
-    if (error instanceof CommanderError) return await usage(error);
-    if (error instanceof ReaderGone) return (process.exitCode as ExitCode | undefined) ?? EXIT.DONE;
-    process.stderr.write(`${program.name()}: ${inert(describeError(error), true)}\n`);
-    if (!(error instanceof Fault) && process.env['TRANSECT_DEBUG']) console.error(error);
-    return exitCodeOf(error);
+    return await report(program.name(), error);
   }
 }
 
-/** Commander has said why, or printed what was asked for. */
-async function usage(error: CommanderError): Promise<ExitCode> {
-  if (error.exitCode !== 0) return EXIT.USAGE;
-  try {
-    await flushOutput();
-    return EXIT.DONE;
-  } catch (failure) {
-    return failure instanceof ReaderGone ? EXIT.DONE : exitCodeOf(failure);
+/** One line on stderr, and the exit code. */
+async function report(name: string, error: unknown): Promise<ExitCode> {
+  if (error instanceof CommanderError) {
+    // Commander has said why, or printed what was asked for.
+    if (error.exitCode !== 0) return EXIT.USAGE;
+    return await flushOutput().then(
+      () => EXIT.DONE,
+      (failure: unknown) => report(name, failure),
+    );
   }
+  if (error instanceof ReaderGone) return (process.exitCode as ExitCode | undefined) ?? EXIT.DONE;
+  process.stderr.write(`${name}: ${inert(describeError(error), true)}\n`);
+  if (!(error instanceof Fault) && process.env['TRANSECT_DEBUG']) console.error(error);
+  return exitCodeOf(error);
 }
 
 function atFlag<Value>(flag: string, parse: () => Value): Value {

@@ -52,6 +52,8 @@ export const API_ERROR = {
   NO_PEERS: 10005,
   /** There is less storage than a stream is to have. */
   NO_STORAGE: 10047,
+  /** A stream's files cannot be made. */
+  STREAM_STORE: 10049,
 } as const;
 
 export interface Link {
@@ -120,7 +122,9 @@ export async function openLink(
     };
   } catch (cause) {
     await connection.close();
-    const remedy = isApiError(cause, API_ERROR.NO_STORAGE)
+    const lacksRoom =
+      isApiError(cause, API_ERROR.NO_STORAGE) || isApiError(cause, API_ERROR.STREAM_STORE);
+    const remedy = lacksRoom
       ? 'give it more room: its disk, or max_file_store'
       : 'start it with -js';
     const why = `the NATS server refuses JetStream (${describeError(cause)}); ${remedy}`;
