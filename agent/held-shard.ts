@@ -68,8 +68,11 @@ export class HeldShard {
   /** Notes a reply to one of this shard's positions. @returns a `NOTED` code */
   note(reply: Heard, timestamp: number): number {
     const { position, code } = reply;
+    const isRow = this.#parts.survey.report === 'all' || isSuccess(code);
+    // What makes no row cannot take back the row that says that no probe left.
+    if (!isRow && this.#notebook.wasPassedBy(position)) return NOTED.LATE;
     const noted = this.#notebook.note(position, code);
-    if (noted === NOTED.NEW && (this.#parts.survey.report === 'all' || isSuccess(code))) {
+    if (noted === NOTED.NEW && isRow) {
       const flags = this.#parts.sending.hasEnded ? FLAG_COOLDOWN : 0;
       writeRow(this.#notebook.beginRow(position, code, timestamp), reply, flags);
     }

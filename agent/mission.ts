@@ -198,8 +198,7 @@ export class Mission {
   }
 
   async close(): Promise<void> {
-    for (const capture of this.station.captures) capture.close();
-    await this.station.sender.close();
+    await closeStation(this.station);
   }
 
   #listen(capture: Capture): void {
@@ -224,6 +223,11 @@ export class Mission {
   }
 }
 
+async function closeStation({ captures, sender }: Station): Promise<void> {
+  for (const capture of captures) capture.close();
+  await sender.close();
+}
+
 /**
  * Makes ready for a survey: fetches its space, builds the plan, and compares it with the
  * coordinator's. @throws Fault PLAN_MISMATCH, or whatever keeps the station from opening
@@ -243,6 +247,11 @@ export async function openMission(
     throw new Fault('PLAN_MISMATCH', why, { value: survey.id });
   }
   const station = await openStation(survey, plan);
-  if (station.rules !== undefined) await bus.spaces.put(station.rulesHash, station.rules);
+  try {
+    if (station.rules !== undefined) await bus.spaces.put(station.rulesHash, station.rules);
+  } catch (error) {
+    await closeStation(station);
+    throw error;
+  }
   return new Mission(survey, plan, station, clock.monotonic());
 }

@@ -64,15 +64,18 @@ export interface Unsent {
   readonly code: number;
 }
 
-/** The address of a neighbour is being asked for; nobody on the link has it. */
+/** The address of a neighbour is being asked for; nobody on the link has it; or nobody could be asked. */
 export const ASKING = 'asking';
 export const NOBODY = 'nobody';
+export const UNASKED = 'unasked';
+
+export type Found = Uint8Array | typeof ASKING | typeof NOBODY | typeof UNASKED;
 
 /** Who is who on a link of our own: Ethernet addresses of neighbours, asked for as they are needed. */
 export interface Neighbours {
   /** Asks for a target's address, unless it is known or asked for. @returns whether a packet left */
   ask(target: Endpoint, now: number): boolean;
-  find(target: Endpoint, now: number): Uint8Array | typeof ASKING | typeof NOBODY;
+  find(target: Endpoint, now: number): Found;
   /** Hears answers, and asks again where that is due, so often at most. @returns packets sent */
   tend(now: number, most: number): number;
   close(): void;

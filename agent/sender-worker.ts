@@ -97,6 +97,11 @@ function openExit({ family, device, link, sources }: WayOut, setup: SenderSetup,
   const common = { wire, family, sources, ports: setup.ports, probe, options };
   const isByKernel = link === undefined || setup.wire === 'raw-ip';
   if (isByKernel || link.gateway !== undefined) return new Exit(common);
-  const neighbours = new LinkNeighbours({ device, family, link, sources });
-  return new Exit({ ...common, neighbours, linkOctets: ethernetOctets(link.vlan) });
+  try {
+    const neighbours = new LinkNeighbours({ device, family, link, sources });
+    return new Exit({ ...common, neighbours, linkOctets: ethernetOctets(link.vlan) });
+  } catch (error) {
+    wire.close();
+    throw error;
+  }
 }

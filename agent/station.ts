@@ -66,13 +66,13 @@ export async function stationOpener(options: StationOptions, clock: Clock): Prom
       const onDeath = (reason: Error) => {
         throw reason;
       };
+      const rules = ownRules(own, nowhere);
+      const rulesHash = rules === undefined ? '' : hashSpace(rules);
       const sender = await startSenders(threads, setup, options.senders, onDeath);
       const isPresent = () =>
         presence.isIntact() &&
         captures.every(({ isAlive }) => isAlive) &&
         !sayDown(sender.totals.refusals);
-      const rules = ownRules(own, nowhere);
-      const rulesHash = rules === undefined ? '' : hashSpace(rules);
       return { captures, sender, isPresent, notes, rules, rulesHash };
     } catch (error) {
       for (const capture of captures) capture.close();

@@ -10,7 +10,7 @@
  */
 
 import { join } from 'node:path';
-import { type Clock, isoTime } from '../shared/base/clock.js';
+import type { Clock } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
 import type { Random } from '../shared/base/random.js';
 import { stopController } from '../shared/base/stop.js';
@@ -29,7 +29,7 @@ import type { Fleet } from './fleet.js';
 import { admit } from './intake/intake.js';
 import { MusterRoll } from './muster-roll.js';
 import { readManifestStatus } from './sink/manifest.js';
-import { type ForgottenSurvey, forgottenSurveys } from './survey/forgotten.js';
+import { type ForgottenSurvey, forgottenSurveys, noticeOf } from './survey/forgotten.js';
 import { PastSurvey } from './survey/past-survey.js';
 import { readPlan, readSpaceBytes } from './survey/shelf.js';
 import { SurveyRecord, takeOver } from './survey/survey-record.js';
@@ -114,8 +114,12 @@ export class Coordinator {
     const run = this.#open(survey, plan);
     const { work } = this.#parts.bus;
     try {
+      const isLasting = this.#options.putsBack !== undefined;
       const rules = await this.#parts.bus.spaces.get(request.rulesHash);
-      await Promise.all([run.vault.establish(survey, bytes, rules), work.open(survey.id)]);
+      await Promise.all([
+        run.vault.establish(survey, { space: bytes, rules, isLasting }),
+        work.open(survey.id),
+      ]);
     } catch (error) {
       this.surveys.running.delete(survey.id);
       await work.close(survey.id);
@@ -135,9 +139,8 @@ export class Coordinator {
       const plan = await readPlan(bus.spaces, found.value);
       await this.#vaultOf(found.value).refuseStrangers();
       const { survey, record } = await takeOver(bus.surveys, this.#options.term, found);
-      const run = this.#open(survey, plan, record);
       await bus.work.open(id); // a coordinator of an older version has made none
-      this.#begin(run);
+      this.#begin(this.#open(survey, plan, record));
     } catch (error) {
       log.error({ survey: id, error: describeError(error) }, 'survey cannot be taken up');
     }
@@ -158,19 +161,18 @@ export class Coordinator {
   async #putBack({ survey: found, space, rules }: ForgottenSurvey): Promise<void> {
     const { bus, log, clock } = this.#parts;
     const { id, state } = found;
-    await bus.spaces.put(found.spaceHash, space);
-    if (rules !== undefined) await bus.spaces.put(found.rulesHash, rules);
     const firstEpoch = this.#options.term * EPOCHS_PER_TERM;
     const survey = { ...found, frontier: 0, firstEpoch, protocol: PROTOCOL };
     const plan = new Plan(spaceFromBytes(space), survey.seed, survey.shardLength);
-    const run = this.#open(survey, plan, new SurveyRecord(bus.surveys, this.#options.term));
-    run.notice =
-      `the broker came back without this survey: it was put back from its folder at ` +
-      `${isoTime(clock.wall())}; what was not stored is probed again` +
-      (state === 'paused' ? `; go on with: transect resume ${id}` : '');
-    log.error({ survey: id, state }, run.notice);
+    if (plan.hash !== found.planHash) throw new Fault('PLAN_MISMATCH', 'it was planned otherwise');
+    await bus.spaces.put(found.spaceHash, space);
+    if (rules !== undefined) await bus.spaces.put(found.rulesHash, rules);
+    const record = new SurveyRecord(bus.surveys, this.#options.term);
+    await record.write(() => survey);
     await bus.work.open(id);
-    await run.record.write(() => run.survey);
+    const run = this.#open(survey, plan, record);
+    run.notice = noticeOf(survey, clock.wall());
+    log.error({ survey: id, state }, run.notice);
     this.#begin(run);
   }
 
@@ -222,8 +224,7 @@ export class Coordinator {
   async #recall(survey: Survey): Promise<PastSurvey> {
     const vault = this.#vaultOf(survey);
     await vault.refuseStrangers();
-    const { disk, folder } = vault;
-    const status = await readManifestStatus(disk, folder);
+    const status = await readManifestStatus(vault.disk, vault.folder);
     if (status !== undefined) return this.#past(survey, status);
     throw new Fault('UNKNOWN_SURVEY', 'the survey has no manifest', { value: survey.id });
   }
@@ -258,10 +259,7 @@ export class Coordinator {
       const survey = (await this.#parts.bus.surveys.read(delivery.batch.survey))?.value;
       if (survey === undefined || isOver(survey.state)) delivery.stored();
     } catch (error) {
-      this.#parts.log.error(
-        { error: describeError(error) },
-        'a batch of an unreadable survey is kept',
-      );
+      this.#parts.log.error({ error: describeError(error) }, 'survey unreadable: a batch is kept');
     }
   }
 

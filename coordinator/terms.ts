@@ -1,12 +1,14 @@
 /**
  * The number of terms there have been, kept beside the surveys: journals go by it, and a broker that comes
- * back empty has forgotten it.
+ * back empty has forgotten it. Where the file is gone too, the journals of surveys under way know it.
  */
 import { join } from 'node:path';
-import { describeError } from '../shared/base/faults.js';
+import { describeError, Fault } from '../shared/base/faults.js';
 import type { Disk } from '../shared/host/disk.js';
 import type { Log } from '../shared/telemetry/log.js';
 import type { LeadershipParts } from './leadership.js';
+import { lastTermIn } from './ledger/journal.js';
+import { LEDGER_FILE, MANIFEST_FILE } from './sink/survey-folder.js';
 
 const TERM_FILE = 'term';
 
@@ -16,8 +18,11 @@ export function keptTerms(data: string, disk: Disk, log: Log): LeadershipParts['
   let seen = 0;
   return {
     async highest() {
-      const written = Number((await disk.read(file).catch(() => undefined))?.toString() ?? 0);
-      return Math.max(seen, Number.isSafeInteger(written) ? written : 0);
+      const written = (await disk.read(file))?.toString().trim();
+      if (written !== undefined && !/^\d{1,9}$/.test(written)) {
+        throw new Fault('UNREADABLE_FILE', 'it holds no number of terms', { file, value: written });
+      }
+      return Math.max(seen, Number(written ?? 0), await lastTermOf(data, disk, log));
     },
     async note(term) {
       seen = Math.max(seen, term);
@@ -28,4 +33,19 @@ export function keptTerms(data: string, disk: Disk, log: Log): LeadershipParts['
       }
     },
   };
+}
+
+/** Of surveys that are under way. */
+async function lastTermOf(data: string, disk: Disk, log: Log): Promise<number> {
+  let last = 0;
+  for (const name of await disk.folders(data)) {
+    const folder = join(data, name);
+    if ((await disk.size(join(folder, MANIFEST_FILE))) > 0) continue;
+    try {
+      last = Math.max(last, await lastTermIn(disk, join(folder, LEDGER_FILE)));
+    } catch (error) {
+      log.error({ survey: name, error: describeError(error) }, 'its journal cannot be read');
+    }
+  }
+  return last;
 }

@@ -29,6 +29,14 @@ import {
   surveyToJson,
 } from './sink/survey-folder.js';
 
+/** What is written down of a survey at its start. */
+export interface Establishment {
+  readonly space: Uint8Array;
+  readonly rules: Uint8Array | undefined;
+  /** Whether a coordinator may put it back from its folder. */
+  readonly isLasting: boolean;
+}
+
 export class Vault {
   readonly folder: string;
   readonly segments: SegmentStore;
@@ -45,10 +53,10 @@ export class Vault {
   }
 
   /** Writes down what was asked, and what was left out. @throws Fault UNWRITABLE */
-  async establish(survey: Survey, space: Uint8Array, rules?: Uint8Array): Promise<void> {
+  async establish(survey: Survey, { space, rules, isLasting }: Establishment): Promise<void> {
     await this.disk.writeWhole(join(this.folder, SPACE_FILE), [space]);
     if (rules !== undefined) await this.disk.writeWhole(join(this.folder, RULES_FILE), [rules]);
-    await this.disk.writeWhole(join(this.folder, SURVEY_FILE), [surveyToJson(survey)]);
+    await this.disk.writeWhole(join(this.folder, SURVEY_FILE), [surveyToJson(survey, isLasting)]);
   }
 
   /** The results of a survey are where its coordinator stores them. @throws Fault UNWRITABLE */

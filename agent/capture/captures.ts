@@ -29,10 +29,11 @@ export class Captures {
     // A source that has died stays with the surveys that have it: they are about to let it go.
     const isUsable = known?.source.isAlive === true;
     const shared = isUsable ? known : new SharedCapture(this.#open(setup));
-    this.#shared.set(key, shared);
-    return shared.join(setup.filter, () => {
+    const capture = shared.join(setup.filter, () => {
       if (this.#shared.get(key) === shared) this.#shared.delete(key);
     });
+    this.#shared.set(key, shared);
+    return capture;
   }
 }
 
@@ -73,7 +74,12 @@ class SharedCapture {
     const { source } = this;
     const listener: Listener = { filter, receive: () => false };
     this.#listeners.push(listener);
-    this.#setFilter();
+    try {
+      this.#setFilter();
+    } catch (error) {
+      this.#leave(listener, onEmpty);
+      throw error;
+    }
     const before = source.totals;
     const rejectsBefore = this.#rejectCounts();
     let last: Pick<Capture, 'totals' | 'rejects'> | undefined;
@@ -101,12 +107,18 @@ class SharedCapture {
       close: () => {
         if (last !== undefined) return;
         last = since();
-        this.#listeners.splice(this.#listeners.indexOf(listener), 1);
-        if (this.#listeners.length > 0) return this.#setFilter();
-        source.close();
-        onEmpty();
+        this.#leave(listener, onEmpty);
       },
     };
+  }
+
+  #leave(listener: Listener, onEmpty: () => void): void {
+    this.#listeners.splice(this.#listeners.indexOf(listener), 1);
+    if (this.#listeners.length > 0) this.#setFilter();
+    else {
+      this.source.close();
+      onEmpty();
+    }
   }
 
   #receive(start: number, end: number, timestamp: number): void {

@@ -57,6 +57,7 @@ export function openPcapSource(setup: SourceSetup): FrameSource {
   };
   /** Goes on with another session, or with none. */
   const leave = (next: Kept | undefined) => {
+    held.session.session.dispatch(frame, header); // what its buffer holds is for those who go on
     earlier = totals();
     const { receive } = held;
     held.receive = undefined;

@@ -15,7 +15,7 @@ import {
   SOLICITATION_OCTETS,
 } from '../../shared/packet/neighbour-discovery.js';
 import type { Family } from '../../shared/probe/probe.js';
-import { ASKING, type Link, type Neighbours, NOBODY } from '../ports.js';
+import { ASKING, type Found, type Link, type Neighbours, NOBODY, UNASKED } from '../ports.js';
 import { closeSocket, receiveOne, sendOne } from '../system/libc.js';
 import { openNeighbourSocket } from './neighbour-socket.js';
 
@@ -24,11 +24,15 @@ const MINIMUM_OCTETS = 60;
 /** When an address is asked for again, and given up, after it was asked for last. */
 const AGAIN_MILLIS = 400;
 const ASKS_MAX = 3;
+/** Where the kernel takes none of them, nobody was asked: 4 s, for links that come and go. */
+const REFUSALS_MAX = 10;
 /** How long an answer holds, and how long nobody is there. */
 const KNOWN_MILLIS = 60_000;
 const NOBODY_MILLIS = 30_000;
 /** Neighbours that are remembered. */
 const ENTRIES_MAX = 262_144;
+/** Entries that are looked at to forget one: those asked for stand in the way for 1.2 s. */
+const FORGET_LOOKS = 64;
 /** Answers that are heard at a time. */
 const HEAR_MAX = 512;
 
@@ -43,6 +47,8 @@ export interface LinkNeighboursSetup {
 interface Entry {
   readonly words: Words;
   asks: number;
+  /** Asks that the kernel did not take. */
+  refusals: number;
   askedAt: number;
   /** Until when `mac`, or that nobody is there, holds; 0 while it is asked for. */
   until: number;
@@ -79,20 +85,21 @@ export class LinkNeighbours implements Neighbours {
     const known = this.#entries.get(key);
     if (known !== undefined && (known.until === 0 || now < known.until)) return false;
     const words: Words = [target.w0, target.w1, target.w2, target.w3];
-    const entry: Entry = { words, asks: 0, askedAt: now, until: 0, mac: undefined };
+    const entry: Entry = { words, asks: 0, refusals: 0, askedAt: now, until: 0, mac: undefined };
     this.#entries.delete(key);
     this.#entries.set(key, entry);
-    if (this.#entries.size > ENTRIES_MAX) this.#forgetOne(now);
+    if (this.#entries.size > ENTRIES_MAX) this.#forgetOne();
     this.#asking.push(entry);
     return this.#send(entry, now);
   }
 
-  find(target: Endpoint, now: number): Uint8Array | typeof ASKING | typeof NOBODY {
+  find(target: Endpoint, now: number): Found {
     const entry = this.#entries.get(keyOf(target.w0, target.w1, target.w2, target.w3));
     if (entry?.mac !== undefined) return entry.mac;
     // One that was forgotten meanwhile is asked for again by the next look.
     if (entry === undefined) this.ask(target, now);
-    return entry === undefined || entry.until === 0 ? ASKING : NOBODY;
+    if (entry === undefined || entry.until === 0) return ASKING;
+    return entry.asks > 0 ? NOBODY : UNASKED;
   }
 
   tend(now: number, most: number): number {
@@ -103,7 +110,7 @@ export class LinkNeighbours implements Neighbours {
       if (sent >= most || now - entry.askedAt < AGAIN_MILLIS) break; // the others are younger
       done++;
       if (entry.until !== 0) continue; // answered meanwhile
-      if (entry.asks >= ASKS_MAX) {
+      if (entry.asks >= ASKS_MAX || entry.refusals >= REFUSALS_MAX) {
         entry.until = now + NOBODY_MILLIS;
         continue;
       }
@@ -125,9 +132,10 @@ export class LinkNeighbours implements Neighbours {
     if (this.#family === 4) aimArp(this.#view, at, entry.words[3]);
     else aimSolicitation(this.#view, at, entry.words);
     entry.askedAt = now;
-    if (!sendOne(this.#fd, this.#request)) return false;
-    entry.asks++;
-    return true;
+    const isTaken = sendOne(this.#fd, this.#request);
+    if (isTaken) entry.asks++;
+    else entry.refusals++;
+    return isTaken;
   }
 
   #hear(now: number): void {
@@ -152,12 +160,15 @@ export class LinkNeighbours implements Neighbours {
     return found && { key: keyOf(0, 0, 0xffff, found.address), mac: found.mac };
   }
 
-  /** The oldest that is not asked for at present. */
-  #forgetOne(now: number): void {
+  /** The oldest that is not asked for at present; where all of those looked at are, none. */
+  #forgetOne(): void {
+    let looks = FORGET_LOOKS;
     for (const [key, { until }] of this.#entries) {
-      if (until === 0 || (until > now && this.#entries.size < 2 * ENTRIES_MAX)) continue;
-      this.#entries.delete(key);
-      return;
+      if (until !== 0) {
+        this.#entries.delete(key);
+        return;
+      }
+      if (--looks === 0) return;
     }
   }
 }

@@ -111,6 +111,7 @@ function hopOf(
   if (NULL_TYPES.includes(type)) return { kind: 'null', type };
   if (type === 'throw') return { kind: 'throw' };
   for (const words of choices) {
+    if (words.some((word) => word === 'dead' || word === 'linkdown')) continue;
     // What is sent to our own addresses goes by the loopback, whichever interface has them.
     const isOurs = type === 'local' || type === 'anycast';
     const by = isOurs ? 'lo' : after(words, 'dev');

@@ -58,6 +58,11 @@ export class Notebook {
     return NOTED.NEW;
   }
 
+  /** Whether no probe of a position left, as far as is noted. */
+  wasPassedBy(position: number): boolean {
+    return isUnsent(this.#classes[position - this.#shard.from] ?? CLASSIFICATION.NONE);
+  }
+
   /**
    * Notes that no probe of a position left, unless it has answered.
    * @param code one of `UNSENT`

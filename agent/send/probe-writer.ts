@@ -9,13 +9,13 @@ import { RUN_MAX } from '../../shared/permutation/feistel.js';
 import { CookieJar } from '../../shared/probe/cookies.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
-import { ASKING, NOBODY } from '../ports.js';
+import { ASKING, type Found, NOBODY, UNASKED } from '../ports.js';
 import type { Exit } from './exit.js';
 import type { Guard } from './guard.js';
 import type { Pacer } from './pacer.js';
 import type { Router } from './router.js';
 import { UnsentLog } from './unsent-log.js';
-import { WaitingLine } from './waiting-line.js';
+import { NO_SLOT, WaitingLine } from './waiting-line.js';
 
 export interface ProbeWriterParts {
   readonly plan: Plan;
@@ -99,7 +99,7 @@ export class ProbeWriter {
     for (let written = 0; written < most && line.length > 0; taken++) {
       const { slot, position } = line;
       const exit = exits[line.exit] as Exit;
-      if (!isAbandoned(slot)) {
+      if (slot !== NO_SLOT && !isAbandoned(slot)) {
         const { target } = line;
         const found = exit.neighbours?.find(target, now) ?? NOBODY;
         if (found === ASKING) break;
@@ -112,22 +112,20 @@ export class ProbeWriter {
   }
 
   /** Adds a neighbour to its way out, unless it may not be probed or nobody is there. */
-  #add(
-    exit: Exit,
-    slot: number,
-    position: number,
-    target: Target,
-    mac: Uint8Array | typeof NOBODY,
-  ) {
+  #add(exit: Exit, slot: number, position: number, target: Target, mac: Found) {
     const { volley } = exit;
     volley.add(target, position);
     const code = this.guard.codeFor(volley, volley.count - 1, exit.family);
-    if (code === 0 && mac !== NOBODY) {
+    if (code === 0 && typeof mac !== 'string') {
       exit.addressTo(mac, slot);
       return true;
     }
     volley.count--;
-    this.unsent.note(slot, position, code || UNSENT.NO_NEIGHBOUR);
+    this.unsent.note(
+      slot,
+      position,
+      code || (mac === UNASKED ? UNSENT.SEND_FAILED : UNSENT.NO_NEIGHBOUR),
+    );
     return false;
   }
 
@@ -198,13 +196,34 @@ export class ProbeWriter {
     this.#line?.commit();
   }
 
-  /** What was written and has not left is taken back. */
-  withdraw(): void {
-    for (const exit of this.#parts.exits) {
+  /**
+   * What was written and has not left is taken back; what has left stays so, and is not written again.
+   * @param order the one that is being walked along, if there is one, and how far
+   * @returns how far it is now
+   */
+  withdraw(order: { readonly slot: number; readonly position: number }): number {
+    const left = this.#parts.exits.filter(({ written }) => written > 0);
+    const isFirst = (slot: number, position: number) =>
+      left.some((exit) => exit.firstSlot === slot && exit.firstPosition === position);
+    const back = this.#line?.rollBack(isFirst) ?? [];
+    this.unsent.forget((slot, position) =>
+      back.some((place) => place.slot === slot && place.position === position),
+    );
+    const ofOrder = left.filter(({ firstSlot }) => firstSlot === undefined);
+    const reached = Math.min(...ofOrder.map(({ firstPosition }) => firstPosition));
+    for (const exit of left) {
       exit.wire.withdraw();
       exit.written = 0;
     }
-    this.unsent.cut(0);
-    this.#line?.rollBack();
+    const { slot, position } = order;
+    if (!Number.isFinite(reached)) return position;
+    this.#line?.keepBefore(slot, reached);
+    this.unsent.forget((of, at) => of === slot && at >= reached);
+    return reached;
+  }
+
+  /** An order is abandoned: none of its targets is probed any more. */
+  drop(slot: number): void {
+    this.#line?.drop(slot);
   }
 }

@@ -21,6 +21,7 @@ import { ProbeWriter } from './probe-writer.js';
 import { REFUSALS, refusalOf } from './refusal.js';
 import type { Router } from './router.js';
 import type { UnsentMessage } from './unsent-log.js';
+import { NO_SLOT } from './waiting-line.js';
 
 /** Positions [from, to) to be sent, and where on the desk progress is noted. */
 export interface Order {
@@ -170,16 +171,15 @@ export class SendLoop {
 
   /** Hands what is written to the kernel; what may not leave any more is written anew once it may. */
   #leave(): void {
-    if (!this.#dispatchAll()) {
-      this.#writer.withdraw();
-      this.#walked = 0;
-      return;
-    }
-    this.#writer.commit();
+    const hasLeft = this.#dispatchAll();
     const order = this.#order;
-    if (order === undefined) return;
-    this.#position = this.#nextOurs(this.#position + this.#walked);
+    const at = { slot: order?.slot ?? NO_SLOT, position: this.#position };
+    if (hasLeft) this.#writer.commit();
+    else this.#position = this.#writer.withdraw(at);
+    const walked = this.#walked;
     this.#walked = 0;
+    if (!hasLeft || order === undefined) return;
+    this.#position = this.#nextOurs(this.#position + walked);
     if (this.#position < order.to) return;
     this.#order = undefined;
     this.#tails.add(order);
@@ -200,6 +200,7 @@ export class SendLoop {
       const isAbandoned = desk.isAbandoned(tail.slot);
       if (!isAbandoned) desk.setSent(tail.slot, waiting ?? tail.to);
       if (!isAbandoned && waiting !== undefined) continue;
+      if (isAbandoned) this.#writer.drop(tail.slot);
       desk.end(tail.slot);
       this.#tails.delete(tail);
     }

@@ -1,6 +1,6 @@
 /**
  * Positions of orders that were passed by without a probe, and why, until they are handed over. What is
- * written may still be taken back, so the log can be cut off at an earlier length.
+ * written may still be taken back, and then what was noted of it is forgotten.
  */
 import { UNSENT_FIRST } from '../../shared/survey/unsent.js';
 
@@ -27,11 +27,17 @@ export class UnsentLog {
     this.#codes.push(code);
   }
 
-  /** Forgets what was noted since the log had this length. */
-  cut(length: number): void {
-    this.#slots.length = length;
-    this.#positions.length = length;
-    this.#codes.length = length;
+  /** Forgets what was noted of some places. */
+  forget(isOf: (slot: number, position: number) => boolean): void {
+    let kept = 0;
+    for (let i = 0; i < this.#codes.length; i++) {
+      const [slot, position] = [this.#slots[i] as number, this.#positions[i] as number];
+      if (isOf(slot, position)) continue;
+      this.#slots[kept] = slot;
+      this.#positions[kept] = position;
+      this.#codes[kept++] = this.#codes[i] as number;
+    }
+    this.#cut(kept);
   }
 
   /** All that was noted, a message for each order; the log is empty then. */
@@ -47,7 +53,13 @@ export class UnsentLog {
       positions: Float64Array.from(places, (i) => this.#positions[i] as number),
       codes: Uint8Array.from(places, (i) => this.#codes[i] ?? UNSENT_FIRST),
     }));
-    this.cut(0);
+    this.#cut(0);
     return messages;
+  }
+
+  #cut(length: number): void {
+    this.#slots.length = length;
+    this.#positions.length = length;
+    this.#codes.length = length;
   }
 }

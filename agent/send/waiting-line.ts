@@ -8,6 +8,13 @@ import { Target } from '../../shared/net/target.js';
 
 const CAPACITY = 65_536;
 const MASK = CAPACITY - 1;
+/** The order of those that are not wanted any more. */
+export const NO_SLOT = 0xffffffff;
+
+interface Place {
+  readonly slot: number;
+  readonly position: number;
+}
 
 export class WaitingLine {
   readonly #slot = new Uint32Array(CAPACITY);
@@ -72,10 +79,37 @@ export class WaitingLine {
     this.#committedTail = this.#tail;
   }
 
-  /** Back to how it was when it was last committed. */
-  rollBack(): void {
-    this.#head = this.#committedHead;
-    this.#tail = this.#committedTail;
+  /**
+   * Puts back what was taken, from the first on that has not left.
+   * @returns what was put back
+   */
+  rollBack(isFirst: (slot: number, position: number) => boolean): readonly Place[] {
+    const back: Place[] = [];
+    for (let at = this.#committedHead; at < this.#head; at++) {
+      const place = {
+        slot: this.#slot[at & MASK] as number,
+        position: this.#position[at & MASK] as number,
+      };
+      if (back.length > 0 || isFirst(place.slot, place.position)) back.push(place);
+    }
+    this.#head -= back.length;
+    this.#committedHead = this.#head;
+    return back;
+  }
+
+  /** Of what was added last, keeps the positions of an order before one, and commits. */
+  keepBefore(slot: number, position: number): void {
+    const isKept = (at: number) =>
+      this.#slot[at & MASK] !== slot || (this.#position[at & MASK] as number) < position;
+    while (this.#tail > this.#committedTail && !isKept(this.#tail - 1)) this.#tail--;
+    this.#committedTail = this.#tail;
+  }
+
+  /** Takes an order's targets for nobody's: its slot may be given to another one. */
+  drop(slot: number): void {
+    for (let at = this.#head; at < this.#tail; at++) {
+      if (this.#slot[at & MASK] === slot) this.#slot[at & MASK] = NO_SLOT;
+    }
   }
 
   /** From here on targets of an order are added, and of no other before the next call. */

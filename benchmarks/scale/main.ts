@@ -57,7 +57,7 @@ try {
   const admitted = admit(request, space, systemRandom, Date.now()).survey;
   const survey = { ...admitted, shardLength: SHARD_LENGTH, planHash: plan.hash };
   const vault = new Vault(join(folder, survey.id), survey.output, { disk: systemDisk, term: 1 });
-  await vault.establish(survey, bytes);
+  await vault.establish(survey, { space: bytes, rules: undefined, isLasting: true });
   await bus.spaces.put(survey.spaceHash, bytes);
   await bus.surveys.write(survey, 0);
 

@@ -84,10 +84,16 @@ async function runDaemon(flags: DaemonFlags): Promise<void> {
   const terms = keptTerms(data, systemDisk, log);
   const seat = { seat: bus.seat, clock: systemClock, log, terms };
   let before: readonly Survey[] = [];
+  let lastTerm = 0;
   const working = lead(id, seat, stop.signal, async (term, signal) => {
-    leading = new Coordinator({ data, version: VERSION, term, putsBack: { before } }, parts);
+    // Where others have led in between, what we knew of surveys may be out of date.
+    const putsBack = { before: term === lastTerm + 1 ? before : [] };
+    leading = new Coordinator({ data, version: VERSION, term, putsBack }, parts);
     await leading.run(signal);
-    before = [...leading.surveys.running.values()].map(({ survey }) => survey);
+    const led = [...leading.surveys.running.values()].map(({ survey }) => survey);
+    const missing = putsBack.before.filter(({ id }) => led.every((survey) => survey.id !== id));
+    before = [...led, ...missing];
+    lastTerm = term;
     leading = undefined;
   });
   await Promise.race([working, lost]);

@@ -4,7 +4,7 @@
  * found out before any work is done for it.
  */
 import { createReadStream } from 'node:fs';
-import { access, constants, mkdir, open, realpath, rm, stat } from 'node:fs/promises';
+import { access, constants, mkdir, open, readlink, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { describeError, Fault } from '../../shared/base/faults.js';
 import { ReaderGone, writeOut } from '../../shared/command/output.js';
@@ -13,6 +13,8 @@ import { scratchFolder } from '../../shared/host/scratch.js';
 
 const STDOUT = '-';
 const FLAG = '--output-file';
+/** As the kernel has it (path_resolution(7)). */
+const LINKS_MAX = 40;
 
 export interface OutputFile {
   /** As people see it. */
@@ -27,8 +29,7 @@ export interface OutputFile {
 /** @throws Fault UNWRITABLE where it cannot be written */
 export async function openOutput(path: string): Promise<OutputFile> {
   if (path === STDOUT) return streamed('standard output', writeAll, true);
-  const file = resolve(path);
-  const target = (await realpath(file).catch(() => undefined)) ?? file;
+  const target = await linkedTo(path);
   const found = await stat(target).catch(() => undefined);
   if (found?.isDirectory()) throw unwritable(path, 'it is a folder');
   if (found !== undefined && !found.isFile()) {
@@ -41,9 +42,20 @@ export async function openOutput(path: string): Promise<OutputFile> {
   return {
     name: path,
     isStdout: false,
-    write: (chunks) => systemDisk.writeWhole(file, chunks),
-    make: (make) => systemDisk.makeWhole(file, make),
+    write: (chunks) => systemDisk.writeWhole(target, chunks),
+    make: (make) => systemDisk.makeWhole(target, make),
   };
+}
+
+/** What a path stands for in the end, whether it is there or not. @throws Fault UNWRITABLE */
+async function linkedTo(path: string): Promise<string> {
+  let file = resolve(path);
+  for (let links = 0; links < LINKS_MAX; links++) {
+    const next = await readlink(file).catch(() => undefined);
+    if (next === undefined) return file;
+    file = resolve(dirname(file), next);
+  }
+  throw unwritable(path, 'too many links');
 }
 
 function streamed(

@@ -6,7 +6,7 @@
  */
 import type { ResultDelivery } from '../../shared/bus/ports.js';
 import { outranks } from '../../shared/probe/classification.js';
-import type { Lease, ShardReport } from '../../shared/survey/lease.js';
+import { type Lease, lastReport, type ShardReport } from '../../shared/survey/lease.js';
 import type { Shard } from '../../shared/survey/plan.js';
 import type { ResultBatch } from '../../shared/survey/results.js';
 import { isUnsent } from '../../shared/survey/unsent.js';
@@ -75,8 +75,6 @@ export class Assembly {
 const UNLEASED_MAX = 1024;
 /** Rows per position that one epoch may have: ICMP, then RST, then SYN-ACK. */
 const ROWS_PER_POSITION = 3;
-/** Batches of one epoch, beside one for each so many rows: those that left because they were old. */
-const BATCHES_PER_EPOCH = 4096;
 
 /** Epochs that may have begun without our having heard of them. */
 const EPOCHS_AHEAD = 16;
@@ -92,7 +90,6 @@ export interface KnownOfShard {
 
 /** What one epoch of one agent has delivered for a shard. */
 interface Gathered {
-  batches: number;
   rows: number;
 }
 
@@ -101,6 +98,8 @@ export class Collector {
   readonly #deliveries = new Map<number, Map<string, ResultDelivery>>();
   /** By `<shard>.<epoch>.<agent>`. */
   readonly #gathered = new Map<string, Gathered>();
+  /** Epochs, by shard, of which the lease has not told yet. */
+  readonly #ahead = new Map<number, readonly Pick<ResultBatch, 'epoch' | 'agent'>[]>();
   /** Batches of shards without a lease. */
   readonly #unleased = new Map<number, number>();
 
@@ -115,14 +114,14 @@ export class Collector {
     const { shard, serial } = batch;
     if (lease === undefined && areLeasesKnown && this.#isFull) return false;
     if (lease !== undefined && !mayCount(batch, lease)) return false;
+    if (lease !== undefined && !this.#mayBeAhead(batch, lease)) return false;
     const deliveries = this.#deliveries.get(shard) ?? new Map<string, ResultDelivery>();
     const key = keyOf(batch, serial);
     if (!deliveries.has(key)) {
       const epoch = `${shard}.${batch.epoch}.${batch.agent}`;
-      const gathered = this.#gathered.get(epoch) ?? { batches: 0, rows: 0 };
-      gathered.batches++;
-      gathered.rows += batch.columns.offset.length;
-      if (gathered.batches > BATCHES_PER_EPOCH) return false;
+      const gathered = this.#gathered.get(epoch) ?? { rows: 0 };
+      gathered.rows += Math.max(1, batch.columns.offset.length);
+      // An agent sends no batch without rows: their number bounds that of the batches.
       if (gathered.rows > ROWS_PER_POSITION * positions) return false;
       this.#gathered.set(epoch, gathered);
       if (lease === undefined) this.#unleased.set(shard, (this.#unleased.get(shard) ?? 0) + 1);
@@ -130,6 +129,18 @@ export class Collector {
     if (lease !== undefined) this.#unleased.delete(shard);
     deliveries.set(key, delivery);
     this.#deliveries.set(shard, deliveries);
+    return true;
+  }
+
+  /** Whoever says that an epoch has begun may have made it up: few are believed at a time. */
+  #mayBeAhead({ shard, epoch, agent }: ResultBatch, lease: Lease): boolean {
+    const last = lastReport(lease)?.epoch ?? 0;
+    if (epoch <= last) return true;
+    const ahead = [...(this.#ahead.get(shard) ?? [])].filter((each) => each.epoch > last);
+    const isKnown = ahead.some((each) => each.epoch === epoch && each.agent === agent);
+    if (!isKnown) ahead.push({ epoch, agent });
+    if (ahead.length > EPOCHS_AHEAD) return false;
+    this.#ahead.set(shard, ahead);
     return true;
   }
 
@@ -183,6 +194,7 @@ export class Collector {
       delivery.stored();
     }
     this.#deliveries.delete(shard);
+    this.#ahead.delete(shard);
     this.#unleased.delete(shard);
   }
 

@@ -12,6 +12,7 @@ import { Fault } from '../../shared/base/faults.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
 import type { Disk } from '../../shared/host/disk.js';
 import type { ShardReport } from '../../shared/survey/lease.js';
+import { noneUnsent } from '../../shared/survey/unsent.js';
 import type { UnsentPositions } from '../../shared/survey/unsent-positions.js';
 
 /** One shard that is stored. */
@@ -63,9 +64,10 @@ export class Journal {
     this.#term = term;
   }
 
-  /** From now on nothing of an earlier term counts. @throws Fault UNWRITABLE */
-  begin(): Promise<void> {
-    return this.#append({});
+  /** From now on nothing of an earlier term counts. @throws Fault UNWRITABLE where a later one has begun */
+  async begin(): Promise<void> {
+    await this.#refuseIfDeposed();
+    await this.#append({});
   }
 
   /** Durable when it resolves. @throws Fault UNWRITABLE */
@@ -120,8 +122,16 @@ export async function* readJournal(disk: Disk, file: string): AsyncGenerator<Sha
     if (read === undefined || read.term < term) continue;
     term = read.term;
     // A line may be there twice, where its writer could not know that the disk had taken it.
-    if (read.shard !== undefined && seen.add(read.shard)) yield read as unknown as ShardEntry;
+    if (read.shard !== undefined && seen.add(read.shard))
+      yield withAllCounts(read as unknown as ShardEntry);
   }
+}
+
+/** The latest term that a journal knows of; 0 where there is none. */
+export async function lastTermIn(disk: Disk, file: string): Promise<number> {
+  let last = 0;
+  for await (const line of disk.lines(file)) last = Math.max(last, parseLine(line)?.term ?? 0);
+  return last;
 }
 
 /** The entry of one shard, or undefined where it is not stored. */
@@ -132,6 +142,12 @@ export async function findEntry(
 ): Promise<ShardEntry | undefined> {
   for await (const entry of readJournal(disk, file)) if (entry.shard === shard) return entry;
   return undefined;
+}
+
+/** Journals of older versions have fewer counts. */
+function withAllCounts(entry: ShardEntry): ShardEntry {
+  const reports = entry.reports.map((report) => ({ ...noneUnsent(), ...report }));
+  return { ...entry, reports };
 }
 
 /** Half a line, where its writer died, is none. */

@@ -22,8 +22,10 @@ export async function readFolder(disk: Disk, folder: string) {
     throw new Fault('UNREADABLE_FILE', `it has no ${SURVEY_FILE} or ${SPACE_FILE}`, {
       file: folder,
     });
+  const text = record.toString();
   return {
-    survey: surveyFromJson(record.toString(), file),
+    survey: surveyFromJson(text, file),
+    isLasting: isLasting(text),
     space: new Uint8Array(space),
     rules: rules && new Uint8Array(rules),
   };
@@ -53,12 +55,17 @@ const shape = z.looseObject({
   report: z.enum(['successes', 'all']),
 });
 
-export function surveyToJson(survey: Survey): string {
+/** @param isLasting whether a coordinator may put it back from its folder */
+export function surveyToJson(survey: Survey, isLasting: boolean): string {
   const fleeting: Record<Fleeting, undefined> = {
     ...{ key: undefined, state: undefined, frontier: undefined, term: undefined },
     firstEpoch: undefined,
   };
-  return `${JSON.stringify({ ...survey, ...fleeting }, null, 2)}\n`;
+  return `${JSON.stringify({ ...survey, ...fleeting, isLasting }, null, 2)}\n`;
+}
+
+function isLasting(text: string): boolean {
+  return (JSON.parse(text) as { isLasting?: unknown }).isLasting === true;
 }
 
 /** @throws Fault BAD_MESSAGE where the text is no survey */

@@ -3,14 +3,15 @@
  * with an empty store, or another broker was given. Their folders say what they ask and what is stored.
  */
 import { join } from 'node:path';
-import { describeError } from '../../shared/base/faults.js';
+import { isoTime } from '../../shared/base/clock.js';
+import { describeError, Fault } from '../../shared/base/faults.js';
 import type { Random } from '../../shared/base/random.js';
 import type { Disk } from '../../shared/host/disk.js';
 import { KEY_OCTETS } from '../../shared/probe/cookies.js';
 import { refuseOtherBytes } from '../../shared/survey/space/space-bytes.js';
 import { isSurveyId, type Survey } from '../../shared/survey/survey.js';
 import type { Log } from '../../shared/telemetry/log.js';
-import { MANIFEST_FILE, readFolder, SPACE_FILE } from '../sink/survey-folder.js';
+import { MANIFEST_FILE, RULES_FILE, readFolder, SPACE_FILE } from '../sink/survey-folder.js';
 
 /** A survey that nobody knows the state of does not send before a person says so. */
 const UNKNOWN = { state: 'paused', frontier: 0, term: 0, firstEpoch: 0 } as const;
@@ -34,12 +35,15 @@ export async function* forgottenSurveys(
   { disk, random, log }: { readonly disk: Disk; readonly random: Random; readonly log: Log },
 ): AsyncGenerator<ForgottenSurvey> {
   for (const id of await disk.folders(data)) {
-    if (known.has(id) || !isSurveyId(id)) continue;
+    if (known.has(id) || !isSurveyId(id)) continue; // copies, say, have other names
     const folder = join(data, id);
     if ((await disk.size(join(folder, MANIFEST_FILE))) > 0) continue; // over
     try {
-      const { survey, space, rules } = await readFolder(disk, folder);
+      const { survey, isLasting, space, rules } = await readFolder(disk, folder);
+      if (!isLasting) continue; // of a scan, which has its own coordinator
+      if (survey.id !== id) throw new Fault('BAD_MESSAGE', `it is the survey ${survey.id}`);
       refuseOtherBytes(space, survey.spaceHash, SPACE_FILE);
+      if (rules !== undefined) refuseOtherBytes(rules, survey.rulesHash, RULES_FILE);
       const led = before.find((each) => each.id === id);
       const key = random.bytes(KEY_OCTETS);
       yield { survey: led ?? { ...survey, key, ...UNKNOWN }, space, rules };
@@ -47,4 +51,13 @@ export async function* forgottenSurveys(
       log.error({ survey: id, error: describeError(error) }, 'survey cannot be put back');
     }
   }
+}
+
+/** What people should know of a survey that was put back at a time. @param now wall clock */
+export function noticeOf({ id, state }: Survey, now: number): string {
+  const next = state === 'paused' ? `; go on with: transect resume ${id}` : '';
+  return (
+    `the broker came back without this survey: it was put back from its folder at ${isoTime(now)}; ` +
+    `what was not stored is probed again${next}`
+  );
 }

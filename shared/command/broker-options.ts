@@ -62,9 +62,11 @@ export function brokerAccess(
   flags: BrokerFlags,
   environment: NodeJS.ProcessEnv = process.env,
 ): BrokerAccess {
-  const urls = flags.nats.split(',').map((text) => parseUrl(text.trim()));
+  if (flags.nats.includes('@')) hideArguments();
+  const urls = flags.nats
+    .split(',')
+    .map((text) => parseUrl(text.trim(), withoutSecrets(flags.nats)));
   const logins = urls.flatMap(({ login }) => (login === undefined ? [] : [login]));
-  if (logins.length > 0) hideArguments();
   const tls = tlsOf(flags, urls);
   return {
     servers: urls.map(({ server }) => server),
@@ -94,11 +96,16 @@ interface ParsedUrl {
   readonly login: BrokerLogin | undefined;
 }
 
+/** What may be shown of the whole value: nothing before its last @, for a secret may have any letter in it. */
+function withoutSecrets(text: string): string {
+  const at = text.lastIndexOf('@');
+  return at < 0 ? text : `…${text.slice(at)}`;
+}
+
 /** Reads `nats://user:password@host:port`, `nats://token@host`, `tls://host` or `host:port`. */
-function parseUrl(text: string): ParsedUrl {
+function parseUrl(text: string, shown: string): ParsedUrl {
   const match = URL_FORM.exec(text);
   const [, scheme = 'nats', secret, host, port = DEFAULT_PORT] = match ?? [];
-  const shown = text.replace(/\/\/.*@/, '//…@').replace(/^[^/]*@/, '…@');
   if (host === undefined || Number(port) > 65535) {
     const why = 'a NATS server is nats://host:port or tls://host:port';
     throw new Fault('BAD_OPTION', why, { flag: FLAGS.nats, value: shown });
@@ -184,6 +191,5 @@ function fileOf(flags: BrokerFlags, name: FileFlag): string | undefined {
 
 /** The process list shows a program's arguments to everyone on the host: this overwrites them. */
 function hideArguments(): void {
-  const isGiven = process.argv.some((text) => /:\/\/[^/]*@/.test(text));
-  if (isGiven) process.title = 'transect';
+  if (process.argv.some((text) => text.includes('@'))) process.title = 'transect';
 }

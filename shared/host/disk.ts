@@ -6,17 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import {
-  type FileHandle,
-  lstat,
-  mkdir,
-  open,
-  readdir,
-  realpath,
-  rename,
-  rm,
-  stat,
-} from 'node:fs/promises';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { describeError, Fault } from '../base/faults.js';
 import { LIMITS } from '../base/limits.js';
@@ -25,8 +15,8 @@ export type Chunks = Iterable<string | Uint8Array> | AsyncIterable<string | Uint
 
 export interface Disk {
   /**
-   * Durable when it resolves; missing folders are made, for us and our group. A link is followed, and
-   * what is there and is no regular file is not replaced. @throws Fault UNWRITABLE
+   * Durable when it resolves; missing folders are made, for us and our group. What is there and is no
+   * regular file is not replaced, and a link is not followed. @throws Fault UNWRITABLE
    */
   writeWhole(file: string, chunks: Chunks): Promise<void>;
   /** As `writeWhole`, for what only another program can write: `make` gets where to. */
@@ -68,14 +58,14 @@ export const systemDisk: Disk = {
     let beside = '';
     try {
       await mkdir(dirname(file), { recursive: true, mode: FOLDER_MODE });
-      const target = await targetOf(file);
-      beside = `${target}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
+      await refuseIrregular(file);
+      beside = `${file}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
       // Made by us and by nobody else: a link that waits there under this name is not followed.
       await (await open(beside, 'wx')).close();
       await make(beside);
       await sync(beside);
-      await rename(beside, target);
-      await sync(dirname(target));
+      await rename(beside, file);
+      await sync(dirname(file));
     } catch (cause) {
       if (beside !== '') await rm(beside, { force: true }).catch(() => {}); // the first failure is what matters
       throw unwritable(file, cause);
@@ -84,8 +74,10 @@ export const systemDisk: Disk = {
   async append(file, lines) {
     try {
       await mkdir(dirname(file), { recursive: true, mode: FOLDER_MODE });
-      const handle = await open(file, 'a+');
+      const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
+      const handle = await open(file, O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_RDWR, 0o640);
       try {
+        await refuseIrregular(file);
         const { size } = await handle.stat();
         const last = size === 0 ? '\n' : await tail(handle, size);
         // Whoever died while he wrote left half a line: it is ended, and nobody can read it.
@@ -148,12 +140,11 @@ export const systemDisk: Disk = {
   remove: (file) => rm(file, { force: true }),
 };
 
-/** What a path stands for in the end. @throws Fault UNWRITABLE where that is no regular file */
-async function targetOf(file: string): Promise<string> {
-  const target = await realpath(file).catch(undefinedIfMissing);
-  if (target === undefined) return file;
-  if ((await stat(target)).isFile()) return target;
-  throw new Fault('UNWRITABLE', 'cannot replace what is no regular file', { file });
+/** @throws Fault UNWRITABLE where a path is a link, or what is there is no regular file */
+async function refuseIrregular(file: string): Promise<void> {
+  const found = await lstat(file).catch(undefinedIfMissing);
+  if (found === undefined || found.isFile()) return;
+  throw new Fault('UNWRITABLE', 'is no regular file, and is not replaced', { file });
 }
 
 /** Undefined where there is no such file. A pipe is not waited for. @throws Fault UNREADABLE_FILE */

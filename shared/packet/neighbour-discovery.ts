@@ -25,6 +25,9 @@ export const SOLICITATION_OCTETS = 32;
 const SOLICITATION = 135;
 const OPTION_SOURCE = 1;
 const OPTION_TARGET = 2;
+const HOP_LIMIT_AT = 7;
+/** Of all neighbour discovery (RFC 4861 §7.1.1). */
+const HOP_LIMIT = 255;
 
 /** Lays out a frame that asks; `aimSolicitation` says for whom. @param source our address */
 export function layOutSolicitation(
@@ -39,7 +42,7 @@ export function layOutSolicitation(
   view.setUint32(at, 0x60000000);
   view.setUint16(at + 4, SOLICITATION_OCTETS);
   view.setUint8(at + NEXT_HEADER_AT, NEXT_ICMPV6);
-  view.setUint8(at + 7, 255); // RFC 4861 §7.1.1
+  view.setUint8(at + HOP_LIMIT_AT, HOP_LIMIT);
   for (const [i, word] of source.entries()) view.setUint32(at + 8 + 4 * i, word);
   view.setUint32(at + 24, 0xff020000); // ff02::1:ff00:0/104 (RFC 4291 §2.7.1)
   view.setUint32(at + 32, 1);
@@ -69,9 +72,19 @@ export function readAdvertisement(
 ): { words: Words; mac: MacAddress } | undefined {
   const at = ETHERNET_OCTETS + IPV6_OCTETS;
   if (octets < at + 24) return undefined;
+  // What came from another link has passed a router (RFC 4861 §7.1.2).
+  if (view.getUint8(ETHERNET_OCTETS + HOP_LIMIT_AT) !== HOP_LIMIT) return undefined;
+  const end = at + view.getUint16(ETHERNET_OCTETS + 4);
+  if (end > octets || !hasValidChecksum(view, at, end)) return undefined;
   const word = (i: number) => view.getUint32(at + 8 + 4 * i);
   const hasOption = octets >= at + 32 && view.getUint8(at + 24) === OPTION_TARGET;
   // An answer to a multicast question names its address; else the frame's sender is it.
   const mac = readMac(view, hasOption ? at + 26 : 6);
   return mac && { words: [word(0), word(1), word(2), word(3)], mac };
+}
+
+/** @param at where ICMPv6 starts, behind a plain IPv6 header */
+function hasValidChecksum(view: DataView, at: number, end: number): boolean {
+  const pseudo = sumWords(view, at - 32, 32, NEXT_ICMPV6 + (end - at));
+  return foldChecksum(sumWords(view, at, end - at, pseudo)) === 0;
 }

@@ -153,12 +153,34 @@ describe('the collector', () => {
     for (let serial = 0; serial < 100; serial++) if (deliver(2, serial, two, 256)) kept++;
     expect(kept).toBe(3); // three rows for each position
     for (let serial = 0; serial < 9000; serial++) if (deliver(2, 100 + serial, two)) kept++;
-    expect(kept).toBeLessThanOrEqual(4096);
+    expect(kept).toBe(3); // and none without rows beside them
     let unleased = 0;
-    for (let serial = 0; serial < 3000; serial++) if (deliver(9, serial, {})) unleased++;
+    for (let serial = 0; serial < 3000; serial++)
+      if (deliver(9 + (serial % 8), serial, {})) unleased++;
     expect(unleased).toBe(1024);
     // A coordinator that has just taken over has not heard of the leases yet: nothing is let go.
-    expect(deliver(9, 5000, { areLeasesKnown: false })).toBe(true);
+    expect(deliver(20, 0, { areLeasesKnown: false })).toBe(true);
+  });
+
+  test('keeps all batches of a slow epoch, which has one for each row', () => {
+    const collector = new Collector();
+    const known = { lease: lease(report(1, 256, 300, 0)), positions: 65_536 };
+    for (let serial = 0; serial < 10_000; serial++) {
+      const delivery = { batch: batch(1, serial, [[serial % 44, 1]]), left: 0, stored() {} };
+      expect(add(collector, delivery, known)).toBe(true);
+    }
+    expect(collector.hasAll(lease(report(1, 256, 300, 10_000)))).toBe(true);
+  });
+
+  test('believes few epochs that no lease has told of', () => {
+    const collector = new Collector();
+    const known = { lease: lease(report(1, 256, 300, 0)) };
+    let kept = 0;
+    for (let i = 0; i < 1000; i++) {
+      const made = { ...batch(2 + (i % 16), 0, [[1, 1]]), agent: `stranger-${i}` };
+      if (add(collector, { batch: made, left: 0, stored() {} }, known)) kept++;
+    }
+    expect(kept).toBe(16);
   });
 
   test('lets go of all batches of a shard once it is stored, and not before', () => {

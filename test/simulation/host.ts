@@ -166,6 +166,7 @@ export class Host {
       readPart: (file, offset, length) => disk.readPart(file, offset, length),
       lines: (file) => disk.lines(file),
       list: (folder) => disk.list(folder),
+      folders: (folder) => disk.folders(folder),
       size: (file) => disk.size(file),
     };
   }

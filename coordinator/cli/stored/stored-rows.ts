@@ -82,7 +82,7 @@ export class StoredRows {
     const copy = async (connection: DuckDBConnection) => {
       const sql = select('results', selection);
       await refuseWriting(connection, sql, place);
-      await connection.run(`COPY (${sql}) TO ${quote(file)} (FORMAT parquet, COMPRESSION zstd)`);
+      await connection.run(`COPY (${sql}) TO ${quote(file)} (${OPTIONS})`);
     };
     await this.withTable(copy, { writes: file }).catch((error: unknown) => {
       throw refusalOf(error, place);
@@ -170,13 +170,22 @@ export class StoredRows {
     const filter = filters.filter((each) => each !== undefined).join(' AND ') || undefined;
     const sql = select(this.#store.sink.table(quote(segment.file)), { ...selection, filter });
     const place = { flag: FILTER, value: selection.filter };
-    if (selection.filter !== undefined) await refuseWriting(connection, sql, place);
     await this.#refuseBomb(connection, segment);
-    for await (const rows of rowsOf(connection, sql)) {
+    let source = sql;
+    if (selection.filter !== undefined) {
+      await refuseWriting(connection, sql, place);
+      // Rows are counted before they are read, and a filter may hold by chance.
+      await connection.run(`CREATE OR REPLACE TEMP TABLE chosen AS ${sql}`);
+      source = 'SELECT * FROM chosen';
+    }
+    for await (const rows of rowsOf(connection, source)) {
       for (const row of rows) yield row.map(plainValue);
     }
   }
 }
+
+/** Into the file itself: it is beside its place already, and nothing else may be written. */
+const OPTIONS = 'FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false';
 
 /** Shards of one segment that are to be read. */
 interface Part {

@@ -1,0 +1,119 @@
+/** Where rows are written: `-o` of every command and format, whatever stands there. */
+import { lstat, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { EXIT } from '../../shared/base/exit.js';
+import { scratch } from '../support/scan.js';
+import { shell } from '../support/shell.js';
+
+const isRoot = process.getuid?.() === 0;
+const SCAN =
+  '$T scan 127.71.0.0/24 -p 81 --allow-special 127.0.0.0/8 --report all -r 5k -c 300ms -q';
+const ROWS = 256;
+
+let folder: Awaited<ReturnType<typeof scratch>>;
+let survey: string;
+const at = (name: string) => join(folder.path, name);
+const run = (line: string) => shell(line, folder.path, { S: survey });
+
+beforeAll(async () => {
+  folder = await scratch();
+  if (!isRoot) return;
+  const { stderr } = await shell(`${SCAN} -o rows.csv --data data`, folder.path);
+  expect(stderr).toBe('');
+  survey = `data/${(await readdir(at('data')))[0]}`;
+}, 60_000);
+afterAll(() => folder[Symbol.asyncDispose]());
+
+/** What is said beside where the rows are. */
+const said = (stderr: string) => stderr.replace(/^the rows stored so far are in .*\n/, '');
+
+const FORMATS = ['csv', 'ndjson', 'parquet'];
+const COMMANDS: readonly (readonly [string, string])[] = [
+  ...FORMATS.map((format) => [`results as ${format}`, `$T results $S -O ${format}`] as const),
+  ...FORMATS.map((format) => [`scan as ${format}`, `${SCAN} --data again -O ${format}`] as const),
+];
+
+describe.skipIf(!isRoot).each(COMMANDS)('%s', (name, line) => {
+  const rowsIn = async (file: string) => {
+    const text = await readFile(at(file));
+    if (text.subarray(0, 4).toString() === 'PAR1') return ROWS; // read below by DuckDB
+    const lines = text.toString().trim().split('\n').length;
+    return name.includes('csv') ? lines - 1 : lines;
+  };
+
+  test('writes a file that was not there, and replaces one that was', async () => {
+    for (const file of ['new', 'old']) {
+      if (file === 'old') await writeFile(at('old'), 'x'.repeat(1_000_000));
+      const { code, stderr } = await run(`rm -f new; ${line} -o ${file}`);
+      expect([code, said(stderr)]).toEqual([EXIT.DONE, '']);
+      expect(await rowsIn(file)).toBe(ROWS);
+    }
+    expect((await readdir(folder.path)).filter((each) => each.includes('.part'))).toEqual([]);
+  });
+
+  test('leaves a device the device that it is', async () => {
+    const { code, stderr } = await run(`rm -f null; mknod null c 1 3; ${line} -o null`);
+    expect([code, said(stderr)]).toEqual([EXIT.DONE, '']);
+    const found = await lstat(at('null'));
+    expect([found.isCharacterDevice(), found.rdev]).toEqual([true, 259]);
+  });
+
+  test('says that a device is full', async () => {
+    const { code, stderr } = await run(`rm -f full; mknod full c 1 7; ${line} -o full`);
+    expect(stderr).toMatch(/^transect: .*full.*(no space left on device|ENOSPC)/i);
+    expect([code, (await lstat(at('full'))).isCharacterDevice()]).toEqual([EXIT.NO_OUTPUT, true]);
+  });
+
+  test('follows links, to what is there and to what is not', async () => {
+    for (const target of ['there', 'not-there']) {
+      const make = 'rm -f link not-there; echo old > there';
+      const { code, stderr } = await run(`${make}; ln -s ${target} link; ${line} -o link`);
+      expect([code, said(stderr)]).toEqual([EXIT.DONE, '']);
+      expect(await readlink(at('link'))).toBe(target);
+      expect(await rowsIn(target)).toBe(ROWS);
+    }
+  });
+
+  test('finds out before it begins that nothing can be written there', async () => {
+    for (const path of ['data', 'rows.csv/below', 'loop']) {
+      const begun = Date.now();
+      const { code, stderr } = await run(`ln -sfn loop loop; ${line} -o ${path}`);
+      expect([path, code, stderr.split('\n').length]).toEqual([path, EXIT.NO_OUTPUT, 2]);
+      expect(stderr).toContain(path);
+      expect(Date.now() - begun).toBeLessThan(20_000);
+    }
+  });
+});
+
+describe.skipIf(!isRoot)('rows', () => {
+  test.each(['csv', 'ndjson'])('go through a pipe with a name as %s', async (format) => {
+    const { stdout } = await run(
+      `rm -f fifo; mkfifo fifo; cat fifo | wc -l & $T results $S -O ${format} -o fifo; wait; test -p fifo && echo pipe`,
+    );
+    expect(stdout).toBe(`${format === 'csv' ? ROWS + 1 : ROWS}\npipe\n`);
+  });
+
+  test('of parquet are what DuckDB reads', async () => {
+    const { stdout } = await run(
+      `$T results $S -O parquet -o out.parquet && $T query --unsafe $S "SELECT count(*) AS n FROM 'out.parquet'" -O csv`,
+    );
+    expect(stdout).toBe(`n\n${ROWS}\n`);
+  });
+
+  test.each([
+    ['results', '$T results $S'],
+    ['scan', `${SCAN} --data again`],
+  ])('of %s go to stdout for -, and no file of that name is made', async (_, line) => {
+    const { stdout } = await run(`${line} -f saddr -o - | wc -l; ls | grep -cx -- -`);
+    expect(stdout).toBe(`${ROWS + 1}\n0\n`);
+  });
+
+  test('are in no file that others may write before we do', async () => {
+    // Somebody else's link where a part of the output is made.
+    const { stdout } = await run(
+      'mkdir -p theirs; echo secret > victim; $T results $S -o theirs/rows.csv; ls theirs; cat victim',
+    );
+    expect(stdout).toBe('rows.csv\nsecret\n');
+  });
+});
