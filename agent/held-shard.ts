@@ -17,6 +17,8 @@ import type { Heard, Sending } from './ports.js';
 import { NOTED, Notebook } from './report/notebook.js';
 import { writeRow, writeUnsentRow } from './report/write-row.js';
 
+/** How often a lease that does not move is looked at: whether it still is ours. */
+const CONFIRM_MILLIS = 30_000;
 /** Frames may wait this long in the capture's buffer before we see them. */
 const CAPTURE_LAG_MILLIS = 100;
 const GIVE_BACK_MILLIS = 0;
@@ -39,6 +41,8 @@ export class HeldShard {
   #unpublished: ReturnType<Notebook['takeBatch']>;
   #flushedAt: number;
   #checkpointedAt: number;
+  /** When the lease was known to be ours. */
+  #confirmedAt: number;
   #extendedAt: number;
   /** Positions of which no probe left. */
   #passedBy = 0;
@@ -57,6 +61,7 @@ export class HeldShard {
     this.#flushedAt = now;
     this.#checkpointedAt = now;
     this.#extendedAt = now;
+    this.#confirmedAt = now;
   }
 
   /** Positions still to be sent. */
@@ -163,8 +168,15 @@ export class HeldShard {
     const state: LeaseState = settled === shard.to ? 'settled' : isOver ? 'released' : 'held';
     const hasChanged =
       state !== 'held' || sent !== holding.report.sent || settled !== holding.report.settled;
-    this.#checkpointedAt = clock.monotonic();
-    if (hasChanged && !(await holding.checkpoint(report, state))) {
+    const now = clock.monotonic();
+    this.#checkpointedAt = now;
+    // Who is lent nothing, because the lease is another's by now, has nothing to write that would tell.
+    const isToAsk = !hasChanged && now - this.#confirmedAt >= CONFIRM_MILLIS;
+    if (hasChanged || isToAsk) this.#confirmedAt = now;
+    const isLost = hasChanged
+      ? !(await holding.checkpoint(report, state))
+      : isToAsk && !(await holding.isOurs());
+    if (isLost) {
       this.isGone = true; // another epoch began: this shard is somebody else's
       sending.abandon();
     }

@@ -91,6 +91,12 @@ export class Holding {
     return this.#lease.reports.at(-1) as ShardReport;
   }
 
+  /** Whether the lease is still as we wrote it last. */
+  async isOurs(): Promise<boolean> {
+    const { survey, shard } = this.#lease;
+    return (await this.#book.read(survey, shard))?.revision === this.#revision;
+  }
+
   /** Writes a checkpoint. @returns false where the lease is lost: stop at once */
   async checkpoint(progress: Progress, state: LeaseState): Promise<boolean> {
     const report = { ...this.report, ...progress, updatedAt: this.#clock.wall() };

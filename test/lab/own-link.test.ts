@@ -1,0 +1,128 @@
+/** What is asked, and what is not: hosts on a link of our own, null routes, a firewall, an agent's blocklist. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { EXIT } from '../../shared/base/exit.js';
+import { type Host, Lab, labIsMissing } from './lab.js';
+
+const ROOT = new URL('../..', import.meta.url).pathname;
+const TRANSECT = join(ROOT, 'transect');
+const AGENT = join(ROOT, 'transect-agent');
+const HOSTS = 20;
+
+describe.skipIf(labIsMissing())('a survey', () => {
+  let lab: Lab;
+  let prober: Host;
+  let target: Host;
+  let folder: string;
+
+  beforeEach(async () => {
+    lab = await Lab.open();
+    folder = await mkdtemp(join(tmpdir(), 'transect-link-'));
+    prober = await lab.host('prober');
+    target = await lab.host('target');
+  });
+
+  afterEach(async () => {
+    await lab[Symbol.asyncDispose]();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const scan = async (...args: string[]) => {
+    const flags = ['--report', 'all', '-c', '1500ms', '--data', join(folder, 'data')];
+    const running = prober.start(TRANSECT, 'scan', ...args, '-p', '80', ...flags);
+    const code = await running.ended();
+    const rows = running.stdout.trim().split('\n').slice(1);
+    return { code, rows, summary: running.stderr };
+  };
+
+  test('of a sparse /18 on the own link finds every host there, at any rate', {
+    timeout: 120_000,
+  }, async () => {
+    await prober.ip('address', 'add', '100.80.0.2/18', 'dev', 'eth0');
+    const there = Array.from({ length: HOSTS }, (_, i) => `100.80.${3 * i}.${7 * i + 1}`);
+    for (const address of there) await target.ip('address', 'add', `${address}/18`, 'dev', 'eth0');
+    for (const rate of ['5000', '20000']) {
+      const allow = ['--allow-special', '100.64.0.0/10'];
+      const { code, rows, summary } = await scan('100.80.0.0/18', ...allow, '-r', rate);
+      expect(code, summary).toBe(EXIT.DONE);
+      expect(rows.filter((row) => there.includes(row)).sort()).toEqual(there.toSorted());
+      // The others are not silent: nobody is there who could have been asked. We ourselves are.
+      expect(rows).toHaveLength(HOSTS + 1);
+      expect(summary).toMatch(/silent +0 were asked/);
+      expect(summary).toContain(`${(16_384 - HOSTS - 1).toLocaleString('en')} had no neighbour`);
+    }
+  });
+
+  test('of IPv6 on the own link finds every host there', { timeout: 120_000 }, async () => {
+    const there = Array.from({ length: HOSTS }, (_, i) => `2001:db8:ffff::5:${(i + 1) * 13}`);
+    for (const address of there) {
+      await target.ip('-6', 'address', 'add', `${address}/64`, 'dev', 'eth0', 'nodad');
+    }
+    const allow = ['--allow-special', '2001:db8::/32'];
+    const hosts = there.map((text) => text.replace(/:(\d+)$/, (_, low) => `:${low}`));
+    const { code, rows, summary } = await scan('2001:db8:ffff::5:0/116', ...allow, '-r', '5000');
+    expect(code, summary).toBe(EXIT.DONE);
+    expect(rows.sort()).toEqual(hosts.sort());
+    expect(summary).toMatch(/silent +0 were asked/);
+  });
+
+  test('names null routes, and says nothing of targets behind them', {
+    timeout: 60_000,
+  }, async () => {
+    await target.answerFor('198.18.0.0/24');
+    await prober.routeVia('198.18.0.0/24', target);
+    await prober.ip('route', 'add', 'blackhole', '198.18.0.128/25');
+    const allow = ['--allow-special', '198.18.0.0/15'];
+    const { code, rows, summary } = await scan('198.18.0.0/24', ...allow);
+    expect([code, rows.length]).toEqual([EXIT.DONE, 128]);
+    expect(summary).toMatch(/silent +0 were asked/);
+    expect(summary).toMatch(/128 .*no route/);
+  });
+
+  test('of which a firewall of this host drops all is not done, and says why', {
+    timeout: 60_000,
+  }, async () => {
+    await target.answerFor('198.18.0.0/28');
+    await prober.routeVia('198.18.0.0/28', target);
+    await prober.run('nft', 'add', 'table', 'netdev', 't');
+    const hook = '{ type filter hook egress device eth0 priority 0; policy accept; }';
+    await prober.run('nft', `add chain netdev t out ${hook}`);
+    await prober.run('nft', 'add rule netdev t out ip daddr 198.18.0.0/15 drop');
+    const allow = ['--allow-special', '198.18.0.0/15'];
+    const { code, rows, summary } = await scan('198.18.0.0/28', ...allow);
+    expect([code, rows]).toEqual([EXIT.NOTHING_SENT, []]);
+    expect(summary).toMatch(/silent +0 were asked/);
+    expect(summary).toMatch(/nothing was sent: 16 .*firewall/);
+  });
+
+  test('can say which rule of an agent’s own blocklist held a target back', {
+    timeout: 60_000,
+  }, async () => {
+    await target.answerFor('198.18.0.0/28');
+    await prober.routeVia('198.18.0.0/28', target);
+    const url = `nats://${prober.address}:4222`;
+    const store = join(folder, 'nats');
+    await prober.start('nats-server', '-js', '-sd', store, '-a', prober.address).says(/ready/);
+    const list = join(folder, 'own.txt');
+    await writeFile(list, '# of this network\n198.18.0.8/30\n');
+    const data = join(folder, 'data');
+    await prober.start(TRANSECT, 'coordinator', '--nats', url, '--data', data).says(/leading/);
+    await prober.start(AGENT, '--nats', url, '--vantage', 'here', '-b', list).says(/ready/);
+    const transect = async (...args: string[]) => {
+      return (await prober.run(TRANSECT, ...args, '--nats', url)).stdout;
+    };
+    const flags = ['-p', '80', '-c', '500ms', '--allow-special', '198.18.0.0/15'];
+    const survey = (await transect('launch', '198.18.0.0/28', ...flags)).trim();
+    for (let i = 0; i < 100; i++) {
+      if ((await transect('status', survey)).includes('done')) break;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    expect(await transect('lookup', survey, '198.18.0.9:80')).toMatch(/198\.18\.0\.8\/30/);
+    expect(await transect('lookup', survey, '198.18.0.9:80')).not.toMatch(/silent/);
+    const status = JSON.parse(await transect('status', survey, '--json'));
+    expect(status).toMatchObject({ sent: 12, blocked: 4, covered: 16 });
+    expect(await transect('verify', survey)).toMatch(/complete/);
+  });
+});
