@@ -27,6 +27,7 @@ need flock util-linux
 if [ "${1:-}" = --test ]; then
   need tshark tshark
   need nft nftables
+  need openssl openssl
   need curl curl
   need pgrep procps
   need dockerd docker.io

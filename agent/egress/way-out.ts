@@ -4,6 +4,7 @@
  * carries no Ethernet. All of it is plain data, so that the senders' threads can open it.
  */
 import { readFile } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
 import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import { formatWords, isMapped, parseWords, type Words } from '../../shared/net/ipv6.js';
@@ -87,7 +88,7 @@ async function wayOut(leg: Leg, options: WayOutOptions, clock: Clock): Promise<W
   const { device, family, territory } = leg;
   const given = (options.sources ?? []).filter((words) => isMapped(words) === (family === 4));
   const sources = given.length > 0 ? given : [await ownSource(leg, options)];
-  const link = await linkOf(leg, options, clock);
+  const link = await linkOf(leg, sources, options, clock);
   return { family, device, sources, territory, link };
 }
 
@@ -108,6 +109,7 @@ async function ownSource(
 
 async function linkOf(
   { device, gateway }: Leg,
+  addresses: readonly Words[],
   { gatewayMac, sourceMac, vlan }: WayOutOptions,
   clock: Clock,
 ): Promise<Link | undefined> {
@@ -123,12 +125,12 @@ async function linkOf(
     throw new Fault('BAD_OPTION', why, { flag: '--vlan', value: `${vlan}` });
   }
   if (gateway === undefined) return { source, gateway: undefined };
-  return { source, gateway: await resolveNeighbour(gateway, device, clock) };
+  return { source, gateway: await resolveNeighbour(gateway, { device, source, addresses }, clock) };
 }
 
 /** An address of ours that is of no use, and targets that are asked from another one. */
 function notesOn(sources: readonly Words[], ways: readonly WayOut[]): string[] {
-  const notes: string[] = [];
+  const notes = strangersAmong(sources);
   for (const family of [4, 6] as const) {
     const given = sources.filter((words) => isMapped(words) === (family === 4));
     const own = ways.filter((way) => way.family === family).flatMap((way) => way.sources);
@@ -141,6 +143,17 @@ function notesOn(sources: readonly Words[], ways: readonly WayOut[]): string[] {
     }
   }
   return notes;
+}
+
+/** Addresses that no interface has: replies come to them only where others send them here. */
+function strangersAmong(sources: readonly Words[]): string[] {
+  const entries = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  const ours = new Set(entries.map(({ address }) => formatWords(parseWords(address))));
+  const strange = sources.map(formatWords).filter((address) => !ours.has(address));
+  const [first] = strange;
+  if (first === undefined) return [];
+  const which = strange.length === 1 ? first : `${first} and ${strange.length - 1} others`;
+  return [`--source-ip: no interface has ${which}; replies are heard only if they are routed here`];
 }
 
 /** Undefined for interfaces that carry no Ethernet frames, or do not need them. */

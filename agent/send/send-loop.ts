@@ -62,6 +62,8 @@ export interface SendParts {
 const IDLE_MILLIS = 100;
 const ENOBUFS = 105;
 const FULL_MILLIS = 1;
+/** A queue that takes nothing for so long does not drain: a rule at the interface drops what we send, say. */
+const STUCK_MILLIS = 5000;
 /** How often the line is looked at while all in it wait. */
 const LINE_MILLIS = 5;
 /** What one sender takes at a time of an order that several share. */
@@ -166,6 +168,9 @@ export class SendLoop {
     return true;
   }
 
+  /** Since when the kernel has taken nothing. */
+  #fullSince = Number.POSITIVE_INFINITY;
+
   /** Positions that the current step goes on by, once all of it has left. */
   #walked = 0;
 
@@ -234,7 +239,7 @@ export class SendLoop {
 
   /** Hands frames to the kernel until it has them all; false where the rest may not leave any more. */
   #dispatch(exit: Exit): boolean {
-    const { desk } = this.#parts;
+    const { desk, now } = this.#parts;
     const { wire } = exit;
     let refusals = 0;
     while (exit.written > 0) {
@@ -243,14 +248,17 @@ export class SendLoop {
       if (taken > 0) {
         desk.addSent(taken);
         refusals = 0;
+        this.#fullSince = Number.POSITIVE_INFINITY;
         continue;
       }
       const heard = desk.bell;
       const refusal = refusalOf(wire.errno);
       desk.addRefused(refusal);
       if (!this.#maySend) return false;
-      const { pauseMillis = 0, unsent = UNSENT.SEND_FAILED } = REFUSALS[refusal] ?? {};
-      if (pauseMillis > 0) desk.wait(heard, pauseMillis);
+      const { pauseMillis = 0, isDown, unsent = UNSENT.SEND_FAILED } = REFUSALS[refusal] ?? {};
+      this.#fullSince = Math.min(this.#fullSince, now());
+      const isStuck = isDown !== true && now() - this.#fullSince >= STUCK_MILLIS;
+      if (pauseMillis > 0 && !isStuck) desk.wait(heard, pauseMillis);
       else if (++refusals >= LIMITS.sendTries) {
         this.#writer.unsent.note(
           exit.firstSlot ?? this.#order?.slot ?? 0,

@@ -3,12 +3,14 @@
  * link to one is followed; a device, a pipe or a socket is written in place. Whether it can be written is
  * found out before any work is done for it.
  */
-import { createReadStream } from 'node:fs';
-import { access, constants, mkdir, open, readlink, rm, stat } from 'node:fs/promises';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { access, constants, open, readlink, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { describeError, Fault } from '../../shared/base/faults.js';
 import { ReaderGone, writeOut } from '../../shared/command/output.js';
-import { type Chunks, systemDisk } from '../../shared/host/disk.js';
+import { type Chunks, makeFolder, systemDisk } from '../../shared/host/disk.js';
 import { scratchFolder } from '../../shared/host/scratch.js';
 
 const STDOUT = '-';
@@ -28,7 +30,11 @@ export interface OutputFile {
 
 /** @throws Fault UNWRITABLE where it cannot be written */
 export async function openOutput(path: string): Promise<OutputFile> {
-  if (path === STDOUT) return streamed('standard output', writeAll, true);
+  const descriptor = descriptorOf(path);
+  if (path === STDOUT || descriptor === 1) return streamed('standard output', writeAll, true);
+  // Opened anew, a file that it leads to would be written from its start.
+  if (descriptor !== undefined)
+    return streamed(path, (chunks) => writeTo(descriptor, path, chunks), false);
   const target = await linkedTo(path);
   const found = await stat(target).catch(() => undefined);
   if (found?.isDirectory()) throw unwritable(path, 'it is a folder');
@@ -45,6 +51,15 @@ export async function openOutput(path: string): Promise<OutputFile> {
     write: (chunks) => systemDisk.writeWhole(target, chunks),
     make: (make) => systemDisk.makeWhole(target, make),
   };
+}
+
+/** The descriptor of ours that a path stands for. */
+function descriptorOf(path: string): number | undefined {
+  const file = resolve(path);
+  if (file === '/dev/stdout') return 1;
+  if (file === '/dev/stderr') return 2;
+  const [, number] = /^\/(?:dev|proc\/self)\/fd\/(\d+)$/.exec(file) ?? [];
+  return number === undefined ? undefined : Number(number);
 }
 
 /** What a path stands for in the end, whether it is there or not. @throws Fault UNWRITABLE */
@@ -84,6 +99,14 @@ async function writeAll(chunks: Chunks): Promise<void> {
   for await (const chunk of chunks) await writeOut(chunk);
 }
 
+async function writeTo(descriptor: number, path: string, chunks: Chunks): Promise<void> {
+  const stream = createWriteStream('', { fd: descriptor, autoClose: false });
+  await pipeline(Readable.from(chunks), stream).catch((cause: unknown) => {
+    if ((cause as NodeJS.ErrnoException).code === 'EPIPE') throw new ReaderGone();
+    throw unwritable(path, describeError(cause), cause);
+  });
+}
+
 /** Opening a named pipe waits for its reader, as it does for every program. */
 async function writeInPlace(target: string, path: string, chunks: Chunks): Promise<void> {
   try {
@@ -104,7 +127,7 @@ async function writeInPlace(target: string, path: string, chunks: Chunks): Promi
 async function tryBeside(target: string, path: string): Promise<void> {
   const beside = join(dirname(target), `.transect-${process.pid}.part`);
   try {
-    await mkdir(dirname(target), { recursive: true });
+    await makeFolder(dirname(target));
     await (await open(beside, 'wx')).close();
     await rm(beside, { force: true });
   } catch (cause) {

@@ -11,7 +11,7 @@ import { option } from './program.js';
 
 const DEFAULT_URL = 'nats://127.0.0.1:4222';
 const DEFAULT_PORT = '4222';
-const URL_FORM = /^(?:(\w+):\/\/)?(?:([^@]*)@)?(\[[0-9a-f:.]+\]|[^:/[\]]+)(?::(\d{1,5}))?\/?$/i;
+const URL_FORM = /^(?:(\w+):\/\/)?(?:([^@]*)@)?(\[[0-9a-f:.]+\]|[^:/@[\]]+)(?::(\d{1,5}))?\/?$/i;
 
 /** What commander gathers from the flags below. */
 export interface BrokerFlags {
@@ -107,7 +107,7 @@ function parseUrl(text: string, shown: string): ParsedUrl {
   const match = URL_FORM.exec(text);
   const [, scheme = 'nats', secret, host, port = DEFAULT_PORT] = match ?? [];
   if (host === undefined || Number(port) > 65535) {
-    const why = 'a NATS server is nats://host:port or tls://host:port';
+    const why = 'a NATS server is nats://host:port or tls://host:port; an @ in a login is %40';
     throw new Fault('BAD_OPTION', why, { flag: FLAGS.nats, value: shown });
   }
   if (scheme !== 'nats' && scheme !== 'tls') {
@@ -175,7 +175,14 @@ function secretOf(
   name: FileFlag,
   variable: string | undefined,
 ): string | undefined {
-  return fileOf(flags, name)?.trim() ?? (variable || undefined);
+  const text = fileOf(flags, name)?.trim();
+  if (text === '') {
+    throw new Fault('BAD_OPTION', 'the file is empty', {
+      flag: FLAGS[name],
+      file: flags[name] ?? '',
+    });
+  }
+  return text ?? (variable || undefined);
 }
 
 function fileOf(flags: BrokerFlags, name: FileFlag): string | undefined {

@@ -5,8 +5,8 @@
  * from anywhere.
  */
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { constants, rmSync } from 'node:fs';
+import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { describeError, Fault } from '../base/faults.js';
 import { LIMITS } from '../base/limits.js';
@@ -43,6 +43,12 @@ const FOLDER_MODE = 0o750;
 const READ_OCTETS = 1 << 20;
 const NEW_LINE = 0x0a;
 
+/** Files that are not whole yet: they go where we are told to end at once. */
+const beingMade = new Set<string>();
+process.on('exit', () => {
+  for (const file of beingMade) rmSync(file, { force: true });
+});
+
 export const systemDisk: Disk = {
   async writeWhole(file, chunks) {
     await systemDisk.makeWhole(file, async (beside) => {
@@ -57,23 +63,26 @@ export const systemDisk: Disk = {
   async makeWhole(file, make) {
     let beside = '';
     try {
-      await mkdir(dirname(file), { recursive: true, mode: FOLDER_MODE });
+      await makeFolder(dirname(file));
       await refuseIrregular(file);
       beside = `${file}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
       // Made by us and by nobody else: a link that waits there under this name is not followed.
       await (await open(beside, 'wx')).close();
+      beingMade.add(beside);
       await make(beside);
       await sync(beside);
       await rename(beside, file);
+      beingMade.delete(beside);
       await sync(dirname(file));
     } catch (cause) {
       if (beside !== '') await rm(beside, { force: true }).catch(() => {}); // the first failure is what matters
+      beingMade.delete(beside);
       throw unwritable(file, cause);
     }
   },
   async append(file, lines) {
     try {
-      await mkdir(dirname(file), { recursive: true, mode: FOLDER_MODE });
+      await makeFolder(dirname(file));
       const { O_APPEND, O_CREAT, O_NOFOLLOW, O_NONBLOCK, O_RDWR } = constants;
       const handle = await open(file, O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_RDWR, 0o640);
       try {
@@ -139,6 +148,25 @@ export const systemDisk: Disk = {
   },
   remove: (file) => rm(file, { force: true }),
 };
+
+/**
+ * Makes a folder and those it is in, for us and our group, where they are missing. Node's own way (20.20) never
+ * ends below folders that take none, such as /proc. @throws what the kernel says
+ */
+export async function makeFolder(path: string): Promise<void> {
+  const make = () => mkdir(path, { mode: FOLDER_MODE });
+  try {
+    await make();
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
+    if (code !== 'ENOENT' || dirname(path) === path) throw error;
+    await makeFolder(dirname(path));
+    await make().catch(async (again: NodeJS.ErrnoException) => {
+      if (again.code !== 'EEXIST') throw again; // else another one was faster
+    });
+  }
+}
 
 /** @throws Fault UNWRITABLE where a path is a link, or what is there is no regular file */
 async function refuseIrregular(file: string): Promise<void> {

@@ -109,6 +109,22 @@ describe.skipIf(!isRoot)('rows', () => {
     expect(stdout).toBe(`${ROWS + 1}\n0\n`);
   });
 
+  test.each(['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'])(
+    'named %s go on where stdout is',
+    async (path) => {
+      const { stdout } = await run(
+        `{ echo before; $T results $S -f saddr -o ${path} 2>/dev/null; echo after; } > file; wc -l < file; head -1 file; tail -1 file`,
+      );
+      expect(stdout).toBe(`${ROWS + 3}\nbefore\nafter\n`);
+    },
+  );
+
+  test('are refused at once where no folder can be made', async () => {
+    const { code, stderr } = await run(`${SCAN} --data /proc/no-such-folder`);
+    expect(stderr).toContain('/proc/no-such-folder');
+    expect(code).toBe(EXIT.NO_OUTPUT);
+  });
+
   test('are in no file that others may write before we do', async () => {
     // Somebody else's link where a part of the output is made.
     const { stdout } = await run(

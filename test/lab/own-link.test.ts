@@ -48,10 +48,12 @@ describe.skipIf(labIsMissing())('a survey', () => {
       const { code, rows, summary } = await scan('100.80.0.0/18', ...allow, '-r', rate);
       expect(code, summary).toBe(EXIT.DONE);
       expect(rows.filter((row) => there.includes(row)).sort()).toEqual(there.toSorted());
-      // The others are not silent: nobody is there who could have been asked. We ourselves are.
+      // The others are not silent: nobody is there who could have been asked. We ourselves are, and
+      // the broadcast address is nobody's.
       expect(rows).toHaveLength(HOSTS + 1);
       expect(summary).toMatch(/silent +0 were asked/);
-      expect(summary).toContain(`${(16_384 - HOSTS - 1).toLocaleString('en')} had no neighbour`);
+      const nobody = (16_384 - HOSTS - 2).toLocaleString('en');
+      expect(summary).toContain(`${nobody} unreachable: no neighbour`);
     }
   });
 
@@ -68,6 +70,27 @@ describe.skipIf(labIsMissing())('a survey', () => {
     expect(summary).toMatch(/silent +0 were asked/);
   });
 
+  test('asks who the gateway is where the kernel’s entry is stale', {
+    timeout: 60_000,
+  }, async () => {
+    await target.answerFor('198.18.0.0/24');
+    await prober.routeVia('198.18.0.0/24', target);
+    const wrong = ['lladdr', '02:00:00:00:00:99', 'nud', 'stale', 'dev', 'eth0'];
+    await prober.ip('neigh', 'replace', target.address, ...wrong);
+    const { code, rows } = await scan('198.18.0.0/24', '--allow-special', '198.18.0.0/15');
+    expect([code, rows.length]).toEqual([EXIT.DONE, 256]);
+  });
+
+  test('warns of an address of its own that this host does not have', {
+    timeout: 60_000,
+  }, async () => {
+    await target.answerFor('198.18.0.0/28');
+    await prober.routeVia('198.18.0.0/28', target);
+    const allow = ['--allow-special', '198.18.0.0/15', '-S', '100.99.99.99'];
+    const { summary } = await scan('198.18.0.0/28', ...allow);
+    expect(summary).toMatch(/--source-ip: no interface has 100\.99\.99\.99/);
+  });
+
   test('names null routes, and says nothing of targets behind them', {
     timeout: 60_000,
   }, async () => {
@@ -81,21 +104,34 @@ describe.skipIf(labIsMissing())('a survey', () => {
     expect(summary).toMatch(/128 .*no route/);
   });
 
-  test('of which a firewall of this host drops all is not done, and says why', {
-    timeout: 60_000,
-  }, async () => {
-    await target.answerFor('198.18.0.0/28');
-    await prober.routeVia('198.18.0.0/28', target);
-    await prober.run('nft', 'add', 'table', 'netdev', 't');
-    const hook = '{ type filter hook egress device eth0 priority 0; policy accept; }';
-    await prober.run('nft', `add chain netdev t out ${hook}`);
-    await prober.run('nft', 'add rule netdev t out ip daddr 198.18.0.0/15 drop');
-    const allow = ['--allow-special', '198.18.0.0/15'];
-    const { code, rows, summary } = await scan('198.18.0.0/28', ...allow);
-    expect([code, rows]).toEqual([EXIT.NOTHING_SENT, []]);
-    expect(summary).toMatch(/silent +0 were asked/);
-    expect(summary).toMatch(/nothing was sent: 16 .*firewall/);
-  });
+  test.each([
+    // What AF_XDP sends passes by the hook at the interface; what raw sockets send passes by none.
+    ['netdev', '{ type filter hook egress device eth0 priority 0; }', 'packet', /refused by the/],
+    [
+      'inet',
+      '{ type filter hook output priority 0; }',
+      'raw-ip',
+      /held back by the host’s firewall/,
+    ],
+  ])(
+    'of which a firewall of this host drops all (%s) is not done, and says why',
+    {
+      timeout: 60_000,
+    },
+    async (family, hook, wire, why) => {
+      await target.answerFor('198.18.0.0/28');
+      await prober.routeVia('198.18.0.0/28', target);
+      await prober.run('nft', 'add', 'table', family, 't');
+      await prober.run('nft', `add chain ${family} t out ${hook}`);
+      await prober.run('nft', `add rule ${family} t out ip daddr 198.18.0.0/15 drop`);
+      const allow = ['--allow-special', '198.18.0.0/15', '--wire', wire];
+      const { code, rows, summary } = await scan('198.18.0.0/28', ...allow);
+      expect([code, rows], summary).toEqual([EXIT.NOTHING_SENT, []]);
+      expect(summary).toMatch(/silent +0 were asked/);
+      expect(summary).toMatch(/nothing was sent: 16 /);
+      expect(summary).toMatch(why);
+    },
+  );
 
   test('can say which rule of an agent’s own blocklist held a target back', {
     timeout: 60_000,

@@ -64,6 +64,7 @@ export async function refuseWriting(
   sql: string,
   place: FaultDetails,
 ): Promise<void> {
+  if (sql.trim() === '') throw new Fault('BAD_OPTION', 'there is no statement', place);
   const statements = await connection.extractStatements(sql);
   if (statements.count !== 1) {
     const why = `one statement is run; here are ${statements.count}`;

@@ -70,8 +70,7 @@ export class StoredRows {
       } catch (error) {
         // Merged while we were about to read it: the list is another one now.
         const isGone = (await this.#disk.size(segment.file)) === 0;
-        if (!isGone || hasBegun || attempt === TRIES)
-          throw refusalOf(error, { flag: FILTER, value: selection.filter });
+        if (!isGone || hasBegun || attempt === TRIES) throw faultOf(error, segment, selection);
       }
     }
   }
@@ -202,6 +201,14 @@ function plainValue(value: DuckDBValue): Value {
 function select(table: string, { fields, filter }: Selection): string {
   const names = fields.map((name) => (name === BLANK ? 'NULL' : `"${name}"`)).join(', ');
   return `SELECT ${names} FROM ${table}${filter === undefined ? '' : ` WHERE ${filter}`}`;
+}
+
+/** Without a filter there is nothing of the user's that could be wrong. */
+function faultOf(error: unknown, { file }: Segment, { filter }: Selection): unknown {
+  if (filter !== undefined) return refusalOf(error, { flag: FILTER, value: filter });
+  if (error instanceof Fault) return error;
+  const [why = ''] = describeError(error).split('\n');
+  return new Fault('UNREADABLE_FILE', `cannot read rows: ${why}`, { file }, error);
 }
 
 function holds(shards: readonly number[], from: number, to: number): boolean {

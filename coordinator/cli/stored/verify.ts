@@ -38,11 +38,11 @@ function describe(verdict: Verdict): string {
   const { targets, covered, probed, shards, stored, rows, faults } = verdict;
   const lines: Record<string, string> = {
     targets: formatCount(targets),
-    covered: `${formatCount(covered)}, ${percent(covered, targets)}, each once`,
+    covered: `${formatCount(covered)}, ${percent(covered, targets)}${faults > 0 ? '' : ', each once'}`,
     probed: formatCount(probed),
     ...unsentLines(verdict),
     shards: `${formatCount(stored)} of ${formatCount(shards)} stored`,
-    rows: `${formatCount(rows)}, each where it belongs`,
+    rows: `${formatCount(rows)}${faults > 0 ? '' : ', each where it belongs'}`,
     verdict:
       faults > 0
         ? `${formatCount(faults)} FAULTS`
