@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { openMission } from '../../agent/mission.js';
-import type { Sender } from '../../agent/ports.js';
+import type { Capture, Sender } from '../../agent/ports.js';
 import { admit } from '../../coordinator/intake/intake.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { systemClock } from '../../shared/base/clock.js';
@@ -69,6 +69,37 @@ describe('an agent that makes ready for a survey', () => {
     mission.limit(500); // another survey wants half of it
     mission.limit(500);
     expect(granted).toEqual([1000, 500]);
+  });
+
+  test('refuses bytes that are not what their name says, whoever put them there', async () => {
+    const bus = memoryBus(systemClock);
+    const other = Space.ofIpv4(Ranges.of([{ from: 0x08080808, to: 0x08080809 }]), [80] as Port[]);
+    await bus.spaces.put(survey.spaceHash, spaceToBytes(other, '7'));
+    const opening = openMission(bus, survey, nowhere, systemClock);
+    await expect(opening).rejects.toMatchObject({ code: 'BAD_MESSAGE' });
+  });
+
+  test('closes its station again where its own rules cannot be told', async () => {
+    const bus = memoryBus(systemClock);
+    await bus.spaces.put(survey.spaceHash, bytes);
+    const closed: string[] = [];
+    const openStation = async () => ({
+      sender: { close: async () => closed.push('sender') } as unknown as Sender,
+      captures: [{ close: () => closed.push('capture') } as unknown as Capture],
+      isPresent: () => true,
+      notes: [],
+      rules: bytes,
+      rulesHash: hashSpace(bytes),
+    });
+    const spaces = {
+      ...bus.spaces,
+      put: async () => {
+        throw new Error('not permitted');
+      },
+    };
+    const opening = openMission({ ...bus, spaces }, survey, openStation, systemClock);
+    await expect(opening).rejects.toThrow('not permitted');
+    expect(closed).toEqual(['capture', 'sender']);
   });
 
   test('refuses a survey whose space is not on the shelf', async () => {

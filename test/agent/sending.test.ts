@@ -250,6 +250,36 @@ describe('the send loop', () => {
     expect(unsent.map(([, code]) => code)).toEqual(new Array(512).fill(UNSENT.EXCLUDED));
   });
 
+  test('never says of a probe that left that it was held back, however little of a batch had left', () => {
+    for (const taken of [0, 1, 5, 31]) {
+      const guards: Guard[] = [];
+      let calls = 0;
+      const wire = new MemoryWire((count) => {
+        calls++;
+        if (calls === 1) return Math.min(count, taken);
+        if (calls > 2) return count;
+        guards.push(excluding(Ranges.of([{ from: 0, to: 2 ** 32 }]), Ranges6.none, 1));
+        desk.post(1);
+        return { errno: 105 };
+      });
+      const { loop, desk, unsent } = loopOn(wire, { nextGuard: () => guards.shift() });
+      loop.send({ slot: 0, from: 0, to: 400 });
+      expect(wire.sent).toEqual(targets(0, taken));
+      const held = Array.from({ length: 400 - taken }, (_, i) => [i + taken, UNSENT.EXCLUDED]);
+      expect(unsent).toEqual(held);
+      expect(desk.marksOf(0).at(-1)).toEqual({ version: 1, from: taken });
+    }
+  });
+
+  test('gives up what a queue that takes nothing for seconds holds, and comes to its end', () => {
+    const wire = new MemoryWire(() => ({ errno: 105 }));
+    const { loop, desk, unsent } = loopOn(wire);
+    loop.send({ slot: 0, from: 0, to: 300 });
+    expect(wire.sent).toEqual([]);
+    expect(unsent).toEqual(Array.from({ length: 300 }, (_, i) => [i, UNSENT.SEND_FAILED]));
+    expect(desk.hasEnded(0)).toBe(true);
+  });
+
   test('gives up a probe that the kernel refuses for good, says which and why, and goes on', () => {
     const bad = new Set([3, 17]);
     let next = 0;

@@ -118,6 +118,36 @@ describe('a simulated survey', () => {
     world.close();
   });
 
+  test('falls silent in time whatever grants others make up, before its coordinator dies and after', async () => {
+    const world = new World(9);
+    const { host } = world.startCoordinator();
+    const { name } = world.join();
+    const survey = await launch(world, 60_000, 1000);
+    let serial = 2 ** 40;
+    const forge = (answers: number, lasts: number) =>
+      world.broker.rates.lend({
+        ...{ survey: survey.id, agent: name, serial: serial++, rate: 1e6, answers, lasts },
+        ...{ exclusions: 0, standDown: '', handBack: [] },
+      });
+    const now = () => world.clock.monotonic();
+    for (const answers of [0, now(), now() + 1000, 1e12]) forge(answers, 1e12);
+    await pass(world, 5000);
+    // The life of a grant is ours to decide: it is the agent's clock that it is counted on.
+    const before = world.internet.shots.length;
+    for (let ago = 0; ago < 5000; ago += 10) forge(now() - ago, 3_600_000);
+    await pass(world, 1000);
+    expect(world.internet.shots.length - before).toBeLessThan(1100);
+    host.die();
+    const diedAt = now();
+    for (let i = 0; i < 100; i++) {
+      for (const answers of [now(), now() - 500, now() + 500, diedAt + 1]) forge(answers, 3000);
+      await pass(world, 200);
+    }
+    const last = world.internet.shots.at(-1)!;
+    expect(last.at - diedAt).toBeLessThanOrEqual(6000); // of heartbeats that nobody answers any more
+    world.close();
+  });
+
   test('goes on within ten seconds when its coordinator dies and another stands by', async () => {
     const world = new World(10);
     const first = world.startCoordinator();

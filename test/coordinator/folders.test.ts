@@ -1,0 +1,137 @@
+/** Folders that others have made, or that were copied: what is believed of them. */
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { admit } from '../../coordinator/intake/intake.js';
+import { forgottenSurveys } from '../../coordinator/survey/forgotten.js';
+import { keptTerms } from '../../coordinator/terms.js';
+import { Vault } from '../../coordinator/vault.js';
+import type { Millis, Pps } from '../../shared/base/brand.js';
+import { makeFolder, systemDisk } from '../../shared/host/disk.js';
+import type { Port } from '../../shared/net/ports.js';
+import { Ranges } from '../../shared/net/ranges.js';
+import { rulesToBytes } from '../../shared/survey/rules.js';
+import { Space } from '../../shared/survey/space/space.js';
+import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
+import { silentLog } from '../../shared/telemetry/log.js';
+
+const random = { bytes: (length: number) => Uint8Array.from({ length }, () => 4) };
+const space = Space.ofIpv4(Ranges.of([{ from: 0x7f010000, to: 0x7f010100 }]), [80] as Port[]);
+const bytes = spaceToBytes(space, '7');
+const rules = rulesToBytes([], ['127.0.0.0/8']);
+const { survey } = admit(
+  {
+    ...{ name: '', probe: 'tcp-syn', probeOptions: {}, seed: '7', report: 'all', output: 'csv' },
+    ...{ contact: '', purpose: '', allowSpecial: ['127.0.0.0/8'] },
+    rate: 1000 as Pps,
+    cooldown: 1000 as Millis,
+    spaceHash: hashSpace(bytes),
+    rulesHash: hashSpace(rules),
+  },
+  space,
+  random,
+  1,
+);
+
+let data: string;
+beforeEach(async () => {
+  data = await mkdtemp(join(tmpdir(), 'transect-folders-'));
+});
+afterEach(() => rm(data, { recursive: true, force: true }));
+
+const folder = () => join(data, survey.id);
+const establish = async (isLasting = true) => {
+  const vault = new Vault(folder(), 'csv', { disk: systemDisk, term: 1 });
+  await vault.establish(survey, { space: bytes, rules, isLasting });
+};
+const forgotten = async (known: string[] = [], before = [] as (typeof survey)[]) => {
+  const found: (typeof survey)[] = [];
+  const parts = { disk: systemDisk, random, log: silentLog };
+  for await (const each of forgottenSurveys(data, new Set(known), before, parts)) {
+    found.push(each.survey);
+  }
+  return found;
+};
+
+describe('a folder of a survey that the broker does not know', () => {
+  test('is put back paused and with a new key, or as it was where that is known', async () => {
+    await establish();
+    const state = { state: 'paused', id: survey.id, planHash: survey.planHash };
+    expect(await forgotten()).toMatchObject([state]);
+    expect(await forgotten([], [{ ...survey, rate: 7 as Pps }])).toMatchObject([
+      { state: 'running', rate: 7 },
+    ]);
+    expect(await forgotten([survey.id])).toEqual([]);
+  });
+
+  test('is left alone where a scan leads it, where it is over, and where it is a copy', async () => {
+    await establish(false);
+    expect(await forgotten()).toEqual([]);
+    await establish();
+    await writeFile(join(folder(), 'manifest.json'), '{}');
+    expect(await forgotten()).toEqual([]);
+    await rm(join(folder(), 'manifest.json'));
+    execFileSync('cp', ['-r', folder(), join(data, 'copy')]);
+    expect(await forgotten([survey.id])).toEqual([]);
+  });
+
+  test.each([
+    ['space.bin', bytes.slice(0, -1)],
+    ['rules.json', Buffer.from('{"excluded":[]}')],
+    ['survey.json', Buffer.from('{"id":"../outside"}')],
+    ['survey.json', Buffer.from('no JSON')],
+  ])('is not put back where %s is not what it should be', async (name, content) => {
+    await establish();
+    await writeFile(join(folder(), name), content);
+    expect(await forgotten()).toEqual([]);
+  });
+});
+
+describe('the number of terms', () => {
+  test('is the highest that the file or any journal knows, and survives', async () => {
+    const terms = keptTerms(data, systemDisk, silentLog);
+    expect(await terms.highest()).toBe(0);
+    await terms.note(4);
+    await establish();
+    const journal = join(folder(), 'ledger.ndjson');
+    await writeFile(journal, '{"term":3}\n{"term":40}\n{"term":5}\n');
+    expect(await keptTerms(data, systemDisk, silentLog).highest()).toBe(40);
+    await rm(journal);
+    expect(await keptTerms(data, systemDisk, silentLog).highest()).toBe(4);
+  });
+
+  test('is not guessed where its file says nothing', async () => {
+    await writeFile(join(data, 'term'), 'many\n');
+    const reading = keptTerms(data, systemDisk, silentLog).highest();
+    await expect(reading).rejects.toMatchObject({ code: 'UNREADABLE_FILE' });
+  });
+});
+
+describe('the disk', () => {
+  test('writes through no link, and replaces nothing but regular files', async () => {
+    await writeFile(join(data, 'victim'), 'theirs');
+    await symlink('victim', join(data, 'link'));
+    execFileSync('mkfifo', [join(data, 'pipe')]);
+    for (const name of ['link', 'pipe']) {
+      const file = join(data, name);
+      await expect(systemDisk.append(file, 'ours\n')).rejects.toMatchObject({ code: 'UNWRITABLE' });
+      await expect(systemDisk.writeWhole(file, ['ours'])).rejects.toMatchObject({
+        code: 'UNWRITABLE',
+      });
+      await expect(systemDisk.read(file)).rejects.toMatchObject({ code: 'UNREADABLE_FILE' });
+    }
+    expect(await readFile(join(data, 'victim'), 'utf8')).toBe('theirs');
+  });
+
+  test('makes folders within folders, and says so at once where none can be made', async () => {
+    await makeFolder(join(data, 'a/b/c'));
+    await mkdir(join(data, 'a/b/c/d'));
+    await makeFolder(join(data, 'a/b/c/d'));
+    await writeFile(join(data, 'file'), '');
+    await expect(makeFolder(join(data, 'file'))).rejects.toThrow(/EEXIST/);
+    await expect(makeFolder(join(data, 'file/below'))).rejects.toThrow(/ENOTDIR/);
+    await expect(makeFolder('/proc/none/of/these')).rejects.toThrow(/ENOENT|EACCES|EPERM/);
+  });
+});
