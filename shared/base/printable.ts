@@ -6,6 +6,8 @@
 
 /** C0, DEL and C1, line and paragraph separators, direction marks, the byte order mark, lone surrogates. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}\ufeff]/gu;
+/** What is left of a letter outside the basic plane where a text was cut. */
+const HALF_LETTER = /[\ud800-\udbff]$/;
 const FORMULA = /^[=+\-@\t\r]/;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
@@ -24,7 +26,7 @@ export function inert(text: string, keepLines = false): string {
 /** One printable line of so many letters at most, for what is sent to others. */
 export function oneLine(text: string, most: number): string {
   const line = inert(text.trim().replace(/\s+/g, ' '));
-  return line.length <= most ? line : `${line.slice(0, most - 1)}…`;
+  return line.length <= most ? line : `${line.slice(0, most - 1).replace(HALF_LETTER, '')}…`;
 }
 
 /** A cell of a table that spreadsheets read, which they take for text unless it is a number. */
