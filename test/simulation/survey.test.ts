@@ -144,7 +144,7 @@ describe('a simulated survey', () => {
       await pass(world, 200);
     }
     const last = world.internet.shots.at(-1)!;
-    expect(last.at - diedAt).toBeLessThanOrEqual(6000); // of heartbeats that nobody answers any more
+    expect(last.at - diedAt).toBeLessThanOrEqual(3000);
     world.close();
   });
 

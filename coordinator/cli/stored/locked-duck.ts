@@ -6,7 +6,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DuckDBConnection, DuckDBInstance, StatementType } from '@duckdb/node-api';
-import { Fault, type FaultDetails } from '../../../shared/base/faults.js';
+import { describeError, Fault, type FaultDetails } from '../../../shared/base/faults.js';
 import { scratchFolder } from '../../../shared/host/scratch.js';
 import { quote } from '../../sink/duck.js';
 
@@ -64,8 +64,9 @@ export async function refuseWriting(
   sql: string,
   place: FaultDetails,
 ): Promise<void> {
-  if (sql.trim() === '') throw new Fault('BAD_OPTION', 'there is no statement', place);
-  const statements = await connection.extractStatements(sql);
+  const statements = await connection.extractStatements(sql).catch(async () => {
+    throw new Fault('BAD_OPTION', await whyUnreadable(connection, sql), place);
+  });
   if (statements.count !== 1) {
     const why = `one statement is run; here are ${statements.count}`;
     throw new Fault('BAD_OPTION', why, place);
@@ -77,6 +78,17 @@ export async function refuseWriting(
   // EXPLAIN ANALYZE runs what it explains.
   if (statementType === StatementType.EXPLAIN && EXPLAIN.test(sql)) return;
   throw new Fault('BAD_OPTION', 'only statements that read are run, such as SELECT', place);
+}
+
+/** The package (1.5.6) does not say why statements cannot be told apart; preparing them does. */
+async function whyUnreadable(connection: DuckDBConnection, sql: string): Promise<string> {
+  try {
+    (await connection.prepare(sql)).destroySync();
+    return 'there is no statement';
+  } catch (error) {
+    const [why = ''] = describeError(error).split('\n');
+    return why.includes('native callback') ? 'there is no statement' : why;
+  }
 }
 
 /** In this order: each takes away what the next could have used. */
