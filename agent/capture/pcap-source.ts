@@ -14,6 +14,7 @@ import { LIMITS } from '../../shared/base/limits.js';
 import type { LinkLayer } from '../../shared/packet/dissect.js';
 import type { CaptureTotals, FrameSource, Receive, SourceSetup } from '../ports.js';
 import { interfaceIndex } from '../system/libc.js';
+import { compileFilter } from '../system/pcap-library.js';
 
 /** How long the kernel may gather frames before it wakes us. */
 const GATHER_MILLIS = 20;
@@ -96,6 +97,7 @@ export function openPcapSource(setup: SourceSetup): FrameSource {
 function sessionFor({ device, vlan }: SourceSetup, filter: string): Kept {
   const expression = vlan === undefined ? filter : `vlan ${vlan} and (${filter})`;
   const key = `${interfaceIndex(device)} ${device} ${expression}`;
+  if (!kept.has(key)) compileFilter(filter, LIMITS.snapOctets); // a session that refuses it stays open
   const held = kept.get(key) ?? open(device, expression);
   held.isAlive = true;
   kept.set(key, held);

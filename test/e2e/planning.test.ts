@@ -97,3 +97,16 @@ describe('transect scan --dryrun', () => {
     expect(execFileSync('bash', ['-o', 'pipefail', '-c', script]).toString()).toMatch(/^9\./);
   });
 });
+
+test('a survey file’s text keys are taken as they are written', async () => {
+  await using folder = await scratch();
+  const file = join(folder.path, 'survey.yaml');
+  for (const seed of ['0123', '1e3', 'true', '0x10', '2024-01-01']) {
+    const targets = 'targets: [127.1.0.0/28]\nallowSpecial: [127.0.0.0/8]\nports: 80\n';
+    await writeFile(file, `${targets}seed: ${seed}\n`);
+    const { stdout, stderr } = await start('transect', ['plan', file, '--json'], folder.path)
+      .outcome;
+    expect(stderr).toBe('');
+    expect(JSON.parse(stdout).seed).toBe(seed);
+  }
+});

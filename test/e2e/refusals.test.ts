@@ -33,6 +33,18 @@ const CASES: [what: string, args: string[], code: number, line: RegExp][] = [
     /unknown option '--fast'/,
   ],
   ['a flag without its value', ['scan', ...LOOP, '-p'], EXIT.USAGE, /argument missing/],
+  [
+    'stdin for two lists',
+    ['plan', '-w', '-', '-b', '-', '-p', '80'],
+    EXIT.USAGE,
+    /stdin|standard input/,
+  ],
+  [
+    'several lists that are missing',
+    ['plan', '-w', 'no1', '-b', 'no2', '-I', 'no3', '--pairs-file', 'no4', '-p', '80'],
+    EXIT.USAGE,
+    /no\d: cannot read the file/,
+  ],
   ['no targets', ['scan', '-p', '80'], EXIT.USAGE, /TARGETS: name at least one target/],
   ['no ports', ['scan', ...LOOP], EXIT.USAGE, /--ports: name the ports/],
   [

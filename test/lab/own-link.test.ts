@@ -160,5 +160,14 @@ describe.skipIf(labIsMissing())('a survey', () => {
     const status = JSON.parse(await transect('status', survey, '--json'));
     expect(status).toMatchObject({ sent: 12, blocked: 4, covered: 16 });
     expect(await transect('verify', survey)).toMatch(/complete/);
+    // A list that can be read once only is read once, and holds beside the exclusions in force.
+    await transect('exclude', 'add', '198.18.0.0/30', '--reason', 'mail');
+    const line = `${TRANSECT} launch 198.18.0.0/28 ${flags.join(' ')} --nats ${url} -b <(echo 198.18.0.4/30)`;
+    const next = (await prober.run('bash', '-c', line)).stdout.trim();
+    expect(JSON.parse(await transect('status', next, '--json'))).toMatchObject({ targets: 8 });
+    await transect('exclude', 'lift', '198.18.0.0/30', '--reason', 'mail of May');
+    const third = (await transect('launch', '198.18.0.0/28', ...flags)).trim();
+    expect(JSON.parse(await transect('status', third, '--json'))).toMatchObject({ targets: 16 });
+    expect(await transect('exclude', 'list')).toMatch(/198\.18\.0\.0\/30/);
   });
 });

@@ -114,17 +114,19 @@ export async function draftOfFlags(targets: readonly string[], flags: SurveyFlag
     probeArgs,
     ...rest
   } = flags;
-  const given = targets.map((text) => readTarget(text, 'TARGETS', printNote));
-  const listed = each(allowlistFile, (file) => readTargetList(file, '--allowlist-file'));
-  const blocked = each(blocklistFile, (file) => readBlockList(file, '--blocklist-file'));
-  const hitlist = each(listOfIpsFile, (file) => readHitlist(file, '--list-of-ips-file', printNote));
-  const pairs = each(pairsFile, (file) => readPairs(file, '--pairs-file', printNote));
+  const [given, listed, blocked, hitlist, pairs] = await Promise.all([
+    each(targets, (text) => readTarget(text, 'TARGETS', printNote)),
+    each(allowlistFile, (file) => readTargetList(file, '--allowlist-file')),
+    each(blocklistFile, (file) => readBlockList(file, '--blocklist-file')),
+    each(listOfIpsFile, (file) => readHitlist(file, '--list-of-ips-file', printNote)),
+    each(pairsFile, (file) => readPairs(file, '--pairs-file', printNote)),
+  ]);
   return {
     ...rest,
-    targets: [...(await Promise.all(given)).flat(), ...(await listed)],
-    hitlist: await hitlist,
-    pairs: await pairs,
-    exclusions: [...(flags.exclude ?? []), ...(await blocked)],
+    targets: [...given, ...listed],
+    hitlist,
+    pairs,
+    exclusions: [...(flags.exclude ?? []), ...blocked],
     allowSpecial: flags.allowSpecial ?? [],
     output: outputModule,
     probeOptions: probeArgs,

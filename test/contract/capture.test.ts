@@ -1,0 +1,101 @@
+/** What every source of frames keeps: it hears what passes its filter, and leaves nothing behind. */
+import { createSocket } from 'node:dgram';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { openPcapSource } from '../../agent/capture/pcap-source.js';
+import { openRingSource } from '../../agent/capture/ring-source.js';
+import { Dissection } from '../../shared/packet/dissect.js';
+import { holdingsOf } from '../support/holdings.js';
+import { enterOwnNetwork, ip, networkIsMissing } from '../support/own-network.js';
+
+const SOURCES = [
+  ['the ring', openRingSource],
+  ['the pcap package', openPcapSource],
+] as const;
+const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis));
+
+/** A datagram to a port where nobody listens. */
+async function speak(port: number): Promise<void> {
+  const socket = createSocket('udp4');
+  await new Promise<void>((resolve) => socket.send('x', port, '127.0.0.1', () => resolve()));
+  socket.close();
+}
+
+async function until(isReached: () => boolean): Promise<void> {
+  for (let i = 0; i < 300 && !isReached(); i++) await pause(10);
+}
+
+describe.skipIf(networkIsMissing())('a source of frames', () => {
+  beforeAll(() => {
+    enterOwnNetwork();
+    ip('link', 'add', 'quiet0', 'type', 'veth', 'peer', 'name', 'quiet1');
+    for (const name of ['quiet0', 'quiet1']) ip('link', 'set', name, 'up');
+  });
+
+  test.each(SOURCES)(
+    '(%s) hears what passes its filter, and after a change what passes the new one',
+    async (_, open) => {
+      const source = open({ device: 'lo', filter: 'udp dst port 7001' });
+      const heard: number[] = [];
+      const dissection = new Dissection(source.view);
+      source.start((start, end, timestamp) => {
+        expect(Math.abs(timestamp / 1000 - Date.now())).toBeLessThan(5000);
+        expect(end - start).toBeGreaterThan(20);
+        dissection.dissect(source.link, start, end);
+        heard.push(
+          new DataView(source.view.buffer, source.view.byteOffset + end - 7, 2).getUint16(0),
+        );
+      });
+      await speak(7001);
+      await speak(7002);
+      await until(() => heard.length > 0);
+      expect(heard.length).toBeGreaterThan(0);
+      const before = heard.length;
+      source.setFilter('udp dst port 7002 or udp dst port 7003');
+      await speak(7002);
+      await until(() => heard.length > before);
+      expect(heard.length).toBeGreaterThan(before);
+      expect(source.totals.received).toBeGreaterThan(0);
+      source.close();
+      const after = heard.length;
+      await speak(7002);
+      await pause(100);
+      expect([heard.length, source.isAlive]).toEqual([after, false]);
+    },
+  );
+
+  test.each(SOURCES)(
+    '(%s) leaves nothing behind, on quiet interfaces and on busy ones',
+    async (_, open) => {
+      const cycle = async (device: string) => {
+        const source = open({ device, filter: 'udp dst port 7010' });
+        source.start(() => {});
+        await speak(7010);
+        source.close();
+        await speak(7010); // a frame that comes when it is closed
+      };
+      for (const device of ['lo', 'quiet0']) await cycle(device);
+      await pause(100);
+      const before = holdingsOf(process.pid);
+      for (let i = 0; i < 40; i++) await cycle(i % 2 === 0 ? 'lo' : 'quiet0');
+      (globalThis as { gc?: () => void }).gc?.();
+      await pause(200);
+      const after = holdingsOf(process.pid);
+      expect(after.descriptors).toBeLessThanOrEqual(before.descriptors + 1);
+      expect(after.threads).toBeLessThanOrEqual(before.threads + 1);
+      expect(after.memory - before.memory).toBeLessThan(64 * 2 ** 20); // one ring
+    },
+    30_000,
+  );
+
+  test.each(SOURCES)(
+    '(%s) says what is wrong with a filter, and with an interface that is not there',
+    (_, open) => {
+      expect(() => open({ device: 'lo', filter: 'no such thing' })).toThrow(/syntax|filter/i);
+      expect(() => open({ device: 'none0', filter: 'tcp' })).toThrow(/no such interface/);
+      const { descriptors } = holdingsOf(process.pid);
+      for (let i = 0; i < 10; i++)
+        expect(() => open({ device: 'lo', filter: 'no such thing' })).toThrow();
+      expect(holdingsOf(process.pid).descriptors).toBeLessThanOrEqual(descriptors);
+    },
+  );
+});
