@@ -55,7 +55,8 @@ export function startAgents(
         warned.add(warning);
       });
     }
-    child.once('exit', (code) => {
+    // Once what it said last has been read.
+    child.once('close', (code) => {
       alive--;
       if (!isWanted) return;
       const why = lastWords.replace(/^transect-agent: /, '') || 'the agent ended by itself';
