@@ -7,7 +7,7 @@ import { checkRequest } from '../intake/intake.js';
 import { briefPlan, reportPlan } from '../plan/plan-report.js';
 import { addBrokerOptions, type BrokerFlags, withBus } from './connection.js';
 import { readDraft } from './plan.js';
-import { printNote, printOut } from './print.js';
+import { printDone, printNote } from './print.js';
 import { finishDraft, refuseIncomplete } from './survey/draft.js';
 import { addSurveyOptions, type SurveyFlags } from './survey/survey-options.js';
 
@@ -32,7 +32,7 @@ async function launch(given: readonly string[], flags: SurveyFlags & BrokerFlags
     await bus.spaces.put(request.spaceHash, bytes);
     await bus.spaces.put(request.rulesHash, rules);
     const { survey } = await bus.control.ask('launch', { request });
-    await printOut(survey);
+    await printDone(survey, 'survey');
   });
 }
 

@@ -18,6 +18,16 @@ export async function printOut(text: string): Promise<void> {
   await writeOut(inert(text.endsWith('\n') ? text : `${text}\n`, true));
 }
 
+/** What has been done cannot be taken back where its number cannot be written: stderr has it then. */
+export async function printDone(id: string, what: string): Promise<void> {
+  try {
+    await printOut(id);
+  } catch (error) {
+    printNote(`${what} ${id} stands all the same`);
+    throw error;
+  }
+}
+
 export function printNote(text: string): void {
   process.stderr.write(`${inert(text, true)}\n`);
 }
