@@ -76,6 +76,10 @@ export class SendLoop {
   /** The order that is being walked along, and how far. */
   #order: Order | undefined;
   #position = 0;
+  /** Positions that the current step goes on by, once all of it has left. */
+  #walked = 0;
+  /** Since when the kernel has taken nothing of what it might have taken. */
+  #fullSince = Number.POSITIVE_INFINITY;
   /** Orders that have been walked to their end, of which some targets still wait. */
   readonly #tails = new Set<Order>();
 
@@ -168,12 +172,6 @@ export class SendLoop {
     return true;
   }
 
-  /** Since when the kernel has taken nothing. */
-  #fullSince = Number.POSITIVE_INFINITY;
-
-  /** Positions that the current step goes on by, once all of it has left. */
-  #walked = 0;
-
   /** Hands what is written to the kernel; what may not leave any more is written anew once it may. */
   #leave(): void {
     const hasLeft = this.#dispatchAll();
@@ -254,10 +252,13 @@ export class SendLoop {
       const heard = desk.bell;
       const refusal = refusalOf(wire.errno);
       desk.addRefused(refusal);
-      if (!this.#maySend) return false;
+      if (!this.#maySend) {
+        this.#fullSince = Number.POSITIVE_INFINITY;
+        return false;
+      }
       const { pauseMillis = 0, isDown, unsent = UNSENT.SEND_FAILED } = REFUSALS[refusal] ?? {};
-      this.#fullSince = Math.min(this.#fullSince, now());
-      const isStuck = isDown !== true && now() - this.#fullSince >= STUCK_MILLIS;
+      this.#fullSince = isDown ? Number.POSITIVE_INFINITY : Math.min(this.#fullSince, now());
+      const isStuck = now() - this.#fullSince >= STUCK_MILLIS;
       if (pauseMillis > 0 && !isStuck) desk.wait(heard, pauseMillis);
       else if (++refusals >= LIMITS.sendTries) {
         this.#writer.unsent.note(

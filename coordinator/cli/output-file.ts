@@ -3,7 +3,7 @@
  * link to one is followed; a device, a pipe or a socket is written in place. Whether it can be written is
  * found out before any work is done for it.
  */
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createReadStream, createWriteStream, fstatSync } from 'node:fs';
 import { access, constants, open, readlink, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { Readable } from 'node:stream';
@@ -30,12 +30,14 @@ export interface OutputFile {
 
 /** @throws Fault UNWRITABLE where it cannot be written */
 export async function openOutput(path: string): Promise<OutputFile> {
-  const descriptor = descriptorOf(path);
-  if (path === STDOUT || descriptor === 1) return streamed('standard output', writeAll, true);
-  // Opened anew, a file that it leads to would be written from its start.
-  if (descriptor !== undefined)
-    return streamed(path, (chunks) => writeTo(descriptor, path, chunks), false);
+  if (path === STDOUT) return streamed('standard output', writeAll, true);
   const target = await linkedTo(path);
+  const descriptor = descriptorOf(target);
+  if (descriptor === 1) return streamed('standard output', writeAll, true);
+  if (descriptor !== undefined) {
+    if (!isOpen(descriptor)) throw unwritable(path, 'nothing is open there');
+    return streamed(path, (chunks) => writeTo(descriptor, path, chunks), false);
+  }
   const found = await stat(target).catch(() => undefined);
   if (found?.isDirectory()) throw unwritable(path, 'it is a folder');
   if (found !== undefined && !found.isFile()) {
@@ -53,19 +55,28 @@ export async function openOutput(path: string): Promise<OutputFile> {
   };
 }
 
-/** The descriptor of ours that a path stands for. */
-function descriptorOf(path: string): number | undefined {
-  const file = resolve(path);
+/** The descriptor of ours that a path stands for: opened anew, its file would be written from the start. */
+function descriptorOf(file: string): number | undefined {
   if (file === '/dev/stdout') return 1;
   if (file === '/dev/stderr') return 2;
   const [, number] = /^\/(?:dev|proc\/self)\/fd\/(\d+)$/.exec(file) ?? [];
   return number === undefined ? undefined : Number(number);
 }
 
-/** What a path stands for in the end, whether it is there or not. @throws Fault UNWRITABLE */
+function isOpen(descriptor: number): boolean {
+  try {
+    fstatSync(descriptor);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** What a path stands for in the end, or the descriptor of ours on the way. @throws Fault UNWRITABLE */
 async function linkedTo(path: string): Promise<string> {
   let file = resolve(path);
   for (let links = 0; links < LINKS_MAX; links++) {
+    if (descriptorOf(file) !== undefined) return file;
     const next = await readlink(file).catch(() => undefined);
     if (next === undefined) return file;
     file = resolve(dirname(file), next);

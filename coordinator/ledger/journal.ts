@@ -85,11 +85,7 @@ export class Journal {
 
   /** Where a later term has begun, our lines do not count. @throws Fault UNWRITABLE */
   async #refuseIfDeposed(): Promise<void> {
-    const size = await this.#disk.size(this.#file);
-    const from = Math.max(0, size - TAIL_OCTETS);
-    const tail = Buffer.from(await this.#disk.readPart(this.#file, from, TAIL_OCTETS)).toString();
-    const terms = [...tail.matchAll(/^\{"term":(\d+)/gm)].map(([, term]) => Number(term));
-    if (Math.max(0, ...terms) <= this.#term) return;
+    if ((await lastTermIn(this.#disk, this.#file)) <= this.#term) return;
     const why = 'another coordinator has taken over';
     throw new Fault('UNWRITABLE', why, { file: this.#file });
   }
@@ -127,11 +123,12 @@ export async function* readJournal(disk: Disk, file: string): AsyncGenerator<Sha
   }
 }
 
-/** The latest term that a journal knows of; 0 where there is none. */
+/** The latest term that a journal knows of, by its end; 0 where there is none. */
 export async function lastTermIn(disk: Disk, file: string): Promise<number> {
-  let last = 0;
-  for await (const line of disk.lines(file)) last = Math.max(last, parseLine(line)?.term ?? 0);
-  return last;
+  const from = Math.max(0, (await disk.size(file)) - TAIL_OCTETS);
+  const tail = Buffer.from(await disk.readPart(file, from, TAIL_OCTETS)).toString();
+  const terms = [...tail.matchAll(/^\{"term":(\d{1,9})\b/gm)].map(([, term]) => Number(term));
+  return Math.max(0, ...terms);
 }
 
 /** The entry of one shard, or undefined where it is not stored. */

@@ -109,15 +109,21 @@ describe.skipIf(!isRoot)('rows', () => {
     expect(stdout).toBe(`${ROWS + 1}\n0\n`);
   });
 
-  test.each(['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'])(
+  test.each(['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1', 'to-stdout'])(
     'named %s go on where stdout is',
     async (path) => {
       const { stdout } = await run(
-        `{ echo before; $T results $S -f saddr -o ${path} 2>/dev/null; echo after; } > file; wc -l < file; head -1 file; tail -1 file`,
+        `ln -sfn /dev/stdout to-stdout; { echo before; $T results $S -f saddr -o ${path} 2>/dev/null; echo after; } > file; wc -l < file; head -1 file; tail -1 file`,
       );
       expect(stdout).toBe(`${ROWS + 3}\nbefore\nafter\n`);
     },
   );
+
+  test('are refused at once for a descriptor that is not open', async () => {
+    const { code, stderr } = await run('$T results $S -o /dev/fd/987');
+    expect(stderr).toContain('/dev/fd/987');
+    expect(code).toBe(EXIT.NO_OUTPUT);
+  });
 
   test('are refused at once where no folder can be made', async () => {
     const { code, stderr } = await run(`${SCAN} --data /proc/no-such-folder`);
