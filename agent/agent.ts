@@ -21,11 +21,11 @@ import { isEnding, isOver } from '../shared/survey/survey.js';
 import { TEXT } from '../shared/survey/text.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { HeldShard } from './held-shard.js';
-import { enoughMillis } from './lease/appetite.js';
+import { millisUntilNextLease } from './lease/appetite.js';
 import { acquire, type Holder } from './lease/holding.js';
-import type { Mission } from './mission.js';
-import { Missions, REFUSED_MILLIS } from './missions.js';
-import type { OpenStation } from './ports.js';
+import type { JoinedSurvey } from './mission.js';
+import { JoinedSurveys, RETRY_MILLIS } from './missions.js';
+import type { OpenNetworkIo } from './ports.js';
 
 export interface AgentOptions extends Omit<Holder, 'rulesHash'> {
   readonly version: string;
@@ -33,11 +33,11 @@ export interface AgentOptions extends Omit<Holder, 'rulesHash'> {
   readonly ceiling: number;
 }
 
-export interface AgentParts {
+export interface AgentDeps {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Log;
-  readonly openStation: OpenStation;
+  readonly openNetworkIo: OpenNetworkIo;
 }
 
 const OFFER_WAIT_MILLIS = 1000;
@@ -48,10 +48,10 @@ const STOOD_DOWN_MILLIS = 60_000;
 const DEAF = 'an interface or an address went away; what was not settled is handed back';
 
 export class Agent {
-  readonly missions: Missions;
+  readonly surveys: JoinedSurveys;
   readonly #exclusions = new Exclusions();
   readonly #options: AgentOptions;
-  readonly #parts: AgentParts;
+  readonly #parts: AgentDeps;
   readonly #leaving = stopController();
   /** When our last heartbeats were, by our own clock: what grants may answer. */
   readonly #asked = new Set<number>();
@@ -60,10 +60,10 @@ export class Agent {
   /** One loop for each survey that is not ending. */
   readonly #leasing = new Map<string, Promise<void>>();
 
-  constructor(options: AgentOptions, parts: AgentParts) {
+  constructor(options: AgentOptions, deps: AgentDeps) {
     this.#options = options;
-    this.#parts = parts;
-    this.missions = new Missions(parts, this.#exclusions);
+    this.#parts = deps;
+    this.surveys = new JoinedSurveys(deps, this.#exclusions);
   }
 
   /** Works until the signal aborts; then settles what it has sent, hands back the rest, and ends. */
@@ -77,16 +77,16 @@ export class Agent {
       this.#followGrants(left.signal),
       this.#followSurveys(left.signal),
       this.#followExclusions(left.signal),
-      every(clock, LIMITS.settleMillis, left.signal, () => this.#careForAll()),
+      every(clock, LIMITS.settlePollMillis, left.signal, () => this.#reconcileAll()),
       every(clock, LIMITS.checkpointMillis, left.signal, () => this.#report()),
     ];
-    while (!leaving.aborted) await clock.sleep(LIMITS.settleMillis, leaving);
+    while (!leaving.aborted) await clock.sleep(LIMITS.settlePollMillis, leaving);
     await Promise.all(this.#leasing.values());
-    while (this.missions.shards.length > 0) await clock.sleep(LIMITS.settleMillis);
+    while (this.surveys.shards.length > 0) await clock.sleep(LIMITS.settlePollMillis);
     this.#report();
     left.abort();
     await Promise.all(background);
-    for (const mission of this.missions.all) await mission.close();
+    for (const joined of this.surveys.all) await joined.close();
   }
 
   /**
@@ -97,10 +97,10 @@ export class Agent {
     const { clock } = this.#parts;
     const leaving = this.#leaving.signal;
     const leasing = new Set<Promise<void>>();
-    while (!leaving.aborted && this.missions.isGoingOn(survey)) {
+    while (!leaving.aborted && this.surveys.isActive(survey)) {
       const now = clock.monotonic();
-      const enough = this.missions.mayLease(survey)
-        ? enoughMillis(this.missions.get(survey), leasing.size, now)
+      const enough = this.surveys.canLease(survey)
+        ? millisUntilNextLease(this.surveys.get(survey), leasing.size, now)
         : LOOK_MILLIS;
       if (enough > 0) await Promise.race([...leasing, clock.sleep(enough, leaving)]);
       else {
@@ -123,7 +123,7 @@ export class Agent {
       await this.#take(offer);
     } catch (error) {
       this.#parts.log.error({ survey, shard, error: describeError(error) }, 'offer not taken');
-      offer.giveBack(REFUSED_MILLIS);
+      offer.release(RETRY_MILLIS);
     } finally {
       this.#taking.delete(name);
     }
@@ -133,56 +133,56 @@ export class Agent {
   async #take(offer: ShardOffer): Promise<void> {
     const { bus, clock, log } = this.#parts;
     const survey = (await bus.surveys.read(offer.survey))?.value;
-    if (survey === undefined) return offer.giveBack(REFUSED_MILLIS); // not known here yet
-    if (isEnding(survey.state)) return offer.done();
-    if (offer.shard < survey.frontier) return offer.done(); // stored: brokers repeat old messages
-    if (survey.state === 'paused') return offer.giveBack(REFUSED_MILLIS);
-    const mission = await this.missions.for(survey);
-    if (mission === undefined) return offer.giveBack(0); // others may be able to serve it
-    if (offer.shard >= mission.plan.shardCount) return offer.done(); // not of this plan
-    const shard = mission.plan.shard(offer.shard);
-    if (mission.held.has(shard.number)) return; // redelivered early: the lease is ours already
+    if (survey === undefined) return offer.release(RETRY_MILLIS); // not known here yet
+    if (isEnding(survey.state)) return offer.complete();
+    if (offer.shard < survey.storedBelow) return offer.complete(); // stored: brokers repeat old messages
+    if (survey.state === 'paused') return offer.release(RETRY_MILLIS);
+    const joined = await this.surveys.for(survey);
+    if (joined === undefined) return offer.release(0); // others may be able to serve it
+    if (offer.shard >= joined.plan.shardCount) return offer.complete(); // not of this plan
+    const shard = joined.plan.shard(offer.shard);
+    if (joined.held.has(shard.number)) return; // redelivered early: the lease is ours already
     const { agent, vantage } = this.#options;
-    const holder = { agent, vantage, rulesHash: mission.station.rulesHash };
+    const holder = { agent, vantage, rulesHash: joined.networkIo.rulesHash };
     const lease = await acquire(bus.leases, survey, shard, holder, clock);
-    if (lease.outcome === 'settled') return offer.done();
-    if (lease.outcome === 'taken') return offer.giveBack(LIMITS.workAckMillis);
-    const { holding } = lease;
+    if (lease.outcome === 'settled') return offer.complete();
+    if (lease.outcome === 'taken') return offer.release(LIMITS.workAckMillis);
+    const { heldLease } = lease;
     // The station may have been lost meanwhile; the next epoch begins where this one does.
-    if (mission.isDeaf) {
-      await holding.checkpoint(holding.report, 'released');
-      return offer.giveBack(REFUSED_MILLIS);
+    if (joined.hasLostNetwork) {
+      await heldLease.checkpoint(heldLease.report, 'released');
+      return offer.release(RETRY_MILLIS);
     }
-    const sending = mission.station.sender.send(holding.from, shard.to);
-    const parts = { survey, shard, holder, holding, offer, sending, results: bus.results, clock };
-    mission.held.set(shard.number, new HeldShard(parts));
-    log.debug({ survey: survey.id, shard: shard.number, epoch: holding.epoch }, 'shard leased');
+    const sending = joined.networkIo.sender.send(heldLease.from, shard.to);
+    const deps = { survey, shard, holder, heldLease, offer, sending, results: bus.results, clock };
+    joined.held.set(shard.number, new HeldShard(deps));
+    log.debug({ survey: survey.id, shard: shard.number, epoch: heldLease.epoch }, 'shard leased');
     if (this.#leaving.signal.aborted) this.#leave();
   }
 
-  async #careForAll(): Promise<void> {
+  async #reconcileAll(): Promise<void> {
     const now = this.#parts.clock.monotonic();
     this.#shareCeiling();
-    for (const mission of this.missions.all) {
-      const ending = isEnding(mission.survey.state);
-      mission.lookAround(now);
-      for (const [number, shard] of mission.held) {
+    for (const joined of this.surveys.all) {
+      const ending = isEnding(joined.survey.state);
+      joined.checkNetwork(now);
+      for (const [number, shard] of joined.held) {
         if (ending) shard.stop();
-        if (shard.isGone) mission.held.delete(number);
-        else void this.#careFor(shard, mission.heardUntil, ending);
+        if (shard.isGone) joined.held.delete(number);
+        else void this.#reconcileShard(shard, joined.capturedUntil, ending);
       }
       // A rate is lent in answer to a heartbeat: whoever has none asks more often.
-      if (mission.isImpatient(now)) this.#report();
-      if (mission.isDeaf) this.missions.refuse(mission.survey.id, DEAF, REFUSED_MILLIS);
-      if ((isOver(mission.survey.state) || mission.isDeaf) && mission.held.size === 0) {
-        await this.missions.close(mission);
+      if (joined.shouldAskNow(now)) this.#report();
+      if (joined.hasLostNetwork) this.surveys.refuse(joined.survey.id, DEAF, RETRY_MILLIS);
+      if ((isOver(joined.survey.state) || joined.hasLostNetwork) && joined.held.size === 0) {
+        await this.surveys.close(joined);
       }
     }
   }
 
-  async #careFor(shard: HeldShard, heardUntil: number, ending: boolean): Promise<void> {
+  async #reconcileShard(shard: HeldShard, capturedUntil: number, ending: boolean): Promise<void> {
     try {
-      await shard.care(heardUntil, ending);
+      await shard.reconcile(capturedUntil, ending);
     } catch (error) {
       this.#parts.log.error({ error: describeError(error) }, 'a shard could not be looked after');
     }
@@ -190,16 +190,16 @@ export class Agent {
 
   async #followGrants(signal: AbortSignal): Promise<void> {
     const { agent } = this.#options;
-    for await (const grant of this.#parts.bus.rates.grants(agent, signal)) {
+    for await (const grant of this.#parts.bus.grants.subscribe(agent, signal)) {
       if (!this.#isAnswer(grant)) continue;
-      const mission = this.missions.get(grant.survey);
-      if (mission === undefined) continue;
+      const joined = this.surveys.get(grant.survey);
+      if (joined === undefined) continue;
       const now = this.#parts.clock.monotonic();
-      const before = mission.rateAt(now);
+      const before = joined.rateAt(now);
       this.#shareCeiling(); // first: others may have to make room
-      mission.take(grant, now);
-      if (grant.standDown !== '') {
-        this.missions.refuse(grant.survey, grant.standDown, STOOD_DOWN_MILLIS);
+      joined.take(grant, now);
+      if (grant.quarantineReason !== '') {
+        this.surveys.refuse(grant.survey, grant.quarantineReason, STOOD_DOWN_MILLIS);
       }
       // What was lent to us beyond this can be lent to others once we say that it is in force.
       if (grant.rate < before) this.#report();
@@ -210,30 +210,30 @@ export class Agent {
    * Whether a grant answers one of our own last heartbeats, names us, and lasts no longer than grants may:
    * whatever else it says, we are silent soon after the one who answers us is.
    */
-  #isAnswer({ agent, answers, lasts }: Grant): boolean {
-    const isOurs = agent === this.#options.agent && this.#asked.has(answers);
-    return isOurs && lasts <= LIMITS.grantMillis;
+  #isAnswer({ agent, heartbeatAt, ttlMillis }: Grant): boolean {
+    const isOurs = agent === this.#options.agent && this.#asked.has(heartbeatAt);
+    return isOurs && ttlMillis <= LIMITS.grantMillis;
   }
 
   /** Divides this agent's own ceiling among the surveys that want some of it. */
   #shareCeiling(): void {
     const { ceiling } = this.#options;
     if (ceiling === 0) return;
-    const sharers = this.missions.all.filter(({ wants }) => wants).length;
-    for (const mission of this.missions.all) mission.limit(ceiling / Math.max(1, sharers));
+    const sharers = this.surveys.all.filter(({ hasWork }) => hasWork).length;
+    for (const joined of this.surveys.all) joined.setCeiling(ceiling / Math.max(1, sharers));
   }
 
   async #followSurveys(signal: AbortSignal): Promise<void> {
     for await (const survey of this.#parts.bus.surveys.watch(signal)) {
       const { id } = survey;
-      this.missions.hear(survey);
-      if (this.missions.isGoingOn(id) && !this.#leasing.has(id)) {
+      this.surveys.onSurveyChange(survey);
+      if (this.surveys.isActive(id) && !this.#leasing.has(id)) {
         const leasing = this.#leaseShards(id).finally(() => this.#leasing.delete(id));
         this.#leasing.set(id, leasing);
       }
-      const mission = this.missions.get(id);
-      if (mission === undefined) continue;
-      mission.become(survey);
+      const joined = this.surveys.get(id);
+      if (joined === undefined) continue;
+      joined.onSurveyChange(survey);
       this.#report(); // what it may do has changed: ask at once
     }
   }
@@ -241,44 +241,44 @@ export class Agent {
   async #followExclusions(signal: AbortSignal): Promise<void> {
     for await (const entry of this.#parts.bus.exclusions.watch(signal)) {
       if (!this.#exclusions.add(entry)) continue;
-      const missions = this.missions.all;
-      for (const mission of missions) mission.obey(this.#exclusions);
-      if (missions.length > 0) this.#report();
+      const surveys = this.surveys.all;
+      for (const joined of surveys) joined.setExclusions(this.#exclusions);
+      if (surveys.length > 0) this.#report();
     }
   }
 
   #leave(): void {
     this.#leaving.abort();
-    for (const shard of this.missions.shards) shard.stop();
+    for (const shard of this.surveys.shards) shard.stop();
   }
 
   #report(): void {
     const heartbeat = this.#heartbeat();
     for (const at of this.#asked) {
-      if (at >= heartbeat.at - LIMITS.grantMillis) break; // ascending
+      if (at >= heartbeat.sentAt - LIMITS.grantMillis) break; // ascending
       this.#asked.delete(at);
     }
-    this.#asked.add(heartbeat.at);
-    this.#parts.bus.rollCall.report(heartbeat);
+    this.#asked.add(heartbeat.sentAt);
+    this.#parts.bus.heartbeats.publish(heartbeat);
   }
 
   #heartbeat(): Heartbeat {
     const { agent, vantage, version, ceiling } = this.#options;
     const now = this.#parts.clock.monotonic();
-    const { all: missions, trouble } = this.missions;
-    const sum = (read: (mission: Mission) => number) =>
-      missions.reduce((total, mission) => total + read(mission), 0);
+    const { all: surveys, problem } = this.surveys;
+    const sum = (read: (joined: JoinedSurvey) => number) =>
+      surveys.reduce((total, joined) => total + read(joined), 0);
     return {
       agent,
       vantage,
       version,
       protocol: PROTOCOL,
-      at: now,
+      sentAt: now,
       ceiling,
       invalid: sum(({ rejects }) => rejects['foreign'] ?? 0),
-      state: this.#leaving.signal.aborted ? 'leaving' : trouble === '' ? 'working' : 'refused',
-      trouble: oneLine(trouble, TEXT.LINE),
-      activities: missions.map((mission) => mission.activity(now)),
+      state: this.#leaving.signal.aborted ? 'leaving' : problem === '' ? 'working' : 'refused',
+      problem: oneLine(problem, TEXT.LINE),
+      activities: surveys.map((joined) => joined.activity(now)),
     };
   }
 }

@@ -11,10 +11,10 @@ import type { LeaseState } from '../shared/survey/lease.js';
 import type { Shard } from '../shared/survey/plan.js';
 import { FLAG_COOLDOWN } from '../shared/survey/results.js';
 import type { Survey } from '../shared/survey/survey.js';
-import type { Holder, Holding } from './lease/holding.js';
-import { SettleTrack } from './lease/settling.js';
-import type { Heard, Sending } from './ports.js';
-import { NOTED, Notebook } from './report/notebook.js';
+import type { Holder, HeldLease } from './lease/holding.js';
+import { CooldownTracker } from './lease/settling.js';
+import type { Reply, Sending } from './ports.js';
+import { RECORDED, ShardResults } from './report/notebook.js';
 import { writeRow, writeUnsentRow } from './report/write-row.js';
 
 /** How often a lease that does not move is looked at: whether it still is ours. */
@@ -23,11 +23,11 @@ const CONFIRM_MILLIS = 30_000;
 const CAPTURE_LAG_MILLIS = 100;
 const GIVE_BACK_MILLIS = 0;
 
-export interface HeldShardParts {
+export interface HeldShardDeps {
   readonly survey: Survey;
   readonly shard: Shard;
   readonly holder: Holder;
-  readonly holding: Holding;
+  readonly heldLease: HeldLease;
   readonly offer: ShardOffer;
   readonly sending: Sending;
   readonly results: ResultStream;
@@ -35,10 +35,10 @@ export interface HeldShardParts {
 }
 
 export class HeldShard {
-  readonly #parts: HeldShardParts;
-  readonly #notebook: Notebook;
-  readonly #track: SettleTrack;
-  #unpublished: ReturnType<Notebook['takeBatch']>;
+  readonly #parts: HeldShardDeps;
+  readonly #notebook: ShardResults;
+  readonly #track: CooldownTracker;
+  #unpublished: ReturnType<ShardResults['takeBatch']>;
   #flushedAt: number;
   #checkpointedAt: number;
   /** When the lease was known to be ours. */
@@ -49,15 +49,15 @@ export class HeldShard {
   #isBusy = false;
   #isStopping = false;
   /** Our monotonic clock: from here on replies may have been missed. */
-  #deafFrom = Number.POSITIVE_INFINITY;
+  #unheardFrom = Number.POSITIVE_INFINITY;
   /** Whether this shard is out of our hands: settled, given back or lost. */
   isGone = false;
 
-  constructor(parts: HeldShardParts) {
-    this.#parts = parts;
-    this.#notebook = new Notebook(parts.shard, parts.holding.from);
-    this.#track = new SettleTrack(parts.holding.from);
-    const now = parts.clock.monotonic();
+  constructor(deps: HeldShardDeps) {
+    this.#parts = deps;
+    this.#notebook = new ShardResults(deps.shard, deps.heldLease.from);
+    this.#track = new CooldownTracker(deps.heldLease.from);
+    const now = deps.clock.monotonic();
     this.#flushedAt = now;
     this.#checkpointedAt = now;
     this.#extendedAt = now;
@@ -67,17 +67,17 @@ export class HeldShard {
   /** Positions still to be sent. */
   get left(): number {
     const { sending, shard } = this.#parts;
-    return sending.hasEnded ? 0 : shard.to - sending.sent;
+    return sending.hasEnded ? 0 : shard.to - sending.sentUpTo;
   }
 
   /** Notes a reply to one of this shard's positions. @returns a `NOTED` code */
-  note(reply: Heard, timestamp: number): number {
+  note(reply: Reply, timestamp: number): number {
     const { position, code } = reply;
-    const isRow = this.#parts.survey.report === 'all' || isSuccess(code);
+    const isRow = this.#parts.survey.rows === 'all' || isSuccess(code);
     // What makes no row cannot take back the row that says that no probe left.
-    if (!isRow && this.#notebook.wasPassedBy(position)) return NOTED.LATE;
+    if (!isRow && this.#notebook.wasPassedBy(position)) return RECORDED.LATE;
     const noted = this.#notebook.note(position, code);
-    if (noted === NOTED.NEW && isRow) {
+    if (noted === RECORDED.NEW && isRow) {
       const flags = this.#parts.sending.hasEnded ? FLAG_COOLDOWN : 0;
       writeRow(this.#notebook.beginRow(position, code, timestamp), reply, flags);
     }
@@ -94,8 +94,8 @@ export class HeldShard {
    * Nothing was heard from `instant` on: what had not settled by then is handed back unsettled, to be
    * probed again.
    */
-  forsake(instant: number): void {
-    this.#deafFrom = Math.min(this.#deafFrom, instant);
+  releaseFrom(instant: number): void {
+    this.#unheardFrom = Math.min(this.#unheardFrom, instant);
     this.stop();
   }
 
@@ -103,13 +103,13 @@ export class HeldShard {
    * Looks after the shard; called often, works one step at a time.
    * @param heardUntil our monotonic clock: replies that came until then have been noted
    */
-  async care(heardUntil: number, isSurveyEnding: boolean): Promise<void> {
+  async reconcile(capturedUntil: number, isSurveyEnding: boolean): Promise<void> {
     if (this.isGone) return;
     this.#extend(); // also while rows wait for room in the stream: the shard stays ours
     if (this.#isBusy) return;
     this.#isBusy = true;
     try {
-      await this.#careOnce(heardUntil, isSurveyEnding);
+      await this.#reconcileOnce(capturedUntil, isSurveyEnding);
     } finally {
       this.#isBusy = false;
       if (this.isGone) this.#leaveSending();
@@ -123,27 +123,27 @@ export class HeldShard {
     this.#extendedAt = now;
   }
 
-  async #careOnce(heardUntil: number, isSurveyEnding: boolean): Promise<void> {
+  async #reconcileOnce(capturedUntil: number, isSurveyEnding: boolean): Promise<void> {
     const { offer, shard, sending, clock, survey } = this.#parts;
     const now = clock.monotonic();
     const hasStopped = this.#isStopping && sending.hasEnded;
-    const { sent } = sending;
+    const { sentUpTo } = sending;
     this.#noteUnsent();
-    this.#track.observe(now, sent);
-    const heard = Math.min(heardUntil, this.#deafFrom);
-    const settled = this.#track.settledAt(heard - survey.cooldown - CAPTURE_LAG_MILLIS);
-    const isDeaf = this.#deafFrom < Number.POSITIVE_INFINITY;
-    const end = !hasStopped ? shard.to : isDeaf ? settled : sent;
-    const isOver = settled >= end;
+    this.#track.observe(now, sentUpTo);
+    const heard = Math.min(capturedUntil, this.#unheardFrom);
+    const settledUpTo = this.#track.settledAt(heard - survey.cooldown - CAPTURE_LAG_MILLIS);
+    const hasLostNetwork = this.#unheardFrom < Number.POSITIVE_INFINITY;
+    const end = !hasStopped ? shard.to : hasLostNetwork ? settledUpTo : sentUpTo;
+    const isOver = settledUpTo >= end;
     const isDue = now - this.#checkpointedAt >= LIMITS.checkpointMillis;
-    if (isOver || isDue) await this.#checkpoint(settled, isOver);
+    if (isOver || isDue) await this.#checkpoint(settledUpTo, isOver);
     else if (this.#notebook.rows >= LIMITS.batchRows || this.#isBatchStale(now)) {
       await this.#flush();
     }
     if (!isOver || this.isGone) return;
     this.isGone = true;
-    if (settled === shard.to || isSurveyEnding) await offer.done();
-    else offer.giveBack(GIVE_BACK_MILLIS);
+    if (settledUpTo === shard.to || isSurveyEnding) await offer.complete();
+    else offer.release(GIVE_BACK_MILLIS);
   }
 
   /** Takes over which positions were passed by: of all before `sent`, where that was read first. */
@@ -156,26 +156,26 @@ export class HeldShard {
     }
   }
 
-  async #checkpoint(settled: number, isOver: boolean) {
-    const { sending, shard, holding, clock } = this.#parts;
-    this.#notebook.close(settled);
+  async #checkpoint(settledUpTo: number, isOver: boolean) {
+    const { sending, shard, heldLease, clock } = this.#parts;
+    this.#notebook.close(settledUpTo);
     await this.#flush();
-    const { sent, marks } = sending;
+    const { sentUpTo, versionSpans } = sending;
     this.#noteUnsent();
-    const probes = Math.max(0, sent - holding.from - this.#passedBy);
+    const probesSent = Math.max(0, sentUpTo - heldLease.from - this.#passedBy);
     const { counts, batches } = this.#notebook;
-    const report = { sent, probes, settled, marks, batches, ...counts };
-    const state: LeaseState = settled === shard.to ? 'settled' : isOver ? 'released' : 'held';
+    const report = { sentUpTo, probesSent, settledUpTo, versionSpans, batches, ...counts };
+    const state: LeaseState = settledUpTo === shard.to ? 'settled' : isOver ? 'released' : 'held';
     const hasChanged =
-      state !== 'held' || sent !== holding.report.sent || settled !== holding.report.settled;
+      state !== 'held' || sentUpTo !== heldLease.report.sentUpTo || settledUpTo !== heldLease.report.settledUpTo;
     const now = clock.monotonic();
     this.#checkpointedAt = now;
     // Who is lent nothing, because the lease is another's by now, has nothing to write that would tell.
     const isToAsk = !hasChanged && now - this.#confirmedAt >= CONFIRM_MILLIS;
     if (hasChanged || isToAsk) this.#confirmedAt = now;
     const isLost = hasChanged
-      ? !(await holding.checkpoint(report, state))
-      : isToAsk && !(await holding.isOurs());
+      ? !(await heldLease.checkpoint(report, state))
+      : isToAsk && !(await heldLease.isOurs());
     if (isLost) {
       this.isGone = true; // another epoch began: this shard is somebody else's
       sending.abandon();
@@ -187,9 +187,9 @@ export class HeldShard {
    * goes first the next time: its serial is counted, so it must get there.
    */
   async #flush(): Promise<void> {
-    const { survey, shard, holding, holder, results, clock } = this.#parts;
+    const { survey, shard, heldLease, holder, results, clock } = this.#parts;
     this.#flushedAt = clock.monotonic();
-    const head = { survey: survey.id, shard: shard.number, epoch: holding.epoch, ...holder };
+    const head = { survey: survey.id, shard: shard.number, epoch: heldLease.epoch, ...holder };
     for (;;) {
       this.#unpublished ??= this.#notebook.takeBatch(LIMITS.batchRows);
       if (this.#unpublished === undefined) return;
@@ -207,8 +207,8 @@ export class HeldShard {
     const { sending, clock } = this.#parts;
     sending.abandon();
     const free = async () => {
-      while (!sending.hasEnded) await clock.sleep(LIMITS.settleMillis);
-      sending.forget();
+      while (!sending.hasEnded) await clock.sleep(LIMITS.settlePollMillis);
+      sending.releaseSlot();
     };
     void free();
   }

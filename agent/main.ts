@@ -1,7 +1,7 @@
 /** `transect-agent`: the edge of the agent. Flags become options, signals become one AbortSignal. */
 
 import { hostname } from 'node:os';
-import { whereIs } from '../shared/base/broker.js';
+import { brokerUrls } from '../shared/base/broker.js';
 import { systemClock } from '../shared/base/clock.js';
 import { EXIT } from '../shared/base/exit.js';
 import { Fault } from '../shared/base/faults.js';
@@ -22,7 +22,7 @@ import {
   runProgram,
 } from '../shared/command/program.js';
 import { onStopSignal } from '../shared/command/signals.js';
-import { addStationOptions, type StationFlags } from '../shared/command/station-options.js';
+import { addNetworkOptions, type NetworkFlags } from '../shared/command/station-options.js';
 import { requireNetRaw } from '../shared/host/capability.js';
 import { toVantage, VANTAGE } from '../shared/net/vantage.js';
 import { parseRate } from '../shared/survey/quantities.js';
@@ -31,10 +31,10 @@ import { type LogLevel, openLog } from '../shared/telemetry/log.js';
 import { Metrics } from '../shared/telemetry/metrics.js';
 import { Agent } from './agent.js';
 import { declareMetrics } from './metrics.js';
-import { stationOpener } from './station.js';
+import { networkIoOpener } from './station.js';
 import { interfaceIndex } from './system/libc.js';
 
-interface AgentFlags extends StationFlags, BrokerFlags {
+interface AgentFlags extends NetworkFlags, BrokerFlags {
   readonly vantage: string;
   readonly maxRate: number;
   readonly blocklistFile?: readonly string[];
@@ -56,14 +56,14 @@ const program = command('transect-agent', 'probes for the coordinator on the sam
   .action(run);
 
 addBrokerOptions(program);
-addStationOptions(program, false);
+addNetworkOptions(program, false);
 
 process.exit(await runProgram(program, process.argv.slice(2)));
 
 async function run(flags: AgentFlags): Promise<void> {
   requireNetRaw();
   if (flags.interface !== undefined) interfaceIndex(flags.interface);
-  const openStation = await stationOpener(
+  const openNetworkIo = await networkIoOpener(
     {
       device: flags.interface,
       sources: flags.sourceIp,
@@ -82,20 +82,20 @@ async function run(flags: AgentFlags): Promise<void> {
   const access = brokerAccess(flags);
   const bus = await natsBus(access, agent);
   const options = { agent, vantage: flags.vantage, version: VERSION, ceiling: flags.maxRate };
-  const working = new Agent(options, { bus, clock: systemClock, log, openStation });
+  const working = new Agent(options, { bus, clock: systemClock, log, openNetworkIo });
   const metrics = new Metrics();
   declareMetrics(metrics, working);
-  const health = { trouble: () => working.missions.trouble || undefined };
+  const health = { problem: () => working.surveys.problem || undefined };
   const http = flags.http && (await serveTelemetry(flags.http, metrics, health));
   const stop = stopController();
   onStopSignal(() => {
     if (stop.signal.aborted) process.exit(EXIT.STOPPED);
     stop.abort();
   });
-  const lost = bus.lost.then((error) => {
+  const lost = bus.disconnected.then((error) => {
     if (!stop.signal.aborted) throw new Fault('BROKER_UNREACHABLE', error.message);
   });
-  log.info({ nats: whereIs(access), vantage: flags.vantage, version: VERSION }, 'agent ready');
+  log.info({ nats: brokerUrls(access), vantage: flags.vantage, version: VERSION }, 'agent ready');
   await Promise.race([working.run(stop.signal), lost]);
   await http?.close();
   await bus.close();
@@ -103,8 +103,8 @@ async function run(flags: AgentFlags): Promise<void> {
 
 function parseVantage(text: string): string {
   if (VANTAGE.test(text)) return text;
-  const why = 'a vantage is a label of letters, digits, _ and -, no - first, at most 48';
-  throw new Fault('BAD_OPTION', why, { value: text });
+  const reason = 'a vantage is a label of letters, digits, _ and -, no - first, at most 48';
+  throw new Fault('BAD_OPTION', reason, { value: text });
 }
 
 function defaultVantage(): string {

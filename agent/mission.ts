@@ -5,7 +5,7 @@
  */
 import type { Clock } from '../shared/base/clock.js';
 import { Fault } from '../shared/base/faults.js';
-import type { Activity, Bus, Equipment, Grant } from '../shared/bus/ports.js';
+import type { Activity, Bus, IoStats, Grant } from '../shared/bus/ports.js';
 import { CLASSIFICATION_NAMES } from '../shared/probe/classification.js';
 import type { Exclusions } from '../shared/survey/exclusions.js';
 import { Plan } from '../shared/survey/plan.js';
@@ -13,8 +13,8 @@ import { refuseOtherBytes, spaceFromBytes } from '../shared/survey/space/space-b
 import { isEnding, type Survey } from '../shared/survey/survey.js';
 import { Receiver } from './capture/receiver.js';
 import type { HeldShard } from './held-shard.js';
-import type { Capture, OpenStation, Station } from './ports.js';
-import { NOTED } from './report/notebook.js';
+import type { Capture, OpenNetworkIo, NetworkIo } from './ports.js';
+import { RECORDED } from './report/notebook.js';
 
 /** Rates are measured over at least this. */
 const RATE_WINDOW_MILLIS = 500;
@@ -24,10 +24,10 @@ const ASKS_MAX = 20;
 /** An agent is thought able to send so many shards a second more than it lately did. */
 const PACE_SHARDS = 16;
 
-export class Mission {
+export class JoinedSurvey {
   survey: Survey;
   readonly plan: Plan;
-  readonly station: Station;
+  readonly networkIo: NetworkIo;
   readonly held = new Map<number, HeldShard>();
   /** Replies by class; then repeated, late, and to shards that are not ours. */
   readonly replies = new Float64Array(CLASSIFICATION_NAMES.length);
@@ -47,20 +47,20 @@ export class Mission {
   #sentBefore = 0;
   #rateAt: number;
 
-  constructor(survey: Survey, plan: Plan, station: Station, now: number) {
+  constructor(survey: Survey, plan: Plan, networkIo: NetworkIo, now: number) {
     this.survey = survey;
     this.plan = plan;
-    this.station = station;
+    this.networkIo = networkIo;
     this.#rateAt = now;
     this.#heardUntil = now;
     this.#lookedAt = now;
-    for (const capture of station.captures) this.#listen(capture);
+    for (const capture of networkIo.captures) this.#listen(capture);
   }
 
   /** Frames that are no replies of ours, by reason. */
   get rejects(): Readonly<Record<string, number>> {
     const sums: Record<string, number> = {};
-    for (const { rejects } of this.station.captures) {
+    for (const { rejects } of this.networkIo.captures) {
       for (const [reason, count] of Object.entries(rejects)) {
         sums[reason] = (sums[reason] ?? 0) + count;
       }
@@ -69,24 +69,24 @@ export class Mission {
   }
 
   /** What it sends and listens with, and how that fares. */
-  get equipment(): Equipment {
-    const { sender, captures } = this.station;
-    const sums = { received: 0, dropped: 0, interfaceDropped: 0 };
+  get ioStats(): IoStats {
+    const { sender, captures } = this.networkIo;
+    const sums = { framesReceived: 0, framesDropped: 0, interfaceDropped: 0 };
     for (const { totals } of captures) {
-      sums.received += totals.received;
-      sums.dropped += totals.dropped;
+      sums.framesReceived += totals.framesReceived;
+      sums.framesDropped += totals.framesDropped;
       sums.interfaceDropped += totals.interfaceDropped;
     }
-    return { wire: sender.wire, refusals: sender.totals.refusals, ...sums };
+    return { transmit: sender.transmit, sendErrors: sender.totals.sendErrors, ...sums };
   }
 
   /** Whether an interface or an address went away: then this station is of no more use. */
-  get isDeaf(): boolean {
+  get hasLostNetwork(): boolean {
     return this.#isDeaf;
   }
 
   /** Our monotonic clock: replies that came until then have been read. */
-  get heardUntil(): number {
+  get capturedUntil(): number {
     return this.#heardUntil;
   }
 
@@ -94,14 +94,14 @@ export class Mission {
    * Looks whether replies can still be heard; if not, what has not settled is handed back. What had come
    * when it looked last counts as heard once every capture has read that far.
    */
-  lookAround(now: number): void {
-    if (!this.#isDeaf && this.station.isPresent()) {
-      const read = this.station.captures.map(({ readUntil }) => readUntil);
+  checkNetwork(now: number): void {
+    if (!this.#isDeaf && this.networkIo.isUp()) {
+      const read = this.networkIo.captures.map(({ readUntil }) => readUntil);
       this.#heardUntil = Math.max(this.#heardUntil, Math.min(this.#lookedAt, ...read));
       this.#lookedAt = now;
     } else {
       this.#isDeaf = true;
-      for (const shard of this.held.values()) shard.forsake(this.#heardUntil);
+      for (const shard of this.held.values()) shard.releaseFrom(this.#heardUntil);
     }
   }
 
@@ -113,13 +113,13 @@ export class Mission {
   }
 
   /** Whether it has targets to send, and may. */
-  get wants(): boolean {
+  get hasWork(): boolean {
     return this.survey.state === 'running' && this.unsent > 0;
   }
 
   /** Whether it is time to ask for a rate out of turn: it has something to send, and nothing lent. */
-  isImpatient(now: number): boolean {
-    if (!this.wants || this.rateAt(now) > 0) {
+  shouldAskNow(now: number): boolean {
+    if (!this.hasWork || this.rateAt(now) > 0) {
       this.#asks = 0;
       return false;
     }
@@ -133,7 +133,7 @@ export class Mission {
   rateAt(now: number): number {
     const grant = this.#grant;
     if (this.survey.state === 'paused') return 0;
-    return grant !== undefined && now < grant.answers + grant.lasts ? grant.rate : 0;
+    return grant !== undefined && now < grant.heartbeatAt + grant.ttlMillis ? grant.rate : 0;
   }
 
   /** Packets per second it will send, as far as can be told: no more than is lent, or than it could. */
@@ -143,7 +143,7 @@ export class Mission {
   }
 
   /** Applies the ceiling again: its share has changed. */
-  limit(ceiling: number): void {
+  setCeiling(ceiling: number): void {
     if (ceiling === this.#ceiling) return;
     this.#ceiling = ceiling;
     this.#apply();
@@ -153,52 +153,52 @@ export class Mission {
   take(grant: Grant, now: number): void {
     const inForce = this.#grant;
     const isOld = inForce !== undefined && grant.serial <= inForce.serial;
-    if (isOld && now < inForce.answers + inForce.lasts) return;
+    if (isOld && now < inForce.heartbeatAt + inForce.ttlMillis) return;
     this.#grant = grant;
-    for (const shard of grant.handBack) this.held.get(shard)?.stop();
+    for (const shard of grant.releaseShards) this.held.get(shard)?.stop();
     // Silence is not to be believed of one who hears nothing: only what had settled is kept.
-    if (grant.standDown !== '') for (const shard of this.held.values()) shard.forsake(0);
+    if (grant.quarantineReason !== '') for (const shard of this.held.values()) shard.releaseFrom(0);
     this.#apply();
   }
 
   #apply(): void {
     if (this.#grant === undefined) return;
-    const { rate, answers, lasts, exclusions } = this.#grant;
+    const { rate, heartbeatAt, ttlMillis, exclusionsVersion } = this.#grant;
     const most = this.survey.state === 'paused' ? 0 : this.#ceiling;
-    this.station.sender.grant(Math.min(rate, most), answers + lasts, exclusions);
+    this.networkIo.sender.grant(Math.min(rate, most), heartbeatAt + ttlMillis, exclusionsVersion);
   }
 
   /** Takes note of a change of its survey; a pause or an end bites at once. */
-  become(survey: Survey): void {
+  onSurveyChange(survey: Survey): void {
     this.survey = survey;
-    if (survey.state === 'paused') this.station.sender.grant(0, 0, 0);
+    if (survey.state === 'paused') this.networkIo.sender.grant(0, 0, 0);
     if (isEnding(survey.state)) for (const shard of this.held.values()) shard.stop();
   }
 
   /** Holds targets against the exclusions there are, from now on. */
-  obey(exclusions: Exclusions): void {
-    this.station.sender.exclude(exclusions.blocklist(), exclusions.version);
+  setExclusions(exclusions: Exclusions): void {
+    this.networkIo.sender.setExclusions(exclusions.blocklist(), exclusions.version);
   }
 
   activity(now: number): Activity {
-    const { sent } = this.station.sender.totals;
+    const { probesSent: probesSent } = this.networkIo.sender.totals;
     const elapsed = now - this.#rateAt;
     if (elapsed >= RATE_WINDOW_MILLIS) {
-      this.#rate = ((sent - this.#sentBefore) * 1000) / elapsed;
-      this.#sentBefore = sent;
+      this.#rate = ((probesSent - this.#sentBefore) * 1000) / elapsed;
+      this.#sentBefore = probesSent;
       this.#rateAt = now;
     }
     const rate = this.#rate;
     const grantSerial = this.#grant?.serial ?? 0;
     const replies = this.replies.reduce((sum, count) => sum + count, 0);
-    const { wants, equipment } = this;
-    const { exclusions } = this.station.sender;
-    const heard = { replies, equipment, exclusions };
-    return { survey: this.survey.id, wants, rate, sent, grantSerial, ...heard };
+    const { hasWork, ioStats } = this;
+    const { exclusionsVersion } = this.networkIo.sender;
+    const heard = { replies, ioStats, exclusionsVersion };
+    return { survey: this.survey.id, hasWork, rate, probesSent, grantSerial, ...heard };
   }
 
   async close(): Promise<void> {
-    await closeStation(this.station);
+    await closeNetworkIo(this.networkIo);
   }
 
   #listen(capture: Capture): void {
@@ -216,14 +216,14 @@ export class Mission {
       return true;
     }
     const noted = shard.note(reply, timestamp);
-    if (noted === NOTED.NEW) this.replies[reply.code] = (this.replies[reply.code] as number) + 1;
-    else if (noted === NOTED.REPEATED) this.repeated++;
+    if (noted === RECORDED.NEW) this.replies[reply.code] = (this.replies[reply.code] as number) + 1;
+    else if (noted === RECORDED.REPEATED) this.repeated++;
     else this.late++;
     return true;
   }
 }
 
-async function closeStation({ captures, sender }: Station): Promise<void> {
+async function closeNetworkIo({ captures, sender }: NetworkIo): Promise<void> {
   for (const capture of captures) capture.close();
   await sender.close();
 }
@@ -232,26 +232,26 @@ async function closeStation({ captures, sender }: Station): Promise<void> {
  * Makes ready for a survey: fetches its space, builds the plan, and compares it with the
  * coordinator's. @throws Fault PLAN_MISMATCH, or whatever keeps the station from opening
  */
-export async function openMission(
+export async function joinSurvey(
   bus: Bus,
   survey: Survey,
-  openStation: OpenStation,
+  openNetworkIo: OpenNetworkIo,
   clock: Clock,
-): Promise<Mission> {
+): Promise<JoinedSurvey> {
   const bytes = await bus.spaces.get(survey.spaceHash);
   if (bytes === undefined) throw new Fault('BAD_MESSAGE', 'the survey’s space is not on the shelf');
   refuseOtherBytes(bytes, survey.spaceHash, 'the survey’s space');
   const plan = new Plan(spaceFromBytes(bytes), survey.seed, survey.shardLength);
   if (plan.hash !== survey.planHash) {
-    const why = 'this agent plans the survey differently: run the coordinator’s version';
-    throw new Fault('PLAN_MISMATCH', why, { value: survey.id });
+    const reason = 'this agent plans the survey differently: run the coordinator’s version';
+    throw new Fault('PLAN_MISMATCH', reason, { value: survey.id });
   }
-  const station = await openStation(survey, plan);
+  const networkIo = await openNetworkIo(survey, plan);
   try {
-    if (station.rules !== undefined) await bus.spaces.put(station.rulesHash, station.rules);
+    if (networkIo.rules !== undefined) await bus.spaces.put(networkIo.rulesHash, networkIo.rules);
   } catch (error) {
-    await closeStation(station);
+    await closeNetworkIo(networkIo);
     throw error;
   }
-  return new Mission(survey, plan, station, clock.monotonic());
+  return new JoinedSurvey(survey, plan, networkIo, clock.monotonic());
 }

@@ -1,10 +1,10 @@
 /** What the parts of an agent are to each other. The story in `agent.ts` wires them. */
-import type { Equipment } from '../shared/bus/ports.js';
+import type { IoStats } from '../shared/bus/ports.js';
 import type { Endpoint } from '../shared/net/endpoint.js';
 import type { Dissection, LinkLayer } from '../shared/packet/dissect.js';
 import type { MacAddress } from '../shared/packet/ethernet.js';
 import type { TcpOptions } from '../shared/packet/tcp.js';
-import type { ExclusionMark } from '../shared/survey/exclusions.js';
+import type { VersionSpan } from '../shared/survey/exclusions.js';
 import type { Plan } from '../shared/survey/plan.js';
 import type { Blocklist } from '../shared/survey/space/blocklist.js';
 import type { Survey } from '../shared/survey/survey.js';
@@ -14,7 +14,7 @@ import type { Survey } from '../shared/survey/survey.js';
  * that the kernel reads, and then asks for a run of them to be sent. Frames are used in turn; a
  * frame's place is counted from the first one that has not left.
  */
-export interface Wire {
+export interface FrameSender {
   /** For people, logs and manifests: `af-xdp eth0`, `raw-ip lo`. */
   readonly name: string;
   /** The memory that all frames lie in. */
@@ -33,15 +33,15 @@ export interface Wire {
    */
   send(count: number): number;
   /** Leaves out the frame at place 0, which the kernel refuses for good. */
-  skip(): void;
+  dropFirst(): void;
   /** Forgets all that was written and not taken. */
-  withdraw(): void;
+  discard(): void;
   readonly errno: number;
   close(): void;
 }
 
 /** What leads to one next hop on Ethernet. */
-export interface Link {
+export interface NextHop {
   readonly source: MacAddress;
   /** The next hop's address on the link; absent where targets are neighbours of their own. */
   readonly gateway: MacAddress | undefined;
@@ -49,13 +49,13 @@ export interface Link {
 }
 
 /** What one way out leads to, of the one family it speaks; plain data. */
-export type Territory =
+export type Destinations =
   | { readonly family: 4; readonly from: Float64Array; readonly to: Float64Array }
   /** The array of `Ranges6`. */
   | { readonly family: 6; readonly words: Uint32Array };
 
 /** System calls that the kernel refused, by the name of the error. */
-export type Refusals = Readonly<Record<string, number>>;
+export type SendErrors = Readonly<Record<string, number>>;
 
 /** A position that was passed by without a probe. */
 export interface Unsent {
@@ -65,36 +65,36 @@ export interface Unsent {
 }
 
 /** The address of a neighbour is being asked for; nobody on the link has it; or nobody could be asked. */
-export const ASKING = 'asking';
-export const NOBODY = 'nobody';
-export const UNASKED = 'unasked';
+export const RESOLVING = 'asking';
+export const UNREACHABLE = 'nobody';
+export const NOT_SENT = 'unasked';
 
-export type Found = Uint8Array | typeof ASKING | typeof NOBODY | typeof UNASKED;
+export type Found = Uint8Array | typeof RESOLVING | typeof UNREACHABLE | typeof NOT_SENT;
 
 /** Who is who on a link of our own: Ethernet addresses of neighbours, asked for as they are needed. */
 export interface Neighbours {
   /** Asks for a target's address, unless it is known or asked for. @returns whether a packet left */
-  ask(target: Endpoint, now: number): boolean;
-  find(target: Endpoint, now: number): Found;
+  request(target: Endpoint, now: number): boolean;
+  lookup(target: Endpoint, now: number): Found;
   /** Hears answers, and asks again where that is due, so often at most. @returns packets sent */
-  tend(now: number, most: number): number;
+  poll(now: number, most: number): number;
   close(): void;
 }
 
 /** One shard, or what is left of it, being sent. */
 export interface Sending {
   /** Every position before it has left, or was passed by. */
-  readonly sent: number;
+  readonly sentUpTo: number;
   /** What was passed by since the last call; of all before `sent`, where that was read first. */
   takeUnsent(): readonly Unsent[];
   /** Which exclusions were held against from where on; ascending. */
-  readonly marks: readonly ExclusionMark[];
+  readonly versionSpans: readonly VersionSpan[];
   /** Nothing more of it will leave: it is sent to its end, or was abandoned. */
   readonly hasEnded: boolean;
   /** Stops at the next batch. */
   abandon(): void;
   /** Its place may be used for another; only once it has ended. What it says stays as it is. */
-  forget(): void;
+  releaseSlot(): void;
 }
 
 /** Sends shards in the order given, at the rate granted. */
@@ -104,20 +104,20 @@ export interface Sender {
    * Packets per second until an instant of the monotonic clock; replaces the grant before. Nothing
    * leaves before the exclusions of this version are held against.
    */
-  grant(rate: number, until: number, exclusions: number): void;
+  grant(rate: number, until: number, exclusionsVersion: number): void;
   /** Holds back targets on a list, beside those it always holds back. */
-  exclude(list: Blocklist, version: number): void;
+  setExclusions(list: Blocklist, version: number): void;
   /** The version of the exclusions that every probe from now on is held against. */
-  readonly exclusions: number;
+  readonly exclusionsVersion: number;
   /** Probes and refusals so far. */
-  readonly totals: { readonly sent: number; readonly refusals: Refusals };
+  readonly totals: { readonly probesSent: number; readonly sendErrors: SendErrors };
   /** Names of the wires, for people. */
-  readonly wire: string;
+  readonly transmit: string;
   close(): Promise<void>;
 }
 
 /** Frames that passed the filter, and those dropped. */
-export type CaptureTotals = Pick<Equipment, 'received' | 'dropped' | 'interfaceDropped'>;
+export type CaptureTotals = Pick<IoStats, 'framesReceived' | 'framesDropped' | 'interfaceDropped'>;
 
 /** What frames are read of. */
 export interface SourceSetup {
@@ -164,7 +164,7 @@ export interface Capture {
 }
 
 /** A reply that is ours: where its target stands in the order, and what it says. */
-export interface Heard {
+export interface Reply {
   readonly position: number;
   readonly shard: number;
   /** A `CLASSIFICATION`. */
@@ -176,7 +176,7 @@ export interface Heard {
 }
 
 /** Where an agent stands for one survey: what it sends from and listens with. */
-export interface Station {
+export interface NetworkIo {
   readonly sender: Sender;
   /** One per interface. */
   readonly captures: readonly Capture[];
@@ -186,7 +186,7 @@ export interface Station {
   readonly rules: Uint8Array | undefined;
   readonly rulesHash: string;
   /** Whether interfaces and addresses are as they were; if not, replies cannot be heard. */
-  isPresent(): boolean;
+  isUp(): boolean;
 }
 
-export type OpenStation = (survey: Survey, plan: Plan) => Promise<Station>;
+export type OpenNetworkIo = (survey: Survey, plan: Plan) => Promise<NetworkIo>;

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Clock } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
-import type { WireName } from '../shared/command/station-options.js';
+import type { TransmitMethod } from '../shared/command/station-options.js';
 import { Ranges } from '../shared/net/ranges.js';
 import { Ranges6 } from '../shared/net/ranges6.js';
 import { probeNamed } from '../shared/probe/catalogue.js';
@@ -10,41 +10,41 @@ import type { Plan } from '../shared/survey/plan.js';
 import { rulesToBytes } from '../shared/survey/rules.js';
 import { Blocklist } from '../shared/survey/space/blocklist.js';
 import { hashSpace, spaceToBytes } from '../shared/survey/space/space-bytes.js';
-import { forbiddenIpv4, forbiddenIpv6 } from '../shared/survey/space/special-purpose.js';
+import { blockedSpecialIpv4, blockedSpecialIpv6 } from '../shared/survey/space/special-purpose.js';
 import type { Survey } from '../shared/survey/survey.js';
 import { type BlockEntry, parseBlock, parseBlockList } from '../shared/survey/target-list.js';
 import { Captures } from './capture/captures.js';
-import { Presence } from './egress/presence.js';
-import type { Nowhere } from './egress/routes.js';
-import { findWaysOut, type WayOutOptions } from './egress/way-out.js';
-import type { Capture, OpenStation, SourceSetup, Station } from './ports.js';
-import { type Blocked, blockedAddresses } from './send/guard.js';
-import { sayDown } from './send/refusal.js';
+import { LinkMonitor } from './egress/presence.js';
+import type { Unroutable } from './egress/routes.js';
+import { planEgress, type EgressOptions } from './egress/way-out.js';
+import type { Capture, OpenNetworkIo, SourceSetup, NetworkIo } from './ports.js';
+import { type SendFilterLists, addressLists } from './send/guard.js';
+import { hasLinkError } from './send/refusal.js';
 import { startSenders } from './send/senders.js';
 import { ThreadPool } from './send/thread-pool.js';
 import type { SenderSetup } from './sender-worker.js';
 
 const SCRIPT = new URL('./sender-worker.js', import.meta.url);
 
-export interface StationOptions extends WayOutOptions {
+export interface NetworkIoOptions extends EgressOptions {
   /** Sending threads per survey. */
   readonly senders: number;
   /** One of the wires, where the operator insists on it. */
-  readonly wire?: WireName | undefined;
+  readonly wire?: TransmitMethod | undefined;
   /** Files of ranges that this agent never probes. */
   readonly blocklists: readonly string[];
 }
 
 /** @throws Fault UNREADABLE_FILE or BAD_LIST about this agent's own blocklists */
-export async function stationOpener(options: StationOptions, clock: Clock): Promise<OpenStation> {
+export async function networkIoOpener(options: NetworkIoOptions, clock: Clock): Promise<OpenNetworkIo> {
   const own = await readBlocklists(options.blocklists);
   const listening = new Captures();
   const threads = new ThreadPool(SCRIPT);
-  return async (survey: Survey, plan: Plan): Promise<Station> => {
-    const found = await findWaysOut(plan.space, options, clock);
-    const { ways, origin, nowhere, notes } = found;
-    const devices = [...new Set(ways.map(({ device }) => device))];
-    const presence = new Presence(devices, origin.sources);
+  return async (survey: Survey, plan: Plan): Promise<NetworkIo> => {
+    const found = await planEgress(plan.space, options, clock);
+    const { routes, origin, unroutable, notes } = found;
+    const devices = [...new Set(routes.map(({ device }) => device))];
+    const linkMonitor = new LinkMonitor(devices, origin.sources);
     // The captures listen before the first probe leaves.
     const filter = probeNamed(survey.probe).captureFilter(origin);
     const captures = openCaptures(listening, devices, { filter, vlan: options.vlan });
@@ -55,8 +55,8 @@ export async function stationOpener(options: StationOptions, clock: Clock): Prom
       probe: survey.probe,
       probeOptions: survey.probeOptions,
       key: survey.key,
-      ways,
-      isWhole: nowhere.length === 0,
+      routes,
+      coversAll: unroutable.length === 0,
       ports: origin.ports,
       wire: options.wire,
       blocked: blockedFor(survey, own),
@@ -66,14 +66,14 @@ export async function stationOpener(options: StationOptions, clock: Clock): Prom
       const onDeath = (reason: Error) => {
         throw reason;
       };
-      const rules = ownRules(own, nowhere);
+      const rules = ownRules(own, unroutable);
       const rulesHash = rules === undefined ? '' : hashSpace(rules);
       const sender = await startSenders(threads, setup, options.senders, onDeath);
-      const isPresent = () =>
-        presence.isIntact() &&
+      const isUp = () =>
+        linkMonitor.isUp() &&
         captures.every(({ isAlive }) => isAlive) &&
-        !sayDown(sender.totals.refusals);
-      return { captures, sender, isPresent, notes, rules, rulesHash };
+        !hasLinkError(sender.totals.sendErrors);
+      return { captures, sender, isUp, notes, rules, rulesHash };
     } catch (error) {
       for (const capture of captures) capture.close();
       throw error;
@@ -81,21 +81,21 @@ export async function stationOpener(options: StationOptions, clock: Clock): Prom
   };
 }
 
-function blockedFor({ allowSpecial }: Survey, own: readonly BlockEntry[]): Blocked {
+function blockedFor({ allowSpecial }: Survey, own: readonly BlockEntry[]): SendFilterLists {
   const { ipv4, ipv6 } = Blocklist.of(own);
-  const blocked = Ranges.of([...forbiddenIpv4(allowSpecial), ...ipv4]);
-  const blocked6 = forbiddenIpv6(allowSpecial).union(Ranges6.of(ipv6));
+  const blocked = Ranges.of([...blockedSpecialIpv4(allowSpecial), ...ipv4]);
+  const blocked6 = blockedSpecialIpv6(allowSpecial).union(Ranges6.of(ipv6));
   return {
     version: 0,
-    excluded: blockedAddresses(Ranges.none, Ranges6.none),
-    own: blockedAddresses(blocked, blocked6),
+    excluded: addressLists(Ranges.none, Ranges6.none),
+    own: addressLists(blocked, blocked6),
   };
 }
 
 /** By what this agent holds back targets itself, so that a look-up can name it; undefined where nothing is. */
-function ownRules(own: readonly BlockEntry[], nowhere: readonly Nowhere[]): Uint8Array | undefined {
-  if (own.length === 0 && nowhere.length === 0) return undefined;
-  const routes = nowhere.map(({ text, reason }) => {
+function ownRules(own: readonly BlockEntry[], unroutable: readonly Unroutable[]): Uint8Array | undefined {
+  if (own.length === 0 && unroutable.length === 0) return undefined;
+  const routes = unroutable.map(({ text, reason }) => {
     const { block } = parseBlock(text, reason);
     return { block, place: { flag: reason, value: text } };
   });
@@ -121,8 +121,8 @@ async function readBlocklists(files: readonly string[]): Promise<readonly BlockE
   const lists = await Promise.all(
     files.map(async (file) => {
       const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-        const why = `cannot read the file: ${describeError(cause)}`;
-        throw new Fault('UNREADABLE_FILE', why, { flag: '--blocklist-file', file }, cause);
+        const reason = `cannot read the file: ${describeError(cause)}`;
+        throw new Fault('UNREADABLE_FILE', reason, { flag: '--blocklist-file', file }, cause);
       });
       return parseBlockList(text, file);
     }),

@@ -1,8 +1,8 @@
 /** What a core does per packet, in memory: probes made on the way out, replies read on the way in. */
 import { Receiver } from '../agent/capture/receiver.js';
-import type { Wire } from '../agent/ports.js';
-import { Desk } from '../agent/send/desk.js';
-import { Exit } from '../agent/send/exit.js';
+import type { FrameSender } from '../agent/ports.js';
+import { SenderControl } from '../agent/send/desk.js';
+import { Egress } from '../agent/send/exit.js';
 import { Router } from '../agent/send/router.js';
 import { SendLoop } from '../agent/send/send-loop.js';
 import { monotonicMillis, wallMicros } from '../shared/base/clock.js';
@@ -14,7 +14,7 @@ import { SPECIAL } from '../shared/net/special.js';
 import type { Target } from '../shared/net/target.js';
 import { Dissection } from '../shared/packet/dissect.js';
 import { Chaskey } from '../shared/probe/chaskey.js';
-import { CookieJar } from '../shared/probe/cookies.js';
+import { CookieMac } from '../shared/probe/cookies.js';
 import type { Family } from '../shared/probe/probe.js';
 import { tcpSyn } from '../shared/probe/tcp-syn.js';
 import { TagKernel } from '../shared/simd/kernels.js';
@@ -32,7 +32,7 @@ const STRIDE = 128;
 const ROOM = 256;
 
 /** Takes everything at once: what is left is the making of probes. */
-function bottomlessWire(): Wire {
+function bottomlessWire(): FrameSender {
   let first = 0;
   return {
     name: 'bottomless',
@@ -48,8 +48,8 @@ function bottomlessWire(): Wire {
       first = (first + count) & (FRAMES - 1);
       return count;
     },
-    skip() {},
-    withdraw() {},
+    dropFirst() {},
+    discard() {},
     close() {},
   };
 }
@@ -67,8 +67,8 @@ const ipv6 = new Space({
 
 function generating(space: Space, family: Family, layout: string) {
   const plan = new Plan(space, '7', shardLengthFor(space.size, 1e6));
-  const desk = new Desk();
-  const exit = new Exit({
+  const control = new SenderControl();
+  const egress = new Egress({
     wire: bottomlessWire(),
     family,
     sources: [family === 4 ? mappedWords(0x64400001) : parseWords('2001:db8::1')],
@@ -79,26 +79,26 @@ function generating(space: Space, family: Family, layout: string) {
   const loop = new SendLoop({
     plan,
     key: KEY,
-    exits: [exit],
+    egresses: [egress],
     router: new Router([
       family === 4
         ? { family, from: all.from, to: all.to }
         : { family, words: Ranges6.of([{ words: [0, 0, 0, 0], length: 0 }]).words },
     ]),
-    isWhole: true,
+    coversAll: true,
     onUnsent: () => {},
-    guard: blocking(SPECIAL),
-    nextGuard: () => undefined,
-    turn: { index: 0, count: 1 },
-    desk,
-    nextOrder: () => undefined,
+    sendFilter: blocking(SPECIAL),
+    nextFilter: () => undefined,
+    senderIndex: { index: 0, count: 1 },
+    control,
+    nextJob: () => undefined,
     now: monotonicMillis,
     wallMicros,
   });
-  desk.grant(1e12, Number.POSITIVE_INFINITY, 0);
+  control.grant(1e12, Number.POSITIVE_INFINITY, 0);
   let next = 0;
   return (count: number) => {
-    desk.prepare(0, next);
+    control.prepare(0, next);
     loop.send({ slot: 0, from: next, to: next + count });
     next += count;
   };
@@ -151,7 +151,7 @@ printTable('Replies read in memory, one core: dissect, recognise, classify, posi
 
 const mac = new Chaskey(KEY);
 const kernel = new TagKernel(ROOM);
-const cookies = new CookieJar(KEY);
+const cookies = new CookieMac(KEY);
 const frame = new Dissection(
   new DataView(
     synAckTo(
@@ -187,7 +187,7 @@ printTable('Of which, one core', [
       frame.flow.target.setWords(parseWords('2001:db8::1'));
       for (let i = 0; i < count; i++) {
         frame.flow.target.port = i & 0xffff;
-        cookies.bake(frame.flow);
+        cookies.compute(frame.flow);
         sink ^= cookies.sequence;
       }
     }).toFixed(1),

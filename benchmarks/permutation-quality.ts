@@ -20,9 +20,9 @@ const feistel =
 /** Fisher–Yates with the system's randomness; only for sizes that fit. */
 function trueShuffle(size: number): Order {
   const order = Uint32Array.from({ length: size }, (_, i) => i);
-  const dice = randomFillSync(new Uint32Array(size));
+  const prng = randomFillSync(new Uint32Array(size));
   for (let i = size - 1; i > 0; i--) {
-    const j = Math.floor(((dice[i] as number) / 2 ** 32) * (i + 1));
+    const j = Math.floor(((prng[i] as number) / 2 ** 32) * (i + 1));
     [order[i], order[j]] = [order[j] as number, order[i] as number];
   }
   return (position) => order[position] as number;
@@ -30,10 +30,10 @@ function trueShuffle(size: number): Order {
 
 /** Without replacement does not matter where a window is a small part of the space. */
 function trueSample(size: number): Order {
-  const dice = randomFillSync(new Uint32Array(2 ** 20));
+  const prng = randomFillSync(new Uint32Array(2 ** 20));
   return (position) => {
     const at = (position * 2) % 2 ** 20;
-    const fraction = (dice[at] as number) / 2 ** 32 + (dice[at + 1] as number) / 2 ** 64;
+    const fraction = (prng[at] as number) / 2 ** 32 + (prng[at + 1] as number) / 2 ** 64;
     return Math.floor(fraction * size);
   };
 }
@@ -41,14 +41,14 @@ function trueSample(size: number): Order {
 for (const size of SIZES) {
   const starts = [0, Math.floor(size / 3), size - 200_000];
   const rows = [0, ...ROUNDS].map((rounds) => {
-    const orders = SEEDS.map((seed) =>
+    const jobs = SEEDS.map((seed) =>
       rounds > 0
         ? feistel(size, rounds)(seed)
         : size <= 2 ** 20
           ? trueShuffle(size)
           : trueSample(size),
     );
-    const scores = orders.map((order) => scoreOrder(order, size, starts));
+    const scores = jobs.map((order) => scoreOrder(order, size, starts));
     const worst = (name: keyof (typeof scores)[number]) =>
       scores.map((score) => score[name]).reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a));
     const bits = Math.floor(Math.log2(size));

@@ -2,14 +2,14 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Assembly } from '../coordinator/collect/collector.js';
+import { ShardRows } from '../coordinator/collect/collector.js';
 import { RowSource } from '../coordinator/sink/row.js';
 import { SegmentStore } from '../coordinator/sink/segments.js';
 import { systemDisk } from '../shared/host/disk.js';
 import type { Port } from '../shared/net/ports.js';
 import { Ranges } from '../shared/net/ranges.js';
 import { CLASSIFICATION } from '../shared/probe/classification.js';
-import type { ShardReport } from '../shared/survey/lease.js';
+import type { EpochRecord } from '../shared/survey/lease.js';
 import { Plan } from '../shared/survey/plan.js';
 import { emptyColumns, OPTION_MASK, type ResultBatch } from '../shared/survey/results.js';
 import { Space } from '../shared/survey/space/space.js';
@@ -58,15 +58,15 @@ const batches: ResultBatch[] = Array.from({ length: SHARD / BATCH }, (_, serial)
   };
   return { ...head, timestamp: 1_700_000_000_000_000 + serial * 60_000, columns };
 });
-const report = { from: 0, settled: SHARD } as ShardReport;
+const report = { from: 0, settledUpTo: SHARD } as EpochRecord;
 
-function assemble(): Assembly {
-  const assembly = new Assembly(plan.shard(0));
+function rowsOfShard(): ShardRows {
+  const assembly = new ShardRows(plan.shard(0));
   for (const batch of batches) assembly.take(batch, report);
   return assembly;
 }
 
-function* sources(assembly: Assembly): Generator<RowSource> {
+function* sources(assembly: ShardRows): Generator<RowSource> {
   const source = new RowSource(plan);
   for (const { batch, row } of assembly.places()) yield source.moveTo(batch, row);
 }
@@ -80,7 +80,7 @@ for (const format of ['parquet', 'csv', 'ndjson']) {
     for (let round = 0; round < ROUNDS + 1; round++) {
       const start = process.hrtime.bigint();
       const shards = Array.from({ length: together }, (_, shard) => shard);
-      await Promise.all(shards.map((shard) => store.write(shard, sources(assemble()))));
+      await Promise.all(shards.map((shard) => store.write(shard, sources(rowsOfShard()))));
       const seconds = Number(process.hrtime.bigint() - start) / 1e9;
       if (round > 0) rates.push((together * SHARD) / seconds / 1000);
     }

@@ -12,14 +12,14 @@ import type { Clock } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
 import { LIMITS } from '../shared/base/limits.js';
 import type { ResultDelivery, Versioned } from '../shared/bus/ports.js';
-import { type Lease, settledOf } from '../shared/survey/lease.js';
+import { type Lease, settledUpToOf } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
-import { emptyColumns, type ResultBatch, whyUnwritable } from '../shared/survey/results.js';
+import { emptyColumns, type ResultBatch, reasonUnwritable } from '../shared/survey/results.js';
 import type { Log } from '../shared/telemetry/log.js';
-import { Collector } from './collect/collector.js';
-import { holderOf, Ledger } from './ledger/ledger.js';
-import { type ManifestParts, writeManifest } from './sink/manifest.js';
-import type { Vault } from './vault.js';
+import { BatchCollector } from './collect/collector.js';
+import { holderOf, ShardTracker } from './ledger/ledger.js';
+import { type ManifestContent, writeManifest } from './sink/manifest.js';
+import type { SurveyFolder } from './vault.js';
 
 /** What could not be written is tried again after this. */
 const STALL_MILLIS = 2000;
@@ -29,23 +29,23 @@ const STORING_MAX = 8;
 const LEASES_MILLIS = 30_000;
 const BEHIND = 'results come faster than they can be stored; sending waits until they are';
 
-export interface ArchiveParts {
+export interface ShardStorerDeps {
   readonly survey: string;
   readonly clock: Clock;
   readonly log: Log;
-  readonly vault: Vault;
+  readonly surveyFolder: SurveyFolder;
   /** The trouble began, changed or is over. */
   readonly onTrouble: () => void;
   /** Rows of settled shards that may wait to be stored. */
   readonly rowsWaitingMax?: number;
 }
 
-export class Archive {
-  readonly ledger: Ledger;
-  readonly vault: Vault;
+export class ShardStorer {
+  readonly tracker: ShardTracker;
+  readonly surveyFolder: SurveyFolder;
   readonly #plan: Plan;
-  readonly #parts: ArchiveParts;
-  readonly #collector = new Collector();
+  readonly #parts: ShardStorerDeps;
+  readonly #collector = new BatchCollector();
   /** Settled shards whose batches are here, and those that are being stored. */
   readonly #ready = new Map<number, Lease>();
   readonly #storing = new Map<number, Promise<void>>();
@@ -65,16 +65,16 @@ export class Archive {
   #failure: unknown;
   #isClosing = false;
 
-  constructor(plan: Plan, parts: ArchiveParts) {
+  constructor(plan: Plan, deps: ShardStorerDeps) {
     this.#plan = plan;
-    this.#parts = parts;
-    this.vault = parts.vault;
-    this.ledger = new Ledger(plan.shardCount);
-    this.#leasesKnownFrom = parts.clock.monotonic() + LEASES_MILLIS;
+    this.#parts = deps;
+    this.surveyFolder = deps.surveyFolder;
+    this.tracker = new ShardTracker(plan.shardCount);
+    this.#leasesKnownFrom = deps.clock.monotonic() + LEASES_MILLIS;
   }
 
   /** Why nobody may send; empty where nothing keeps us from storing what they find. */
-  get trouble(): string {
+  get problem(): string {
     return this.#obstacle || (this.#isBehind ? BEHIND : '');
   }
 
@@ -86,8 +86,8 @@ export class Archive {
   async restore(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        for await (const entry of this.vault.restore()) {
-          if (!this.ledger.isStored(entry.shard)) this.ledger.storedNow(entry);
+        for await (const entry of this.surveyFolder.restore()) {
+          if (!this.tracker.isStored(entry.shard)) this.tracker.onStored(entry);
         }
         this.#recover();
         return;
@@ -105,40 +105,40 @@ export class Archive {
    */
   collect(delivery: ResultDelivery): boolean {
     const { shard } = delivery.batch;
-    this.#batchesLeft = delivery.left;
-    if (this.ledger.isStored(shard) || shard >= this.#plan.shardCount) {
-      delivery.stored();
+    this.#batchesLeft = delivery.remaining;
+    if (this.tracker.isStored(shard) || shard >= this.#plan.shardCount) {
+      delivery.acknowledge();
       return false;
     }
-    const lease = this.ledger.leaseOf(shard);
-    const why = whyUnwritable(delivery.batch);
+    const lease = this.tracker.leaseOf(shard);
+    const reason = reasonUnwritable(delivery.batch);
     const { from, to } = this.#plan.shard(shard);
-    const here = why === undefined ? delivery : { ...delivery, batch: withoutRows(delivery.batch) };
+    const here = reason === undefined ? delivery : { ...delivery, batch: withoutRows(delivery.batch) };
     const areLeasesKnown = this.#parts.clock.monotonic() > this.#leasesKnownFrom;
     const isKept = this.#collector.add(here, { lease, positions: to - from, areLeasesKnown });
-    if (!isKept) delivery.stored();
-    else if (why !== undefined) this.#setAside(delivery.batch, why);
-    if (lease !== undefined) this.#readyIfWhole(lease);
-    return isKept && why === undefined;
+    if (!isKept) delivery.acknowledge();
+    else if (reason !== undefined) this.#setAside(delivery.batch, reason);
+    if (lease !== undefined) this.#storeIfComplete(lease);
+    return isKept && reason === undefined;
   }
 
   /** A lease was opened, checkpointed or ended. */
   leased(lease: Versioned<Lease>): void {
     const { shard } = lease.value;
     if (shard >= this.#plan.shardCount) return;
-    this.ledger.leased(lease, this.#parts.clock.monotonic());
-    const current = this.ledger.leaseOf(shard);
-    if (current !== undefined) this.#readyIfWhole(current);
+    this.tracker.onLease(lease, this.#parts.clock.monotonic());
+    const current = this.tracker.leaseOf(shard);
+    if (current !== undefined) this.#storeIfComplete(current);
   }
 
   /** The first report of a lease of which the stream has lost a batch, as far as can be told. */
-  firstLost(lease: Lease): number | undefined {
-    return this.#batchesLeft > 0 ? undefined : this.#collector.firstLacking(lease);
+  epochWithLostBatch(lease: Lease): number | undefined {
+    return this.#batchesLeft > 0 ? undefined : this.#collector.firstIncompleteEpoch(lease);
   }
 
   /** Whether nobody is still settling: each lease has ended, or its holder has, and its batches are here. */
   isDrained(isPresent: (agent: string) => boolean): boolean {
-    return this.ledger.underWay.every((lease) => {
+    return this.tracker.leases.every((lease) => {
       const holder = holderOf(lease);
       const isGone = holder === undefined || !isPresent(holder);
       return isGone && this.#collector.hasAll(lease);
@@ -151,7 +151,7 @@ export class Archive {
     for (const [shard, lease] of this.#ready) {
       if (this.#storing.size >= STORING_MAX) return;
       this.#ready.delete(shard);
-      if (this.ledger.isStored(shard)) this.#count(shard, 0);
+      if (this.tracker.isStored(shard)) this.#countWaitingRows(shard, 0);
       else this.#storing.set(shard, this.#storeOrStall(lease));
     }
   }
@@ -161,10 +161,10 @@ export class Archive {
     this.#isClosing = true; // nothing else is stored from now on: each shard as it stands
     try {
       await Promise.all(this.#storing.values());
-      for (const { shard: number } of this.ledger.underWay) {
-        const lease = this.ledger.leaseOf(number);
+      for (const { shard: number } of this.tracker.leases) {
+        const lease = this.tracker.leaseOf(number);
         const shard = this.#plan.shard(number);
-        if (lease === undefined || settledOf(lease, shard) === shard.from) continue;
+        if (lease === undefined || settledUpToOf(lease, shard) === shard.from) continue;
         if (this.#collector.hasAll(lease)) await this.#store(lease);
       }
     } catch (error) {
@@ -174,27 +174,27 @@ export class Archive {
   }
 
   /** Nothing more is stored: the survey has failed, or this coordinator is no longer the one. */
-  close(trouble = ''): void {
+  close(problem = ''): void {
     this.#isClosing = true;
-    this.#obstacle ||= trouble;
+    this.#obstacle ||= problem;
   }
 
   /** Writes the manifest. @throws Fault UNWRITABLE */
-  async conclude(known: Pick<ManifestParts, 'survey' | 'status' | 'version' | 'equipmentOf'>) {
-    const { agents, incomplete } = this.ledger;
-    const { disk, folder } = this.vault;
+  async conclude(known: Pick<ManifestContent, 'survey' | 'status' | 'version' | 'ioStatsOf'>) {
+    const { agents, incomplete } = this.tracker;
+    const { disk, folder } = this.surveyFolder;
     await writeManifest(disk, folder, { ...known, plan: this.#plan, agents, incomplete });
   }
 
   /** Until nothing is being written any more. */
   async settled(): Promise<void> {
     await Promise.all(this.#storing.values());
-    await this.vault.settled();
+    await this.surveyFolder.settled();
   }
 
   /** The survey is over: what is still here is of no use. */
-  releaseAll(): void {
-    this.#collector.releaseAll();
+  dropAll(): void {
+    this.#collector.dropAll();
   }
 
   /** @throws what went wrong that waiting will not mend */
@@ -202,22 +202,22 @@ export class Archive {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  #readyIfWhole(lease: Lease): void {
+  #storeIfComplete(lease: Lease): void {
     if (lease.state !== 'settled' || this.#storing.has(lease.shard)) return;
     if (!this.#collector.hasAll(lease)) return;
     this.#ready.set(lease.shard, lease);
-    this.#count(lease.shard, this.#collector.rowsOf(lease.shard));
+    this.#countWaitingRows(lease.shard, this.#collector.rowsOf(lease.shard));
     this.storeReady();
   }
 
-  #setAside({ shard, epoch, serial, agent }: ResultBatch, why: string): void {
+  #setAside({ shard, epoch, serial, agent }: ResultBatch, reason: string): void {
     const { log, survey } = this.#parts;
     this.batchesSetAside++;
-    log.error({ survey, shard, epoch, serial, agent, why }, 'a batch cannot be written; set aside');
+    log.error({ survey, shard, epoch, serial, agent, reason }, 'a batch cannot be written; set aside');
   }
 
   /** Takes note of the rows that wait to be stored; too many are trouble, until half of them are. */
-  #count(shard: number, rows: number): void {
+  #countWaitingRows(shard: number, rows: number): void {
     this.#rowsWaiting += rows - (this.#rowsOf.get(shard) ?? 0);
     if (rows === 0) this.#rowsOf.delete(shard);
     else this.#rowsOf.set(shard, rows);
@@ -243,15 +243,15 @@ export class Archive {
 
   async #store(lease: Lease): Promise<void> {
     const { log } = this.#parts;
-    const assembly = this.#collector.assemble(lease, this.#plan.shard(lease.shard));
-    const entry = await this.vault.store(this.#plan, lease, assembly);
+    const shardRows = this.#collector.rowsOfShard(lease, this.#plan.shard(lease.shard));
+    const entry = await this.surveyFolder.store(this.#plan, lease, shardRows);
     this.#collector.release(lease.shard);
-    this.#count(lease.shard, 0);
-    this.ledger.storedNow(entry);
+    this.#countWaitingRows(lease.shard, 0);
+    this.tracker.onStored(entry);
     this.#recover();
     log.debug({ survey: lease.survey, shard: lease.shard }, 'shard stored');
-    const areStored = (from: number, to: number) => this.ledger.areStored(from, to);
-    this.vault.compact(lease.shard, areStored, (error) => {
+    const areStored = (from: number, to: number) => this.tracker.areStored(from, to);
+    this.surveyFolder.compact(lease.shard, areStored, (error) => {
       log.warn({ survey: lease.survey, error: describeError(error) }, 'segments are not merged');
     });
   }
@@ -266,10 +266,10 @@ export class Archive {
   #stall(error: unknown): void {
     if (!(error instanceof Fault && error.code === 'UNWRITABLE')) this.#failure = error;
     this.#stalledUntil = this.#parts.clock.monotonic() + STALL_MILLIS;
-    const obstacle = `results cannot be stored: ${describeError(error)}`;
-    if (this.#obstacle === obstacle) return;
-    this.#obstacle = obstacle;
-    this.#parts.log.error({ survey: this.#parts.survey, trouble: obstacle }, 'survey stalled');
+    const storageError = `results cannot be stored: ${describeError(error)}`;
+    if (this.#obstacle === storageError) return;
+    this.#obstacle = storageError;
+    this.#parts.log.error({ survey: this.#parts.survey, problem: storageError }, 'survey stalled');
     this.#parts.onTrouble();
   }
 }

@@ -48,40 +48,40 @@ export function controlHandlers(coordinator: Coordinator): ControlHandlers {
     },
     exclude: async ({ prefix, reason, by }) => {
       const version = await coordinator.exclusions.add(prefix, reason, by);
-      for (const run of surveys.running.values()) run.remind();
-      return { version, waiting: await obedience(coordinator, version) };
+      for (const run of surveys.running.values()) run.renewGrants();
+      return { version, waiting: await waitForAgents(coordinator, version) };
     },
     lift: async ({ lifted, reason, by }) => {
       const version = await coordinator.exclusions.lift(lifted, reason, by);
-      for (const run of surveys.running.values()) run.remind();
-      return { version, waiting: await obedience(coordinator, version) };
+      for (const run of surveys.running.values()) run.renewGrants();
+      return { version, waiting: await waitForAgents(coordinator, version) };
     },
     exclusions: async () => ({ exclusions: coordinator.exclusions.list.entries }),
     lookup: async ({ survey, target }) => {
       const run = await find(survey);
-      return { survey: run.survey.id, fates: await run.fatesOf(target) };
+      return { survey: run.survey.id, results: await run.lookup(target) };
     },
     agents: async () => ({
-      agents: coordinator.agents.statuses(coordinator.fleets),
+      agents: coordinator.agents.statuses(coordinator.surveyAgents),
     }),
     files: async ({ survey }) => {
-      const { vault, survey: found } = await find(survey);
-      return { survey: found.id, folder: vault.folder, files: await vault.files() };
+      const { surveyFolder, survey: found } = await find(survey);
+      return { survey: found.id, folder: surveyFolder.folder, files: await surveyFolder.files() };
     },
     file: async ({ survey, file, offset }) => {
-      const { vault } = await find(survey);
+      const { surveyFolder } = await find(survey);
       const missing = new Fault('UNKNOWN_SURVEY', 'the survey has no such file', { value: file });
       if (!isSurveyFile(file)) throw missing;
-      const path = join(vault.folder, file);
-      const total = await vault.disk.size(path);
+      const path = join(surveyFolder.folder, file);
+      const total = await surveyFolder.disk.size(path);
       if (total === 0) throw missing; // merged meanwhile, where it was listed
-      return { chunk: await vault.disk.readPart(path, offset, LIMITS.chunkOctets), total };
+      return { chunk: await surveyFolder.disk.readPart(path, offset, LIMITS.chunkOctets), total };
     },
   };
 }
 
 /** Waits until all agents at work obey a version. @returns those that have not said so in time */
-async function obedience(coordinator: Coordinator, version: number): Promise<readonly string[]> {
+async function waitForAgents(coordinator: Coordinator, version: number): Promise<readonly string[]> {
   const { clock, agents } = coordinator;
   const stop = stopController();
   const end = clock.monotonic() + OBEY_MILLIS;

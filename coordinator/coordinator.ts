@@ -24,18 +24,18 @@ import type { SurveyStatus } from '../shared/survey/status.js';
 import { isOver, isSurveyId, type Survey, type SurveyRequest } from '../shared/survey/survey.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { controlHandlers } from './control.js';
-import { ExclusionDesk } from './exclusion-desk.js';
-import type { Fleet } from './fleet.js';
+import { ExclusionService } from './exclusion-desk.js';
+import type { SurveyAgents } from './fleet.js';
 import { admit } from './intake/intake.js';
-import { MusterRoll } from './muster-roll.js';
+import { AgentRegistry } from './muster-roll.js';
 import { readManifestStatus } from './sink/manifest.js';
-import { type ForgottenSurvey, forgottenSurveys, noticeOf } from './survey/forgotten.js';
-import { PastSurvey } from './survey/past-survey.js';
+import { type OrphanedSurvey, orphanedSurveys, noticeOf } from './survey/forgotten.js';
+import { FinishedSurvey } from './survey/past-survey.js';
 import { readPlan, readSpaceBytes } from './survey/shelf.js';
 import { SurveyRecord, takeOver } from './survey/survey-record.js';
 import { SurveyRun } from './survey/survey-run.js';
 import { type KnownSurvey, Surveys } from './survey/surveys.js';
-import { Vault } from './vault.js';
+import { SurveyFolder } from './vault.js';
 
 /** More than a shard has in one term. */
 const EPOCHS_PER_TERM = 65_536;
@@ -46,7 +46,7 @@ export interface CoordinatorOptions {
    * that this process led before, as they were, and others paused, for a person to resume. Absent where a
    * broker is new each time.
    */
-  readonly putsBack?: { readonly before: readonly Survey[] };
+  readonly orphans?: { readonly before: readonly Survey[] };
   /** Whether it answers the command line; not where nobody else is to speak to it. */
   readonly isAnswering?: boolean;
   /** Folder of segments and manifests. */
@@ -56,7 +56,7 @@ export interface CoordinatorOptions {
   readonly term: number;
 }
 
-export interface CoordinatorParts {
+export interface CoordinatorDeps {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly random: Random;
@@ -67,22 +67,22 @@ export interface CoordinatorParts {
 }
 
 export class Coordinator {
-  readonly surveys = new Surveys((id) => this.#readPast(id));
+  readonly surveys = new Surveys((id) => this.#findFinished(id));
   readonly #options: CoordinatorOptions;
-  readonly #parts: CoordinatorParts;
+  readonly #parts: CoordinatorDeps;
   readonly clock: Clock;
-  readonly agents: MusterRoll;
-  readonly exclusions: ExclusionDesk;
+  readonly agents: AgentRegistry;
+  readonly exclusions: ExclusionService;
   readonly #running = new Set<Promise<void>>();
-  #recalling: Promise<void> = Promise.resolve();
+  #readingFinished: Promise<void> = Promise.resolve();
   #signal: AbortSignal = stopController().signal;
 
-  constructor(options: CoordinatorOptions, parts: CoordinatorParts) {
+  constructor(options: CoordinatorOptions, deps: CoordinatorDeps) {
     this.#options = options;
-    this.#parts = parts;
-    this.clock = parts.clock;
-    this.agents = new MusterRoll(parts.clock);
-    this.exclusions = new ExclusionDesk(options.data, parts);
+    this.#parts = deps;
+    this.clock = deps.clock;
+    this.agents = new AgentRegistry(deps.clock);
+    this.exclusions = new ExclusionService(options.data, deps);
   }
 
   /** Works until the signal aborts: takes up the surveys there are, serves requests, recalls what is over. */
@@ -93,13 +93,13 @@ export class Coordinator {
     const hearing = [this.#hear(signal), this.#followExclusions(signal)];
     const found = await bus.surveys.list();
     const [over, goingOn] = [found.filter(hasEnded), found.filter((each) => !hasEnded(each))];
-    await Promise.all(goingOn.map((survey) => this.#takeUp(survey)));
-    await this.#putBackForgotten(new Set(found.map(({ value }) => value.id)));
+    await Promise.all(goingOn.map((survey) => this.#resume(survey)));
+    await this.#restoreOrphans(new Set(found.map(({ value }) => value.id)));
     // Only now: every survey that can be taken up has its run. Our term may have ended meanwhile.
     if (!signal.aborted) {
-      this.#recalling = this.#recallAll(over, signal);
+      this.#readingFinished = this.#readAllFinished(over, signal);
       if (this.#options.isAnswering !== false) bus.control.serve(controlHandlers(this), signal);
-      hearing.push(this.#collect(signal), this.#recalling);
+      hearing.push(this.#collect(signal), this.#readingFinished);
     }
     await Promise.all(hearing);
     await Promise.all(this.#running);
@@ -114,10 +114,10 @@ export class Coordinator {
     const run = this.#open(survey, plan);
     const { work } = this.#parts.bus;
     try {
-      const isLasting = this.#options.putsBack !== undefined;
+      const isRestorable = this.#options.orphans !== undefined;
       const rules = await this.#parts.bus.spaces.get(request.rulesHash);
       await Promise.all([
-        run.vault.establish(survey, { space: bytes, rules, isLasting }),
+        run.surveyFolder.create(survey, { space: bytes, rules, isRestorable }),
         work.open(survey.id),
       ]);
     } catch (error) {
@@ -132,12 +132,12 @@ export class Coordinator {
   }
 
   /** A survey that cannot be taken up is told, and does not keep the others from it. */
-  async #takeUp(found: Versioned<Survey>): Promise<void> {
+  async #resume(found: Versioned<Survey>): Promise<void> {
     const { bus, log } = this.#parts;
     const { id } = found.value;
     try {
       const plan = await readPlan(bus.spaces, found.value);
-      await this.#vaultOf(found.value).refuseStrangers();
+      await this.#vaultOf(found.value).refuseForeignFolder();
       const { survey, record } = await takeOver(bus.surveys, this.#options.term, found);
       await bus.work.open(id); // a coordinator of an older version has made none
       this.#begin(this.#open(survey, plan, record));
@@ -147,22 +147,22 @@ export class Coordinator {
   }
 
   /** Surveys that are under way in our folder, and that the broker knows nothing of. */
-  async #putBackForgotten(known: ReadonlySet<string>): Promise<void> {
-    const { putsBack, data } = this.#options;
-    if (putsBack === undefined) return;
-    for await (const each of forgottenSurveys(data, known, putsBack.before, this.#parts)) {
-      await this.#putBack(each).catch((error: unknown) => {
+  async #restoreOrphans(known: ReadonlySet<string>): Promise<void> {
+    const { orphans, data } = this.#options;
+    if (orphans === undefined) return;
+    for await (const each of orphanedSurveys(data, known, orphans.before, this.#parts)) {
+      await this.#restore(each).catch((error: unknown) => {
         const { id } = each.survey;
         this.#parts.log.error({ survey: id, error: describeError(error) }, 'cannot be put back');
       });
     }
   }
 
-  async #putBack({ survey: found, space, rules }: ForgottenSurvey): Promise<void> {
+  async #restore({ survey: found, space, rules }: OrphanedSurvey): Promise<void> {
     const { bus, log, clock } = this.#parts;
     const { id, state } = found;
     const firstEpoch = this.#options.term * EPOCHS_PER_TERM;
-    const survey = { ...found, frontier: 0, firstEpoch, protocol: PROTOCOL };
+    const survey = { ...found, storedBelow: 0, firstEpoch, protocol: PROTOCOL };
     const plan = new Plan(spaceFromBytes(space), survey.seed, survey.shardLength);
     if (plan.hash !== found.planHash) throw new Fault('PLAN_MISMATCH', 'it was planned otherwise');
     await bus.spaces.put(found.spaceHash, space);
@@ -177,11 +177,11 @@ export class Coordinator {
   }
 
   /** What is over can be asked about again; there may be many, and nobody waits for them. */
-  async #recallAll(over: readonly Versioned<Survey>[], signal: AbortSignal): Promise<void> {
+  async #readAllFinished(over: readonly Versioned<Survey>[], signal: AbortSignal): Promise<void> {
     for (const { value: survey } of over) {
       if (signal.aborted) return;
       try {
-        this.surveys.retire(await this.#recall(survey));
+        this.surveys.onEnded(await this.#readFinished(survey));
       } catch (error) {
         this.#parts.log.warn({ survey: survey.id, error: describeError(error) }, 'survey unknown');
       }
@@ -194,7 +194,7 @@ export class Coordinator {
     const { version, term } = this.#options;
     const run = new SurveyRun(survey, plan, {
       ...{ bus, clock, log, version, term },
-      vault: this.#vaultOf(survey),
+      surveyFolder: this.#vaultOf(survey),
       isResumed: record !== undefined,
       record: record ?? new SurveyRecord(bus.surveys, term),
       exclusions: this.exclusions.list,
@@ -207,45 +207,45 @@ export class Coordinator {
     const running = run.run(this.#signal).finally(() => {
       this.#running.delete(running);
       const { survey, status } = run;
-      if (isOver(survey.state)) this.surveys.retire(this.#past(survey, status));
+      if (isOver(survey.state)) this.surveys.onEnded(this.#finished(survey, status));
     });
     this.#running.add(running);
   }
 
-  #past(survey: Survey, status: SurveyStatus): PastSurvey {
-    return new PastSurvey(survey, status, {
-      vault: this.#vaultOf(survey),
+  #finished(survey: Survey, status: SurveyStatus): FinishedSurvey {
+    return new FinishedSurvey(survey, status, {
+      surveyFolder: this.#vaultOf(survey),
       exclusions: this.exclusions.list,
       spaces: this.#parts.bus.spaces,
     });
   }
 
   /** What is on disk of a survey that is over. @throws Fault UNWRITABLE or UNKNOWN_SURVEY */
-  async #recall(survey: Survey): Promise<PastSurvey> {
-    const vault = this.#vaultOf(survey);
-    await vault.refuseStrangers();
-    const status = await readManifestStatus(vault.disk, vault.folder);
-    if (status !== undefined) return this.#past(survey, status);
+  async #readFinished(survey: Survey): Promise<FinishedSurvey> {
+    const surveyFolder = this.#vaultOf(survey);
+    await surveyFolder.refuseForeignFolder();
+    const status = await readManifestStatus(surveyFolder.disk, surveyFolder.folder);
+    if (status !== undefined) return this.#finished(survey, status);
     throw new Fault('UNKNOWN_SURVEY', 'the survey has no manifest', { value: survey.id });
   }
 
   /** One that is not in memory any more; undefined where there is none of this id. */
-  async #readPast(id: string): Promise<PastSurvey | undefined> {
-    await this.#recalling;
+  async #findFinished(id: string): Promise<FinishedSurvey | undefined> {
+    await this.#readingFinished;
     if (!isSurveyId(id)) return undefined;
     const found = (await this.#parts.bus.surveys.read(id))?.value;
-    return found !== undefined && isOver(found.state) ? await this.#recall(found) : undefined;
+    return found !== undefined && isOver(found.state) ? await this.#readFinished(found) : undefined;
   }
 
-  #vaultOf({ id, output }: Survey): Vault {
+  #vaultOf({ id, segmentFormat }: Survey): SurveyFolder {
     const { data, term } = this.#options;
-    return new Vault(join(data, id), output, { disk: this.#parts.disk, term });
+    return new SurveyFolder(join(data, id), segmentFormat, { disk: this.#parts.disk, term });
   }
 
   async #collect(signal: AbortSignal): Promise<void> {
     for await (const delivery of this.#parts.bus.results.consume(signal)) {
       const run = this.surveys.running.get(delivery.batch.survey);
-      if (run === undefined) void this.#letGo(delivery);
+      if (run === undefined) void this.#dropIfUseless(delivery);
       else {
         const mayCount = run.collect(delivery);
         if (mayCount) await this.#parts.onBatch?.(run, delivery.batch);
@@ -254,10 +254,10 @@ export class Coordinator {
   }
 
   /** A batch of a survey that is over, or that nobody knows, is of no use; others wait for their survey. */
-  async #letGo(delivery: ResultDelivery): Promise<void> {
+  async #dropIfUseless(delivery: ResultDelivery): Promise<void> {
     try {
       const survey = (await this.#parts.bus.surveys.read(delivery.batch.survey))?.value;
-      if (survey === undefined || isOver(survey.state)) delivery.stored();
+      if (survey === undefined || isOver(survey.state)) delivery.acknowledge();
     } catch (error) {
       this.#parts.log.error({ error: describeError(error) }, 'survey unreadable: a batch is kept');
     }
@@ -265,31 +265,31 @@ export class Coordinator {
 
   async #hear(signal: AbortSignal): Promise<void> {
     const { bus } = this.#parts;
-    for await (const heartbeat of bus.rollCall.hear(signal)) {
+    for await (const heartbeat of bus.heartbeats.subscribe(signal)) {
       this.agents.see(heartbeat);
       if (heartbeat.protocol !== PROTOCOL) continue; // the muster roll says why it is lent nothing
       for (const { survey } of heartbeat.activities) {
         const grant = this.surveys.running.get(survey)?.hear(heartbeat);
-        if (grant !== undefined) bus.rates.lend(grant);
+        if (grant !== undefined) bus.grants.publish(grant);
       }
     }
   }
 
   async #followExclusions(signal: AbortSignal): Promise<void> {
     for await (const _version of this.exclusions.follow(signal)) {
-      for (const run of this.surveys.running.values()) run.remind();
+      for (const run of this.surveys.running.values()) run.renewGrants();
     }
   }
 
   /** Of the surveys that are not over. */
-  get fleets(): readonly Fleet[] {
+  get surveyAgents(): readonly SurveyAgents[] {
     const running = [...this.surveys.running.values()];
-    return running.filter(({ survey }) => !isOver(survey.state)).map(({ fleet }) => fleet);
+    return running.filter(({ survey }) => !isOver(survey.state)).map(({ surveyAgents }) => surveyAgents);
   }
 
   /** By id, or by a name or the start of an id that fits one survey only. @throws Fault UNKNOWN_SURVEY */
   async find(text: string): Promise<KnownSurvey> {
-    if (!this.surveys.running.has(text)) await this.#recalling;
+    if (!this.surveys.running.has(text)) await this.#readingFinished;
     return await this.surveys.find(text);
   }
 }

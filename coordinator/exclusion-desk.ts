@@ -15,24 +15,24 @@ const LOG_FILE = 'exclusions.ndjson';
 const AGAIN_MILLIS = 20;
 const TRIES = 50;
 
-export interface ExclusionDeskParts {
+export interface ExclusionServiceDeps {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly disk: Disk;
   readonly log: Log;
 }
 
-export class ExclusionDesk {
+export class ExclusionService {
   readonly list = new Exclusions();
   readonly #file: string;
-  readonly #parts: ExclusionDeskParts;
+  readonly #parts: ExclusionServiceDeps;
   /** Versions that the audit log has. */
   #logged = 0;
   #logging: Promise<void> = Promise.resolve();
 
-  constructor(data: string, parts: ExclusionDeskParts) {
+  constructor(data: string, deps: ExclusionServiceDeps) {
     this.#file = join(data, LOG_FILE);
-    this.#parts = parts;
+    this.#parts = deps;
   }
 
   /** Takes what the broker and the log know; each makes up for the other. */

@@ -5,20 +5,20 @@
  */
 import type { Clock } from '../shared/base/clock.js';
 import { LIMITS } from '../shared/base/limits.js';
-import type { Activity, Equipment, Grant, Heartbeat } from '../shared/bus/ports.js';
+import type { Activity, IoStats, Grant, Heartbeat } from '../shared/bus/ports.js';
 import type { Lease } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
 import { alarmingDrops } from '../shared/survey/status.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { slowShards } from './dispatch/stragglers.js';
-import { Governor, type Loan } from './governor/governor.js';
-import { deafAmong, Health, type Hearing } from './governor/health.js';
-import { Roster } from './governor/roster.js';
+import { RateAllocator, type IssuedGrant } from './governor/governor.js';
+import { agentsWithoutReplies, Health, type ReplyRate } from './governor/health.js';
+import { ActivitySummary } from './governor/roster.js';
 
 /** Serials grow from coordinator to coordinator, whatever their clocks say. */
 const GRANTS_PER_TERM = 2 ** 32;
 
-export interface FleetOptions {
+export interface SurveyAgentsOptions {
   readonly survey: string;
   readonly plan: Plan;
   /** Whether a coordinator before us has begun the survey: its grants may be out. */
@@ -27,20 +27,20 @@ export interface FleetOptions {
   readonly term: number;
 }
 
-export interface FleetParts {
+export interface SurveyAgentsDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly rate: number;
   /** The exclusions that agents must obey. */
   readonly exclusions: () => number;
   /** Leases to be finished by others, where they are idle: none while shards are still on offer. */
-  readonly leftOver: () => readonly Lease[];
+  readonly stragglers: () => readonly Lease[];
   /** Whether an agent holds a lease: only then has it anything to send. */
   readonly holds: (agent: string) => boolean;
   /** What agents have settled, and how much of it was answered, as their leases say. */
-  readonly settled: () => ReadonlyMap<string, Hearing>;
+  readonly settled: () => ReadonlyMap<string, ReplyRate>;
   /** An agent's silence is not to be believed: takes from it what it has not settled. Never rejects. */
-  readonly onDeaf: (agent: string) => Promise<void>;
+  readonly onNoReplies: (agent: string) => Promise<void>;
 }
 
 /** An agent that was told to stand down is tried again after this: ears come back. */
@@ -51,153 +51,153 @@ const LOOK_MILLIS = 1000;
 interface Member {
   health: Health;
   /** Of its last heartbeat, on its own clock. */
-  at: number;
+  sentAt: number;
   /** Why nothing is lent to it; empty where something is. */
   deaf: string;
   /** The same once it is told, so that it gives back what it holds. */
-  standDown: string;
+  quarantineReason: string;
   /** Our monotonic clock. */
-  stoodDownAt: number;
+  quarantinedAt: number;
 }
 
-export class Fleet {
-  readonly roster = new Roster();
-  readonly #options: FleetOptions;
-  readonly #parts: FleetParts;
-  readonly #governor: Governor;
+export class SurveyAgents {
+  readonly activities = new ActivitySummary();
+  readonly #options: SurveyAgentsOptions;
+  readonly #parts: SurveyAgentsDeps;
+  readonly #governor: RateAllocator;
   readonly #members = new Map<string, Member>();
   readonly #handedBack = new Map<number, number>();
   #hasWarned = false;
   #lookedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(options: FleetOptions, parts: FleetParts) {
+  constructor(options: SurveyAgentsOptions, deps: SurveyAgentsDeps) {
     this.#options = options;
-    this.#parts = parts;
-    const now = parts.clock.monotonic();
-    const lendsFrom = options.isResumed ? now + LIMITS.grantMillis : now;
-    this.#governor = new Governor(parts.rate, options.term * GRANTS_PER_TERM, lendsFrom);
+    this.#parts = deps;
+    const now = deps.clock.monotonic();
+    const grantsFrom = options.isResumed ? now + LIMITS.grantMillis : now;
+    this.#governor = new RateAllocator(deps.rate, options.term * GRANTS_PER_TERM, grantsFrom);
   }
 
   /** Answers a heartbeat's part about this survey. */
-  hear({ agent, at, ceiling, activities }: Heartbeat, said: Activity): Grant {
+  hear({ agent, sentAt, ceiling, activities }: Heartbeat, said: Activity): Grant {
     const activity = this.#believable(agent, said);
     const now = this.#parts.clock.monotonic();
     const member = this.#members.get(agent) ?? {
       health: new Health(),
-      at,
+      sentAt,
       deaf: '',
-      standDown: '',
-      stoodDownAt: 0,
+      quarantineReason: '',
+      quarantinedAt: 0,
     };
     this.#members.set(agent, member);
-    member.at = at;
-    if (member.standDown !== '' && now - member.stoodDownAt >= STAND_DOWN_MILLIS) {
+    member.sentAt = sentAt;
+    if (member.quarantineReason !== '' && now - member.quarantinedAt >= STAND_DOWN_MILLIS) {
       member.deaf = '';
-      member.standDown = '';
+      member.quarantineReason = '';
       member.health = new Health();
     }
-    const { rate, replies, equipment, wants } = activity;
-    this.roster.see(agent, { rate, replies, equipment, wants, seenAt: now });
-    member.health.see(activity, this.#governor.lentTo(agent, now), now);
-    if (now - this.#lookedAt >= LOOK_MILLIS) this.#lookAround(now);
-    const sharers = activities.filter((each) => each.wants).length;
+    const { rate, replies, ioStats, hasWork } = activity;
+    this.activities.update(agent, { rate, replies, ioStats, hasWork, seenAt: now });
+    member.health.see(activity, this.#governor.grantedTo(agent, now), now);
+    if (now - this.#lookedAt >= LOOK_MILLIS) this.#checkAgents(now);
+    const sharers = activities.filter((each) => each.hasWork).length;
     const own = ceiling > 0 ? ceiling / Math.max(1, sharers) : Number.POSITIVE_INFINITY;
     const cap = member.deaf === '' ? Math.min(own, member.health.cap) : 0;
-    const loan = this.#governor.answer(agent, activity, cap, now);
-    const handBack = this.#handBack(agent, activity, now);
-    return this.#grant(agent, member, loan, handBack);
+    const issued = this.#governor.answer(agent, activity, cap, now);
+    const releaseShards = this.#handBack(agent, activity, now);
+    return this.#grant(agent, member, issued, releaseShards);
   }
 
   /** Nobody hears more than was asked, or has something to send without a lease, whatever he says. */
   #believable(agent: string, said: Activity): Activity {
-    const wants = said.wants && this.#parts.holds(agent);
-    return { ...said, wants, replies: Math.min(said.replies, said.sent) };
+    const hasWork = said.hasWork && this.#parts.holds(agent);
+    return { ...said, hasWork, replies: Math.min(said.replies, said.probesSent) };
   }
 
   /** Packets per second for all from now on; 0 is silence. @returns what tells those who have more */
   set(rate: number): Grant[] {
     this.#governor.budget = rate;
-    return this.remind();
+    return this.renewGrants();
   }
 
   /** Grants anew to all who have one: the terms have changed. */
-  remind(): Grant[] {
+  renewGrants(): Grant[] {
     const now = this.#parts.clock.monotonic();
-    return this.#governor.borrowersAt(now).flatMap((agent) => {
+    return this.#governor.granteesAt(now).flatMap((agent) => {
       const member = this.#members.get(agent);
-      const loan = member && this.#governor.replace(agent, now);
-      return loan === undefined ? [] : [this.#grant(agent, member as Member, loan, [])];
+      const issued = member && this.#governor.replace(agent, now);
+      return issued === undefined ? [] : [this.#grant(agent, member as Member, issued, [])];
     });
   }
 
-  equipmentOf(agent: string): Equipment | undefined {
-    return this.roster.equipmentOf(agent);
+  ioStatsOf(agent: string): IoStats | undefined {
+    return this.activities.ioStatsOf(agent);
   }
 
   /** Packets per second lent to an agent. */
-  lentTo(agent: string): number {
-    return this.#governor.lentTo(agent, this.#parts.clock.monotonic());
+  grantedTo(agent: string): number {
+    return this.#governor.grantedTo(agent, this.#parts.clock.monotonic());
   }
 
   /** Why an agent was told to stand down; empty where it was not. */
-  standDownOf(agent: string): string {
+  quarantineReasonOf(agent: string): string {
     return this.#members.get(agent)?.deaf ?? '';
   }
 
   /** Once a second: who hears nothing stands down, and drops are warned of. */
-  #lookAround(now: number): void {
+  #checkAgents(now: number): void {
     this.#lookedAt = now;
-    const hearings = new Map<string, Hearing>();
+    const replyRates = new Map<string, ReplyRate>();
     for (const [agent, { health, deaf }] of this.#members) {
-      if (deaf === '' && this.roster.isPresent(agent, now)) hearings.set(agent, health.hearing);
+      if (deaf === '' && this.activities.isAlive(agent, now)) replyRates.set(agent, health.replyRate);
     }
-    for (const [agent, why] of deafAmong(hearings, this.#parts.settled())) {
+    for (const [agent, reason] of agentsWithoutReplies(replyRates, this.#parts.settled())) {
       const member = this.#members.get(agent);
-      if (member !== undefined) void this.#standDown(agent, member, why);
+      if (member !== undefined) void this.#quarantine(agent, member, reason);
     }
     if (!this.#hasWarned) this.#warnOfDrops(now);
   }
 
   /** First it is lent nothing and loses its leases: told before, it would settle the silence it heard. */
-  async #standDown(agent: string, member: Member, why: string): Promise<void> {
-    member.deaf = why;
-    this.#parts.log.error({ survey: this.#options.survey, agent, why }, 'agent stands down');
-    await this.#parts.onDeaf(agent);
-    member.stoodDownAt = this.#parts.clock.monotonic();
-    member.standDown = why;
+  async #quarantine(agent: string, member: Member, reason: string): Promise<void> {
+    member.deaf = reason;
+    this.#parts.log.error({ survey: this.#options.survey, agent, reason }, 'agent stands down');
+    await this.#parts.onNoReplies(agent);
+    member.quarantinedAt = this.#parts.clock.monotonic();
+    member.quarantineReason = reason;
   }
 
   /** Once: from here on silence may be ours and not the targets'. */
   #warnOfDrops(now: number): void {
-    const { received, dropped } = this.roster.summary(now);
-    if (alarmingDrops({ received, dropped }) === 0) return;
+    const { framesReceived, framesDropped } = this.activities.summary(now);
+    if (alarmingDrops({ framesReceived, framesDropped }) === 0) return;
     this.#hasWarned = true;
     const { survey } = this.#options;
-    this.#parts.log.warn({ survey, received, dropped }, 'captures drop replies: lower the rate');
+    this.#parts.log.warn({ survey, framesReceived, framesDropped }, 'captures drop replies: lower the rate');
   }
 
   #handBack(agent: string, activity: Activity, now: number): readonly number[] {
-    if (!activity.wants) return [];
-    const underWay = this.#parts.leftOver();
-    const isAble = (name: string) => this.standDownOf(name) === '';
-    if (underWay.length === 0 || !this.roster.idleAt(now).some(isAble)) return [];
-    const rate = Math.max(activity.rate, this.#governor.lentTo(agent, now));
+    if (!activity.hasWork) return [];
+    const underWay = this.#parts.stragglers();
+    const isAble = (name: string) => this.quarantineReasonOf(name) === '';
+    if (underWay.length === 0 || !this.activities.idleAt(now).some(isAble)) return [];
+    const rate = Math.max(activity.rate, this.#governor.grantedTo(agent, now));
     const { plan } = this.#options;
     const held = { underWay, plan, handedBack: this.#handedBack };
     return rate > 0 ? slowShards(agent, rate, held) : [];
   }
 
-  #grant(agent: string, member: Member, loan: Loan, handBack: readonly number[]): Grant {
+  #grant(agent: string, member: Member, issued: IssuedGrant, releaseShards: readonly number[]): Grant {
     return {
       survey: this.#options.survey,
       agent,
-      serial: loan.serial,
-      rate: loan.rate,
-      answers: member.at,
-      lasts: LIMITS.grantMillis,
-      exclusions: this.#parts.exclusions(),
-      standDown: member.standDown,
-      handBack,
+      serial: issued.serial,
+      rate: issued.rate,
+      heartbeatAt: member.sentAt,
+      ttlMillis: LIMITS.grantMillis,
+      exclusionsVersion: this.#parts.exclusions(),
+      quarantineReason: member.quarantineReason,
+      releaseShards,
     };
   }
 }

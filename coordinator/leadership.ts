@@ -7,7 +7,7 @@
  */
 import { type Clock, every } from '../shared/base/clock.js';
 import { stopController } from '../shared/base/stop.js';
-import type { Leader, LeaderSeat, Versioned } from '../shared/bus/ports.js';
+import type { Leader, LeaderStore, Versioned } from '../shared/bus/ports.js';
 import type { Log } from '../shared/telemetry/log.js';
 
 const RENEW_MILLIS = 1000;
@@ -17,8 +17,8 @@ const LEADS_MILLIS = 3000;
 /** Counted from when the last renewal was seen; longer than any leader believes in itself. */
 const SILENT_MILLIS = 4500;
 
-export interface LeadershipParts {
-  readonly seat: LeaderSeat;
+export interface ElectionDeps {
+  readonly seat: LeaderStore;
   readonly clock: Clock;
   readonly log: Log;
   /** The highest term that the folder of surveys knows of. */
@@ -29,34 +29,34 @@ export interface LeadershipParts {
  * Stands by until it is our turn, leads as long as it lasts, and stands by again, until `signal`
  * aborts. @param reign leads until its signal aborts
  */
-export async function lead(
+export async function runElection(
   id: string,
-  parts: LeadershipParts,
+  deps: ElectionDeps,
   signal: AbortSignal,
-  reign: (term: number, signal: AbortSignal) => Promise<void>,
+  onStartedLeading: (term: number, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
-  const { seat, clock, log, terms } = parts;
+  const { seat, clock, log, terms } = deps;
   let seen: { revision: number; at: number } | undefined;
   while (!signal.aborted) {
     const found = await seat.read();
     const now = clock.monotonic();
     if (found !== undefined && found.revision !== seen?.revision) {
-      if (seen === undefined && !found.value.isVacant) {
+      if (seen === undefined && !found.value.resigned) {
         log.info({ leader: found.value.id, term: found.value.term }, 'standing by');
       }
       seen = { revision: found.revision, at: now };
     }
     // Our own record is of a reign that is over.
-    const isFree = found === undefined || found.value.isVacant || found.value.id === id;
+    const isFree = found === undefined || found.value.resigned || found.value.id === id;
     if (isFree || now - (seen?.at ?? now) >= SILENT_MILLIS) {
       // A broker that forgot everything forgot how many terms there were; journals have not.
       const before = Math.max(found?.value.term ?? 0, await terms.highest());
-      const leader: Leader = { id, term: before + 1, isVacant: false };
+      const leader: Leader = { id, term: before + 1, resigned: false };
       const revision = await seat.write(leader, found?.revision ?? 0);
       if (revision !== undefined) {
         log.info({ term: leader.term }, 'leading');
         await terms.note(leader.term);
-        await hold({ value: leader, revision }, parts, signal, now, reign);
+        await keepLeading({ value: leader, revision }, deps, signal, now, onStartedLeading);
         seen = undefined;
         continue;
       }
@@ -66,12 +66,12 @@ export async function lead(
 }
 
 /** Leads, renewing the record, until the signal aborts or it cannot be renewed. */
-async function hold(
+async function keepLeading(
   won: Versioned<Leader>,
-  { seat, clock, log }: LeadershipParts,
+  { seat, clock, log }: ElectionDeps,
   signal: AbortSignal,
   wonAt: number,
-  reign: (term: number, signal: AbortSignal) => Promise<void>,
+  onStartedLeading: (term: number, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   let revision: number | undefined = won.revision;
   let leadsUntil = wonAt + LEADS_MILLIS;
@@ -90,7 +90,7 @@ async function hold(
     if (clock.monotonic() >= leadsUntil) end();
   });
   try {
-    await reign(won.value.term, over.signal);
+    await onStartedLeading(won.value.term, over.signal);
   } finally {
     end();
     await watching;
@@ -100,6 +100,6 @@ async function hold(
   // Left in order: whoever stands by need not wait.
   else if (revision !== undefined) {
     await renewing;
-    await seat.write({ ...won.value, isVacant: true }, revision);
+    await seat.write({ ...won.value, resigned: true }, revision);
   }
 }

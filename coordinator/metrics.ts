@@ -21,14 +21,14 @@ export function declareMetrics(metrics: Metrics, leading: () => Coordinator | un
     metrics.counter(`transect_${name}_total`, help, ['survey'], perSurvey(read));
 
   gauge('targets', 'Targets planned.', ({ targets }) => targets);
-  gauge('targets_covered', 'Targets whose segment is stored.', ({ covered }) => covered);
+  gauge('targets_covered', 'Targets whose segment is stored.', ({ targetsCovered }) => targetsCovered);
   gauge('coverage_ratio', 'Covered targets over planned ones.', ({ coverage }) => coverage);
   gauge('rate_pps', 'Probes per second over the last second.', ({ rate }) => rate);
   gauge('rate_budget_pps', 'Probes per second allowed.', ({ budget }) => budget);
-  gauge('shards_stored', 'Shards whose segment is stored.', ({ stored }) => stored);
+  gauge('shards_stored', 'Shards whose segment is stored.', ({ shardsStored }) => shardsStored);
   gauge('shards', 'Shards planned.', ({ shards }) => shards);
   gauge('survey_agents', 'Agents at work on a survey.', ({ agents }) => agents);
-  counter('probes_sent', 'Probes that left, repeated ones included.', ({ sent }) => sent);
+  counter('probes_sent', 'Probes that left, repeated ones included.', ({ probesSent }) => probesSent);
   metrics.counter(
     'transect_targets_unsent_total',
     'Covered targets of which no probe left, by the reason.',
@@ -44,10 +44,10 @@ export function declareMetrics(metrics: Metrics, leading: () => Coordinator | un
   counter('batches_set_aside', 'Batches whose rows cannot be written.', (status) => {
     return status.batchesSetAside;
   });
-  counter('rows_stored', 'Rows in stored segments.', ({ rows }) => rows);
-  counter('capture_drops', 'Frames that captures dropped.', ({ dropped }) => dropped);
-  gauge('stalled', 'Whether results cannot be stored, or not fast enough.', ({ trouble }) =>
-    trouble === '' ? 0 : 1,
+  counter('rows_stored', 'Rows in stored segments.', ({ rowsStored }) => rowsStored);
+  counter('capture_drops', 'Frames that captures dropped.', ({ framesDropped }) => framesDropped);
+  gauge('stalled', 'Whether results cannot be stored, or not fast enough.', ({ problem }) =>
+    problem === '' ? 0 : 1,
   );
   metrics.gauge('transect_leading', 'Whether this process leads.', [], () => [
     { labels: {}, value: leading() === undefined ? 0 : 1 },
@@ -61,7 +61,7 @@ export function declareMetrics(metrics: Metrics, leading: () => Coordinator | un
       ['gone', 0],
     ]);
     const coordinator = leading();
-    for (const { state } of coordinator?.agents.statuses(coordinator.fleets) ?? [])
+    for (const { state } of coordinator?.agents.statuses(coordinator.surveyAgents) ?? [])
       states.set(state, (states.get(state) ?? 0) + 1);
     return [...states].map(([state, value]) => ({ labels: { state }, value }));
   });

@@ -4,7 +4,7 @@ import { LIMITS } from '../shared/base/limits.js';
 import { PROTOCOL } from '../shared/base/version.js';
 import type { Activity, Heartbeat } from '../shared/bus/ports.js';
 import type { AgentStatus } from '../shared/survey/status.js';
-import type { Fleet } from './fleet.js';
+import type { SurveyAgents } from './fleet.js';
 
 /** One that has not been heard of for this long is no longer spoken of. */
 const FORGOTTEN_MILLIS = 3_600_000;
@@ -15,7 +15,7 @@ interface Known {
   readonly seenAt: number;
 }
 
-export class MusterRoll {
+export class AgentRegistry {
   readonly #clock: Clock;
   readonly #agents = new Map<string, Known>();
   #sweptAt = 0;
@@ -37,27 +37,27 @@ export class MusterRoll {
   /** Agents at work that have not said yet that they obey a version of the exclusions. */
   waitingFor(version: number): readonly string[] {
     return this.#present()
-      .filter(({ activities }) => activities.some(({ exclusions }) => exclusions < version))
+      .filter(({ activities }) => activities.some(({ exclusionsVersion }) => exclusionsVersion < version))
       .map(({ agent }) => agent);
   }
 
   /** @param fleets of the surveys that are running */
-  statuses(fleets: readonly Fleet[]): readonly AgentStatus[] {
-    return [...this.#agents.values()].map((known) => this.#statusOf(known, fleets));
+  statuses(surveyAgents: readonly SurveyAgents[]): readonly AgentStatus[] {
+    return [...this.#agents.values()].map((known) => this.#statusOf(known, surveyAgents));
   }
 
-  #statusOf({ heartbeat, seenAt }: Known, fleets: readonly Fleet[]): AgentStatus {
+  #statusOf({ heartbeat, seenAt }: Known, surveyAgents: readonly SurveyAgents[]): AgentStatus {
     const { agent, vantage, version, activities } = heartbeat;
     const seenMillisAgo = this.#clock.monotonic() - seenAt;
     const sum = (read: (activity: Activity) => number) =>
       activities.reduce((total, activity) => total + read(activity), 0);
-    const standDown =
-      fleets.map((fleet) => fleet.standDownOf(agent)).find((why) => why !== '') ?? '';
-    const trouble = heartbeat.trouble || standDown || skewOf(heartbeat);
+    const quarantineReason =
+      surveyAgents.map((surveyAgents) => surveyAgents.quarantineReasonOf(agent)).find((reason) => reason !== '') ?? '';
+    const problem = heartbeat.problem || quarantineReason || skewOf(heartbeat);
     const state =
-      seenMillisAgo > LIMITS.agentGoneMillis
+      seenMillisAgo > LIMITS.agentTimeoutMillis
         ? 'gone'
-        : standDown !== ''
+        : quarantineReason !== ''
           ? 'paused'
           : skewOf(heartbeat) !== ''
             ? 'refused'
@@ -68,18 +68,18 @@ export class MusterRoll {
       version,
       state,
       rate: sum(({ rate }) => rate),
-      granted: fleets.reduce((total, fleet) => total + fleet.lentTo(agent), 0),
+      granted: surveyAgents.reduce((total, surveyAgents) => total + surveyAgents.grantedTo(agent), 0),
       seenMillisAgo,
-      received: sum(({ equipment }) => equipment.received),
-      dropped: sum(({ equipment }) => equipment.dropped + equipment.interfaceDropped),
-      trouble,
+      framesReceived: sum(({ ioStats }) => ioStats.framesReceived),
+      framesDropped: sum(({ ioStats }) => ioStats.framesDropped + ioStats.interfaceDropped),
+      problem,
     };
   }
 
   #present(): readonly Heartbeat[] {
     const now = this.#clock.monotonic();
     const present = [...this.#agents.values()].filter(
-      ({ seenAt }) => now - seenAt <= LIMITS.agentGoneMillis,
+      ({ seenAt }) => now - seenAt <= LIMITS.agentTimeoutMillis,
     );
     return present.map(({ heartbeat }) => heartbeat);
   }

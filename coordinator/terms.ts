@@ -6,13 +6,13 @@ import { join } from 'node:path';
 import { describeError, Fault } from '../shared/base/faults.js';
 import type { Disk } from '../shared/host/disk.js';
 import type { Log } from '../shared/telemetry/log.js';
-import type { LeadershipParts } from './leadership.js';
+import type { ElectionDeps } from './leadership.js';
 import { lastTermIn } from './ledger/journal.js';
-import { LEDGER_FILE, MANIFEST_FILE } from './sink/survey-folder.js';
+import { JOURNAL_FILE, MANIFEST_FILE } from './sink/survey-folder.js';
 
 const TERM_FILE = 'term';
 
-export function keptTerms(data: string, disk: Disk, log: Log): LeadershipParts['terms'] {
+export function persistentTerms(data: string, disk: Disk, log: Log): ElectionDeps['terms'] {
   const file = join(data, TERM_FILE);
   /** What this process has seen, in case the file cannot be written. */
   let seen = 0;
@@ -42,7 +42,7 @@ async function lastTermOf(data: string, disk: Disk, log: Log): Promise<number> {
     const folder = join(data, name);
     if ((await disk.size(join(folder, MANIFEST_FILE))) > 0) continue;
     try {
-      last = Math.max(last, await lastTermIn(disk, join(folder, LEDGER_FILE)));
+      last = Math.max(last, await lastTermIn(disk, join(folder, JOURNAL_FILE)));
     } catch (error) {
       log.error({ survey: name, error: describeError(error) }, 'its journal cannot be read');
     }

@@ -12,17 +12,17 @@
 import { join } from 'node:path';
 import { Fault } from '../shared/base/faults.js';
 import type { Disk } from '../shared/host/disk.js';
-import { type Lease, settledOf } from '../shared/survey/lease.js';
+import { type Lease, settledUpToOf } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
 import type { Survey } from '../shared/survey/survey.js';
 import { encodeUnsent } from '../shared/survey/unsent-positions.js';
-import type { Assembly } from './collect/collector.js';
+import type { ShardRows } from './collect/collector.js';
 import { findEntry, Journal, readJournal, type ShardEntry } from './ledger/journal.js';
 import { RowSource } from './sink/row.js';
 import { SegmentStore } from './sink/segments.js';
 import {
   isSurveyFile,
-  LEDGER_FILE,
+  JOURNAL_FILE,
   RULES_FILE,
   SPACE_FILE,
   SURVEY_FILE,
@@ -30,14 +30,14 @@ import {
 } from './sink/survey-folder.js';
 
 /** What is written down of a survey at its start. */
-export interface Establishment {
+export interface InitialFiles {
   readonly space: Uint8Array;
   readonly rules: Uint8Array | undefined;
   /** Whether a coordinator may put it back from its folder. */
-  readonly isLasting: boolean;
+  readonly isRestorable: boolean;
 }
 
-export class Vault {
+export class SurveyFolder {
   readonly folder: string;
   readonly segments: SegmentStore;
   readonly disk: Disk;
@@ -45,27 +45,27 @@ export class Vault {
   #compacting: Promise<void> = Promise.resolve();
 
   /** @param output name of the sink that writes its segments */
-  constructor(folder: string, output: string, { disk, term }: VaultParts) {
+  constructor(folder: string, output: string, { disk, term }: SurveyFolderDeps) {
     this.folder = folder;
     this.disk = disk;
     this.segments = new SegmentStore(folder, output, disk);
-    this.#journal = new Journal(disk, join(folder, LEDGER_FILE), term);
+    this.#journal = new Journal(disk, join(folder, JOURNAL_FILE), term);
   }
 
   /** Writes down what was asked, and what was left out. @throws Fault UNWRITABLE */
-  async establish(survey: Survey, { space, rules, isLasting }: Establishment): Promise<void> {
+  async create(survey: Survey, { space, rules, isRestorable }: InitialFiles): Promise<void> {
     await this.disk.writeWhole(join(this.folder, SPACE_FILE), [space]);
     if (rules !== undefined) await this.disk.writeWhole(join(this.folder, RULES_FILE), [rules]);
-    await this.disk.writeWhole(join(this.folder, SURVEY_FILE), [surveyToJson(survey, isLasting)]);
+    await this.disk.writeWhole(join(this.folder, SURVEY_FILE), [surveyToJson(survey, isRestorable)]);
   }
 
   /** The results of a survey are where its coordinator stores them. @throws Fault UNWRITABLE */
-  async refuseStrangers(): Promise<void> {
+  async refuseForeignFolder(): Promise<void> {
     const file = join(this.folder, SURVEY_FILE);
     if ((await this.disk.size(file)) > 0) return;
-    const why =
+    const reason =
       'its results are stored elsewhere: start with the --data folder it was launched with';
-    throw new Fault('UNWRITABLE', why, { flag: '--data', file });
+    throw new Fault('UNWRITABLE', reason, { flag: '--data', file });
   }
 
   /** What is stored; from now on nobody else's writing counts. @throws Fault UNWRITABLE */
@@ -76,19 +76,19 @@ export class Vault {
   }
 
   entries(): AsyncIterable<ShardEntry> {
-    return readJournal(this.disk, join(this.folder, LEDGER_FILE));
+    return readJournal(this.disk, join(this.folder, JOURNAL_FILE));
   }
 
   /** Durable when it resolves. @throws Fault UNWRITABLE; then nothing is stored */
-  async store(plan: Plan, lease: Lease, assembly: Assembly): Promise<ShardEntry> {
+  async store(plan: Plan, lease: Lease, shardRows: ShardRows): Promise<ShardEntry> {
     const { number, from, to } = plan.shard(lease.shard);
-    if (assembly.count > 0) await this.segments.write(number, sourcesOf(plan, assembly));
+    if (shardRows.count > 0) await this.segments.write(number, sourcesOf(plan, shardRows));
     else await this.segments.clear(number);
-    const covered = settledOf(lease, { number, from, to });
-    const { reports } = lease;
-    const unsent = encodeUnsent(assembly.unsent);
-    const rows = assembly.count;
-    const entry = { shard: number, from, to, covered, rows, reports, ...(unsent && { unsent }) };
+    const coveredUpTo = settledUpToOf(lease, { number, from, to });
+    const { epochs } = lease;
+    const unsent = encodeUnsent(shardRows.unsent);
+    const rowCount = shardRows.count;
+    const entry = { shard: number, from, to, coveredUpTo, rowCount, epochs, ...(unsent && { unsent }) };
     await this.#journal.add(entry);
     return entry;
   }
@@ -110,7 +110,7 @@ export class Vault {
   }
 
   entryOf(shard: number): Promise<ShardEntry | undefined> {
-    return findEntry(this.disk, join(this.folder, LEDGER_FILE), shard);
+    return findEntry(this.disk, join(this.folder, JOURNAL_FILE), shard);
   }
 
   /** The survey's files, as paths within its folder. */
@@ -122,14 +122,14 @@ export class Vault {
   }
 }
 
-export interface VaultParts {
+export interface SurveyFolderDeps {
   readonly disk: Disk;
   /** Of the coordinator: what earlier ones write after it does not count. */
   readonly term: number;
 }
 
 /** The rows in their order, by one object that moves along. */
-function* sourcesOf(plan: Plan, assembly: Assembly): Generator<RowSource> {
+function* sourcesOf(plan: Plan, shardRows: ShardRows): Generator<RowSource> {
   const source = new RowSource(plan);
-  for (const { batch, row } of assembly.places()) yield source.moveTo(batch, row);
+  for (const { batch, row } of shardRows.places()) yield source.moveTo(batch, row);
 }

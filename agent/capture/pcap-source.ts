@@ -46,13 +46,13 @@ const header = Buffer.alloc(16);
 export function openPcapSource(setup: SourceSetup): FrameSource {
   let held = sessionFor(setup, setup.filter);
   let before = totalsOf(held.session);
-  let earlier: CaptureTotals = { received: 0, dropped: 0, interfaceDropped: 0 };
+  let earlier: CaptureTotals = { framesReceived: 0, framesDropped: 0, interfaceDropped: 0 };
   let isOpen = true;
   const totals = () => {
     const now = isOpen ? totalsOf(held.session) : before;
     return {
-      received: earlier.received + now.received - before.received,
-      dropped: earlier.dropped + now.dropped - before.dropped,
+      framesReceived: earlier.framesReceived + now.framesReceived - before.framesReceived,
+      framesDropped: earlier.framesDropped + now.framesDropped - before.framesDropped,
       interfaceDropped: earlier.interfaceDropped + now.interfaceDropped - before.interfaceDropped,
     };
   };
@@ -123,8 +123,8 @@ function open(device: string, filter: string): Kept {
 function totalsOf(session: Session): CaptureTotals {
   const stats = session.stats();
   return {
-    received: stats.ps_recv >>> 0,
-    dropped: stats.ps_drop >>> 0,
+    framesReceived: stats.ps_recv >>> 0,
+    framesDropped: stats.ps_drop >>> 0,
     interfaceDropped: stats.ps_ifdrop >>> 0,
   };
 }
@@ -133,8 +133,8 @@ function totalsOf(session: Session): CaptureTotals {
 function linkLayerOf(session: Session, device: string): LinkLayer {
   if (session.link_type === 'LINKTYPE_ETHERNET') return 'ethernet';
   if (session.link_type === 'LINKTYPE_RAW') return 'ip';
-  const why = `cannot read frames of ${device}: it has neither Ethernet nor plain IP`;
-  throw new Fault('UNSUPPORTED', why, { value: session.link_type });
+  const reason = `cannot read frames of ${device}: it has neither Ethernet nor plain IP`;
+  throw new Fault('UNSUPPORTED', reason, { value: session.link_type });
 }
 
 function openSession(device: string, filter: string): Session {
@@ -148,12 +148,12 @@ function openSession(device: string, filter: string): Session {
       buffer_timeout: GATHER_MILLIS,
     }) as unknown as Session;
   } catch (cause) {
-    const why = describeError(cause);
-    if (/permission|permitted/i.test(why)) {
+    const reason = describeError(cause);
+    if (/permission|permitted/i.test(reason)) {
       const sentence =
         'capturing is not permitted: run as root, or with the capability CAP_NET_RAW';
       throw new Fault('NO_CAP_NET_RAW', sentence, {}, cause);
     }
-    throw new Fault('SYSTEM_CALL', `cannot capture on ${device}: ${why}`, {}, cause);
+    throw new Fault('SYSTEM_CALL', `cannot capture on ${device}: ${reason}`, {}, cause);
   }
 }

@@ -6,11 +6,11 @@
 import type { Dissection } from '../../shared/packet/dissect.js';
 import { TcpOptions } from '../../shared/packet/tcp.js';
 import { probeNamed } from '../../shared/probe/catalogue.js';
-import { CookieJar } from '../../shared/probe/cookies.js';
+import { CookieMac } from '../../shared/probe/cookies.js';
 import type { Probe } from '../../shared/probe/probe.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { Survey } from '../../shared/survey/survey.js';
-import type { Heard } from '../ports.js';
+import type { Reply } from '../ports.js';
 
 /** An echo of an older clock than this is not of this probe. */
 const ROUND_TRIP_MICROS_MAX = 600e6;
@@ -20,8 +20,8 @@ type Asked = Pick<Survey, 'probe' | 'probeOptions' | 'key'>;
 export class Receiver {
   readonly #plan: Plan;
   readonly #probe: Probe;
-  readonly #cookies: CookieJar;
-  readonly #reply: { -readonly [Field in keyof Heard]: Heard[Field] };
+  readonly #cookies: CookieMac;
+  readonly #reply: { -readonly [Field in keyof Reply]: Reply[Field] };
   readonly #isStamped: boolean;
 
   /** @param dissection where each frame is read before `receive` is called */
@@ -29,7 +29,7 @@ export class Receiver {
     this.#plan = plan;
     this.#probe = probeNamed(survey.probe);
     this.#isStamped = this.#probe.isStamped(survey.probeOptions);
-    this.#cookies = new CookieJar(survey.key);
+    this.#cookies = new CookieMac(survey.key);
     this.#reply = {
       position: 0,
       shard: 0,
@@ -45,9 +45,9 @@ export class Receiver {
    * until the next frame; undefined where the frame answers no probe of this survey.
    * @param timestamp when it was captured, microseconds since the Unix epoch
    */
-  receive(timestamp: number): Heard | undefined {
+  receive(timestamp: number): Reply | undefined {
     const reply = this.#reply;
-    if (!this.#probe.recognise(reply.dissection, this.#cookies)) return undefined;
+    if (!this.#probe.validate(reply.dissection, this.#cookies)) return undefined;
     const position = this.#plan.positionOf(reply.dissection.flow.target);
     if (position < 0) return undefined;
     reply.position = position;

@@ -87,7 +87,7 @@ class RingSource implements FrameSource {
   #statuses: Int32Array;
   readonly #closing = stopController();
   readonly #dropsBefore: number;
-  #totals: CaptureTotals = { received: 0, dropped: 0, interfaceDropped: 0 };
+  #totals: CaptureTotals = { framesReceived: 0, framesDropped: 0, interfaceDropped: 0 };
   #readUntil: number;
   #isReading = false;
   /** The block to be read next, and what is left of it. */
@@ -143,11 +143,11 @@ class RingSource implements FrameSource {
   get totals(): CaptureTotals {
     if (this.#closing.signal.aborted) return this.#totals;
     const counts = getOption(this.#fd, SOL_PACKET, PACKET_STATISTICS, 12);
-    const dropped = counts.readUInt32LE(4);
+    const framesDropped = counts.readUInt32LE(4);
     const { device } = this.#setup;
     this.#totals = {
-      received: this.#totals.received + counts.readUInt32LE(0) - dropped,
-      dropped: this.#totals.dropped + dropped,
+      framesReceived: this.#totals.framesReceived + counts.readUInt32LE(0) - framesDropped,
+      framesDropped: this.#totals.framesDropped + framesDropped,
       interfaceDropped: Math.max(0, interfaceDrops(device) - this.#dropsBefore),
     };
     return this.#totals;

@@ -5,17 +5,17 @@
  */
 import type { Endpoint } from '../../shared/net/endpoint.js';
 import type { Words } from '../../shared/net/ipv6.js';
-import { ARP_OCTETS, aimArp, layOutArp, readArp } from '../../shared/packet/arp.js';
+import { ARP_OCTETS, setArpTarget, layOutArp, readArp } from '../../shared/packet/arp.js';
 import { ETHERNET_OCTETS, ethernetOctets, type MacAddress } from '../../shared/packet/ethernet.js';
 import { IPV6_OCTETS } from '../../shared/packet/ipv6.js';
 import {
-  aimSolicitation,
+  setSolicitationTarget,
   layOutSolicitation,
   readAdvertisement,
   SOLICITATION_OCTETS,
 } from '../../shared/packet/neighbour-discovery.js';
 import type { Family } from '../../shared/probe/probe.js';
-import { ASKING, type Found, type Link, type Neighbours, NOBODY, UNASKED } from '../ports.js';
+import { RESOLVING, type Found, type NextHop, type Neighbours, UNREACHABLE, NOT_SENT } from '../ports.js';
 import { closeSocket, receiveOne, sendOne } from '../system/libc.js';
 import { openNeighbourSocket } from './neighbour-socket.js';
 
@@ -39,7 +39,7 @@ const HEAR_MAX = 512;
 export interface LinkNeighboursSetup {
   readonly device: string;
   readonly family: Family;
-  readonly link: Link;
+  readonly nextHop: NextHop;
   /** Ours: the first one asks. */
   readonly sources: readonly Words[];
 }
@@ -68,19 +68,19 @@ export class LinkNeighbours implements Neighbours {
   #asking: Entry[] = [];
 
   /** @throws Fault NO_CAP_NET_RAW, NO_ROUTE or SYSTEM_CALL */
-  constructor({ device, family, link, sources }: LinkNeighboursSetup) {
+  constructor({ device, family, nextHop, sources }: LinkNeighboursSetup) {
     this.#family = family;
-    this.#linkOctets = ethernetOctets(link.vlan);
+    this.#linkOctets = ethernetOctets(nextHop.vlan);
     const octets = family === 4 ? ARP_OCTETS : IPV6_OCTETS + SOLICITATION_OCTETS;
     this.#request = new Uint8Array(Math.max(MINIMUM_OCTETS, this.#linkOctets + octets));
     this.#view = new DataView(this.#request.buffer);
     const source = sources[0] ?? [0, 0, 0, 0];
-    if (family === 4) layOutArp(this.#view, link, source[3]);
-    else layOutSolicitation(this.#view, link, source);
+    if (family === 4) layOutArp(this.#view, nextHop, source[3]);
+    else layOutSolicitation(this.#view, nextHop, source);
     this.#fd = openNeighbourSocket(device, family);
   }
 
-  ask(target: Endpoint, now: number): boolean {
+  request(target: Endpoint, now: number): boolean {
     const key = keyOf(target.w0, target.w1, target.w2, target.w3);
     const known = this.#entries.get(key);
     if (known !== undefined && (known.until === 0 || now < known.until)) return false;
@@ -93,16 +93,16 @@ export class LinkNeighbours implements Neighbours {
     return this.#send(entry, now);
   }
 
-  find(target: Endpoint, now: number): Found {
+  lookup(target: Endpoint, now: number): Found {
     const entry = this.#entries.get(keyOf(target.w0, target.w1, target.w2, target.w3));
     if (entry?.mac !== undefined) return entry.mac;
     // One that was forgotten meanwhile is asked for again by the next look.
-    if (entry === undefined) this.ask(target, now);
-    if (entry === undefined || entry.until === 0) return ASKING;
-    return entry.asks > 0 ? NOBODY : UNASKED;
+    if (entry === undefined) this.request(target, now);
+    if (entry === undefined || entry.until === 0) return RESOLVING;
+    return entry.asks > 0 ? UNREACHABLE : NOT_SENT;
   }
 
-  tend(now: number, most: number): number {
+  poll(now: number, most: number): number {
     this.#hear(now);
     let sent = 0;
     let done = 0;
@@ -129,8 +129,8 @@ export class LinkNeighbours implements Neighbours {
   /** A question that the kernel has no room for is asked again like one that was not answered. */
   #send(entry: Entry, now: number): boolean {
     const at = this.#linkOctets;
-    if (this.#family === 4) aimArp(this.#view, at, entry.words[3]);
-    else aimSolicitation(this.#view, at, entry.words);
+    if (this.#family === 4) setArpTarget(this.#view, at, entry.words[3]);
+    else setSolicitationTarget(this.#view, at, entry.words);
     entry.askedAt = now;
     const isTaken = sendOne(this.#fd, this.#request);
     if (isTaken) entry.asks++;

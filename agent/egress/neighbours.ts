@@ -8,7 +8,7 @@ import { Fault } from '../../shared/base/faults.js';
 import { Endpoint } from '../../shared/net/endpoint.js';
 import { isMapped, parseWords, type Words } from '../../shared/net/ipv6.js';
 import { type MacAddress, parseMac } from '../../shared/packet/ethernet.js';
-import { ASKING } from '../ports.js';
+import { RESOLVING } from '../ports.js';
 import { LinkNeighbours } from './link-neighbours.js';
 import { ipJson } from './route-table.js';
 
@@ -38,25 +38,25 @@ export async function resolveNeighbour(
   if (known !== undefined) return known;
   const family = gateway.includes(':') ? 6 : 4;
   const sources = addresses.filter((words) => isMapped(words) === (family === 4));
-  const link = { source, gateway: undefined };
-  const neighbours = new LinkNeighbours({ device, family, link, sources });
+  const nextHop = { source, gateway: undefined };
+  const neighbours = new LinkNeighbours({ device, family, nextHop, sources });
   try {
     const target = new Endpoint();
     target.setWords(parseWords(gateway));
-    neighbours.ask(target, clock.monotonic());
+    neighbours.request(target, clock.monotonic());
     for (;;) {
-      neighbours.tend(clock.monotonic(), 1);
-      const found = neighbours.find(target, clock.monotonic());
+      neighbours.poll(clock.monotonic(), 1);
+      const found = neighbours.lookup(target, clock.monotonic());
       if (typeof found !== 'string') return found;
-      if (found !== ASKING) break;
+      if (found !== RESOLVING) break;
       await clock.sleep(LOOK_MILLIS);
     }
   } finally {
     neighbours.close();
   }
   const asks = family === 6 ? 'neighbour solicitations' : 'ARP';
-  const why = `the gateway does not answer ${asks} on ${device}; name its address with --gateway-mac`;
-  throw new Fault('NO_NEIGHBOUR', why, { value: gateway });
+  const reason = `the gateway does not answer ${asks} on ${device}; name its address with --gateway-mac`;
+  throw new Fault('NO_NEIGHBOUR', reason, { value: gateway });
 }
 
 async function lookUp(gateway: string, device: string): Promise<MacAddress | undefined> {

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { formatWords, isMapped, parseIpv6, type Words } from '../../shared/net/ipv6.js';
 
-export class Presence {
+export class LinkMonitor {
   readonly #devices: readonly string[];
   readonly #facts: readonly string[];
   readonly #changes: string;
@@ -20,7 +20,7 @@ export class Presence {
   }
 
   /** Whether all that was noted still holds. */
-  isIntact(): boolean {
+  isUp(): boolean {
     const now = factsNow();
     return this.#facts.every((fact) => now.has(fact)) && this.#changesNow() === this.#changes;
   }

@@ -179,6 +179,6 @@ function ipProgram(): string {
   return findProgram('ip', 'NO_ROUTE', 'install it with: apt-get install iproute2');
 }
 
-function ipFault(args: readonly string[], why: string, cause?: unknown): Fault {
-  return new Fault('NO_ROUTE', `ip ${args.join(' ')} failed: ${why}`, {}, cause);
+function ipFault(args: readonly string[], reason: string, cause?: unknown): Fault {
+  return new Fault('NO_ROUTE', `ip ${args.join(' ')} failed: ${reason}`, {}, cause);
 }

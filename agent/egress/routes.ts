@@ -9,7 +9,7 @@ import { formatWords, parseWords, type Words } from '../../shared/net/ipv6.js';
 import type { Ranges } from '../../shared/net/ranges.js';
 import type { Family } from '../../shared/probe/probe.js';
 import type { Space } from '../../shared/survey/space/space.js';
-import type { Territory } from '../ports.js';
+import type { Destinations } from '../ports.js';
 import { flatten, inOrder, later, overlay, type Segment, type Span } from './partition.js';
 import { type RuleRecord, readRules, stepsFor } from './policy-rules.js';
 import { addressToBigInt, type Hop, ipJson, type RouteEntry, readRoutes } from './route-table.js';
@@ -19,18 +19,18 @@ const BITS = { 4: 32, 6: 128 } as const;
 const NAMED_MAX = 10_000;
 
 /** A hop, and the part of the space that goes there. */
-export interface Leg {
+export interface RouteSlice {
   readonly family: Family;
   readonly device: string;
   /** Absent where the destinations are neighbours of their own. */
   readonly gateway: string | undefined;
-  readonly territory: Territory;
+  readonly destinations: Destinations;
   /** One of the targets. */
   readonly example: Words;
 }
 
 /** Targets that no packet would reach, and why. */
-export interface Nowhere {
+export interface Unroutable {
   /** A prefix. */
   readonly text: string;
   /** For people. */
@@ -38,8 +38,8 @@ export interface Nowhere {
 }
 
 export interface Legs {
-  readonly legs: readonly Leg[];
-  readonly nowhere: readonly Nowhere[];
+  readonly slices: readonly RouteSlice[];
+  readonly unroutable: readonly Unroutable[];
   /** What people should know before anything is sent. */
   readonly notes: readonly string[];
 }
@@ -60,10 +60,10 @@ export interface RoutingOptions {
 type Segments = readonly Segment<bigint, Hop>[];
 
 /** @throws Fault NO_ROUTE where tables cannot be read, or name targets that no route leads to */
-export async function legsOf(space: Space, options: RoutingOptions): Promise<Legs> {
-  const found: { legs: Leg[]; nowhere: Nowhere[]; notes: string[] } = {
-    legs: [],
-    nowhere: [],
+export async function slicesOf(space: Space, options: RoutingOptions): Promise<Legs> {
+  const found: { slices: RouteSlice[]; unroutable: Unroutable[]; notes: string[] } = {
+    slices: [],
+    unroutable: [],
     notes: [],
   };
   const targets = { 4: spansOfIpv4(space.ipv4Addresses), 6: spansOfIpv6(space) } as const;
@@ -75,12 +75,12 @@ export async function legsOf(space: Space, options: RoutingOptions): Promise<Leg
     ]);
     const segments = segmentsOf({ family, rules, tables }, options);
     const cut = cutTargets(targets[family], segments, family);
-    const isLast = found.legs.length === 0 && family === families.at(-1);
-    const hasNoRoute = cut.legs.length === 0 && cut.nowhere.length === 0;
+    const isLast = found.slices.length === 0 && family === families.at(-1);
+    const hasNoRoute = cut.slices.length === 0 && cut.unroutable.length === 0;
     // A name may have addresses of a family that this host does not speak at all.
     if (hasNoRoute && !isLast) {
       found.notes.push(`no route leads to any of the IPv${family} targets: they are not asked`);
-      found.nowhere.push(...nowhereOf(cut.left, family, 'no route of this host leads there'));
+      found.unroutable.push(...nowhereOf(cut.left, family, 'no route of this host leads there'));
       continue;
     }
     const [first] = cut.left;
@@ -88,9 +88,9 @@ export async function legsOf(space: Space, options: RoutingOptions): Promise<Leg
       const value = textOf(first, family);
       throw new Fault('NO_ROUTE', 'no route leads to these targets', { value });
     }
-    found.notes.push(...(await differences(cut.legs, options.device)));
-    found.legs.push(...cut.legs);
-    found.nowhere.push(...cut.nowhere);
+    found.notes.push(...(await differences(cut.slices, options.device)));
+    found.slices.push(...cut.slices);
+    found.unroutable.push(...cut.unroutable);
   }
   return found;
 }
@@ -133,7 +133,7 @@ export function cutTargets(
   targets: readonly Span<bigint>[],
   segments: Segments,
   family: Family,
-): { legs: Leg[]; nowhere: Nowhere[]; left: readonly Span<bigint>[] } {
+): { slices: RouteSlice[]; unroutable: Unroutable[]; left: readonly Span<bigint>[] } {
   const { taken, left } = overlay(targets, segments);
   const byHop = new Map<string, { hop: Hop; spans: Span<bigint>[] }>();
   for (const { from, to, value } of taken) {
@@ -142,39 +142,39 @@ export function cutTargets(
     group.spans.push({ from, to });
     byHop.set(key, group);
   }
-  const legs: Leg[] = [];
-  const nowhere: Nowhere[] = [];
+  const slices: RouteSlice[] = [];
+  const unroutable: Unroutable[] = [];
   for (const { hop, spans } of byHop.values()) {
     const [first] = spans as [Span<bigint>];
-    if (hop.kind === 'null') nowhere.push(...nowhereOf(spans, family, reasonOf(hop.type)));
+    if (hop.kind === 'null') unroutable.push(...nowhereOf(spans, family, reasonOf(hop.type)));
     if (hop.kind !== 'hop') continue;
     const { device, gateway } = hop;
     const all = segments.filter(({ value }) => value === hop);
     // The route's own spans where they are fewer: a hitlist has one for each address.
-    const territory = territoryOf(all.length < spans.length ? all : spans, family);
-    legs.push({ family, device, gateway, territory, example: wordsOf(first.from, family) });
+    const destinations = territoryOf(all.length < spans.length ? all : spans, family);
+    slices.push({ family, device, gateway, destinations, example: wordsOf(first.from, family) });
   }
-  return { legs, nowhere, left };
+  return { slices, unroutable, left };
 }
 
 /** One target of each leg held against what the kernel says of it. */
-async function differences(legs: readonly Leg[], device: string | undefined): Promise<string[]> {
+async function differences(slices: readonly RouteSlice[], device: string | undefined): Promise<string[]> {
   const notes: string[] = [];
-  for (const leg of legs) {
-    const target = formatWords(leg.example);
+  for (const slice of slices) {
+    const target = formatWords(slice.example);
     const by = device === undefined ? [] : ['oif', device];
     const answer = await ipJson<{ dev?: string; gateway?: string; via?: { host?: string } }>([
-      ...[`-${leg.family}`, 'route', 'get', target],
-      ...(leg.device === 'lo' ? [] : by),
+      ...[`-${slice.family}`, 'route', 'get', target],
+      ...(slice.device === 'lo' ? [] : by),
     ]).catch(() => []);
     const [kernel] = answer;
     if (kernel?.dev === undefined) continue; // it wants to know more than the destination
     const gateway = kernel.gateway ?? kernel.via?.host;
-    if (kernel.dev === leg.device && gateway === leg.gateway) continue;
+    if (kernel.dev === slice.device && gateway === slice.gateway) continue;
     const name = (dev: string, via: string | undefined) =>
       via === undefined ? dev : `${via} on ${dev}`;
     notes.push(
-      `${target} is sent by ${name(leg.device, leg.gateway)}, as rules and tables say; ` +
+      `${target} is sent by ${name(slice.device, slice.gateway)}, as rules and tables say; ` +
         `the kernel's own answer is ${name(kernel.dev, gateway)}`,
     );
   }
@@ -200,8 +200,8 @@ function reasonOf(type: string): string {
   return type.startsWith('rule') ? `a ${type} of this host` : `a ${type} route of this host`;
 }
 
-function nowhereOf(spans: readonly Span<bigint>[], family: Family, reason: string): Nowhere[] {
-  const named: Nowhere[] = [];
+function nowhereOf(spans: readonly Span<bigint>[], family: Family, reason: string): Unroutable[] {
+  const named: Unroutable[] = [];
   for (const span of spans) {
     for (const { from, length } of cidrsOf(span.from, span.to, BITS[family])) {
       if (named.length === NAMED_MAX) return named;
@@ -217,7 +217,7 @@ function textOf({ from, to }: Span<bigint>, family: Family): string {
   return `${formatWords(wordsOf(from, family))}/${length}`;
 }
 
-function territoryOf(spans: readonly Span<bigint>[], family: Family): Territory {
+function territoryOf(spans: readonly Span<bigint>[], family: Family): Destinations {
   const joined: { from: bigint; to: bigint }[] = [];
   for (const { from, to } of spans) {
     const last = joined.at(-1);

@@ -11,32 +11,32 @@ import { formatWords, isMapped, parseWords, type Words } from '../../shared/net/
 import { type MacAddress, parseMac } from '../../shared/packet/ethernet.js';
 import type { Family, Origin, SourcePorts } from '../../shared/probe/probe.js';
 import type { Space } from '../../shared/survey/space/space.js';
-import type { Link, Territory } from '../ports.js';
+import type { NextHop, Destinations } from '../ports.js';
 import { resolveNeighbour } from './neighbours.js';
 import { ipJson } from './route-table.js';
-import { type Leg, legsOf, type Nowhere, sourceTowards } from './routes.js';
+import { type RouteSlice, slicesOf, type Unroutable, sourceTowards } from './routes.js';
 
 /** One way out: a family, an interface, a next hop, and what it leads to. */
-export interface WayOut {
+export interface EgressRoute {
   readonly family: Family;
   readonly device: string;
   readonly sources: readonly Words[];
-  readonly territory: Territory;
+  readonly destinations: Destinations;
   /** Undefined where the kernel finds who a packet is for. */
-  readonly link: Link | undefined;
+  readonly nextHop: NextHop | undefined;
 }
 
-export interface WaysOut {
-  readonly ways: readonly WayOut[];
+export interface EgressPlan {
+  readonly routes: readonly EgressRoute[];
   readonly origin: Origin;
   /** Targets that no way out leads to. */
-  readonly nowhere: readonly Nowhere[];
+  readonly unroutable: readonly Unroutable[];
   /** What people should know before anything is sent. */
   readonly notes: readonly string[];
 }
 
 /** What the operator fixed; the rest is found out. */
-export interface WayOutOptions {
+export interface EgressOptions {
   readonly device?: string | undefined;
   readonly gatewayMac?: MacAddress | undefined;
   readonly sourceMac?: MacAddress | undefined;
@@ -50,52 +50,52 @@ const PORT_RANGE_FILE = '/proc/sys/net/ipv4/ip_local_port_range';
 const SOURCE_PORTS_MAX = 4096;
 const SOURCE_PORTS_ENOUGH = 256;
 const SOURCE_PORT_MIN = 1024;
-const WHOLE: Readonly<Record<Family, Territory>> = {
+const WHOLE: Readonly<Record<Family, Destinations>> = {
   4: { family: 4, from: Float64Array.of(0), to: Float64Array.of(2 ** 32) },
   6: { family: 6, words: Uint32Array.of(0, 0, 0, 0, ...new Array<number>(4).fill(0xffffffff)) },
 };
 
 /** @throws Fault NO_ROUTE, NO_NEIGHBOUR or BAD_OPTION */
-export async function findWaysOut(
+export async function planEgress(
   space: Space,
-  options: WayOutOptions,
+  options: EgressOptions,
   clock: Clock,
-): Promise<WaysOut> {
+): Promise<EgressPlan> {
   const ports = options.sourcePorts ?? (await freePorts());
   const { device, sources = [], gatewayMac } = options;
   // Where all is said, nothing needs to be looked up, and no route needs to be there.
   const isSaid = device !== undefined && gatewayMac !== undefined;
-  const { legs, nowhere, notes } = isSaid
-    ? { legs: legsAsSaid(space, device), nowhere: [], notes: [] }
-    : await legsOf(space, { device, sources });
-  const ways: WayOut[] = [];
-  for (const leg of legs) ways.push(await wayOut(leg, options, clock));
-  const origin = { sources: distinct(ways.flatMap((way) => way.sources)), ports };
-  return { ways, origin, nowhere, notes: [...notes, ...notesOn(sources, ways)] };
+  const { slices, unroutable, notes } = isSaid
+    ? { slices: slicesAsGiven(space, device), unroutable: [], notes: [] }
+    : await slicesOf(space, { device, sources });
+  const routes: EgressRoute[] = [];
+  for (const slice of slices) routes.push(await egressRoute(slice, options, clock));
+  const origin = { sources: distinct(routes.flatMap((route) => route.sources)), ports };
+  return { routes, origin, unroutable, notes: [...notes, ...notesOn(sources, routes)] };
 }
 
-function legsAsSaid(space: Space, device: string): Leg[] {
+function slicesAsGiven(space: Space, device: string): RouteSlice[] {
   const families: Family[] = [];
   if (space.ipv4Addresses.count > 0) families.push(4);
   if (space.ipv6Prefixes.length > 0) families.push(6);
   const nobody: Words = [0, 0, 0, 0];
   return families.map((family) => {
-    return { family, device, gateway: undefined, territory: WHOLE[family], example: nobody };
+    return { family, device, gateway: undefined, destinations: WHOLE[family], example: nobody };
   });
 }
 
-async function wayOut(leg: Leg, options: WayOutOptions, clock: Clock): Promise<WayOut> {
-  const { device, family, territory } = leg;
+async function egressRoute(slice: RouteSlice, options: EgressOptions, clock: Clock): Promise<EgressRoute> {
+  const { device, family, destinations } = slice;
   const given = (options.sources ?? []).filter((words) => isMapped(words) === (family === 4));
-  const sources = given.length > 0 ? given : [await ownSource(leg, options)];
-  const link = await linkOf(leg, sources, options, clock);
-  return { family, device, sources, territory, link };
+  const sources = given.length > 0 ? given : [await ownSource(slice, options)];
+  const nextHop = await linkOf(slice, sources, options, clock);
+  return { family, device, sources, destinations, nextHop };
 }
 
 /** Our address towards a leg: as the kernel would choose it, or one of the interface's. @throws Fault NO_ROUTE */
 async function ownSource(
-  { device, family, example }: Leg,
-  { gatewayMac, device: said }: WayOutOptions,
+  { device, family, example }: RouteSlice,
+  { gatewayMac, device: said }: EgressOptions,
 ): Promise<Words> {
   if (gatewayMac === undefined || said === undefined) return await sourceTowards(example, device);
   const [record] = await ipJson<{ addr_info?: readonly { local?: string; scope?: string }[] }>([
@@ -103,37 +103,37 @@ async function ownSource(
   ]);
   const address = record?.addr_info?.find(({ scope }) => scope === 'global')?.local;
   if (address !== undefined) return parseWords(address);
-  const why = `${device} has no IPv${family} address: name one with --source-ip`;
-  throw new Fault('NO_ROUTE', why, { flag: '--interface', value: device });
+  const reason = `${device} has no IPv${family} address: name one with --source-ip`;
+  throw new Fault('NO_ROUTE', reason, { flag: '--interface', value: device });
 }
 
 async function linkOf(
-  { device, gateway }: Leg,
+  { device, gateway }: RouteSlice,
   addresses: readonly Words[],
-  { gatewayMac, sourceMac, vlan }: WayOutOptions,
+  { gatewayMac, sourceMac, vlan }: EgressOptions,
   clock: Clock,
-): Promise<Link | undefined> {
+): Promise<NextHop | undefined> {
   const source = sourceMac ?? (await hardwareAddressOf(device));
   if (source === undefined && vlan !== undefined) {
-    const why = `${device} carries no Ethernet frames that a VLAN tag could be on`;
-    throw new Fault('BAD_OPTION', why, { flag: '--vlan', value: `${vlan}` });
+    const reason = `${device} carries no Ethernet frames that a VLAN tag could be on`;
+    throw new Fault('BAD_OPTION', reason, { flag: '--vlan', value: `${vlan}` });
   }
   if (source === undefined) return undefined;
   if (gatewayMac !== undefined) return { source, gateway: gatewayMac, vlan };
   if (vlan !== undefined) {
-    const why = 'frames with a VLAN tag need the next hop’s address: name it with --gateway-mac';
-    throw new Fault('BAD_OPTION', why, { flag: '--vlan', value: `${vlan}` });
+    const reason = 'frames with a VLAN tag need the next hop’s address: name it with --gateway-mac';
+    throw new Fault('BAD_OPTION', reason, { flag: '--vlan', value: `${vlan}` });
   }
   if (gateway === undefined) return { source, gateway: undefined };
   return { source, gateway: await resolveNeighbour(gateway, { device, source, addresses }, clock) };
 }
 
 /** An address of ours that is of no use, and targets that are asked from another one. */
-function notesOn(sources: readonly Words[], ways: readonly WayOut[]): string[] {
+function notesOn(sources: readonly Words[], routes: readonly EgressRoute[]): string[] {
   const notes = strangersAmong(sources);
   for (const family of [4, 6] as const) {
     const given = sources.filter((words) => isMapped(words) === (family === 4));
-    const own = ways.filter((way) => way.family === family).flatMap((way) => way.sources);
+    const own = routes.filter((route) => route.family === family).flatMap((route) => route.sources);
     if (given.length > 0 && own.length === 0) {
       notes.push(`--source-ip names IPv${family} addresses, and no target is IPv${family}`);
     }
@@ -158,13 +158,13 @@ function strangersAmong(sources: readonly Words[]): string[] {
 
 /** Undefined for interfaces that carry no Ethernet frames, or do not need them. */
 async function hardwareAddressOf(device: string): Promise<MacAddress | undefined> {
-  const [link] = await ipJson<{
+  const [nextHop] = await ipJson<{
     link_type?: string;
     address?: string;
     flags?: readonly string[];
   }>(['link', 'show', 'dev', device]);
-  const isEthernet = link?.link_type === 'ether' && !link.flags?.includes('NOARP');
-  return isEthernet ? parseMac(link.address ?? '') : undefined;
+  const isEthernet = nextHop?.link_type === 'ether' && !nextHop.flags?.includes('NOARP');
+  return isEthernet ? parseMac(nextHop.address ?? '') : undefined;
 }
 
 /**
@@ -181,8 +181,8 @@ async function freePorts(): Promise<SourcePorts> {
   const below = first - SOURCE_PORT_MIN;
   if (below > 0) return { from: first - Math.min(below, SOURCE_PORTS_MAX), to: first };
   if (above > 0) return { from: last + 1, to: 65536 };
-  const why = 'the host uses all ports for its own connections; name some with --source-port';
-  throw new Fault('NO_ROUTE', why, { file: PORT_RANGE_FILE });
+  const reason = 'the host uses all ports for its own connections; name some with --source-port';
+  throw new Fault('NO_ROUTE', reason, { file: PORT_RANGE_FILE });
 }
 
 function distinct(addresses: readonly Words[]): Words[] {

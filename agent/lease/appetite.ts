@@ -5,7 +5,7 @@
 import { LIMITS } from '../../shared/base/limits.js';
 
 /** What is sent for one survey, as far as appetite goes. */
-export interface Eater {
+export interface LeaseDemand {
   /** Shards held: sending, waiting or cooling. */
   readonly held: { readonly size: number };
   /** Positions that are left to send. */
@@ -27,10 +27,10 @@ const LOOK_MILLIS = { least: 20, most: 100 } as const;
  * @param eater none where no shard of the survey has been leased yet
  * @param leasing shards that are being leased
  */
-export function enoughMillis(eater: Eater | undefined, leasing: number, now: number): number {
+export function millisUntilNextLease(demand: LeaseDemand | undefined, leasing: number, now: number): number {
   const { least, most } = LOOK_MILLIS;
-  const { unsent, plan, held } = eater ?? NOTHING;
-  const pace = eater?.paceAt(now) ?? 0;
+  const { unsent, plan, held } = demand ?? NOTHING;
+  const pace = demand?.paceAt(now) ?? 0;
   const isFull = leasing + held.size >= LIMITS.leasesPerAgent;
   if (leasing >= LIMITS.leasingAtOnce || isFull) return most;
   const enough = unsent + leasing * plan.shardLength - Math.max(1, pace * AHEAD_SECONDS);

@@ -3,15 +3,15 @@
  * moment a compare-and-set fails. Whatever the queue says, this record decides.
  */
 import type { Clock } from '../../shared/base/clock.js';
-import type { LeaseBook } from '../../shared/bus/ports.js';
+import type { LeaseStore } from '../../shared/bus/ports.js';
 import {
   type Counts,
   type Lease,
   type LeaseState,
-  lastReport,
-  nothingFrom,
-  type ShardReport,
-  settledOf,
+  lastEpoch,
+  emptyEpoch,
+  type EpochRecord,
+  settledUpToOf,
 } from '../../shared/survey/lease.js';
 import type { Shard } from '../../shared/survey/plan.js';
 import type { Survey } from '../../shared/survey/survey.js';
@@ -24,11 +24,11 @@ export interface Holder {
 }
 
 /** What changes in a report while its epoch lasts. */
-export type Progress = Pick<ShardReport, 'sent' | 'probes' | 'settled' | 'batches' | 'marks'> &
+export type Progress = Pick<EpochRecord, 'sentUpTo' | 'probesSent' | 'settledUpTo' | 'batches' | 'versionSpans'> &
   Counts;
 
 export type Acquired =
-  | { readonly outcome: 'held'; readonly holding: Holding }
+  | { readonly outcome: 'held'; readonly heldLease: HeldLease }
   /** Nothing is left to do for this shard. */
   | { readonly outcome: 'settled' }
   /** Another agent was faster. */
@@ -39,46 +39,46 @@ export type Acquired =
  * @param survey leases of before its first epoch say nothing
  */
 export async function acquire(
-  book: LeaseBook,
+  book: LeaseStore,
   survey: Pick<Survey, 'id' | 'firstEpoch'>,
   shard: Shard,
   holder: Holder,
   clock: Clock,
 ): Promise<Acquired> {
   const found = await book.read(survey.id, shard.number);
-  const last = found && lastReport(found.value);
+  const last = found && lastEpoch(found.value);
   const known = last !== undefined && last.epoch >= survey.firstEpoch ? found?.value : undefined;
   if (known?.state === 'settled') return { outcome: 'settled' };
-  const from = settledOf(known, shard);
+  const from = settledUpToOf(known, shard);
   const now = clock.wall();
-  const report: ShardReport = {
+  const report: EpochRecord = {
     ...holder,
     epoch: Math.max(survey.firstEpoch, (last?.epoch ?? 0) + 1),
-    ...nothingFrom(from),
-    sent: from,
-    probes: 0,
+    ...emptyEpoch(from),
+    sentUpTo: from,
+    probesSent: 0,
     startedAt: now,
     updatedAt: now,
-    marks: [],
+    versionSpans: [],
   };
   // Epochs in which nothing was sent say nothing: a shard that goes from hand to hand stays small.
-  const before = (known?.reports ?? []).filter(({ sent, from: began }) => sent > began);
-  const reports = [...before, report];
-  const lease: Lease = { survey: survey.id, shard: shard.number, state: 'held', reports };
+  const before = (known?.epochs ?? []).filter(({ sentUpTo, from: began }) => sentUpTo > began);
+  const epochs = [...before, report];
+  const lease: Lease = { survey: survey.id, shard: shard.number, state: 'held', epochs };
   const revision = await book.write(lease, found?.revision ?? 0);
   if (revision === undefined) return { outcome: 'taken' };
-  return { outcome: 'held', holding: new Holding(book, lease, revision, clock) };
+  return { outcome: 'held', heldLease: new HeldLease(book, lease, revision, clock) };
 }
 
-export class Holding {
+export class HeldLease {
   readonly epoch: number;
   readonly from: number;
-  readonly #book: LeaseBook;
+  readonly #book: LeaseStore;
   readonly #clock: Clock;
   #lease: Lease;
   #revision: number;
 
-  constructor(book: LeaseBook, lease: Lease, revision: number, clock: Clock) {
+  constructor(book: LeaseStore, lease: Lease, revision: number, clock: Clock) {
     this.#book = book;
     this.#clock = clock;
     this.#lease = lease;
@@ -87,8 +87,8 @@ export class Holding {
     this.from = this.report.from;
   }
 
-  get report(): ShardReport {
-    return this.#lease.reports.at(-1) as ShardReport;
+  get report(): EpochRecord {
+    return this.#lease.epochs.at(-1) as EpochRecord;
   }
 
   /** Whether the lease is still as we wrote it last. */
@@ -100,8 +100,8 @@ export class Holding {
   /** Writes a checkpoint. @returns false where the lease is lost: stop at once */
   async checkpoint(progress: Progress, state: LeaseState): Promise<boolean> {
     const report = { ...this.report, ...progress, updatedAt: this.#clock.wall() };
-    const reports = [...this.#lease.reports.slice(0, -1), report];
-    const lease = { ...this.#lease, state, reports };
+    const epochs = [...this.#lease.epochs.slice(0, -1), report];
+    const lease = { ...this.#lease, state, epochs };
     const revision = await this.#book.write(lease, this.#revision);
     if (revision === undefined) return false;
     this.#lease = lease;

@@ -16,9 +16,9 @@ import { isUnsent, noneUnsent, unsentName } from '../../shared/survey/unsent.js'
 
 type Batch = Pick<ResultBatch, 'serial' | 'timestamp' | 'columns'>;
 
-export const NOTED = { NEW: 0, REPEATED: 1, LATE: 2 } as const;
+export const RECORDED = { NEW: 0, REPEATED: 1, LATE: 2 } as const;
 
-export class Notebook {
+export class ShardResults {
   readonly #shard: Shard;
   readonly #classes: Uint8Array;
   #closedBefore: number;
@@ -48,14 +48,14 @@ export class Notebook {
 
   /** Notes a reply of class `code` to a position of this shard; says whether it is news. */
   note(position: number, code: number): number {
-    if (position < this.#closedBefore) return NOTED.LATE;
+    if (position < this.#closedBefore) return RECORDED.LATE;
     const offset = position - this.#shard.from;
     const known = this.#classes[offset] as number;
     // A reply to what was passed by answers another epoch's probe: it was asked.
     const isNews = known === CLASSIFICATION.NONE || isUnsent(known) || outranks(code, known);
-    if (!isNews) return NOTED.REPEATED;
+    if (!isNews) return RECORDED.REPEATED;
     this.#classes[offset] = code;
-    return NOTED.NEW;
+    return RECORDED.NEW;
   }
 
   /** Whether no probe of a position left, as far as is noted. */

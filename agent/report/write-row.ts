@@ -1,9 +1,9 @@
 /** Copies what a reply says into the columns of a row whose first fields are written. */
 import type { TcpOptions } from '../../shared/packet/tcp.js';
 import { COLUMN_NAMES, type Columns, OPTION_MASK } from '../../shared/survey/results.js';
-import type { Heard } from '../ports.js';
+import type { Reply } from '../ports.js';
 
-export function writeRow(columns: Columns, heard: Heard, flags: number): void {
+export function writeRow(columns: Columns, heard: Reply, flags: number): void {
   const { dissection: reply, options, roundTrip } = heard;
   const { isTcp, responder } = reply;
   const { source } = reply.flow;

@@ -3,8 +3,8 @@
  * each shard has been sent, and under which version of the exclusions. Every word has one writer.
  * 64-bit words are plain doubles: aligned, so they are never seen half-written.
  */
-import type { ExclusionMark } from '../../shared/survey/exclusions.js';
-import { REFUSALS } from './refusal.js';
+import type { VersionSpan } from '../../shared/survey/exclusions.js';
+import { SEND_ERRORS } from './refusal.js';
 
 /** Orders that may be known to the sender at once. */
 export const SLOTS = 1024;
@@ -22,7 +22,7 @@ const POSTED = 3; // version that is waiting for the sender, or that it has take
 const GUARDED = 4; // version that the sender holds targets against
 const SENT = 5; // probes that left
 const REFUSED = 6; // system calls refused, by `REFUSALS`
-const HEAD_DOUBLES = REFUSED + REFUSALS.length;
+const HEAD_DOUBLES = REFUSED + SEND_ERRORS.length;
 
 const BELL = 0;
 const STOP = 1;
@@ -30,7 +30,7 @@ const FLAGS_AT = 2;
 const ABANDONED = 1;
 const ENDED = 2;
 
-export class Desk {
+export class SenderControl {
   readonly memory: SharedArrayBuffer;
   readonly #doubles: Float64Array;
   readonly #flags: Int32Array;
@@ -50,25 +50,25 @@ export class Desk {
     return this.#doubles[GRANT_UNTIL] as number;
   }
   /** Sender: whether it may send at all as far as exclusions go. */
-  get isGuarded(): boolean {
-    return this.guarded >= (this.#doubles[REQUIRED] as number);
+  get isFilterCurrent(): boolean {
+    return this.enforcedVersion >= (this.#doubles[REQUIRED] as number);
   }
   /** Version of the exclusions that the sender holds targets against. */
-  get guarded(): number {
+  get enforcedVersion(): number {
     return this.#doubles[GUARDED] as number;
   }
-  set guarded(version: number) {
+  set enforcedVersion(version: number) {
     this.#doubles[GUARDED] = version;
   }
   /** Version of the exclusions that the sender has been sent. */
-  get posted(): number {
+  get postedVersion(): number {
     return this.#doubles[POSTED] as number;
   }
-  get sentTotal(): number {
+  get probesSent(): number {
     return this.#doubles[SENT] as number;
   }
   /** System calls refused so far with `REFUSALS[index]`. */
-  refused(index: number): number {
+  sendErrorCount(index: number): number {
     return this.#doubles[REFUSED + index] as number;
   }
   get isStopped(): boolean {
@@ -82,61 +82,61 @@ export class Desk {
     if (rate > this.grantRate) this.#doubles[GRANT_UNTIL] = until;
     this.#doubles[GRANT_RATE] = rate;
     this.#doubles[GRANT_UNTIL] = until;
-    this.ring();
+    this.wake();
   }
 
   /** Main thread: a version of the exclusions is on its way to the sender. */
-  post(version: number): void {
+  postVersion(version: number): void {
     this.#doubles[POSTED] = version;
-    this.ring();
+    this.wake();
   }
 
   stop(): void {
     Atomics.store(this.#flags, STOP, 1);
-    this.ring();
+    this.wake();
   }
 
   /** Wakes the sender. */
-  ring(): void {
+  wake(): void {
     Atomics.add(this.#flags, BELL, 1);
     Atomics.notify(this.#flags, BELL);
   }
 
   /** Sender: sleeps until the bell or for `millis`. `heard` is the bell's count before looking. */
-  wait(heard: number, millis: number): void {
-    Atomics.wait(this.#flags, BELL, heard, millis);
+  wait(wakeCount: number, millis: number): void {
+    Atomics.wait(this.#flags, BELL, wakeCount, millis);
   }
 
-  get bell(): number {
+  get wakeCount(): number {
     return Atomics.load(this.#flags, BELL);
   }
 
-  addSent(probes: number): void {
-    this.#doubles[SENT] = this.sentTotal + probes;
+  addProbesSent(probes: number): void {
+    this.#doubles[SENT] = this.probesSent + probes;
   }
 
-  addRefused(index: number): void {
-    this.#doubles[REFUSED + index] = this.refused(index) + 1;
+  addSendError(index: number): void {
+    this.#doubles[REFUSED + index] = this.sendErrorCount(index) + 1;
   }
 
   /** Main thread: makes a slot ready for a new order. */
   prepare(slot: number, from: number): void {
-    this.setSent(slot, from);
+    this.setSentUpTo(slot, from);
     this.#doubles[HEAD_DOUBLES + slot * WORDS_PER_SLOT + MARK_COUNT] = 0;
     Atomics.store(this.#flags, FLAGS_AT + slot, 0);
   }
 
   /** Sender: how far an order is. */
-  setSent(slot: number, sent: number): void {
+  setSentUpTo(slot: number, sent: number): void {
     this.#doubles[HEAD_DOUBLES + slot * WORDS_PER_SLOT + ORDER_SENT] = sent;
   }
 
-  sentOf(slot: number): number {
+  sentUpToOf(slot: number): number {
     return this.#doubles[HEAD_DOUBLES + slot * WORDS_PER_SLOT + ORDER_SENT] as number;
   }
 
   /** Sender: from a position on, targets of an order are held against this version. */
-  mark(slot: number, version: number, from: number): void {
+  addVersionSpan(slot: number, version: number, from: number): void {
     const at = HEAD_DOUBLES + slot * WORDS_PER_SLOT;
     const count = this.#doubles[at + MARK_COUNT] as number;
     const place = at + MARKS_AT + 2 * (count % MARKS);
@@ -146,21 +146,21 @@ export class Desk {
   }
 
   /** The last marks of an order, ascending. */
-  marksOf(slot: number): readonly ExclusionMark[] {
+  versionSpansOf(slot: number): readonly VersionSpan[] {
     const at = HEAD_DOUBLES + slot * WORDS_PER_SLOT;
     const count = this.#doubles[at + MARK_COUNT] as number;
-    const marks: ExclusionMark[] = [];
+    const versionSpans: VersionSpan[] = [];
     for (let n = Math.max(0, count - MARKS); n < count; n++) {
       const place = at + MARKS_AT + 2 * (n % MARKS);
       const [version, from] = [this.#doubles[place], this.#doubles[place + 1]];
-      marks.push({ version: version as number, from: from as number });
+      versionSpans.push({ version: version as number, from: from as number });
     }
-    return marks;
+    return versionSpans;
   }
 
   abandon(slot: number): void {
     Atomics.or(this.#flags, FLAGS_AT + slot, ABANDONED);
-    this.ring();
+    this.wake();
   }
   isAbandoned(slot: number): boolean {
     return (Atomics.load(this.#flags, FLAGS_AT + slot) & ABANDONED) !== 0;

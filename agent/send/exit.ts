@@ -5,7 +5,7 @@
  */
 import { Endpoint } from '../../shared/net/endpoint.js';
 import type { Words } from '../../shared/net/ipv6.js';
-import type { CookieJar } from '../../shared/probe/cookies.js';
+import type { CookieMac } from '../../shared/probe/cookies.js';
 import {
   type Family,
   Frame,
@@ -13,11 +13,11 @@ import {
   type ProbeOptions,
   type SourcePorts,
 } from '../../shared/probe/probe.js';
-import { Volley } from '../../shared/probe/volley.js';
-import type { Neighbours, Wire } from '../ports.js';
+import { ProbeBatch } from '../../shared/probe/volley.js';
+import type { Neighbours, FrameSender } from '../ports.js';
 
-export interface ExitParts {
-  readonly wire: Wire;
+export interface EgressDeps {
+  readonly wire: FrameSender;
   readonly family: Family;
   readonly sources: readonly Words[];
   readonly ports: SourcePorts;
@@ -26,18 +26,18 @@ export interface ExitParts {
   /** Where targets are neighbours: who they are on the link. */
   readonly neighbours?: Neighbours | undefined;
   /** Octets of the link header, where there is one. */
-  readonly linkOctets?: number;
+  readonly linkHeaderOctets?: number;
 }
 
-export class Exit {
-  readonly wire: Wire;
+export class Egress {
+  readonly wire: FrameSender;
   readonly family: Family;
   readonly neighbours: Neighbours | undefined;
   /** Targets that leave this way, and then their probes. */
-  readonly volley: Volley;
+  readonly batch: ProbeBatch;
   /** Frames written and not yet taken by the kernel. */
-  written = 0;
-  readonly #parts: ExitParts;
+  pending = 0;
+  readonly #parts: EgressDeps;
   readonly #frame: Frame;
   readonly #sources: readonly Endpoint[];
   /** By row, where targets are neighbours. */
@@ -46,13 +46,13 @@ export class Exit {
   /** Rows of the last volley that was written. */
   #rows = 0;
 
-  constructor(parts: ExitParts) {
-    const { wire, family, sources, probe, options } = parts;
-    this.#parts = parts;
+  constructor(deps: EgressDeps) {
+    const { wire, family, sources, probe, options } = deps;
+    this.#parts = deps;
     this.wire = wire;
     this.family = family;
-    this.neighbours = parts.neighbours;
-    this.volley = new Volley(wire.frames);
+    this.neighbours = deps.neighbours;
+    this.batch = new ProbeBatch(wire.frames);
     this.#frame = new Frame(wire.view, family);
     this.#sources = sources.map((words) => {
       const source = new Endpoint();
@@ -67,51 +67,51 @@ export class Exit {
 
   /** The last target that was added, of an order, is the neighbour with this address on the link. */
   addressTo(mac: Uint8Array, slot: number): void {
-    this.#macs[this.volley.count - 1] = mac;
-    this.#slots[this.volley.count - 1] = slot;
+    this.#macs[this.batch.count - 1] = mac;
+    this.#slots[this.batch.count - 1] = slot;
   }
 
   /**
    * Writes the volley's probes into the wire's next frames.
    * @param stamp our clock, microseconds modulo 2^32
    */
-  write(cookies: CookieJar, stamp: number): void {
-    const { volley, wire } = this;
+  write(cookies: CookieMac, stamp: number): void {
+    const { batch, wire } = this;
     const { family, ports, probe } = this.#parts;
-    cookies.choose(volley, this.#sources, ports);
-    if (family === 4) cookies.bakeIpv4(volley);
-    else cookies.bakeIpv6(volley, this.#sources);
-    wire.locate(volley.count, volley.packetAt);
+    cookies.choose(batch, this.#sources, ports);
+    if (family === 4) cookies.computeIpv4(batch);
+    else cookies.computeIpv6(batch, this.#sources);
+    wire.locate(batch.count, batch.packetAt);
     this.#frame.stamp = stamp;
-    probe.aim(this.#frame, volley, this.#sources);
+    probe.make(this.#frame, batch, this.#sources);
     if (this.neighbours !== undefined) this.#writeMacs();
-    this.written = volley.count;
-    this.#rows = volley.count;
-    volley.count = 0;
+    this.pending = batch.count;
+    this.#rows = batch.count;
+    batch.count = 0;
   }
 
   /** The position of the first frame that is written and not taken. */
   get firstPosition(): number {
-    return this.volley.position[this.#rows - this.written] as number;
+    return this.batch.position[this.#rows - this.pending] as number;
   }
 
   /** The order of that frame, where targets are neighbours: a volley may be of several then. */
   get firstSlot(): number | undefined {
-    return this.neighbours && this.#slots[this.#rows - this.written];
+    return this.neighbours && this.#slots[this.#rows - this.pending];
   }
 
   /** The kernel refuses that frame for good. */
-  skip(): void {
-    this.wire.skip();
-    this.written--;
+  dropFirst(): void {
+    this.wire.dropFirst();
+    this.pending--;
   }
 
   #writeMacs(): void {
-    const { volley, wire } = this;
+    const { batch, wire } = this;
     const frames = new Uint8Array(wire.view.buffer, wire.view.byteOffset);
-    const { linkOctets = 0 } = this.#parts;
-    for (let i = 0; i < volley.count; i++) {
-      frames.set(this.#macs[i] as Uint8Array, (volley.packetAt[i] as number) - linkOctets);
+    const { linkHeaderOctets = 0 } = this.#parts;
+    for (let i = 0; i < batch.count; i++) {
+      frames.set(this.#macs[i] as Uint8Array, (batch.packetAt[i] as number) - linkHeaderOctets);
     }
   }
 }

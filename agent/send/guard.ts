@@ -6,7 +6,7 @@
 import { Ranges } from '../../shared/net/ranges.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';
 import type { Family } from '../../shared/probe/probe.js';
-import type { Volley } from '../../shared/probe/volley.js';
+import type { ProbeBatch } from '../../shared/probe/volley.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
 
 const FREE = 0;
@@ -15,25 +15,25 @@ const MIXED = 2;
 const BLOCK_SIZE = 65536;
 
 /** Addresses, as plain data that can be sent to a thread: the arrays of `Ranges` and of `Ranges6`. */
-export interface BlockedAddresses {
+export interface AddressLists {
   readonly ipv4: { readonly from: Float64Array; readonly to: Float64Array };
   readonly ipv6: Uint32Array;
 }
 
 /** What is blocked, as plain data. */
-export interface Blocked {
+export interface SendFilterLists {
   /** Of the exclusions that are among it. */
   readonly version: number;
   /** By exclusions in force. */
-  readonly excluded: BlockedAddresses;
+  readonly excluded: AddressLists;
   /** By this agent itself, whatever the exclusions. */
-  readonly own: BlockedAddresses;
+  readonly own: AddressLists;
 }
 
 /** Called with the row that is held back, and an `UNSENT` code. */
 export type OnHeldBack = (row: number, code: number) => void;
 
-export class Guard {
+export class SendFilter {
   /** Of the exclusions that it knows. */
   readonly version: number;
   readonly #ipv4: Ranges;
@@ -43,7 +43,7 @@ export class Guard {
   /** One octet per /16: all free, all blocked, or look it up. */
   readonly #table = new Uint8Array(65536);
 
-  constructor({ version, excluded, own }: Blocked) {
+  constructor({ version, excluded, own }: SendFilterLists) {
     this.version = version;
     this.#excluded4 = rangesOf(excluded);
     this.#excluded6 = Ranges6.fromWords(excluded.ipv6);
@@ -52,37 +52,37 @@ export class Guard {
     for (const range of this.#ipv4) {
       const last = Math.ceil(range.to / BLOCK_SIZE);
       for (let block = Math.floor(range.from / BLOCK_SIZE); block < last; block++) {
-        const isWhole = range.from <= block * BLOCK_SIZE && (block + 1) * BLOCK_SIZE <= range.to;
-        this.#table[block] = isWhole ? BLOCKED : MIXED;
+        const coversAll = range.from <= block * BLOCK_SIZE && (block + 1) * BLOCK_SIZE <= range.to;
+        this.#table[block] = coversAll ? BLOCKED : MIXED;
       }
     }
   }
 
   /** Takes out of a volley what may not be probed. */
-  sift(volley: Volley, family: Family, onHeldBack: OnHeldBack): void {
-    const { count } = volley;
+  filter(batch: ProbeBatch, family: Family, onHeldBack: OnHeldBack): void {
+    const { count } = batch;
     let kept = 0;
     for (let i = 0; i < count; i++) {
       const isRefused =
-        family === 4 ? this.#refuses4(volley.w3[i] as number) : this.#refuses6(volley, i);
+        family === 4 ? this.#refuses4(batch.w3[i] as number) : this.#refuses6(batch, i);
       if (isRefused) {
-        onHeldBack(i, this.#codeOf(volley, i, family));
+        onHeldBack(i, this.#codeOf(batch, i, family));
         continue;
       }
-      if (kept < i) volley.move(i, kept);
+      if (kept < i) batch.move(i, kept);
       kept++;
     }
-    volley.count = kept;
+    batch.count = kept;
   }
 
   /** Why one address may not be probed: an `UNSENT` code, or 0 where it may. */
-  codeFor(volley: Volley, row: number, family: Family): number {
+  codeFor(batch: ProbeBatch, row: number, family: Family): number {
     const isRefused =
-      family === 4 ? this.#refuses4(volley.w3[row] as number) : this.#refuses6(volley, row);
-    return isRefused ? this.#codeOf(volley, row, family) : 0;
+      family === 4 ? this.#refuses4(batch.w3[row] as number) : this.#refuses6(batch, row);
+    return isRefused ? this.#codeOf(batch, row, family) : 0;
   }
 
-  #codeOf({ w0, w1, w2, w3 }: Volley, i: number, family: Family): number {
+  #codeOf({ w0, w1, w2, w3 }: ProbeBatch, i: number, family: Family): number {
     const isExcluded =
       family === 4
         ? this.#excluded4.contains(w3[i] as number)
@@ -100,15 +100,15 @@ export class Guard {
     return block !== FREE && (block === BLOCKED || this.#ipv4.contains(address));
   }
 
-  #refuses6({ w0, w1, w2, w3 }: Volley, i: number): boolean {
+  #refuses6({ w0, w1, w2, w3 }: ProbeBatch, i: number): boolean {
     return this.#ipv6.contains(w0[i] as number, w1[i] as number, w2[i] as number, w3[i] as number);
   }
 }
 
-export function blockedAddresses(ipv4: Ranges, ipv6: Ranges6): BlockedAddresses {
+export function addressLists(ipv4: Ranges, ipv6: Ranges6): AddressLists {
   return { ipv4: { from: ipv4.from, to: ipv4.to }, ipv6: ipv6.words };
 }
 
-function rangesOf({ ipv4 }: BlockedAddresses): Ranges {
+function rangesOf({ ipv4 }: AddressLists): Ranges {
   return Ranges.fromSorted(ipv4.from, ipv4.to);
 }

@@ -6,24 +6,24 @@
 import type { TargetIndex } from '../../shared/base/brand.js';
 import { Target } from '../../shared/net/target.js';
 import { RUN_MAX } from '../../shared/permutation/feistel.js';
-import { CookieJar } from '../../shared/probe/cookies.js';
+import { CookieMac } from '../../shared/probe/cookies.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
-import { ASKING, type Found, NOBODY, UNASKED } from '../ports.js';
-import type { Exit } from './exit.js';
-import type { Guard } from './guard.js';
+import { RESOLVING, type Found, UNREACHABLE, NOT_SENT } from '../ports.js';
+import type { Egress } from './exit.js';
+import type { SendFilter } from './guard.js';
 import type { Pacer } from './pacer.js';
 import type { Router } from './router.js';
 import { UnsentLog } from './unsent-log.js';
 import { NO_SLOT, WaitingLine } from './waiting-line.js';
 
-export interface ProbeWriterParts {
+export interface ProbeWriterDeps {
   readonly plan: Plan;
   readonly key: Uint8Array;
-  readonly exits: readonly Exit[];
+  readonly egresses: readonly Egress[];
   readonly router: Router;
   /** Whether a way out leads to every target. */
-  readonly isWhole: boolean;
+  readonly coversAll: boolean;
   /** Told of every packet that is written. */
   readonly pacer: Pacer;
   readonly isAbandoned: (slot: number) => boolean;
@@ -39,29 +39,29 @@ interface Place {
 
 export class ProbeWriter {
   /** What is held back at present. */
-  guard: Guard;
+  sendFilter: SendFilter;
   readonly unsent = new UnsentLog();
-  readonly #parts: ProbeWriterParts;
-  readonly #cookies: CookieJar;
+  readonly #parts: ProbeWriterDeps;
+  readonly #cookies: CookieMac;
   readonly #target = new Target();
   /** Whether all targets are plain, and leave by the one way out there is. */
   readonly #isPlain: boolean;
   readonly #line: WaitingLine | undefined;
 
-  constructor(parts: ProbeWriterParts, guard: Guard) {
-    this.#parts = parts;
-    this.guard = guard;
-    this.#cookies = new CookieJar(parts.key);
-    const hasNeighbours = parts.exits.some(({ neighbours }) => neighbours !== undefined);
-    const isOneWay = parts.exits.length === 1 && parts.isWhole && !hasNeighbours;
-    this.#isPlain = isOneWay && parts.plan.space.isPlain;
+  constructor(deps: ProbeWriterDeps, sendFilter: SendFilter) {
+    this.#parts = deps;
+    this.sendFilter = sendFilter;
+    this.#cookies = new CookieMac(deps.key);
+    const hasNeighbours = deps.egresses.some(({ neighbours }) => neighbours !== undefined);
+    const isOneWay = deps.egresses.length === 1 && deps.coversAll && !hasNeighbours;
+    this.#isPlain = isOneWay && deps.plan.space.isPlain;
     this.#line = hasNeighbours ? new WaitingLine() : undefined;
   }
 
   /** Frames that any of the ways out can take: all probes of a batch may go the same way. */
   get room(): number {
     let room = Number.POSITIVE_INFINITY;
-    for (const { wire } of this.#parts.exits) room = Math.min(room, wire.room());
+    for (const { wire } of this.#parts.egresses) room = Math.min(room, wire.room());
     return room;
   }
 
@@ -83,8 +83,8 @@ export class ProbeWriter {
   /** Hears who neighbours are, and asks again where that is due. @returns packets sent */
   tend(now: number, most: number): number {
     let sent = 0;
-    for (const { neighbours } of this.#parts.exits) {
-      if (neighbours !== undefined) sent += neighbours.tend(now, most - sent);
+    for (const { neighbours } of this.#parts.egresses) {
+      if (neighbours !== undefined) sent += neighbours.poll(now, most - sent);
     }
     this.#parts.pacer.spend(sent);
     return sent;
@@ -94,16 +94,16 @@ export class ProbeWriter {
   writeWaiting(most: number, now: number): boolean {
     const line = this.#line;
     if (line === undefined) return false;
-    const { exits, isAbandoned } = this.#parts;
+    const { egresses, isAbandoned } = this.#parts;
     let taken = 0;
     for (let written = 0; written < most && line.length > 0; taken++) {
       const { slot, position } = line;
-      const exit = exits[line.exit] as Exit;
+      const egress = egresses[line.egress] as Egress;
       if (slot !== NO_SLOT && !isAbandoned(slot)) {
         const { target } = line;
-        const found = exit.neighbours?.find(target, now) ?? NOBODY;
-        if (found === ASKING) break;
-        if (this.#add(exit, slot, position, target, found)) written++;
+        const found = egress.neighbours?.lookup(target, now) ?? UNREACHABLE;
+        if (found === RESOLVING) break;
+        if (this.#add(egress, slot, position, target, found)) written++;
       }
       line.take();
     }
@@ -112,81 +112,81 @@ export class ProbeWriter {
   }
 
   /** Adds a neighbour to its way out, unless it may not be probed or nobody is there. */
-  #add(exit: Exit, slot: number, position: number, target: Target, mac: Found) {
-    const { volley } = exit;
-    volley.add(target, position);
-    const code = this.guard.codeFor(volley, volley.count - 1, exit.family);
+  #add(egress: Egress, slot: number, position: number, target: Target, mac: Found) {
+    const { batch } = egress;
+    batch.add(target, position);
+    const code = this.sendFilter.codeFor(batch, batch.count - 1, egress.family);
     if (code === 0 && typeof mac !== 'string') {
-      exit.addressTo(mac, slot);
+      egress.addressTo(mac, slot);
       return true;
     }
-    volley.count--;
+    batch.count--;
     this.unsent.note(
       slot,
       position,
-      code || (mac === UNASKED ? UNSENT.SEND_FAILED : UNSENT.NO_NEIGHBOUR),
+      code || (mac === NOT_SENT ? UNSENT.SEND_FAILED : UNSENT.NO_NEIGHBOUR),
     );
     return false;
   }
 
   /** Writes the probes of an order's positions [position, position + count) into frames. */
   write(slot: number, position: number, count: number, now: number): void {
-    const { plan, exits } = this.#parts;
+    const { plan, egresses } = this.#parts;
     const indices = plan.permutation.run(position, count);
-    const [first] = exits;
+    const [first] = egresses;
     if (this.#isPlain && first !== undefined) {
-      const { volley } = first;
-      plan.space.fill(indices, count, volley.w3, volley.port);
-      for (let i = 0; i < count; i++) volley.position[i] = position + i;
-      volley.count = count;
+      const { batch } = first;
+      plan.space.fill(indices, count, batch.w3, batch.port);
+      for (let i = 0; i < count; i++) batch.position[i] = position + i;
+      batch.count = count;
     } else this.#route({ slot, position }, indices, count, now);
     this.#writeAll(slot);
   }
 
   /** @param slot of the order that all targets are of; −1 where the guard has looked at them */
   #writeAll(slot: number): void {
-    const { exits, wallMicros } = this.#parts;
+    const { egresses, wallMicros } = this.#parts;
     const stamp = wallMicros() >>> 0;
     let written = 0;
-    for (const exit of exits) {
-      const { volley, family } = exit;
-      if (volley.count === 0) continue;
-      if (slot >= 0 && exit.neighbours === undefined) {
-        this.guard.sift(volley, family, (row, code) =>
-          this.unsent.note(slot, volley.position[row] as number, code),
+    for (const egress of egresses) {
+      const { batch, family } = egress;
+      if (batch.count === 0) continue;
+      if (slot >= 0 && egress.neighbours === undefined) {
+        this.sendFilter.filter(batch, family, (row, code) =>
+          this.unsent.note(slot, batch.position[row] as number, code),
         );
       }
-      exit.write(this.#cookies, stamp);
-      written += exit.written;
+      egress.write(this.#cookies, stamp);
+      written += egress.pending;
     }
     this.#parts.pacer.spend(written);
   }
 
   /** Gives the targets at the indices to the ways out that lead to them. */
   #route(first: Place, indices: Float64Array, count: number, now: number): void {
-    const { plan, router, exits } = this.#parts;
+    const { plan, router, egresses } = this.#parts;
     const target = this.#target;
     const { slot } = first;
     for (let i = 0; i < count; i++) {
       const position = first.position + i;
       plan.space.at(indices[i] as TargetIndex, target);
-      const number = router.exitFor(target);
-      const exit = exits[number];
-      if (exit === undefined) this.unsent.note(slot, position, UNSENT.UNROUTABLE);
-      else if (exit.neighbours === undefined) exit.volley.add(target, position);
-      else this.#wait(exit, number, { slot, position }, now);
+      const number = router.egressFor(target);
+      const egress = egresses[number];
+      if (egress === undefined) this.unsent.note(slot, position, UNSENT.UNROUTABLE);
+      else if (egress.neighbours === undefined) egress.batch.add(target, position);
+      else this.#wait(egress, number, { slot, position }, now);
     }
   }
 
   /** Puts a neighbour in the line, and asks for it where that is new; not one that may not be probed. */
-  #wait(exit: Exit, number: number, at: Place, now: number): void {
-    const { volley, neighbours, family } = exit;
+  #wait(egress: Egress, number: number, at: Place, now: number): void {
+    const { batch, neighbours, family } = egress;
     const target = this.#target;
-    volley.add(target);
-    const code = this.guard.codeFor(volley, --volley.count, family);
+    batch.add(target);
+    const code = this.sendFilter.codeFor(batch, --batch.count, family);
     if (code !== 0) this.unsent.note(at.slot, at.position, code);
     else {
-      if (neighbours?.ask(target, now)) this.#parts.pacer.spend(1);
+      if (neighbours?.request(target, now)) this.#parts.pacer.spend(1);
       this.#line?.add(at.slot, number, at.position, target);
     }
   }
@@ -201,21 +201,21 @@ export class ProbeWriter {
    * @param order the one that is being walked along, if there is one, and how far
    * @returns how far it is now
    */
-  withdraw(order: { readonly slot: number; readonly position: number }): number {
-    const left = this.#parts.exits.filter(({ written }) => written > 0);
+  withdraw(job: { readonly slot: number; readonly position: number }): number {
+    const left = this.#parts.egresses.filter(({ pending }) => pending > 0);
     const isFirst = (slot: number, position: number) =>
-      left.some((exit) => exit.firstSlot === slot && exit.firstPosition === position);
+      left.some((egress) => egress.firstSlot === slot && egress.firstPosition === position);
     const back = this.#line?.rollBack(isFirst) ?? [];
     this.unsent.forget((slot, position) =>
       back.some((place) => place.slot === slot && place.position === position),
     );
     const ofOrder = left.filter(({ firstSlot }) => firstSlot === undefined);
     const reached = Math.min(...ofOrder.map(({ firstPosition }) => firstPosition));
-    for (const exit of left) {
-      exit.wire.withdraw();
-      exit.written = 0;
+    for (const egress of left) {
+      egress.wire.discard();
+      egress.pending = 0;
     }
-    const { slot, position } = order;
+    const { slot, position } = job;
     if (!Number.isFinite(reached)) return position;
     this.#line?.keepBefore(slot, reached);
     this.unsent.forget((of, at) => of === slot && at >= reached);

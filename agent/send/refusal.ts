@@ -1,9 +1,9 @@
 /** What the kernel says when it does not take a frame (errno(3)), and what to do about it. */
 
 import { UNSENT } from '../../shared/survey/unsent.js';
-import type { Refusals } from '../ports.js';
+import type { SendErrors } from '../ports.js';
 
-interface Refusal {
+interface SendErrorPolicy {
   readonly errno: number;
   readonly name: string;
   /** How long to wait before trying again, in milliseconds; 0 where it is about this very frame. */
@@ -17,7 +17,7 @@ interface Refusal {
 const FULL_MILLIS = 1;
 const DOWN_MILLIS = 100;
 
-export const REFUSALS: readonly Refusal[] = [
+export const SEND_ERRORS: readonly SendErrorPolicy[] = [
   // The queue is full: it drains.
   { errno: 11, name: 'EAGAIN', pauseMillis: FULL_MILLIS },
   { errno: 12, name: 'ENOMEM', pauseMillis: FULL_MILLIS },
@@ -41,12 +41,12 @@ export const REFUSALS: readonly Refusal[] = [
 ];
 
 /** Whether the kernel ever said that nothing leaves, however short that was. */
-export function sayDown(refusals: Refusals): boolean {
-  return REFUSALS.some(({ name, isDown }) => isDown && (refusals[name] ?? 0) > 0);
+export function hasLinkError(sendErrors: SendErrors): boolean {
+  return SEND_ERRORS.some(({ name, isDown }) => isDown && (sendErrors[name] ?? 0) > 0);
 }
 
 /** Index into `REFUSALS`. */
-export function refusalOf(errno: number): number {
-  const index = REFUSALS.findIndex((refusal) => refusal.errno === errno);
-  return index < 0 ? REFUSALS.length - 1 : index;
+export function sendErrorOf(errno: number): number {
+  const index = SEND_ERRORS.findIndex((sendError) => sendError.errno === errno);
+  return index < 0 ? SEND_ERRORS.length - 1 : index;
 }

@@ -6,30 +6,30 @@
 import { Ranges } from '../../shared/net/ranges.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';
 import type { Target } from '../../shared/net/target.js';
-import type { Territory } from '../ports.js';
+import type { Destinations } from '../ports.js';
 
 export class Router {
-  readonly #ipv4: readonly { readonly exit: number; readonly ranges: Ranges }[];
-  readonly #ipv6: readonly { readonly exit: number; readonly ranges: Ranges6 }[];
+  readonly #ipv4: readonly { readonly egress: number; readonly ranges: Ranges }[];
+  readonly #ipv6: readonly { readonly egress: number; readonly ranges: Ranges6 }[];
   readonly #onlyIpv4: number;
   readonly #onlyIpv6: number;
 
   /** @param isWhole whether every target is in one of the territories */
-  constructor(territories: readonly Territory[], isWhole = true) {
-    this.#ipv4 = territories.flatMap((territory, exit) =>
-      territory.family === 4
-        ? [{ exit, ranges: Ranges.fromSorted(territory.from, territory.to) }]
+  constructor(destinations: readonly Destinations[], coversAll = true) {
+    this.#ipv4 = destinations.flatMap((destinations, egress) =>
+      destinations.family === 4
+        ? [{ egress, ranges: Ranges.fromSorted(destinations.from, destinations.to) }]
         : [],
     );
-    this.#ipv6 = territories.flatMap((territory, exit) =>
-      territory.family === 6 ? [{ exit, ranges: Ranges6.fromWords(territory.words) }] : [],
+    this.#ipv6 = destinations.flatMap((destinations, egress) =>
+      destinations.family === 6 ? [{ egress, ranges: Ranges6.fromWords(destinations.words) }] : [],
     );
-    this.#onlyIpv4 = isWhole ? onlyOf(this.#ipv4) : -1;
-    this.#onlyIpv6 = isWhole ? onlyOf(this.#ipv6) : -1;
+    this.#onlyIpv4 = coversAll ? onlyOf(this.#ipv4) : -1;
+    this.#onlyIpv6 = coversAll ? onlyOf(this.#ipv6) : -1;
   }
 
   /** The number of the way out, or −1 where none leads there. */
-  exitFor(target: Target): number {
+  egressFor(target: Target): number {
     const isIpv4 = target.isIpv4;
     const only = isIpv4 ? this.#onlyIpv4 : this.#onlyIpv6;
     if (only >= 0) return only;
@@ -37,18 +37,18 @@ export class Router {
   }
 
   #search4(address: number): number {
-    for (const { exit, ranges } of this.#ipv4) if (ranges.contains(address)) return exit;
+    for (const { egress, ranges } of this.#ipv4) if (ranges.contains(address)) return egress;
     return -1;
   }
 
   #search6({ w0, w1, w2, w3 }: Target): number {
-    for (const { exit, ranges } of this.#ipv6) if (ranges.contains(w0, w1, w2, w3)) return exit;
+    for (const { egress, ranges } of this.#ipv6) if (ranges.contains(w0, w1, w2, w3)) return egress;
     return -1;
   }
 }
 
 /** The one way out of a family, or −1 where there are several, or none. */
-function onlyOf(entries: readonly { readonly exit: number }[]): number {
+function onlyOf(entries: readonly { readonly egress: number }[]): number {
   const [first] = entries;
-  return first !== undefined && entries.length === 1 ? first.exit : -1;
+  return first !== undefined && entries.length === 1 ? first.egress : -1;
 }

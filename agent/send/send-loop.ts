@@ -13,44 +13,44 @@ import { LIMITS } from '../../shared/base/limits.js';
 import { RUN_MAX } from '../../shared/permutation/feistel.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
-import type { Desk } from './desk.js';
-import type { Exit } from './exit.js';
-import type { Guard } from './guard.js';
+import type { SenderControl } from './desk.js';
+import type { Egress } from './exit.js';
+import type { SendFilter } from './guard.js';
 import { Pacer } from './pacer.js';
 import { ProbeWriter } from './probe-writer.js';
-import { REFUSALS, refusalOf } from './refusal.js';
+import { SEND_ERRORS, sendErrorOf } from './refusal.js';
 import type { Router } from './router.js';
 import type { UnsentMessage } from './unsent-log.js';
 import { NO_SLOT } from './waiting-line.js';
 
 /** Positions [from, to) to be sent, and where on the desk progress is noted. */
-export interface Order {
+export interface SendJob {
   readonly slot: number;
   readonly from: number;
   readonly to: number;
 }
 
 /** Which of how many senders this is. */
-export interface Turn {
+export interface SenderIndex {
   readonly index: number;
   readonly count: number;
 }
 
-export interface SendParts {
+export interface SendLoopDeps {
   readonly plan: Plan;
   readonly key: Uint8Array;
-  readonly exits: readonly Exit[];
+  readonly egresses: readonly Egress[];
   readonly router: Router;
   /** Whether a way out leads to every target. */
-  readonly isWhole: boolean;
+  readonly coversAll: boolean;
   /** What is held back at first. */
-  readonly guard: Guard;
+  readonly sendFilter: SendFilter;
   /** The next version of what is held back, if there is one. */
-  readonly nextGuard: () => Guard | undefined;
-  readonly turn: Turn;
-  readonly desk: Desk;
+  readonly nextFilter: () => SendFilter | undefined;
+  readonly senderIndex: SenderIndex;
+  readonly control: SenderControl;
   /** The next order, if there is one. */
-  readonly nextOrder: () => Order | undefined;
+  readonly nextJob: () => SendJob | undefined;
   /** Hands over what was passed by, before the desk says how far an order has come. */
   readonly onUnsent: (message: UnsentMessage) => void;
   /** Monotonic milliseconds, the clock of the grants. */
@@ -67,88 +67,88 @@ const STUCK_MILLIS = 5000;
 /** How often the line is looked at while all in it wait. */
 const LINE_MILLIS = 5;
 /** What one sender takes at a time of an order that several share. */
-const STRETCH = 512;
+const STRIPE = 512;
 
 export class SendLoop {
-  readonly #parts: SendParts;
+  readonly #parts: SendLoopDeps;
   readonly #pacer: Pacer;
   readonly #writer: ProbeWriter;
   /** The order that is being walked along, and how far. */
-  #order: Order | undefined;
+  #job: SendJob | undefined;
   #position = 0;
   /** Positions that the current step goes on by, once all of it has left. */
   #walked = 0;
   /** Since when the kernel has taken nothing of what it might have taken. */
   #fullSince = Number.POSITIVE_INFINITY;
   /** Orders that have been walked to their end, of which some targets still wait. */
-  readonly #tails = new Set<Order>();
+  readonly #tails = new Set<SendJob>();
 
-  constructor(parts: SendParts) {
-    this.#parts = parts;
-    this.#pacer = new Pacer(parts.now());
-    const isAbandoned = (slot: number) => parts.desk.isAbandoned(slot);
-    this.#writer = new ProbeWriter({ ...parts, pacer: this.#pacer, isAbandoned }, parts.guard);
+  constructor(deps: SendLoopDeps) {
+    this.#parts = deps;
+    this.#pacer = new Pacer(deps.now());
+    const isAbandoned = (slot: number) => deps.control.isAbandoned(slot);
+    this.#writer = new ProbeWriter({ ...deps, pacer: this.#pacer, isAbandoned }, deps.sendFilter);
   }
 
   /** Until the desk says stop. */
   run(): void {
-    const { desk, nextOrder } = this.#parts;
-    while (!desk.isStopped) {
-      const heard = desk.bell;
-      if (this.#order === undefined) this.#begin(nextOrder());
-      if (this.#order !== undefined || this.#tails.size > 0) this.#step(heard);
+    const { control, nextJob } = this.#parts;
+    while (!control.isStopped) {
+      const wakeCount = control.wakeCount;
+      if (this.#job === undefined) this.#begin(nextJob());
+      if (this.#job !== undefined || this.#tails.size > 0) this.#step(wakeCount);
       else {
-        this.#changeGuard();
-        desk.wait(heard, IDLE_MILLIS);
+        this.#updateFilter();
+        control.wait(wakeCount, IDLE_MILLIS);
       }
     }
     this.#endAll();
-    for (let order = nextOrder(); order !== undefined; order = nextOrder()) desk.end(order.slot);
+    for (let job = nextJob(); job !== undefined; job = nextJob()) control.end(job.slot);
   }
 
   /** Sends our stretches of one order to its end, or until it is abandoned. */
-  send(order: Order): void {
-    const { desk } = this.#parts;
-    this.#begin(order);
-    while ((this.#order !== undefined || this.#tails.size > 0) && !desk.isStopped) {
-      this.#step(desk.bell);
+  send(job: SendJob): void {
+    const { control } = this.#parts;
+    this.#begin(job);
+    while ((this.#job !== undefined || this.#tails.size > 0) && !control.isStopped) {
+      this.#step(control.wakeCount);
     }
     this.#endAll();
   }
 
-  #begin(order: Order | undefined): void {
-    if (order === undefined) return;
-    const { desk } = this.#parts;
-    this.#order = order;
-    this.#position = this.#nextOurs(order.from);
-    this.#writer.open(order.slot);
-    desk.setSent(order.slot, Math.min(this.#position, order.to));
-    desk.mark(order.slot, this.#writer.guard.version, order.from);
+  #begin(job: SendJob | undefined): void {
+    if (job === undefined) return;
+    const { control } = this.#parts;
+    this.#job = job;
+    this.#position = this.#nextOurs(job.from);
+    this.#writer.open(job.slot);
+    control.setSentUpTo(job.slot, Math.min(this.#position, job.to));
+    control.addVersionSpan(job.slot, this.#writer.sendFilter.version, job.from);
   }
 
   /** Sends some more, or waits until it may. @param heard the desk's bell before anything was looked at */
-  #step(heard: number): void {
-    const { desk, now } = this.#parts;
-    const order = this.#order;
-    if (this.#changeGuard() && order !== undefined) {
-      desk.mark(order.slot, this.#writer.guard.version, this.#position);
+  #step(wakeCount: number): void {
+    const { control, now } = this.#parts;
+    const job = this.#job;
+    if (this.#updateFilter() && job !== undefined) {
+      control.addVersionSpan(job.slot, this.#writer.sendFilter.version, this.#position);
     }
-    if (order !== undefined && desk.isAbandoned(order.slot)) {
-      this.#order = undefined;
-      this.#tails.add(order);
+    if (job !== undefined && control.isAbandoned(job.slot)) {
+      this.#job = undefined;
+      this.#tails.add(job);
     }
     const instant = now();
-    const rate = instant < desk.grantUntil && desk.isGuarded ? desk.grantRate : 0;
+    const rate = instant < control.grantUntil && control.isFilterCurrent ? control.grantRate : 0;
     const allowance = this.#pacer.allowance(instant, rate);
     if (allowance === 0) {
-      desk.wait(heard, this.#pacer.pause(rate));
+      control.wait(wakeCount, this.#pacer.pause(rate));
       this.#tell(); // what is abandoned ends also while nothing may be sent
       return;
     }
     const { room } = this.#writer;
     if (room === 0) {
-      desk.addRefused(refusalOf(ENOBUFS));
-      desk.wait(heard, FULL_MILLIS);
+      control.addSendError(sendErrorOf(ENOBUFS));
+      control.wait(wakeCount, FULL_MILLIS);
       return;
     }
     const most = Math.min(allowance, room, RUN_MAX);
@@ -156,18 +156,18 @@ export class SendLoop {
     if (spent >= most) return;
     const fromLine = this.#writer.writeWaiting(most - spent, instant);
     const isIdle = !fromLine && !this.#takeFromOrder(most - spent, instant);
-    if (isIdle) desk.wait(heard, LINE_MILLIS);
+    if (isIdle) control.wait(wakeCount, LINE_MILLIS);
     else this.#leave();
     this.#tell();
   }
 
   /** Goes on along the order. @returns whether there was anything to go on with */
   #takeFromOrder(most: number, now: number): boolean {
-    const order = this.#order;
-    if (order === undefined || !this.#writer.hasRoomToWait) return false;
-    const ours = this.#stretchEnd(this.#position, order.to) - this.#position;
+    const job = this.#job;
+    if (job === undefined || !this.#writer.hasRoomToWait) return false;
+    const ours = this.#stretchEnd(this.#position, job.to) - this.#position;
     const count = Math.min(most, ours);
-    if (count > 0) this.#writer.write(order.slot, this.#position, count, now);
+    if (count > 0) this.#writer.write(job.slot, this.#position, count, now);
     this.#walked = Math.max(0, count);
     return true;
   }
@@ -175,99 +175,99 @@ export class SendLoop {
   /** Hands what is written to the kernel; what may not leave any more is written anew once it may. */
   #leave(): void {
     const hasLeft = this.#dispatchAll();
-    const order = this.#order;
-    const at = { slot: order?.slot ?? NO_SLOT, position: this.#position };
+    const job = this.#job;
+    const at = { slot: job?.slot ?? NO_SLOT, position: this.#position };
     if (hasLeft) this.#writer.commit();
     else this.#position = this.#writer.withdraw(at);
     const walked = this.#walked;
     this.#walked = 0;
-    if (!hasLeft || order === undefined) return;
+    if (!hasLeft || job === undefined) return;
     this.#position = this.#nextOurs(this.#position + walked);
-    if (this.#position < order.to) return;
-    this.#order = undefined;
-    this.#tails.add(order);
+    if (this.#position < job.to) return;
+    this.#job = undefined;
+    this.#tails.add(job);
   }
 
   /** Tells how far orders have come; first what was passed by on the way. */
   #tell(): void {
-    const { desk, onUnsent } = this.#parts;
+    const { control, onUnsent } = this.#parts;
     const { unsent } = this.#writer;
     if (unsent.length > 0) for (const message of unsent.take()) onUnsent(message);
-    const order = this.#order;
-    if (order !== undefined) {
-      const waiting = this.#writer.firstWaiting(order.slot);
-      desk.setSent(order.slot, Math.min(waiting ?? this.#position, order.to));
+    const job = this.#job;
+    if (job !== undefined) {
+      const waiting = this.#writer.firstWaiting(job.slot);
+      control.setSentUpTo(job.slot, Math.min(waiting ?? this.#position, job.to));
     }
     for (const tail of this.#tails) {
       const waiting = this.#writer.firstWaiting(tail.slot);
-      const isAbandoned = desk.isAbandoned(tail.slot);
-      if (!isAbandoned) desk.setSent(tail.slot, waiting ?? tail.to);
+      const isAbandoned = control.isAbandoned(tail.slot);
+      if (!isAbandoned) control.setSentUpTo(tail.slot, waiting ?? tail.to);
       if (!isAbandoned && waiting !== undefined) continue;
       if (isAbandoned) this.#writer.drop(tail.slot);
-      desk.end(tail.slot);
+      control.end(tail.slot);
       this.#tails.delete(tail);
     }
   }
 
   #endAll(): void {
-    const { desk } = this.#parts;
-    if (this.#order !== undefined) this.#tails.add(this.#order);
-    for (const { slot } of this.#tails) desk.end(slot);
-    this.#order = undefined;
+    const { control } = this.#parts;
+    if (this.#job !== undefined) this.#tails.add(this.#job);
+    for (const { slot } of this.#tails) control.end(slot);
+    this.#job = undefined;
     this.#tails.clear();
   }
 
   /** Takes the latest version of what is held back; costs one look at the desk where there is none. */
-  #changeGuard(): boolean {
-    const { desk, nextGuard } = this.#parts;
-    const before = this.#writer.guard;
-    if (desk.posted === before.version) return false;
-    for (let next = nextGuard(); next !== undefined; next = nextGuard()) this.#writer.guard = next;
-    desk.guarded = this.#writer.guard.version;
-    return this.#writer.guard !== before;
+  #updateFilter(): boolean {
+    const { control, nextFilter } = this.#parts;
+    const before = this.#writer.sendFilter;
+    if (control.postedVersion === before.version) return false;
+    for (let next = nextFilter(); next !== undefined; next = nextFilter()) this.#writer.sendFilter = next;
+    control.enforcedVersion = this.#writer.sendFilter.version;
+    return this.#writer.sendFilter !== before;
   }
 
   /** Hands what is written to the kernel; false where the rest of it may not leave any more. */
   #dispatchAll(): boolean {
-    for (const exit of this.#parts.exits) {
-      if (exit.written > 0 && !this.#dispatch(exit)) return false;
+    for (const egress of this.#parts.egresses) {
+      if (egress.pending > 0 && !this.#dispatch(egress)) return false;
     }
     return true;
   }
 
   /** Hands frames to the kernel until it has them all; false where the rest may not leave any more. */
-  #dispatch(exit: Exit): boolean {
-    const { desk, now } = this.#parts;
-    const { wire } = exit;
-    let refusals = 0;
-    while (exit.written > 0) {
-      const taken = wire.send(exit.written);
-      exit.written -= taken;
+  #dispatch(egress: Egress): boolean {
+    const { control, now } = this.#parts;
+    const { wire } = egress;
+    let attempts = 0;
+    while (egress.pending > 0) {
+      const taken = wire.send(egress.pending);
+      egress.pending -= taken;
       if (taken > 0) {
-        desk.addSent(taken);
-        refusals = 0;
+        control.addProbesSent(taken);
+        attempts = 0;
         this.#fullSince = Number.POSITIVE_INFINITY;
         continue;
       }
-      const heard = desk.bell;
-      const refusal = refusalOf(wire.errno);
-      desk.addRefused(refusal);
+      const wakeCount = control.wakeCount;
+      const sendError = sendErrorOf(wire.errno);
+      control.addSendError(sendError);
       if (!this.#maySend) {
         this.#fullSince = Number.POSITIVE_INFINITY;
         return false;
       }
-      const { pauseMillis = 0, isDown, unsent = UNSENT.SEND_FAILED } = REFUSALS[refusal] ?? {};
+      const { pauseMillis = 0, isDown, unsent = UNSENT.SEND_FAILED } = SEND_ERRORS[sendError] ?? {};
       this.#fullSince = isDown ? Number.POSITIVE_INFINITY : Math.min(this.#fullSince, now());
       const isStuck = now() - this.#fullSince >= STUCK_MILLIS;
-      if (pauseMillis > 0 && !isStuck) desk.wait(heard, pauseMillis);
-      else if (++refusals >= LIMITS.sendTries) {
+      if (pauseMillis > 0 && !isStuck) control.wait(wakeCount, pauseMillis);
+      else if (++attempts >= LIMITS.sendTries) {
         this.#writer.unsent.note(
-          exit.firstSlot ?? this.#order?.slot ?? 0,
-          exit.firstPosition,
+          egress.firstSlot ?? this.#job?.slot ?? 0,
+          egress.firstPosition,
           unsent,
         );
-        exit.skip();
-        refusals = 0;
+        egress.dropFirst();
+        attempts = 0;
       }
     }
     return true;
@@ -275,24 +275,24 @@ export class SendLoop {
 
   /** Whether what has been written may still leave: the kernel may have kept us waiting for long. */
   get #maySend(): boolean {
-    const { desk, now } = this.#parts;
-    const isLeft = this.#order !== undefined && desk.isAbandoned(this.#order.slot);
-    if (desk.isStopped || isLeft || !desk.isGuarded) return false;
-    const isLent = desk.grantRate > 0 && now() < desk.grantUntil;
-    return isLent && desk.posted === this.#writer.guard.version;
+    const { control, now } = this.#parts;
+    const isLeft = this.#job !== undefined && control.isAbandoned(this.#job.slot);
+    if (control.isStopped || isLeft || !control.isFilterCurrent) return false;
+    const isLent = control.grantRate > 0 && now() < control.grantUntil;
+    return isLent && control.postedVersion === this.#writer.sendFilter.version;
   }
 
   /** The first position from `position` on that is in a stretch of ours. */
   #nextOurs(position: number): number {
-    const { index, count } = this.#parts.turn;
+    const { index, count } = this.#parts.senderIndex;
     if (count === 1) return position;
-    const stretch = Math.floor(position / STRETCH);
+    const stretch = Math.floor(position / STRIPE);
     const ahead = (index - (stretch % count) + count) % count;
-    return ahead === 0 ? position : (stretch + ahead) * STRETCH;
+    return ahead === 0 ? position : (stretch + ahead) * STRIPE;
   }
 
   #stretchEnd(position: number, to: number): number {
-    if (this.#parts.turn.count === 1) return to;
-    return Math.min(to, (Math.floor(position / STRETCH) + 1) * STRETCH);
+    if (this.#parts.senderIndex.count === 1) return to;
+    return Math.min(to, (Math.floor(position / STRIPE) + 1) * STRIPE);
   }
 }

@@ -1,14 +1,14 @@
 /** The main thread's end of one sender: gives a thread its assignment, and talks to it across its desk. */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { describeError, Fault, toFaultCode } from '../../shared/base/faults.js';
-import { Desk } from './desk.js';
-import type { Blocked } from './guard.js';
-import type { Order, Turn } from './send-loop.js';
+import { SenderControl } from './desk.js';
+import type { SendFilterLists } from './guard.js';
+import type { SendJob, SenderIndex } from './send-loop.js';
 import type { ThreadPool } from './thread-pool.js';
 import type { UnsentMessage } from './unsent-log.js';
 
 /** What a thread reports: that it is ready, why it cannot send (any more), and last that it has ended. */
-export type ThreadReport =
+export type ThreadMessage =
   | { readonly wire: string }
   | { readonly fault: { readonly code: string; readonly message: string } }
   | { readonly ended: true };
@@ -16,26 +16,26 @@ export type ThreadReport =
 /** What a thread is sent to begin with. */
 export interface Assignment<Setup extends object> {
   readonly setup: Setup;
-  readonly turn: Turn;
-  readonly desk: SharedArrayBuffer;
-  readonly orders: MessagePort;
+  readonly senderIndex: SenderIndex;
+  readonly control: SharedArrayBuffer;
+  readonly jobs: MessagePort;
   /** Brings versions of what is held back; a port of its own, so that orders do not wait before it. */
-  readonly guards: MessagePort;
+  readonly filters: MessagePort;
   /** Takes what was passed by: `UnsentMessage`. */
   readonly unsent: MessagePort;
 }
 
 type OnDeath = (reason: Error) => void;
 
-interface ThreadParts {
+interface SenderThreadDeps {
   readonly pool: ThreadPool;
-  readonly turn: Turn;
+  readonly senderIndex: SenderIndex;
   /** Called when the thread stops sending although it was not closed. */
   readonly onDeath: OnDeath;
 }
 
 export class SenderThread {
-  readonly desk = new Desk();
+  readonly control = new SenderControl();
   /** Names of the wires it opened. */
   wire = '';
   readonly #orders: MessagePort;
@@ -45,13 +45,13 @@ export class SenderThread {
   readonly #ready: Promise<void>;
   readonly #ended: Promise<void>;
 
-  private constructor(setup: object, parts: ThreadParts) {
-    const worker = parts.pool.take();
-    const orders = new MessageChannel();
-    const guards = new MessageChannel();
+  private constructor(setup: object, deps: SenderThreadDeps) {
+    const worker = deps.pool.take();
+    const jobs = new MessageChannel();
+    const filters = new MessageChannel();
     const unsent = new MessageChannel();
-    this.#orders = orders.port1;
-    this.#guards = guards.port1;
+    this.#orders = jobs.port1;
+    this.#guards = filters.port1;
     this.#unsent = unsent.port1;
     let ready = { resolve() {}, reject(_error: Error) {} };
     this.#ready = new Promise((resolve, reject) => {
@@ -65,9 +65,9 @@ export class SenderThread {
     /** Before it is ready its fault is its starter's to hear; afterwards it is a death. */
     const fail = (fault: Error) => {
       if (!isReady) ready.reject(fault);
-      else if (!this.desk.isStopped) parts.onDeath(fault);
+      else if (!this.control.isStopped) deps.onDeath(fault);
     };
-    const onMessage = (report: ThreadReport) => {
+    const onMessage = (report: ThreadMessage) => {
       if ('wire' in report) {
         this.wire = report.wire;
         isReady = true;
@@ -77,7 +77,7 @@ export class SenderThread {
         fail(new Fault(toFaultCode(code), isReady ? `sending failed: ${message}` : message));
       } else {
         worker.off('message', onMessage).off('error', onError).off('exit', onExit);
-        parts.pool.giveBack(worker);
+        deps.pool.giveBack(worker);
         fail(new Error('the sending thread ended by itself'));
         ended();
       }
@@ -88,9 +88,9 @@ export class SenderThread {
       ended();
     };
     worker.on('message', onMessage).on('error', onError).on('exit', onExit);
-    const { turn } = parts;
-    const ports = { orders: orders.port2, guards: guards.port2, unsent: unsent.port2 };
-    const assignment: Assignment<object> = { setup, turn, desk: this.desk.memory, ...ports };
+    const { senderIndex } = deps;
+    const ports = { jobs: jobs.port2, filters: filters.port2, unsent: unsent.port2 };
+    const assignment: Assignment<object> = { setup, senderIndex, control: this.control.memory, ...ports };
     worker.postMessage(assignment, Object.values(ports));
   }
 
@@ -98,8 +98,8 @@ export class SenderThread {
    * Has a thread of the pool open what `setup` describes and wait for orders.
    * @throws the fault of a thread that cannot open its wires
    */
-  static async start(setup: object, parts: ThreadParts): Promise<SenderThread> {
-    const thread = new SenderThread(setup, parts);
+  static async start(setup: object, deps: SenderThreadDeps): Promise<SenderThread> {
+    const thread = new SenderThread(setup, deps);
     try {
       await thread.#ready;
       return thread;
@@ -109,29 +109,29 @@ export class SenderThread {
     }
   }
 
-  order(order: Order): void {
-    this.desk.prepare(order.slot, order.from);
-    this.#orders.postMessage(order);
-    this.desk.ring();
+  job(job: SendJob): void {
+    this.control.prepare(job.slot, job.from);
+    this.#orders.postMessage(job);
+    this.control.wake();
   }
 
   /** What was passed by since the last call, of all before what the desk said at that time. */
   *takeUnsent(): Generator<UnsentMessage> {
     for (;;) {
-      const received = receiveMessageOnPort(this.#unsent);
-      if (received === undefined) return;
-      yield received.message as UnsentMessage;
+      const framesReceived = receiveMessageOnPort(this.#unsent);
+      if (framesReceived === undefined) return;
+      yield framesReceived.message as UnsentMessage;
     }
   }
 
   /** From the next batch on, what is blocked is this. */
-  guard(blocked: Blocked): void {
+  sendFilter(blocked: SendFilterLists): void {
     this.#guards.postMessage(blocked);
-    this.desk.post(blocked.version);
+    this.control.postVersion(blocked.version);
   }
 
   async close(): Promise<void> {
-    this.desk.stop();
+    this.control.stop();
     await this.#ended;
     this.#orders.close();
     this.#guards.close();

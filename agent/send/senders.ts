@@ -5,10 +5,10 @@
 import { assert } from '../../shared/base/assert.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';
 import type { Blocklist } from '../../shared/survey/space/blocklist.js';
-import type { Refusals, Sender, Sending } from '../ports.js';
-import { type Desk, SLOTS } from './desk.js';
-import { type Blocked, type BlockedAddresses, blockedAddresses } from './guard.js';
-import { REFUSALS } from './refusal.js';
+import type { SendErrors, Sender, Sending } from '../ports.js';
+import { type SenderControl, SLOTS } from './desk.js';
+import { type SendFilterLists, type AddressLists, addressLists } from './guard.js';
+import { SEND_ERRORS } from './refusal.js';
 import { SenderThread } from './sender-thread.js';
 import { SharedSending } from './shared-sending.js';
 import type { ThreadPool } from './thread-pool.js';
@@ -16,12 +16,12 @@ import type { ThreadPool } from './thread-pool.js';
 /** @throws as `SenderThread.start` does; then none is left running */
 export async function startSenders(
   pool: ThreadPool,
-  setup: { readonly blocked: Blocked },
+  setup: { readonly blocked: SendFilterLists },
   count: number,
   onDeath: (reason: Error) => void,
 ): Promise<Sender> {
   const starts = Array.from({ length: count }, (_, index) =>
-    SenderThread.start(setup, { pool, turn: { index, count }, onDeath }),
+    SenderThread.start(setup, { pool, senderIndex: { index, count }, onDeath }),
   );
   const outcomes = await Promise.allSettled(starts);
   const threads = outcomes.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
@@ -32,30 +32,30 @@ export async function startSenders(
 }
 
 class Senders implements Sender {
-  readonly wire: string;
+  readonly transmit: string;
   readonly #threads: readonly SenderThread[];
   /** What is held back whatever the exclusions. */
-  readonly #own: BlockedAddresses;
+  readonly #own: AddressLists;
   readonly #sendings = new Map<number, SharedSending>();
   readonly #free = Array.from({ length: SLOTS }, (_, slot) => slot);
 
-  constructor(threads: readonly SenderThread[], own: BlockedAddresses) {
+  constructor(threads: readonly SenderThread[], own: AddressLists) {
     this.#threads = threads;
     this.#own = own;
-    this.wire = [...new Set(threads.map(({ wire }) => wire))].join(', ');
+    this.transmit = [...new Set(threads.map(({ wire }) => wire))].join(', ');
   }
 
   send(from: number, to: number): Sending {
     const slot = this.#free.pop();
     assert(slot !== undefined, 'fewer orders than slots');
-    const desks = this.#threads.map(({ desk }) => desk);
+    const controls = this.#threads.map(({ control }) => control);
     const free = () => {
       this.#sendings.delete(slot);
       this.#free.push(slot);
     };
-    const sending = new SharedSending({ desks, slot, hear: () => this.#hear(), free });
+    const sending = new SharedSending({ controls, slot, hear: () => this.#hear(), free });
     this.#sendings.set(slot, sending);
-    for (const thread of this.#threads) thread.order({ slot, from, to });
+    for (const thread of this.#threads) thread.job({ slot, from, to });
     return sending;
   }
 
@@ -72,25 +72,25 @@ class Senders implements Sender {
 
   grant(rate: number, until: number, exclusions: number): void {
     const share = rate / this.#threads.length;
-    for (const { desk } of this.#threads) desk.grant(share, until, exclusions);
+    for (const { control } of this.#threads) control.grant(share, until, exclusions);
   }
 
-  exclude(list: Blocklist, version: number): void {
-    const excluded = blockedAddresses(list.ipv4, Ranges6.of(list.ipv6));
-    for (const thread of this.#threads) thread.guard({ version, excluded, own: this.#own });
+  setExclusions(list: Blocklist, version: number): void {
+    const excluded = addressLists(list.ipv4, Ranges6.of(list.ipv6));
+    for (const thread of this.#threads) thread.sendFilter({ version, excluded, own: this.#own });
   }
 
-  get exclusions(): number {
-    return Math.min(...this.#threads.map(({ desk }) => desk.guarded));
+  get exclusionsVersion(): number {
+    return Math.min(...this.#threads.map(({ control }) => control.enforcedVersion));
   }
 
-  get totals(): { sent: number; refusals: Refusals } {
-    const sum = (read: (desk: Desk) => number) =>
-      this.#threads.reduce((total, { desk }) => total + read(desk), 0);
-    const counts = REFUSALS.map(({ name }, i) => [name, sum((desk) => desk.refused(i))] as const);
+  get totals(): { probesSent: number; sendErrors: SendErrors } {
+    const sum = (read: (control: SenderControl) => number) =>
+      this.#threads.reduce((total, { control }) => total + read(control), 0);
+    const counts = SEND_ERRORS.map(({ name }, i) => [name, sum((control) => control.sendErrorCount(i))] as const);
     return {
-      sent: sum((desk) => desk.sentTotal),
-      refusals: Object.fromEntries(counts.filter(([, count]) => count > 0)),
+      probesSent: sum((control) => control.probesSent),
+      sendErrors: Object.fromEntries(counts.filter(([, count]) => count > 0)),
     };
   }
 

@@ -3,12 +3,12 @@
  * knew, whoever its place has gone to since.
  */
 import { assert } from '../../shared/base/assert.js';
-import type { ExclusionMark } from '../../shared/survey/exclusions.js';
+import type { VersionSpan } from '../../shared/survey/exclusions.js';
 import type { Sending, Unsent } from '../ports.js';
-import type { Desk } from './desk.js';
+import type { SenderControl } from './desk.js';
 
-export interface SharedSendingParts {
-  readonly desks: readonly Desk[];
+export interface SharedSendingDeps {
+  readonly controls: readonly SenderControl[];
   /** Its place on them. */
   readonly slot: number;
   /** Brings what the senders have passed by to `pass`, of all orders. */
@@ -18,19 +18,19 @@ export interface SharedSendingParts {
 }
 
 export class SharedSending implements Sending {
-  readonly #parts: SharedSendingParts;
-  readonly #marks: ExclusionMark[] = [];
+  readonly #parts: SharedSendingDeps;
+  readonly #marks: VersionSpan[] = [];
   #unsent: Unsent[] = [];
   /** How far it came, once it is forgotten. */
   #last: number | undefined;
 
-  constructor(parts: SharedSendingParts) {
-    this.#parts = parts;
+  constructor(deps: SharedSendingDeps) {
+    this.#parts = deps;
   }
 
-  get sent(): number {
-    const { desks, slot } = this.#parts;
-    return this.#last ?? Math.min(...desks.map((desk) => desk.sentOf(slot)));
+  get sentUpTo(): number {
+    const { controls, slot } = this.#parts;
+    return this.#last ?? Math.min(...controls.map((control) => control.sentUpToOf(slot)));
   }
 
   /** Takes note of a position that was passed by. */
@@ -46,13 +46,13 @@ export class SharedSending implements Sending {
   }
 
   /** A version counts from where all senders that have begun hold against it. */
-  get marks(): readonly ExclusionMark[] {
+  get versionSpans(): readonly VersionSpan[] {
     if (this.#last !== undefined) return this.#marks;
-    const { desks, slot } = this.#parts;
-    const begun = desks.map((desk) => desk.marksOf(slot)).filter((each) => each.length > 0);
+    const { controls, slot } = this.#parts;
+    const begun = controls.map((control) => control.versionSpansOf(slot)).filter((each) => each.length > 0);
     const versions = new Set(begun.flat().map(({ version }) => version));
     for (const version of [...versions].sort((a, b) => a - b)) {
-      const firsts = begun.map((marks) => marks.find((mark) => mark.version >= version)?.from);
+      const firsts = begun.map((versionSpans) => versionSpans.find((addVersionSpan) => addVersionSpan.version >= version)?.from);
       const from = Math.max(...firsts.map((first) => first ?? Number.POSITIVE_INFINITY));
       const isNews = version > (this.#marks.at(-1)?.version ?? 0);
       if (isNews && from < Number.POSITIVE_INFINITY) this.#marks.push({ version, from });
@@ -61,22 +61,22 @@ export class SharedSending implements Sending {
   }
 
   get hasEnded(): boolean {
-    const { desks, slot } = this.#parts;
-    return this.#last !== undefined || desks.every((desk) => desk.hasEnded(slot));
+    const { controls, slot } = this.#parts;
+    return this.#last !== undefined || controls.every((control) => control.hasEnded(slot));
   }
 
   abandon(): void {
     if (this.#last !== undefined) return;
-    for (const desk of this.#parts.desks) desk.abandon(this.#parts.slot);
+    for (const control of this.#parts.controls) control.abandon(this.#parts.slot);
   }
 
-  forget(): void {
+  releaseSlot(): void {
     assert(
       this.#last === undefined && this.hasEnded,
       'a slot is freed once, when its order has ended',
     );
     this.#parts.hear();
-    this.#last = this.sent;
+    this.#last = this.sentUpTo;
     this.#parts.free();
   }
 }

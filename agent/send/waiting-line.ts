@@ -38,10 +38,10 @@ export class WaitingLine {
     return CAPACITY - (this.#tail - this.#committedHead);
   }
 
-  add(slot: number, exit: number, position: number, target: Endpoint): void {
+  add(slot: number, egress: number, position: number, target: Endpoint): void {
     const at = this.#tail++ & MASK;
     this.#slot[at] = slot;
-    this.#exit[at] = exit;
+    this.#exit[at] = egress;
     this.#position[at] = position;
     this.#words.set([target.w0, target.w1, target.w2, target.w3], 4 * at);
     this.#port[at] = target.port;
@@ -51,7 +51,7 @@ export class WaitingLine {
   get slot(): number {
     return this.#slot[this.#head & MASK] as number;
   }
-  get exit(): number {
+  get egress(): number {
     return this.#exit[this.#head & MASK] as number;
   }
   get position(): number {

@@ -197,8 +197,8 @@ export function interfaceIndex(name: string): number {
 function systemFault(call: string): Fault {
   const errno = lastErrno();
   if (errno === EPERM || errno === EACCES) {
-    const why = 'raw sockets are not permitted: run as root, or with the capability CAP_NET_RAW';
-    return new Fault('NO_CAP_NET_RAW', why);
+    const reason = 'raw sockets are not permitted: run as root, or with the capability CAP_NET_RAW';
+    return new Fault('NO_CAP_NET_RAW', reason);
   }
   return new Fault('SYSTEM_CALL', `${call} failed: ${strerror(errno)}`);
 }

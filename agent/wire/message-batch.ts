@@ -19,7 +19,7 @@ export interface BatchShape {
   /** Octets of each frame, link header included; at most 128. */
   readonly frameOctets: number;
   /** Octets before the packet. */
-  readonly linkOctets: number;
+  readonly linkHeaderOctets: number;
   /** The destination that each message carries, as raw IP sockets need; its address is filled in. */
   readonly address?: Buffer;
 }
@@ -37,11 +37,11 @@ export class MessageBatch {
   #first = 0;
   #left = 0;
 
-  constructor(fd: number, { frameOctets, linkOctets, address }: BatchShape) {
+  constructor(fd: number, { frameOctets, linkHeaderOctets, address }: BatchShape) {
     const iovecsAt = BATCH * FRAME_STRIDE;
     const messagesAt = iovecsAt + BATCH * IOVEC_OCTETS;
     this.#addressesAt = messagesAt + BATCH * MESSAGE_OCTETS;
-    this.#linkOctets = linkOctets;
+    this.#linkOctets = linkHeaderOctets;
     this.#fd = fd;
     this.#memory = allocate(this.#addressesAt + BATCH * ADDRESS_STRIDE);
     const { view, base } = this.#memory;

@@ -3,19 +3,19 @@
  * its name. An operator may insist on one.
  */
 import { Fault } from '../../shared/base/faults.js';
-import type { WireName } from '../../shared/command/station-options.js';
-import type { Wire } from '../ports.js';
-import type { LinkSetup, WireSetup } from './link.js';
+import type { TransmitMethod } from '../../shared/command/station-options.js';
+import type { FrameSender } from '../ports.js';
+import type { NextHopSetup, FrameSenderSetup } from './link.js';
 import { openPacketSocket } from './packet-socket.js';
 import { openPcapInject } from './pcap-inject.js';
 import { openRawIp } from './raw-ip.js';
 import { openTxRing } from './tx-ring.js';
 import { openXdpSocket } from './xdp-socket.js';
 
-type LinkWireName = Exclude<WireName, 'raw-ip'>;
+type LinkTransmitMethod = Exclude<TransmitMethod, 'raw-ip'>;
 
 /** Wires for frames with a link header, fastest first (`benchmarks/README.md`). */
-export const LINK_WIRES: Readonly<Record<LinkWireName, (setup: LinkSetup) => Wire>> = {
+export const LINK_SENDERS: Readonly<Record<LinkTransmitMethod, (setup: NextHopSetup) => FrameSender>> = {
   'af-xdp': openXdpSocket,
   'tx-ring': openTxRing,
   packet: openPacketSocket,
@@ -23,9 +23,9 @@ export const LINK_WIRES: Readonly<Record<LinkWireName, (setup: LinkSetup) => Wir
 };
 
 /** @param wanted undefined for the best @throws Fault */
-export function openWire(setup: WireSetup, wanted?: WireName): Wire {
+export function openFrameSender(setup: FrameSenderSetup, wanted?: TransmitMethod): FrameSender {
   if (wanted === 'raw-ip') {
-    if (setup.link?.vlan === undefined) return openRawIp(setup);
+    if (setup.nextHop?.vlan === undefined) return openRawIp(setup);
     throw new Fault('BAD_OPTION', 'the kernel tags no frames for us: leave out --wire or --vlan', {
       flag: '--wire',
       value: wanted,
@@ -33,12 +33,12 @@ export function openWire(setup: WireSetup, wanted?: WireName): Wire {
   }
   if (!hasLink(setup)) {
     if (wanted === undefined) return openRawIp(setup);
-    const why = 'frames to these targets need the kernel’s neighbour table: only raw-ip sends them';
-    throw new Fault('BAD_OPTION', why, { flag: '--wire', value: wanted });
+    const reason = 'frames to these targets need the kernel’s neighbour table: only raw-ip sends them';
+    throw new Fault('BAD_OPTION', reason, { flag: '--wire', value: wanted });
   }
-  if (wanted !== undefined) return LINK_WIRES[wanted](setup);
+  if (wanted !== undefined) return LINK_SENDERS[wanted](setup);
   let fault: unknown;
-  for (const open of Object.values(LINK_WIRES)) {
+  for (const open of Object.values(LINK_SENDERS)) {
     try {
       return open(setup);
     } catch (error) {
@@ -49,6 +49,6 @@ export function openWire(setup: WireSetup, wanted?: WireName): Wire {
   throw fault;
 }
 
-function hasLink(setup: WireSetup): setup is LinkSetup {
-  return setup.link !== undefined;
+function hasLink(setup: FrameSenderSetup): setup is NextHopSetup {
+  return setup.nextHop !== undefined;
 }

@@ -2,7 +2,7 @@
  * Ethernet frames through a packet socket (packet(7)), past the queueing discipline, one sendmmsg(2)
  * for many. Every Ethernet-like interface takes them.
  */
-import type { Wire } from '../ports.js';
+import type { FrameSender } from '../ports.js';
 import {
   AF_PACKET,
   bindSocket,
@@ -16,23 +16,23 @@ import {
   SOL_SOCKET,
   setOption,
 } from '../system/libc.js';
-import { type LinkSetup, linkAddress, linkOctets, writeLink } from './link.js';
+import { type NextHopSetup, packetSocketAddress, linkHeaderOctets, writeLinkHeader } from './link.js';
 import { MessageBatch } from './message-batch.js';
 
 const SEND_BUFFER_OCTETS = 4 * 1024 * 1024;
 
 /** @throws Fault NO_CAP_NET_RAW, NO_ROUTE or SYSTEM_CALL */
-export function openPacketSocket(setup: LinkSetup): Wire {
+export function openPacketSocket(setup: NextHopSetup): FrameSender {
   // Protocol 0: this socket receives nothing; replies come through the capture.
   const fd = openSocket(AF_PACKET, SOCK_RAW, 0);
   onSocket(fd, () => {
     setOption(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_OCTETS);
     setOption(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1);
-    bindSocket(fd, linkAddress(setup.device));
+    bindSocket(fd, packetSocketAddress(setup.device));
   });
-  const link = linkOctets(setup);
-  const batch = new MessageBatch(fd, { frameOctets: link + setup.octets, linkOctets: link });
-  for (let i = 0; i < batch.frames; i++) writeLink(batch.view, batch.startOf(i), setup);
+  const nextHop = linkHeaderOctets(setup);
+  const batch = new MessageBatch(fd, { frameOctets: nextHop + setup.octets, linkHeaderOctets: nextHop });
+  for (let i = 0; i < batch.frames; i++) writeLinkHeader(batch.view, batch.startOf(i), setup);
   return {
     name: `packet ${setup.device}`,
     view: batch.view,
@@ -41,8 +41,8 @@ export function openPacketSocket(setup: LinkSetup): Wire {
     room: () => batch.room(),
     locate: (count, packetAt) => batch.locate(count, packetAt),
     send: (count) => batch.send(count),
-    skip: () => batch.skip(),
-    withdraw: () => batch.withdraw(),
+    dropFirst: () => batch.skip(),
+    discard: () => batch.withdraw(),
     get errno() {
       return batch.errno;
     },

@@ -3,30 +3,30 @@
  * asks for nothing but a libpcap.
  */
 import { Fault } from '../../shared/base/faults.js';
-import type { Wire } from '../ports.js';
+import type { FrameSender } from '../ports.js';
 import { allocate, lastErrno, type Memory } from '../system/libc.js';
 import { pcapLibrary } from '../system/pcap-library.js';
-import { type LinkSetup, linkOctets, writeLink } from './link.js';
+import { type NextHopSetup, linkHeaderOctets, writeLinkHeader } from './link.js';
 
 const ERROR_OCTETS = 256;
 const FRAMES = 64;
 const FRAME_STRIDE = 128;
 
 /** @throws Fault NO_CAP_NET_RAW or SYSTEM_CALL */
-export function openPcapInject(setup: LinkSetup): Wire {
+export function openPcapInject(setup: NextHopSetup): FrameSender {
   const { create, activate, inject, geterr, close } = pcapLibrary();
   const error = Buffer.alloc(ERROR_OCTETS);
   const handle = create(setup.device, error) as object | null;
   if (handle === null) throw new Fault('SYSTEM_CALL', `pcap_create: ${cString(error)}`);
   if ((activate(handle) as number) < 0) {
-    const why = String(geterr(handle));
+    const reason = String(geterr(handle));
     close(handle);
-    const code = /permi/i.test(why) ? 'NO_CAP_NET_RAW' : 'SYSTEM_CALL';
-    throw new Fault(code, `cannot inject on ${setup.device}: ${why}`);
+    const code = /permi/i.test(reason) ? 'NO_CAP_NET_RAW' : 'SYSTEM_CALL';
+    throw new Fault(code, `cannot inject on ${setup.device}: ${reason}`);
   }
   const memory = allocateOr(() => close(handle));
-  const link = linkOctets(setup);
-  for (let i = 0; i < FRAMES; i++) writeLink(memory.view, i * FRAME_STRIDE, setup);
+  const nextHop = linkHeaderOctets(setup);
+  for (let i = 0; i < FRAMES; i++) writeLinkHeader(memory.view, i * FRAME_STRIDE, setup);
   let first = 0;
   let errno = 0;
   const advance = (frames: number) => {
@@ -36,17 +36,17 @@ export function openPcapInject(setup: LinkSetup): Wire {
     name: `pcap ${setup.device}`,
     view: memory.view,
     frames: FRAMES,
-    packetAt: (frame) => frame * FRAME_STRIDE + link,
+    packetAt: (frame) => frame * FRAME_STRIDE + nextHop,
     room: () => FRAMES,
     locate(count, packetAt) {
       for (let place = 0; place < count; place++) {
-        packetAt[place] = ((first + place) % FRAMES) * FRAME_STRIDE + link;
+        packetAt[place] = ((first + place) % FRAMES) * FRAME_STRIDE + nextHop;
       }
     },
     send(count) {
       for (let place = 0; place < count; place++) {
         const at = memory.base + BigInt(((first + place) % FRAMES) * FRAME_STRIDE);
-        if ((inject(handle, at, link + setup.octets) as number) < 0) {
+        if ((inject(handle, at, nextHop + setup.octets) as number) < 0) {
           errno = lastErrno();
           advance(place);
           return place;
@@ -55,8 +55,8 @@ export function openPcapInject(setup: LinkSetup): Wire {
       advance(count);
       return count;
     },
-    skip: () => advance(1),
-    withdraw() {},
+    dropFirst: () => advance(1),
+    discard() {},
     get errno() {
       return errno;
     },

@@ -6,7 +6,7 @@
  *   struct sockaddr_in  { u16 family; u16 port; u32 address; pad }                         16 octets
  *   struct sockaddr_in6 { u16 family; u16 port; u32 flow; 16 octets address; u32 scope }   28 octets
  */
-import type { Wire } from '../ports.js';
+import type { FrameSender } from '../ports.js';
 import {
   AF_INET,
   AF_INET6,
@@ -20,7 +20,7 @@ import {
   SOL_SOCKET,
   setOption,
 } from '../system/libc.js';
-import type { WireSetup } from './link.js';
+import type { FrameSenderSetup } from './link.js';
 import { MessageBatch } from './message-batch.js';
 
 const LOOPBACK = 'lo';
@@ -30,7 +30,7 @@ const IPV4 = { domain: AF_INET, addressOctets: 16, addressField: 4, destination:
 const IPV6 = { domain: AF_INET6, addressOctets: 28, addressField: 8, destination: 24, words: 4 };
 
 /** @throws Fault NO_CAP_NET_RAW or SYSTEM_CALL */
-export function openRawIp({ device, family, octets }: WireSetup): Wire {
+export function openRawIp({ device, family, octets }: FrameSenderSetup): FrameSender {
   const form = family === 4 ? IPV4 : IPV6;
   const fd = openSocket(form.domain, SOCK_RAW, IPPROTO_RAW);
   onSocket(fd, () => {
@@ -40,7 +40,7 @@ export function openRawIp({ device, family, octets }: WireSetup): Wire {
   });
   const address = Buffer.alloc(form.addressOctets);
   address.writeUInt16LE(form.domain);
-  const batch = new MessageBatch(fd, { frameOctets: octets, linkOctets: 0, address });
+  const batch = new MessageBatch(fd, { frameOctets: octets, linkHeaderOctets: 0, address });
   const { view } = batch;
   /** The packet's destination, as the socket wants to be told it again. */
   const copyDestination = (frame: number) => {
@@ -61,8 +61,8 @@ export function openRawIp({ device, family, octets }: WireSetup): Wire {
       for (let place = 0; place < count; place++) copyDestination(batch.frameAt(place));
       return batch.send(count);
     },
-    skip: () => batch.skip(),
-    withdraw: () => batch.withdraw(),
+    dropFirst: () => batch.skip(),
+    discard: () => batch.withdraw(),
     get errno() {
       return batch.errno;
     },

@@ -7,7 +7,7 @@
  * The kernel goes round the ring in order, only while we call it. A frame that it could not send
  * keeps its status, and is first in line at the next call.
  */
-import type { Wire } from '../ports.js';
+import type { FrameSender } from '../ports.js';
 import {
   AF_PACKET,
   bindSocket,
@@ -24,7 +24,7 @@ import {
   SOL_SOCKET,
   setOption,
 } from '../system/libc.js';
-import { type LinkSetup, linkAddress, linkOctets, writeLink } from './link.js';
+import { type NextHopSetup, packetSocketAddress, linkHeaderOctets, writeLinkHeader } from './link.js';
 
 const PACKET_VERSION = 10;
 const TPACKET_V2 = 1;
@@ -45,24 +45,24 @@ const BLOCK_OCTETS = 4096;
 const SEND_BUFFER_OCTETS = 4 * 1024 * 1024;
 
 /** @throws Fault NO_CAP_NET_RAW, NO_ROUTE or SYSTEM_CALL */
-export function openTxRing(setup: LinkSetup): Wire {
-  const link = linkOctets(setup);
-  const stride = HEADER_OCTETS + link + setup.octets <= 128 ? 128 : 256;
+export function openTxRing(setup: NextHopSetup): FrameSender {
+  const nextHop = linkHeaderOctets(setup);
+  const stride = HEADER_OCTETS + nextHop + setup.octets <= 128 ? 128 : 256;
   const fd = openSocket(AF_PACKET, SOCK_RAW, 0);
   const memory = onSocket(fd, () => {
     setOption(fd, SOL_PACKET, PACKET_VERSION, TPACKET_V2);
     setOption(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1);
     setOption(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_OCTETS);
     setOption(fd, SOL_PACKET, PACKET_TX_RING, ringRequest(stride));
-    bindSocket(fd, linkAddress(setup.device));
+    bindSocket(fd, packetSocketAddress(setup.device));
     return mapSocket(fd, FRAMES * stride);
   });
   const { view } = memory;
   const words = new Uint32Array(memory.buffer);
   const wordsPerFrame = stride / 4;
   for (let i = 0; i < FRAMES; i++) {
-    view.setUint32(i * stride + LENGTH, link + setup.octets, true);
-    writeLink(view, i * stride + HEADER_OCTETS, setup);
+    view.setUint32(i * stride + LENGTH, nextHop + setup.octets, true);
+    writeLinkHeader(view, i * stride + HEADER_OCTETS, setup);
   }
   let first = 0;
   /** Frames written and not taken. */
@@ -73,7 +73,7 @@ export function openTxRing(setup: LinkSetup): Wire {
     name: `tx-ring ${setup.device}`,
     view,
     frames: FRAMES,
-    packetAt: (frame) => frame * stride + HEADER_OCTETS + link,
+    packetAt: (frame) => frame * stride + HEADER_OCTETS + nextHop,
     room() {
       let room = 0;
       while (room < BATCH && words[statusOf(room)] === AVAILABLE) room++;
@@ -81,7 +81,7 @@ export function openTxRing(setup: LinkSetup): Wire {
     },
     locate(count, packetAt) {
       for (let place = 0; place < count; place++) {
-        packetAt[place] = ((first + place) & FRAME_MASK) * stride + HEADER_OCTETS + link;
+        packetAt[place] = ((first + place) & FRAME_MASK) * stride + HEADER_OCTETS + nextHop;
       }
     },
     send(count) {
@@ -96,12 +96,12 @@ export function openTxRing(setup: LinkSetup): Wire {
     },
     // The kernel's own place in the ring is the one of the frame it refused: what comes after it
     // must be written there, so it is the first place that stays and the frame that goes.
-    skip() {
+    dropFirst() {
       // Behind them the kernel may still read what it has taken.
       for (let place = 1; place < left; place++) moveDown(memory.buffer, stride, first, place);
       left--;
     },
-    withdraw() {},
+    discard() {},
     get errno() {
       return errno;
     },

@@ -9,7 +9,7 @@
  * The kernel's ring of descriptors only moves within our calls. When the driver drops a frame the call
  * fails with EBUSY: that frame's descriptor is used up, so it gets another one.
  */
-import type { Wire } from '../ports.js';
+import type { FrameSender } from '../ports.js';
 import {
   allocate,
   bindSocket,
@@ -25,7 +25,7 @@ import {
   setOption,
   tryOption,
 } from '../system/libc.js';
-import { type LinkSetup, linkOctets, writeLink } from './link.js';
+import { type NextHopSetup, linkHeaderOctets, writeLinkHeader } from './link.js';
 
 const AF_XDP = 44;
 const SOL_XDP = 283;
@@ -52,11 +52,11 @@ const BATCH = 256;
 const DESCRIPTOR_OCTETS = 16;
 
 /** @throws Fault NO_CAP_NET_RAW, NO_ROUTE or SYSTEM_CALL: the interface does not take such sockets */
-export function openXdpSocket(setup: LinkSetup): Wire {
-  const link = linkOctets(setup);
+export function openXdpSocket(setup: NextHopSetup): FrameSender {
+  const nextHop = linkHeaderOctets(setup);
   const umem = allocate(FRAMES * FRAME_STRIDE);
-  for (let i = 0; i < FRAMES; i++) writeLink(umem.view, i * FRAME_STRIDE, setup);
-  const frameOctets = link + setup.octets;
+  for (let i = 0; i < FRAMES; i++) writeLinkHeader(umem.view, i * FRAME_STRIDE, setup);
+  const frameOctets = nextHop + setup.octets;
   const inOrder = Uint32Array.from({ length: FRAMES }, (_, i) => i);
   let socket: XdpSocket | undefined;
   let order: Uint32Array = inOrder;
@@ -86,12 +86,12 @@ export function openXdpSocket(setup: LinkSetup): Wire {
     name: `af-xdp ${setup.device}`,
     view: umem.view,
     frames: FRAMES,
-    packetAt: (frame) => frame * FRAME_STRIDE + link,
+    packetAt: (frame) => frame * FRAME_STRIDE + nextHop,
     room: () => Math.min(BATCH, current()?.free() ?? 0),
     locate(count, packetAt) {
       for (let place = 0; place < count; place++) {
         const frame = socket?.frameAt(place) ?? (order[place] as number);
-        packetAt[place] = frame * FRAME_STRIDE + link;
+        packetAt[place] = frame * FRAME_STRIDE + nextHop;
       }
     },
     send(count) {
@@ -101,8 +101,8 @@ export function openXdpSocket(setup: LinkSetup): Wire {
       errno = open.errno;
       return taken;
     },
-    skip: () => forget(1),
-    withdraw: () => forget(0),
+    dropFirst: () => forget(1),
+    discard: () => forget(0),
     get errno() {
       return errno;
     },
@@ -130,7 +130,7 @@ class XdpSocket {
   readonly #txAt: RingOffsets;
   readonly #completionAt: RingOffsets;
   /** Frames in the order of their use: from `#head` to `#tail` those that may be written. */
-  readonly #order: Uint32Array;
+  readonly #job: Uint32Array;
   #head = 0;
   #tail = FRAMES;
   /**
@@ -144,8 +144,8 @@ class XdpSocket {
   readonly #again = new Uint8Array(FRAMES);
 
   /** @param order all frames, those at the first places first */
-  constructor(setup: LinkSetup, umem: Memory, frameOctets: number, order: Uint32Array) {
-    this.#order = order;
+  constructor(setup: NextHopSetup, umem: Memory, frameOctets: number, order: Uint32Array) {
+    this.#job = order;
     const fd = openSocket(AF_XDP, SOCK_RAW, 0);
     this.#fd = fd;
     const mapped: Memory[] = [];
@@ -187,7 +187,7 @@ class XdpSocket {
   }
 
   frameAt(place: number): number {
-    return this.#order[(this.#head + place) & FRAME_MASK] as number;
+    return this.#job[(this.#head + place) & FRAME_MASK] as number;
   }
 
   send(count: number): number {
@@ -238,9 +238,9 @@ class XdpSocket {
     const frame = this.frameAt(place);
     const waiting = (this.#produced - this.#consumed) | 0;
     for (let i = place; i < place + waiting; i++) {
-      this.#order[(this.#head + i) & FRAME_MASK] = this.frameAt(i + 1);
+      this.#job[(this.#head + i) & FRAME_MASK] = this.frameAt(i + 1);
     }
-    this.#order[(this.#head + place + waiting) & FRAME_MASK] = frame;
+    this.#job[(this.#head + place + waiting) & FRAME_MASK] = frame;
     this.#again[frame] = (this.#again[frame] as number) + 1;
     this.#ask(frame);
   }
@@ -249,7 +249,7 @@ class XdpSocket {
   #reclaim(): void {
     const { producer, consumer, entries } = this.#completionAt;
     const words = this.#completionWords;
-    const order = this.#order;
+    const order = this.#job;
     const again = this.#again;
     const done = Atomics.load(words, producer >> 2);
     let completed = this.#completed;
@@ -284,7 +284,7 @@ function ringOffsets(offsets: Buffer, at: number): RingOffsets {
 }
 
 /** struct sockaddr_xdp { u16 family; u16 flags; u32 ifindex; u32 queue; u32 shared_umem_fd }. */
-function xdpAddress({ device, queue }: LinkSetup): Buffer {
+function xdpAddress({ device, queue }: NextHopSetup): Buffer {
   const address = Buffer.alloc(16);
   address.writeUInt16LE(AF_XDP, 0);
   address.writeUInt16LE(XDP_COPY, 2);

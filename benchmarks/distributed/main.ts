@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { stopController } from '../../shared/base/stop.js';
-import { type Lease, lastReport } from '../../shared/survey/lease.js';
+import { type Lease, lastEpoch } from '../../shared/survey/lease.js';
 import { median } from '../harness.js';
 import { framesSent, makeSinks, pause, System, until } from './system.js';
 
@@ -106,10 +106,10 @@ async function resumption(): Promise<void> {
       for await (const { value: lease } of system.bus.leases.watch(survey, stop.signal)) {
         const before = leases.get(lease.shard);
         leases.set(lease.shard, lease);
-        const report = lastReport(lease);
-        const isOrphan = before?.reports.some(({ agent }) => agent.startsWith('v1'));
+        const report = lastEpoch(lease);
+        const isOrphan = before?.epochs.some(({ agent }) => agent.startsWith('v1'));
         if (!isOrphan || report === undefined || report.agent.startsWith('v1')) continue;
-        const isResumed = report.sent > report.from && !resumed.has(lease.shard);
+        const isResumed = report.sentUpTo > report.from && !resumed.has(lease.shard);
         if (isResumed) resumed.set(lease.shard, performance.now() - diedAt);
       }
     })();
@@ -117,7 +117,7 @@ async function resumption(): Promise<void> {
     await killed(victim);
     diedAt = performance.now();
     const orphans = [...leases.values()].filter(
-      (lease) => lease.state === 'held' && lastReport(lease)?.agent.startsWith('v1'),
+      (lease) => lease.state === 'held' && lastEpoch(lease)?.agent.startsWith('v1'),
     );
     const deadline = diedAt + RESUMED_WITHIN_MILLIS;
     while (resumed.size < orphans.length && performance.now() < deadline) await pause(20);

@@ -2,12 +2,12 @@
  * Our senders alone, as an agent runs them: node our-sender.js DEVICE WIRE SENDERS RATE SECONDS.
  * Prints how long a stop and a change of rate took to be obeyed.
  */
-import { blockedAddresses } from '../../agent/send/guard.js';
+import { addressLists } from '../../agent/send/guard.js';
 import { startSenders } from '../../agent/send/senders.js';
 import { ThreadPool } from '../../agent/send/thread-pool.js';
 import type { SenderSetup } from '../../agent/sender-worker.js';
 import { monotonicMillis } from '../../shared/base/clock.js';
-import type { WireName } from '../../shared/command/station-options.js';
+import type { TransmitMethod } from '../../shared/command/station-options.js';
 import { mappedWords } from '../../shared/net/ipv6.js';
 import { parsePorts } from '../../shared/net/ports.js';
 import { parseRange } from '../../shared/net/prefix.js';
@@ -34,22 +34,22 @@ const setup: SenderSetup = {
   probe: 'tcp-syn',
   probeOptions: tcpSyn.parseOptions({}),
   key: Uint8Array.from({ length: 16 }, (_, i) => i),
-  ways: [
+  routes: [
     {
       family: 4,
       device,
       sources: [mappedWords(0x64400001)],
-      territory: { family: 4, from, to },
-      link: { source: mac(SINK.source), gateway: mac(SINK.gateway) },
+      destinations: { family: 4, from, to },
+      nextHop: { source: mac(SINK.source), gateway: mac(SINK.gateway) },
     },
   ],
-  isWhole: true,
+  coversAll: true,
   ports: { from: 61000, to: 65096 },
-  wire: wire as WireName,
+  wire: wire as TransmitMethod,
   blocked: {
     version: 0,
-    excluded: blockedAddresses(Ranges.none, Ranges6.none),
-    own: blockedAddresses(Ranges.none, Ranges6.none),
+    excluded: addressLists(Ranges.none, Ranges6.none),
+    own: addressLists(Ranges.none, Ranges6.none),
   },
 };
 
@@ -65,5 +65,5 @@ await pause(Number(seconds) * 1000);
 const asked = monotonicMillis();
 sending.abandon();
 while (!sending.hasEnded) await new Promise(setImmediate);
-console.log(JSON.stringify({ wire: sender.wire, stopMillis: monotonicMillis() - asked }));
+console.log(JSON.stringify({ wire: sender.transmit, stopMillis: monotonicMillis() - asked }));
 await sender.close();

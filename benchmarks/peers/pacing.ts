@@ -25,9 +25,9 @@ export async function measurePacing(): Promise<Record<string, string>[]> {
       const start = { frames: framesSent(SINK.device), at: performance.now() };
       const time = processorTime(child.pid ?? 0);
       await pause(1000);
-      const sent = framesSent(SINK.device) - start.frames;
+      const probesSent = framesSent(SINK.device) - start.frames;
       const elapsed = (performance.now() - start.at) / 1000;
-      errors.push(Math.abs(sent / elapsed / rate - 1));
+      errors.push(Math.abs(probesSent / elapsed / rate - 1));
       const used = processorTime(child.pid ?? 0);
       loads.push((used.user + used.system - time.user - time.system) / elapsed);
     }

@@ -15,8 +15,8 @@ const rate = Number(rateText);
 const nobody = new Uint8Array(6).fill(2);
 const shape = SHAPES[4];
 const octets = segmentOctets(shape);
-const link = { source: nobody, gateway: nobody };
-const wire = openTxRing({ device, family: 4, octets, link, queue: 0 });
+const nextHop = { source: nobody, gateway: nobody };
+const wire = openTxRing({ device, family: 4, octets, nextHop, queue: 0 });
 const probes = Array.from({ length: DISTINCT }, (_, i) => {
   const bytes = new Uint8Array(14 + 44);
   bytes.set(probeOf(replayedFlow(i), KEY), 14);

@@ -6,7 +6,7 @@
  *     node agents.js COUNT      the broker is named by the environment
  */
 import { Agent } from '../../agent/agent.js';
-import type { OpenStation, Sending } from '../../agent/ports.js';
+import type { OpenNetworkIo, Sending } from '../../agent/ports.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { stopController } from '../../shared/base/stop.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
@@ -18,24 +18,24 @@ const { TRANSECT_NATS: nats = '', TRANSECT_NATS_USER: natsUser = '' } = process.
 const access = brokerAccess({ nats, natsUser });
 const AGENTS_PER_CONNECTION = 50;
 
-const openStation: OpenStation = async () => {
+const openNetworkIo: OpenNetworkIo = async () => {
   let isGranted = false;
-  const totals = { sent: 0, refusals: {} };
+  const totals = { probesSent: 0, sendErrors: {} };
   const sender = {
-    wire: 'simulated',
+    transmit: 'simulated',
     totals,
-    exclusions: 0,
+    exclusionsVersion: 0,
     grant(rate: number) {
       isGranted ||= rate > 0;
     },
-    exclude() {},
+    setExclusions() {},
     close: async () => {},
     send(from: number, to: number): Sending {
       let isAbandoned = false;
       let isCounted = false;
       return {
-        get sent() {
-          if (isGranted && !isCounted) totals.sent += to - from;
+        get sentUpTo() {
+          if (isGranted && !isCounted) totals.probesSent += to - from;
           isCounted ||= isGranted;
           return isGranted ? to : from;
         },
@@ -45,14 +45,14 @@ const openStation: OpenStation = async () => {
         abandon() {
           isAbandoned = true;
         },
-        marks: [],
+        versionSpans: [],
         takeUnsent: () => [],
-        forget() {},
+        releaseSlot() {},
       };
     },
   };
   const standing = { notes: [], rules: undefined, rulesHash: '' };
-  return { sender, captures: [], isPresent: () => true, ...standing };
+  return { sender, captures: [], isUp: () => true, ...standing };
 };
 
 const stop = stopController();
@@ -62,8 +62,8 @@ while (agents.length < Number(count)) {
   const bus = await natsBus(access, `agents from ${agents.length}`);
   for (let i = 0; i < AGENTS_PER_CONNECTION && agents.length < Number(count); i++) {
     const options = { agent: `a${agents.length}`, vantage: 'bench', version: 'bench', ceiling: 0 };
-    const parts = { bus, clock: systemClock, log: silentLog, openStation };
-    agents.push(new Agent(options, parts));
+    const deps = { bus, clock: systemClock, log: silentLog, openNetworkIo };
+    agents.push(new Agent(options, deps));
   }
 }
 process.stdout.write('agents ready\n');

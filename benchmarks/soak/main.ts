@@ -25,9 +25,9 @@ let wrong = 0;
   const work = async () => {
     while (!isEnough()) {
       const space = SPACES[launched++ % SPACES.length] as string;
-      const { covered, targets, synack, rst } = await life.survey(space, RATE);
+      const { targetsCovered, targets, synack, rst } = await life.survey(space, RATE);
       const expected = space.startsWith('198.19') ? 0 : targets;
-      if (covered !== targets || synack + rst !== expected) wrong++;
+      if (targetsCovered !== targets || synack + rst !== expected) wrong++;
       if (++ended % NOTED_EVERY === 0 || ended === 5) await note(life);
     }
   };

@@ -3,7 +3,7 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { whereIs } from '../../shared/base/broker.js';
+import { brokerUrls } from '../../shared/base/broker.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { EXIT } from '../../shared/base/exit.js';
 import { shortId, systemRandom } from '../../shared/base/random.js';
@@ -19,9 +19,9 @@ import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../../shared
 import { type LogLevel, openLog } from '../../shared/telemetry/log.js';
 import { Metrics } from '../../shared/telemetry/metrics.js';
 import { Coordinator } from '../coordinator.js';
-import { lead } from '../leadership.js';
+import { runElection } from '../leadership.js';
 import { declareMetrics } from '../metrics.js';
-import { keptTerms } from '../terms.js';
+import { persistentTerms } from '../terms.js';
 import { addBrokerOptions, type BrokerFlags } from './connection.js';
 
 export const DEFAULT_DATA = 'transect-data';
@@ -29,13 +29,13 @@ const ID_LETTERS = 5;
 /** A coordinator that is told to stop takes no longer than this. */
 const LEAVE_MILLIS = 5000;
 
-interface DaemonFlags extends BrokerFlags {
+interface CoordinatorFlags extends BrokerFlags {
   readonly data: string;
   readonly http?: HttpAddress;
   readonly logLevel: LogLevel;
 }
 
-export function daemonCommand(): Command {
+export function coordinatorCommand(): Command {
   return addBrokerOptions(
     command(
       'coordinator',
@@ -45,24 +45,24 @@ export function daemonCommand(): Command {
     .addOption(option('--data <dir>', 'where segments and manifests go', undefined, DEFAULT_DATA))
     .addOption(option('--http <host:port>', 'serve /metrics and /healthz', parseHttpAddress))
     .addOption(logLevelOption())
-    .action(runDaemon);
+    .action(runCoordinator);
 }
 
-async function runDaemon(flags: DaemonFlags): Promise<void> {
+async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
   const log = openLog('coordinator', flags.logLevel);
   const access = brokerAccess(flags);
   const bus = await natsBus(access, 'coordinator');
   const data = resolve(flags.data);
-  const parts = { bus, clock: systemClock, random: systemRandom, disk: systemDisk, log };
+  const deps = { bus, clock: systemClock, random: systemRandom, disk: systemDisk, log };
   let leading: Coordinator | undefined;
   const metrics = new Metrics();
   declareMetrics(metrics, () => leading);
   let brokerTrouble: string | undefined;
-  bus.lost.then((error) => {
+  bus.disconnected.then((error) => {
     brokerTrouble = error.message;
   });
   const http =
-    flags.http && (await serveTelemetry(flags.http, metrics, { trouble: () => brokerTrouble }));
+    flags.http && (await serveTelemetry(flags.http, metrics, { problem: () => brokerTrouble }));
   const stop = stopController();
   onStopSignal(() => {
     if (stop.signal.aborted) process.exit(EXIT.STOPPED);
@@ -72,8 +72,8 @@ async function runDaemon(flags: DaemonFlags): Promise<void> {
   stop.signal.addEventListener('abort', () => {
     void systemClock.sleep(LEAVE_MILLIS).then(() => bus.close());
   });
-  log.info({ nats: whereIs(access), data, version: VERSION }, 'coordinator ready');
-  const lost = bus.lost.then((error) => {
+  log.info({ nats: brokerUrls(access), data, version: VERSION }, 'coordinator ready');
+  const lost = bus.disconnected.then((error) => {
     if (!stop.signal.aborted) {
       log.error({ error: error.message }, 'stopping');
       process.exitCode = EXIT.NO_BROKER;
@@ -81,17 +81,17 @@ async function runDaemon(flags: DaemonFlags): Promise<void> {
     }
   });
   const id = `${hostname()}-${process.pid}-${shortId(systemRandom, ID_LETTERS)}`;
-  const terms = keptTerms(data, systemDisk, log);
-  const seat = { seat: bus.seat, clock: systemClock, log, terms };
+  const terms = persistentTerms(data, systemDisk, log);
+  const seat = { seat: bus.leader, clock: systemClock, log, terms };
   let before: readonly Survey[] = [];
   let lastTerm = 0;
-  const working = lead(id, seat, stop.signal, async (term, signal) => {
+  const working = runElection(id, seat, stop.signal, async (term, signal) => {
     // Where others have led in between, what we knew of surveys may be out of date.
-    const putsBack = { before: term === lastTerm + 1 ? before : [] };
-    leading = new Coordinator({ data, version: VERSION, term, putsBack }, parts);
+    const orphans = { before: term === lastTerm + 1 ? before : [] };
+    leading = new Coordinator({ data, version: VERSION, term, orphans }, deps);
     await leading.run(signal);
     const led = [...leading.surveys.running.values()].map(({ survey }) => survey);
-    const missing = putsBack.before.filter(({ id }) => led.every((survey) => survey.id !== id));
+    const missing = orphans.before.filter(({ id }) => led.every((survey) => survey.id !== id));
     before = [...led, ...missing];
     lastTerm = term;
     leading = undefined;

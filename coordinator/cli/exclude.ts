@@ -9,7 +9,7 @@ import { inForce } from '../../shared/survey/exclusions.js';
 import { type Block, parseBlock } from '../../shared/survey/target-list.js';
 import { parseName, parseSentence } from '../../shared/survey/text.js';
 import { addBrokerOptions, type BrokerFlags, withBus } from './connection.js';
-import { formatTable, printDone, printNote, printOut } from './print.js';
+import { formatTable, printCompleted, printNote, printOut } from './print.js';
 
 interface ReasonFlags extends BrokerFlags {
   readonly reason: string;
@@ -50,7 +50,7 @@ async function addExclusion(prefix: string, flags: ReasonFlags) {
   if (!flags.yes && isWide(parseBlock(prefix, 'CIDR').block)) await confirm(prefix);
   const ask = { prefix, reason, by };
   const { version, waiting } = await withBus(flags, (bus) => bus.control.ask('exclude', ask));
-  await printDone(String(version), 'exclusion');
+  await printCompleted(String(version), 'exclusion');
   tell(`version ${version}: ${prefix} is excluded`, waiting);
 }
 
@@ -58,7 +58,7 @@ async function liftExclusion(lifted: string, flags: ReasonFlags) {
   const { reason, by = userName() } = flags;
   const ask = { lifted, reason, by };
   const { version, waiting } = await withBus(flags, (bus) => bus.control.ask('lift', ask));
-  await printDone(String(version), 'exclusion');
+  await printCompleted(String(version), 'exclusion');
   tell(`version ${version}: ${lifted} is no longer excluded`, waiting);
 }
 

@@ -4,11 +4,11 @@ import { command } from '../../shared/command/program.js';
 import { inForce } from '../../shared/survey/exclusions.js';
 import { parseBlock } from '../../shared/survey/target-list.js';
 import { checkRequest } from '../intake/intake.js';
-import { briefPlan, reportPlan } from '../plan/plan-report.js';
+import { briefPlan, summarizePlan } from '../plan/plan-report.js';
 import { addBrokerOptions, type BrokerFlags, withBus } from './connection.js';
 import { readDraft } from './plan.js';
-import { printDone, printNote } from './print.js';
-import { finishDraft, refuseIncomplete } from './survey/draft.js';
+import { printCompleted, printNote } from './print.js';
+import { resolveDraft, refuseIncomplete } from './survey/draft.js';
 import { addSurveyOptions, type SurveyFlags } from './survey/survey-options.js';
 
 export function launchCommand(): Command {
@@ -25,14 +25,14 @@ async function launch(given: readonly string[], flags: SurveyFlags & BrokerFlags
     const excluded = inForce(exclusions).map(({ prefix }) =>
       parseBlock(prefix, 'transect exclude'),
     );
-    const drafted = finishDraft({ ...draft, exclusions: [...draft.exclusions, ...excluded] });
-    const { request, space, bytes, rules, composition } = drafted;
+    const resolved = resolveDraft({ ...draft, exclusions: [...draft.exclusions, ...excluded] });
+    const { request, space, bytes, rules, composition } = resolved;
     checkRequest(request, space);
-    printNote(briefPlan(reportPlan(request, composition)));
+    printNote(briefPlan(summarizePlan(request, composition)));
     await bus.spaces.put(request.spaceHash, bytes);
     await bus.spaces.put(request.rulesHash, rules);
     const { survey } = await bus.control.ask('launch', { request });
-    await printDone(survey, 'survey');
+    await printCompleted(survey, 'survey');
   });
 }
 

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { isoTime } from '../../shared/base/clock.js';
 import { command, option } from '../../shared/command/program.js';
 import { formatCount } from '../../shared/survey/quantities.js';
-import type { TargetFate } from '../../shared/survey/status.js';
+import type { LookupResult } from '../../shared/survey/status.js';
 import { addBrokerOptions, type BrokerFlags, withBus } from './connection.js';
 import { printOut } from './print.js';
 
@@ -14,20 +14,20 @@ export function lookupCommand(): Command {
 }
 
 async function lookup(survey: string, target: string, flags: BrokerFlags & { json?: boolean }) {
-  const { fates } = await withBus(flags, (bus) => bus.control.ask('lookup', { survey, target }));
-  await printOut(flags.json ? JSON.stringify(fates) : fates.map(describe).join('\n'));
+  const { results } = await withBus(flags, (bus) => bus.control.ask('lookup', { survey, target }));
+  await printOut(flags.json ? JSON.stringify(results) : results.map(describe).join('\n'));
 }
 
-function describe(fate: TargetFate): string {
-  const { address, port, planned, rule, position, shard, state, agent, vantage } = fate;
+function describe(result: LookupResult): string {
+  const { address, port, planned, rule, position, shard, state, agent, vantage } = result;
   if (!planned) return `${address} port ${port}: not in the survey: ${rule}`;
   const place = `position ${formatCount(position)}, shard ${shard}`;
   if (state === 'waiting') return `${address} port ${port}: not probed yet; ${place}`;
   if (state === 'leased') return `${address} port ${port}: about to be probed; ${place}`;
-  const span = `between ${isoTime(fate.from)} and ${isoTime(fate.until)}`;
+  const span = `between ${isoTime(result.from)} and ${isoTime(result.until)}`;
   if (rule !== '') {
     return `${address} port ${port}: not probed: ${rule}; passed by ${span} by ${agent}; ${place}`;
   }
-  const result = state === 'stored' ? fate.result : 'not stored yet';
-  return `${address} port ${port}: ${result}; probed ${span} by ${agent} at ${vantage}; ${place}`;
+  const outcome = state === 'stored' ? result.outcome : 'not stored yet';
+  return `${address} port ${port}: ${outcome}; probed ${span} by ${agent} at ${vantage}; ${place}`;
 }

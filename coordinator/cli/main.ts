@@ -1,14 +1,14 @@
 /** `transect`: all commands there are, one line each. */
 import { VERSION } from '../../shared/base/version.js';
 import { command, runProgram } from '../../shared/command/program.js';
-import { daemonCommand } from './daemon.js';
+import { coordinatorCommand } from './daemon.js';
 import { excludeCommand } from './exclude.js';
 import { launchCommand } from './launch.js';
 import { lookupCommand } from './lookup.js';
 import { planCommand } from './plan.js';
 import { agentsCommand, statusCommand } from './questions.js';
 import { scanCommand } from './scan/scan.js';
-import { steerCommands } from './steer.js';
+import { surveyControlCommands } from './steer.js';
 import { queryCommand } from './stored/query.js';
 import { resultsCommand } from './stored/results.js';
 import { verifyCommand } from './stored/verify.js';
@@ -17,12 +17,12 @@ const program = command('transect', 'surveys address space, from one host or man
   VERSION,
 );
 program.addCommand(scanCommand());
-program.addCommand(daemonCommand());
+program.addCommand(coordinatorCommand());
 program.addCommand(planCommand());
 program.addCommand(launchCommand());
 program.addCommand(statusCommand());
 program.addCommand(agentsCommand());
-for (const each of steerCommands()) program.addCommand(each);
+for (const each of surveyControlCommands()) program.addCommand(each);
 program.addCommand(resultsCommand());
 program.addCommand(queryCommand());
 program.addCommand(verifyCommand());

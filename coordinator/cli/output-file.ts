@@ -146,7 +146,7 @@ async function tryBeside(target: string, path: string): Promise<void> {
   }
 }
 
-function unwritable(path: string, why: string, cause?: unknown): Fault {
+function unwritable(path: string, reason: string, cause?: unknown): Fault {
   const details = { flag: FLAG, file: path };
-  return new Fault('UNWRITABLE', `cannot write there: ${why}`, details, cause);
+  return new Fault('UNWRITABLE', `cannot write there: ${reason}`, details, cause);
 }

@@ -1,11 +1,11 @@
 /** `transect plan`: what would happen. */
 import type { Command } from 'commander';
 import { command, option } from '../../shared/command/program.js';
-import { fullPlan, reportPlan } from '../plan/plan-report.js';
+import { fullPlan, summarizePlan } from '../plan/plan-report.js';
 import { printOut } from './print.js';
-import { type Draft, type Drafted, finishDraft, mergeDrafts } from './survey/draft.js';
-import { draftOfFile } from './survey/survey-file.js';
-import { addSurveyOptions, draftOfFlags, type SurveyFlags } from './survey/survey-options.js';
+import { type SurveyDraft, type ResolvedSurvey, resolveDraft, mergeDrafts } from './survey/draft.js';
+import { draftFromFile } from './survey/survey-file.js';
+import { addSurveyOptions, draftFromFlags, type SurveyFlags } from './survey/survey-options.js';
 
 export function planCommand(): Command {
   const made = command('plan', 'what a survey would do: targets, exclusions, duration, peak rates');
@@ -15,24 +15,24 @@ export function planCommand(): Command {
 
 async function plan(given: readonly string[], flags: SurveyFlags & { json?: boolean }) {
   const { json, ...surveyFlags } = flags;
-  const { request, composition } = await draftOf(given, surveyFlags);
-  const report = reportPlan(request, composition);
+  const { request, composition } = await readAndResolve(given, surveyFlags);
+  const report = summarizePlan(request, composition);
   await printOut(json ? JSON.stringify(report) : fullPlan(report));
 }
 
 /** Reads and composes a survey. */
-export async function draftOf(given: readonly string[], flags: SurveyFlags): Promise<Drafted> {
-  return finishDraft(await readDraft(given, flags));
+export async function readAndResolve(given: readonly string[], flags: SurveyFlags): Promise<ResolvedSurvey> {
+  return resolveDraft(await readDraft(given, flags));
 }
 
 /**
  * Reads all that was given, once: a pipe is empty the second time. A survey file may be followed by flags,
  * which go before what it says.
  */
-export async function readDraft(given: readonly string[], flags: SurveyFlags): Promise<Draft> {
+export async function readDraft(given: readonly string[], flags: SurveyFlags): Promise<SurveyDraft> {
   const files = given.filter((text) => /\.ya?ml$/i.test(text));
   const targets = given.filter((text) => !files.includes(text));
-  let draft = await draftOfFlags(targets, flags);
-  for (const file of files) draft = mergeDrafts(await draftOfFile(file), draft);
+  let draft = await draftFromFlags(targets, flags);
+  for (const file of files) draft = mergeDrafts(await draftFromFile(file), draft);
   return draft;
 }

@@ -19,7 +19,7 @@ export async function printOut(text: string): Promise<void> {
 }
 
 /** What has been done cannot be taken back where its number cannot be written: stderr has it then. */
-export async function printDone(id: string, what: string): Promise<void> {
+export async function printCompleted(id: string, what: string): Promise<void> {
   try {
     await printOut(id);
   } catch (error) {
@@ -77,12 +77,12 @@ export class Table {
 
 /** One line of progress. */
 export function progressLine(status: SurveyStatus): string {
-  const { targets, sent, covered, rate, replies, agents } = status;
-  const passed = Math.min(sent + sumUnsent(status), targets);
+  const { targets, probesSent, targetsCovered, rate, replies, agents } = status;
+  const passed = Math.min(probesSent + sumUnsent(status), targets);
   return [
     `${percent(passed, targets)} sent`,
-    `${percent(covered, targets)} covered`,
-    `${formatCount(sent)} of ${formatCount(targets)} probes`,
+    `${percent(targetsCovered, targets)} covered`,
+    `${formatCount(probesSent)} of ${formatCount(targets)} probes`,
     `${formatCount(rate)}/s`,
     plural(replies, 'reply', 'replies'),
     plural(agents, 'agent'),
@@ -92,13 +92,13 @@ export function progressLine(status: SurveyStatus): string {
 }
 
 function outlook(status: SurveyStatus): string {
-  const { state, targets, sent, rate } = status;
-  const left = targets - sent - sumUnsent(status);
-  if (status.trouble !== '') return `STALLED: ${status.trouble}`;
+  const { state, targets, probesSent, rate } = status;
+  const left = targets - probesSent - sumUnsent(status);
+  if (status.problem !== '') return `STALLED: ${status.problem}`;
   if (state === 'paused') return 'paused';
   if (state !== 'running') return 'stopping';
   if (left <= 0) return 'waiting for late replies';
-  if (rate < 1) return sent === 0 ? 'starting' : 'waiting';
+  if (rate < 1) return probesSent === 0 ? 'starting' : 'waiting';
   return `${formatDuration((left / rate) * 1000)} left`;
 }
 
@@ -108,18 +108,18 @@ export function summaryOf(
   elapsed: number,
   files: Readonly<Record<string, string>>,
 ): string {
-  const { targets, sent, covered, synack, rst, icmp, rows } = status;
+  const { targets, probesSent, targetsCovered, synack, rst, icmp, rowsStored } = status;
   const lines: Record<string, string> = {
     state:
-      status.state === 'done' ? 'done' : `${status.state}, ${percent(covered, targets)} covered`,
-    targets: `${formatCount(targets)} (address and port), ${formatCount(covered)} covered`,
-    probes: formatCount(sent),
+      status.state === 'done' ? 'done' : `${status.state}, ${percent(targetsCovered, targets)} covered`,
+    targets: `${formatCount(targets)} (address and port), ${formatCount(targetsCovered)} covered`,
+    probes: formatCount(probesSent),
     open: `${formatCount(synack)} answered SYN-ACK: a service is there`,
     closed: `${formatCount(rst)} answered RST: nothing listens`,
     unreachable: `${formatCount(icmp)} answered by ICMP`,
     silent: `${formatCount(silentOf(status))} were asked and did not answer`,
     ...unsentLines(status),
-    rows: formatCount(rows),
+    rows: formatCount(rowsStored),
     ...warnings(status),
     time: `${formatDuration(elapsed)} at ${formatCount(status.budget)} probes/s, ${plural(status.agents, 'agent')}`,
     ...files,
@@ -130,9 +130,9 @@ export function summaryOf(
 }
 
 function warnings(status: SurveyStatus): Record<string, string> {
-  const { received, dropped } = status;
-  if (dropped === 0) return {};
-  const counts = `${formatCount(dropped)} of ${formatCount(received + dropped)} frames`;
+  const { framesReceived, framesDropped } = status;
+  if (framesDropped === 0) return {};
+  const counts = `${formatCount(framesDropped)} of ${formatCount(framesReceived + framesDropped)} frames`;
   const isAlarming = alarmingDrops(status) > 0;
   return {
     drops: `${counts}${isAlarming ? ' — WARNING: REPLIES ARE MISSING; lower the rate' : ''}`,

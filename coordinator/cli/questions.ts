@@ -45,16 +45,16 @@ async function agents(flags: JsonFlags): Promise<void> {
   else if (answer.agents.length === 0) {
     printNote('no agents yet; start one with: transect-agent --vantage LABEL');
   } else {
-    const rows = answer.agents.map(({ agent, vantage, state, rate, dropped, ...rest }) => ({
+    const rows = answer.agents.map(({ agent, vantage, state, rate, framesDropped, ...rest }) => ({
       agent,
       vantage,
       state,
       'rate/s': Math.round(rate),
       'lent/s': Math.round(rest.granted),
-      dropped,
+      framesDropped,
       seen: `${formatDuration(rest.seenMillisAgo)} ago`,
       version: rest.version,
-      trouble: rest.trouble,
+      problem: rest.problem,
     }));
     await printOut(formatTable(rows));
   }
@@ -66,33 +66,33 @@ function brief(status: SurveyStatus): Record<string, string | number> {
     name: status.name,
     state: status.state,
     targets: formatCount(status.targets),
-    covered: percent(status.covered, status.targets),
+    targetsCovered: percent(status.targetsCovered, status.targets),
     'rate/s': formatCount(status.rate),
-    rows: formatCount(status.rows),
+    rows: formatCount(status.rowsStored),
   };
 }
 
 function describe(status: SurveyStatus): string {
-  const { targets, sent, covered, synack, rst, icmp } = status;
+  const { targets, probesSent, targetsCovered, synack, rst, icmp } = status;
   const lines = {
     survey: `${status.survey} ${status.name}`,
     state: status.state,
     targets: formatCount(targets),
-    sent: formatCount(sent),
-    covered: `${formatCount(covered)} (${percent(covered, targets)})`,
+    sent: formatCount(probesSent),
+    targetsCovered: `${formatCount(targetsCovered)} (${percent(targetsCovered, targets)})`,
     open: formatCount(synack),
     closed: formatCount(rst),
     icmp: formatCount(icmp),
     silent: formatCount(silentOf(status)),
     ...unsentLines(status),
-    rows: formatCount(status.rows),
-    shards: `${formatCount(status.stored)} of ${formatCount(status.shards)} stored`,
+    rows: formatCount(status.rowsStored),
+    shards: `${formatCount(status.shardsStored)} of ${formatCount(status.shards)} stored`,
     rate: `${formatCount(status.rate)} of ${formatCount(status.budget)} probes/s, ${plural(status.agents, 'agent')}`,
     started: isoTime(status.startedAt),
     ...(status.endedAt > 0 ? { ended: isoTime(status.endedAt) } : {}),
     ...(status.notice === '' ? {} : { notice: status.notice }),
-    ...(status.trouble === '' ? {} : { STALLED: status.trouble }),
-    ...(status.dropped > 0 ? { dropped: `${formatCount(status.dropped)} frames by captures` } : {}),
+    ...(status.problem === '' ? {} : { STALLED: status.problem }),
+    ...(status.framesDropped > 0 ? { framesDropped: `${formatCount(status.framesDropped)} frames by captures` } : {}),
   };
   return Object.entries(lines)
     .map(([name, text]) => `${name.padEnd(9)} ${text}`)

@@ -6,7 +6,7 @@ import { formatCount, parseRate } from '../../shared/survey/quantities.js';
 import { addBrokerOptions, type BrokerFlags, withBus } from './connection.js';
 import { printNote } from './print.js';
 
-export function steerCommands(): readonly Command[] {
+export function surveyControlCommands(): readonly Command[] {
   const pause = command('pause', 'stop sending; leases and late replies are kept');
   const resume = command('resume', 'go on with a paused survey');
   const rate = command('rate', 'send faster or slower from now on');

@@ -6,13 +6,13 @@
  */
 import type { ResultDelivery } from '../../shared/bus/ports.js';
 import { outranks } from '../../shared/probe/classification.js';
-import { type Lease, lastReport, type ShardReport } from '../../shared/survey/lease.js';
+import { type Lease, lastEpoch, type EpochRecord } from '../../shared/survey/lease.js';
 import type { Shard } from '../../shared/survey/plan.js';
 import type { ResultBatch } from '../../shared/survey/results.js';
 import { isUnsent } from '../../shared/survey/unsent.js';
 
 /** One row within its batch. */
-export interface RowPlace {
+export interface RowRef {
   readonly batch: ResultBatch;
   readonly row: number;
 }
@@ -20,7 +20,7 @@ export interface RowPlace {
 const NONE = -1;
 
 /** The rows of a shard by position: the one that says most of each. */
-export class Assembly {
+export class ShardRows {
   count = 0;
   /** By offset: why no probe left, an `UNSENT` code; 0 where one did. */
   readonly unsent: Uint8Array;
@@ -38,10 +38,10 @@ export class Assembly {
   }
 
   /** Takes the rows of a batch that its epoch owns. */
-  take(batch: ResultBatch, { from, settled }: ShardReport): void {
+  take(batch: ResultBatch, { from, settledUpTo }: EpochRecord): void {
     const { offset, classification } = batch.columns;
     const place = this.#batches.push(batch) - 1;
-    const [first, end] = [from - this.#shard.from, settled - this.#shard.from];
+    const [first, end] = [from - this.#shard.from, settledUpTo - this.#shard.from];
     for (let row = 0; row < offset.length; row++) {
       const at = offset[row] as number;
       if (at < first || at >= end || at >= this.#batchAt.length) continue;
@@ -63,7 +63,7 @@ export class Assembly {
   }
 
   /** Ascending by position. */
-  *places(): Generator<RowPlace> {
+  *places(): Generator<RowRef> {
     for (let at = 0; at < this.#batchAt.length; at++) {
       const batch = this.#batches[this.#batchAt[at] as number];
       if (batch !== undefined) yield { batch, row: this.#rowAt[at] as number };
@@ -93,7 +93,7 @@ interface Gathered {
   rows: number;
 }
 
-export class Collector {
+export class BatchCollector {
   /** Deliveries by shard, then by `<epoch>.<serial>.<agent>`. */
   readonly #deliveries = new Map<number, Map<string, ResultDelivery>>();
   /** By `<shard>.<epoch>.<agent>`. */
@@ -134,7 +134,7 @@ export class Collector {
 
   /** Whoever says that an epoch has begun may have made it up: few are believed at a time. */
   #mayBeAhead({ shard, epoch, agent }: ResultBatch, lease: Lease): boolean {
-    const last = lastReport(lease)?.epoch ?? 0;
+    const last = lastEpoch(lease)?.epoch ?? 0;
     if (epoch <= last) return true;
     const ahead = [...(this.#ahead.get(shard) ?? [])].filter((each) => each.epoch > last);
     const isKnown = ahead.some((each) => each.epoch === epoch && each.agent === agent);
@@ -152,13 +152,13 @@ export class Collector {
 
   /** Whether every batch that the lease's reports count is here. */
   hasAll(lease: Lease): boolean {
-    return this.firstLacking(lease) === undefined;
+    return this.firstIncompleteEpoch(lease) === undefined;
   }
 
   /** The index of the first report of which a batch is not here. */
-  firstLacking({ shard, reports }: Lease): number | undefined {
+  firstIncompleteEpoch({ shard, epochs }: Lease): number | undefined {
     const gathered = this.#deliveries.get(shard);
-    for (const [i, report] of reports.entries()) {
+    for (const [i, report] of epochs.entries()) {
       for (let serial = 0; serial < report.batches; serial++) {
         if (!gathered?.has(keyOf(report, serial))) return i;
       }
@@ -175,15 +175,15 @@ export class Collector {
   }
 
   /** The rows that the lease's epochs own, one per position: the one that says most. */
-  assemble({ reports }: Lease, shard: Shard): Assembly {
-    const assembly = new Assembly(shard);
-    for (const report of reports) {
+  rowsOfShard({ epochs }: Lease, shard: Shard): ShardRows {
+    const shardRows = new ShardRows(shard);
+    for (const report of epochs) {
       for (let serial = 0; serial < report.batches; serial++) {
         const delivery = this.#deliveries.get(shard.number)?.get(keyOf(report, serial));
-        if (delivery !== undefined) assembly.take(delivery.batch, report);
+        if (delivery !== undefined) shardRows.take(delivery.batch, report);
       }
     }
-    return assembly;
+    return shardRows;
   }
 
   /** The shard is durable, or of no use: its batches may go from the stream. */
@@ -191,27 +191,27 @@ export class Collector {
     for (const delivery of this.#deliveries.get(shard)?.values() ?? []) {
       const { epoch, agent } = delivery.batch;
       this.#gathered.delete(`${shard}.${epoch}.${agent}`);
-      delivery.stored();
+      delivery.acknowledge();
     }
     this.#deliveries.delete(shard);
     this.#ahead.delete(shard);
     this.#unleased.delete(shard);
   }
 
-  releaseAll(): void {
+  dropAll(): void {
     for (const shard of [...this.#deliveries.keys()]) this.release(shard);
   }
 }
 
 /** What another agent says of an epoch is not the holder's. */
-function keyOf({ epoch, agent }: Pick<ShardReport, 'epoch' | 'agent'>, serial: number): string {
+function keyOf({ epoch, agent }: Pick<EpochRecord, 'epoch' | 'agent'>, serial: number): string {
   return `${epoch}.${serial}.${agent}`;
 }
 
 /** Whether a lease counts a batch, or may come to count it. */
-function mayCount({ epoch, agent, serial }: ResultBatch, { reports }: Lease): boolean {
-  const last = reports.at(-1);
-  const report = reports.find((each) => each.epoch === epoch);
+function mayCount({ epoch, agent, serial }: ResultBatch, { epochs }: Lease): boolean {
+  const last = epochs.at(-1);
+  const report = epochs.find((each) => each.epoch === epoch);
   const ahead = epoch - (last?.epoch ?? 0);
   if (report === undefined) return ahead > 0 && ahead <= EPOCHS_AHEAD;
   return report.agent === agent && (report === last || serial < report.batches);

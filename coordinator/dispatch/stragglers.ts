@@ -2,7 +2,7 @@
  * Towards the end of a survey, when nothing is left to offer, shards that slow agents hold are handed
  * back, so that those who are idle finish them.
  */
-import { type Lease, lastReport } from '../../shared/survey/lease.js';
+import { type Lease, lastEpoch } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 
 /** A remainder that takes longer than this is worth another lease and its cooldown. */
@@ -27,9 +27,9 @@ export function slowShards(
   let ahead = 0;
   const slow: number[] = [];
   for (const lease of underWay) {
-    const report = lastReport(lease);
+    const report = lastEpoch(lease);
     if (lease.state !== 'held' || report?.agent !== agent) continue;
-    const left = plan.shard(lease.shard).to - report.sent;
+    const left = plan.shard(lease.shard).to - report.sentUpTo;
     ahead += left;
     const times = handedBack.get(lease.shard) ?? 0;
     if (left === 0 || ahead <= rate * SLOW_SECONDS || times >= HANDED_BACK_MAX) continue;

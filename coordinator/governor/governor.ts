@@ -8,22 +8,22 @@
  */
 import { LIMITS } from '../../shared/base/limits.js';
 import type { Activity } from '../../shared/bus/ports.js';
-import { Shares } from './shares.js';
+import { MaxMinShare } from './shares.js';
 
-type Asking = Pick<Activity, 'wants' | 'grantSerial'>;
+type Asking = Pick<Activity, 'hasWork' | 'grantSerial'>;
 
-export interface Loan {
+export interface IssuedGrant {
   readonly serial: number;
   readonly rate: number;
   /** Our monotonic clock; the agent's own reckoning ends no later. */
   readonly until: number;
 }
 
-interface Borrower {
-  wants: boolean;
+interface Grantee {
+  hasWork: boolean;
   cap: number;
   seenAt: number;
-  loans: Loan[];
+  issued: IssuedGrant[];
   /** The most that it may be using, as of when that was last reckoned: never too little. */
   most: number;
 }
@@ -31,11 +31,11 @@ interface Borrower {
 /** What has lapsed is found at least this often: until then it counts as lent. */
 const SWEEP_MILLIS = 100;
 
-export class Governor {
+export class RateAllocator {
   #budget: number;
-  readonly #borrowers = new Map<string, Borrower>();
+  readonly #borrowers = new Map<string, Grantee>();
   /** Those who want. */
-  readonly #shares = new Shares();
+  readonly #shares = new MaxMinShare();
   /** The sum of what each borrower may be using. */
   #lent = 0;
   #sweptAt = 0;
@@ -47,10 +47,10 @@ export class Governor {
    * @param start the serial before the first: above all that a governor before this one gave
    * @param lendsFrom our monotonic clock: nothing is lent before, while what another lent is out
    */
-  constructor(budget: number, start = 0, lendsFrom = 0) {
+  constructor(budget: number, start = 0, grantsFrom = 0) {
     this.#budget = budget;
     this.#serial = start;
-    this.#lendsFrom = lendsFrom;
+    this.#lendsFrom = grantsFrom;
   }
 
   /** From now on no more than this is lent; what is out stays out until it lapses or is replaced. */
@@ -59,85 +59,85 @@ export class Governor {
   }
 
   /** Answers an agent's heartbeat. @param cap packets per second it can use at most */
-  answer(agent: string, asking: Asking, cap: number, now: number): Loan {
+  answer(agent: string, asking: Asking, cap: number, now: number): IssuedGrant {
     if (now - this.#sweptAt >= SWEEP_MILLIS) this.#sweep(now);
-    const borrower = this.#borrowers.get(agent) ?? newBorrower();
-    this.#borrowers.set(agent, borrower);
-    if (borrower.wants) this.#shares.remove(borrower.cap);
-    borrower.wants = asking.wants;
-    borrower.cap = cap;
-    borrower.seenAt = now;
-    if (borrower.wants) this.#shares.add(cap);
-    borrower.loans = borrower.loans.filter(({ serial }) => serial >= asking.grantSerial);
-    return this.#lend(borrower, now, now + LIMITS.grantMillis);
+    const grantee = this.#borrowers.get(agent) ?? newGrantee();
+    this.#borrowers.set(agent, grantee);
+    if (grantee.hasWork) this.#shares.remove(grantee.cap);
+    grantee.hasWork = asking.hasWork;
+    grantee.cap = cap;
+    grantee.seenAt = now;
+    if (grantee.hasWork) this.#shares.add(cap);
+    grantee.issued = grantee.issued.filter(({ serial }) => serial >= asking.grantSerial);
+    return this.#lend(grantee, now, now + LIMITS.grantMillis);
   }
 
   /** A loan in place of the last one, until when that would have lapsed; undefined where none is out. */
-  replace(agent: string, now: number): Loan | undefined {
-    const borrower = this.#borrowers.get(agent);
-    const last = borrower?.loans.at(-1);
-    if (borrower === undefined || last === undefined || last.until <= now) return undefined;
-    return this.#lend(borrower, now, last.until);
+  replace(agent: string, now: number): IssuedGrant | undefined {
+    const grantee = this.#borrowers.get(agent);
+    const last = grantee?.issued.at(-1);
+    if (grantee === undefined || last === undefined || last.until <= now) return undefined;
+    return this.#lend(grantee, now, last.until);
   }
 
   /** Agents that have a loan. */
-  borrowersAt(now: number): readonly string[] {
+  granteesAt(now: number): readonly string[] {
     const names = [...this.#borrowers.keys()];
     return names.filter((name) =>
-      this.#borrowers.get(name)?.loans.some(({ until }) => until > now),
+      this.#borrowers.get(name)?.issued.some(({ until }) => until > now),
     );
   }
 
   /** Packets per second that may be in use at `now`. */
-  lentAt(now: number): number {
+  grantedAt(now: number): number {
     this.#sweep(now);
     return this.#lent;
   }
 
   /** Packets per second of an agent's last loan. */
-  lentTo(agent: string, now: number): number {
-    const last = this.#borrowers.get(agent)?.loans.at(-1);
+  grantedTo(agent: string, now: number): number {
+    const last = this.#borrowers.get(agent)?.issued.at(-1);
     return last !== undefined && last.until > now ? last.rate : 0;
   }
 
-  #lend(borrower: Borrower, now: number, until: number): Loan {
-    this.#reckon(borrower, now);
-    const elsewhere = this.#lent - borrower.most;
-    const rate = borrower.wants && now >= this.#lendsFrom ? this.#share(borrower, elsewhere) : 0;
-    const loan = { serial: ++this.#serial, rate, until };
-    borrower.loans.push(loan);
-    borrower.most = Math.max(borrower.most, rate);
-    this.#lent = elsewhere + borrower.most;
-    return loan;
+  #lend(grantee: Grantee, now: number, until: number): IssuedGrant {
+    this.#reckon(grantee, now);
+    const elsewhere = this.#lent - grantee.most;
+    const rate = grantee.hasWork && now >= this.#lendsFrom ? this.#share(grantee, elsewhere) : 0;
+    const issued = { serial: ++this.#serial, rate, until };
+    grantee.issued.push(issued);
+    grantee.most = Math.max(grantee.most, rate);
+    this.#lent = elsewhere + grantee.most;
+    return issued;
   }
 
-  #share({ cap }: Borrower, elsewhere: number): number {
+  #share({ cap }: Grantee, elsewhere: number): number {
     return Math.max(0, Math.min(cap, this.#shares.of(this.#budget), this.#budget - elsewhere));
   }
 
   /** Forgets a borrower's lapsed loans. It may go by any other: the largest counts. */
-  #reckon(borrower: Borrower, now: number): void {
-    borrower.loans = borrower.loans.filter(({ until }) => until > now);
-    this.#lent -= borrower.most;
-    borrower.most = borrower.loans.reduce((most, { rate }) => Math.max(most, rate), 0);
-    this.#lent += borrower.most;
+  #reckon(grantee: Grantee, now: number): void {
+    grantee.issued = grantee.issued.filter(({ until }) => until > now);
+    this.#lent -= grantee.most;
+    grantee.most = grantee.issued.reduce((most, { rate }) => Math.max(most, rate), 0);
+    this.#lent += grantee.most;
   }
 
   /** Forgets what has lapsed, and who is gone; the sum is made anew. */
   #sweep(now: number): void {
     this.#sweptAt = now;
     this.#lent = 0;
-    for (const [name, borrower] of this.#borrowers) {
-      borrower.most = 0;
-      this.#reckon(borrower, now);
-      if (now - borrower.seenAt <= LIMITS.agentGoneMillis) continue;
-      if (borrower.wants) this.#shares.remove(borrower.cap);
-      this.#lent -= borrower.most;
+    for (const [name, grantee] of this.#borrowers) {
+      grantee.most = 0;
+      this.#reckon(grantee, now);
+      if (now - grantee.seenAt <= LIMITS.agentTimeoutMillis) continue;
+      if (grantee.hasWork) this.#shares.remove(grantee.cap);
+      this.#lent -= grantee.most;
       this.#borrowers.delete(name);
     }
   }
 }
 
-function newBorrower(): Borrower {
-  return { wants: false, cap: 0, seenAt: 0, loans: [], most: 0 };
+function newGrantee(): Grantee {
+  return { hasWork: false, cap: 0, seenAt: 0, issued: [], most: 0 };
 }

@@ -29,13 +29,13 @@ const DEAF_SHARE = 0.1;
 
 interface Sample {
   readonly at: number;
-  readonly sent: number;
+  readonly probesSent: number;
   readonly replies: number;
 }
 
 /** Probes and replies within the window. */
-export interface Hearing {
-  readonly sent: number;
+export interface ReplyRate {
+  readonly probesSent: number;
   readonly replies: number;
 }
 
@@ -51,36 +51,36 @@ export class Health {
     const last = this.#samples.at(-1)?.at ?? Number.NEGATIVE_INFINITY;
     if (now - last < LIMITS.checkpointMillis / 2) return; // asked out of turn
     this.#before = activity;
-    const { sent, replies } = activity;
-    this.#samples.push({ at: now, sent, replies });
+    const { probesSent, replies } = activity;
+    this.#samples.push({ at: now, probesSent, replies });
     while ((this.#samples[1]?.at ?? now) <= now - WINDOW_MILLIS) this.#samples.shift();
     if (before === undefined) return;
     const used = Math.min(activity.rate, lent, this.cap);
     if (isStruggling(before, activity)) this.cap = Math.max(CAP_MIN, BACK_OFF * used);
-    else if (isFull(before, activity) && activity.wants && activity.rate < USED_SHARE * lent) {
+    else if (isFull(before, activity) && activity.hasWork && activity.rate < USED_SHARE * lent) {
       this.cap = Math.max(CAP_MIN, HEADROOM * used);
-    } else if (activity.wants) this.cap *= RECOVERY;
+    } else if (activity.hasWork) this.cap *= RECOVERY;
     if (this.cap > 10 * Math.max(1, lent)) this.cap = Number.POSITIVE_INFINITY;
   }
 
-  get hearing(): Hearing {
+  get replyRate(): ReplyRate {
     const first = this.#samples[0];
     const last = this.#samples.at(-1);
-    if (first === undefined || last === undefined) return { sent: 0, replies: 0 };
-    return { sent: last.sent - first.sent, replies: last.replies - first.replies };
+    if (first === undefined || last === undefined) return { probesSent: 0, replies: 0 };
+    return { probesSent: last.probesSent - first.probesSent, replies: last.replies - first.replies };
   }
 }
 
 function isStruggling(before: Activity, after: Activity): boolean {
   const grown = (read: (activity: Activity) => number) => read(after) - read(before);
-  const dropped = grown(({ equipment }) => equipment.dropped + equipment.interfaceDropped);
-  const received = grown(({ equipment }) => equipment.received);
-  if (dropped > 0 && dropped > LIMITS.dropShareMax * (received + dropped)) return true;
-  return grown(({ equipment }) => sum(equipment.refusals, (name) => !FULL.includes(name))) > 0;
+  const framesDropped = grown(({ ioStats }) => ioStats.framesDropped + ioStats.interfaceDropped);
+  const framesReceived = grown(({ ioStats }) => ioStats.framesReceived);
+  if (framesDropped > 0 && framesDropped > LIMITS.dropShareMax * (framesReceived + framesDropped)) return true;
+  return grown(({ ioStats }) => sum(ioStats.sendErrors, (name) => !FULL.includes(name))) > 0;
 }
 
 function isFull(before: Activity, after: Activity): boolean {
-  const full = ({ equipment }: Activity) => sum(equipment.refusals, (name) => FULL.includes(name));
+  const full = ({ ioStats }: Activity) => sum(ioStats.sendErrors, (name) => FULL.includes(name));
   return full(after) > full(before);
 }
 
@@ -97,35 +97,35 @@ function sum(counts: Readonly<Record<string, number>>, matters: (name: string) =
  * @param settled what agents have settled, and how much of it was answered: by this they are compared, so
  *   that nobody who boasts, without a lease, silences those who work
  */
-export function deafAmong(
-  hearings: ReadonlyMap<string, Hearing>,
-  settled: ReadonlyMap<string, Hearing>,
+export function agentsWithoutReplies(
+  replyRates: ReadonlyMap<string, ReplyRate>,
+  settled: ReadonlyMap<string, ReplyRate>,
 ): Map<string, string> {
   // Those who heard enough to know their rate.
   const known = [...settled].filter(([, { replies }]) => replies >= EXPECTED_MIN);
-  const rateOf = ({ sent, replies }: Hearing) => replies / Math.max(1, sent);
+  const rateOf = ({ probesSent, replies }: ReplyRate) => replies / Math.max(1, probesSent);
   known.sort(([, a], [, b]) => rateOf(a) - rateOf(b));
   const places = new Map(known.map(([agent], place) => [agent, place]));
-  const deaf = new Map<string, string>();
-  for (const [agent, own] of hearings) {
+  const suspects = new Map<string, string>();
+  for (const [agent, own] of replyRates) {
     // The middle one of the others, so that no single liar decides.
     const place = places.get(agent) ?? known.length;
     const others = known.length - (places.has(agent) ? 1 : 0);
     const middle = Math.floor((others - 1) / 2);
     const peer = known[middle < place ? middle : middle + 1];
-    const why = peer && deafness(own, rateOf(peer[1]));
-    if (why !== undefined) deaf.set(agent, why);
+    const reason = peer && noReplies(own, rateOf(peer[1]));
+    if (reason !== undefined) suspects.set(agent, reason);
   }
-  return deaf;
+  return suspects;
 }
 
-function deafness(own: Hearing, hitRate: number): string | undefined {
-  const expected = own.sent * hitRate;
+function noReplies(own: ReplyRate, hitRate: number): string | undefined {
+  const expected = own.probesSent * hitRate;
   if (expected < EXPECTED_MIN) return undefined;
   if (own.replies >= DEAF_SHARE * expected) return undefined;
   const percent = (100 * hitRate).toPrecision(2);
   return (
-    `hears nothing: ${own.replies} replies to ${own.sent} probes in ${WINDOW_MILLIS / 1000} s, ` +
+    `hears nothing: ${own.replies} replies to ${own.probesSent} probes in ${WINDOW_MILLIS / 1000} s, ` +
     `where its peers hear ${percent} %; what it had not settled is probed again by others`
   );
 }

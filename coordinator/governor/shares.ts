@@ -3,7 +3,7 @@
  * others. Those who have the same cap are counted together, so a share costs no more for a thousand
  * agents than for one.
  */
-export class Shares {
+export class MaxMinShare {
   /** Sharers by their cap. */
   readonly #counts = new Map<number, number>();
   #sharers = 0;

@@ -10,7 +10,7 @@ import { probeNamed } from '../../shared/probe/catalogue.js';
 import { KEY_OCTETS } from '../../shared/probe/cookies.js';
 import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
 import type { Space } from '../../shared/survey/space/space.js';
-import { forbiddenIn, publicIn } from '../../shared/survey/space/special-purpose.js';
+import { specialTargetIn, publicTargetIn } from '../../shared/survey/space/special-purpose.js';
 import type { Survey, SurveyRequest } from '../../shared/survey/survey.js';
 
 const ID_LETTERS = 8;
@@ -40,7 +40,7 @@ export function admit(
     planHash: plan.hash,
     createdAt: now,
     protocol: PROTOCOL,
-    frontier: 0,
+    storedBelow: 0,
     term: 0,
     firstEpoch: 1,
   };
@@ -55,26 +55,26 @@ export function checkRequest(request: SurveyRequest, space: Space): void {
 }
 
 function refuseSpecial({ allowSpecial }: SurveyRequest, space: Space): void {
-  const value = forbiddenIn(space, allowSpecial);
+  const value = specialTargetIn(space, allowSpecial);
   if (value === undefined) return;
-  const why = 'special-purpose addresses are not surveyed unless they are allowed by name';
-  throw new Fault('SPECIAL_TARGETS', why, { flag: '--allow-special', value });
+  const reason = 'special-purpose addresses are not surveyed unless they are allowed by name';
+  throw new Fault('SPECIAL_TARGETS', reason, { flag: '--allow-special', value });
 }
 
 function refuseAnonymous({ contact, purpose }: SurveyRequest, space: Space): void {
-  const value = publicIn(space);
+  const value = publicTargetIn(space);
   if (value === undefined) return;
   const missing = [
     contact.trim() === '' ? '--contact' : '',
     purpose.trim() === '' ? '--purpose' : '',
   ].filter((flag) => flag !== '');
   if (missing.length === 0) return;
-  const why = `a survey of public addresses needs ${missing.join(' and ')}, so that people know whom to ask`;
-  throw new Fault('ANONYMOUS_SURVEY', why, { value });
+  const reason = `a survey of public addresses needs ${missing.join(' and ')}, so that people know whom to ask`;
+  throw new Fault('ANONYMOUS_SURVEY', reason, { value });
 }
 
 function refuseFamily({ probe }: SurveyRequest, space: Space): void {
   if (!space.hasIpv6 || probeNamed(probe).families.includes(6)) return;
-  const why = 'this probe does not speak IPv6 yet; such a space can be planned and listed only';
-  throw new Fault('UNSUPPORTED', why, { flag: '--probe', value: probe });
+  const reason = 'this probe does not speak IPv6 yet; such a space can be planned and listed only';
+  throw new Fault('UNSUPPORTED', reason, { flag: '--probe', value: probe });
 }

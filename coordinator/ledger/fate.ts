@@ -2,17 +2,17 @@
 import { formatAddress } from '../../shared/net/ipv6.js';
 import type { Target } from '../../shared/net/target.js';
 import { type Exclusions, versionAt } from '../../shared/survey/exclusions.js';
-import type { ShardReport } from '../../shared/survey/lease.js';
-import { type Rules, whyLeftOut } from '../../shared/survey/rules.js';
-import type { TargetFate } from '../../shared/survey/status.js';
-import type { Report } from '../../shared/survey/survey.js';
+import type { EpochRecord } from '../../shared/survey/lease.js';
+import { type BlockRules, reasonLeftOut } from '../../shared/survey/rules.js';
+import type { LookupResult } from '../../shared/survey/status.js';
+import type { RowPolicy } from '../../shared/survey/survey.js';
 import { UNSENT_WORDS, type UnsentName } from '../../shared/survey/unsent.js';
 
-export interface Evidence {
+export interface KnownTarget {
   readonly position: number;
   readonly shard: number;
   /** Of the shard's epochs; undefined where nobody has leased it. */
-  readonly reports: readonly ShardReport[] | undefined;
+  readonly epochs: readonly EpochRecord[] | undefined;
   readonly isStored: boolean;
   /** Why no probe of it left, as the journal says. */
   readonly unsent: UnsentName | undefined;
@@ -21,41 +21,41 @@ export interface Evidence {
   /** The classification of its stored row, where it has one. */
   readonly row: string | undefined;
   /** Which classes have rows at all. */
-  readonly report: Report;
+  readonly rows: RowPolicy;
   readonly exclusions: Exclusions;
 }
 
-const NOBODY = { agent: '', vantage: '', from: 0, until: 0, result: '' };
+const NOBODY = { agent: '', vantage: '', from: 0, until: 0, outcome: '' };
 
 /** A target that the space does not hold. */
-export function unplannedFate(target: Target, rules: Rules | undefined): TargetFate {
-  const rule = rules === undefined ? 'not among the targets' : whyLeftOut(target, rules);
+export function unplannedResult(target: Target, rules: BlockRules | undefined): LookupResult {
+  const rule = rules === undefined ? 'not among the targets' : reasonLeftOut(target, rules);
   const place = { planned: false, rule, position: 0, shard: 0, state: 'unplanned' as const };
   return { address: formatAddress(target), port: target.port, ...place, ...NOBODY };
 }
 
-export function plannedFate(target: Target, evidence: Evidence): TargetFate {
-  const { position, shard, reports, isStored } = evidence;
+export function plannedResult(target: Target, known: KnownTarget): LookupResult {
+  const { position, shard, epochs, isStored } = known;
   const planned = { planned: true, rule: '', position, shard };
   const base = { address: formatAddress(target), port: target.port, ...planned };
-  if (reports === undefined) return { ...base, state: 'waiting', ...NOBODY };
+  if (epochs === undefined) return { ...base, state: 'waiting', ...NOBODY };
   // The epoch that owns a position settled it; before that, the last one that came so far sent it.
-  const owner = reports.find(({ from, settled }) => from <= position && position < settled);
-  const prober = owner ?? reports.findLast(({ from, sent }) => from <= position && position < sent);
+  const owner = epochs.find(({ from, settledUpTo }) => from <= position && position < settledUpTo);
+  const prober = owner ?? epochs.findLast(({ from, sentUpTo }) => from <= position && position < sentUpTo);
   if (prober === undefined) return { ...base, state: 'leased', ...NOBODY };
   const { agent, vantage, startedAt, updatedAt } = prober;
   const who = { agent, vantage, from: startedAt, until: updatedAt };
-  if (!isStored || owner === undefined) return { ...base, state: 'probed', ...who, result: '' };
-  if (evidence.row !== undefined) return { ...base, state: 'stored', ...who, result: evidence.row };
-  if (evidence.unsent === undefined) {
-    return { ...base, state: 'stored', ...who, result: unseen(evidence.report) };
+  if (!isStored || owner === undefined) return { ...base, state: 'probed', ...who, outcome: '' };
+  if (known.row !== undefined) return { ...base, state: 'stored', ...who, outcome: known.row };
+  if (known.unsent === undefined) {
+    return { ...base, state: 'stored', ...who, outcome: unseen(known.rows) };
   }
-  const rule = whyUnsent(target, evidence, versionAt(owner.marks, position));
-  return { ...base, rule, state: 'stored', ...who, result: evidence.unsent };
+  const rule = reasonUnsent(target, known, versionAt(owner.versionSpans, position));
+  return { ...base, rule, state: 'stored', ...who, outcome: known.unsent };
 }
 
-function whyUnsent(target: Target, evidence: Evidence, version: number): string {
-  const { unsent, exclusions, ownRule } = evidence;
+function reasonUnsent(target: Target, known: KnownTarget, version: number): string {
+  const { unsent, exclusions, ownRule } = known;
   if (unsent === undefined) return '';
   const exclusion = unsent === 'excluded' ? exclusions.rule(target, version) : undefined;
   if (exclusion === undefined) {
@@ -65,6 +65,6 @@ function whyUnsent(target: Target, evidence: Evidence, version: number): string 
   return `excluded by ${prefix}, version ${since} of the exclusions: ${reason}`;
 }
 
-function unseen(report: Report): string {
-  return report === 'all' ? 'silent' : 'no success';
+function unseen(rows: RowPolicy): string {
+  return rows === 'all' ? 'silent' : 'no success';
 }

@@ -11,7 +11,7 @@ import { z } from 'zod';
 import { Fault } from '../../shared/base/faults.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
 import type { Disk } from '../../shared/host/disk.js';
-import type { ShardReport } from '../../shared/survey/lease.js';
+import type { EpochRecord } from '../../shared/survey/lease.js';
 import { noneUnsent } from '../../shared/survey/unsent.js';
 import type { UnsentPositions } from '../../shared/survey/unsent-positions.js';
 
@@ -21,9 +21,9 @@ export interface ShardEntry {
   readonly from: number;
   readonly to: number;
   /** Positions [from, covered) are covered: fewer than [from, to) where the survey was cancelled. */
-  readonly covered: number;
-  readonly rows: number;
-  readonly reports: readonly ShardReport[];
+  readonly coveredUpTo: number;
+  readonly rowCount: number;
+  readonly epochs: readonly EpochRecord[];
   /** Positions of which no probe left; none where it is absent. */
   readonly unsent?: UnsentPositions;
 }
@@ -37,9 +37,9 @@ const lineShape = z.union([
     shard: whole,
     from: whole,
     to: whole,
-    covered: whole,
+    coveredUpTo: whole,
     rows: whole,
-    reports: z.array(report),
+    epochs: z.array(report),
   }),
 ]);
 /** What is read back of the journal after writing: more than others can have written meanwhile. */
@@ -86,8 +86,8 @@ export class Journal {
   /** Where a later term has begun, our lines do not count. @throws Fault UNWRITABLE */
   async #refuseIfDeposed(): Promise<void> {
     if ((await lastTermIn(this.#disk, this.#file)) <= this.#term) return;
-    const why = 'another coordinator has taken over';
-    throw new Fault('UNWRITABLE', why, { file: this.#file });
+    const reason = 'another coordinator has taken over';
+    throw new Fault('UNWRITABLE', reason, { file: this.#file });
   }
 
   /** What waits while a write is under way goes with the next one. */
@@ -143,8 +143,8 @@ export async function findEntry(
 
 /** Journals of older versions have fewer counts. */
 function withAllCounts(entry: ShardEntry): ShardEntry {
-  const reports = entry.reports.map((report) => ({ ...noneUnsent(), ...report }));
-  return { ...entry, reports };
+  const epochs = entry.epochs.map((report) => ({ ...noneUnsent(), ...report }));
+  return { ...entry, epochs };
 }
 
 /** Half a line, where its writer died, is none. */

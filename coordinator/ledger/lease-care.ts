@@ -4,34 +4,34 @@
  */
 import { describeError } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
-import type { LeaseBook, ShardQueue } from '../../shared/bus/ports.js';
-import { type Lease, lastReport, rewound } from '../../shared/survey/lease.js';
+import type { LeaseStore, ShardQueue } from '../../shared/bus/ports.js';
+import { type Lease, lastEpoch, rewound } from '../../shared/survey/lease.js';
 import type { Log } from '../../shared/telemetry/log.js';
-import type { Ledger } from './ledger.js';
+import type { ShardTracker } from './ledger.js';
 
 /** A lease that has not moved for so long is looked into. */
 const STILL_MILLIS = 60_000;
 /** A lease that moves away under our hands is tried again so often. */
 const TRIES = 10;
 
-export interface LeaseCareParts {
-  readonly book: LeaseBook;
+export interface LeaseMaintenanceDeps {
+  readonly book: LeaseStore;
   readonly work: ShardQueue;
-  readonly ledger: Ledger;
+  readonly tracker: ShardTracker;
   /** The first report of a lease of which the stream has lost a batch. */
-  readonly firstLost: (lease: Lease) => number | undefined;
+  readonly epochWithLostBatch: (lease: Lease) => number | undefined;
   readonly log: Log;
 }
 
-export class LeaseCare {
+export class LeaseMaintenance {
   readonly #survey: string;
-  readonly #parts: LeaseCareParts;
+  readonly #parts: LeaseMaintenanceDeps;
   /** Revisions below it are of shards below the last frontier that was told. */
   #forgettable = 0;
 
-  constructor(survey: string, parts: LeaseCareParts) {
+  constructor(survey: string, deps: LeaseMaintenanceDeps) {
     this.#survey = survey;
-    this.#parts = parts;
+    this.#parts = deps;
   }
 
   /**
@@ -42,20 +42,20 @@ export class LeaseCare {
    * @returns the frontier to tell them now; undefined where it is the same
    */
   async forget(told: number): Promise<number | undefined> {
-    const { book, ledger } = this.#parts;
-    const { frontier, forgettable } = ledger;
-    if (frontier <= told) return undefined;
+    const { book, tracker } = this.#parts;
+    const { storedBelow, purgeableRevision } = tracker;
+    if (storedBelow <= told) return undefined;
     if (this.#forgettable > 0) await book.forget(this.#survey, this.#forgettable);
-    this.#forgettable = forgettable;
-    return frontier;
+    this.#forgettable = purgeableRevision;
+    return storedBelow;
   }
 
   /** Takes from an agent what it has not settled; others begin where it began. Never rejects. */
-  async disown(agent: string): Promise<void> {
-    const isIts = (lease: Lease) => lastReport(lease)?.agent === agent && lease.state !== 'settled';
-    const its = this.#parts.ledger.underWay.filter(isIts);
+  async revoke(agent: string): Promise<void> {
+    const isIts = (lease: Lease) => lastEpoch(lease)?.agent === agent && lease.state !== 'settled';
+    const its = this.#parts.tracker.leases.filter(isIts);
     const disowned = (lease: Lease) =>
-      isIts(lease) ? rewound(lease, lease.reports.length - 1) : undefined;
+      isIts(lease) ? rewound(lease, lease.epochs.length - 1) : undefined;
     await Promise.all(its.map(({ shard }) => this.#change(shard, disowned)));
   }
 
@@ -65,23 +65,23 @@ export class LeaseCare {
    * next holder: it is made again, which changes nothing where it is still there. Never rejects.
    * @param isOffering whether shards are on offer at present
    */
-  async mend(now: number, isOffering: boolean): Promise<void> {
-    const { ledger, work, firstLost } = this.#parts;
-    const still = ledger.takeStill(now - STILL_MILLIS, now, LIMITS.dispatchWindow);
+  async repair(now: number, isOffering: boolean): Promise<void> {
+    const { tracker, work, epochWithLostBatch } = this.#parts;
+    const still = tracker.takeStalled(now - STILL_MILLIS, now, LIMITS.dispatchWindow);
     for (const lease of still) {
-      const lost = firstLost(lease);
+      const lost = epochWithLostBatch(lease);
       if (lost !== undefined) await this.#rewind(lease, lost);
       if (isOffering && (lost !== undefined || lease.state !== 'settled'))
         await work.offer(this.#survey, lease.shard);
     }
   }
 
-  async #rewind({ shard, reports }: Lease, first: number): Promise<void> {
-    const epoch = reports[first]?.epoch;
+  async #rewind({ shard, epochs }: Lease, first: number): Promise<void> {
+    const epoch = epochs[first]?.epoch;
     const told = { survey: this.#survey, shard, epoch };
     this.#parts.log.warn(told, 'the broker has lost rows: what they were of is probed again');
     await this.#change(shard, (lease) =>
-      lease.reports[first]?.epoch === epoch ? rewound(lease, first) : undefined,
+      lease.epochs[first]?.epoch === epoch ? rewound(lease, first) : undefined,
     );
   }
 

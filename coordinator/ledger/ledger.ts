@@ -6,28 +6,28 @@
 import { assert } from '../../shared/base/assert.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
 import type { Versioned } from '../../shared/bus/ports.js';
-import { type Lease, lastReport } from '../../shared/survey/lease.js';
+import { type Lease, lastEpoch } from '../../shared/survey/lease.js';
 import { noneUnsent, UNSENT_NAMES, type UnsentCounts } from '../../shared/survey/unsent.js';
 import type { ShardEntry } from './journal.js';
 
 /** Sums over positions. */
-export interface LedgerTotals extends UnsentCounts {
-  sent: number;
+export interface ShardTotals extends UnsentCounts {
+  probesSent: number;
   synack: number;
   rst: number;
   icmp: number;
 }
 
 /** What one agent did, in stored shards. */
-export interface AgentTotals extends LedgerTotals {
+export interface AgentTotals extends ShardTotals {
   readonly vantage: string;
-  settled: number;
+  targetsSettled: number;
 }
 
 /** Offering a shard that is still on offer changes nothing. */
 const OFFER_AGAIN_MILLIS = 60_000;
 
-export class Ledger {
+export class ShardTracker {
   readonly shardCount: number;
   readonly #stored = new IntervalSet();
   /** Shards on offer, and since when. */
@@ -37,51 +37,51 @@ export class Ledger {
   /** How many of them each agent holds. */
   readonly #held = new Map<string, number>();
   /** Since when each of them has not moved; the stillest first. */
-  readonly #stillSince = new Map<number, number>();
+  readonly #unchangedSince = new Map<number, number>();
   /** Revisions of the leases of stored shards above the frontier. */
-  readonly #kept = new Map<number, number>();
+  readonly #storedLeaseRevisions = new Map<number, number>();
   /** Of all leases seen. */
   #lastRevision = 0;
   /** Shards from it on have not been offered. */
-  #horizon = 0;
-  #frontier = 0;
+  #nextToOffer = 0;
+  #storedBelow = 0;
   #covered = 0;
   #rows = 0;
   readonly #totals = emptyTotals();
   readonly #agents = new Map<string, AgentTotals>();
   /** Shards that are stored in part. */
-  readonly incomplete: Pick<ShardEntry, 'shard' | 'from' | 'to' | 'covered'>[] = [];
+  readonly incomplete: Pick<ShardEntry, 'shard' | 'from' | 'to' | 'coveredUpTo'>[] = [];
 
   constructor(shardCount: number) {
     this.shardCount = shardCount;
   }
 
-  get stored(): number {
+  get shardsStored(): number {
     return this.#stored.size;
   }
-  get covered(): number {
+  get targetsCovered(): number {
     return this.#covered;
   }
-  get rows(): number {
+  get rowsStored(): number {
     return this.#rows;
   }
   get isComplete(): boolean {
     return this.#stored.size === this.shardCount;
   }
   /** Shards below it are stored. */
-  get frontier(): number {
-    return this.#frontier;
+  get storedBelow(): number {
+    return this.#storedBelow;
   }
   /** Whether every shard has been offered and found a holder at some time. */
-  get isAllTaken(): boolean {
-    return this.#horizon === this.shardCount && this.#offered.size === 0;
+  get isFullyLeased(): boolean {
+    return this.#nextToOffer === this.shardCount && this.#offered.size === 0;
   }
   get agents(): ReadonlyMap<string, AgentTotals> {
     return this.#agents;
   }
 
   /** Shards that are leased and not stored, with their leases. */
-  get underWay(): readonly Lease[] {
+  get leases(): readonly Lease[] {
     return [...this.#leases.values()].map(({ value }) => value);
   }
 
@@ -91,17 +91,17 @@ export class Ledger {
   }
 
   /** What each agent has settled, and how many of these positions were answered. */
-  get settledBy(): ReadonlyMap<string, { readonly sent: number; readonly replies: number }> {
-    const sums = new Map<string, { sent: number; replies: number }>();
-    const add = (agent: string, sent: number, replies: number) => {
-      const sum = sums.get(agent) ?? { sent: 0, replies: 0 };
-      sums.set(agent, { sent: sum.sent + sent, replies: sum.replies + replies });
+  get repliesByAgent(): ReadonlyMap<string, { readonly probesSent: number; readonly replies: number }> {
+    const sums = new Map<string, { probesSent: number; replies: number }>();
+    const add = (agent: string, probesSent: number, replies: number) => {
+      const sum = sums.get(agent) ?? { probesSent: 0, replies: 0 };
+      sums.set(agent, { probesSent: sum.probesSent + probesSent, replies: sum.replies + replies });
     };
-    for (const [agent, { settled, synack, rst, icmp }] of this.#agents)
-      add(agent, settled, synack + rst + icmp);
+    for (const [agent, { targetsSettled, synack, rst, icmp }] of this.#agents)
+      add(agent, targetsSettled, synack + rst + icmp);
     for (const { value } of this.#leases.values()) {
-      for (const { agent, from, settled, synack, rst, icmp } of value.reports)
-        add(agent, settled - from, synack + rst + icmp);
+      for (const { agent, from, settledUpTo, synack, rst, icmp } of value.epochs)
+        add(agent, settledUpTo - from, synack + rst + icmp);
     }
     return sums;
   }
@@ -131,9 +131,9 @@ export class Ledger {
       this.#offered.set(shard, now);
       next.push(shard);
     }
-    while (this.#offered.size < window && this.#horizon < this.shardCount) {
-      const shard = this.#stored.firstGap(this.#horizon);
-      this.#horizon = Math.min(shard + 1, this.shardCount);
+    while (this.#offered.size < window && this.#nextToOffer < this.shardCount) {
+      const shard = this.#stored.firstGap(this.#nextToOffer);
+      this.#nextToOffer = Math.min(shard + 1, this.shardCount);
       if (shard >= this.shardCount || this.#leases.has(shard)) continue;
       this.#offered.set(shard, now);
       next.push(shard);
@@ -142,12 +142,12 @@ export class Ledger {
   }
 
   /** Leases that have not moved since `before`, at most `most` of them; they count as moved now. */
-  takeStill(before: number, now: number, most: number): Lease[] {
+  takeStalled(before: number, now: number, most: number): Lease[] {
     const still: Lease[] = [];
-    for (const [shard, since] of this.#stillSince) {
+    for (const [shard, since] of this.#unchangedSince) {
       if (since > before || still.length === most) break; // the others are younger
-      this.#stillSince.delete(shard);
-      this.#stillSince.set(shard, now);
+      this.#unchangedSince.delete(shard);
+      this.#unchangedSince.set(shard, now);
       const lease = this.leaseOf(shard);
       if (lease !== undefined) still.push(lease);
     }
@@ -155,12 +155,12 @@ export class Ledger {
   }
 
   /** A lease was opened, checkpointed or ended. */
-  leased(lease: Versioned<Lease>, now: number): void {
+  onLease(lease: Versioned<Lease>, now: number): void {
     const { shard } = lease.value;
     this.#lastRevision = Math.max(this.#lastRevision, lease.revision);
-    if (shard < this.#frontier) return;
+    if (shard < this.#storedBelow) return;
     if (this.#stored.has(shard)) {
-      this.#kept.set(shard, lease.revision);
+      this.#storedLeaseRevisions.set(shard, lease.revision);
       return;
     }
     const known = this.#leases.get(shard);
@@ -169,40 +169,40 @@ export class Ledger {
     this.#countHolder(known?.value, -1);
     this.#countHolder(lease.value, 1);
     this.#leases.set(shard, lease);
-    this.#stillSince.delete(shard);
-    this.#stillSince.set(shard, now);
+    this.#unchangedSince.delete(shard);
+    this.#unchangedSince.set(shard, now);
   }
 
   /** The shard's rows are durable, and its entry is in the journal. */
-  storedNow({ shard, from, to, covered, rows, reports }: ShardEntry): void {
+  onStored({ shard, from, to, coveredUpTo, rowCount, epochs }: ShardEntry): void {
     assert(this.#stored.add(shard), `shard ${shard} is stored once`);
     const lease = this.#leases.get(shard);
     this.#offered.delete(shard);
     this.#countHolder(lease?.value, -1);
     this.#leases.delete(shard);
-    this.#stillSince.delete(shard);
-    if (lease !== undefined) this.#kept.set(shard, lease.revision);
-    addTotals(this.#totals, reports);
-    for (const report of reports) addTotals(this.#agentOf(report), [report]);
-    this.#covered += covered - from;
-    this.#rows += rows;
-    if (covered < to) this.incomplete.push({ shard, from, to, covered });
-    const before = this.#frontier;
-    this.#frontier = this.#stored.firstGap(before);
-    for (let below = before; below < this.#frontier; below++) this.#kept.delete(below);
+    this.#unchangedSince.delete(shard);
+    if (lease !== undefined) this.#storedLeaseRevisions.set(shard, lease.revision);
+    addTotals(this.#totals, epochs);
+    for (const report of epochs) addTotals(this.#agentOf(report), [report]);
+    this.#covered += coveredUpTo - from;
+    this.#rows += rowCount;
+    if (coveredUpTo < to) this.incomplete.push({ shard, from, to, coveredUpTo });
+    const before = this.#storedBelow;
+    this.#storedBelow = this.#stored.firstGap(before);
+    for (let below = before; below < this.#storedBelow; below++) this.#storedLeaseRevisions.delete(below);
   }
 
   /** Records with revisions below it are of shards below the frontier: nobody needs them. */
-  get forgettable(): number {
+  get purgeableRevision(): number {
     let least = this.#lastRevision + 1; // what we have not seen yet is younger
     for (const { revision } of this.#leases.values()) least = Math.min(least, revision);
-    for (const revision of this.#kept.values()) least = Math.min(least, revision);
+    for (const revision of this.#storedLeaseRevisions.values()) least = Math.min(least, revision);
     return least;
   }
 
-  get totals(): LedgerTotals {
+  get totals(): ShardTotals {
     const totals = { ...this.#totals };
-    for (const { value } of this.#leases.values()) addTotals(totals, value.reports);
+    for (const { value } of this.#leases.values()) addTotals(totals, value.epochs);
     return totals;
   }
 
@@ -214,26 +214,26 @@ export class Ledger {
     else this.#held.delete(agent);
   }
 
-  #agentOf({ agent, vantage, from, settled }: ShardEntry['reports'][number]): AgentTotals {
-    const totals = this.#agents.get(agent) ?? { vantage, settled: 0, ...emptyTotals() };
+  #agentOf({ agent, vantage, from, settledUpTo }: ShardEntry['epochs'][number]): AgentTotals {
+    const totals = this.#agents.get(agent) ?? { vantage, targetsSettled: 0, ...emptyTotals() };
     this.#agents.set(agent, totals);
-    totals.settled += settled - from;
+    totals.targetsSettled += settledUpTo - from;
     return totals;
   }
 }
 
 /** The agent that holds a lease now. */
 export function holderOf(lease: Lease): string | undefined {
-  return lease.state === 'held' ? lastReport(lease)?.agent : undefined;
+  return lease.state === 'held' ? lastEpoch(lease)?.agent : undefined;
 }
 
-function emptyTotals(): LedgerTotals {
-  return { sent: 0, synack: 0, rst: 0, icmp: 0, ...noneUnsent() };
+function emptyTotals(): ShardTotals {
+  return { probesSent: 0, synack: 0, rst: 0, icmp: 0, ...noneUnsent() };
 }
 
-function addTotals(totals: LedgerTotals, reports: Lease['reports']): void {
-  for (const report of reports) {
-    totals.sent += report.probes;
+function addTotals(totals: ShardTotals, epochs: Lease['epochs']): void {
+  for (const report of epochs) {
+    totals.probesSent += report.probesSent;
     for (const name of UNSENT_NAMES) totals[name] += report[name];
     totals.synack += report.synack;
     totals.rst += report.rst;

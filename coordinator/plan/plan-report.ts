@@ -3,7 +3,7 @@ import { formatPorts } from '../../shared/net/ports.js';
 import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
 import { formatCount, formatDuration } from '../../shared/survey/quantities.js';
 import type { Composition, Tally } from '../../shared/survey/space/compose.js';
-import { publicIn } from '../../shared/survey/space/special-purpose.js';
+import { publicTargetIn } from '../../shared/survey/space/special-purpose.js';
 import type { SurveyRequest } from '../../shared/survey/survey.js';
 import { estimate } from './estimate.js';
 import { type Peaks, peaks } from './peak.js';
@@ -11,7 +11,7 @@ import { type Peaks, peaks } from './peak.js';
 /** A public /24 or /48 is hit hard when it sees more than this: masscan's whole default rate. */
 const GENTLE_PPS = 100;
 
-export interface PlanReport {
+export interface PlanSummary {
   readonly addresses: number;
   readonly targets: number;
   /** One per target. */
@@ -31,7 +31,7 @@ export interface PlanReport {
   readonly hash: string;
 }
 
-export function reportPlan(request: SurveyRequest, composition: Composition): PlanReport {
+export function summarizePlan(request: SurveyRequest, composition: Composition): PlanSummary {
   const { space, sources, exclusions } = composition;
   const plan = new Plan(space, request.seed, shardLengthFor(space.size, request.rate));
   const { millis, bitsPerSecond } = estimate(request, space);
@@ -51,13 +51,13 @@ export function reportPlan(request: SurveyRequest, composition: Composition): Pl
     sources,
     exclusions,
     seed: request.seed,
-    warnings: publicIn(space) === undefined ? [] : warningsOf(peak, request.rate),
+    warnings: publicTargetIn(space) === undefined ? [] : warningsOf(peak, request.rate),
     hash: plan.hash,
   };
 }
 
 /** The plan in a line or two. */
-export function briefPlan(report: PlanReport): string {
+export function briefPlan(report: PlanSummary): string {
   const { addresses, targets, shards, rate, durationMillis, bitsPerSecond, seed } = report;
   const left = report.exclusions.reduce((sum, tally) => sum + tally.addresses, 0);
   const notes = left > 0 ? `, ${formatCount(left)} addresses left out` : '';
@@ -71,7 +71,7 @@ export function briefPlan(report: PlanReport): string {
 }
 
 /** The plan in full. */
-export function fullPlan(report: PlanReport): string {
+export function fullPlan(report: PlanSummary): string {
   const { peaks: peak, durationMillis, bitsPerSecond, rate } = report;
   const tallies = (title: string, list: readonly Tally[]) =>
     list.map(({ reason, addresses }, i) => [

@@ -11,6 +11,6 @@ const SINKS: readonly Sink[] = [parquet, csv, ndjson];
 export function sinkNamed(name: string): Sink {
   const sink = SINKS.find((candidate) => candidate.name === name);
   if (sink !== undefined) return sink;
-  const why = `no such output module; there are: ${SINKS.map((each) => each.name).join(', ')}`;
-  throw new Fault('BAD_OPTION', why, { flag: '--output-module', value: name });
+  const reason = `no such output module; there are: ${SINKS.map((each) => each.name).join(', ')}`;
+  throw new Fault('BAD_OPTION', reason, { flag: '--output-module', value: name });
 }

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { isoTime } from '../../shared/base/clock.js';
-import type { Equipment } from '../../shared/bus/ports.js';
+import type { IoStats } from '../../shared/bus/ports.js';
 import type { Disk } from '../../shared/host/disk.js';
 import { formatPorts } from '../../shared/net/ports.js';
 import { formatRange } from '../../shared/net/prefix.js';
@@ -22,27 +22,27 @@ interface Part {
   readonly shard: number;
   readonly from: number;
   readonly to: number;
-  readonly covered: number;
+  readonly coveredUpTo: number;
 }
 
-export interface ManifestParts {
+export interface ManifestContent {
   readonly survey: Survey;
   readonly plan: Plan;
   readonly status: SurveyStatus;
   readonly agents: ReadonlyMap<
     string,
-    { readonly vantage: string; readonly sent: number; readonly settled: number }
+    { readonly vantage: string; readonly probesSent: number; readonly targetsSettled: number }
   >;
   readonly incomplete: readonly Part[];
   readonly version: string;
-  readonly equipmentOf: (agent: string) => Equipment | undefined;
+  readonly ioStatsOf: (agent: string) => IoStats | undefined;
 }
 
 /** @throws Fault UNWRITABLE */
 export async function writeManifest(
   disk: Disk,
   folder: string,
-  parts: ManifestParts,
+  parts: ManifestContent,
 ): Promise<void> {
   const content = `${JSON.stringify(manifestOf(parts), null, 2)}\n`;
   await disk.writeWhole(join(folder, MANIFEST_FILE), [content]);
@@ -57,7 +57,7 @@ export async function readManifestStatus(
   return bytes && (JSON.parse(bytes.toString()) as { status: SurveyStatus }).status;
 }
 
-function manifestOf(parts: ManifestParts): object {
+function manifestOf(parts: ManifestContent): object {
   const { survey, plan, status, incomplete, version } = parts;
   const { space } = plan;
   const { ipv4, windows, hitlist, pairs, ports } = space.parts;
@@ -67,7 +67,7 @@ function manifestOf(parts: ManifestParts): object {
     survey: survey.id,
     name: survey.name,
     state: status.state,
-    complete: status.covered === status.targets,
+    complete: status.targetsCovered === status.targets,
     question: {
       ranges: ipv4.count > RANGES_LISTED_MAX ? undefined : ranges,
       rangeCount: ipv4.count,
@@ -81,7 +81,7 @@ function manifestOf(parts: ManifestParts): object {
       rate: survey.rate,
       cooldownMillis: survey.cooldown,
       seed: survey.seed,
-      report: survey.report,
+      report: survey.rows,
       allowSpecial: survey.allowSpecial,
       contact: survey.contact,
       purpose: survey.purpose,
@@ -94,38 +94,38 @@ function manifestOf(parts: ManifestParts): object {
       shardLength: plan.shardLength,
     },
     counts: {
-      sent: status.sent,
-      covered: status.covered,
+      sent: status.probesSent,
+      targetsCovered: status.targetsCovered,
       synack: status.synack,
       rst: status.rst,
       icmp: status.icmp,
       silent: silentOf(status),
       ...Object.fromEntries(UNSENT_NAMES.map((name) => [name, status[name]])),
       batchesSetAside: status.batchesSetAside,
-      rows: status.rows,
-      framesReceived: status.received,
-      captureDrops: status.dropped,
+      rows: status.rowsStored,
+      framesReceived: status.framesReceived,
+      captureDrops: status.framesDropped,
       captureDropsAlarming: alarmingDrops(status) > 0,
     },
     startedAt: isoTime(status.startedAt),
     endedAt: isoTime(status.endedAt),
-    output: survey.output,
+    output: survey.segmentFormat,
     agents: agentsOf(parts),
-    shardsStored: status.stored,
+    shardsStored: status.shardsStored,
     shardsIncomplete: incomplete,
     status,
   };
 }
 
 /** Probes, positions and equipment by agent, in order of their names. */
-function agentsOf({ agents, equipmentOf }: ManifestParts): object[] {
+function agentsOf({ agents, ioStatsOf }: ManifestContent): object[] {
   return [...agents]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([agent, { vantage, sent, settled }]) => ({
+    .map(([agent, { vantage, probesSent, targetsSettled }]) => ({
       agent,
       vantage,
-      sent,
-      settled,
-      ...equipmentOf(agent),
+      probesSent,
+      targetsSettled,
+      ...ioStatsOf(agent),
     }));
 }

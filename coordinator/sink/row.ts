@@ -61,7 +61,7 @@ export class RowSource {
     this.#columns = batch.columns;
     this.row = row;
     this.position = batch.shard * this.#plan.shardLength + (batch.columns.offset[row] as number);
-    this.#plan.place(this.position, this.target);
+    this.#plan.fillTarget(this.position, this.target);
     this.code = this.column('classification');
     this.isIcmp = this.code === CLASSIFICATION.ICMP;
     return this;
@@ -147,8 +147,8 @@ export function fieldIndices(names: readonly string[]): readonly number[] {
   return names.map((name) => {
     const index = name === BLANK ? -1 : INDEX.get(name);
     if (index !== undefined) return index;
-    const why = `no such field; there are: ${TABLE.map((field) => field.name).join(' ')}`;
-    throw new Fault('BAD_OPTION', why, { flag: '--output-fields', value: name });
+    const reason = `no such field; there are: ${TABLE.map((field) => field.name).join(' ')}`;
+    throw new Fault('BAD_OPTION', reason, { flag: '--output-fields', value: name });
   });
 }
 

@@ -9,7 +9,7 @@ import type { Survey } from '../../shared/survey/survey.js';
 export const SURVEY_FILE = 'survey.json';
 export const SPACE_FILE = 'space.bin';
 export const RULES_FILE = 'rules.json';
-export const LEDGER_FILE = 'ledger.ndjson';
+export const JOURNAL_FILE = 'ledger.ndjson';
 export const MANIFEST_FILE = 'manifest.json';
 
 /** What a survey was, from its folder alone. @throws Fault BAD_MESSAGE or UNREADABLE_FILE */
@@ -25,7 +25,7 @@ export async function readFolder(disk: Disk, folder: string) {
   const text = record.toString();
   return {
     survey: surveyFromJson(text, file),
-    isLasting: isLasting(text),
+    isRestorable: isRestorable(text),
     space: new Uint8Array(space),
     rules: rules && new Uint8Array(rules),
   };
@@ -41,7 +41,7 @@ export function isSurveyFile(path: string): boolean {
 }
 
 /** What a survey's file does not say: it changes, or is secret. */
-type Fleeting = 'key' | 'state' | 'frontier' | 'term' | 'firstEpoch';
+type Fleeting = 'key' | 'state' | 'storedBelow' | 'term' | 'firstEpoch';
 
 /** What can be said of a survey in public: whoever has its key can forge replies. */
 export type PublicSurvey = Omit<Survey, Fleeting>;
@@ -51,21 +51,21 @@ const shape = z.looseObject({
   seed: z.string(),
   shardLength: z.number().int().min(1),
   planHash: z.string(),
-  output: z.string(),
+  segmentFormat: z.string(),
   report: z.enum(['successes', 'all']),
 });
 
 /** @param isLasting whether a coordinator may put it back from its folder */
-export function surveyToJson(survey: Survey, isLasting: boolean): string {
+export function surveyToJson(survey: Survey, isRestorable: boolean): string {
   const fleeting: Record<Fleeting, undefined> = {
-    ...{ key: undefined, state: undefined, frontier: undefined, term: undefined },
+    ...{ key: undefined, state: undefined, storedBelow: undefined, term: undefined },
     firstEpoch: undefined,
   };
-  return `${JSON.stringify({ ...survey, ...fleeting, isLasting }, null, 2)}\n`;
+  return `${JSON.stringify({ ...survey, ...fleeting, isRestorable }, null, 2)}\n`;
 }
 
-function isLasting(text: string): boolean {
-  return (JSON.parse(text) as { isLasting?: unknown }).isLasting === true;
+function isRestorable(text: string): boolean {
+  return (JSON.parse(text) as { isRestorable?: unknown }).isRestorable === true;
 }
 
 /** @throws Fault BAD_MESSAGE where the text is no survey */

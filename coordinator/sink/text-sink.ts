@@ -8,7 +8,7 @@ const ALL_FIELDS = FIELDS.map(({ name }) => name);
 const ALL_INDICES = fieldIndices(ALL_FIELDS);
 const [POSITION = 0] = fieldIndices(['position']);
 
-export interface TextSinkParts {
+export interface TextSinkOptions {
   readonly name: string;
   readonly format: TextFormat;
   /** Reads one line of a file that holds all fields; undefined for a header. */
@@ -16,7 +16,7 @@ export interface TextSinkParts {
   readonly table: (paths: string) => string;
 }
 
-export function textSink({ name, format, parse, table }: TextSinkParts): Sink {
+export function textSink({ name, format, parse, table }: TextSinkOptions): Sink {
   const read = async function* (disk: Disk, file: string, only?: number): AsyncGenerator<Row> {
     for await (const line of disk.lines(file)) {
       const row = line === '' ? undefined : parse(line);

@@ -14,9 +14,9 @@ import type { Log } from '../../shared/telemetry/log.js';
 import { MANIFEST_FILE, RULES_FILE, readFolder, SPACE_FILE } from '../sink/survey-folder.js';
 
 /** A survey that nobody knows the state of does not send before a person says so. */
-const UNKNOWN = { state: 'paused', frontier: 0, term: 0, firstEpoch: 0 } as const;
+const UNKNOWN = { state: 'paused', storedBelow: 0, term: 0, firstEpoch: 0 } as const;
 
-export interface ForgottenSurvey {
+export interface OrphanedSurvey {
   readonly survey: Survey;
   readonly space: Uint8Array;
   /** Absent in a folder of an older version. */
@@ -28,19 +28,19 @@ export interface ForgottenSurvey {
  * back paused and with a new key. One that cannot be read is reported and left out.
  * @param known ids of the surveys that the broker knows
  */
-export async function* forgottenSurveys(
+export async function* orphanedSurveys(
   data: string,
   known: ReadonlySet<string>,
   before: readonly Survey[],
   { disk, random, log }: { readonly disk: Disk; readonly random: Random; readonly log: Log },
-): AsyncGenerator<ForgottenSurvey> {
+): AsyncGenerator<OrphanedSurvey> {
   for (const id of await disk.folders(data)) {
     if (known.has(id) || !isSurveyId(id)) continue; // copies, say, have other names
     const folder = join(data, id);
     if ((await disk.size(join(folder, MANIFEST_FILE))) > 0) continue; // over
     try {
-      const { survey, isLasting, space, rules } = await readFolder(disk, folder);
-      if (!isLasting) continue; // of a scan, which has its own coordinator
+      const { survey, isRestorable, space, rules } = await readFolder(disk, folder);
+      if (!isRestorable) continue; // of a scan, which has its own coordinator
       if (survey.id !== id) throw new Fault('BAD_MESSAGE', `it is the survey ${survey.id}`);
       refuseOtherBytes(space, survey.spaceHash, SPACE_FILE);
       if (rules !== undefined) refuseOtherBytes(rules, survey.rulesHash, RULES_FILE);

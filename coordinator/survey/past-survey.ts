@@ -1,41 +1,41 @@
 /** A survey that is over: its last status, and its files. Its plan is made only when somebody asks about a target. */
 import { Fault } from '../../shared/base/faults.js';
-import type { SpaceShelf } from '../../shared/bus/ports.js';
+import type { SpaceStore } from '../../shared/bus/ports.js';
 import type { Exclusions } from '../../shared/survey/exclusions.js';
-import type { SurveyStatus, TargetFate } from '../../shared/survey/status.js';
+import type { SurveyStatus, LookupResult } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { targetsOf } from '../../shared/survey/target-list.js';
-import type { Vault } from '../vault.js';
-import { fateOf } from './inquiry.js';
+import type { SurveyFolder } from '../vault.js';
+import { lookupTarget } from './inquiry.js';
 import { readPlan } from './shelf.js';
 import type { KnownSurvey } from './surveys.js';
 
-export interface PastSurveyParts {
-  readonly vault: Vault;
+export interface FinishedSurveyDeps {
+  readonly surveyFolder: SurveyFolder;
   readonly exclusions: Exclusions;
-  readonly spaces: SpaceShelf;
+  readonly spaces: SpaceStore;
 }
 
-export class PastSurvey implements KnownSurvey {
+export class FinishedSurvey implements KnownSurvey {
   readonly survey: Survey;
   readonly status: SurveyStatus;
-  readonly vault: Vault;
-  readonly #parts: PastSurveyParts;
+  readonly surveyFolder: SurveyFolder;
+  readonly #parts: FinishedSurveyDeps;
 
-  constructor(survey: Survey, status: SurveyStatus, parts: PastSurveyParts) {
+  constructor(survey: Survey, status: SurveyStatus, deps: FinishedSurveyDeps) {
     this.survey = survey;
     this.status = status;
-    this.vault = parts.vault;
-    this.#parts = parts;
+    this.surveyFolder = deps.surveyFolder;
+    this.#parts = deps;
   }
 
-  async fatesOf(text: string): Promise<readonly TargetFate[]> {
+  async lookup(text: string): Promise<readonly LookupResult[]> {
     const { exclusions, spaces } = this.#parts;
-    const { survey, vault } = this;
+    const { survey, surveyFolder } = this;
     const plan = await readPlan(spaces, survey);
-    const known = { survey, plan, leaseOf: () => undefined, vault, exclusions, spaces };
+    const known = { survey, plan, leaseOf: () => undefined, surveyFolder, exclusions, spaces };
     const asked = targetsOf(text, plan.space.parts.ports);
-    return await Promise.all(asked.map((target) => fateOf(target, known)));
+    return await Promise.all(asked.map((target) => lookupTarget(target, known)));
   }
 
   async pause(): Promise<void> {
@@ -54,10 +54,10 @@ export class PastSurvey implements KnownSurvey {
   /** @throws Fault UNKNOWN_SURVEY */
   #refuse(what: string): never {
     const { state, survey } = this.status;
-    const why =
+    const reason =
       state === 'done'
         ? `the survey is done; it cannot be ${what} any more`
         : `the survey was cancelled; it cannot be ${what} any more`;
-    throw new Fault('UNKNOWN_SURVEY', why, { value: survey });
+    throw new Fault('UNKNOWN_SURVEY', reason, { value: survey });
   }
 }

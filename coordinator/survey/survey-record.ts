@@ -6,17 +6,17 @@
  */
 import { Fault } from '../../shared/base/faults.js';
 import { PROTOCOL } from '../../shared/base/version.js';
-import type { SurveyBoard, Versioned } from '../../shared/bus/ports.js';
+import type { SurveyStore, Versioned } from '../../shared/bus/ports.js';
 import type { Survey } from '../../shared/survey/survey.js';
 
 export class SurveyRecord {
-  readonly #board: SurveyBoard;
+  readonly #board: SurveyStore;
   readonly #term: number;
   #revision: number;
   #writing: Promise<void> = Promise.resolve();
 
   /** @param revision of the record as it stands; 0 where there is none yet */
-  constructor(board: SurveyBoard, term: number, revision = 0) {
+  constructor(board: SurveyStore, term: number, revision = 0) {
     this.#board = board;
     this.#term = term;
     this.#revision = revision;
@@ -38,7 +38,7 @@ export class SurveyRecord {
 
 /** Takes a record from whoever wrote it last; it may have changed meanwhile. @throws Fault UNWRITABLE */
 export async function takeOver(
-  board: SurveyBoard,
+  board: SurveyStore,
   term: number,
   known: Versioned<Survey>,
 ): Promise<{ readonly survey: Survey; readonly record: SurveyRecord }> {

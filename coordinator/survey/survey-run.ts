@@ -15,34 +15,34 @@ import { LIMITS } from '../../shared/base/limits.js';
 import { stopController } from '../../shared/base/stop.js';
 import type { Bus, Grant, Heartbeat, ResultDelivery } from '../../shared/bus/ports.js';
 import type { Exclusions } from '../../shared/survey/exclusions.js';
-import { type Lease, lastReport } from '../../shared/survey/lease.js';
+import { type Lease, lastEpoch } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
-import type { SurveyStatus, TargetFate } from '../../shared/survey/status.js';
+import type { SurveyStatus, LookupResult } from '../../shared/survey/status.js';
 import {
   isEnding,
   isOver,
-  mustGoOn,
+  refuseIfEnding,
   type Survey,
   type SurveyState,
 } from '../../shared/survey/survey.js';
 import { targetsOf } from '../../shared/survey/target-list.js';
 import type { Log } from '../../shared/telemetry/log.js';
-import { Archive } from '../archive.js';
+import { ShardStorer } from '../archive.js';
 import { Dispatcher } from '../dispatch/dispatch.js';
-import { Fleet } from '../fleet.js';
-import { LeaseCare } from '../ledger/lease-care.js';
-import type { Ledger } from '../ledger/ledger.js';
-import type { Vault } from '../vault.js';
-import { fateOf } from './inquiry.js';
+import { SurveyAgents } from '../fleet.js';
+import { LeaseMaintenance } from '../ledger/lease-care.js';
+import type { ShardTracker } from '../ledger/ledger.js';
+import type { SurveyFolder } from '../vault.js';
+import { lookupTarget } from './inquiry.js';
 import type { SurveyRecord } from './survey-record.js';
 import { statusOf } from './survey-status.js';
 import type { KnownSurvey } from './surveys.js';
 
-export interface SurveyRunParts {
+export interface SurveyRunDeps {
   readonly bus: Bus;
   readonly clock: Clock;
   readonly log: Log;
-  readonly vault: Vault;
+  readonly surveyFolder: SurveyFolder;
   readonly version: string;
   /** Of the coordinator. */
   readonly term: number;
@@ -59,65 +59,65 @@ const END_AGAIN_MILLIS = 2000;
 
 export class SurveyRun implements KnownSurvey {
   readonly plan: Plan;
-  readonly vault: Vault;
-  readonly fleet: Fleet;
+  readonly surveyFolder: SurveyFolder;
+  readonly surveyAgents: SurveyAgents;
   readonly record: SurveyRecord;
   survey: Survey;
   /** What people should know of it; empty where there is nothing. */
   notice = '';
   /** Resolves once the manifest is written, or rejects with what made it impossible. */
   readonly ended: Promise<SurveyStatus>;
-  readonly #parts: SurveyRunParts;
-  readonly #archive: Archive;
-  readonly #ledger: Ledger;
+  readonly #parts: SurveyRunDeps;
+  readonly #archive: ShardStorer;
+  readonly #ledger: ShardTracker;
   readonly #dispatcher: Dispatcher;
-  readonly #leaseCare: LeaseCare;
+  readonly #leaseCare: LeaseMaintenance;
   readonly #stop = stopController();
   #isImmediate = false;
-  #tendedAt = 0;
+  #maintainedAt = 0;
   /** Before it, agents and leases may not have been heard of yet. */
-  readonly #calmFrom: number;
+  readonly #drainCheckFrom: number;
   #endedAt = 0;
   #endFrom = 0;
-  #settle: { resolve(status: SurveyStatus): void; reject(error: unknown): void } | undefined;
+  #resolveEnded: { resolve(status: SurveyStatus): void; reject(error: unknown): void } | undefined;
 
-  constructor(survey: Survey, plan: Plan, parts: SurveyRunParts) {
+  constructor(survey: Survey, plan: Plan, deps: SurveyRunDeps) {
     this.survey = survey;
     this.plan = plan;
-    this.vault = parts.vault;
-    this.record = parts.record;
-    this.#parts = parts;
-    this.#dispatcher = new Dispatcher(parts.bus.work, survey.id);
-    const { clock, log, vault, isResumed, exclusions } = parts;
-    const onTrouble = () => this.#tellRate();
-    this.#archive = new Archive(plan, { survey: survey.id, clock, log, vault, onTrouble });
-    this.#ledger = this.#archive.ledger;
-    const { leases: book, work } = parts.bus;
-    const firstLost = (lease: Lease) => this.#archive.firstLost(lease);
-    this.#leaseCare = new LeaseCare(survey.id, {
+    this.surveyFolder = deps.surveyFolder;
+    this.record = deps.record;
+    this.#parts = deps;
+    this.#dispatcher = new Dispatcher(deps.bus.work, survey.id);
+    const { clock, log, surveyFolder, isResumed, exclusions } = deps;
+    const onTrouble = () => this.#applyRate();
+    this.#archive = new ShardStorer(plan, { survey: survey.id, clock, log, surveyFolder, onTrouble });
+    this.#ledger = this.#archive.tracker;
+    const { leases: book, work } = deps.bus;
+    const epochWithLostBatch = (lease: Lease) => this.#archive.epochWithLostBatch(lease);
+    this.#leaseCare = new LeaseMaintenance(survey.id, {
       book,
       work,
-      ledger: this.#ledger,
-      firstLost,
+      tracker: this.#ledger,
+      epochWithLostBatch,
       log,
     });
     const now = clock.monotonic();
-    this.#calmFrom = isResumed ? now + LIMITS.agentGoneMillis : now;
-    this.fleet = new Fleet(
-      { survey: survey.id, plan, isResumed, term: parts.term },
+    this.#drainCheckFrom = isResumed ? now + LIMITS.agentTimeoutMillis : now;
+    this.surveyAgents = new SurveyAgents(
+      { survey: survey.id, plan, isResumed, term: deps.term },
       {
         clock,
         log,
         rate: survey.state === 'running' ? survey.rate : 0,
         exclusions: () => exclusions.version,
-        leftOver: () => (this.#ledger.isAllTaken ? this.#ledger.underWay : []),
+        stragglers: () => (this.#ledger.isFullyLeased ? this.#ledger.leases : []),
         holds: (agent) => this.#ledger.isHolder(agent),
-        settled: () => this.#ledger.settledBy,
-        onDeaf: (agent) => this.#leaseCare.disown(agent),
+        settled: () => this.#ledger.repliesByAgent,
+        onNoReplies: (agent) => this.#leaseCare.revoke(agent),
       },
     );
     this.ended = new Promise((resolve, reject) => {
-      this.#settle = { resolve, reject };
+      this.#resolveEnded = { resolve, reject };
     });
     this.ended.catch(() => {}); // nobody has to wait for it
   }
@@ -138,9 +138,9 @@ export class SurveyRun implements KnownSurvey {
     } catch (error) {
       log.error({ survey: this.survey.id, error: describeError(error) }, 'survey failed');
       this.#archive.close(`survey failed: ${describeError(error)}`);
-      this.#tellRate();
+      this.#applyRate();
       stop.abort();
-      this.#settle?.reject(error);
+      this.#resolveEnded?.reject(error);
     } finally {
       signal.removeEventListener('abort', abort);
     }
@@ -148,7 +148,7 @@ export class SurveyRun implements KnownSurvey {
 
   /** A batch came off the stream; one that is of no use is let go. @returns whether its rows may count */
   collect(delivery: ResultDelivery): boolean {
-    if (isOver(this.survey.state)) delivery.stored();
+    if (isOver(this.survey.state)) delivery.acknowledge();
     else if (!this.#stop.signal.aborted) return this.#archive.collect(delivery);
     return false; // failed: it stays in the stream
   }
@@ -161,56 +161,56 @@ export class SurveyRun implements KnownSurvey {
   hear(heartbeat: Heartbeat): Grant | undefined {
     const activity = heartbeat.activities.find(({ survey }) => survey === this.survey.id);
     if (activity === undefined || isOver(this.survey.state)) return undefined;
-    const wants = activity.wants && this.#maySend;
-    return this.fleet.hear(heartbeat, { ...activity, wants });
+    const hasWork = activity.hasWork && this.#maySend;
+    return this.surveyAgents.hear(heartbeat, { ...activity, hasWork });
   }
 
-  async fatesOf(text: string): Promise<readonly TargetFate[]> {
+  async lookup(text: string): Promise<readonly LookupResult[]> {
     const { exclusions, bus } = this.#parts;
-    const { survey, plan, vault } = this;
+    const { survey, plan, surveyFolder } = this;
     const leaseOf = (shard: number) => this.#ledger.leaseOf(shard);
-    const known = { survey, plan, leaseOf, vault, exclusions, spaces: bus.spaces };
+    const known = { survey, plan, leaseOf, surveyFolder, exclusions, spaces: bus.spaces };
     const asked = targetsOf(text, plan.space.parts.ports);
-    return await Promise.all(asked.map((target) => fateOf(target, known)));
+    return await Promise.all(asked.map((target) => lookupTarget(target, known)));
   }
 
   async pause(): Promise<void> {
-    mustGoOn(this.survey, 'paused');
-    if (this.survey.state === 'running') await this.#become('paused');
+    refuseIfEnding(this.survey, 'paused');
+    if (this.survey.state === 'running') await this.#setState('paused');
   }
 
   async resume(): Promise<void> {
-    mustGoOn(this.survey, 'resumed');
-    if (this.survey.state === 'paused') await this.#become('running');
+    refuseIfEnding(this.survey, 'resumed');
+    if (this.survey.state === 'paused') await this.#setState('running');
   }
 
   async setRate(rate: Survey['rate']): Promise<void> {
-    mustGoOn(this.survey, 'given another rate');
+    refuseIfEnding(this.survey, 'given another rate');
     this.survey = { ...this.survey, rate };
-    await this.#become(this.survey.state);
+    await this.#setState(this.survey.state);
   }
 
   /** Stops the survey: what has been sent is settled and stored first, unless `immediately`. */
   async cancel(immediately: boolean): Promise<void> {
     this.#isImmediate ||= immediately;
-    if (!isEnding(this.survey.state)) await this.#become('draining');
+    if (!isEnding(this.survey.state)) await this.#setState('draining');
   }
 
   /** Tells agents that their terms have changed. */
-  remind(): void {
-    for (const grant of this.fleet.remind()) this.#parts.bus.rates.lend(grant);
+  renewGrants(): void {
+    for (const grant of this.surveyAgents.renewGrants()) this.#parts.bus.grants.publish(grant);
   }
 
   get status(): SurveyStatus {
     return statusOf({
       survey: this.survey,
       plan: this.plan,
-      ledger: this.#ledger,
-      roster: this.fleet.roster.summary(this.#parts.clock.monotonic()),
+      tracker: this.#ledger,
+      activities: this.surveyAgents.activities.summary(this.#parts.clock.monotonic()),
       endedAt: this.#endedAt,
       batchesSetAside: this.#archive.batchesSetAside,
       notice: this.notice,
-      trouble: this.#archive.trouble,
+      problem: this.#archive.problem,
     });
   }
 
@@ -219,58 +219,58 @@ export class SurveyRun implements KnownSurvey {
     this.#archive.refuseFailure();
     if (this.#maySend) await this.#dispatcher.dispatch(this.#ledger, now);
     this.#archive.storeReady();
-    if (now - this.#tendedAt >= TEND_MILLIS) await this.#tendLeases(now);
+    if (now - this.#maintainedAt >= TEND_MILLIS) await this.#maintainLeases(now);
     if (!this.#archive.isIdle || now < this.#endFrom) return;
     // A shard may be partial where a coordinator died while it stored a cancelled survey.
-    const isWhole = this.#ledger.covered === this.plan.size;
+    const isWhole = this.#ledger.targetsCovered === this.plan.size;
     if (this.#ledger.isComplete) await this.#end(isWhole ? 'done' : 'cancelled');
     else if (this.survey.state === 'draining' && this.#isDrained()) await this.#end('cancelled');
   }
 
   async #followLeases(signal: AbortSignal): Promise<void> {
     for await (const lease of this.#parts.bus.leases.watch(this.survey.id, signal)) {
-      const isOfBefore = (lastReport(lease.value)?.epoch ?? 0) < this.survey.firstEpoch;
+      const isOfBefore = (lastEpoch(lease.value)?.epoch ?? 0) < this.survey.firstEpoch;
       if (!isOfBefore) this.#archive.leased(lease);
     }
   }
 
   /** Where nothing can be stored, or not fast enough, nobody sends until it can. */
   get #maySend(): boolean {
-    return this.survey.state === 'running' && this.#archive.trouble === '';
+    return this.survey.state === 'running' && this.#archive.problem === '';
   }
 
-  #tellRate(): void {
-    const grants = this.fleet.set(this.#maySend ? this.survey.rate : 0);
-    for (const grant of grants) this.#parts.bus.rates.lend(grant);
+  #applyRate(): void {
+    const grants = this.surveyAgents.set(this.#maySend ? this.survey.rate : 0);
+    for (const grant of grants) this.#parts.bus.grants.publish(grant);
   }
 
   /** Leases that stand still are seen to; those below the frontier are forgotten, once agents know it. */
-  async #tendLeases(now: number): Promise<void> {
-    this.#tendedAt = now;
-    await this.#leaseCare.mend(now, this.#maySend);
-    const frontier = await this.#leaseCare.forget(this.survey.frontier);
-    if (frontier === undefined || isOver(this.survey.state)) return;
-    this.survey = { ...this.survey, frontier };
+  async #maintainLeases(now: number): Promise<void> {
+    this.#maintainedAt = now;
+    await this.#leaseCare.repair(now, this.#maySend);
+    const storedBelow = await this.#leaseCare.forget(this.survey.storedBelow);
+    if (storedBelow === undefined || isOver(this.survey.state)) return;
+    this.survey = { ...this.survey, storedBelow };
     await this.record.write(() => this.survey);
   }
 
   #isDrained(): boolean {
     if (this.#isImmediate) return true;
     const now = this.#parts.clock.monotonic();
-    if (now < this.#calmFrom) return false;
-    return this.#archive.isDrained((agent) => this.fleet.roster.isPresent(agent, now));
+    if (now < this.#drainCheckFrom) return false;
+    return this.#archive.isDrained((agent) => this.surveyAgents.activities.isAlive(agent, now));
   }
 
   async #end(state: SurveyState): Promise<void> {
     const { bus, clock, log, version } = this.#parts;
-    const equipmentOf = (agent: string) => this.fleet.equipmentOf(agent);
+    const ioStatsOf = (agent: string) => this.surveyAgents.ioStatsOf(agent);
     try {
       if (state === 'cancelled') await this.#archive.storeSettled();
       await this.#archive.settled();
       this.#endedAt = clock.wall();
       const survey = { ...this.survey, state };
       const status = { ...this.status, state };
-      await this.#archive.conclude({ survey, status, version, equipmentOf });
+      await this.#archive.conclude({ survey, status, version, ioStatsOf });
     } catch (error) {
       if (!(error instanceof Fault && error.code === 'UNWRITABLE')) throw error;
       log.error({ survey: this.survey.id, error: describeError(error) }, 'survey cannot be ended');
@@ -280,17 +280,17 @@ export class SurveyRun implements KnownSurvey {
     // Over for everyone only once the manifest stands: a crash before this does it again.
     this.survey = { ...this.survey, state };
     await this.record.write(() => this.survey);
-    this.#archive.releaseAll();
+    this.#archive.dropAll();
     await bus.work.close(this.survey.id);
     await bus.leases.forget(this.survey.id);
-    log.info({ survey: this.survey.id, state, covered: this.#ledger.covered }, 'survey ended');
+    log.info({ survey: this.survey.id, state, covered: this.#ledger.targetsCovered }, 'survey ended');
     this.#stop.abort();
-    this.#settle?.resolve(this.status);
+    this.#resolveEnded?.resolve(this.status);
   }
 
-  async #become(state: SurveyState): Promise<void> {
+  async #setState(state: SurveyState): Promise<void> {
     this.survey = { ...this.survey, state };
-    this.#tellRate(); // at once, by grants; and by the record, for who missed them
+    this.#applyRate(); // at once, by grants; and by the record, for who missed them
     await this.record.write(() => this.survey);
   }
 }

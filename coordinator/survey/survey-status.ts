@@ -2,42 +2,42 @@
 import type { Plan } from '../../shared/survey/plan.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
-import type { RosterSummary } from '../governor/roster.js';
-import type { Ledger } from '../ledger/ledger.js';
+import type { ActivityTotals } from '../governor/roster.js';
+import type { ShardTracker } from '../ledger/ledger.js';
 
 export interface SurveyProgress {
   readonly survey: Survey;
   readonly plan: Plan;
-  readonly ledger: Ledger;
-  readonly roster: RosterSummary;
+  readonly tracker: ShardTracker;
+  readonly activities: ActivityTotals;
   /** Wall clock; 0 where it has not ended. */
   readonly endedAt: number;
   readonly batchesSetAside: number;
   readonly notice: string;
-  readonly trouble: string;
+  readonly problem: string;
 }
 
 export function statusOf(progress: SurveyProgress): SurveyStatus {
-  const { survey, plan, ledger, roster, endedAt, trouble } = progress;
-  const { sent, ...totals } = ledger.totals;
+  const { survey, plan, tracker, activities, endedAt, problem } = progress;
+  const { probesSent, ...totals } = tracker.totals;
   return {
     survey: survey.id,
     name: survey.name,
     state: survey.state,
     targets: plan.size,
-    sent,
-    covered: ledger.covered,
-    coverage: ledger.covered / plan.size,
+    probesSent,
+    targetsCovered: tracker.targetsCovered,
+    coverage: tracker.targetsCovered / plan.size,
     budget: survey.rate,
     ...totals,
-    ...roster,
+    ...activities,
     shards: plan.shardCount,
-    stored: ledger.stored,
-    rows: ledger.rows,
+    shardsStored: tracker.shardsStored,
+    rowsStored: tracker.rowsStored,
     startedAt: survey.createdAt,
     endedAt,
     batchesSetAside: progress.batchesSetAside,
     notice: progress.notice,
-    trouble,
+    problem,
   };
 }

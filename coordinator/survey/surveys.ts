@@ -4,19 +4,19 @@
  */
 import { Fault } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
-import type { SurveyStatus, TargetFate } from '../../shared/survey/status.js';
+import type { SurveyStatus, LookupResult } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
-import type { Vault } from '../vault.js';
-import type { PastSurvey } from './past-survey.js';
+import type { SurveyFolder } from '../vault.js';
+import type { FinishedSurvey } from './past-survey.js';
 import type { SurveyRun } from './survey-run.js';
 
 /** What may be asked of a survey, whether it is over or not. */
 export interface KnownSurvey {
   readonly survey: Survey;
   readonly status: SurveyStatus;
-  readonly vault: Vault;
+  readonly surveyFolder: SurveyFolder;
   /** What became of the targets that `ADDR` or `ADDR:PORT` names. @throws Fault BAD_OPTION */
-  fatesOf(text: string): Promise<readonly TargetFate[]>;
+  lookup(text: string): Promise<readonly LookupResult[]>;
   pause(): Promise<void>;
   resume(): Promise<void>;
   setRate(rate: Survey['rate']): Promise<void>;
@@ -29,16 +29,16 @@ const EXPOSED_MILLIS = 120_000;
 export class Surveys {
   readonly running = new Map<string, SurveyRun>();
   /** In the order in which they ended, or were read. */
-  readonly #past = new Map<string, PastSurvey>();
-  readonly #read: (id: string) => Promise<PastSurvey | undefined>;
+  readonly #finished = new Map<string, FinishedSurvey>();
+  readonly #read: (id: string) => Promise<FinishedSurvey | undefined>;
 
   /** @param read reads a survey that is over, by its id */
-  constructor(read: (id: string) => Promise<PastSurvey | undefined>) {
+  constructor(read: (id: string) => Promise<FinishedSurvey | undefined>) {
     this.#read = read;
   }
 
   get all(): readonly KnownSurvey[] {
-    return [...this.#past.values(), ...this.running.values()];
+    return [...this.#finished.values(), ...this.running.values()];
   }
 
   /** Those whose numbers may still change, or have just stopped to. @param now wall clock */
@@ -49,19 +49,19 @@ export class Surveys {
   }
 
   /** A survey is over: what it held is let go. */
-  retire(past: PastSurvey): void {
+  onEnded(past: FinishedSurvey): void {
     const { id } = past.survey;
     this.running.delete(id);
-    this.#past.set(id, past);
-    for (const oldest of this.#past.keys()) {
-      if (this.#past.size <= LIMITS.pastSurveys) return;
-      this.#past.delete(oldest);
+    this.#finished.set(id, past);
+    for (const oldest of this.#finished.keys()) {
+      if (this.#finished.size <= LIMITS.pastSurveys) return;
+      this.#finished.delete(oldest);
     }
   }
 
   /** By id, or by a name or the start of an id that fits one survey only. @throws Fault UNKNOWN_SURVEY */
   async find(text: string): Promise<KnownSurvey> {
-    const exact = this.running.get(text) ?? this.#past.get(text);
+    const exact = this.running.get(text) ?? this.#finished.get(text);
     if (exact !== undefined) return exact;
     const fitting = this.all.filter(
       ({ survey }) => survey.name === text || survey.id.startsWith(text),
@@ -70,7 +70,7 @@ export class Surveys {
     if (only !== undefined && fitting.length === 1) return only;
     const older = fitting.length === 0 ? await this.#read(text) : undefined;
     if (older !== undefined) return older;
-    const why = fitting.length === 0 ? 'no such survey' : 'several surveys fit; give the whole id';
-    throw new Fault('UNKNOWN_SURVEY', why, { value: text });
+    const reason = fitting.length === 0 ? 'no such survey' : 'several surveys fit; give the whole id';
+    throw new Fault('UNKNOWN_SURVEY', reason, { value: text });
   }
 }

@@ -31,6 +31,6 @@ export interface BrokerAccess {
 }
 
 /** For people: the servers as URLs, without secrets. */
-export function whereIs({ servers, tls }: BrokerAccess): string {
+export function brokerUrls({ servers, tls }: BrokerAccess): string {
   return servers.map((server) => `${tls === undefined ? 'nats' : 'tls'}://${server}`).join(',');
 }

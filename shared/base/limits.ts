@@ -26,11 +26,11 @@ export const LIMITS = {
   /** How often an agent writes checkpoints and heartbeats. */
   checkpointMillis: 1000,
   /** How often an agent looks whether a shard has settled. */
-  settleMillis: 100,
+  settlePollMillis: 100,
   /** A grant lapses this long after the heartbeat it answers. */
   grantMillis: 3000,
   /** An agent not heard of for this long is gone. */
-  agentGoneMillis: 5000,
+  agentTimeoutMillis: 5000,
   /** A work message not extended for this long is offered again. */
   workAckMillis: 8000,
   /** How often a held work message is extended. */
@@ -64,6 +64,6 @@ export const LIMITS = {
 assert(LIMITS.workExtendMillis * 3 < LIMITS.workAckMillis, 'a lease survives two lost extensions');
 assert(LIMITS.checkpointMillis * 2 < LIMITS.grantMillis, 'a grant survives one lost heartbeat');
 assert(
-  LIMITS.grantMillis < LIMITS.agentGoneMillis,
+  LIMITS.grantMillis < LIMITS.agentTimeoutMillis,
   'a silent agent’s grants lapse before it is gone',
 );

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { LIMITS } from '../base/limits.js';
 import type { Exclusion } from '../survey/exclusions.js';
 import type { Lease } from '../survey/lease.js';
-import type { AgentStatus, SurveyStatus, TargetFate } from '../survey/status.js';
+import type { AgentStatus, SurveyStatus, LookupResult } from '../survey/status.js';
 import type { Survey, SurveyRequest } from '../survey/survey.js';
 import { TEXT } from '../survey/text.js';
 import type { UnsentName } from '../survey/unsent.js';
@@ -42,7 +42,7 @@ const surveyShape = z.object({
   seed: text(TEXT.NAME),
   key: octets.refine((key) => key.length === 16),
   report: z.enum(['successes', 'all']),
-  output: text(TEXT.WORD),
+  segmentFormat: text(TEXT.WORD),
   contact: text(TEXT.LINE),
   purpose: text(TEXT.LINE),
   allowSpecial: z.array(text(TEXT.WORD)).max(ALLOWED_MAX),
@@ -52,7 +52,7 @@ const surveyShape = z.object({
   planHash: hash,
   createdAt: finite,
   protocol: uint32,
-  frontier: uint32,
+  storedBelow: uint32,
   term: uint32,
   firstEpoch: uint32,
 });
@@ -66,7 +66,7 @@ const requestShape = surveyShape.omit({
   planHash: true,
   createdAt: true,
   protocol: true,
-  frontier: true,
+  storedBelow: true,
   term: true,
   firstEpoch: true,
 });
@@ -81,7 +81,7 @@ const unsentShape = {
   sendFailed: count,
 } as const satisfies Record<UnsentName, typeof count>;
 
-const reportShape = z
+const epochShape = z
   .object({
     epoch: uint32,
     agent: token,
@@ -98,7 +98,7 @@ const reportShape = z
     rulesHash: hash.or(z.literal('')),
     startedAt: finite,
     updatedAt: finite,
-    marks: z.array(z.object({ version: uint32, from: count })),
+    versionSpans: z.array(z.object({ version: uint32, from: count })),
   })
   .refine(({ from, settled, sent }) => from <= settled && settled <= sent);
 
@@ -106,7 +106,7 @@ const leaseShape = z.object({
   survey: token,
   shard: uint32,
   state: z.enum(['held', 'released', 'settled']),
-  reports: z.array(reportShape),
+  epochs: z.array(epochShape),
 });
 
 /** Nobody hears more answers than there were questions. */
@@ -119,22 +119,22 @@ const heartbeatShape = z.object({
   ceiling: finite,
   invalid: count,
   state: z.enum(['working', 'leaving', 'refused']),
-  trouble: text(TEXT.LINE),
+  problem: text(TEXT.LINE),
   activities: z
     .array(
       z.object({
         survey: token,
-        wants: z.boolean(),
+        hasWork: z.boolean(),
         rate: finite,
         sent: count,
         grantSerial: count,
         replies: count,
-        equipment: z.object({
+        ioStats: z.object({
           wire: text(TEXT.NAME),
-          received: count,
-          dropped: count,
+          framesReceived: count,
+          framesDropped: count,
           interfaceDropped: count,
-          refusals: z
+          sendErrors: z
             .record(text(TEXT.WORD), count)
             .refine((counts) => Object.keys(counts).length <= ERRORS_MAX),
         }),
@@ -149,11 +149,11 @@ const grantShape = z.object({
   agent: token,
   serial: count,
   rate: finite,
-  answers: finite,
-  lasts: finite,
+  heartbeatAt: finite,
+  ttlMillis: finite,
   exclusions: uint32,
-  standDown: text(TEXT.LINE),
-  handBack: z.array(uint32),
+  quarantineReason: text(TEXT.LINE),
+  releaseShards: z.array(uint32),
 });
 
 const exclusionShape = z.object({
@@ -168,7 +168,7 @@ const exclusionShape = z.object({
 const leaderShape = z.object({
   id: text(TEXT.NAME),
   term: uint32,
-  isVacant: z.boolean(),
+  resigned: z.boolean(),
 });
 
 const offerShape = z.object({ survey: token, shard: uint32 });
@@ -179,7 +179,7 @@ const statusShape = z.object({
   state: surveyShape.shape.state,
   targets: count,
   sent: count,
-  covered: count,
+  targetsCovered: count,
   ...unsentShape,
   batchesSetAside: count,
   notice: z.string(),
@@ -195,10 +195,10 @@ const statusShape = z.object({
   rows: count,
   startedAt: finite,
   endedAt: finite,
-  dropped: count,
-  received: count,
+  framesDropped: count,
+  framesReceived: count,
   replies: count,
-  trouble: z.string(),
+  problem: z.string(),
 });
 
 const agentShape = z.object({
@@ -208,13 +208,13 @@ const agentShape = z.object({
   state: z.string(),
   rate: finite,
   seenMillisAgo: finite,
-  received: count,
-  dropped: count,
-  trouble: z.string(),
+  framesReceived: count,
+  framesDropped: count,
+  problem: z.string(),
   granted: finite,
 });
 
-const fateShape = z.object({
+const lookupShape = z.object({
   address: z.string(),
   port: uint32,
   planned: z.boolean(),
@@ -226,7 +226,7 @@ const fateShape = z.object({
   vantage: z.string(),
   from: finite,
   until: finite,
-  result: z.string(),
+  outcome: z.string(),
 });
 
 const controlRequestShape = z.object({
@@ -254,7 +254,7 @@ const controlReplyShape = z.object({
   chunk: octets,
   total: count,
   folder: z.string(),
-  fates: z.array(fateShape),
+  results: z.array(lookupShape),
   exclusions: z.array(exclusionShape),
   version: uint32,
   waiting: z.array(token),
@@ -267,7 +267,7 @@ export type ControlReply = Omit<
   z.infer<typeof controlReplyShape>,
   'statuses' | 'agents' | 'fates'
 > & {
-  fates: readonly TargetFate[];
+  results: readonly LookupResult[];
   statuses: readonly SurveyStatus[];
   agents: readonly AgentStatus[];
 };

@@ -8,27 +8,27 @@
 import type { Exclusion } from '../survey/exclusions.js';
 import type { Lease } from '../survey/lease.js';
 import type { ResultBatch } from '../survey/results.js';
-import type { AgentStatus, SurveyStatus, TargetFate } from '../survey/status.js';
+import type { AgentStatus, SurveyStatus, LookupResult } from '../survey/status.js';
 import type { Survey, SurveyRequest } from '../survey/survey.js';
 
 export interface Bus {
-  readonly surveys: SurveyBoard;
-  readonly spaces: SpaceShelf;
+  readonly surveys: SurveyStore;
+  readonly spaces: SpaceStore;
   readonly work: ShardQueue;
-  readonly leases: LeaseBook;
+  readonly leases: LeaseStore;
   readonly results: ResultStream;
-  readonly rollCall: RollCall;
-  readonly rates: RateBoard;
-  readonly control: ControlDesk;
-  readonly exclusions: ExclusionBoard;
-  readonly seat: LeaderSeat;
+  readonly heartbeats: Heartbeats;
+  readonly grants: GrantChannel;
+  readonly control: ControlApi;
+  readonly exclusions: ExclusionStore;
+  readonly leader: LeaderStore;
   /** Resolves with the reason once the broker is lost for good; never while it may come back. */
-  readonly lost: Promise<Error>;
+  readonly disconnected: Promise<Error>;
   close(): Promise<void>;
 }
 
 /** The surveys there are; kept, changed only by compare-and-set, and watched by everyone. */
-export interface SurveyBoard {
+export interface SurveyStore {
   read(id: string): Promise<Versioned<Survey> | undefined>;
   /** As `LeaseBook.write`. */
   write(survey: Survey, revision: number): Promise<number | undefined>;
@@ -38,7 +38,7 @@ export interface SurveyBoard {
 }
 
 /** Spaces by the hash of their canonical bytes. */
-export interface SpaceShelf {
+export interface SpaceStore {
   put(hash: string, bytes: Uint8Array): Promise<void>;
   get(hash: string): Promise<Uint8Array | undefined>;
 }
@@ -64,9 +64,9 @@ export interface ShardOffer {
   /** Keeps the shard from being offered to another for a while. */
   extend(): void;
   /** The shard needs no further offer. */
-  done(): Promise<void>;
+  complete(): Promise<void>;
   /** Offers the shard again after `millis`. */
-  giveBack(millis: number): void;
+  release(millis: number): void;
 }
 
 export interface Versioned<Value> {
@@ -75,7 +75,7 @@ export interface Versioned<Value> {
 }
 
 /** The truth about leases: records changed only by compare-and-set. */
-export interface LeaseBook {
+export interface LeaseStore {
   read(survey: string, shard: number): Promise<Versioned<Lease> | undefined>;
   /**
    * Replaces the record of this revision (0: there is none yet).
@@ -89,7 +89,7 @@ export interface LeaseBook {
 }
 
 /** The exclusions there are, by version; kept, and watched by everyone. */
-export interface ExclusionBoard {
+export interface ExclusionStore {
   /** @returns false where an entry of this version is there already */
   add(entry: Exclusion): Promise<boolean>;
   list(): Promise<readonly Exclusion[]>;
@@ -103,11 +103,11 @@ export interface Leader {
   /** Counts the leaders there have been. */
   readonly term: number;
   /** Has left in order: nobody needs to wait. */
-  readonly isVacant: boolean;
+  readonly resigned: boolean;
 }
 
 /** The one record that says who leads, changed only by compare-and-set. */
-export interface LeaderSeat {
+export interface LeaderStore {
   read(): Promise<Versioned<Leader> | undefined>;
   /** As `LeaseBook.write`. */
   write(leader: Leader, revision: number): Promise<number | undefined>;
@@ -124,38 +124,38 @@ export interface ResultStream {
 export interface ResultDelivery {
   readonly batch: ResultBatch;
   /** Batches in the stream that have not been delivered yet. */
-  readonly left: number;
+  readonly remaining: number;
   /** The batch is durable elsewhere, or of no use: forget it. */
-  stored(): void;
+  acknowledge(): void;
 }
 
 /** What an agent does for one survey. */
 export interface Activity {
   readonly survey: string;
   /** Has targets left to send. */
-  readonly wants: boolean;
+  readonly hasWork: boolean;
   /** Packets per second over the last second. */
   readonly rate: number;
   /** Probes since the agent joined the survey. */
-  readonly sent: number;
+  readonly probesSent: number;
   /** Serial of the grant in force, 0 for none. */
   readonly grantSerial: number;
   /** First replies heard, of any class. */
   readonly replies: number;
-  readonly equipment: Equipment;
+  readonly ioStats: IoStats;
   /** The version of the exclusions that every probe from now on is held against. */
-  readonly exclusions: number;
+  readonly exclusionsVersion: number;
 }
 
 /** What an agent sends and listens with for one survey, and how that fares. */
-export interface Equipment {
+export interface IoStats {
   /** How frames leave: `af-xdp eth0`. */
-  readonly wire: string;
-  readonly received: number;
-  readonly dropped: number;
+  readonly transmit: string;
+  readonly framesReceived: number;
+  readonly framesDropped: number;
   readonly interfaceDropped: number;
   /** System calls that the kernel refused, by the name of the error. */
-  readonly refusals: Readonly<Record<string, number>>;
+  readonly sendErrors: Readonly<Record<string, number>>;
 }
 
 type AgentState = 'working' | 'leaving' | 'refused';
@@ -167,20 +167,20 @@ export interface Heartbeat {
   /** Of the messages it speaks. */
   readonly protocol: number;
   /** The agent's own monotonic clock, in milliseconds. */
-  readonly at: number;
+  readonly sentAt: number;
   /** Packets per second it accepts, 0 for no limit. */
   readonly ceiling: number;
   readonly invalid: number;
   readonly state: AgentState;
   /** A sentence where something needs a person. */
-  readonly trouble: string;
+  readonly problem: string;
   readonly activities: readonly Activity[];
 }
 
 /** Signs of life. */
-export interface RollCall {
-  report(heartbeat: Heartbeat): void;
-  hear(signal: AbortSignal): AsyncIterable<Heartbeat>;
+export interface Heartbeats {
+  publish(heartbeat: Heartbeat): void;
+  subscribe(signal: AbortSignal): AsyncIterable<Heartbeat>;
 }
 
 /**
@@ -192,19 +192,19 @@ export interface Grant {
   readonly agent: string;
   readonly serial: number;
   readonly rate: number;
-  readonly answers: number;
-  readonly lasts: number;
+  readonly heartbeatAt: number;
+  readonly ttlMillis: number;
   /** The version of the exclusions that the agent must obey before it sends any more. */
-  readonly exclusions: number;
+  readonly exclusionsVersion: number;
   /** Why the agent must hand back what it holds and take no more; empty where it may go on. */
-  readonly standDown: string;
+  readonly quarantineReason: string;
   /** Shards that others can finish sooner: to be handed back. */
-  readonly handBack: readonly number[];
+  readonly releaseShards: readonly number[];
 }
 
-export interface RateBoard {
-  lend(grant: Grant): void;
-  grants(agent: string, signal: AbortSignal): AsyncIterable<Grant>;
+export interface GrantChannel {
+  publish(grant: Grant): void;
+  subscribe(agent: string, signal: AbortSignal): AsyncIterable<Grant>;
 }
 
 /** What the command line asks of the coordinator, and what comes back for each verb. */
@@ -230,7 +230,7 @@ export interface ControlVerbs {
   exclusions: { ask: object; answer: { exclusions: readonly Exclusion[] } };
   lookup: {
     ask: { survey: string; target: string };
-    answer: { survey: string; fates: readonly TargetFate[] };
+    answer: { survey: string; results: readonly LookupResult[] };
   };
   agents: { ask: object; answer: { agents: readonly AgentStatus[] } };
   /** What a survey has on disk: paths within its folder. */
@@ -252,7 +252,7 @@ export type ControlHandlers = {
   ) => Promise<ControlVerbs[Verb]['answer']>;
 };
 
-export interface ControlDesk {
+export interface ControlApi {
   /** @throws Fault NO_COORDINATOR where nobody answers, or the fault of the one who did */
   ask<Verb extends ControlVerb>(
     verb: Verb,

@@ -107,12 +107,12 @@ function parseUrl(text: string, shown: string): ParsedUrl {
   const match = URL_FORM.exec(text);
   const [, scheme = 'nats', secret, host, port = DEFAULT_PORT] = match ?? [];
   if (host === undefined || Number(port) > 65535) {
-    const why = 'a NATS server is nats://host:port or tls://host:port; an @ in a login is %40';
-    throw new Fault('BAD_OPTION', why, { flag: FLAGS.nats, value: shown });
+    const reason = 'a NATS server is nats://host:port or tls://host:port; an @ in a login is %40';
+    throw new Fault('BAD_OPTION', reason, { flag: FLAGS.nats, value: shown });
   }
   if (scheme !== 'nats' && scheme !== 'tls') {
-    const why = `there is nats:// and tls://, and no ${scheme}://`;
-    throw new Fault('BAD_OPTION', why, { flag: FLAGS.nats, value: shown });
+    const reason = `there is nats:// and tls://, and no ${scheme}://`;
+    throw new Fault('BAD_OPTION', reason, { flag: FLAGS.nats, value: shown });
   }
   const login = secret === undefined ? undefined : secretLogin(secret, shown);
   return { server: `${host}:${port}`, isTls: scheme === 'tls', login };
@@ -124,8 +124,8 @@ function secretLogin(secret: string, shown: string): BrokerLogin {
     if (rest.length === 0) return { kind: 'token', token: user };
     return { kind: 'password', user, password: rest.join(':') };
   } catch {
-    const why = 'the login in the URL is not percent-encoded as it must be';
-    throw new Fault('BAD_OPTION', why, { flag: FLAGS.nats, value: shown });
+    const reason = 'the login in the URL is not percent-encoded as it must be';
+    throw new Fault('BAD_OPTION', reason, { flag: FLAGS.nats, value: shown });
   }
 }
 
@@ -137,12 +137,12 @@ function loginOf(flags: BrokerFlags, environment: NodeJS.ProcessEnv): BrokerLogi
   const creds = secretOf(flags, 'natsCreds', undefined);
   const { natsUser: user } = flags;
   if (user === undefined && password !== undefined) {
-    const why = 'a password needs a name: --nats-user, or TRANSECT_NATS_USER';
-    throw new Fault('BAD_OPTION', why, { flag: FLAGS.natsPasswordFile });
+    const reason = 'a password needs a name: --nats-user, or TRANSECT_NATS_USER';
+    throw new Fault('BAD_OPTION', reason, { flag: FLAGS.natsPasswordFile });
   }
   if (user !== undefined && password === undefined) {
-    const why = 'a name needs a password: --nats-password-file, or TRANSECT_NATS_PASSWORD';
-    throw new Fault('BAD_OPTION', why, { flag: FLAGS.natsUser, value: user });
+    const reason = 'a name needs a password: --nats-password-file, or TRANSECT_NATS_PASSWORD';
+    throw new Fault('BAD_OPTION', reason, { flag: FLAGS.natsUser, value: user });
   }
   const logins: BrokerLogin[] = [];
   if (user !== undefined && password !== undefined)
@@ -152,8 +152,8 @@ function loginOf(flags: BrokerFlags, environment: NodeJS.ProcessEnv): BrokerLogi
   if (creds !== undefined) logins.push({ kind: 'creds', text: creds });
   if (logins.length > 1) {
     const kinds = logins.map(({ kind }) => kind).join(' and ');
-    const why = `several logins are given (${kinds}): give one`;
-    throw new Fault('BAD_OPTION', why, { flag: FLAGS.nats });
+    const reason = `several logins are given (${kinds}): give one`;
+    throw new Fault('BAD_OPTION', reason, { flag: FLAGS.nats });
   }
   return logins[0];
 }
@@ -191,8 +191,8 @@ function fileOf(flags: BrokerFlags, name: FileFlag): string | undefined {
   try {
     return readFileSync(file, 'utf8');
   } catch (cause) {
-    const why = `cannot read the file: ${describeError(cause)}`;
-    throw new Fault('UNREADABLE_FILE', why, { flag: FLAGS[name], file }, cause);
+    const reason = `cannot read the file: ${describeError(cause)}`;
+    throw new Fault('UNREADABLE_FILE', reason, { flag: FLAGS[name], file }, cause);
   }
 }
 

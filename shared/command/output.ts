@@ -65,6 +65,6 @@ export async function flushOutput(): Promise<void> {
 function outputFault(error: unknown): Error {
   const { code } = error as NodeJS.ErrnoException;
   if (code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED') return new ReaderGone();
-  const why = `cannot write to standard output: ${describeError(error)}`;
-  return new Fault('UNWRITABLE', why, {}, error);
+  const reason = `cannot write to standard output: ${describeError(error)}`;
+  return new Fault('UNWRITABLE', reason, {}, error);
 }

@@ -12,10 +12,10 @@ import { parseSources } from './source-addresses.js';
 
 /** Wires for frames with a link header, fastest first; and the kernel's own way. */
 const WIRE_NAMES = ['af-xdp', 'tx-ring', 'packet', 'pcap', 'raw-ip'] as const;
-export type WireName = (typeof WIRE_NAMES)[number];
+export type TransmitMethod = (typeof WIRE_NAMES)[number];
 
 /** What commander gathers from the flags below. */
-export interface StationFlags {
+export interface NetworkFlags {
   readonly interface?: string;
   readonly sourceIp?: readonly Words[];
   readonly sourcePort?: { readonly from: number; readonly to: number };
@@ -23,7 +23,7 @@ export interface StationFlags {
   readonly gatewayMac?: MacAddress;
   readonly vlan?: number;
   readonly senders?: number;
-  readonly wire?: WireName;
+  readonly wire?: TransmitMethod;
 }
 
 const SENDERS_MAX = 64;
@@ -40,7 +40,7 @@ const OPTIONS: readonly (readonly [string, string, (text: string) => unknown])[]
 ];
 
 /** @param asTyped whether values are kept as text once they are checked, to be passed on */
-export function addStationOptions(command: Command, asTyped: boolean): Command {
+export function addNetworkOptions(command: Command, asTyped: boolean): Command {
   for (const [flags, about, parse] of OPTIONS) {
     const checked = (text: string) => {
       const value = parse(text);
@@ -73,8 +73,8 @@ function parseSourcePorts(text: string): { from: number; to: number } {
 function parseHardwareAddress(text: string): MacAddress {
   const address = parseMac(text);
   if (address !== undefined) return address;
-  const why = 'not an Ethernet address (six pairs of hexadecimal digits with colons)';
-  throw new Fault('BAD_OPTION', why, { value: text });
+  const reason = 'not an Ethernet address (six pairs of hexadecimal digits with colons)';
+  throw new Fault('BAD_OPTION', reason, { value: text });
 }
 
 function parseVlan(text: string): number {
@@ -91,7 +91,7 @@ function parseWhole(text: string, max: number, what: string): number {
   throw new Fault('BAD_OPTION', `${what} is a whole number from 1 to ${max}`, { value: text });
 }
 
-function parseWire(text: string): WireName {
+function parseWire(text: string): TransmitMethod {
   const found = WIRE_NAMES.find((name) => name === text);
   if (found !== undefined) return found;
   throw new Fault('BAD_OPTION', `no such wire; there are: ${WIRE_NAMES.join(', ')}`, {

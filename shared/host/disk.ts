@@ -180,8 +180,8 @@ async function openRegular(file: string): Promise<FileHandle | undefined> {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const handle = await open(file, flags).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
-    const why = error.code === 'ELOOP' ? 'is a link, and not a regular file' : describeError(error);
-    throw new Fault('UNREADABLE_FILE', `cannot read the file: ${why}`, { file }, error);
+    const reason = error.code === 'ELOOP' ? 'is a link, and not a regular file' : describeError(error);
+    throw new Fault('UNREADABLE_FILE', `cannot read the file: ${reason}`, { file }, error);
   });
   if (handle === undefined || (await handle.stat()).isFile()) return handle;
   await handle.close();
@@ -213,8 +213,8 @@ async function* linesOf(handle: FileHandle, file: string): AsyncGenerator<string
 }
 
 function tooLarge(file: string, octets: number, octetsMax: number): Fault {
-  const why = `${octets} octets are more than the ${octetsMax} that are read at once`;
-  return new Fault('UNREADABLE_FILE', why, { file });
+  const reason = `${octets} octets are more than the ${octetsMax} that are read at once`;
+  return new Fault('UNREADABLE_FILE', reason, { file });
 }
 
 async function tail(handle: FileHandle, size: number): Promise<string> {

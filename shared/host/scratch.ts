@@ -17,8 +17,8 @@ export async function scratchFolder(purpose: string): Promise<string> {
   try {
     return await mkdtemp(join(tmpdir(), `transect-${purpose}-${process.pid}-`));
   } catch (cause) {
-    const why = `cannot make a temporary folder; TMPDIR names another place (${describeError(cause)})`;
-    throw new Fault('UNWRITABLE', why, { file: tmpdir() }, cause);
+    const reason = `cannot make a temporary folder; TMPDIR names another place (${describeError(cause)})`;
+    throw new Fault('UNWRITABLE', reason, { file: tmpdir() }, cause);
   }
 }
 

@@ -33,8 +33,8 @@ export function parseIpv6(text: string): Words {
 export function parsePrefix6(text: string): Prefix6 {
   const [address = '', length = ''] = text.split('/');
   if (!/^\d{1,3}$/.test(length) || Number(length) > 128) {
-    const why = 'not an IPv6 prefix (an address, a slash, a length from 0 to 128)';
-    throw new Fault('BAD_OPTION', why, { value: text });
+    const reason = 'not an IPv6 prefix (an address, a slash, a length from 0 to 128)';
+    throw new Fault('BAD_OPTION', reason, { value: text });
   }
   return { words: clearBehind(parseIpv6(address), Number(length)), length: Number(length) };
 }

@@ -47,8 +47,8 @@ function parseItem(item: string): { from: number; last: number } {
   const from = Number(match?.[1]);
   const last = Number(match?.[2] ?? match?.[1]);
   if (match === null || from < 1 || last > PORT_MAX || last < from) {
-    const why = `a port is a number from 1 to ${PORT_MAX}, a range is first-last, * is all`;
-    throw new Fault('BAD_OPTION', why, { value: item });
+    const reason = `a port is a number from 1 to ${PORT_MAX}, a range is first-last, * is all`;
+    throw new Fault('BAD_OPTION', reason, { value: item });
   }
   return { from, last };
 }

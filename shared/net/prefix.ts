@@ -27,8 +27,8 @@ export function parsePrefix(text: string): Range {
   const slash = text.indexOf('/');
   const length = text.slice(slash + 1);
   if (!/^\d{1,2}$/.test(length) || Number(length) > 32) {
-    const why = 'not an IPv4 prefix (an address, a slash, a length from 0 to 32)';
-    throw new Fault('BAD_OPTION', why, { value: text });
+    const reason = 'not an IPv4 prefix (an address, a slash, a length from 0 to 32)';
+    throw new Fault('BAD_OPTION', reason, { value: text });
   }
   const address = parseIpv4(text.slice(0, slash));
   const size = 2 ** (32 - Number(length));

@@ -38,7 +38,7 @@ export function layOutArp(
 }
 
 /** @param at where the ARP packet starts */
-export function aimArp(view: DataView, at: number, target: number): void {
+export function setArpTarget(view: DataView, at: number, target: number): void {
   view.setUint32(at + 24, target);
 }
 

@@ -54,7 +54,7 @@ export function layOutSolicitation(
 }
 
 /** @param at where the IPv6 header starts */
-export function aimSolicitation(view: DataView, at: number, target: Words): void {
+export function setSolicitationTarget(view: DataView, at: number, target: Words): void {
   const low = target[3] & 0xffffff;
   view.setUint32(2, (0xff << 24) | low);
   view.setUint32(at + 36, (0xff000000 | low) >>> 0);

@@ -7,13 +7,13 @@ import type { Endpoint } from '../net/endpoint.js';
 import type { Flow } from '../net/flow.js';
 import { Chaskey } from './chaskey.js';
 import type { SourcePorts } from './probe.js';
-import type { Volley } from './volley.js';
+import type { ProbeBatch } from './volley.js';
 
 export const KEY_OCTETS = 16;
 /** Nine of an IPv6 flow, and room for the padding of a block of four. */
 const WORDS = 12;
 
-export class CookieJar {
+export class CookieMac {
   readonly #mac: Chaskey;
   readonly #choiceKey: number;
   readonly #words = new Int32Array(WORDS);
@@ -37,7 +37,7 @@ export class CookieJar {
   }
 
   /** Bakes the cookie of a flow. */
-  bake({ source, target }: Flow): void {
+  compute({ source, target }: Flow): void {
     const ports = (source.port << 16) | target.port;
     if (target.isIpv4) this.#mac.tag12(source.w3, target.w3, ports);
     else {
@@ -53,8 +53,8 @@ export class CookieJar {
   }
 
   /** Chooses which of our addresses and ports probe each target of a volley: always the same ones. */
-  choose(volley: Volley, sources: readonly Endpoint[], from: SourcePorts): void {
-    const { count, w1, w3, port, source, sourceW3, ports } = volley;
+  choose(batch: ProbeBatch, sources: readonly Endpoint[], from: SourcePorts): void {
+    const { count, w1, w3, port, source, sourceW3, ports } = batch;
     const key = this.#choiceKey;
     const portCount = from.to - from.from;
     const { length } = sources;
@@ -76,13 +76,13 @@ export class CookieJar {
   }
 
   /** Bakes the cookies of a volley of IPv4 probes. */
-  bakeIpv4(volley: Volley): void {
-    this.#mac.tagMany(volley.tags, volley.count);
+  computeIpv4(batch: ProbeBatch): void {
+    this.#mac.tagMany(batch.tags, batch.count);
   }
 
   /** Bakes the cookies of a volley of IPv6 probes. */
-  bakeIpv6(volley: Volley, sources: readonly Endpoint[]): void {
-    const { count, w0, w1, w2, w3, ports, source } = volley;
+  computeIpv6(batch: ProbeBatch, sources: readonly Endpoint[]): void {
+    const { count, w0, w1, w2, w3, ports, source } = batch;
     const words = this.#words;
     for (let i = 0; i < count; i++) {
       this.#setSource(sources[source[i] as number] as Endpoint);
@@ -92,8 +92,8 @@ export class CookieJar {
       words[7] = w3[i] as number;
       words[8] = ports[i] as number;
       this.#mac.tag36(words);
-      volley.sequence[i] = this.#mac.first;
-      volley.identification[i] = this.#mac.second;
+      batch.sequence[i] = this.#mac.first;
+      batch.identification[i] = this.#mac.second;
     }
   }
 

@@ -8,8 +8,8 @@ import type { Dissection } from '../packet/dissect.js';
 import { IPV4_OCTETS, Ipv4View } from '../packet/ipv4.js';
 import { IPV6_OCTETS, Ipv6View } from '../packet/ipv6.js';
 import { TcpView } from '../packet/tcp.js';
-import type { CookieJar } from './cookies.js';
-import type { Volley } from './volley.js';
+import type { CookieMac } from './cookies.js';
+import type { ProbeBatch } from './volley.js';
 
 export type Family = 4 | 6;
 
@@ -77,9 +77,9 @@ export interface Probe {
   /** Writes what all probes share; called once per buffer. */
   prepare(frame: Frame, options: ProbeOptions): void;
   /** Writes what changes, for each probe of a volley; its cookies are baked. */
-  aim(frame: Frame, volley: Volley, sources: readonly Endpoint[]): void;
+  make(frame: Frame, batch: ProbeBatch, sources: readonly Endpoint[]): void;
   /** Whether a frame answers a probe of ours: then its `flow` is that probe's. */
-  recognise(reply: Dissection, cookies: CookieJar): boolean;
+  validate(reply: Dissection, cookies: CookieMac): boolean;
   /** What a recognised reply says: a `CLASSIFICATION`. */
   classify(reply: Dissection): number;
 }

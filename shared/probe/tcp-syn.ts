@@ -14,10 +14,10 @@ import { IPV4_OCTETS, PROTOCOL_TCP } from '../packet/ipv4.js';
 import { IPV6_OCTETS } from '../packet/ipv6.js';
 import { FLAG_ACK, FLAG_RST, FLAG_SYN, TCP_OCTETS } from '../packet/tcp.js';
 import { CLASSIFICATION } from './classification.js';
-import type { CookieJar } from './cookies.js';
+import type { CookieMac } from './cookies.js';
 import type { Family, Frame, Origin, Probe, ProbeOptions } from './probe.js';
 import { LAYOUT_NAMES, type LayoutName, synLayout } from './syn-options.js';
-import type { Volley } from './volley.js';
+import type { ProbeBatch } from './volley.js';
 
 /** What of a SYN stays the same: the default time to live is Linux's. */
 const DEFAULTS: ProbeOptions = { layout: 'mss', ttl: '64' };
@@ -36,8 +36,8 @@ export const tcpSyn: Probe = {
   parseOptions(given: ProbeOptions): ProbeOptions {
     for (const name of Object.keys(given)) {
       if (!Object.hasOwn(DEFAULTS, name)) {
-        const why = `tcp-syn has no such option; it has: ${Object.keys(DEFAULTS).join(', ')}`;
-        throw new Fault('BAD_OPTION', why, { flag: FLAG, value: name });
+        const reason = `tcp-syn has no such option; it has: ${Object.keys(DEFAULTS).join(', ')}`;
+        throw new Fault('BAD_OPTION', reason, { flag: FLAG, value: name });
       }
     }
     const options = { ...DEFAULTS, ...given };
@@ -80,30 +80,30 @@ export const tcpSyn: Probe = {
     }
   },
 
-  aim(frame: Frame, volley: Volley, sources: readonly Endpoint[]): void {
+  make(frame: Frame, batch: ProbeBatch, sources: readonly Endpoint[]): void {
     const { stamp, stampAt, tcp } = frame;
     // The stamp is the same for all of a volley: what it adds to their checksums is constant, too.
     const unstamped = frame.tcpSum;
     if (stampAt > 0) frame.tcpSum += sumOf32(stamp);
-    if (frame.family === 4) aimIpv4(frame, volley);
-    else aimIpv6(frame, volley, sources);
+    if (frame.family === 4) makeIpv4(frame, batch);
+    else makeIpv6(frame, batch, sources);
     frame.tcpSum = unstamped;
-    for (let i = 0; stampAt > 0 && i < volley.count; i++) {
-      frame.moveTo(volley.packetAt[i] as number);
+    for (let i = 0; stampAt > 0 && i < batch.count; i++) {
+      frame.moveTo(batch.packetAt[i] as number);
       tcp.view.setUint32(tcp.at + stampAt, stamp);
     }
   },
 
-  recognise(reply: Dissection, cookies: CookieJar): boolean {
+  validate(reply: Dissection, cookies: CookieMac): boolean {
     if (!reply.isTcp) {
-      cookies.bake(reply.flow);
+      cookies.compute(reply.flow);
       return reply.quotedTcp.sequence === cookies.sequence;
     }
     const { flags, acknowledgment } = reply.tcp;
     const isReset = (flags & FLAG_RST) !== 0;
     const isSynAck = (flags & (FLAG_SYN | FLAG_ACK)) === (FLAG_SYN | FLAG_ACK);
     if (!isReset && !isSynAck) return false;
-    cookies.bake(reply.flow);
+    cookies.compute(reply.flow);
     const beyond = (acknowledgment - cookies.sequence) >>> 0;
     return beyond === 1 || (isReset && beyond === 0);
   },
@@ -114,9 +114,9 @@ export const tcpSyn: Probe = {
   },
 };
 
-function aimIpv4(frame: Frame, volley: Volley): void {
+function makeIpv4(frame: Frame, batch: ProbeBatch): void {
   const { ipv4, tcp, ipSum, tcpSum } = frame;
-  const { count, w3, sourceW3, ports, sequence, identification, packetAt } = volley;
+  const { count, w3, sourceW3, ports, sequence, identification, packetAt } = batch;
   for (let i = 0; i < count; i++) {
     ipv4.at = packetAt[i] as number;
     tcp.at = ipv4.at + IPV4_OCTETS;
@@ -136,18 +136,18 @@ function aimIpv4(frame: Frame, volley: Volley): void {
   }
 }
 
-function aimIpv6(frame: Frame, volley: Volley, sources: readonly Endpoint[]): void {
+function makeIpv6(frame: Frame, batch: ProbeBatch, sources: readonly Endpoint[]): void {
   const { ipv6, tcp, tcpSum } = frame;
-  const { count, w0, w1, w2, w3, ports, source, sequence } = volley;
+  const { count, w0, w1, w2, w3, ports, source, sequence } = batch;
   for (let i = 0; i < count; i++) {
-    ipv6.at = volley.packetAt[i] as number;
+    ipv6.at = batch.packetAt[i] as number;
     tcp.at = ipv6.at + IPV6_OCTETS;
     const from = sources[source[i] as number] as Endpoint;
     const a = w0[i] as number;
     const b = w1[i] as number;
     const c = w2[i] as number;
     const d = w3[i] as number;
-    ipv6.flowLabel = (volley.identification[i] as number) & 0xffff;
+    ipv6.flowLabel = (batch.identification[i] as number) & 0xffff;
     ipv6.setSource(from.w0, from.w1, from.w2, from.w3);
     ipv6.setDestination(a, b, c, d);
     const ours = sumOf32(from.w0) + sumOf32(from.w1) + sumOf32(from.w2) + sumOf32(from.w3);
@@ -169,13 +169,13 @@ function read(options: ProbeOptions): { layout: LayoutName; ttl: number } {
   const given = { ...DEFAULTS, ...options };
   const ttl = Number(given['ttl']);
   if (!Number.isInteger(ttl) || ttl < 1 || ttl > 255) {
-    const why = 'a time to live is a number from 1 to 255';
-    throw new Fault('BAD_OPTION', why, { flag: FLAG, value: `ttl=${given['ttl']}` });
+    const reason = 'a time to live is a number from 1 to 255';
+    throw new Fault('BAD_OPTION', reason, { flag: FLAG, value: `ttl=${given['ttl']}` });
   }
   const layout = LAYOUT_NAMES.find((name) => name === given['layout']);
   if (layout === undefined) {
-    const why = `no such layout; there are: ${LAYOUT_NAMES.join(', ')}`;
-    throw new Fault('BAD_OPTION', why, { flag: FLAG, value: `layout=${given['layout']}` });
+    const reason = `no such layout; there are: ${LAYOUT_NAMES.join(', ')}`;
+    throw new Fault('BAD_OPTION', reason, { flag: FLAG, value: `layout=${given['layout']}` });
   }
   return { layout, ttl };
 }

@@ -6,7 +6,7 @@
 import type { Endpoint } from '../net/endpoint.js';
 import { TagKernel } from '../simd/kernels.js';
 
-export class Volley {
+export class ProbeBatch {
   /** Probes there are: rows [0, count) of every column. */
   count = 0;
   /** Words of the targets' addresses, most significant first; IPv4 uses the last one only. */

@@ -21,7 +21,7 @@ export interface Exclusion {
 }
 
 /** From position `from` on, targets were held against at least this version. */
-export interface ExclusionMark {
+export interface VersionSpan {
   readonly version: number;
   readonly from: number;
 }
@@ -71,8 +71,8 @@ export function inForce(entries: readonly Exclusion[]): readonly Exclusion[] {
 }
 
 /** The version that a position was held against at least; 0 where there was none. */
-export function versionAt(marks: readonly ExclusionMark[], position: number): number {
-  return marks.findLast(({ from }) => from <= position)?.version ?? 0;
+export function versionAt(versionSpans: readonly VersionSpan[], position: number): number {
+  return versionSpans.findLast(({ from }) => from <= position)?.version ?? 0;
 }
 
 /** Anyone may write to the broker: an entry that is no prefix has its version, and blocks nothing. */

@@ -3,7 +3,7 @@
  * report names the holder, and epoch e owns the positions [from, settled) of its report, where
  * `from` is the settled position of the epoch before it.
  */
-import type { ExclusionMark } from './exclusions.js';
+import type { VersionSpan } from './exclusions.js';
 import type { Shard } from './plan.js';
 import { noneUnsent, type UnsentCounts } from './unsent.js';
 
@@ -17,17 +17,17 @@ export interface Counts extends Readonly<UnsentCounts> {
   readonly icmp: number;
 }
 
-export interface ShardReport extends Counts {
+export interface EpochRecord extends Counts {
   readonly epoch: number;
   readonly agent: string;
   readonly vantage: string;
   readonly from: number;
   /** Every position before it left, or was passed by. */
-  readonly sent: number;
+  readonly sentUpTo: number;
   /** Probes of those that left. */
-  readonly probes: number;
+  readonly probesSent: number;
   /** Every position before it needs no further probe. */
-  readonly settled: number;
+  readonly settledUpTo: number;
   /** The rows before `settled` are in the epoch's batches with serials [0, batches). */
   readonly batches: number;
   /** Of the rules by which this agent holds back targets itself; empty where it has none. */
@@ -36,7 +36,7 @@ export interface ShardReport extends Counts {
   readonly startedAt: number;
   readonly updatedAt: number;
   /** Which exclusions were held against from where on; ascending. */
-  readonly marks: readonly ExclusionMark[];
+  readonly versionSpans: readonly VersionSpan[];
 }
 
 /** Held by the last report's agent; given back unfinished; or settled to its end. */
@@ -46,32 +46,32 @@ export interface Lease {
   readonly survey: string;
   readonly shard: number;
   readonly state: LeaseState;
-  readonly reports: readonly ShardReport[];
+  readonly epochs: readonly EpochRecord[];
 }
 
 /** The report of the epoch that holds, or last held, the shard. */
-export function lastReport(lease: Lease): ShardReport | undefined {
-  return lease.reports.at(-1);
+export function lastEpoch(lease: Lease): EpochRecord | undefined {
+  return lease.epochs.at(-1);
 }
 
 /** Where the next holder starts. */
-export function settledOf(lease: Lease | undefined, shard: Shard): number {
-  return (lease && lastReport(lease)?.settled) ?? shard.from;
+export function settledUpToOf(lease: Lease | undefined, shard: Shard): number {
+  return (lease && lastEpoch(lease)?.settledUpTo) ?? shard.from;
 }
 
 /** The same with nothing owned by its reports from `first` on: the next epoch begins where that one began. */
 export function rewound(lease: Lease, first: number): Lease {
-  const from = lease.reports[first]?.from;
+  const from = lease.epochs[first]?.from;
   if (from === undefined) return lease;
-  const nothing = nothingFrom(from);
-  const reports = lease.reports.map((report, i) =>
+  const nothing = emptyEpoch(from);
+  const epochs = lease.epochs.map((report, i) =>
     i < first ? report : { ...report, ...nothing },
   );
-  return { ...lease, state: 'released', reports };
+  return { ...lease, state: 'released', epochs };
 }
 
 /** What an epoch owns that begins at a position and has settled nothing. */
-export function nothingFrom(from: number) {
+export function emptyEpoch(from: number) {
   const counts: Counts = { synack: 0, rst: 0, icmp: 0, ...noneUnsent() };
-  return { from, settled: from, batches: 0, ...counts };
+  return { from, settledUpTo: from, batches: 0, ...counts };
 }

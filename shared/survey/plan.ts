@@ -59,11 +59,11 @@ export class Plan {
 
   /** The target probed at a position; for single look-ups, not for hot paths. */
   targetAt(position: number): Target {
-    return this.place(position, new Target());
+    return this.fillTarget(position, new Target());
   }
 
   /** Fills in the target probed at a position. */
-  place(position: number, target: Target): Target {
+  fillTarget(position: number, target: Target): Target {
     this.space.at(this.permutation.at(position as Position), target);
     return target;
   }

@@ -17,8 +17,8 @@ const RATE_MAX = 1e9;
 export function parseRate(text: string): Pps {
   const rate = parseScaled(text, MULTIPLES);
   if (rate === undefined || rate <= 0 || rate > RATE_MAX) {
-    const why = 'a rate is packets per second above 0, such as 500, 20k or 1.5M';
-    throw new Fault('BAD_OPTION', why, { value: text });
+    const reason = 'a rate is packets per second above 0, such as 500, 20k or 1.5M';
+    throw new Fault('BAD_OPTION', reason, { value: text });
   }
   return rate as Pps;
 }
@@ -27,8 +27,8 @@ export function parseRate(text: string): Pps {
 export function parseBandwidth(text: string): number {
   const bits = parseScaled(text, MULTIPLES);
   if (bits === undefined || bits <= 0) {
-    const why = 'a bandwidth is bits per second above 0, such as 64k, 10M or 1G';
-    throw new Fault('BAD_OPTION', why, { value: text });
+    const reason = 'a bandwidth is bits per second above 0, such as 64k, 10M or 1G';
+    throw new Fault('BAD_OPTION', reason, { value: text });
   }
   return bits;
 }
@@ -37,8 +37,8 @@ export function parseBandwidth(text: string): number {
 export function parseDuration(text: string): Millis {
   const millis = parseScaled(text, UNITS_MILLIS);
   if (millis === undefined) {
-    const why = 'a duration is a number with ms, s, m, h or d, such as 8s or 500ms';
-    throw new Fault('BAD_OPTION', why, { value: text });
+    const reason = 'a duration is a number with ms, s, m, h or d, such as 8s or 500ms';
+    throw new Fault('BAD_OPTION', reason, { value: text });
   }
   return millis as Millis;
 }

@@ -75,7 +75,7 @@ export const OPTION_MASK = { MSS: 1, WINDOW_SCALE: 2, SACK: 4, TIMESTAMPS: 8 } a
 const MICROS_MAX = 4_102_444_800e6;
 
 /** Why the rows of a batch cannot be written in all formats; undefined where they can. */
-export function whyUnwritable({ agent, vantage, timestamp }: ResultBatch): string | undefined {
+export function reasonUnwritable({ agent, vantage, timestamp }: ResultBatch): string | undefined {
   if (!AGENT.test(agent)) return 'its agent has no name';
   if (!VANTAGE.test(vantage)) return 'its vantage is no label';
   if (!(timestamp >= 0 && timestamp < MICROS_MAX)) return 'its time is absurd';

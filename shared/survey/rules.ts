@@ -15,7 +15,7 @@ interface Rule {
   readonly source: string;
 }
 
-export interface Rules {
+export interface BlockRules {
   readonly exclusions: readonly Rule[];
   readonly allowSpecial: readonly string[];
 }
@@ -29,12 +29,12 @@ export function rulesToBytes(
   exclusions: readonly BlockEntry[],
   allowSpecial: readonly string[],
 ): Uint8Array {
-  const rules: Rules = { exclusions: exclusions.map(ruleOf), allowSpecial };
+  const rules: BlockRules = { exclusions: exclusions.map(ruleOf), allowSpecial };
   return new Uint8Array(Buffer.from(JSON.stringify(rules)));
 }
 
 /** @throws Fault BAD_MESSAGE where the bytes are no rules */
-export function rulesFromBytes(bytes: Uint8Array): Rules {
+export function rulesFromBytes(bytes: Uint8Array): BlockRules {
   try {
     return shape.parse(JSON.parse(Buffer.from(bytes).toString()));
   } catch (cause) {
@@ -43,7 +43,7 @@ export function rulesFromBytes(bytes: Uint8Array): Rules {
 }
 
 /** Why a target is not in a space, in words. Special-purpose blocks go before exclusions. */
-export function whyLeftOut(target: Target, { exclusions, allowSpecial }: Rules): string {
+export function reasonLeftOut(target: Target, { exclusions, allowSpecial }: BlockRules): string {
   const allowed = Blocklist.of(allowSpecial.map((text) => parseBlock(text, '--allow-special')));
   const block = SPECIAL_BLOCKS.find((each) => Blocklist.ofSpecial(each, allowed).holds(target));
   if (block !== undefined) return `${block.text} is ${block.name} (${block.rfc})`;
@@ -52,7 +52,7 @@ export function whyLeftOut(target: Target, { exclusions, allowSpecial }: Rules):
 }
 
 /** The rule that holds a target, and where it stands; undefined where none does. */
-export function ruleFor(target: Target, { exclusions }: Rules): string | undefined {
+export function ruleFor(target: Target, { exclusions }: BlockRules): string | undefined {
   const rule = exclusions.find(({ text, source }) =>
     Blocklist.of([parseBlock(text, source)]).holds(target),
   );

@@ -9,9 +9,9 @@ export interface SurveyStatus extends Readonly<UnsentCounts> {
   readonly state: SurveyState;
   readonly targets: number;
   /** Probes that left, repeated ones included. */
-  readonly sent: number;
+  readonly probesSent: number;
   /** Positions whose segment is stored. */
-  readonly covered: number;
+  readonly targetsCovered: number;
   /** covered / targets. */
   readonly coverage: number;
   /** Packets per second over the last second, and the budget. */
@@ -21,16 +21,16 @@ export interface SurveyStatus extends Readonly<UnsentCounts> {
   readonly rst: number;
   readonly icmp: number;
   readonly shards: number;
-  readonly stored: number;
+  readonly shardsStored: number;
   /** Agents at work on it. */
   readonly agents: number;
-  readonly rows: number;
+  readonly rowsStored: number;
   /** Wall clock; `endedAt` is 0 while it runs. */
   readonly startedAt: number;
   readonly endedAt: number;
   /** Frames that passed the filters of captures, and those that captures or interfaces dropped. */
-  readonly received: number;
-  readonly dropped: number;
+  readonly framesReceived: number;
+  readonly framesDropped: number;
   /** Replies heard so far, settled or not: for progress. */
   readonly replies: number;
   /** Result batches whose rows could not be written. */
@@ -38,28 +38,28 @@ export interface SurveyStatus extends Readonly<UnsentCounts> {
   /** What people should know of it; empty where there is nothing. */
   readonly notice: string;
   /** What keeps it from going on; empty where nothing does. */
-  readonly trouble: string;
+  readonly problem: string;
 }
 
 /** Covered targets that were asked and did not answer: not those of which no probe left. */
 export function silentOf(
-  status: Pick<SurveyStatus, 'covered' | 'synack' | 'rst' | 'icmp'> & Readonly<UnsentCounts>,
+  status: Pick<SurveyStatus, 'targetsCovered' | 'synack' | 'rst' | 'icmp'> & Readonly<UnsentCounts>,
 ): number {
-  const { covered, synack, rst, icmp } = status;
-  return Math.max(0, covered - synack - rst - icmp - sumUnsent(status));
+  const { targetsCovered, synack, rst, icmp } = status;
+  return Math.max(0, targetsCovered - synack - rst - icmp - sumUnsent(status));
 }
 
 /** The share of frames that were dropped, where it is more than a survey may bear; else 0. */
 export function alarmingDrops({
-  received,
-  dropped,
-}: Pick<SurveyStatus, 'received' | 'dropped'>): number {
-  const share = dropped / Math.max(1, received + dropped);
+  framesReceived,
+  framesDropped,
+}: Pick<SurveyStatus, 'framesReceived' | 'framesDropped'>): number {
+  const share = framesDropped / Math.max(1, framesReceived + framesDropped);
   return share > LIMITS.dropShareMax ? share : 0;
 }
 
 /** What became of one target. */
-export interface TargetFate {
+export interface LookupResult {
   readonly address: string;
   readonly port: number;
   readonly planned: boolean;
@@ -74,7 +74,7 @@ export interface TargetFate {
   readonly from: number;
   readonly until: number;
   /** A classification, `silent`, `not reported`, or empty where not yet known. */
-  readonly result: string;
+  readonly outcome: string;
 }
 
 export interface AgentStatus {
@@ -84,9 +84,9 @@ export interface AgentStatus {
   readonly state: string;
   readonly rate: number;
   readonly seenMillisAgo: number;
-  readonly received: number;
-  readonly dropped: number;
-  readonly trouble: string;
+  readonly framesReceived: number;
+  readonly framesDropped: number;
+  readonly problem: string;
   /** Packets per second lent to it, all surveys together. */
   readonly granted: number;
 }

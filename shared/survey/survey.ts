@@ -4,7 +4,7 @@ import { Fault } from '../base/faults.js';
 import type { ProbeOptions } from '../probe/probe.js';
 
 /** Which replies become rows: those that mean a service is there, or every class. */
-export type Report = 'successes' | 'all';
+export type RowPolicy = 'successes' | 'all';
 
 export type SurveyState = 'running' | 'paused' | 'draining' | 'done' | 'cancelled';
 
@@ -21,9 +21,9 @@ export interface Survey {
   readonly seed: string;
   /** Sixteen random octets: the key of the cookies. */
   readonly key: Uint8Array;
-  readonly report: Report;
+  readonly rows: RowPolicy;
   /** Name of the sink that writes its segments. */
-  readonly output: string;
+  readonly segmentFormat: string;
   readonly contact: string;
   readonly purpose: string;
   /** Prefixes of special-purpose ranges that may be probed. */
@@ -38,7 +38,7 @@ export interface Survey {
   /** Of the messages that its coordinator speaks. */
   readonly protocol: number;
   /** Shards below it are stored, and their leases may be forgotten. */
-  readonly frontier: number;
+  readonly storedBelow: number;
   /** Of the coordinator that wrote this record. */
   readonly term: number;
   /** Leases and batches of earlier epochs are of before the broker forgot this survey. */
@@ -60,7 +60,7 @@ export type SurveyRequest = Omit<
   | 'createdAt'
   | 'shardLength'
   | 'protocol'
-  | 'frontier'
+  | 'storedBelow'
   | 'term'
   | 'firstEpoch'
 >;
@@ -76,7 +76,7 @@ export function isOver(state: SurveyState): boolean {
 }
 
 /** @throws Fault UNKNOWN_SURVEY where the survey is ending or over */
-export function mustGoOn({ state, id }: Survey, what: string): void {
+export function refuseIfEnding({ state, id }: Survey, what: string): void {
   if (!isEnding(state)) return;
   throw new Fault('UNKNOWN_SURVEY', `a survey that is ${state} cannot be ${what}`, { value: id });
 }

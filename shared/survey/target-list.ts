@@ -99,8 +99,8 @@ export function targetsOf(text: string, ports: readonly number[]): readonly Targ
   const address = match?.[1] ?? match?.[2] ?? text;
   const asked = match === null ? ports : [Number(match[3])];
   if (asked.length > PORTS_ASKED_MAX) {
-    const why = `the survey has ${asked.length} ports; ask for one, as ADDR:PORT`;
-    throw new Fault('BAD_OPTION', why, { value: text });
+    const reason = `the survey has ${asked.length} ports; ask for one, as ADDR:PORT`;
+    throw new Fault('BAD_OPTION', reason, { value: text });
   }
   return asked.map((port) => Object.assign(addressOf(address), { port }));
 }

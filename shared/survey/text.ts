@@ -9,10 +9,10 @@ export const TEXT = { WORD: 64, NAME: 200, LINE: 1000 } as const;
 function parseLine(text: string, most: number): string {
   const line = text.trim();
   if (line.length <= most && isPrintable(line)) return line;
-  const why = isPrintable(line)
+  const reason = isPrintable(line)
     ? `this is one line of at most ${most} letters, and has ${line.length}`
     : 'this is one line without control characters';
-  throw new Fault('BAD_OPTION', why, { value: line.slice(0, TEXT.WORD) });
+  throw new Fault('BAD_OPTION', reason, { value: line.slice(0, TEXT.WORD) });
 }
 
 export const parseName = (text: string) => parseLine(text, TEXT.NAME);

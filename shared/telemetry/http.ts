@@ -19,7 +19,7 @@ export interface HttpAddress {
 
 export interface Health {
   /** A sentence about what is wrong, or undefined where all is well. */
-  trouble(): string | undefined;
+  problem(): string | undefined;
 }
 
 /** Reads `127.0.0.1:9100`, `[::1]:9100` or `:9100`, which is loopback. @throws Fault BAD_OPTION */
@@ -27,8 +27,8 @@ export function parseHttpAddress(text: string): HttpAddress {
   const match = /^(?:\[([0-9a-f:]+)\]|([^:[\]]*)):(\d{1,5})$/i.exec(text);
   const port = Number(match?.[3]);
   if (match === null || port > 65535) {
-    const why = 'an HTTP address is host:port, such as 127.0.0.1:9100';
-    throw new Fault('BAD_OPTION', why, { value: text });
+    const reason = 'an HTTP address is host:port, such as 127.0.0.1:9100';
+    throw new Fault('BAD_OPTION', reason, { value: text });
   }
   return { host: match[1] ?? (match[2] || LOOPBACK), port };
 }
@@ -56,10 +56,10 @@ export async function serveTelemetry(
     return reply.type(contentType).send(text);
   });
   server.get('/healthz', async (_request, reply) => {
-    const trouble = health.trouble();
+    const problem = health.problem();
     return reply
-      .code(trouble === undefined ? 200 : 503)
-      .send({ ok: trouble === undefined, trouble });
+      .code(problem === undefined ? 200 : 503)
+      .send({ ok: problem === undefined, problem });
   });
   try {
     await server.listen(address);

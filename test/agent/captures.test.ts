@@ -11,7 +11,7 @@ class HandSource implements FrameSource {
   isAlive = true;
   isClosed = false;
   filter: string;
-  totals = { received: 0, dropped: 0, interfaceDropped: 0 };
+  totals = { framesReceived: 0, framesDropped: 0, interfaceDropped: 0 };
   #receive: Receive = () => {};
 
   constructor(setup: SourceSetup) {
@@ -37,7 +37,7 @@ class HandSource implements FrameSource {
       'hex',
     );
     new Uint8Array(this.view.buffer).set(packet);
-    this.totals = { ...this.totals, received: this.totals.received + 1 };
+    this.totals = { ...this.totals, framesReceived: this.totals.framesReceived + 1 };
     this.#receive(0, packet.length, 1);
   }
 }
@@ -100,7 +100,7 @@ describe('captures', () => {
     opened[0]?.deliver();
     second.close();
     opened[0]?.deliver();
-    expect([first.totals.received, second.totals.received]).toEqual([3, 1]);
+    expect([first.totals.framesReceived, second.totals.framesReceived]).toEqual([3, 1]);
   });
 
   test('open a new source where the one there was has died', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { openMission } from '../../agent/mission.js';
+import { joinSurvey } from '../../agent/mission.js';
 import type { Capture, Sender } from '../../agent/ports.js';
 import { admit } from '../../coordinator/intake/intake.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
@@ -20,8 +20,8 @@ const { survey } = admit(
     rate: 1000 as Pps,
     cooldown: 1000 as Millis,
     seed: '7',
-    report: 'all',
-    output: 'csv',
+    rows: 'all',
+    segmentFormat: 'csv',
     contact: '',
     purpose: '',
     allowSpecial: ['127.0.0.0/8'],
@@ -34,7 +34,7 @@ const { survey } = admit(
 );
 
 describe('an agent that makes ready for a survey', () => {
-  const nowhere = async () => {
+  const unroutable = async () => {
     throw new Error('no station is opened');
   };
 
@@ -42,10 +42,10 @@ describe('an agent that makes ready for a survey', () => {
     const bus = memoryBus(systemClock);
     await bus.spaces.put(survey.spaceHash, bytes);
     for (const other of [{ planHash: '0'.repeat(64) }, { seed: '8' }, { shardLength: 128 }]) {
-      const opening = openMission(bus, { ...survey, ...other }, nowhere, systemClock);
+      const opening = joinSurvey(bus, { ...survey, ...other }, unroutable, systemClock);
       await expect(opening).rejects.toMatchObject({ code: 'PLAN_MISMATCH' });
     }
-    const opening = openMission(bus, survey, nowhere, systemClock);
+    const opening = joinSurvey(bus, survey, unroutable, systemClock);
     await expect(opening).rejects.toThrow('no station is opened');
   });
 
@@ -54,20 +54,20 @@ describe('an agent that makes ready for a survey', () => {
     await bus.spaces.put(survey.spaceHash, bytes);
     const granted: number[] = [];
     const sender = { grant: (rate: number) => granted.push(rate) } as unknown as Sender;
-    const openStation = async () => ({
+    const openNetworkIo = async () => ({
       sender,
       captures: [],
-      isPresent: () => true,
+      isUp: () => true,
       notes: [],
       rules: undefined,
       rulesHash: '',
     });
-    const mission = await openMission(bus, survey, openStation, systemClock);
-    mission.limit(1000); // nothing is lent yet
-    const grant = { survey: survey.id, agent: 'a', serial: 1, rate: 5000, answers: 0, lasts: 3000 };
-    mission.take({ ...grant, exclusions: 0, standDown: '', handBack: [] }, 0);
-    mission.limit(500); // another survey wants half of it
-    mission.limit(500);
+    const joined = await joinSurvey(bus, survey, openNetworkIo, systemClock);
+    joined.setCeiling(1000); // nothing is lent yet
+    const grant = { survey: survey.id, agent: 'a', serial: 1, rate: 5000, heartbeatAt: 0, ttlMillis: 3000 };
+    joined.take({ ...grant, exclusionsVersion: 0, quarantineReason: '', releaseShards: [] }, 0);
+    joined.setCeiling(500); // another survey wants half of it
+    joined.setCeiling(500);
     expect(granted).toEqual([1000, 500]);
   });
 
@@ -75,7 +75,7 @@ describe('an agent that makes ready for a survey', () => {
     const bus = memoryBus(systemClock);
     const other = Space.ofIpv4(Ranges.of([{ from: 0x08080808, to: 0x08080809 }]), [80] as Port[]);
     await bus.spaces.put(survey.spaceHash, spaceToBytes(other, '7'));
-    const opening = openMission(bus, survey, nowhere, systemClock);
+    const opening = joinSurvey(bus, survey, unroutable, systemClock);
     await expect(opening).rejects.toMatchObject({ code: 'BAD_MESSAGE' });
   });
 
@@ -83,10 +83,10 @@ describe('an agent that makes ready for a survey', () => {
     const bus = memoryBus(systemClock);
     await bus.spaces.put(survey.spaceHash, bytes);
     const closed: string[] = [];
-    const openStation = async () => ({
+    const openNetworkIo = async () => ({
       sender: { close: async () => closed.push('sender') } as unknown as Sender,
       captures: [{ close: () => closed.push('capture') } as unknown as Capture],
-      isPresent: () => true,
+      isUp: () => true,
       notes: [],
       rules: bytes,
       rulesHash: hashSpace(bytes),
@@ -97,13 +97,13 @@ describe('an agent that makes ready for a survey', () => {
         throw new Error('not permitted');
       },
     };
-    const opening = openMission({ ...bus, spaces }, survey, openStation, systemClock);
+    const opening = joinSurvey({ ...bus, spaces }, survey, openNetworkIo, systemClock);
     await expect(opening).rejects.toThrow('not permitted');
     expect(closed).toEqual(['capture', 'sender']);
   });
 
   test('refuses a survey whose space is not on the shelf', async () => {
-    const opening = openMission(memoryBus(systemClock), survey, nowhere, systemClock);
+    const opening = joinSurvey(memoryBus(systemClock), survey, unroutable, systemClock);
     await expect(opening).rejects.toMatchObject({ code: 'BAD_MESSAGE' });
   });
 });

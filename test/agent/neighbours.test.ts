@@ -4,11 +4,11 @@ import { describe, expect, test } from 'vitest';
 import { NO_SLOT, WaitingLine } from '../../agent/send/waiting-line.js';
 import { parseIpv6 } from '../../shared/net/ipv6.js';
 import { Target } from '../../shared/net/target.js';
-import { ARP_OCTETS, aimArp, layOutArp, readArp } from '../../shared/packet/arp.js';
+import { ARP_OCTETS, setArpTarget, layOutArp, readArp } from '../../shared/packet/arp.js';
 import { foldChecksum, sumWords } from '../../shared/packet/checksum.js';
 import { ETHERNET_OCTETS } from '../../shared/packet/ethernet.js';
 import {
-  aimSolicitation,
+  setSolicitationTarget,
   layOutSolicitation,
   readAdvertisement,
 } from '../../shared/packet/neighbour-discovery.js';
@@ -69,7 +69,7 @@ describe('ARP', () => {
   test('asks everybody for one address, and hears whose it is', () => {
     const view = new DataView(new ArrayBuffer(60));
     layOutArp(view, { source: OURS }, 0x64400001);
-    aimArp(view, ETHERNET_OCTETS, 0x64400002);
+    setArpTarget(view, ETHERNET_OCTETS, 0x64400002);
     const octets = Buffer.from(view.buffer, 0, ETHERNET_OCTETS + ARP_OCTETS).toString('hex');
     expect(octets).toBe(
       'ffffffffffff0200000000010806' + // to everybody, from us
@@ -97,7 +97,7 @@ describe('neighbour discovery', () => {
   const asking = () => {
     const view = new DataView(new ArrayBuffer(86));
     layOutSolicitation(view, { source: OURS }, ours);
-    aimSolicitation(view, ETHERNET_OCTETS, theirs);
+    setSolicitationTarget(view, ETHERNET_OCTETS, theirs);
     return view;
   };
   /** What the neighbour answers, with its address in an option. */

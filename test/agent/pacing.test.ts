@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Pacer } from '../../agent/send/pacer.js';
-import { dice } from '../support/dice.js';
+import { prng } from '../support/dice.js';
 
 /** Sends at what the pacer allows, waking up late as `lateness` says; when each batch left. */
 function run(rate: number, millis: number, lateness: () => number) {
@@ -42,7 +42,7 @@ describe('the pacer', () => {
   test('keeps within one per cent of the rate in every second, though it wakes up late', () => {
     fc.assert(
       fc.property(rates, fc.integer(), (rate, seed) => {
-        const batches = run(rate, END, sleeper(dice(seed)));
+        const batches = run(rate, END, sleeper(prng(seed)));
         const { most, least } = windows(batches, 1000, END);
         expect(most).toBeLessThanOrEqual(rate * 1.01 + 1);
         // A window begins and ends within a probe's interval.

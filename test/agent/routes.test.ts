@@ -115,11 +115,11 @@ describe('routes', () => {
     const main = LINES.filter((line) => !line.startsWith('default'));
     const segments = segmentsOf({ family: 4, rules: RULES, tables: tablesOf(main) }, NONE);
     const targets = [{ from: address('198.18.4.0'), to: address('198.18.8.0') }];
-    const { legs, nowhere, left } = cutTargets(targets, segments, 4);
-    expect(legs.map(({ device, example }) => [device, formatWords(example)])).toEqual([
+    const { slices, unroutable, left } = cutTargets(targets, segments, 4);
+    expect(slices.map(({ device, example }) => [device, formatWords(example)])).toEqual([
       ['eth1', '198.18.4.0'],
     ]);
-    expect(nowhere).toEqual([
+    expect(unroutable).toEqual([
       { text: '198.18.5.0/24', reason: 'a blackhole route of this host' },
       { text: '198.18.6.0/24', reason: 'a prohibit route of this host' },
     ]);
@@ -182,12 +182,12 @@ describe('a partition', () => {
         });
         const segments = flatten(entries);
         for (let number = 0; number < 256; number++) {
-          const holding = entries
+          const heldLease = entries
             .filter(({ from, to }) => from <= number && number < to)
             .sort((a, b) => b.length - a.length || a.metric - b.metric);
           const found = segments.filter(({ from, to }) => from <= number && number < to);
-          expect(found.length).toBe(holding.length > 0 ? 1 : 0);
-          expect(found[0]?.value).toBe(holding[0]?.value);
+          expect(found.length).toBe(heldLease.length > 0 ? 1 : 0);
+          expect(found[0]?.value).toBe(heldLease[0]?.value);
         }
         const { taken, left } = overlay([{ from: 10, to: 200 }], segments);
         const spans = [...taken, ...left].sort((a, b) => a.from - b.from);

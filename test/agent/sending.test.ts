@@ -1,12 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Territory } from '../../agent/ports.js';
-import { Desk } from '../../agent/send/desk.js';
-import { Exit } from '../../agent/send/exit.js';
-import type { Guard } from '../../agent/send/guard.js';
-import { REFUSALS, refusalOf } from '../../agent/send/refusal.js';
+import type { Destinations } from '../../agent/ports.js';
+import { SenderControl } from '../../agent/send/desk.js';
+import { Egress } from '../../agent/send/exit.js';
+import type { SendFilter } from '../../agent/send/guard.js';
+import { SEND_ERRORS, sendErrorOf } from '../../agent/send/refusal.js';
 import { Router } from '../../agent/send/router.js';
-import { SendLoop, type Turn } from '../../agent/send/send-loop.js';
+import { SendLoop, type SenderIndex } from '../../agent/send/send-loop.js';
 import { formatAddress, mappedWords, parsePrefix6, parseWords } from '../../shared/net/ipv6.js';
 import type { Port } from '../../shared/net/ports.js';
 import { parseRange } from '../../shared/net/prefix.js';
@@ -15,7 +15,7 @@ import { Ranges6 } from '../../shared/net/ranges6.js';
 import { SPECIAL } from '../../shared/net/special.js';
 import { Target } from '../../shared/net/target.js';
 import { tcpSyn } from '../../shared/probe/tcp-syn.js';
-import { Volley } from '../../shared/probe/volley.js';
+import { ProbeBatch } from '../../shared/probe/volley.js';
 import { Plan } from '../../shared/survey/plan.js';
 import { AddressList } from '../../shared/survey/space/address-list.js';
 import { Space } from '../../shared/survey/space/space.js';
@@ -31,44 +31,44 @@ const plan = new Plan(
   '7',
   256,
 );
-const ALL: Territory = { family: 4, from: Float64Array.of(0), to: Float64Array.of(2 ** 32) };
-const ipv6 = (texts: readonly string[], except: readonly string[] = []): Territory => {
+const ALL: Destinations = { family: 4, from: Float64Array.of(0), to: Float64Array.of(2 ** 32) };
+const ipv6 = (texts: readonly string[], except: readonly string[] = []): Destinations => {
   const { words } = Ranges6.of(texts.map(parsePrefix6), except.map(parsePrefix6));
   return { family: 6, words };
 };
-const ALONE: Turn = { index: 0, count: 1 };
+const ALONE: SenderIndex = { index: 0, count: 1 };
 
-function volleyOf(targets: readonly Target[]): Volley {
-  const volley = new Volley(targets.length);
-  for (const target of targets) volley.add(target);
-  return volley;
+function volleyOf(targets: readonly Target[]): ProbeBatch {
+  const batch = new ProbeBatch(targets.length);
+  for (const target of targets) batch.add(target);
+  return batch;
 }
 
 describe('the guard', () => {
-  const keeps = (guard: Guard, address: number) => {
-    const volley = volleyOf([Target.ipv4(address, 80)]);
-    guard.sift(volley, 4, () => {});
-    return volley.count === 1;
+  const keeps = (sendFilter: SendFilter, address: number) => {
+    const batch = volleyOf([Target.ipv4(address, 80)]);
+    sendFilter.filter(batch, 4, () => {});
+    return batch.count === 1;
   };
 
   test('holds back exactly the IPv4 addresses it was given', () => {
-    const guard = excluding(SPECIAL);
+    const sendFilter = excluding(SPECIAL);
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 0xffffffff }), (address) => {
-        expect(keeps(guard, address)).toBe(!SPECIAL.contains(address));
+        expect(keeps(sendFilter, address)).toBe(!SPECIAL.contains(address));
       }),
     );
     for (const { from, to } of SPECIAL) {
-      expect(keeps(guard, from)).toBe(false);
-      expect(keeps(guard, to - 1)).toBe(false);
-      if (from > 0) expect(keeps(guard, from - 1)).toBe(!SPECIAL.contains(from - 1));
+      expect(keeps(sendFilter, from)).toBe(false);
+      expect(keeps(sendFilter, to - 1)).toBe(false);
+      if (from > 0) expect(keeps(sendFilter, from - 1)).toBe(!SPECIAL.contains(from - 1));
     }
   });
 
   test('holds back exactly the IPv6 addresses it was given', () => {
     const special = [parsePrefix6('2001:db8::/32'), parsePrefix6('::1/128')];
     const blocked = Ranges6.of(special, [parsePrefix6('2001:db8:42::/48')]);
-    const guard = excluding(Ranges.none, blocked);
+    const sendFilter = excluding(Ranges.none, blocked);
     const texts = [
       '2001:db8::',
       '2001:db8:41:ffff::1',
@@ -82,13 +82,13 @@ describe('the guard', () => {
       target.setWords(parseWords(text));
       return target;
     });
-    const volley = volleyOf(targets);
+    const batch = volleyOf(targets);
     const heldBack: number[] = [];
-    guard.sift(volley, 6, (row) => heldBack.push(row));
+    sendFilter.filter(batch, 6, (row) => heldBack.push(row));
     expect(heldBack).toEqual([0, 1, 4]);
-    const kept = Array.from({ length: volley.count }, (_, i) => {
+    const kept = Array.from({ length: batch.count }, (_, i) => {
       const target = new Target();
-      const { w0, w1, w2, w3 } = volley;
+      const { w0, w1, w2, w3 } = batch;
       target.setWords([w0[i]!, w1[i]!, w2[i]!, w3[i]!]);
       return formatAddress(target);
     });
@@ -98,7 +98,7 @@ describe('the guard', () => {
 
 describe('the router', () => {
   test('gives each target the way out that leads to it, and says where none does', () => {
-    const range = (text: string): Territory => {
+    const range = (text: string): Destinations => {
       const { from, to } = Ranges.of([parseRange(text)]);
       return { family: 4, from, to };
     };
@@ -108,45 +108,45 @@ describe('the router', () => {
       ipv6(['2001:db8::/32', '2001:db8:1:1::/64'], ['2001:db8:1::/48']),
       ipv6(['2001:db8:1::/48'], ['2001:db8:1:1::/64']),
     ]);
-    const exitFor = (text: string) => {
+    const egressFor = (text: string) => {
       const target = new Target();
       target.setWords(parseWords(text));
-      return router.exitFor(target);
+      return router.egressFor(target);
     };
     const texts = ['198.18.1.1', '198.19.1.1', '198.20.1.1', '2001:db8::1', '2001:db8:1::1'];
-    expect(texts.map(exitFor)).toEqual([0, 1, -1, 2, 3]);
-    expect(['2a00::1'].map(exitFor)).toEqual([-1]);
+    expect(texts.map(egressFor)).toEqual([0, 1, -1, 2, 3]);
+    expect(['2a00::1'].map(egressFor)).toEqual([-1]);
   });
 });
 
 interface World {
   readonly blocked?: Ranges;
-  readonly nextGuard?: () => Guard | undefined;
-  readonly turn?: Turn;
+  readonly nextFilter?: () => SendFilter | undefined;
+  readonly senderIndex?: SenderIndex;
   readonly plan?: Plan;
 }
 
-function loopOver(wires: readonly MemoryWire[], territories: readonly Territory[], world: World) {
-  const desk = new Desk();
+function loopOver(wires: readonly MemoryWire[], destinations: readonly Destinations[], world: World) {
+  const control = new SenderControl();
   const unsent: [position: number, code: number][] = [];
   let now = 0;
-  const exits = wires.map((wire, i) => {
-    const { family } = territories[i] as Territory;
+  const egresses = wires.map((wire, i) => {
+    const { family } = destinations[i] as Destinations;
     const source = family === 4 ? mappedWords(0x64400001) : parseWords('2001:db8::1');
     const ports = { from: 61000, to: 61064 };
-    return new Exit({ wire, family, sources: [source], ports, probe: tcpSyn, options: {} });
+    return new Egress({ wire, family, sources: [source], ports, probe: tcpSyn, options: {} });
   });
   const loop = new SendLoop({
     plan: world.plan ?? plan,
     key: KEY,
-    exits,
-    router: new Router(territories),
-    guard: blocking(world.blocked ?? Ranges.none),
-    nextGuard: world.nextGuard ?? (() => undefined),
-    turn: world.turn ?? ALONE,
-    desk,
-    nextOrder: () => undefined,
-    isWhole: true,
+    egresses,
+    router: new Router(destinations),
+    sendFilter: blocking(world.blocked ?? Ranges.none),
+    nextFilter: world.nextFilter ?? (() => undefined),
+    senderIndex: world.senderIndex ?? ALONE,
+    control,
+    nextJob: () => undefined,
+    coversAll: true,
     onUnsent: ({ positions, codes }) => {
       for (const [i, code] of codes.entries()) unsent.push([positions[i] as number, code]);
     },
@@ -156,9 +156,9 @@ function loopOver(wires: readonly MemoryWire[], territories: readonly Territory[
     },
     wallMicros: () => 0,
   });
-  desk.grant(1e6, Number.POSITIVE_INFINITY, 0);
-  desk.prepare(0, 0);
-  return { loop, desk, unsent };
+  control.grant(1e6, Number.POSITIVE_INFINITY, 0);
+  control.prepare(0, 0);
+  return { loop, control, unsent };
 }
 
 const loopOn = (wire: MemoryWire, world: World = {}) => loopOver([wire], [ALL], world);
@@ -172,37 +172,37 @@ const targets = (from: number, to: number, of = plan) =>
 describe('the send loop', () => {
   test('sends each position of its order once, in order', () => {
     const wire = new MemoryWire();
-    const { loop, desk } = loopOn(wire);
+    const { loop, control } = loopOn(wire);
     loop.send({ slot: 0, from: 100, to: 700 });
     expect(wire.sent).toEqual(targets(100, 700));
-    expect(desk.sentOf(0)).toBe(700);
-    expect(desk.hasEnded(0)).toBe(true);
-    expect(desk.sentTotal).toBe(600);
+    expect(control.sentUpToOf(0)).toBe(700);
+    expect(control.hasEnded(0)).toBe(true);
+    expect(control.probesSent).toBe(600);
   });
 
   test('holds back what is excluded while it sends, and notes from which position on', () => {
     let version = 0;
-    const guards: Guard[] = [];
+    const filters: SendFilter[] = [];
     const wire = new MemoryWire((count) => {
       if (wire.sent.length >= 300 && version === 0) {
         version = 1;
-        guards.push(excluding(Ranges.of([{ from: 0, to: 2 ** 32 }]), Ranges6.none, 1));
-        desk.post(1);
+        filters.push(excluding(Ranges.of([{ from: 0, to: 2 ** 32 }]), Ranges6.none, 1));
+        control.postVersion(1);
       }
       return count;
     });
-    const { loop, desk, unsent } = loopOn(wire, { nextGuard: () => guards.shift() });
+    const { loop, control, unsent } = loopOn(wire, { nextFilter: () => filters.shift() });
     loop.send({ slot: 0, from: 0, to: 900 });
-    const [before, after] = desk.marksOf(0);
+    const [before, after] = control.versionSpansOf(0);
     expect(before).toEqual({ version: 0, from: 0 });
     expect(after?.version).toBe(1);
     expect(wire.sent).toEqual(targets(0, after?.from ?? 0));
     expect(after?.from).toBeGreaterThan(299);
     expect(after?.from).toBeLessThan(450);
-    expect(desk.sentOf(0)).toBe(900);
+    expect(control.sentUpToOf(0)).toBe(900);
     const held = Array.from({ length: 900 - (after?.from ?? 0) }, (_, i) => (after?.from ?? 0) + i);
     expect(unsent).toEqual(held.map((position) => [position, UNSENT.EXCLUDED]));
-    expect(desk.guarded).toBe(1);
+    expect(control.enforcedVersion).toBe(1);
   });
 
   test('sends again what the kernel did not take, however little it takes', () => {
@@ -211,93 +211,93 @@ describe('the send loop', () => {
       call++;
       return call % 7 === 0 ? { errno: 105 } : Math.min(count, 1 + (call % 3));
     });
-    const { loop, desk, unsent } = loopOn(wire);
+    const { loop, control, unsent } = loopOn(wire);
     loop.send({ slot: 0, from: 0, to: 300 });
     expect(wire.sent).toEqual(targets(0, 300));
     expect(unsent).toEqual([]);
-    expect(desk.refused(refusalOf(105))).toBeGreaterThan(10);
+    expect(control.sendErrorCount(sendErrorOf(105))).toBeGreaterThan(10);
   });
 
   test('waits for an interface that is down, counts each refusal, and loses nothing', () => {
     let calls = 0;
     const wire = new MemoryWire((count) => (calls++ < 3 ? { errno: 100 } : count));
-    const { loop, desk, unsent } = loopOn(wire);
+    const { loop, control, unsent } = loopOn(wire);
     loop.send({ slot: 0, from: 0, to: 50 });
     expect(wire.sent).toEqual(targets(0, 50));
-    expect(REFUSALS[refusalOf(100)]?.name).toBe('ENETDOWN');
-    expect(desk.refused(refusalOf(100))).toBe(3);
+    expect(SEND_ERRORS[sendErrorOf(100)]?.name).toBe('ENETDOWN');
+    expect(control.sendErrorCount(sendErrorOf(100))).toBe(3);
     expect(unsent).toEqual([]);
   });
 
   test('sends nothing that was excluded while an interface was down, and each other target once', () => {
     const excluded = Ranges.of([{ from: 0xc6120000, to: 0xc6120100 }]);
-    const posted = excluding(excluded, Ranges6.none, 7);
-    const guards: Guard[] = [];
+    const postedVersion = excluding(excluded, Ranges6.none, 7);
+    const filters: SendFilter[] = [];
     let calls = 0;
     const wire = new MemoryWire((count) => {
       if (calls++ > 2) return count;
       if (calls === 2) {
-        guards.push(posted);
-        desk.post(7);
+        filters.push(postedVersion);
+        control.postVersion(7);
       }
       return { errno: 100 };
     });
-    const { loop, desk, unsent } = loopOn(wire, { nextGuard: () => guards.shift() });
+    const { loop, control, unsent } = loopOn(wire, { nextFilter: () => filters.shift() });
     loop.send({ slot: 0, from: 0, to: plan.size });
     const allowed = targets(0, plan.size).filter((text) => text.startsWith('198.18.1.'));
     expect(wire.sent).toEqual(allowed);
-    expect(desk.sentOf(0)).toBe(plan.size);
+    expect(control.sentUpToOf(0)).toBe(plan.size);
     expect(unsent.map(([, code]) => code)).toEqual(new Array(512).fill(UNSENT.EXCLUDED));
   });
 
   test('never says of a probe that left that it was held back, however little of a batch had left', () => {
     for (const taken of [0, 1, 5, 31]) {
-      const guards: Guard[] = [];
+      const filters: SendFilter[] = [];
       let calls = 0;
       const wire = new MemoryWire((count) => {
         calls++;
         if (calls === 1) return Math.min(count, taken);
         if (calls > 2) return count;
-        guards.push(excluding(Ranges.of([{ from: 0, to: 2 ** 32 }]), Ranges6.none, 1));
-        desk.post(1);
+        filters.push(excluding(Ranges.of([{ from: 0, to: 2 ** 32 }]), Ranges6.none, 1));
+        control.postVersion(1);
         return { errno: 105 };
       });
-      const { loop, desk, unsent } = loopOn(wire, { nextGuard: () => guards.shift() });
+      const { loop, control, unsent } = loopOn(wire, { nextFilter: () => filters.shift() });
       loop.send({ slot: 0, from: 0, to: 400 });
       expect(wire.sent).toEqual(targets(0, taken));
       const held = Array.from({ length: 400 - taken }, (_, i) => [i + taken, UNSENT.EXCLUDED]);
       expect(unsent).toEqual(held);
-      expect(desk.marksOf(0).at(-1)).toEqual({ version: 1, from: taken });
+      expect(control.versionSpansOf(0).at(-1)).toEqual({ version: 1, from: taken });
     }
   });
 
   test('gives up what a queue that takes nothing for seconds holds, and comes to its end', () => {
     const wire = new MemoryWire(() => ({ errno: 105 }));
-    const { loop, desk, unsent } = loopOn(wire);
+    const { loop, control, unsent } = loopOn(wire);
     loop.send({ slot: 0, from: 0, to: 300 });
     expect(wire.sent).toEqual([]);
     expect(unsent).toEqual(Array.from({ length: 300 }, (_, i) => [i, UNSENT.SEND_FAILED]));
-    expect(desk.hasEnded(0)).toBe(true);
+    expect(control.hasEnded(0)).toBe(true);
   });
 
   test('gives up a probe that the kernel refuses for good, says which and why, and goes on', () => {
     const bad = new Set([3, 17]);
     let next = 0;
-    let refusals = 0;
+    let sendErrors = 0;
     const wire = new MemoryWire(() => {
       if (bad.has(next)) {
-        if (++refusals % 4 === 0) next++;
+        if (++sendErrors % 4 === 0) next++;
         return { errno: 22 };
       }
       next++;
       return 1;
     });
-    const { loop, desk, unsent } = loopOn(wire);
+    const { loop, control, unsent } = loopOn(wire);
     loop.send({ slot: 0, from: 0, to: 100 });
     const all = targets(0, 100);
     expect(wire.sent).toEqual(all.filter((_, i) => !bad.has(i)));
     expect(unsent).toEqual([...bad].map((position) => [position, UNSENT.SEND_FAILED]));
-    expect(desk.sentOf(0)).toBe(100);
+    expect(control.sentUpToOf(0)).toBe(100);
   });
 
   test('holds back what the guard refuses, and counts it', () => {
@@ -318,14 +318,14 @@ describe('the send loop', () => {
 
   test('stops when its order is abandoned, and says how far it came', () => {
     const wire = new MemoryWire();
-    const { loop, desk } = loopOn(wire);
+    const { loop, control } = loopOn(wire);
     wire.take = (count) => {
-      if (wire.sent.length > 128) desk.abandon(0);
+      if (wire.sent.length > 128) control.abandon(0);
       return count;
     };
     loop.send({ slot: 0, from: 0, to: plan.size });
-    expect(desk.hasEnded(0)).toBe(true);
-    expect(desk.sentOf(0)).toBe(wire.sent.length);
+    expect(control.hasEnded(0)).toBe(true);
+    expect(control.sentUpToOf(0)).toBe(wire.sent.length);
     expect(wire.sent.length).toBeLessThan(400);
   });
 
@@ -342,15 +342,15 @@ describe('the send loop', () => {
         [511, 513],
         [0, 100],
       ] as const) {
-        const sent: string[] = [];
+        const probesSent: string[] = [];
         for (let index = 0; index < count; index++) {
           const wire = new MemoryWire();
-          const { loop, desk } = loopOn(wire, { turn: { index, count }, plan: big });
+          const { loop, control } = loopOn(wire, { senderIndex: { index, count }, plan: big });
           loop.send({ slot: 0, from, to });
-          expect(desk.sentOf(0)).toBe(to);
-          sent.push(...wire.sent);
+          expect(control.sentUpToOf(0)).toBe(to);
+          probesSent.push(...wire.sent);
         }
-        expect(sent.sort()).toEqual(targets(from, to, big).sort());
+        expect(probesSent.sort()).toEqual(targets(from, to, big).sort());
       }
     }
   });
@@ -367,17 +367,17 @@ describe('the send loop', () => {
       '7',
       4096,
     );
-    const range = (text: string): Territory => {
+    const range = (text: string): Destinations => {
       const { from, to } = Ranges.of([parseRange(text)]);
       return { family: 4, from, to };
     };
-    const territories: Territory[] = [
+    const destinations: Destinations[] = [
       range('198.18.0.0/16'),
       range('198.19.0.0/16'),
       ipv6(['::/0']),
     ];
     const wires = [new MemoryWire(), new MemoryWire(), new MemoryWire(undefined, 64)];
-    const { loop } = loopOver(wires, territories, { plan: mixed });
+    const { loop } = loopOver(wires, destinations, { plan: mixed });
     loop.send({ slot: 0, from: 0, to: mixed.size });
     expect(wires.map(({ sent }) => sent.length)).toEqual([512, 512, 512]);
     expect(wires.flatMap(({ sent }) => sent).sort()).toEqual(targets(0, mixed.size, mixed).sort());

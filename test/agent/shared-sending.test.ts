@@ -1,37 +1,37 @@
 import { expect, test } from 'vitest';
-import { Desk } from '../../agent/send/desk.js';
+import { SenderControl } from '../../agent/send/desk.js';
 import { SharedSending } from '../../agent/send/shared-sending.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
 
 const SLOT = 3;
 
 test('an order that is forgotten neither counts nor stops the next one in its place', () => {
-  const desk = new Desk();
+  const control = new SenderControl();
   const freed: number[] = [];
-  const order = (from: number) => {
-    desk.prepare(SLOT, from);
+  const job = (from: number) => {
+    control.prepare(SLOT, from);
     const free = () => freed.push(from);
-    return new SharedSending({ desks: [desk], slot: SLOT, hear: () => {}, free });
+    return new SharedSending({ controls: [control], slot: SLOT, hear: () => {}, free });
   };
-  const first = order(0);
-  desk.mark(SLOT, 7, 0);
-  desk.setSent(SLOT, 100);
-  desk.end(SLOT);
-  const { marks } = first;
+  const first = job(0);
+  control.addVersionSpan(SLOT, 7, 0);
+  control.setSentUpTo(SLOT, 100);
+  control.end(SLOT);
+  const { versionSpans } = first;
   first.pass({ position: 5, code: UNSENT.EXCLUDED });
-  first.forget();
+  first.releaseSlot();
   expect(freed).toEqual([0]);
 
-  const second = order(5000);
-  desk.mark(SLOT, 8, 5000);
-  desk.setSent(SLOT, 5050);
+  const second = job(5000);
+  control.addVersionSpan(SLOT, 8, 5000);
+  control.setSentUpTo(SLOT, 5050);
   expect(first.hasEnded).toBe(true);
-  expect(first.sent).toBe(100);
-  expect(first.marks).toEqual(marks);
+  expect(first.sentUpTo).toBe(100);
+  expect(first.versionSpans).toEqual(versionSpans);
   expect(first.takeUnsent()).toEqual([{ position: 5, code: UNSENT.EXCLUDED }]);
   expect(first.takeUnsent()).toEqual([]);
   first.abandon();
-  expect(desk.isAbandoned(SLOT)).toBe(false);
-  expect(second.sent).toBe(5050);
-  expect(() => first.forget()).toThrow();
+  expect(control.isAbandoned(SLOT)).toBe(false);
+  expect(second.sentUpTo).toBe(5050);
+  expect(() => first.releaseSlot()).toThrow();
 });

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { stopController } from '../../shared/base/stop.js';
 import type { Bus, ControlHandlers, Grant, Heartbeat } from '../../shared/bus/ports.js';
-import type { Lease, ShardReport } from '../../shared/survey/lease.js';
+import type { Lease, EpochRecord } from '../../shared/survey/lease.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { noneUnsent } from '../../shared/survey/unsent.js';
@@ -44,13 +44,13 @@ export function busContract(name: string, make: BusUnderTest): void {
     });
 
     test('lets as many agents wait for an offer at once as there are in a large fleet', async () => {
-      const fleet = 600;
-      const waiting = Array.from({ length: fleet }, () => agent.work.next('s1', 5000, stop.signal));
+      const surveyAgents = 600;
+      const waiting = Array.from({ length: surveyAgents }, () => agent.work.next('s1', 5000, stop.signal));
       await make.settle(new Promise((resolve) => setTimeout(resolve, 200)));
-      for (let shard = 0; shard < fleet; shard++) await coordinator.work.offer('s1', shard);
+      for (let shard = 0; shard < surveyAgents; shard++) await coordinator.work.offer('s1', shard);
       const offers = await make.settle(Promise.all(waiting));
       const shards = offers.map((offer) => offer?.shard ?? -1).sort((a, b) => a - b);
-      expect(shards).toEqual(Array.from({ length: fleet }, (_, shard) => shard));
+      expect(shards).toEqual(Array.from({ length: surveyAgents }, (_, shard) => shard));
     });
 
     test('delivers the shards of each survey to those who ask for that survey', async () => {
@@ -76,13 +76,13 @@ export function busContract(name: string, make: BusUnderTest): void {
     test('keeps a shard on offer once, however often it is offered', async () => {
       for (let i = 0; i < 3; i++) await coordinator.work.offer('s1', 4);
       const offer = await next();
-      await offer?.done();
+      await offer?.complete();
       expect(await next()).toBeUndefined();
     });
 
     test('offers a shard again when its holder gives it back', async () => {
       await coordinator.work.offer('s1', 4);
-      (await next())?.giveBack(10);
+      (await next())?.release(10);
       expect(await next()).toMatchObject({ shard: 4 });
     });
 
@@ -96,7 +96,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       ]);
       expect([first, second].filter((won) => won !== undefined)).toHaveLength(1);
       const holder = first === undefined ? 'b' : 'a';
-      expect((await agent.leases.read('s1', 4))?.value.reports[0]?.agent).toBe(holder);
+      expect((await agent.leases.read('s1', 4))?.value.epochs[0]?.agent).toBe(holder);
     });
 
     test('shows a watcher the leases there are, then each change, of its survey only', async () => {
@@ -106,7 +106,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
       await agent.leases.write(lease('a', 2), revision!);
       const leases = await make.settle(seen);
-      expect(leases.map(({ value }) => value.reports[0]?.sent)).toEqual([1, 2]);
+      expect(leases.map(({ value }) => value.epochs[0]?.sentUpTo)).toEqual([1, 2]);
     });
 
     test('forgets the leases of a survey that is over, and keeps watching the others', async () => {
@@ -156,14 +156,14 @@ export function busContract(name: string, make: BusUnderTest): void {
     });
 
     test('has one seat for the leader, taken by compare-and-set', async () => {
-      expect(await coordinator.seat.read()).toBeUndefined();
-      const first = { id: 'a', term: 1, isVacant: false };
-      const revision = await coordinator.seat.write(first, 0);
-      expect(await agent.seat.write({ ...first, id: 'b' }, 0)).toBeUndefined();
-      expect(await agent.seat.read()).toEqual({ value: first, revision });
-      const second = { id: 'b', term: 2, isVacant: true };
-      expect(await agent.seat.write(second, revision!)).toBeGreaterThan(revision!);
-      expect(await coordinator.seat.write(first, revision!)).toBeUndefined();
+      expect(await coordinator.leader.read()).toBeUndefined();
+      const first = { id: 'a', term: 1, resigned: false };
+      const revision = await coordinator.leader.write(first, 0);
+      expect(await agent.leader.write({ ...first, id: 'b' }, 0)).toBeUndefined();
+      expect(await agent.leader.read()).toEqual({ value: first, revision });
+      const second = { id: 'b', term: 2, resigned: true };
+      expect(await agent.leader.write(second, revision!)).toBeGreaterThan(revision!);
+      expect(await coordinator.leader.write(first, revision!)).toBeUndefined();
     });
 
     test('keeps result batches until they are stored, across consumers', async () => {
@@ -171,7 +171,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       await agent.results.publish(batch(1));
       const crashed = stopController();
       const before = await make.settle(take(coordinator.results.consume(crashed.signal), 2));
-      before[0]?.stored();
+      before[0]?.acknowledge();
       await make.settle(new Promise((resolve) => setTimeout(resolve, 100)));
       crashed.abort();
       const after = await make.settle(take(coordinator.results.consume(stop.signal), 1));
@@ -194,7 +194,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       await agent.results.publish(batch(1));
       const seen = await make.settle(take(coordinator.results.consume(stop.signal), 2));
       expect(seen.map((delivery) => delivery.batch.serial)).toEqual([0, 1]);
-      expect(seen.map(({ left }) => left)).toEqual([1, 0]);
+      expect(seen.map(({ remaining }) => remaining)).toEqual([1, 0]);
     });
 
     test('shows a survey to those who read, list and watch', async () => {
@@ -221,13 +221,13 @@ export function busContract(name: string, make: BusUnderTest): void {
     });
 
     test('carries heartbeats one way and grants to the agent they name the other', async () => {
-      const heard = take(coordinator.rollCall.hear(stop.signal), 1);
-      const granted = take(agent.rates.grants('a', stop.signal), 1);
+      const heard = take(coordinator.heartbeats.subscribe(stop.signal), 1);
+      const granted = take(agent.grants.subscribe('a', stop.signal), 1);
       await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
-      agent.rollCall.report(heartbeat);
+      agent.heartbeats.publish(heartbeat);
       expect(await make.settle(heard)).toEqual([heartbeat]);
-      coordinator.rates.lend({ ...grant, agent: 'b' });
-      coordinator.rates.lend(grant);
+      coordinator.grants.publish({ ...grant, agent: 'b' });
+      coordinator.grants.publish(grant);
       expect(await make.settle(granted)).toEqual([grant]);
     });
 
@@ -275,14 +275,14 @@ async function take<Item>(items: AsyncIterable<Item>, count: number): Promise<It
   return taken;
 }
 
-const report: ShardReport = {
+const report: EpochRecord = {
   epoch: 1,
   agent: 'a',
   vantage: 'here',
   from: 0,
-  sent: 1,
-  probes: 1,
-  settled: 1,
+  sentUpTo: 1,
+  probesSent: 1,
+  settledUpTo: 1,
   batches: 0,
   synack: 0,
   rst: 0,
@@ -291,11 +291,11 @@ const report: ShardReport = {
   rulesHash: '',
   startedAt: 1,
   updatedAt: 2,
-  marks: [{ version: 3, from: 1 }],
+  versionSpans: [{ version: 3, from: 1 }],
 };
 
-function lease(agent: string, sent: number): Lease {
-  return { survey: 's1', shard: 4, state: 'held', reports: [{ ...report, agent, sent }] };
+function lease(agent: string, sentUpTo: number): Lease {
+  return { survey: 's1', shard: 4, state: 'held', epochs: [{ ...report, agent, sentUpTo }] };
 }
 
 function batch(serial: number): ResultBatch {
@@ -327,8 +327,8 @@ function survey(state: Survey['state']): Survey {
     cooldown: 8000 as Millis,
     seed: '7',
     key: new Uint8Array(16).fill(9),
-    report: 'all',
-    output: 'csv',
+    rows: 'all',
+    segmentFormat: 'csv',
     contact: 'survey@example.org',
     purpose: 'testing',
     allowSpecial: ['127.0.0.0/8'],
@@ -338,7 +338,7 @@ function survey(state: Survey['state']): Survey {
     planHash: 'b'.repeat(64),
     createdAt: 1.7e12,
     protocol: 3,
-    frontier: 7,
+    storedBelow: 7,
     term: 2,
     firstEpoch: 1,
   };
@@ -349,27 +349,27 @@ const heartbeat: Heartbeat = {
   vantage: 'here',
   version: '0.1.0',
   protocol: 3,
-  at: 12.5,
+  sentAt: 12.5,
   ceiling: 0,
   invalid: 1,
   state: 'working',
-  trouble: '',
+  problem: '',
   activities: [
     {
       survey: 's1',
-      wants: true,
+      hasWork: true,
       rate: 10.5,
-      sent: 7,
+      probesSent: 7,
       grantSerial: 3,
       replies: 5,
-      equipment: {
-        wire: 'af-xdp eth0',
-        received: 2 ** 40,
-        dropped: 0,
+      ioStats: {
+        transmit: 'af-xdp eth0',
+        framesReceived: 2 ** 40,
+        framesDropped: 0,
         interfaceDropped: 3,
-        refusals: { ENOBUFS: 12 },
+        sendErrors: { ENOBUFS: 12 },
       },
-      exclusions: 4,
+      exclusionsVersion: 4,
     },
   ],
 };
@@ -379,9 +379,9 @@ const grant: Grant = {
   agent: 'a',
   serial: 4,
   rate: 0.1,
-  answers: 12.5,
-  lasts: 3000,
-  exclusions: 2,
-  standDown: 'it hears nothing',
-  handBack: [3, 5],
+  heartbeatAt: 12.5,
+  ttlMillis: 3000,
+  exclusionsVersion: 2,
+  quarantineReason: 'it hears nothing',
+  releaseShards: [3, 5],
 };

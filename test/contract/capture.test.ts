@@ -54,7 +54,7 @@ describe.skipIf(networkIsMissing())('a source of frames', () => {
       await speak(7002);
       await until(() => heard.length > before);
       expect(heard.length).toBeGreaterThan(before);
-      expect(source.totals.received).toBeGreaterThan(0);
+      expect(source.totals.framesReceived).toBeGreaterThan(0);
       source.close();
       const after = heard.length;
       await speak(7002);

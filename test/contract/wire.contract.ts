@@ -1,16 +1,16 @@
 /** What every wire promises, on a real link: `left` is sent on, `right` is listened on. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openRingSource } from '../../agent/capture/ring-source.js';
-import type { FrameSource, Wire } from '../../agent/ports.js';
-import type { WireSetup } from '../../agent/wire/link.js';
+import type { FrameSource, FrameSender } from '../../agent/ports.js';
+import type { FrameSenderSetup } from '../../agent/wire/link.js';
 import { Endpoint } from '../../shared/net/endpoint.js';
 import { mappedWords, parseWords, type Words } from '../../shared/net/ipv6.js';
 import { Target } from '../../shared/net/target.js';
 import { Dissection, REJECT } from '../../shared/packet/dissect.js';
-import { CookieJar } from '../../shared/probe/cookies.js';
+import { CookieMac } from '../../shared/probe/cookies.js';
 import { type Family, Frame } from '../../shared/probe/probe.js';
 import { tcpSyn } from '../../shared/probe/tcp-syn.js';
-import { Volley } from '../../shared/probe/volley.js';
+import { ProbeBatch } from '../../shared/probe/volley.js';
 import { ip } from '../support/own-network.js';
 import { KEY } from '../support/replies.js';
 
@@ -43,18 +43,18 @@ function targetOf(family: Family, n: number): Target {
 
 /** Writes probes of numbered targets into a wire's next frames. */
 class Writer {
-  readonly #wire: Wire;
+  readonly #wire: FrameSender;
   readonly #family: Family;
   readonly #frame: Frame;
-  readonly #volley: Volley;
-  readonly #cookies = new CookieJar(KEY);
+  readonly #volley: ProbeBatch;
+  readonly #cookies = new CookieMac(KEY);
   readonly #source = new Endpoint();
 
-  constructor(wire: Wire, family: Family) {
+  constructor(wire: FrameSender, family: Family) {
     this.#wire = wire;
     this.#family = family;
     this.#frame = new Frame(wire.view, family);
-    this.#volley = new Volley(wire.frames);
+    this.#volley = new ProbeBatch(wire.frames);
     this.#source.setWords(SOURCES[family]);
     for (let i = 0; i < wire.frames; i++) {
       this.#frame.moveTo(wire.packetAt(i));
@@ -64,14 +64,14 @@ class Writer {
 
   /** Numbers [from, from + count). */
   write(from: number, count: number): void {
-    const volley = this.#volley;
-    volley.count = 0;
-    for (let i = 0; i < count; i++) volley.add(targetOf(this.#family, from + i));
-    this.#cookies.choose(volley, [this.#source], { from: OUR_PORT, to: OUR_PORT + 1 });
-    if (this.#family === 4) this.#cookies.bakeIpv4(volley);
-    else this.#cookies.bakeIpv6(volley, [this.#source]);
-    this.#wire.locate(count, volley.packetAt);
-    tcpSyn.aim(this.#frame, volley, [this.#source]);
+    const batch = this.#volley;
+    batch.count = 0;
+    for (let i = 0; i < count; i++) batch.add(targetOf(this.#family, from + i));
+    this.#cookies.choose(batch, [this.#source], { from: OUR_PORT, to: OUR_PORT + 1 });
+    if (this.#family === 4) this.#cookies.computeIpv4(batch);
+    else this.#cookies.computeIpv6(batch, [this.#source]);
+    this.#wire.locate(count, batch.packetAt);
+    tcpSyn.make(this.#frame, batch, [this.#source]);
   }
 }
 
@@ -83,13 +83,13 @@ class Listener {
   constructor(family: Family, octets: number, vlan: number | undefined) {
     this.#source = openRingSource({ device: 'right', filter: 'tcp', vlan });
     const frame = new Dissection(this.#source.view);
-    const cookies = new CookieJar(KEY);
+    const cookies = new CookieMac(KEY);
     this.#source.start((start, end) => {
       if (frame.dissect(this.#source.link, start, end) !== REJECT.OK) return;
       // The frame is no reply: its flow is the probe's turned round.
       const { source: target, target: source } = frame.flow;
       const n = (target.w3 - targetOf(family, 0).w3) * 65536 + target.port;
-      cookies.bake({ source, target } as Parameters<CookieJar['bake']>[0]);
+      cookies.compute({ source, target } as Parameters<CookieMac["compute"]>[0]);
       const isWhole = frame.tcp.sequence === cookies.sequence && end - start === octets;
       this.heard.push(isWhole ? n : -1);
     });
@@ -113,12 +113,12 @@ const numbers = (from: number, to: number) => Array.from({ length: to - from }, 
 
 export function wireContract(
   name: string,
-  open: (setup: Pick<WireSetup, 'family' | 'octets'>) => Wire,
+  open: (setup: Pick<FrameSenderSetup, 'family' | 'octets'>) => FrameSender,
   { family, vlan, noticesTheOtherEnd, replug }: WireCase,
 ): void {
   describe(name, () => {
     const octets = tcpSyn.octets(family, LAYOUT);
-    let wire: Wire;
+    let wire: FrameSender;
     let writer: Writer;
     let listener: Listener;
     let next = 0;
@@ -204,7 +204,7 @@ export function wireContract(
       writer.write(from, 20);
       ip('link', 'set', 'left', 'down');
       expect(wire.send(20)).toBe(0);
-      wire.skip();
+      wire.dropFirst();
       replug();
       push(19);
       next += 20;
@@ -216,7 +216,7 @@ export function wireContract(
       writer.write(next, 30);
       ip('link', 'set', 'left', 'down');
       expect(wire.send(30)).toBe(0);
-      wire.withdraw();
+      wire.discard();
       replug();
       next += 30;
       const from = next;

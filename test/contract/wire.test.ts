@@ -1,7 +1,7 @@
 /** Every wire under one contract, on a link between two interfaces in a network of this file's own. */
 import { describe } from 'vitest';
-import type { LinkSetup } from '../../agent/wire/link.js';
-import { LINK_WIRES } from '../../agent/wire/open-wire.js';
+import type { NextHopSetup } from '../../agent/wire/link.js';
+import { LINK_SENDERS } from '../../agent/wire/open-wire.js';
 import { openRawIp } from '../../agent/wire/raw-ip.js';
 import { parseMac } from '../../shared/packet/ethernet.js';
 import { enterOwnNetwork, ip, networkIsMissing } from '../support/own-network.js';
@@ -30,9 +30,9 @@ describe.skipIf(networkIsMissing() !== undefined)('a wire', () => {
 
   for (const family of [4, 6] as const) {
     for (const vlan of [undefined, 42]) {
-      for (const [name, open] of Object.entries(LINK_WIRES)) {
-        const link = { source: parseMac(LEFT)!, gateway: parseMac(RIGHT)!, vlan };
-        const setup = { device: 'left', queue: 0, link } satisfies Partial<LinkSetup>;
+      for (const [name, open] of Object.entries(LINK_SENDERS)) {
+        const nextHop = { source: parseMac(LEFT)!, gateway: parseMac(RIGHT)!, vlan };
+        const setup = { device: 'left', queue: 0, nextHop } satisfies Partial<NextHopSetup>;
         const tag = vlan === undefined ? '' : `, VLAN ${vlan}`;
         wireContract(`${name}, IPv${family}${tag}`, (rest) => open({ ...setup, ...rest }), {
           family,

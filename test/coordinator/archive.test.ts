@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { Archive } from '../../coordinator/archive.js';
-import { Vault } from '../../coordinator/vault.js';
+import { ShardStorer } from '../../coordinator/archive.js';
+import { SurveyFolder } from '../../coordinator/vault.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import type { Lease } from '../../shared/survey/lease.js';
@@ -39,36 +39,36 @@ function batchOf(shard: number): ResultBatch {
 
 function settledLease({ number: shard, from, to }: ReturnType<Plan['shard']>): Lease {
   const counts = { synack: ROWS, rst: 0, icmp: 0, ...noneUnsent(), rulesHash: '' };
-  const extent = { from, sent: to, settled: to, probes: to - from, batches: 1 };
-  const report = { ...HOLDER, ...extent, ...counts, startedAt: 1, updatedAt: 2, marks: [] };
-  return { survey: 's', shard, state: 'settled', reports: [report] };
+  const extent = { from, sentUpTo: to, settledUpTo: to, probesSent: to - from, batches: 1 };
+  const report = { ...HOLDER, ...extent, ...counts, startedAt: 1, updatedAt: 2, versionSpans: [] };
+  return { survey: 's', shard, state: 'settled', epochs: [report] };
 }
 
 test('the archive is in trouble while too many rows wait for the disk, until half of them are stored', async () => {
   const disk = new HeldDisk();
   const space = Space.ofIpv4(Ranges.of([{ from: 1000, to: 1000 + 40 * 64 }]), [80] as never);
   const plan = new Plan(space, '7', 64);
-  const vault = new Vault('/s', 'ndjson', { disk, term: 1 });
+  const surveyFolder = new SurveyFolder('/s', 'ndjson', { disk, term: 1 });
   const told: string[] = [];
-  const archive = new Archive(plan, {
+  const storer = new ShardStorer(plan, {
     survey: 's',
     clock: systemClock,
     log: silentLog,
-    vault,
-    onTrouble: () => told.push(archive.trouble),
+    surveyFolder,
+    onTrouble: () => told.push(storer.problem),
     rowsWaitingMax: 20 * ROWS,
   });
   for (let number = 0; number < 30; number++) {
-    expect(archive.trouble === '').toBe(number <= 20);
-    archive.collect({ batch: batchOf(number), left: 0, stored() {} });
-    archive.leased({ value: settledLease(plan.shard(number)), revision: number + 1 });
+    expect(storer.problem === '').toBe(number <= 20);
+    storer.collect({ batch: batchOf(number), remaining: 0, acknowledge() {} });
+    storer.leased({ value: settledLease(plan.shard(number)), revision: number + 1 });
   }
   expect(told).toEqual([expect.stringMatching(/come faster than they can be stored/)]);
   disk.release();
-  while (archive.ledger.stored < 30) {
-    if (archive.ledger.stored >= 20) expect(archive.trouble).toBe('');
-    await archive.settled();
+  while (storer.tracker.shardsStored < 30) {
+    if (storer.tracker.shardsStored >= 20) expect(storer.problem).toBe('');
+    await storer.settled();
   }
   expect(told).toHaveLength(2);
-  expect(archive.ledger.rows).toBe(30 * ROWS);
+  expect(storer.tracker.rowsStored).toBe(30 * ROWS);
 });

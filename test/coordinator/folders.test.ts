@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { admit } from '../../coordinator/intake/intake.js';
-import { forgottenSurveys } from '../../coordinator/survey/forgotten.js';
-import { keptTerms } from '../../coordinator/terms.js';
-import { Vault } from '../../coordinator/vault.js';
+import { orphanedSurveys } from '../../coordinator/survey/forgotten.js';
+import { persistentTerms } from '../../coordinator/terms.js';
+import { SurveyFolder } from '../../coordinator/vault.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { makeFolder, systemDisk } from '../../shared/host/disk.js';
 import type { Port } from '../../shared/net/ports.js';
@@ -23,7 +23,7 @@ const bytes = spaceToBytes(space, '7');
 const rules = rulesToBytes([], ['127.0.0.0/8']);
 const { survey } = admit(
   {
-    ...{ name: '', probe: 'tcp-syn', probeOptions: {}, seed: '7', report: 'all', output: 'csv' },
+    ...{ name: '', probe: 'tcp-syn', probeOptions: {}, seed: '7', rows: 'all', segmentFormat: 'csv' },
     ...{ contact: '', purpose: '', allowSpecial: ['127.0.0.0/8'] },
     rate: 1000 as Pps,
     cooldown: 1000 as Millis,
@@ -42,14 +42,14 @@ beforeEach(async () => {
 afterEach(() => rm(data, { recursive: true, force: true }));
 
 const folder = () => join(data, survey.id);
-const establish = async (isLasting = true) => {
-  const vault = new Vault(folder(), 'csv', { disk: systemDisk, term: 1 });
-  await vault.establish(survey, { space: bytes, rules, isLasting });
+const establish = async (isRestorable = true) => {
+  const surveyFolder = new SurveyFolder(folder(), 'csv', { disk: systemDisk, term: 1 });
+  await surveyFolder.create(survey, { space: bytes, rules, isRestorable });
 };
 const forgotten = async (known: string[] = [], before = [] as (typeof survey)[]) => {
   const found: (typeof survey)[] = [];
-  const parts = { disk: systemDisk, random, log: silentLog };
-  for await (const each of forgottenSurveys(data, new Set(known), before, parts)) {
+  const deps = { disk: systemDisk, random, log: silentLog };
+  for await (const each of orphanedSurveys(data, new Set(known), before, deps)) {
     found.push(each.survey);
   }
   return found;
@@ -91,20 +91,20 @@ describe('a folder of a survey that the broker does not know', () => {
 
 describe('the number of terms', () => {
   test('is the highest that the file or any journal knows, and survives', async () => {
-    const terms = keptTerms(data, systemDisk, silentLog);
+    const terms = persistentTerms(data, systemDisk, silentLog);
     expect(await terms.highest()).toBe(0);
     await terms.note(4);
     await establish();
     const journal = join(folder(), 'ledger.ndjson');
     await writeFile(journal, '{"term":3}\n{"term":40}\n{"term":5}\n');
-    expect(await keptTerms(data, systemDisk, silentLog).highest()).toBe(40);
+    expect(await persistentTerms(data, systemDisk, silentLog).highest()).toBe(40);
     await rm(journal);
-    expect(await keptTerms(data, systemDisk, silentLog).highest()).toBe(4);
+    expect(await persistentTerms(data, systemDisk, silentLog).highest()).toBe(4);
   });
 
   test('is not guessed where its file says nothing', async () => {
     await writeFile(join(data, 'term'), 'many\n');
-    const reading = keptTerms(data, systemDisk, silentLog).highest();
+    const reading = persistentTerms(data, systemDisk, silentLog).highest();
     await expect(reading).rejects.toMatchObject({ code: 'UNREADABLE_FILE' });
   });
 });

@@ -1,21 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Governor, type Loan } from '../../coordinator/governor/governor.js';
-import { Shares } from '../../coordinator/governor/shares.js';
+import { RateAllocator, type IssuedGrant } from '../../coordinator/governor/governor.js';
+import { MaxMinShare } from '../../coordinator/governor/shares.js';
 
-const activity = (wants: boolean, grantSerial: number) => ({ wants, grantSerial });
+const activity = (hasWork: boolean, grantSerial: number) => ({ hasWork, grantSerial });
 const CAP = Number.POSITIVE_INFINITY;
 
 /** An agent as the governor sees it: takes grants in any order, forgets them when they lapse. */
-class Borrower {
+class Grantee {
   readonly name: string;
-  wants = true;
-  inForce: Loan | undefined;
+  hasWork = true;
+  inForce: IssuedGrant | undefined;
 
   constructor(name: string) {
     this.name = name;
   }
-  take(grant: Loan): void {
+  take(grant: IssuedGrant): void {
     if (grant.serial > (this.inForce?.serial ?? 0)) this.inForce = grant;
   }
   rateAt(now: number): number {
@@ -28,7 +28,7 @@ describe('the governor', () => {
   test('never lets more be used than the budget, whatever is lost, late or gone', () => {
     const step = fc.record({
       agent: fc.integer({ min: 0, max: 4 }),
-      wants: fc.boolean(),
+      hasWork: fc.boolean(),
       passes: fc.integer({ min: 0, max: 1500 }),
       delay: fc.integer({ min: 0, max: 4000 }),
       isLost: fc.boolean(),
@@ -36,20 +36,20 @@ describe('the governor', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
         const budget = 1000;
-        const governor = new Governor(budget);
-        const agents = Array.from({ length: 5 }, (_, i) => new Borrower(`a${i}`));
-        const underWay: { at: number; agent: Borrower; grant: Loan }[] = [];
+        const governor = new RateAllocator(budget);
+        const agents = Array.from({ length: 5 }, (_, i) => new Grantee(`a${i}`));
+        const underWay: { at: number; agent: Grantee; grant: IssuedGrant }[] = [];
         let now = 0;
-        for (const { agent: i, wants, passes, delay, isLost } of steps) {
+        for (const { agent: i, hasWork, passes, delay, isLost } of steps) {
           now += passes;
           for (const late of underWay) if (late.at <= now) late.agent.take(late.grant);
           const used = agents.reduce((sum, each) => sum + each.rateAt(now), 0);
           expect(used).toBeLessThanOrEqual(budget * (1 + 1e-9));
           const agent = agents[i]!;
-          agent.wants = wants;
+          agent.hasWork = hasWork;
           const serial = agent.inForce?.serial ?? 0;
-          const grant = governor.answer(agent.name, activity(wants, serial), CAP, now);
-          expect(governor.lentAt(now)).toBeLessThanOrEqual(budget * (1 + 1e-9));
+          const grant = governor.answer(agent.name, activity(hasWork, serial), CAP, now);
+          expect(governor.grantedAt(now)).toBeLessThanOrEqual(budget * (1 + 1e-9));
           if (!isLost) underWay.push({ at: now + delay, agent, grant });
         }
       }),
@@ -58,8 +58,8 @@ describe('the governor', () => {
   });
 
   test('lends all of the budget, in even shares, to those who want it', () => {
-    const governor = new Governor(900);
-    const agents = ['a', 'b', 'c'].map((name) => new Borrower(name));
+    const governor = new RateAllocator(900);
+    const agents = ['a', 'b', 'c'].map((name) => new Grantee(name));
     for (let now = 0; now <= 5000; now += 1000) {
       for (const agent of agents) {
         agent.take(
@@ -71,13 +71,13 @@ describe('the governor', () => {
   });
 
   test('lends the share of one who wants no more to the others', () => {
-    const governor = new Governor(900);
-    const [a, b] = [new Borrower('a'), new Borrower('b')];
+    const governor = new RateAllocator(900);
+    const [a, b] = [new Grantee('a'), new Grantee('b')];
     for (let now = 0; now <= 8000; now += 1000) {
-      b.wants = now < 4000;
+      b.hasWork = now < 4000;
       for (const agent of [a, b]) {
         const serial = agent.inForce?.serial ?? 0;
-        agent.take(governor.answer(agent.name, activity(agent.wants, serial), CAP, now));
+        agent.take(governor.answer(agent.name, activity(agent.hasWork, serial), CAP, now));
       }
     }
     expect(a.rateAt(8000)).toBe(900);
@@ -93,7 +93,7 @@ describe('even shares', () => {
     );
     fc.assert(
       fc.property(caps, fc.nat(20_000), fc.nat(29), (all, budget, leaves) => {
-        const shares = new Shares();
+        const shares = new MaxMinShare();
         for (const cap of all) shares.add(cap);
         const left = all.filter((cap, i) => {
           const isGone = i % (leaves + 1) === leaves;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { slowShards } from '../../coordinator/dispatch/stragglers.js';
-import { ExclusionDesk } from '../../coordinator/exclusion-desk.js';
-import { deafAmong, Health, type Hearing } from '../../coordinator/governor/health.js';
+import { ExclusionService } from '../../coordinator/exclusion-desk.js';
+import { agentsWithoutReplies, Health, type ReplyRate } from '../../coordinator/governor/health.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { stopController } from '../../shared/base/stop.js';
 import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
@@ -14,20 +14,20 @@ import { Space } from '../../shared/survey/space/space.js';
 import { silentLog } from '../../shared/telemetry/log.js';
 import { MemoryDisk } from '../support/memory-disk.js';
 
-const activity = (second: number, change: Partial<Activity['equipment']> = {}): Activity => ({
+const activity = (second: number, change: Partial<Activity['ioStats']> = {}): Activity => ({
   survey: 's',
-  wants: true,
+  hasWork: true,
   rate: 1000,
-  sent: 1000 * second,
+  probesSent: 1000 * second,
   grantSerial: second,
   replies: 40 * second,
-  exclusions: 0,
-  equipment: {
-    wire: '',
-    received: 100 * second,
-    dropped: 0,
+  exclusionsVersion: 0,
+  ioStats: {
+    transmit: '',
+    framesReceived: 100 * second,
+    framesDropped: 0,
     interfaceDropped: 0,
-    refusals: {},
+    sendErrors: {},
     ...change,
   },
 });
@@ -37,16 +37,16 @@ describe('an agent’s health', () => {
     const health = new Health();
     for (let second = 0; second < 20; second++) health.see(activity(second), 1000, second * 1000);
     expect(health.cap).toBe(Number.POSITIVE_INFINITY);
-    expect(health.hearing).toEqual({ sent: 10_000, replies: 400 });
+    expect(health.replyRate).toEqual({ probesSent: 10_000, replies: 400 });
   });
 
   test('cuts what it is lent when replies are dropped, and lets it grow again afterwards', () => {
     const health = new Health();
     health.see(activity(0), 1000, 0);
-    health.see(activity(1, { dropped: 5 }), 1000, 1000);
+    health.see(activity(1, { framesDropped: 5 }), 1000, 1000);
     expect(health.cap).toBe(700);
     for (let second = 2; second < 30; second++) {
-      health.see(activity(second, { dropped: 5 }), Math.min(health.cap, 1000), second * 1000);
+      health.see(activity(second, { framesDropped: 5 }), Math.min(health.cap, 1000), second * 1000);
     }
     expect(health.cap).toBe(Number.POSITIVE_INFINITY);
   });
@@ -54,63 +54,63 @@ describe('an agent’s health', () => {
   test('cuts it for frames that the kernel refuses, and only to what it uses for a full queue', () => {
     const refused = new Health();
     refused.see(activity(0), 1000, 0);
-    refused.see(activity(1, { refusals: { EPERM: 3 } }), 1000, 1000);
+    refused.see(activity(1, { sendErrors: { EPERM: 3 } }), 1000, 1000);
     expect(refused.cap).toBe(700);
     const full = new Health();
     full.see(activity(0), 5000, 0);
-    full.see(activity(1, { refusals: { ENOBUFS: 300 } }), 5000, 1000);
+    full.see(activity(1, { sendErrors: { ENOBUFS: 300 } }), 5000, 1000);
     expect(full.cap).toBe(1250);
   });
 });
 
 describe('a deaf agent', () => {
-  const hearing = (sent: number, replies: number) => ({ sent, replies });
-  const named = (hearings: readonly Hearing[]) =>
-    new Map(hearings.map((each, i) => [`a${i}`, each]));
+  const replyRate = (probesSent: number, replies: number) => ({ probesSent, replies });
+  const named = (replyRates: readonly ReplyRate[]) =>
+    new Map(replyRates.map((each, i) => [`a${i}`, each]));
   /** Peers have settled what they say they heard. */
-  const deafness = (own: Hearing, peers: readonly Hearing[]) =>
-    deafAmong(named([own, ...peers]), named([hearing(0, 0), ...peers])).get('a0');
+  const noReplies = (own: ReplyRate, peers: readonly ReplyRate[]) =>
+    agentsWithoutReplies(named([own, ...peers]), named([replyRate(0, 0), ...peers])).get('a0');
 
   test('is one that hears next to nothing where its peers’ hit rate promises dozens', () => {
-    const peers = [hearing(10_000, 400), hearing(8000, 330)];
-    expect(deafness(hearing(2000, 0), peers)).toMatch(/hears nothing: 0 replies to 2000 probes/);
-    expect(deafness(hearing(2000, 75), peers)).toBeUndefined();
-    expect(deafness(hearing(2000, 20), peers)).toBeUndefined(); // half: a network may hide that much
+    const peers = [replyRate(10_000, 400), replyRate(8000, 330)];
+    expect(noReplies(replyRate(2000, 0), peers)).toMatch(/hears nothing: 0 replies to 2000 probes/);
+    expect(noReplies(replyRate(2000, 75), peers)).toBeUndefined();
+    expect(noReplies(replyRate(2000, 20), peers)).toBeUndefined(); // half: a network may hide that much
   });
 
   test('cannot be told from a quiet space, nor without peers, nor from few probes', () => {
-    expect(deafness(hearing(1e6, 0), [])).toBeUndefined();
-    expect(deafness(hearing(1e6, 0), [hearing(1e6, 3)])).toBeUndefined();
-    expect(deafness(hearing(500, 0), [hearing(10_000, 400)])).toBeUndefined();
+    expect(noReplies(replyRate(1e6, 0), [])).toBeUndefined();
+    expect(noReplies(replyRate(1e6, 0), [replyRate(1e6, 3)])).toBeUndefined();
+    expect(noReplies(replyRate(500, 0), [replyRate(10_000, 400)])).toBeUndefined();
   });
 
   test('does not judge its peers, nor they themselves', () => {
-    const hearings = [hearing(10_000, 0), hearing(10_000, 400), hearing(8000, 330), hearing(9, 0)];
-    const all = named(hearings);
-    expect([...deafAmong(all, all).keys()]).toEqual(['a0']);
+    const replyRates = [replyRate(10_000, 0), replyRate(10_000, 400), replyRate(8000, 330), replyRate(9, 0)];
+    const all = named(replyRates);
+    expect([...agentsWithoutReplies(all, all).keys()]).toEqual(['a0']);
     // Of two that hear, each is held against the other.
-    const two = named([hearing(1e6, 100), hearing(1000, 500)]);
-    expect(deafAmong(two, two).size).toBe(1);
+    const two = named([replyRate(1e6, 100), replyRate(1000, 500)]);
+    expect(agentsWithoutReplies(two, two).size).toBe(1);
   });
 
   test('is not made by those who boast and hold no lease, however many they are', () => {
-    const honest = [hearing(1000, 10), hearing(1000, 12)];
-    const ghosts = Array.from({ length: 9 }, () => hearing(1e6, 1e6));
-    const settled = named([hearing(5000, 50), hearing(5000, 60)]);
-    expect(deafAmong(named([...honest, ...ghosts]), settled).size).toBe(0);
+    const honest = [replyRate(1000, 10), replyRate(1000, 12)];
+    const ghosts = Array.from({ length: 9 }, () => replyRate(1e6, 1e6));
+    const settled = named([replyRate(5000, 50), replyRate(5000, 60)]);
+    expect(agentsWithoutReplies(named([...honest, ...ghosts]), settled).size).toBe(0);
   });
 
   test('is not made by one liar among its peers', () => {
-    const peers = [hearing(1000, 1000), hearing(10_000, 400), hearing(10_000, 390)];
-    expect(deafness(hearing(5000, 200), peers)).toBeUndefined();
+    const peers = [replyRate(1000, 1000), replyRate(10_000, 400), replyRate(10_000, 390)];
+    expect(noReplies(replyRate(5000, 200), peers)).toBeUndefined();
   });
 });
 
 describe('shards at the end of a survey', () => {
   const ranges = Ranges.of([{ from: 0, to: 2048 }]);
   const plan = new Plan(Space.ofIpv4(ranges, [80] as Port[]), '7', 1024);
-  const held = (shard: number, sent: number) =>
-    ({ survey: 's', shard, state: 'held', reports: [{ agent: 'a', sent }] }) as unknown as Lease;
+  const held = (shard: number, probesSent: number) =>
+    ({ survey: 's', shard, state: 'held', reports: [{ agent: 'a', probesSent }] }) as unknown as Lease;
 
   test('are handed back where their holder would take long, twice at most', () => {
     const handedBack = new Map<number, number>();
@@ -127,14 +127,14 @@ describe('the desk of exclusions', () => {
   test('logs each entry once, whether it was entered here or heard of', async () => {
     const bus = memoryBus(systemClock);
     const disk = new MemoryDisk();
-    const desk = new ExclusionDesk('/data', { bus, clock: systemClock, disk, log: silentLog });
-    await desk.restore();
+    const control = new ExclusionService('/data', { bus, clock: systemClock, disk, log: silentLog });
+    await control.restore();
     const stop = stopController();
     const following = (async () => {
-      for await (const version of desk.follow(stop.signal)) if (version >= 3) stop.abort();
+      for await (const version of control.follow(stop.signal)) if (version >= 3) stop.abort();
     })();
     await Promise.all([
-      desk.add('198.18.0.0/24', 'one', 'noc'),
+      control.add('198.18.0.0/24', 'one', 'noc'),
       bus.exclusions.add({
         version: 2,
         prefix: '198.18.1.0/24',
@@ -143,7 +143,7 @@ describe('the desk of exclusions', () => {
         at: 1,
         lifts: 0,
       }),
-      desk.add('2001:db8::/48', 'three', 'noc'),
+      control.add('2001:db8::/48', 'three', 'noc'),
     ]);
     stop.abort();
     await following;
@@ -153,12 +153,12 @@ describe('the desk of exclusions', () => {
 
   test('brings back from its log what the broker has lost', async () => {
     const disk = new MemoryDisk();
-    const parts = { clock: systemClock, disk, log: silentLog };
-    const first = new ExclusionDesk('/data', { bus: memoryBus(systemClock), ...parts });
+    const deps = { clock: systemClock, disk, log: silentLog };
+    const first = new ExclusionService('/data', { bus: memoryBus(systemClock), ...deps });
     await first.restore();
     await first.add('198.18.0.0/24', 'one', 'noc');
     const bus = memoryBus(systemClock);
-    const second = new ExclusionDesk('/data', { bus, ...parts });
+    const second = new ExclusionService('/data', { bus, ...deps });
     await second.restore();
     expect(await bus.exclusions.list()).toMatchObject([{ version: 1, prefix: '198.18.0.0/24' }]);
     expect(second.list.version).toBe(1);

@@ -15,7 +15,7 @@ import { CLASSIFICATION, CLASSIFICATION_NAMES } from '../../shared/probe/classif
 import { Plan } from '../../shared/survey/plan.js';
 import { emptyColumns, OPTION_MASK, type ResultBatch } from '../../shared/survey/results.js';
 import { Space } from '../../shared/survey/space/space.js';
-import { dice } from '../support/dice.js';
+import { prng } from '../support/dice.js';
 
 const ALL = FIELDS.map(({ name }) => name);
 
@@ -41,7 +41,7 @@ const anyBatch = (shard: number): fc.Arbitrary<ResultBatch> =>
     })
     .map(({ offsets, agent, seed, source, responder }) => {
       const columns = emptyColumns();
-      const roll = dice(seed);
+      const roll = prng(seed);
       const upTo = (max: number) => Math.floor(roll() * (max + 1));
       for (const offset of [...offsets].sort((a, b) => a - b)) {
         for (const column of Object.values(columns)) column.push(upTo(255));

@@ -3,42 +3,42 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Collector, type KnownOfShard } from '../../coordinator/collect/collector.js';
+import { BatchCollector, type KnownOfShard } from '../../coordinator/collect/collector.js';
 import { findEntry, Journal, readJournal } from '../../coordinator/ledger/journal.js';
-import { Ledger } from '../../coordinator/ledger/ledger.js';
+import { ShardTracker } from '../../coordinator/ledger/ledger.js';
 import type { Position } from '../../shared/base/brand.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
 import type { ResultDelivery } from '../../shared/bus/ports.js';
 import { systemDisk } from '../../shared/host/disk.js';
-import type { Lease, ShardReport } from '../../shared/survey/lease.js';
+import type { Lease, EpochRecord } from '../../shared/survey/lease.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import { noneUnsent } from '../../shared/survey/unsent.js';
 import { MemoryDisk } from '../support/memory-disk.js';
 
 const SHARD = { number: 1, from: 256 as Position, to: 512 as Position };
 
-const report = (epoch: number, from: number, settled: number, batches: number): ShardReport => ({
+const report = (epoch: number, from: number, settledUpTo: number, batches: number): EpochRecord => ({
   epoch,
   agent: `agent-${epoch}`,
   vantage: 'here',
   from,
-  sent: settled,
-  probes: settled - from,
-  settled,
+  sentUpTo: settledUpTo,
+  probesSent: settledUpTo - from,
+  settledUpTo,
   batches,
-  synack: settled - from,
+  synack: settledUpTo - from,
   rst: 0,
   icmp: 0,
   ...noneUnsent(),
   rulesHash: '',
   startedAt: 1,
   updatedAt: 2,
-  marks: [],
+  versionSpans: [],
 });
 
-const lease = (...reports: ShardReport[]): Lease => {
-  const isSettled = reports.at(-1)?.settled === SHARD.to;
-  return { survey: 's', shard: 1, state: isSettled ? 'settled' : 'held', reports };
+const lease = (...epochs: EpochRecord[]): Lease => {
+  const isSettled = epochs.at(-1)?.settledUpTo === SHARD.to;
+  return { survey: 's', shard: 1, state: isSettled ? 'settled' : 'held', epochs };
 };
 
 /** A batch with rows of `[offset, classification]`. */
@@ -53,23 +53,23 @@ function batch(epoch: number, serial: number, rows: readonly [number, number][])
   return { survey: 's', shard: 1, epoch, serial, agent, vantage: 'here', timestamp: 1, columns };
 }
 
-const rowsOf = (collector: Collector, of: Lease) =>
-  [...collector.assemble(of, SHARD).places()].map(({ batch: { epoch, columns }, row }) => [
+const rowsOf = (collector: BatchCollector, of: Lease) =>
+  [...collector.rowsOfShard(of, SHARD).places()].map(({ batch: { epoch, columns }, row }) => [
     epoch,
     columns.offset[row],
     columns.classification[row],
   ]);
 
 const KNOWN: KnownOfShard = { lease: undefined, positions: 256, areLeasesKnown: true };
-const add = (collector: Collector, delivery: ResultDelivery, known: Partial<KnownOfShard> = {}) =>
+const add = (collector: BatchCollector, delivery: ResultDelivery, known: Partial<KnownOfShard> = {}) =>
   collector.add(delivery, { ...KNOWN, ...known });
 
 describe('the collector', () => {
   test('waits for every batch that the lease counts', () => {
-    const collector = new Collector();
+    const collector = new BatchCollector();
     const settled = lease(report(1, 256, 300, 1), report(2, 300, 512, 2));
     const deliver = (epoch: number, serial: number) =>
-      add(collector, { batch: batch(epoch, serial, []), left: 0, stored() {} });
+      add(collector, { batch: batch(epoch, serial, []), remaining: 0, acknowledge() {} });
     expect(collector.hasAll(settled)).toBe(false);
     deliver(1, 0);
     deliver(2, 1);
@@ -80,7 +80,7 @@ describe('the collector', () => {
   });
 
   test('keeps only the rows that their epoch owns', () => {
-    const collector = new Collector();
+    const collector = new BatchCollector();
     const settled = lease(report(1, 256, 300, 1), report(2, 300, 512, 1));
     add(collector, {
       batch: batch(1, 0, [
@@ -89,18 +89,18 @@ describe('the collector', () => {
         [44, 1],
         [200, 1],
       ]),
-      left: 0,
-      stored() {},
+      remaining: 0,
+      acknowledge() {},
     });
-    add(collector, { batch: batch(1, 1, [[1, 1]]), left: 0, stored() {} }); // after its last checkpoint
+    add(collector, { batch: batch(1, 1, [[1, 1]]), remaining: 0, acknowledge() {} }); // after its last checkpoint
     add(collector, {
       batch: batch(2, 0, [
         [10, 1],
         [44, 2],
         [255, 1],
       ]),
-      left: 0,
-      stored() {},
+      remaining: 0,
+      acknowledge() {},
     });
     expect(rowsOf(collector, settled)).toEqual([
       [1, 0, 1],
@@ -111,7 +111,7 @@ describe('the collector', () => {
   });
 
   test('keeps one row per position: the one that says most', () => {
-    const collector = new Collector();
+    const collector = new BatchCollector();
     const settled = lease(report(1, 256, 512, 2));
     add(collector, {
       batch: batch(1, 0, [
@@ -119,8 +119,8 @@ describe('the collector', () => {
         [6, 3],
         [7, 1],
       ]),
-      left: 0,
-      stored() {},
+      remaining: 0,
+      acknowledge() {},
     });
     add(collector, {
       batch: batch(1, 1, [
@@ -128,8 +128,8 @@ describe('the collector', () => {
         [6, 2],
         [7, 2],
       ]),
-      left: 0,
-      stored() {},
+      remaining: 0,
+      acknowledge() {},
     });
     expect(rowsOf(collector, settled).map(([, offset, code]) => [offset, code])).toEqual([
       [5, 1],
@@ -139,10 +139,10 @@ describe('the collector', () => {
   });
 
   test('keeps nothing that no lease will count, however much of it there is', () => {
-    const collector = new Collector();
+    const collector = new BatchCollector();
     const deliver = (epoch: number, serial: number, known: Partial<KnownOfShard>, rows = 0) => {
       const content = Array.from({ length: rows }, (_, i) => [i, 1] as [number, number]);
-      return add(collector, { batch: batch(epoch, serial, content), left: 0, stored() {} }, known);
+      return add(collector, { batch: batch(epoch, serial, content), remaining: 0, acknowledge() {} }, known);
     };
     const two = { lease: lease(report(1, 256, 300, 1), report(2, 300, 300, 0)) };
     expect(deliver(1, 0, two)).toBe(true);
@@ -163,33 +163,33 @@ describe('the collector', () => {
   });
 
   test('keeps all batches of a slow epoch, which has one for each row', () => {
-    const collector = new Collector();
+    const collector = new BatchCollector();
     const known = { lease: lease(report(1, 256, 300, 0)), positions: 65_536 };
     for (let serial = 0; serial < 10_000; serial++) {
-      const delivery = { batch: batch(1, serial, [[serial % 44, 1]]), left: 0, stored() {} };
+      const delivery = { batch: batch(1, serial, [[serial % 44, 1]]), remaining: 0, acknowledge() {} };
       expect(add(collector, delivery, known)).toBe(true);
     }
     expect(collector.hasAll(lease(report(1, 256, 300, 10_000)))).toBe(true);
   });
 
   test('believes few epochs that no lease has told of', () => {
-    const collector = new Collector();
+    const collector = new BatchCollector();
     const known = { lease: lease(report(1, 256, 300, 0)) };
     let kept = 0;
     for (let i = 0; i < 1000; i++) {
       const made = { ...batch(2 + (i % 16), 0, [[1, 1]]), agent: `stranger-${i}` };
-      if (add(collector, { batch: made, left: 0, stored() {} }, known)) kept++;
+      if (add(collector, { batch: made, remaining: 0, acknowledge() {} }, known)) kept++;
     }
     expect(kept).toBe(16);
   });
 
   test('lets go of all batches of a shard once it is stored, and not before', () => {
-    const collector = new Collector();
+    const collector = new BatchCollector();
     let released = 0;
-    const stored = () => void released++;
+    const acknowledge = () => void released++;
     for (const serial of [0, 1, 2])
-      add(collector, { batch: batch(1, serial, []), left: 0, stored });
-    collector.assemble(lease(report(1, 256, 512, 2)), SHARD);
+      add(collector, { batch: batch(1, serial, []), remaining: 0, acknowledge });
+    collector.rowsOfShard(lease(report(1, 256, 512, 2)), SHARD);
     expect(released).toBe(0);
     collector.release(1);
     expect(released).toBe(3);
@@ -197,87 +197,87 @@ describe('the collector', () => {
 });
 
 const versioned = (value: Lease, revision = 1) => ({ value, revision });
-const entry = (shard: number, covered = 256, rows = 0, reports: readonly ShardReport[] = []) => {
+const entry = (shard: number, coveredUpTo = 256, rowCount = 0, epochs: readonly EpochRecord[] = []) => {
   const from = shard * 256;
-  return { shard, from, to: from + 256, covered: from + covered, rows, reports };
+  return { shard, from, to: from + 256, coveredUpTo: from + coveredUpTo, rowCount, epochs };
 };
 
 describe('the ledger', () => {
   test('offers each shard once, a window at a time', () => {
-    const ledger = new Ledger(10);
-    expect(ledger.offerNext(4, 0)).toEqual([0, 1, 2, 3]);
-    expect(ledger.offerNext(4, 0)).toEqual([]);
-    ledger.leased(versioned(lease(report(1, 256, 300, 0))), 0);
-    expect(ledger.offerNext(4, 0)).toEqual([4]);
-    expect(ledger.offerNext(100, 0)).toEqual([5, 6, 7, 8, 9]);
-    expect(ledger.offerNext(100, 0)).toEqual([]);
-    expect(ledger.isAllTaken).toBe(false);
+    const tracker = new ShardTracker(10);
+    expect(tracker.offerNext(4, 0)).toEqual([0, 1, 2, 3]);
+    expect(tracker.offerNext(4, 0)).toEqual([]);
+    tracker.onLease(versioned(lease(report(1, 256, 300, 0))), 0);
+    expect(tracker.offerNext(4, 0)).toEqual([4]);
+    expect(tracker.offerNext(100, 0)).toEqual([5, 6, 7, 8, 9]);
+    expect(tracker.offerNext(100, 0)).toEqual([]);
+    expect(tracker.isFullyLeased).toBe(false);
   });
 
   test('offers again what nobody has taken for a minute: a broker may have lost it', () => {
-    const ledger = new Ledger(4);
-    expect(ledger.offerNext(2, 0)).toEqual([0, 1]);
-    ledger.leased({ value: lease(report(1, 256, 256, 0)), revision: 1 }, 0); // shard 1
-    expect(ledger.offerNext(2, 30_000)).toEqual([2]);
-    expect(ledger.offerNext(2, 60_000)).toEqual([0]);
-    expect(ledger.offerNext(2, 100_000)).toEqual([2]);
-    expect(ledger.offerNext(2, 119_999)).toEqual([]);
+    const tracker = new ShardTracker(4);
+    expect(tracker.offerNext(2, 0)).toEqual([0, 1]);
+    tracker.onLease({ value: lease(report(1, 256, 256, 0)), revision: 1 }, 0); // shard 1
+    expect(tracker.offerNext(2, 30_000)).toEqual([2]);
+    expect(tracker.offerNext(2, 60_000)).toEqual([0]);
+    expect(tracker.offerNext(2, 100_000)).toEqual([2]);
+    expect(tracker.offerNext(2, 119_999)).toEqual([]);
   });
 
   test('does not offer again what is stored', () => {
-    const ledger = new Ledger(5);
-    ledger.storedNow(entry(1, 256, 7));
-    expect(ledger.offerNext(100, 0)).toEqual([0, 2, 3, 4]);
-    expect([ledger.covered, ledger.rows, ledger.isComplete]).toEqual([256, 7, false]);
+    const tracker = new ShardTracker(5);
+    tracker.onStored(entry(1, 256, 7));
+    expect(tracker.offerNext(100, 0)).toEqual([0, 2, 3, 4]);
+    expect([tracker.targetsCovered, tracker.rowsStored, tracker.isComplete]).toEqual([256, 7, false]);
   });
 
   test('refuses to store a shard twice', () => {
-    const ledger = new Ledger(2);
-    ledger.storedNow(entry(0));
-    expect(() => ledger.storedNow(entry(0))).toThrow('stored once');
+    const tracker = new ShardTracker(2);
+    tracker.onStored(entry(0));
+    expect(() => tracker.onStored(entry(0))).toThrow('stored once');
   });
 
   test('adds up every epoch’s probes, before and after the shard is stored', () => {
-    const ledger = new Ledger(2);
+    const tracker = new ShardTracker(2);
     const both = lease(report(1, 256, 300, 0), report(2, 300, 512, 0));
-    ledger.leased(versioned(both), 0);
-    expect(ledger.totals).toMatchObject({ sent: 256, synack: 256 });
-    ledger.storedNow(entry(1, 256, 256, both.reports));
-    expect(ledger.totals).toMatchObject({ sent: 256, synack: 256 });
-    expect(ledger.agents.get('agent-2')).toMatchObject({
+    tracker.onLease(versioned(both), 0);
+    expect(tracker.totals).toMatchObject({ sentUpTo: 256, synack: 256 });
+    tracker.onStored(entry(1, 256, 256, both.epochs));
+    expect(tracker.totals).toMatchObject({ sentUpTo: 256, synack: 256 });
+    expect(tracker.agents.get('agent-2')).toMatchObject({
       vantage: 'here',
-      sent: 212,
-      settled: 212,
+      sentUpTo: 212,
+      settledUpTo: 212,
     });
-    ledger.leased(versioned(both), 0); // a late change of a stored shard
-    expect(ledger.totals.sent).toBe(256);
+    tracker.onLease(versioned(both), 0); // a late change of a stored shard
+    expect(tracker.totals.probesSent).toBe(256);
   });
 
   test('is complete when every shard is stored, in any order', () => {
-    const ledger = new Ledger(100);
-    ledger.offerNext(100, 0);
+    const tracker = new ShardTracker(100);
+    tracker.offerNext(100, 0);
     for (let i = 0; i < 100; i++) {
-      expect(ledger.isComplete).toBe(false);
-      ledger.storedNow(entry((i * 37) % 100, 1));
+      expect(tracker.isComplete).toBe(false);
+      tracker.onStored(entry((i * 37) % 100, 1));
     }
-    expect(ledger.isComplete).toBe(true);
-    expect(ledger.frontier).toBe(100);
-    expect(ledger.incomplete).toHaveLength(100);
+    expect(tracker.isComplete).toBe(true);
+    expect(tracker.storedBelow).toBe(100);
+    expect(tracker.incomplete).toHaveLength(100);
   });
 
   test('lets only those leases be forgotten whose shards are below the frontier', () => {
-    const ledger = new Ledger(10);
+    const tracker = new ShardTracker(10);
     const held = (shard: number, revision: number) =>
-      ledger.leased(versioned({ ...lease(report(1, 256, 300, 0)), shard }, revision), 0);
+      tracker.onLease(versioned({ ...lease(report(1, 256, 300, 0)), shard }, revision), 0);
     held(0, 11);
     held(1, 12);
     held(2, 13);
-    ledger.storedNow(entry(0));
-    expect([ledger.frontier, ledger.forgettable]).toEqual([1, 12]);
-    ledger.storedNow(entry(2)); // above the frontier: agents could not know that it is stored
-    expect([ledger.frontier, ledger.forgettable]).toEqual([1, 12]);
-    ledger.storedNow(entry(1));
-    expect([ledger.frontier, ledger.forgettable]).toEqual([3, 14]);
+    tracker.onStored(entry(0));
+    expect([tracker.storedBelow, tracker.purgeableRevision]).toEqual([1, 12]);
+    tracker.onStored(entry(2)); // above the frontier: agents could not know that it is stored
+    expect([tracker.storedBelow, tracker.purgeableRevision]).toEqual([1, 12]);
+    tracker.onStored(entry(1));
+    expect([tracker.storedBelow, tracker.purgeableRevision]).toEqual([3, 14]);
   });
 });
 

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseIpv4 } from '../../shared/net/address.js';
 import { mappedWords } from '../../shared/net/ipv6.js';
-import { dice } from '../support/dice.js';
+import { prng } from '../support/dice.js';
 import type { Counts } from './internet/census.js';
 import { expectedOf, kindOf, rollOf } from './internet/truth.js';
 import { type Host, Lab, labIsMissing, type Running } from './lab.js';
@@ -46,7 +46,7 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
   const hosts: Host[] = [];
   const agents: Running[] = [];
   const coordinators: Running[] = [];
-  const roll = dice(SEED);
+  const roll = prng(SEED);
   const draw = (from: number, to: number) => from + Math.floor(roll() * (to - from));
 
   beforeEach(async () => {

@@ -23,7 +23,7 @@ describe.skipIf(labIsMissing())('surveys, one after the other,', () => {
   }, async () => {
     await using life = await LongLife.start(ROOT, PORT);
     const { coordinator, agent } = life.programs;
-    const holding = async () => {
+    const heldLease = async () => {
       const series = await Promise.all(
         [coordinator, agent].map(({ metrics }) => seriesAt(metrics)),
       );
@@ -34,14 +34,14 @@ describe.skipIf(labIsMissing())('surveys, one after the other,', () => {
       }));
     };
     for (let i = 0; i < WARM; i++) await life.survey('127.90.0.0/24', 20_000);
-    const before = await holding();
+    const before = await heldLease();
     for (let i = 0; i < MORE; i++) {
       expect(await life.survey('127.90.0.0/24', 20_000)).toMatchObject({
         state: 'done',
         covered: 256,
       });
     }
-    const after = await holding();
+    const after = await heldLease();
     for (const [i, now] of after.entries()) {
       const then = before[i] as (typeof after)[number];
       expect(now.descriptors).toBeLessThanOrEqual(then.descriptors + 4);

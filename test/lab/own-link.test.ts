@@ -118,7 +118,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     {
       timeout: 60_000,
     },
-    async (family, hook, wire, why) => {
+    async (family, hook, wire, reason) => {
       await target.answerFor('198.18.0.0/28');
       await prober.routeVia('198.18.0.0/28', target);
       await prober.run('nft', 'add', 'table', family, 't');
@@ -129,7 +129,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
       expect([code, rows], summary).toEqual([EXIT.NOTHING_SENT, []]);
       expect(summary).toMatch(/silent +0 were asked/);
       expect(summary).toMatch(/nothing was sent: 16 /);
-      expect(summary).toMatch(why);
+      expect(summary).toMatch(reason);
     },
   );
 

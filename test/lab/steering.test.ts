@@ -92,11 +92,11 @@ describe.skipIf(labIsMissing())('a running survey', () => {
     expect((await transect('verify', survey)).stdout).toMatch(/complete: every target/);
     const half = 'SELECT count(*) AS n FROM results';
     expect((await transect('query', survey, half, '-O', 'csv')).stdout).toMatch(/^n\n\d+\n$/);
-    const fates: string[] = [];
+    const results: string[] = [];
     for (const address of ['198.18.200.1', '198.18.200.2', '198.18.200.3', '198.18.200.4']) {
-      fates.push((await transect('lookup', survey, `${address}:80`)).stdout);
+      results.push((await transect('lookup', survey, `${address}:80`)).stdout);
     }
-    expect(fates.join('')).toMatch(/excluded by 198\.18\.128\.0\/17, version 1 .*: mail of 3 May/);
+    expect(results.join('')).toMatch(/excluded by 198\.18\.128\.0\/17, version 1 .*: mail of 3 May/);
     // A later survey starts without what is excluded.
     const next = await launch('-r', '50k');
     expect(await statusOf(next)).toMatchObject({ targets: 65_536 });
@@ -116,11 +116,11 @@ describe.skipIf(labIsMissing())('a running survey', () => {
       await startCoordinator(small);
       const survey = await launch('-r', '20k');
       let status = await statusOf(survey);
-      for (const end = Date.now() + 60_000; status.trouble === '' && Date.now() < end; ) {
+      for (const end = Date.now() + 60_000; status.problem === '' && Date.now() < end; ) {
         await pause(300);
         status = await statusOf(survey);
       }
-      expect(status.trouble).toMatch(
+      expect(status.problem).toMatch(
         /results cannot be stored: .*(No space left|ENOSPC|no space)/i,
       );
       expect((await transect('status', survey)).stdout).toMatch(/STALLED/);

@@ -12,7 +12,7 @@ afterEach(() => {
 describe('the HTTP server', () => {
   test('answers although thousands of others have begun requests and do not end them', async () => {
     const address = { host: '127.0.0.1', port: PORT };
-    await using server = await serveTelemetry(address, new Metrics(), { trouble: () => undefined });
+    await using server = await serveTelemetry(address, new Metrics(), { problem: () => undefined });
     for (let i = 0; i < 3000; i++) {
       const socket = connect(PORT, '127.0.0.1', () =>
         socket.write('GET /metrics HTTP/1.1\r\nHost: x'),
@@ -38,7 +38,7 @@ describe('the HTTP server', () => {
 
   test('refuses headers and bodies that nobody needs', async () => {
     const address = { host: '127.0.0.1', port: PORT + 1 };
-    await using _server = await serveTelemetry(address, new Metrics(), { trouble: () => 'ill' });
+    await using _server = await serveTelemetry(address, new Metrics(), { problem: () => 'ill' });
     const url = `http://127.0.0.1:${PORT + 1}/healthz`;
     expect((await fetch(url)).status).toBe(503);
     const headers = { 'x-long': 'x'.repeat(64 * 1024) };

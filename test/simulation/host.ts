@@ -111,13 +111,13 @@ export class Host {
         publish: (batch) => ask(() => broker.results.publish(batch)),
         consume: (signal) => this.#deliveries(broker, signal),
       },
-      rollCall: {
-        report: (heartbeat) => this.#say(() => broker.rollCall.report(heartbeat)),
-        hear: (signal) => this.#overhear(broker.rollCall.hear(signal), signal),
+      heartbeats: {
+        publish: (heartbeat) => this.#say(() => broker.heartbeats.publish(heartbeat)),
+        subscribe: (signal) => this.#overhear(broker.heartbeats.subscribe(signal), signal),
       },
-      rates: {
-        lend: (grant) => this.#say(() => broker.rates.lend(grant)),
-        grants: (agent, signal) => this.#overhear(broker.rates.grants(agent, signal), signal),
+      grants: {
+        publish: (grant) => this.#say(() => broker.grants.publish(grant)),
+        subscribe: (agent, signal) => this.#overhear(broker.grants.subscribe(agent, signal), signal),
       },
       exclusions: {
         add: (entry) =>
@@ -133,13 +133,13 @@ export class Host {
         ask: (verb, given) => broker.control.ask(verb, given),
         serve: (handlers, signal) => broker.control.serve(this.#served(handlers), signal),
       },
-      seat: {
-        read: () => ask(() => broker.seat.read()),
+      leader: {
+        read: () => ask(() => broker.leader.read()),
         write: (leader, revision) =>
           ask(() =>
             decided(
-              () => broker.seat.write(leader, revision),
-              () => broker.seat.read(),
+              () => broker.leader.write(leader, revision),
+              () => broker.leader.read(),
               leader,
             ),
           ),
@@ -233,8 +233,8 @@ export class Host {
     return {
       ...offer,
       extend: () => this.#say(() => offer.extend()),
-      giveBack: (millis) => this.#say(() => offer.giveBack(millis)),
-      done: async () => this.#say(() => void offer.done()),
+      release: (millis) => this.#say(() => offer.release(millis)),
+      complete: async () => this.#say(() => void offer.complete()),
     };
   }
 
@@ -267,7 +267,7 @@ export class Host {
     : never {
     const { roll, loss } = this.#options;
     for await (const delivery of this.#follow(broker.results.consume(signal), signal)) {
-      const heard = { ...delivery, stored: () => this.#say(() => delivery.stored()) };
+      const heard = { ...delivery, stored: () => this.#say(() => delivery.acknowledge()) };
       yield heard;
       if (roll() < loss) yield heard;
     }

@@ -7,15 +7,15 @@ import { verify } from '../../coordinator/verification.js';
 import { formatIpv4 } from '../../shared/net/address.js';
 import { CLASSIFICATION, CLASSIFICATION_NAMES } from '../../shared/probe/classification.js';
 import type { Plan } from '../../shared/survey/plan.js';
-import type { Report, Survey } from '../../shared/survey/survey.js';
+import type { RowPolicy, Survey } from '../../shared/survey/survey.js';
 import { DATA, type World } from './world.js';
 
 /** Rows as `address,port,classification`, sorted. */
-export async function rowsOf(world: World, { id, output }: Survey): Promise<string[]> {
+export async function rowsOf(world: World, { id, segmentFormat }: Survey): Promise<string[]> {
   const wanted = ['saddr', 'sport', 'classification'].map((name) =>
     FIELDS.findIndex((field) => field.name === name),
   );
-  const store = new SegmentStore(join(DATA, id), output, world.disk);
+  const store = new SegmentStore(join(DATA, id), segmentFormat, world.disk);
   const rows: string[] = [];
   for (const segment of await store.list()) {
     for await (const row of store.read(segment)) rows.push(wanted.map((i) => row[i]).join(','));
@@ -27,7 +27,7 @@ export async function rowsOf(world: World, { id, output }: Survey): Promise<stri
 export function expectedRows(
   world: World,
   plan: Plan,
-  report: Report,
+  report: RowPolicy,
   isIn: (position: number, address: number) => boolean = () => true,
 ): string[] {
   const rows: string[] = [];
@@ -85,18 +85,18 @@ export async function breaches(
   const folder = join(DATA, survey.id);
   const verdict = await verify({ survey, plan, folder, disk: world.disk });
   found.push(...verdict.examples);
-  if (verdict.covered !== plan.size) found.push(`covered ${verdict.covered} of ${plan.size}`);
+  if (verdict.targetsCovered !== plan.size) found.push(`covered ${verdict.targetsCovered} of ${plan.size}`);
   // What a deaf agent settled before it was found out is silence; everything else is known.
   const unheard = new Set<number>();
-  for await (const { reports } of readJournal(world.disk, join(folder, 'ledger.ndjson'))) {
-    for (const { agent, from, settled } of reports) {
+  for await (const { epochs } of readJournal(world.disk, join(folder, 'ledger.ndjson'))) {
+    for (const { agent, from, settledUpTo } of epochs) {
       if (!deaf.has(agent)) continue;
-      for (let position = from; position < settled; position++) unheard.add(position);
+      for (let position = from; position < settledUpTo; position++) unheard.add(position);
     }
   }
   const rows = await rowsOf(world, survey);
-  const possible = new Set(expectedRows(world, plan, survey.report));
-  const certain = expectedRows(world, plan, survey.report, (position, address) => {
+  const possible = new Set(expectedRows(world, plan, survey.rows));
+  const certain = expectedRows(world, plan, survey.rows, (position, address) => {
     return !unheard.has(position) && !excluded(address);
   });
   const there = new Set(rows);
@@ -114,9 +114,9 @@ export async function breaches(
     (row) => !possible.has(row) && !halfHeard.has(row.split(',').slice(0, 2).join(',')),
   );
   if (strange.length > 0) found.push(`${strange.length} rows are wrong, such as ${strange[0]}`);
-  const probed = new Set(world.internet.shots.map(({ position }) => position));
+  const targetsProbed = new Set(world.internet.shots.map(({ position }) => position));
   for (let position = 0; position < plan.size; position++) {
-    if (!probed.has(position) && !excluded(plan.targetAt(position).w3)) {
+    if (!targetsProbed.has(position) && !excluded(plan.targetAt(position).w3)) {
       found.push(`position ${position} was never probed`);
       break;
     }

@@ -4,14 +4,14 @@
  * firewall sends before the SYN-ACK arrives.
  */
 
-import type { Capture, OpenStation, Sending, Station, Unsent } from '../../agent/ports.js';
+import type { Capture, OpenNetworkIo, Sending, NetworkIo, Unsent } from '../../agent/ports.js';
 import { Pacer } from '../../agent/send/pacer.js';
 import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import { mappedWords } from '../../shared/net/ipv6.js';
 import { Dissection, REJECT } from '../../shared/packet/dissect.js';
 import { CLASSIFICATION } from '../../shared/probe/classification.js';
-import type { ExclusionMark } from '../../shared/survey/exclusions.js';
+import type { VersionSpan } from '../../shared/survey/exclusions.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { Blocklist } from '../../shared/survey/space/blocklist.js';
 import type { Survey } from '../../shared/survey/survey.js';
@@ -30,7 +30,7 @@ export interface Link {
   /** How often it went down: noticed also by who did not look in between. */
   downs: number;
   /** Probes leave, and nothing comes back, and nobody says so. */
-  isDeaf: boolean;
+  hasLostNetwork: boolean;
 }
 
 export interface Shot {
@@ -54,7 +54,7 @@ interface Aim {
   readonly agent: string;
 }
 
-export class PretendInternet {
+export class FakeNetwork {
   /** Every probe that left, by whomever. */
   readonly shots: Shot[] = [];
   readonly #clock: Clock;
@@ -67,31 +67,31 @@ export class PretendInternet {
 
   /** What is true of a target: a `CLASSIFICATION`, `NONE` for silence. */
   truth(address: number, port: number): number {
-    const dice = this.#roll(address, port, 1) % 8;
-    if (dice < 2) return CLASSIFICATION.SYNACK;
-    if (dice < 4) return CLASSIFICATION.RST;
-    return dice === 4 ? CLASSIFICATION.ICMP : CLASSIFICATION.NONE;
+    const prng = this.#roll(address, port, 1) % 8;
+    if (prng < 2) return CLASSIFICATION.SYNACK;
+    if (prng < 4) return CLASSIFICATION.RST;
+    return prng === 4 ? CLASSIFICATION.ICMP : CLASSIFICATION.NONE;
   }
 
   /**
    * A station whose sender and capture live here. It falls silent when its host dies or is frozen, and
    * while its link is down nothing is heard, though probes leave.
    */
-  station(host: Host, link: Link, agent: string): OpenStation {
+  networkIo(host: Host, link: Link, agent: string): OpenNetworkIo {
     return async (survey, plan) => {
       if (link.isDown) throw new Fault('NO_ROUTE', 'the link is down');
       return this.#open(survey, plan, { host, link, agent });
     };
   }
 
-  #open(survey: Survey, plan: Plan, { host, link, agent }: Standing): Station {
+  #open(survey: Survey, plan: Plan, { host, link, agent }: Standing): NetworkIo {
     const { clock, dead } = host;
     const { downs } = link;
     const view = new DataView(new ArrayBuffer(FRAME_OCTETS));
     const dissection = new Dissection(view);
     let receive: (timestamp: number) => boolean = () => false;
     const deliver = (frame: Uint8Array) => {
-      if (dead.aborted || link.isDown || link.isDeaf) return;
+      if (dead.aborted || link.isDown || link.hasLostNetwork) return;
       new Uint8Array(view.buffer).set(frame);
       if (dissection.dissect('ip', 0, frame.length) === REJECT.OK) receive(clock.wall() * 1000);
     };
@@ -101,40 +101,40 @@ export class PretendInternet {
       get readUntil() {
         return clock.monotonic();
       },
-      totals: { received: 0, dropped: 0, interfaceDropped: 0 },
+      totals: { framesReceived: 0, framesDropped: 0, interfaceDropped: 0 },
       rejects: {},
       start(handler) {
         receive = handler;
       },
       close() {},
     };
-    const totals = { sent: 0, refusals: {} };
+    const totals = { probesSent: 0, sendErrors: {} };
     const grant = { rate: 0, until: 0, exclusions: 0 };
-    const guard = { list: Blocklist.of([]), version: 0 };
+    const sendFilter = { list: Blocklist.of([]), version: 0 };
     const pacer = new Pacer(clock.monotonic());
     const queue: Job[] = [];
     const step = async () => {
       while (!dead.aborted) {
         const now = clock.monotonic();
-        const isGuarded = guard.version >= grant.exclusions;
-        const rate = now < grant.until && isGuarded ? grant.rate : 0;
+        const isFilterCurrent = sendFilter.version >= grant.exclusions;
+        const rate = now < grant.until && isFilterCurrent ? grant.rate : 0;
         let allowance = pacer.allowance(now, rate);
         for (let job = queue[0]; job !== undefined && allowance > 0; job = queue[0]) {
-          while (!job.isAbandoned && job.sent < job.to && allowance > 0) {
-            const target = plan.targetAt(job.sent);
-            job.hold(guard.version);
-            if (guard.list.holds(target)) {
+          while (!job.isAbandoned && job.sentUpTo < job.to && allowance > 0) {
+            const target = plan.targetAt(job.sentUpTo);
+            job.hold(sendFilter.version);
+            if (sendFilter.list.holds(target)) {
               job.pass(UNSENT.EXCLUDED);
-              job.sent++;
+              job.sentUpTo++;
               continue;
             }
-            this.#probe({ survey, plan, position: job.sent, agent }, deliver);
-            job.sent++;
-            totals.sent++;
+            this.#probe({ survey, plan, position: job.sentUpTo, agent }, deliver);
+            job.sentUpTo++;
+            totals.probesSent++;
             allowance--;
             pacer.spend(1);
           }
-          if (job.sent < job.to && !job.isAbandoned) break;
+          if (job.sentUpTo < job.to && !job.isAbandoned) break;
           queue.shift();
         }
         await clock.sleep(rate === 0 ? STEP_MILLIS : Math.min(STEP_MILLIS, pacer.pause(rate)));
@@ -146,14 +146,14 @@ export class PretendInternet {
       notes: [],
       rules: undefined,
       rulesHash: '',
-      isPresent: () => !link.isDown && link.downs === downs,
+      isUp: () => !link.isDown && link.downs === downs,
       sender: {
-        wire: 'pretend',
+        transmit: 'pretend',
         totals,
         grant: (rate, until, exclusions) => Object.assign(grant, { rate, until, exclusions }),
-        exclude: (list, version) => Object.assign(guard, { list, version }),
-        get exclusions() {
-          return guard.version;
+        setExclusions: (list, version) => Object.assign(sendFilter, { list, version }),
+        get exclusionsVersion() {
+          return sendFilter.version;
         },
         close: async () => {},
         send(from, to) {
@@ -171,15 +171,15 @@ export class PretendInternet {
     const flow = { source: SOURCE, sourcePort: SOURCE_PORT, address: words, port };
     const probe = probeOf(flow, survey.key);
     const code = this.truth(address, port);
-    const dice = this.#roll(address, port, 2);
+    const prng = this.#roll(address, port, 2);
     const after = (millis: number, frame: Uint8Array) =>
       void this.#clock.sleep(millis).then(() => deliver(frame));
     if (code === CLASSIFICATION.SYNACK) {
-      if (dice % 5 === 0) after(5, resetTo(probe));
-      after(10 + (dice % 700), synAckTo(probe));
-      if (dice % 3 === 0) after(300 + (dice % 900), synAckTo(probe));
-    } else if (code === CLASSIFICATION.RST) after(1 + (dice % 500), resetTo(probe));
-    else if (code === CLASSIFICATION.ICMP) after(20 + (dice % 600), errorTo(probe));
+      if (prng % 5 === 0) after(5, resetTo(probe));
+      after(10 + (prng % 700), synAckTo(probe));
+      if (prng % 3 === 0) after(300 + (prng % 900), synAckTo(probe));
+    } else if (code === CLASSIFICATION.RST) after(1 + (prng % 500), resetTo(probe));
+    else if (code === CLASSIFICATION.ICMP) after(20 + (prng % 600), errorTo(probe));
   }
 
   #roll(address: number, port: number, salt: number): number {
@@ -191,32 +191,32 @@ export class PretendInternet {
 }
 
 class Job implements Sending {
-  sent: number;
+  sentUpTo: number;
   readonly to: number;
   #unsent: Unsent[] = [];
-  readonly marks: ExclusionMark[] = [];
+  readonly versionSpans: VersionSpan[] = [];
   isAbandoned = false;
 
   constructor(from: number, to: number) {
-    this.sent = from;
+    this.sentUpTo = from;
     this.to = to;
   }
 
   /** Its positions are held against this version from here on. */
   hold(version: number): void {
-    if (version > (this.marks.at(-1)?.version ?? 0)) this.marks.push({ version, from: this.sent });
+    if (version > (this.versionSpans.at(-1)?.version ?? 0)) this.versionSpans.push({ version, from: this.sentUpTo });
   }
   pass(code: number): void {
-    this.#unsent.push({ position: this.sent, code });
+    this.#unsent.push({ position: this.sentUpTo, code });
   }
   takeUnsent(): readonly Unsent[] {
     return this.#unsent.splice(0);
   }
   get hasEnded(): boolean {
-    return this.isAbandoned || this.sent >= this.to;
+    return this.isAbandoned || this.sentUpTo >= this.to;
   }
   abandon(): void {
     this.isAbandoned = true;
   }
-  forget(): void {}
+  releaseSlot(): void {}
 }

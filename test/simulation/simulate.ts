@@ -9,7 +9,7 @@ import { PROTOCOL } from '../../shared/base/version.js';
 import type { Heartbeat } from '../../shared/bus/ports.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import type { Survey } from '../../shared/survey/survey.js';
-import { dice } from '../support/dice.js';
+import { prng } from '../support/dice.js';
 import { type Budget, breaches, excess } from './judge.js';
 import { type AgentHost, FIRST_ADDRESS, World } from './world.js';
 
@@ -30,34 +30,34 @@ export interface Outcome {
 }
 
 export async function simulate(seed: number): Promise<Outcome> {
-  const roll = dice(seed ^ 0x5eed); // apart from the world's own
+  const roll = prng(seed ^ 0x5eed); // apart from the world's own
   const draw = (from: number, to: number) => from + Math.floor(roll() * (to - from));
-  const isRough = draw(0, 3) > 0;
-  const weather = isRough ? { delay: draw(0, 120), loss: draw(0, 8) / 100 } : { delay: 0, loss: 0 };
-  const world = new World(seed, weather);
-  const story = new Story(world);
+  const isLossy = draw(0, 3) > 0;
+  const network = isLossy ? { delay: draw(0, 120), loss: draw(0, 8) / 100 } : { delay: 0, loss: 0 };
+  const world = new World(seed, network);
+  const faultPlan = new FaultPlan(world);
   for (let i = draw(1, 3); i > 0; i--) world.startCoordinator();
   for (let i = draw(1, 5); i > 0; i--) world.join();
   const addresses = draw(150, 1500);
   const rate = draw(200, 3000) as Pps;
-  const report = roll() < 0.5 ? 'all' : 'successes';
+  const rows = roll() < 0.5 ? 'all' : 'successes';
   try {
-    const launching = world.launch({ addresses, rate, report });
+    const launching = world.launch({ addresses, rate, rows });
     const survey = await world.clock.runUntil(launching, LIMIT_MILLIS);
-    story.begin(survey, addresses);
+    faultPlan.begin(survey, addresses);
     for (let fault = draw(0, FAULTS_MAX + 1); fault > 0; fault--)
-      story.plot(draw(10, UNREST_MILLIS));
+      faultPlan.plot(draw(10, UNREST_MILLIS));
     const ended = await world.clock.runUntil(world.ended(survey.id), LIMIT_MILLIS);
-    const found = await world.clock.runUntil(story.judge(ended), LIMIT_MILLIS);
-    return story.outcome(seed, ended.state === 'done' ? found : [`ended ${ended.state}`, ...found]);
+    const found = await world.clock.runUntil(faultPlan.oracle(ended), LIMIT_MILLIS);
+    return faultPlan.outcome(seed, ended.state === 'done' ? found : [`ended ${ended.state}`, ...found]);
   } catch (error) {
-    return story.outcome(seed, [String(error)]);
+    return faultPlan.outcome(seed, [String(error)]);
   } finally {
     world.close();
   }
 }
 
-class Story {
+class FaultPlan {
   readonly #world: World;
   readonly #events: string[] = [];
   readonly #budgets: Budget[] = [];
@@ -88,7 +88,7 @@ class Story {
     });
   }
 
-  async judge(survey: Survey): Promise<string[]> {
+  async oracle(survey: Survey): Promise<string[]> {
     const world = this.#world;
     const excluded = (address: number) =>
       this.#exclusions.some(({ from, to }) => from <= address && address < to);
@@ -270,9 +270,9 @@ class Story {
       },
       'an agent turns deaf': () => {
         const agent = anyAgent();
-        agent.link.isDeaf = true;
+        agent.link.hasLostNetwork = true;
         this.#deaf.add(agent.name);
-        world.later(12_000, () => Object.assign(agent.link, { isDeaf: false }));
+        world.later(12_000, () => Object.assign(agent.link, { hasLostNetwork: false }));
         return agent.name;
       },
       'a liar speaks': () => this.#lie(),
@@ -305,7 +305,7 @@ class Story {
   async #ask(verb: 'rate' | 'pause' | 'resume', rate = 0): Promise<unknown> {
     const survey = this.#survey?.id ?? '';
     const { control } = this.#world.broker;
-    return await this.#world.patiently(async () => {
+    return await this.#world.withRetry(async () => {
       const { statuses } = await control.ask('status', { survey });
       if (statuses.some(({ state }) => state === 'done')) return;
       if (verb === 'rate') await control.ask('rate', { survey, rate });
@@ -320,7 +320,7 @@ class Story {
     const entered = { from, to, at: Number.POSITIVE_INFINITY };
     this.#exclusions.push(entered);
     const ask = { prefix, reason: 'asked to', by: 'someone' };
-    await this.#world.patiently(() => this.#world.broker.control.ask('exclude', ask));
+    await this.#world.withRetry(() => this.#world.broker.control.ask('exclude', ask));
     entered.at = this.#world.clock.monotonic();
   }
 
@@ -344,17 +344,17 @@ class Story {
         columns,
       };
       void broker.results.publish(batch);
-      broker.rollCall.report(boast(survey, draw));
-      broker.rates.lend({
+      broker.heartbeats.publish(boast(survey, draw));
+      broker.grants.publish({
         survey,
         agent: 'liar',
         serial: 1,
         rate: 1e9,
-        answers: 0,
-        lasts: 1e9,
-        exclusions: 0,
-        standDown: '',
-        handBack: [],
+        heartbeatAt: 0,
+        ttlMillis: 1e9,
+        exclusionsVersion: 0,
+        quarantineReason: '',
+        releaseShards: [],
       });
     }
     return '';
@@ -364,13 +364,13 @@ class Story {
 /** The heartbeat of an agent that claims whatever comes to its mind. */
 function boast(survey: string, draw: World['draw']): Heartbeat {
   const any = () => draw(0, 2) * draw(0, 1_000_000);
-  const heard = { received: any(), dropped: any(), interfaceDropped: any() };
-  const equipment = { wire: 'none', refusals: { EPERM: any() }, ...heard };
-  const claims = { wants: draw(0, 2) === 1, rate: any(), sent: any(), replies: any() };
-  const activity = { survey, equipment, grantSerial: any(), exclusions: any(), ...claims };
+  const heard = { framesReceived: any(), framesDropped: any(), interfaceDropped: any() };
+  const ioStats = { transmit: 'none', sendErrors: { EPERM: any() }, ...heard };
+  const claims = { hasWork: draw(0, 2) === 1, rate: any(), probesSent: any(), replies: any() };
+  const activity = { survey, ioStats, grantSerial: any(), exclusionsVersion: any(), ...claims };
   const head = { agent: 'liar', vantage: 'nowhere', version: 'lies', protocol: PROTOCOL };
-  const state = { state: 'working' as const, trouble: '', invalid: any() };
-  return { ...head, ...state, at: any(), ceiling: any(), activities: [activity] };
+  const state = { state: 'working' as const, problem: '', invalid: any() };
+  return { ...head, ...state, sentAt: any(), ceiling: any(), activities: [activity] };
 }
 
 /** One line, and a line for each event where something went wrong. */

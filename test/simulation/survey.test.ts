@@ -31,7 +31,7 @@ describe('a simulated survey', () => {
     for (let i = 0; i < 3; i++) world.join();
     const survey = await launch(world, 2000, 1000);
     const status = await finish(world, survey);
-    expect(status).toMatchObject({ state: 'done', covered: 4000, sent: 4000, sendFailed: 0 });
+    expect(status).toMatchObject({ state: 'done', targetsCovered: 4000, sent: 4000, sendFailed: 0 });
     expect(world.internet.shots).toHaveLength(4000);
     expect(await breaches(world, survey, NOTHING)).toEqual([]);
     const answered = expectedRows(world, await world.planOf(survey), 'all').length;
@@ -49,7 +49,7 @@ describe('a simulated survey', () => {
     const quick = await launch(world, 2000, 1000);
     await pass(world, 2000);
     expect(world.internet.shots.length - before).toBeGreaterThan(1000);
-    expect(await finish(world, quick)).toMatchObject({ state: 'done', covered: 4000 });
+    expect(await finish(world, quick)).toMatchObject({ state: 'done', targetsCovered: 4000 });
     expect(await statusOf(world, slow)).toMatchObject({ state: 'running' });
     world.close();
   });
@@ -60,7 +60,7 @@ describe('a simulated survey', () => {
     world.join();
     const survey = await launch(world, 300, 500);
     await world.broker.work.offer(survey.id, 4_000_000);
-    expect(await finish(world, survey)).toMatchObject({ state: 'done', covered: 600 });
+    expect(await finish(world, survey)).toMatchObject({ state: 'done', targetsCovered: 600 });
     world.close();
   });
 
@@ -75,10 +75,10 @@ describe('a simulated survey', () => {
     });
     const status = await finish(world, survey);
     expect(status.state).toBe('cancelled');
-    expect(status.covered).toBe(world.internet.shots.length);
-    const probed = new Set(world.internet.shots.map(({ position }) => position));
+    expect(status.targetsCovered).toBe(world.internet.shots.length);
+    const targetsProbed = new Set(world.internet.shots.map(({ position }) => position));
     const plan = await world.planOf(survey);
-    const expected = expectedRows(world, plan, 'all', (position) => probed.has(position));
+    const expected = expectedRows(world, plan, 'all', (position) => targetsProbed.has(position));
     expect(await rowsOf(world, survey)).toEqual(expected);
     world.close();
   });
@@ -98,7 +98,7 @@ describe('a simulated survey', () => {
       const folder = `/data/${survey.id}`;
       const verdict = await verify({ survey, plan, folder, disk: world.disk });
       expect(status.state).toBe('cancelled');
-      expect(verdict).toMatchObject({ covered: status.covered, faults: 0, examples: [] });
+      expect(verdict).toMatchObject({ targetsCovered: status.targetsCovered, faults: 0, examples: [] });
       world.close();
     }
   });
@@ -124,13 +124,13 @@ describe('a simulated survey', () => {
     const { name } = world.join();
     const survey = await launch(world, 60_000, 1000);
     let serial = 2 ** 40;
-    const forge = (answers: number, lasts: number) =>
-      world.broker.rates.lend({
-        ...{ survey: survey.id, agent: name, serial: serial++, rate: 1e6, answers, lasts },
-        ...{ exclusions: 0, standDown: '', handBack: [] },
+    const forge = (heartbeatAt: number, ttlMillis: number) =>
+      world.broker.grants.publish({
+        ...{ survey: survey.id, agent: name, serial: serial++, rate: 1e6, heartbeatAt, ttlMillis },
+        ...{ exclusionsVersion: 0, quarantineReason: '', releaseShards: [] },
       });
     const now = () => world.clock.monotonic();
-    for (const answers of [0, now(), now() + 1000, 1e12]) forge(answers, 1e12);
+    for (const heartbeatAt of [0, now(), now() + 1000, 1e12]) forge(heartbeatAt, 1e12);
     await pass(world, 5000);
     // The life of a grant is ours to decide: it is the agent's clock that it is counted on.
     const before = world.internet.shots.length;
@@ -140,7 +140,7 @@ describe('a simulated survey', () => {
     host.die();
     const diedAt = now();
     for (let i = 0; i < 100; i++) {
-      for (const answers of [now(), now() - 500, now() + 500, diedAt + 1]) forge(answers, 3000);
+      for (const heartbeatAt of [now(), now() - 500, now() + 500, diedAt + 1]) forge(heartbeatAt, 3000);
       await pass(world, 200);
     }
     const last = world.internet.shots.at(-1)!;
@@ -176,8 +176,8 @@ describe('a simulated survey', () => {
     const second = world.startCoordinator();
     await pass(world, 1000);
     expect([first.leading === undefined, second.leading === undefined]).toEqual([false, true]);
-    const seat = await world.broker.seat.read();
-    await world.broker.seat.write({ ...seat!.value, isVacant: true }, seat!.revision);
+    const seat = await world.broker.leader.read();
+    await world.broker.leader.write({ ...seat!.value, resigned: true }, seat!.revision);
     await pass(world, 1500);
     expect(second.leading).toBeDefined();
     expect(first.leading).toBeUndefined();
@@ -233,13 +233,13 @@ describe('a simulated survey', () => {
     expect(status.excluded + world.internet.shots.length).toBe(8000);
     expect(status.excluded).toBeGreaterThan(500);
     expect(await breaches(world, survey, { ...NOTHING, excluded })).toEqual([]);
-    const { fates } = await world.clock.runUntil(
+    const { results } = await world.clock.runUntil(
       world.broker.control.ask('lookup', { survey: survey.id, target: '127.77.5.1' }),
       LIMIT_MILLIS,
     );
-    const results = new Set(fates.map(({ result }) => result));
+    const outcomes = new Set(results.map(({ outcome }) => outcome));
     const shots = world.internet.shots.filter(({ address }) => address === 0x7f4d0501);
-    expect(results.has('excluded')).toBe(shots.length < 2);
+    expect(outcomes.has('excluded')).toBe(shots.length < 2);
     world.close();
   });
 
@@ -250,7 +250,7 @@ describe('a simulated survey', () => {
     const survey = await launch(world, 30_000, 1500);
     await pass(world, 6000);
     const deaf = world.agents[1]!;
-    deaf.link.isDeaf = true;
+    deaf.link.hasLostNetwork = true;
     const deafAt = world.clock.monotonic();
     const status = await finish(world, survey);
     const last = world.internet.shots.findLast(({ agent }) => agent === deaf.name)!;
@@ -261,7 +261,7 @@ describe('a simulated survey', () => {
       world.broker.control.ask('agents', {}),
       LIMIT_MILLIS,
     );
-    expect(agents.find(({ agent }) => agent === deaf.name)?.trouble).toMatch(/hears nothing/);
+    expect(agents.find(({ agent }) => agent === deaf.name)?.problem).toMatch(/hears nothing/);
     world.close();
   });
 
@@ -274,12 +274,12 @@ describe('a simulated survey', () => {
     world.disk.isFull = true;
     await pass(world, 6000);
     const status = await statusOf(world, survey);
-    expect(status.trouble).toMatch(/results cannot be stored: .*no space left/);
+    expect(status.problem).toMatch(/results cannot be stored: .*no space left/);
     const fullAt = world.clock.monotonic();
     await pass(world, 5000);
     expect(world.internet.shots.filter(({ at }) => at > fullAt)).toEqual([]);
     world.disk.isFull = false;
-    expect(await finish(world, survey)).toMatchObject({ state: 'done', trouble: '' });
+    expect(await finish(world, survey)).toMatchObject({ state: 'done', problem: '' });
     expect(await breaches(world, survey, NOTHING)).toEqual([]);
     world.close();
   });
@@ -297,8 +297,8 @@ describe('a simulated survey', () => {
     await pass(world, 30_000);
     const status = await statusOf(world, survey);
     expect(status).toMatchObject({ state: 'running' });
-    expect(status.covered).toBeLessThan(12_000);
-    expect(await finish(world, survey)).toMatchObject({ state: 'done', covered: 12_000 });
+    expect(status.targetsCovered).toBeLessThan(12_000);
+    expect(await finish(world, survey)).toMatchObject({ state: 'done', targetsCovered: 12_000 });
     expect(world.internet.shots.length).toBeGreaterThan(12_000);
     expect(await breaches(world, survey, NOTHING)).toEqual([]);
     world.close();
@@ -312,7 +312,7 @@ describe('a simulated survey', () => {
     await pass(world, 500);
     world.join();
     const status = await finish(world, survey);
-    expect(status).toMatchObject({ state: 'done', covered: 8000 });
+    expect(status).toMatchObject({ state: 'done', targetsCovered: 8000 });
     // It would have sent the 256 positions of its shard after 51 s.
     expect(world.clock.monotonic()).toBeLessThan(25_000);
     const sent = world.internet.shots.filter(({ agent }) => agent === slow.name);

@@ -4,8 +4,8 @@
  */
 import { Agent } from '../../agent/agent.js';
 import { Coordinator } from '../../coordinator/coordinator.js';
-import { lead } from '../../coordinator/leadership.js';
-import { keptTerms } from '../../coordinator/terms.js';
+import { runElection } from '../../coordinator/leadership.js';
+import { persistentTerms } from '../../coordinator/terms.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { stopController } from '../../shared/base/stop.js';
 import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
@@ -16,10 +16,10 @@ import { Space } from '../../shared/survey/space/space.js';
 import { hashSpace, spaceFromBytes, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
 import { isOver, type Survey, type SurveyRequest } from '../../shared/survey/survey.js';
 import { silentLog } from '../../shared/telemetry/log.js';
-import { dice } from '../support/dice.js';
+import { prng } from '../support/dice.js';
 import { MemoryDisk } from '../support/memory-disk.js';
 import { Host } from './host.js';
-import { type Link, PretendInternet } from './pretend-internet.js';
+import { type Link, FakeNetwork } from './pretend-internet.js';
 import { VirtualClock } from './virtual-clock.js';
 
 const COOLDOWN = 2000 as Millis;
@@ -29,7 +29,7 @@ const ANSWER_MILLIS = 5000;
 export const FIRST_ADDRESS = 0x7f4d0000;
 
 /** What a network is like between hosts and the broker. */
-export interface Weather {
+export interface NetworkConditions {
   readonly delay: number;
   readonly loss: number;
 }
@@ -52,17 +52,17 @@ export class World {
   readonly clock = new VirtualClock();
   readonly broker = memoryBus(this.clock);
   readonly disk = new MemoryDisk();
-  readonly internet: PretendInternet;
+  readonly internet: FakeNetwork;
   readonly coordinators: CoordinatorHost[] = [];
   readonly agents: AgentHost[] = [];
   readonly roll: () => number;
-  readonly #weather: Weather;
+  readonly #weather: NetworkConditions;
   readonly #over = stopController();
 
-  constructor(seed: number, weather: Weather = { delay: 0, loss: 0 }) {
-    this.roll = dice(seed);
-    this.#weather = weather;
-    this.internet = new PretendInternet(this.clock, seed);
+  constructor(seed: number, network: NetworkConditions = { delay: 0, loss: 0 }) {
+    this.roll = prng(seed);
+    this.#weather = network;
+    this.internet = new FakeNetwork(this.clock, seed);
   }
 
   /** A whole number of [from, to). */
@@ -86,12 +86,12 @@ export class World {
     const random = {
       bytes: (length: number) => Uint8Array.from({ length }, () => this.roll() * 256),
     };
-    const parts = { bus, clock, random, disk, log: silentLog };
-    const terms = keptTerms(DATA, disk, silentLog);
-    const seat = { seat: bus.seat, clock, log: silentLog, terms };
+    const deps = { bus, clock, random, disk, log: silentLog };
+    const terms = persistentTerms(DATA, disk, silentLog);
+    const seat = { seat: bus.leader, clock, log: silentLog, terms };
     const id = `coordinator-${this.coordinators.length}`;
-    void lead(id, seat, this.#over.signal, async (term, signal) => {
-      started.leading = new Coordinator({ data: DATA, version: 'test', term }, parts);
+    void runElection(id, seat, this.#over.signal, async (term, signal) => {
+      started.leading = new Coordinator({ data: DATA, version: 'test', term }, deps);
       await started.leading.run(signal);
       started.leading = undefined;
     });
@@ -102,12 +102,12 @@ export class World {
   join(ceiling = 0): AgentHost {
     const host = this.#host();
     const leaving = stopController();
-    const link = { isDown: false, downs: 0, isDeaf: false };
+    const link = { isDown: false, downs: 0, hasLostNetwork: false };
     const name = `agent-${this.agents.length + 1}`;
     const options = { agent: name, vantage: name, version: 'test', ceiling };
-    const openStation = this.internet.station(host, link, name);
-    const parts = { bus: host.bus(this.broker), clock: host.clock, log: silentLog, openStation };
-    const working = new Agent(options, parts);
+    const openNetworkIo = this.internet.networkIo(host, link, name);
+    const deps = { bus: host.bus(this.broker), clock: host.clock, log: silentLog, openNetworkIo };
+    const working = new Agent(options, deps);
     void working.run(leaving.signal);
     const agent = { name, host, link, working, leave: () => leaving.abort() };
     this.agents.push(agent);
@@ -129,8 +129,8 @@ export class World {
       probeOptions: {},
       cooldown: COOLDOWN,
       seed: '7',
-      report: 'all',
-      output: 'ndjson',
+      rows: 'all',
+      segmentFormat: 'ndjson',
       contact: '',
       purpose: '',
       allowSpecial: ['127.0.0.0/8'],
@@ -138,7 +138,7 @@ export class World {
       rulesHash: spaceHash,
       ...given,
     };
-    const survey = await this.patiently(() =>
+    const survey = await this.withRetry(() =>
       this.broker.control.ask('launch', { request: complete }),
     );
     const launched = (await this.broker.surveys.read(survey.survey))?.value;
@@ -147,7 +147,7 @@ export class World {
   }
 
   /** What a person does where no coordinator answers: tries again. */
-  async patiently<Result>(work: () => Promise<Result>): Promise<Result> {
+  async withRetry<Result>(work: () => Promise<Result>): Promise<Result> {
     for (;;) {
       try {
         return await Promise.race([work(), this.#timeout()]);

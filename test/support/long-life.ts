@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { draftOf } from '../../coordinator/cli/plan.js';
+import { readAndResolve } from '../../coordinator/cli/plan.js';
 import {
   type PrivateBroker,
   startPrivateBroker,
@@ -30,16 +30,16 @@ export class LongLife implements AsyncDisposable {
   readonly #broker: PrivateBroker;
   readonly #bus: Bus;
 
-  private constructor(parts: {
+  private constructor(deps: {
     programs: LongLife['programs'];
     folder: string;
     broker: PrivateBroker;
     bus: Bus;
   }) {
-    this.programs = parts.programs;
-    this.#folder = parts.folder;
-    this.#broker = parts.broker;
-    this.#bus = parts.bus;
+    this.programs = deps.programs;
+    this.#folder = deps.folder;
+    this.#broker = deps.broker;
+    this.#bus = deps.bus;
   }
 
   /** @param root the checkout, built @param port two ports from it on serve metrics */
@@ -58,7 +58,7 @@ export class LongLife implements AsyncDisposable {
 
   /** Surveys one port of some addresses, and waits until that is over. */
   async survey(space: string, rate: number): Promise<SurveyStatus> {
-    const { request, bytes, rules } = await draftOf([space], {
+    const { request, bytes, rules } = await readAndResolve([space], {
       ports: [8080 as Port],
       allowSpecial: [parseBlock('127.0.0.0/8', ''), parseBlock('198.18.0.0/15', '')],
       rate: rate as Pps,

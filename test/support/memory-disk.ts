@@ -9,9 +9,9 @@ export class MemoryDisk implements Disk {
   isFull = false;
 
   async writeWhole(file: string, chunks: Parameters<Disk['writeWhole']>[1]): Promise<void> {
-    const parts: Buffer[] = [];
-    for await (const chunk of chunks) parts.push(Buffer.from(chunk));
-    this.#put(file, Buffer.concat(parts));
+    const deps: Buffer[] = [];
+    for await (const chunk of chunks) deps.push(Buffer.from(chunk));
+    this.#put(file, Buffer.concat(deps));
   }
 
   async makeWhole(file: string, make: (beside: string) => Promise<void>): Promise<void> {

@@ -1,5 +1,5 @@
 /** A wire that takes what `take` says of each run, and remembers what left. */
-import type { Wire } from '../../agent/ports.js';
+import type { FrameSender } from '../../agent/ports.js';
 import { formatAddress } from '../../shared/net/ipv6.js';
 import { read } from './replies.js';
 
@@ -9,7 +9,7 @@ const STRIDE = 128;
 /** How many of `count` frames are taken, or why none is. */
 export type Take = (count: number) => number | { errno: number };
 
-export class MemoryWire implements Wire {
+export class MemoryWire implements FrameSender {
   readonly name = 'memory';
   readonly view = new DataView(new ArrayBuffer(FRAMES * STRIDE));
   readonly frames = FRAMES;
@@ -46,10 +46,10 @@ export class MemoryWire implements Wire {
     this.#first += taken;
     return taken;
   }
-  skip(): void {
+  dropFirst(): void {
     this.#first++;
   }
-  withdraw(): void {}
+  discard(): void {}
   close(): void {}
 
   #destinationAt(place: number): string {

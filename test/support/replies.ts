@@ -5,10 +5,10 @@ import { mappedWords, type Words } from '../../shared/net/ipv6.js';
 import { Target } from '../../shared/net/target.js';
 import { type Dissection, Dissection as Views } from '../../shared/packet/dissect.js';
 import { FLAG_ACK, FLAG_RST, FLAG_SYN } from '../../shared/packet/tcp.js';
-import { CookieJar } from '../../shared/probe/cookies.js';
+import { CookieMac } from '../../shared/probe/cookies.js';
 import { Frame, type ProbeOptions } from '../../shared/probe/probe.js';
 import { tcpSyn } from '../../shared/probe/tcp-syn.js';
-import { Volley } from '../../shared/probe/volley.js';
+import { ProbeBatch } from '../../shared/probe/volley.js';
 
 export const KEY = Uint8Array.from({ length: 16 }, (_, i) => i);
 
@@ -37,7 +37,7 @@ export const FLOW_V6: PlainFlow = {
 export const STAMP = 0x89abcdef;
 
 /** One for all: each has a kernel of its own. */
-const volley = new Volley(1);
+const batch = new ProbeBatch(1);
 
 /** The octets of our probe of a flow, written over rubbish. */
 export function probeOf(
@@ -55,14 +55,14 @@ export function probeOf(
   const frame = new Frame(new DataView(bytes.buffer), family);
   frame.moveTo(0);
   tcpSyn.prepare(frame, options);
-  volley.count = 0;
-  volley.add(target);
-  const cookies = new CookieJar(key);
-  cookies.choose(volley, [source], { from: plain.sourcePort, to: plain.sourcePort + 1 });
-  if (family === 4) cookies.bakeIpv4(volley);
-  else cookies.bakeIpv6(volley, [source]);
+  batch.count = 0;
+  batch.add(target);
+  const cookies = new CookieMac(key);
+  cookies.choose(batch, [source], { from: plain.sourcePort, to: plain.sourcePort + 1 });
+  if (family === 4) cookies.computeIpv4(batch);
+  else cookies.computeIpv6(batch, [source]);
   frame.stamp = STAMP;
-  tcpSyn.aim(frame, volley, [source]);
+  tcpSyn.make(frame, batch, [source]);
   return bytes;
 }
 

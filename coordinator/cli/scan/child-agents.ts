@@ -59,11 +59,11 @@ export function startAgents(
     child.once('close', (code) => {
       alive--;
       if (!isWanted) return;
-      const why = lastWords.replace(/^transect-agent: /, '') || 'the agent ended by itself';
-      if (alive === 0) report(faultOf(code, why));
+      const reason = lastWords.replace(/^transect-agent: /, '') || 'the agent ended by itself';
+      if (alive === 0) report(faultOf(code, reason));
       else
         process.stderr.write(
-          `transect: agent local-${i + 1} ended (${code ?? 'killed'}): ${why}\n`,
+          `transect: agent local-${i + 1} ended (${code ?? 'killed'}): ${reason}\n`,
         );
     });
     return child;
@@ -110,8 +110,8 @@ function understand(line: string): { warning: string; words: string } {
 }
 
 /** The child's own exit code where it has a meaning of its own. */
-function faultOf(code: number | null, why: string): Fault {
-  if (code === EXIT.NO_CAPABILITY) return new Fault('NO_CAP_NET_RAW', why);
-  if (code === EXIT.NO_ROUTE) return new Fault('NO_ROUTE', why);
-  return new Fault('CHILD_ENDED', `the last agent ended: ${why}`);
+function faultOf(code: number | null, reason: string): Fault {
+  if (code === EXIT.NO_CAPABILITY) return new Fault('NO_CAP_NET_RAW', reason);
+  if (code === EXIT.NO_ROUTE) return new Fault('NO_ROUTE', reason);
+  return new Fault('CHILD_ENDED', `the last agent ended: ${reason}`);
 }

@@ -41,8 +41,8 @@ export async function startPrivateBroker(): Promise<PrivateBroker> {
     .flat()
     .some((one) => one?.address === LOOPBACK);
   if (!isLoopbackUp) {
-    const why = `no interface has ${LOOPBACK}, where parts of a scan meet: ip link set lo up`;
-    throw new Fault('NO_NATS_SERVER', why);
+    const reason = `no interface has ${LOOPBACK}, where parts of a scan meet: ip link set lo up`;
+    throw new Fault('NO_NATS_SERVER', reason);
   }
   const install = 'install it with: apt-get install nats-server';
   const server = findProgram('nats-server', 'NO_NATS_SERVER', install);
@@ -111,13 +111,13 @@ async function serverOf(child: ChildProcess, folder: string): Promise<string> {
   }
   const log = await readFile(join(folder, 'log'), 'utf8').catch(() => '');
   const last = log.trim().split('\n').at(-1);
-  const why = last ? `nats-server does not start: ${last}` : 'nats-server ended by itself';
-  throw troubleIn(folder, why);
+  const reason = last ? `nats-server does not start: ${last}` : 'nats-server ended by itself';
+  throw troubleIn(folder, reason);
 }
 
-function troubleIn(folder: string, why: string, cause?: unknown): Fault {
+function troubleIn(folder: string, reason: string, cause?: unknown): Fault {
   const where = `it keeps its files in ${folder}; TMPDIR names another place`;
-  return new Fault('NO_NATS_SERVER', `the private broker: ${why} (${where})`, {}, cause);
+  return new Fault('NO_NATS_SERVER', `the private broker: ${reason} (${where})`, {}, cause);
 }
 
 /** The file is written in one go, but may be seen before it is. */

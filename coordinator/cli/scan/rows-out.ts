@@ -47,24 +47,24 @@ export class RowsOut {
   #fault: Fault | undefined;
   #taking: Promise<void> = Promise.resolve();
 
-  private constructor(wanted: RowsWanted, file: OutputFile | undefined, parts: RowsOutParts) {
+  private constructor(wanted: RowsWanted, file: OutputFile | undefined, deps: RowsOutParts) {
     this.#wanted = wanted;
     this.#file = file;
-    this.#parts = parts;
+    this.#parts = deps;
     this.#format = sinkNamed(wanted.module).text;
     this.#indices = fieldIndices(wanted.fields);
   }
 
   /** @throws Fault BAD_OPTION where the format cannot go there, UNWRITABLE where nothing can */
-  static async open(wanted: RowsWanted, parts: RowsOutParts): Promise<RowsOut> {
+  static async open(wanted: RowsWanted, deps: RowsOutParts): Promise<RowsOut> {
     const { file, module } = wanted;
     const isText = sinkNamed(module).text !== undefined;
     if (file === undefined && !isText) {
-      const why = 'needs a file to write to: -o FILE, or -o - for stdout at the end';
-      throw new Fault('BAD_OPTION', why, { flag: '--output-module', value: module });
+      const reason = 'needs a file to write to: -o FILE, or -o - for stdout at the end';
+      throw new Fault('BAD_OPTION', reason, { flag: '--output-module', value: module });
     }
     const isStreamed = file === undefined || (file === '-' && isText);
-    return new RowsOut(wanted, isStreamed ? undefined : await openOutput(file), parts);
+    return new RowsOut(wanted, isStreamed ? undefined : await openOutput(file), deps);
   }
 
   /** Takes what has come; resolves once it is out, so that whoever brings it waits for a slow reader. */
@@ -87,23 +87,23 @@ export class RowsOut {
    * @throws Fault UNWRITABLE that says where they are nevertheless
    */
   async finish(run: SurveyRun): Promise<Record<string, string>> {
-    const { vault, survey } = run;
+    const { surveyFolder, survey } = run;
     await this.#taking;
     if (this.#file === undefined) await this.#write(this.#header());
-    if (this.#fault !== undefined) throw elsewhere(this.#fault, vault.folder);
-    if (this.#file === undefined) return { segments: vault.segments.folder };
+    if (this.#fault !== undefined) throw elsewhere(this.#fault, surveyFolder.folder);
+    if (this.#file === undefined) return { segments: surveyFolder.segments.folder };
     const { fields, hasHeader, rowsMax } = this.#wanted;
     const writing = { format: this.#format, fields, hasHeader, rowsMax };
     try {
-      await writeRows(new StoredRows(vault.folder, survey), writing, this.#file);
+      await writeRows(new StoredRows(surveyFolder.folder, survey), writing, this.#file);
     } catch (error) {
-      if (error instanceof ReaderGone) return { segments: vault.segments.folder };
+      if (error instanceof ReaderGone) return { segments: surveyFolder.segments.folder };
       // No row was stored: then there is none to be written.
       if (error instanceof Fault && error.code === 'UNKNOWN_SURVEY') return {};
       if (!(error instanceof Fault && error.code === 'UNWRITABLE')) throw error;
-      throw elsewhere(error, vault.folder);
+      throw elsewhere(error, surveyFolder.folder);
     }
-    return this.#file.isStdout ? {} : { output: this.#file.name };
+    return this.#file.isStdout ? {} : { segmentFormat: this.#file.name };
   }
 
   get #rowsMax(): number {

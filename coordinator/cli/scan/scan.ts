@@ -14,7 +14,7 @@ import { VERSION } from '../../../shared/base/version.js';
 import { natsBus } from '../../../shared/bus/nats/nats-bus.js';
 import type { Bus } from '../../../shared/bus/ports.js';
 import { command, option } from '../../../shared/command/program.js';
-import { addStationOptions, stationArguments } from '../../../shared/command/station-options.js';
+import { addNetworkOptions, stationArguments } from '../../../shared/command/station-options.js';
 import { requireNetRaw } from '../../../shared/host/capability.js';
 import { systemDisk } from '../../../shared/host/disk.js';
 import { Plan, shardLengthFor } from '../../../shared/survey/plan.js';
@@ -23,15 +23,15 @@ import type { SurveyStatus } from '../../../shared/survey/status.js';
 import { silentLog } from '../../../shared/telemetry/log.js';
 import { Coordinator } from '../../coordinator.js';
 import { checkRequest } from '../../intake/intake.js';
-import { briefPlan, reportPlan } from '../../plan/plan-report.js';
+import { briefPlan, summarizePlan } from '../../plan/plan-report.js';
 import { defaultFields } from '../../sink/row.js';
 import { MANIFEST_FILE } from '../../sink/survey-folder.js';
 import type { SurveyRun } from '../../survey/survey-run.js';
 import { DEFAULT_DATA } from '../daemon.js';
-import { draftOf } from '../plan.js';
+import { readAndResolve } from '../plan.js';
 import { printNote, summaryOf, unsentLines } from '../print.js';
 import { fieldsOption, headerOption } from '../stored/results.js';
-import type { Drafted } from '../survey/draft.js';
+import type { ResolvedSurvey } from '../survey/draft.js';
 import { addSurveyOptions, type SurveyFlags } from '../survey/survey-options.js';
 import { type ChildAgents, startAgents } from './child-agents.js';
 import { writeTargets } from './dryrun.js';
@@ -77,35 +77,35 @@ export function scanCommand(): Command {
     option('-q, --quiet', 'no progress, no summary'),
   ];
   for (const each of options) made.addOption(each);
-  addStationOptions(made, true);
+  addNetworkOptions(made, true);
   return made.action(scan);
 }
 
 async function scan(targets: readonly string[], flags: ScanFlags): Promise<void> {
-  const drafted = await draftOf(targets, flags);
+  const resolved = await readAndResolve(targets, flags);
   if (flags.dryrun) {
-    const { space, request } = drafted;
+    const { space, request } = resolved;
     const plan = new Plan(space, request.seed, shardLengthFor(space.size, request.rate));
     writeTargets(plan, Math.min(space.size, flags.maxTargets ?? space.size));
     return;
   }
-  checkRequest(drafted.request, drafted.space);
+  checkRequest(resolved.request, resolved.space);
   requireNetRaw();
   using interrupts = new Interrupts();
   const ending: Ending = { isEnough: false, cut: () => {} };
-  const rows = await RowsOut.open(rowsWanted(flags, drafted), {
+  const rows = await RowsOut.open(rowsWanted(flags, resolved), {
     onEnough: () => ending.cut(),
     onReaderGone: () => interrupts.readerGone(),
   });
   const say = flags.quiet ? () => {} : printNote;
-  say(briefPlan(reportPlan(drafted.request, drafted.composition)));
+  say(briefPlan(summarizePlan(resolved.request, resolved.composition)));
   const broker = await startPrivateBroker();
   let bus: Bus | undefined;
   try {
     bus = await natsBus(broker.access, 'transect scan').catch((cause: unknown) => {
       throw broker.failed(cause);
     });
-    await survey({ flags, drafted, interrupts, ending, rows, say, broker, bus });
+    await survey({ flags, resolved, interrupts, ending, rows, say, broker, bus });
     await bus.close();
   } finally {
     await broker.stop(interrupts.count > 1);
@@ -114,7 +114,7 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
 
 interface Session {
   readonly flags: ScanFlags;
-  readonly drafted: Drafted;
+  readonly resolved: ResolvedSurvey;
   readonly interrupts: Interrupts;
   readonly ending: Ending;
   readonly rows: RowsOut;
@@ -125,12 +125,12 @@ interface Session {
 
 /** From the launch to the summary. */
 async function survey(session: Session): Promise<void> {
-  const { flags, drafted, interrupts, ending, rows, say, broker, bus } = session;
+  const { flags, resolved, interrupts, ending, rows, say, broker, bus } = session;
   const stop = stopController();
-  const parts = { bus, clock: systemClock, random: systemRandom, disk: systemDisk, log: silentLog };
+  const deps = { bus, clock: systemClock, random: systemRandom, disk: systemDisk, log: silentLog };
   const coordinator = new Coordinator(
     { data: resolve(flags.data), version: VERSION, term: 1, isAnswering: false },
-    { ...parts, onBatch: (run, batch) => rows.take(run, batch) },
+    { ...deps, onBatch: (run, batch) => rows.take(run, batch) },
   );
   let agents: ChildAgents | undefined;
   try {
@@ -140,17 +140,17 @@ async function survey(session: Session): Promise<void> {
       throw new Fault('NO_NATS_SERVER', 'the private nats-server ended by itself');
     });
     lost.catch(() => {});
-    await bus.spaces.put(drafted.request.spaceHash, drafted.bytes);
-    await bus.spaces.put(drafted.request.rulesHash, drafted.rules);
+    await bus.spaces.put(resolved.request.spaceHash, resolved.bytes);
+    await bus.spaces.put(resolved.request.rulesHash, resolved.rules);
     const begunAt = systemClock.monotonic();
-    const run = await coordinator.launch(drafted.request);
+    const run = await coordinator.launch(resolved.request);
     agents = startAgents(flags.agents, broker.environment, stationArguments({ ...flags }), say);
     const watched = { run, coordinator, agents, flags, interrupts, ending, say };
     const status = await Promise.race([untilEnded(watched), lost, failed]);
     const elapsed = systemClock.monotonic() - begunAt;
     // A slow reader is waited for, but not by one who is in a hurry.
     const files = (await Promise.race([rows.finish(run), interrupts.hurried])) ?? {};
-    const manifest = join(run.vault.folder, MANIFEST_FILE);
+    const manifest = join(run.surveyFolder.folder, MANIFEST_FILE);
     say(`\n${summaryOf({ ...status, agents: flags.agents }, elapsed, { ...files, manifest })}`);
     await agents.stop(interrupts.count > 1);
     judge(run, status, session);
@@ -166,12 +166,12 @@ function judge({ survey: { id } }: SurveyRun, status: SurveyStatus, session: Ses
   if (interrupts.count > 0) process.exitCode = interrupts.count > 1 ? EXIT.STOPPED : EXIT.DRAINED;
   else if (status.state === 'cancelled' && !ending.isEnough) {
     throw new Fault('ENDED_BY_OTHERS', 'the survey was cancelled, and not by us', { value: id });
-  } else if (status.sent === 0 && status.targets > 0 && !ending.isEnough) {
+  } else if (status.probesSent === 0 && status.targets > 0 && !ending.isEnough) {
     throw new Fault('NOTHING_SENT', `nothing was sent: ${unsentLines(status)['not asked']}`);
   }
 }
 
-function rowsWanted(flags: ScanFlags, { space }: Drafted) {
+function rowsWanted(flags: ScanFlags, { space }: ResolvedSurvey) {
   const fields = flags.outputFields ?? defaultFields(space.parts.ports.length);
   return {
     file: flags.outputFile,

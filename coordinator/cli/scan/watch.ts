@@ -64,10 +64,10 @@ export async function untilEnded(watched: Watched): Promise<SurveyStatus> {
 }
 
 function tooLate(run: SurveyRun): Fault {
-  const { trouble } = run.status;
-  const why = trouble === '' ? 'it could not be written down in time' : trouble;
-  return new Fault('STOPPED', `stopped; what is stored is whole, the rest is lost: ${why}`, {
-    file: run.vault.folder,
+  const { problem } = run.status;
+  const reason = problem === '' ? 'it could not be written down in time' : problem;
+  return new Fault('STOPPED', `stopped; what is stored is whole, the rest is lost: ${reason}`, {
+    file: run.surveyFolder.folder,
   });
 }
 
@@ -79,7 +79,7 @@ async function watchRun(
   const { maxRuntime = Number.POSITIVE_INFINITY } = flags;
   const isTerminal = process.stderr.isTTY === true;
   const startedAt = systemClock.monotonic();
-  let trouble = '';
+  let problem = '';
   while (!signal.aborted) {
     await systemClock.sleep(PROGRESS_MILLIS, signal);
     if (signal.aborted) break;
@@ -87,14 +87,14 @@ async function watchRun(
     if (isTerminal && !flags.quiet) rewriteLine(progressLine(status));
     else say(progressLine(status));
     if (systemClock.monotonic() - startedAt >= maxRuntime) ending.cut();
-    const agents = coordinator.agents.statuses([run.fleet]);
-    const refused = agents.find(({ state }) => state === 'refused')?.trouble ?? '';
+    const agents = coordinator.agents.statuses([run.surveyAgents]);
+    const refused = agents.find(({ state }) => state === 'refused')?.problem ?? '';
     if (refused !== '' && agents.every(({ state }) => state === 'refused')) {
       // Who has worked before may work again: an interface comes back.
-      if (status.sent === 0) throw new Fault('NO_ROUTE', refused);
-      if (refused !== trouble) say(`\nwaiting: ${refused}`);
+      if (status.probesSent === 0) throw new Fault('NO_ROUTE', refused);
+      if (refused !== problem) say(`\nwaiting: ${refused}`);
     }
-    trouble = refused;
+    problem = refused;
   }
   return new Promise<never>(() => {});
 }

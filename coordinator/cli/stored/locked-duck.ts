@@ -68,8 +68,8 @@ export async function refuseWriting(
     throw new Fault('BAD_OPTION', await whyUnreadable(connection, sql), place);
   });
   if (statements.count !== 1) {
-    const why = `one statement is run; here are ${statements.count}`;
-    throw new Fault('BAD_OPTION', why, place);
+    const reason = `one statement is run; here are ${statements.count}`;
+    throw new Fault('BAD_OPTION', reason, place);
   }
   const statement = await statements.prepare(0);
   const { statementType } = statement;
@@ -86,8 +86,8 @@ async function whyUnreadable(connection: DuckDBConnection, sql: string): Promise
     (await connection.prepare(sql)).destroySync();
     return 'there is no statement';
   } catch (error) {
-    const [why = ''] = describeError(error).split('\n');
-    return why.includes('native callback') ? 'there is no statement' : why;
+    const [reason = ''] = describeError(error).split('\n');
+    return reason.includes('native callback') ? 'there is no statement' : reason;
   }
 }
 

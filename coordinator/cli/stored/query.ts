@@ -127,6 +127,6 @@ function quoted(cell: string): string {
 
 function parseFormat(name: string): FormatName {
   if (Object.hasOwn(FORMATS, name)) return name as FormatName;
-  const why = `no such format; there are: ${Object.keys(FORMATS).join(', ')}`;
-  throw new Fault('BAD_OPTION', why, { value: name });
+  const reason = `no such format; there are: ${Object.keys(FORMATS).join(', ')}`;
+  throw new Fault('BAD_OPTION', reason, { value: name });
 }

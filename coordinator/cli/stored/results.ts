@@ -65,8 +65,8 @@ async function results(name: string, flags: ResultsFlags): Promise<void> {
   const fields = flags.outputFields ?? ['saddr', 'sport', 'classification'];
   const format = textOf(outputModule, outputFile);
   if (follow && outputFile !== undefined && outputFile !== '-') {
-    const why = 'a file is written whole: follow to stdout, or leave --follow out';
-    throw new Fault('BAD_OPTION', why, { flag: '--output-file', value: outputFile });
+    const reason = 'a file is written whole: follow to stdout, or leave --follow out';
+    throw new Fault('BAD_OPTION', reason, { flag: '--output-file', value: outputFile });
   }
   const output = await openOutput(outputFile ?? '-');
   await withSurveyFiles(flags, name, async ({ folder, survey, refresh }) => {
@@ -91,8 +91,8 @@ async function results(name: string, flags: ResultsFlags): Promise<void> {
 function textOf(module: string, file: string | undefined): TextFormat | undefined {
   const { text } = sinkNamed(module);
   if (text !== undefined || file !== undefined) return text;
-  const why = 'needs a file to write to: -o FILE, or -o - for stdout';
-  throw new Fault('BAD_OPTION', why, { flag: '--output-module', value: module });
+  const reason = 'needs a file to write to: -o FILE, or -o - for stdout';
+  throw new Fault('BAD_OPTION', reason, { flag: '--output-module', value: module });
 }
 
 /** Writes rows, whole; as Parquet where there is no text format. @throws Fault UNWRITABLE */

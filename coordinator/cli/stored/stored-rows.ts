@@ -11,7 +11,7 @@ import { readJournal, type ShardEntry } from '../../ledger/journal.js';
 import { quote, rowsOf } from '../../sink/duck.js';
 import { BLANK, type Value } from '../../sink/row.js';
 import { type Segment, SegmentStore } from '../../sink/segments.js';
-import { LEDGER_FILE, type PublicSurvey } from '../../sink/survey-folder.js';
+import { JOURNAL_FILE, type PublicSurvey } from '../../sink/survey-folder.js';
 import { LockedDuck, type Reach, refuseWriting } from './locked-duck.js';
 
 export interface Selection {
@@ -33,18 +33,18 @@ export class StoredRows {
 
   constructor(
     folder: string,
-    { output, shardLength }: Pick<PublicSurvey, 'output' | 'shardLength'>,
+    { segmentFormat, shardLength }: Pick<PublicSurvey, 'segmentFormat' | 'shardLength'>,
   ) {
     this.#folder = folder;
     this.#shardLength = shardLength;
-    this.#store = new SegmentStore(folder, output, systemDisk);
+    this.#store = new SegmentStore(folder, segmentFormat, systemDisk);
   }
 
   /** Rows of the shards that were stored since the last call, by shard; of all, at first. */
   async *fresh(selection: Selection): AsyncGenerator<readonly Value[]> {
     const shards: number[] = [];
-    for await (const { shard, rows } of this.#entries()) {
-      if (!this.#read.has(shard) && rows > 0) shards.push(shard);
+    for await (const { shard, rowCount } of this.#entries()) {
+      if (!this.#read.has(shard) && rowCount > 0) shards.push(shard);
     }
     if (shards.length === 0) return;
     shards.sort((a, b) => a - b);
@@ -109,14 +109,14 @@ export class StoredRows {
   }
 
   #entries(): AsyncIterable<ShardEntry> {
-    return readJournal(this.#disk, join(this.#folder, LEDGER_FILE));
+    return readJournal(this.#disk, join(this.#folder, JOURNAL_FILE));
   }
 
   /** The segments there are. @throws Fault UNREADABLE_FILE where one is missing that the journal speaks of */
   async #complete(): Promise<readonly Segment[]> {
     for (let attempt = 1; ; attempt++) {
       const shards: number[] = [];
-      for await (const { shard, rows } of this.#entries()) if (rows > 0) shards.push(shard);
+      for await (const { shard, rowCount } of this.#entries()) if (rowCount > 0) shards.push(shard);
       const segments = await this.#store.list(); // ascending, and none within another
       shards.sort((a, b) => a - b);
       let at = 0;
@@ -131,8 +131,8 @@ export class StoredRows {
   }
 
   #missing(shard: number): Fault {
-    const why = `the rows of shard ${shard} are not there, although the journal says so`;
-    return new Fault('UNREADABLE_FILE', why, { file: this.#folder });
+    const reason = `the rows of shard ${shard} are not there, although the journal says so`;
+    return new Fault('UNREADABLE_FILE', reason, { file: this.#folder });
   }
 
   async #locked<Result>(
@@ -154,8 +154,8 @@ export class StoredRows {
     const [[rows] = []] = (await connection.runAndReadAll(sql)).getRows();
     const most = (to - from) * this.#shardLength;
     if (Number(rows) <= most) return;
-    const why = `it has ${rows} rows, and its shards ${most} targets`;
-    throw new Fault('UNREADABLE_FILE', why, { file });
+    const reason = `it has ${rows} rows, and its shards ${most} targets`;
+    throw new Fault('UNREADABLE_FILE', reason, { file });
   }
 
   async *#rowsOf(
@@ -207,8 +207,8 @@ function select(table: string, { fields, filter }: Selection): string {
 function faultOf(error: unknown, { file }: Segment, { filter }: Selection): unknown {
   if (filter !== undefined) return refusalOf(error, { flag: FILTER, value: filter });
   if (error instanceof Fault) return error;
-  const [why = ''] = describeError(error).split('\n');
-  return new Fault('UNREADABLE_FILE', `cannot read rows: ${why}`, { file }, error);
+  const [reason = ''] = describeError(error).split('\n');
+  return new Fault('UNREADABLE_FILE', `cannot read rows: ${reason}`, { file }, error);
 }
 
 function holds(shards: readonly number[], from: number, to: number): boolean {

@@ -13,7 +13,7 @@ import { scratchFolder } from '../../../shared/host/scratch.js';
 import { isOver } from '../../../shared/survey/survey.js';
 import {
   isSurveyFile,
-  LEDGER_FILE,
+  JOURNAL_FILE,
   type PublicSurvey,
   SURVEY_FILE,
   surveyFromJson,
@@ -75,13 +75,13 @@ async function localFolder(name: string): Promise<Omit<SurveyFiles, 'refresh'> |
   if (text !== undefined) {
     return { folder, survey: surveyFromJson(text, join(folder, SURVEY_FILE)) };
   }
-  const why =
+  const reason =
     found === undefined
       ? 'there is no such folder'
       : found.isDirectory()
         ? `the folder of no survey: it has no ${SURVEY_FILE}`
         : 'a file, and not the folder of a survey';
-  throw new Fault('UNKNOWN_SURVEY', why, { value: name });
+  throw new Fault('UNKNOWN_SURVEY', reason, { value: name });
 }
 
 async function recordIn(folder: string): Promise<string | undefined> {
@@ -92,11 +92,11 @@ async function recordIn(folder: string): Promise<string | undefined> {
 async function mirror(bus: Bus, survey: string, folder: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
-      const journal = join(folder, LEDGER_FILE);
-      await fetchFile(bus, survey, LEDGER_FILE, folder, `${journal}.new`).catch(noneYet);
+      const journal = join(folder, JOURNAL_FILE);
+      await fetchFile(bus, survey, JOURNAL_FILE, folder, `${journal}.new`).catch(noneYet);
       const { files } = await bus.control.ask('files', { survey });
       let copied = 0;
-      for (const file of files.filter((each) => each !== LEDGER_FILE)) {
+      for (const file of files.filter((each) => each !== JOURNAL_FILE)) {
         if (!isSurveyFile(file)) throw stranger(file);
         if (process.stderr.isTTY) rewriteLine(`copying ${++copied} of ${files.length} files`);
         if ((await systemDisk.size(join(folder, file))) > 0) continue;

@@ -9,7 +9,7 @@ import { Plan } from '../../../shared/survey/plan.js';
 import { formatCount } from '../../../shared/survey/quantities.js';
 import { refuseOtherBytes, spaceFromBytes } from '../../../shared/survey/space/space-bytes.js';
 import { SPACE_FILE } from '../../sink/survey-folder.js';
-import { type Verdict, verify } from '../../verification.js';
+import { type Verification, verify } from '../../verification.js';
 import { addBrokerOptions, type BrokerFlags } from '../connection.js';
 import { percent, printOut, unsentLines } from '../print.js';
 import { withSurveyFiles } from './survey-files.js';
@@ -28,28 +28,28 @@ async function run(name: string, flags: BrokerFlags & { json?: boolean }): Promi
     const octets = new Uint8Array(bytes);
     refuseOtherBytes(octets, survey.spaceHash, SPACE_FILE);
     const plan = new Plan(spaceFromBytes(octets), survey.seed, survey.shardLength);
-    const verdict = await verify({ survey, plan, folder, disk: systemDisk });
-    await printOut(flags.json ? JSON.stringify(verdict) : describe(verdict));
-    if (verdict.faults > 0) process.exitCode = EXIT.FAILED;
+    const verification = await verify({ survey, plan, folder, disk: systemDisk });
+    await printOut(flags.json ? JSON.stringify(verification) : describe(verification));
+    if (verification.violations > 0) process.exitCode = EXIT.FAILED;
   });
 }
 
-function describe(verdict: Verdict): string {
-  const { targets, covered, probed, shards, stored, rows, faults } = verdict;
+function describe(verification: Verification): string {
+  const { targets, targetsCovered, targetsProbed, shards, shardsStored, rows, violations } = verification;
   const lines: Record<string, string> = {
     targets: formatCount(targets),
-    covered: `${formatCount(covered)}, ${percent(covered, targets)}${faults > 0 ? '' : ', each once'}`,
-    probed: formatCount(probed),
-    ...unsentLines(verdict),
-    shards: `${formatCount(stored)} of ${formatCount(shards)} stored`,
-    rows: `${formatCount(rows)}${faults > 0 ? '' : ', each where it belongs'}`,
-    verdict:
-      faults > 0
-        ? `${formatCount(faults)} FAULTS`
-        : covered === targets
+    targetsCovered: `${formatCount(targetsCovered)}, ${percent(targetsCovered, targets)}${violations > 0 ? '' : ', each once'}`,
+    targetsProbed: formatCount(targetsProbed),
+    ...unsentLines(verification),
+    shards: `${formatCount(shardsStored)} of ${formatCount(shards)} stored`,
+    rows: `${formatCount(rows)}${violations > 0 ? '' : ', each where it belongs'}`,
+    verification:
+      violations > 0
+        ? `${formatCount(violations)} FAULTS`
+        : targetsCovered === targets
           ? 'complete: every target is accounted for exactly once'
           : 'sound so far: what is covered is accounted for exactly once',
   };
   const text = Object.entries(lines).map(([name, line]) => `${name.padEnd(9)} ${line}`);
-  return [...text, ...verdict.examples.map((example) => `  ${example}`)].join('\n');
+  return [...text, ...verification.examples.map((example) => `  ${example}`)].join('\n');
 }

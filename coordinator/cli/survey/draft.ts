@@ -12,7 +12,7 @@ import { type Composition, compose } from '../../../shared/survey/space/compose.
 import type { Space } from '../../../shared/survey/space/space.js';
 import { hashSpace, spaceToBytes } from '../../../shared/survey/space/space-bytes.js';
 import { parseWindow } from '../../../shared/survey/space/window.js';
-import type { Report, SurveyRequest } from '../../../shared/survey/survey.js';
+import type { RowPolicy, SurveyRequest } from '../../../shared/survey/survey.js';
 import {
   type BlockEntry,
   formatBlock,
@@ -22,7 +22,7 @@ import { rateOfBandwidth } from '../../plan/estimate.js';
 import { peaks } from '../../plan/peak.js';
 import { printNote } from '../print.js';
 
-export interface Draft {
+export interface SurveyDraft {
   readonly targets: readonly TargetEntry[];
   readonly hitlist: readonly Target[];
   readonly pairs: readonly Target[];
@@ -36,15 +36,15 @@ export interface Draft {
   readonly bandwidth?: number | undefined;
   readonly cooldown?: Millis | undefined;
   readonly seed?: string | undefined;
-  readonly report?: Report | undefined;
-  readonly output?: string | undefined;
+  readonly report?: RowPolicy | undefined;
+  readonly segmentFormat?: string | undefined;
   readonly contact?: string | undefined;
   readonly purpose?: string | undefined;
   readonly maxRatePer24?: Pps | undefined;
   readonly maxRatePer48?: Pps | undefined;
 }
 
-export interface Drafted {
+export interface ResolvedSurvey {
   readonly request: SurveyRequest;
   readonly composition: Composition;
   readonly space: Space;
@@ -61,7 +61,7 @@ export const DEFAULT_OUTPUT = 'parquet';
 const SEED_LETTERS = 12;
 
 /** What the second says goes before what the first says; lists are joined. */
-export function mergeDrafts(first: Draft, second: Draft): Draft {
+export function mergeDrafts(first: SurveyDraft, second: SurveyDraft): SurveyDraft {
   const said = Object.fromEntries(
     Object.entries(second).filter(([, value]) => value !== undefined),
   );
@@ -77,11 +77,11 @@ export function mergeDrafts(first: Draft, second: Draft): Draft {
 }
 
 /** What can be said of a draft before anything else is known. @throws Fault BAD_OPTION */
-export function refuseIncomplete({ targets, hitlist, pairs, ports = [] }: Draft): void {
+export function refuseIncomplete({ targets, hitlist, pairs, ports = [] }: SurveyDraft): void {
   const hasAddresses = targets.length + hitlist.length > 0;
   if (!hasAddresses && pairs.length === 0) {
-    const why = 'name at least one target, such as 198.18.0.0/15';
-    throw new Fault('BAD_OPTION', why, { flag: 'TARGETS' });
+    const reason = 'name at least one target, such as 198.18.0.0/15';
+    throw new Fault('BAD_OPTION', reason, { flag: 'TARGETS' });
   }
   if (hasAddresses && ports.length === 0) {
     throw new Fault('BAD_OPTION', 'name the ports, such as -p 443', { flag: '--ports' });
@@ -89,7 +89,7 @@ export function refuseIncomplete({ targets, hitlist, pairs, ports = [] }: Draft)
 }
 
 /** @throws Fault BAD_OPTION, SPECIAL_TARGETS, EMPTY_SPACE or SPACE_TOO_LARGE */
-export function finishDraft(draft: Draft): Drafted {
+export function resolveDraft(draft: SurveyDraft): ResolvedSurvey {
   refuseIncomplete(draft);
   const { targets, hitlist, pairs, ports = [], allowSpecial, exclusions } = draft;
   const seed = draft.seed ?? shortId(systemRandom, SEED_LETTERS);
@@ -108,8 +108,8 @@ export function finishDraft(draft: Draft): Drafted {
     rate: cappedRate(space, rateOf(draft, { probe, probeOptions }, space), draft),
     cooldown: draft.cooldown ?? DEFAULT_COOLDOWN,
     seed,
-    report: draft.report ?? 'successes',
-    output: draft.output ?? DEFAULT_OUTPUT,
+    rows: draft.report ?? 'successes',
+    segmentFormat: draft.segmentFormat ?? DEFAULT_OUTPUT,
     contact: draft.contact ?? '',
     purpose: draft.purpose ?? '',
     allowSpecial: allowed,
@@ -120,7 +120,7 @@ export function finishDraft(draft: Draft): Drafted {
 }
 
 function rateOf(
-  { rate, bandwidth }: Draft,
+  { rate, bandwidth }: SurveyDraft,
   sent: Parameters<typeof rateOfBandwidth>[1],
   space: Space,
 ): Pps {
@@ -129,7 +129,7 @@ function rateOf(
 }
 
 /** The rate asked for, or less where a network would see more than the survey allows any. */
-function cappedRate(space: Space, rate: Pps, { maxRatePer24, maxRatePer48 }: Draft): Pps {
+function cappedRate(space: Space, rate: Pps, { maxRatePer24, maxRatePer48 }: SurveyDraft): Pps {
   const { per24, per48 } = peaks(space, rate);
   const by24 = per24 > 0 && maxRatePer24 !== undefined ? maxRatePer24 / per24 : 1;
   const by48 = per48 > 0 && maxRatePer48 !== undefined ? maxRatePer48 / per48 : 1;

@@ -63,8 +63,8 @@ export async function readTarget(
   }
   if (!NAME.test(text)) return [parseTarget(text, flag)];
   const found = await lookup(text, { all: true }).catch((cause: unknown) => {
-    const why = `neither a range nor a name that resolves (${describeError(cause)})`;
-    throw new Fault('BAD_OPTION', why, { flag, value: text }, cause);
+    const reason = `neither a range nor a name that resolves (${describeError(cause)})`;
+    throw new Fault('BAD_OPTION', reason, { flag, value: text }, cause);
   });
   const addresses = [...new Set(found.map(({ address }) => address))];
   note(`${text} is ${addresses.join(', ')}`);
@@ -92,14 +92,14 @@ let stdinReader: string | undefined;
 
 function readText(file: string, flag: string): Promise<string> {
   if (file === STDIN && stdinReader !== undefined) {
-    const why = `stdin can be read once, and ${stdinReader} reads it`;
-    return Promise.reject(new Fault('BAD_OPTION', why, { flag, value: file }));
+    const reason = `stdin can be read once, and ${stdinReader} reads it`;
+    return Promise.reject(new Fault('BAD_OPTION', reason, { flag, value: file }));
   }
   if (file === STDIN) stdinReader = flag;
   const content = file === STDIN ? readStream(process.stdin) : readFile(file, 'utf8');
   return content.catch((cause: unknown) => {
-    const why = `cannot read the file: ${describeError(cause)}`;
-    throw new Fault('UNREADABLE_FILE', why, { flag, file }, cause);
+    const reason = `cannot read the file: ${describeError(cause)}`;
+    throw new Fault('UNREADABLE_FILE', reason, { flag, file }, cause);
   });
 }
 

@@ -15,7 +15,7 @@ import {
 import { parseName, parseSentence } from '../../../shared/survey/text.js';
 import { sinkNamed } from '../../sink/catalogue.js';
 import { printNote } from '../print.js';
-import type { Draft } from './draft.js';
+import type { SurveyDraft } from './draft.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';
 import { parseReport } from './survey-options.js';
 import { parsePortsWithTop } from './top-ports.js';
@@ -79,10 +79,10 @@ type TargetItems = z.infer<typeof targetItems>;
 type BlockItems = z.infer<typeof blockItems>;
 
 /** @throws Fault UNREADABLE_FILE, BAD_SURVEY or BAD_LIST */
-export async function draftOfFile(file: string): Promise<Draft> {
+export async function draftFromFile(file: string): Promise<SurveyDraft> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    const why = `cannot read the survey file: ${describeError(cause)}`;
-    throw new Fault('UNREADABLE_FILE', why, { file }, cause);
+    const reason = `cannot read the survey file: ${describeError(cause)}`;
+    throw new Fault('UNREADABLE_FILE', reason, { file }, cause);
   });
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines });
@@ -145,8 +145,8 @@ async function readBlocks(items: BlockItems, placing: Placing): Promise<BlockEnt
 }
 
 function fail(error: unknown, place: FaultDetails): never {
-  const why = error instanceof Error ? error.message : String(error);
-  throw new Fault('BAD_SURVEY', why, place, error);
+  const reason = error instanceof Error ? error.message : String(error);
+  throw new Fault('BAD_SURVEY', reason, place, error);
 }
 
 function faultOf(
@@ -161,14 +161,14 @@ function faultOf(
   const { line } = placeOf(document, lines, file, at);
   const key = at.map(String).join('.');
   if (unknown !== undefined) {
-    const why = `no such key; there are: ${Object.keys(shape.shape).join(', ')}`;
-    return new Fault('BAD_SURVEY', why, { file, line, value: unknown });
+    const reason = `no such key; there are: ${Object.keys(shape.shape).join(', ')}`;
+    return new Fault('BAD_SURVEY', reason, { file, line, value: unknown });
   }
   const isMissing = path.length > 0 && document.getIn(path) === undefined;
-  const why = isMissing ? 'this key is missing' : (issue?.message ?? 'not a survey');
+  const reason = isMissing ? 'this key is missing' : (issue?.message ?? 'not a survey');
   const params = (issue as { params?: { value?: string } } | undefined)?.params;
   const value = isMissing ? key : (params?.value ?? key);
-  return new Fault('BAD_SURVEY', `${key}: ${why}`, { file, line, value });
+  return new Fault('BAD_SURVEY', `${key}: ${reason}`, { file, line, value });
 }
 
 /** The line on which a key or item stands, as far down its path as the file goes. */

@@ -7,12 +7,12 @@ import type { Port } from '../../../shared/net/ports.js';
 import { probeNamed } from '../../../shared/probe/catalogue.js';
 import type { ProbeOptions } from '../../../shared/probe/probe.js';
 import { parseBandwidth, parseDuration, parseRate } from '../../../shared/survey/quantities.js';
-import type { Report } from '../../../shared/survey/survey.js';
+import type { RowPolicy } from '../../../shared/survey/survey.js';
 import { type BlockEntry, parseBlock } from '../../../shared/survey/target-list.js';
 import { parseName, parseSentence } from '../../../shared/survey/text.js';
 import { sinkNamed } from '../../sink/catalogue.js';
 import { printNote } from '../print.js';
-import { DEFAULT_OUTPUT, DEFAULT_PROBE, type Draft } from './draft.js';
+import { DEFAULT_OUTPUT, DEFAULT_PROBE, type SurveyDraft } from './draft.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';
 import { parsePortsWithTop } from './top-ports.js';
 
@@ -32,7 +32,7 @@ export interface SurveyFlags {
   readonly bandwidth?: number;
   readonly cooldown?: Millis;
   readonly seed?: string;
-  readonly report?: Report;
+  readonly report?: RowPolicy;
   readonly outputModule?: string;
   readonly contact?: string;
   readonly purpose?: string;
@@ -104,7 +104,7 @@ export function addSurveyOptions(command: Command): Command {
 }
 
 /** @throws Fault UNREADABLE_FILE, BAD_LIST or BAD_OPTION */
-export async function draftOfFlags(targets: readonly string[], flags: SurveyFlags): Promise<Draft> {
+export async function draftFromFlags(targets: readonly string[], flags: SurveyFlags): Promise<SurveyDraft> {
   const {
     allowlistFile,
     listOfIpsFile,
@@ -128,12 +128,12 @@ export async function draftOfFlags(targets: readonly string[], flags: SurveyFlag
     pairs,
     exclusions: [...(flags.exclude ?? []), ...blocked],
     allowSpecial: flags.allowSpecial ?? [],
-    output: outputModule,
+    segmentFormat: outputModule,
     probeOptions: probeArgs,
   };
 }
 
-export function parseReport(text: string): Report {
+export function parseReport(text: string): RowPolicy {
   if (text === 'successes' || text === 'all') return text;
   throw new Fault('BAD_OPTION', 'a report is successes or all', { value: text });
 }

@@ -25,8 +25,8 @@ export function parsePortsWithTop(text: string): readonly Port[] {
 function topPorts(count: number, file: string, value: string): string {
   const ranked = readRanked(file, value).sort((a, b) => b.weight - a.weight || a.port - b.port);
   if (count < 1 || count > ranked.length) {
-    const why = `the list has ${ranked.length} ports`;
-    throw new Fault('BAD_OPTION', why, { file, value });
+    const reason = `the list has ${ranked.length} ports`;
+    throw new Fault('BAD_OPTION', reason, { file, value });
   }
   return ranked
     .slice(0, count)
@@ -39,8 +39,8 @@ function readRanked(file: string, value: string): { port: number; weight: number
   try {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
-    const why = `top:N needs a list of ports (${describeError(cause)}): install nmap, or name one as top:N@FILE`;
-    throw new Fault('UNREADABLE_FILE', why, { file, value }, cause);
+    const reason = `top:N needs a list of ports (${describeError(cause)}): install nmap, or name one as top:N@FILE`;
+    throw new Fault('UNREADABLE_FILE', reason, { file, value }, cause);
   }
   const ranked: { port: number; weight: number }[] = [];
   for (const line of text.split('\n')) {

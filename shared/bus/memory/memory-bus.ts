@@ -18,17 +18,17 @@ import {
 } from '../messages.js';
 import type {
   Bus,
-  ControlDesk,
+  ControlApi,
   ControlHandlers,
-  ExclusionBoard,
+  ExclusionStore,
   Grant,
   Heartbeat,
   Leader,
-  LeaderSeat,
-  RateBoard,
-  RollCall,
-  SpaceShelf,
-  SurveyBoard,
+  LeaderStore,
+  GrantChannel,
+  Heartbeats,
+  SpaceStore,
+  SurveyStore,
   Versioned,
 } from '../ports.js';
 import { MemoryLeases } from './memory-leases.js';
@@ -60,12 +60,12 @@ export function memoryBus(clock: Clock): MemoryBus {
     work,
     leases: new MemoryLeases(),
     results,
-    rollCall: memoryRollCall(),
-    rates: memoryRates(),
+    heartbeats: memoryHeartbeats(),
+    grants: memoryGrants(),
     control: memoryControl(),
     exclusions: memoryExclusions(),
-    seat: memorySeat(),
-    lost: new Promise(() => {}),
+    leader: memoryLeader(),
+    disconnected: new Promise(() => {}),
     close: async () => {},
   };
 }
@@ -93,7 +93,7 @@ class Topic<Value> {
   }
 }
 
-class MemorySurveys implements SurveyBoard {
+class MemorySurveys implements SurveyStore {
   readonly #surveys = new Map<string, Versioned<Survey>>();
   readonly #changes = new Topic(surveyCodec);
   #revision = 0;
@@ -120,7 +120,7 @@ class MemorySurveys implements SurveyBoard {
   }
 }
 
-function memorySpaces(): SpaceShelf {
+function memorySpaces(): SpaceStore {
   const spaces = new Map<string, Uint8Array>();
   return {
     put: async (hash, bytes) => void spaces.set(hash, bytes.slice()),
@@ -128,25 +128,25 @@ function memorySpaces(): SpaceShelf {
   };
 }
 
-function memoryRollCall(): RollCall {
+function memoryHeartbeats(): Heartbeats {
   const topic = new Topic<Heartbeat>(heartbeatCodec);
   return {
-    report: (heartbeat) => topic.publish(heartbeat),
-    hear: (signal) => topic.listen(signal),
+    publish: (heartbeat) => topic.publish(heartbeat),
+    subscribe: (signal) => topic.listen(signal),
   };
 }
 
-function memoryRates(): RateBoard {
+function memoryGrants(): GrantChannel {
   const topic = new Topic<Grant>(grantCodec);
   return {
-    lend: (grant) => topic.publish(grant),
-    async *grants(agent, signal) {
+    publish: (grant) => topic.publish(grant),
+    async *subscribe(agent, signal) {
       for await (const grant of topic.listen(signal)) if (grant.agent === agent) yield grant;
     },
   };
 }
 
-function memoryControl(): ControlDesk {
+function memoryControl(): ControlApi {
   let handlers: ControlHandlers | undefined;
   return {
     async ask(verb, ask) {
@@ -162,7 +162,7 @@ function memoryControl(): ControlDesk {
   };
 }
 
-function memoryExclusions(): ExclusionBoard {
+function memoryExclusions(): ExclusionStore {
   const entries = new Map<number, Exclusion>();
   const changes = new Topic(exclusionCodec);
   return {
@@ -181,7 +181,7 @@ function memoryExclusions(): ExclusionBoard {
   };
 }
 
-function memorySeat(): LeaderSeat {
+function memoryLeader(): LeaderStore {
   let held: Versioned<Leader> | undefined;
   return {
     read: async () => held,

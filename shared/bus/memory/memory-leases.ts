@@ -2,9 +2,9 @@
 import { Channel } from '../../base/channel.js';
 import type { Lease } from '../../survey/lease.js';
 import { leaseCodec } from '../messages.js';
-import type { LeaseBook, Versioned } from '../ports.js';
+import type { LeaseStore, Versioned } from '../ports.js';
 
-export class MemoryLeases implements LeaseBook {
+export class MemoryLeases implements LeaseStore {
   readonly #leases = new Map<string, Versioned<Lease>>();
   readonly #watchers = new Set<{ survey: string; channel: Channel<Versioned<Lease>> }>();
   #revision = 0;

@@ -23,15 +23,15 @@ export class MemoryResults implements ResultStream {
 
   consume(signal: AbortSignal): AsyncIterable<ResultDelivery> {
     this.#consumer = new Channel(signal);
-    let left = this.#kept.size;
-    for (const identity of this.#kept.keys()) this.#deliver(identity, --left);
+    let remaining = this.#kept.size;
+    for (const identity of this.#kept.keys()) this.#deliver(identity, --remaining);
     return this.#consumer;
   }
 
-  #deliver(identity: string, left = 0): void {
+  #deliver(identity: string, remaining = 0): void {
     const bytes = this.#kept.get(identity);
     if (bytes === undefined) return;
     const batch = batchCodec.decode(bytes);
-    this.#consumer?.push({ batch, left, stored: () => void this.#kept.delete(identity) });
+    this.#consumer?.push({ batch, remaining, acknowledge: () => void this.#kept.delete(identity) });
   }
 }

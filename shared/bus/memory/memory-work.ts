@@ -82,11 +82,11 @@ export class MemoryWork implements ShardQueue {
       survey: entry.survey,
       shard: entry.shard,
       extend: () => hide(LIMITS.workAckMillis),
-      done: async () => {
+      complete: async () => {
         if (this.#entries.delete(key)) this.#done.push({ ...entry, hiddenUntil: 0 });
         if (this.#done.length > REMEMBERED) this.#done.shift();
       },
-      giveBack: hide,
+      release: hide,
     };
   }
 }

@@ -4,20 +4,20 @@
  * himself.
  */
 import type { KV } from '@nats-io/kv';
-import { API_ERROR, isApiError, type Link, patiently } from './link.js';
+import { API_ERROR, isApiError, type BrokerConnection, withRetry } from './link.js';
 
 /** @returns the new revision, or undefined where another write came first */
 export async function compareAndSet(
-  link: Link,
+  broker: BrokerConnection,
   bucket: KV,
   key: string,
   { bytes, revision }: { readonly bytes: Uint8Array; readonly revision: number },
 ): Promise<number | undefined> {
   try {
-    return await patiently(link, () => bucket.put(key, bytes, { previousSeq: revision }));
+    return await withRetry(broker, () => bucket.put(key, bytes, { previousSeq: revision }));
   } catch (error) {
     if (!isApiError(error, API_ERROR.WRONG_LAST_SEQUENCE)) throw error;
-    const entry = await patiently(link, () => bucket.get(key));
+    const entry = await withRetry(broker, () => bucket.get(key));
     const isOurs = entry !== null && Buffer.compare(entry.value, bytes) === 0;
     return isOurs ? entry.revision : undefined;
   }

@@ -29,7 +29,7 @@ import type { BrokerAccess } from '../../base/broker.js';
 import { type Clock, systemClock } from '../../base/clock.js';
 import { describeError, Fault } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
-import { connectFault, loginOptions, placeOf } from './login.js';
+import { connectFault, loginOptions, locationOf } from './login.js';
 import { type BUCKET, CONSUMER, STREAM, SUBJECT } from './names.js';
 
 /** The oldest server whose work queues behave as we need; Debian 12 ships 2.9.10. */
@@ -56,7 +56,7 @@ export const API_ERROR = {
   STREAM_STORE: 10049,
 } as const;
 
-export interface Link {
+export interface BrokerConnection {
   readonly connection: NatsConnection;
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
@@ -77,11 +77,11 @@ export interface Link {
 }
 
 /** @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
-export async function openLink(
+export async function openConnection(
   access: BrokerAccess,
   name: string,
   closing: AbortSignal,
-): Promise<Link> {
+): Promise<BrokerConnection> {
   const connection = await connect({
     ...loginOptions(access),
     pingInterval: PING_MILLIS,
@@ -127,8 +127,8 @@ export async function openLink(
     const remedy = lacksRoom
       ? 'give it more room: its disk, or max_file_store'
       : 'start it with -js';
-    const why = `the NATS server refuses JetStream (${describeError(cause)}); ${remedy}`;
-    throw new Fault('BROKER_UNREACHABLE', why, placeOf(access), cause);
+    const reason = `the NATS server refuses JetStream (${describeError(cause)}); ${remedy}`;
+    throw new Fault('BROKER_UNREACHABLE', reason, locationOf(access), cause);
   }
 }
 
@@ -136,16 +136,16 @@ export async function openLink(
  * Repeats what may be repeated until it succeeds, is answered, or we are closing. A broker that is
  * away, restarting or full is no answer; everything else is, above all a refused compare-and-set.
  */
-export async function patiently<Result>(
-  link: Link,
+export async function withRetry<Result>(
+  broker: BrokerConnection,
   attempt: () => Promise<Result>,
 ): Promise<Result> {
   for (;;) {
     try {
       return await attempt();
     } catch (error) {
-      if (!isTransient(error) || link.closing.aborted || link.connection.isClosed()) throw error;
-      await link.clock.sleep(RETRY_MILLIS, link.closing);
+      if (!isTransient(error) || broker.closing.aborted || broker.connection.isClosed()) throw error;
+      await broker.clock.sleep(RETRY_MILLIS, broker.closing);
     }
   }
 }
@@ -175,8 +175,8 @@ function checkServer(connection: NatsConnection, access: BrokerAccess): void {
     const part = parts[i] ?? 0;
     if (part > least) return;
     if (part < least) {
-      const why = `nats-server ${version} is too old: ${OLDEST_SERVER.join('.')} or later is needed`;
-      throw new Fault('BROKER_UNREACHABLE', why, placeOf(access));
+      const reason = `nats-server ${version} is too old: ${OLDEST_SERVER.join('.')} or later is needed`;
+      throw new Fault('BROKER_UNREACHABLE', reason, locationOf(access));
     }
   }
 }
@@ -239,18 +239,18 @@ export async function renewCollector(manager: JetStreamManager): Promise<void> {
 }
 
 export function openBucket(
-  link: Link,
+  broker: BrokerConnection,
   name: Exclude<(typeof BUCKET)[keyof typeof BUCKET], 'spaces'>,
 ) {
-  const { replicas } = link;
+  const { replicas } = broker;
   // Only the leader of a cluster's bucket knows what was written last.
   const allow_direct = replicas === 1;
   const options = { history: 1, storage: StorageType.File, replicas, allow_direct };
-  return link.keep(() => link.buckets.create(name, options));
+  return broker.keep(() => broker.buckets.create(name, options));
 }
 
 /** Making what is there changes nothing. */
-function keeper(onReconnect: Link['onReconnect'], closing: AbortSignal): Link['keep'] {
+function keeper(onReconnect: BrokerConnection['onReconnect'], closing: AbortSignal): BrokerConnection['keep'] {
   return async (make) => {
     onReconnect(() => {
       if (!closing.aborted) untilReady(make).catch(() => {}); // the next reconnection tries again
@@ -259,7 +259,7 @@ function keeper(onReconnect: Link['onReconnect'], closing: AbortSignal): Link['k
   };
 }
 
-function followReconnects(connection: NatsConnection): Link['onReconnect'] {
+function followReconnects(connection: NatsConnection): BrokerConnection['onReconnect'] {
   const listeners = new Set<() => void>();
   const follow = async () => {
     for await (const { type } of connection.status()) {

@@ -10,7 +10,7 @@ import {
   UserAuthenticationExpiredError,
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
-import { type BrokerAccess, type BrokerLogin, whereIs } from '../../base/broker.js';
+import { type BrokerAccess, type BrokerLogin, brokerUrls } from '../../base/broker.js';
 import { describeError, Fault, type FaultDetails } from '../../base/faults.js';
 
 type LoginOptions = Pick<ConnectionOptions, 'servers' | 'authenticator' | 'tls'>;
@@ -34,30 +34,30 @@ export function loginOptions({ servers, login, tls }: BrokerAccess): LoginOption
 
 /** The error of a connection that could not be made, as a sentence that tells what to do. */
 export function connectFault(access: BrokerAccess, cause: unknown): Fault {
-  const why = describeError(cause);
-  const place = placeOf(access);
-  if (cause instanceof AuthorizationError || /authoriz|authentic/i.test(why)) {
+  const reason = describeError(cause);
+  const place = locationOf(access);
+  if (cause instanceof AuthorizationError || /authoriz|authentic/i.test(reason)) {
     const sentence =
       access.login === undefined
-        ? `the NATS server wants a login and none is given (${why})`
-        : `the NATS server refuses the login by ${NAMES[access.login.kind]} (${why})`;
+        ? `the NATS server wants a login and none is given (${reason})`
+        : `the NATS server refuses the login by ${NAMES[access.login.kind]} (${reason})`;
     return new Fault('BROKER_REFUSED', sentence, place, cause);
   }
   if (cause instanceof UserAuthenticationExpiredError)
-    return new Fault('BROKER_REFUSED', `the login has expired (${why})`, place, cause);
-  if (/does not support 'tls'/.test(why)) {
+    return new Fault('BROKER_REFUSED', `the login has expired (${reason})`, place, cause);
+  if (/does not support 'tls'/.test(reason)) {
     const sentence = 'the NATS server does not speak TLS, and TLS is asked for';
     return new Fault('BROKER_REFUSED', sentence, place, cause);
   }
-  if (isAboutTls(cause, why))
-    return new Fault('BROKER_REFUSED', `no TLS with the NATS server: ${why}`, place, cause);
+  if (isAboutTls(cause, reason))
+    return new Fault('BROKER_REFUSED', `no TLS with the NATS server: ${reason}`, place, cause);
   const remedy = access.flag === undefined ? '' : `; start one, or name it with ${access.flag}`;
-  const sentence = `no NATS server answers (${why})${remedy}`;
+  const sentence = `no NATS server answers (${reason})${remedy}`;
   return new Fault('BROKER_UNREACHABLE', sentence, place, cause);
 }
 
-export function placeOf(access: BrokerAccess): FaultDetails {
-  return access.flag === undefined ? {} : { flag: access.flag, value: whereIs(access) };
+export function locationOf(access: BrokerAccess): FaultDetails {
+  return access.flag === undefined ? {} : { flag: access.flag, value: brokerUrls(access) };
 }
 
 const NAMES = {
@@ -96,10 +96,10 @@ function identityCheck(servers: readonly string[]) {
   };
 }
 
-function isAboutTls(cause: unknown, why: string): boolean {
+function isAboutTls(cause: unknown, reason: string): boolean {
   const code = (cause as { code?: unknown } | undefined)?.code;
   const isNamed =
     typeof code === 'string' &&
     /^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO)/.test(code);
-  return isNamed || /certificate|tls|ssl|handshake/i.test(why);
+  return isNamed || /certificate|tls|ssl|handshake/i.test(reason);
 }

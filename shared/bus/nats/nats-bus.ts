@@ -4,14 +4,14 @@ import type { BrokerAccess } from '../../base/broker.js';
 import { describeError } from '../../base/faults.js';
 import { stopController } from '../../base/stop.js';
 import { grantCodec, heartbeatCodec } from '../messages.js';
-import type { Bus, Grant, Heartbeat, RateBoard, RollCall } from '../ports.js';
-import { type Link, openBucket, openLink } from './link.js';
+import type { Bus, Grant, Heartbeat, GrantChannel, Heartbeats } from '../ports.js';
+import { type BrokerConnection, openBucket, openConnection } from './link.js';
 import { BUCKET, SUBJECT } from './names.js';
 import { NatsControl } from './nats-control.js';
 import { NatsExclusions } from './nats-exclusions.js';
 import { NatsLeases } from './nats-leases.js';
 import { NatsResults } from './nats-results.js';
-import { NatsSeat } from './nats-seat.js';
+import { NatsLeader } from './nats-seat.js';
 import { openSpaces } from './nats-spaces.js';
 import { NatsSurveys } from './nats-surveys.js';
 import { NatsWork } from './nats-work.js';
@@ -20,21 +20,21 @@ import { listen } from './subscribe.js';
 /** @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
 export async function natsBus(access: BrokerAccess, name: string): Promise<Bus> {
   const closing = stopController();
-  const link = await openLink(access, name, closing.signal);
-  const { connection } = link;
-  const seat = new NatsSeat(link, await openBucket(link, BUCKET.COORDINATOR));
+  const broker = await openConnection(access, name, closing.signal);
+  const { connection } = broker;
+  const leader = new NatsLeader(broker, await openBucket(broker, BUCKET.COORDINATOR));
   return {
-    surveys: new NatsSurveys(link, await openBucket(link, BUCKET.SURVEYS)),
-    spaces: await openSpaces(link),
-    work: new NatsWork(link),
-    leases: new NatsLeases(link, await openBucket(link, BUCKET.LEASES)),
-    results: new NatsResults(link),
-    rollCall: rollCall(link),
-    rates: rateBoard(link),
-    control: new NatsControl(link, seat),
-    exclusions: new NatsExclusions(link, await openBucket(link, BUCKET.EXCLUSIONS)),
-    seat,
-    lost: connection
+    surveys: new NatsSurveys(broker, await openBucket(broker, BUCKET.SURVEYS)),
+    spaces: await openSpaces(broker),
+    work: new NatsWork(broker),
+    leases: new NatsLeases(broker, await openBucket(broker, BUCKET.LEASES)),
+    results: new NatsResults(broker),
+    heartbeats: heartbeats(broker),
+    grants: grantsPort(broker),
+    control: new NatsControl(broker, leader),
+    exclusions: new NatsExclusions(broker, await openBucket(broker, BUCKET.EXCLUSIONS)),
+    leader,
+    disconnected: connection
       .closed()
       .then((cause) => new Error(`the broker is gone: ${cause ? describeError(cause) : 'closed'}`)),
     async close() {
@@ -45,15 +45,15 @@ export async function natsBus(access: BrokerAccess, name: string): Promise<Bus> 
   };
 }
 
-function rollCall(link: Link): RollCall {
+function heartbeats(broker: BrokerConnection): Heartbeats {
   return {
-    report(heartbeat: Heartbeat) {
-      link.connection.publish(SUBJECT.telemetry(heartbeat.agent), heartbeatCodec.encode(heartbeat));
+    publish(heartbeat: Heartbeat) {
+      broker.connection.publish(SUBJECT.telemetry(heartbeat.agent), heartbeatCodec.encode(heartbeat));
     },
-    hear: (signal) => {
+    subscribe: (signal) => {
       const subjectOf = ({ agent }: Heartbeat) => SUBJECT.telemetry(agent);
       return listen(
-        link,
+        broker,
         { subject: SUBJECT.TELEMETRY_ALL, codec: heartbeatCodec, subjectOf },
         signal,
       );
@@ -61,15 +61,15 @@ function rollCall(link: Link): RollCall {
   };
 }
 
-function rateBoard(link: Link): RateBoard {
+function grantsPort(broker: BrokerConnection): GrantChannel {
   return {
-    lend(grant: Grant) {
-      link.connection.publish(SUBJECT.grant(grant.survey, grant.agent), grantCodec.encode(grant));
+    publish(grant: Grant) {
+      broker.connection.publish(SUBJECT.grant(grant.survey, grant.agent), grantCodec.encode(grant));
     },
-    grants: (agent, signal) => {
+    subscribe: (agent, signal) => {
       const subjectOf = (grant: Grant) => SUBJECT.grant(grant.survey, grant.agent);
       return listen(
-        link,
+        broker,
         { subject: SUBJECT.grantsTo(agent), codec: grantCodec, subjectOf },
         signal,
       );

@@ -7,13 +7,13 @@ import { describeError, Fault, toFaultCode } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
 import { type ControlReply, replyCodec, requestCodec } from '../messages.js';
 import type {
-  ControlDesk,
+  ControlApi,
   ControlHandlers,
   ControlVerb,
   ControlVerbs,
-  LeaderSeat,
+  LeaderStore,
 } from '../ports.js';
-import type { Link } from './link.js';
+import type { BrokerConnection } from './link.js';
 import { SUBJECT } from './names.js';
 
 /** Planning a large space takes longer than a look-up. */
@@ -22,12 +22,12 @@ const ANSWER_MILLIS = LIMITS.requestMillis * 10;
 const TAKEOVER_MILLIS = 10_000;
 const LOOK_MILLIS = 200;
 
-export class NatsControl implements ControlDesk {
-  readonly #link: Link;
-  readonly #seat: LeaderSeat;
+export class NatsControl implements ControlApi {
+  readonly #broker: BrokerConnection;
+  readonly #seat: LeaderStore;
 
-  constructor(link: Link, seat: LeaderSeat) {
-    this.#link = link;
+  constructor(broker: BrokerConnection, seat: LeaderStore) {
+    this.#broker = broker;
     this.#seat = seat;
   }
 
@@ -37,13 +37,13 @@ export class NatsControl implements ControlDesk {
   ): Promise<ControlVerbs[Verb]['answer']> {
     const reply = replyCodec.decode(await this.#request(verb, requestCodec.encode(ask)));
     if (reply.fault === undefined) return reply as unknown as ControlVerbs[Verb]['answer'];
-    const { code, message: why, flag, value } = reply.fault;
-    throw new Fault(toFaultCode(code), why, { flag: flag || undefined, value: value || undefined });
+    const { code, message: reason, flag, value } = reply.fault;
+    throw new Fault(toFaultCode(code), reason, { flag: flag || undefined, value: value || undefined });
   }
 
   /** Where a coordinator has died, another one is about to take over: it is waited for. */
   async #request(verb: ControlVerb, bytes: Uint8Array): Promise<Uint8Array> {
-    const { clock } = this.#link;
+    const { clock } = this.#broker;
     const giveUpAt = clock.monotonic() + TAKEOVER_MILLIS;
     for (;;) {
       try {
@@ -51,10 +51,10 @@ export class NatsControl implements ControlDesk {
       } catch (cause) {
         if (!(cause instanceof RequestError || cause instanceof NoRespondersError)) throw cause;
         const leader = await this.#seat.read();
-        const isExpected = leader !== undefined && !leader.value.isVacant;
+        const isExpected = leader !== undefined && !leader.value.resigned;
         if (!isExpected || clock.monotonic() >= giveUpAt) {
-          const why = 'no coordinator answers; start one with: transect coordinator';
-          throw new Fault('NO_COORDINATOR', why, {}, cause);
+          const reason = 'no coordinator answers; start one with: transect coordinator';
+          throw new Fault('NO_COORDINATOR', reason, {}, cause);
         }
         await clock.sleep(LOOK_MILLIS);
       }
@@ -63,20 +63,20 @@ export class NatsControl implements ControlDesk {
 
   async #requestOnce(verb: ControlVerb, bytes: Uint8Array): Promise<Uint8Array> {
     const options = { strategy: 'sentinel' as const, maxWait: ANSWER_MILLIS };
-    const messages = await this.#link.connection.requestMany(SUBJECT.control(verb), bytes, options);
+    const messages = await this.#broker.connection.requestMany(SUBJECT.control(verb), bytes, options);
     const chunks: Uint8Array[] = [];
     for await (const { data } of messages) {
       if (data.length === 0) return Buffer.concat(chunks);
       chunks.push(data);
     }
-    const why = `the coordinator did not answer within ${ANSWER_MILLIS / 1000} s; is it overloaded?`;
-    throw new Fault('NO_COORDINATOR', why);
+    const reason = `the coordinator did not answer within ${ANSWER_MILLIS / 1000} s; is it overloaded?`;
+    throw new Fault('NO_COORDINATOR', reason);
   }
 
   serve(handlers: ControlHandlers, signal: AbortSignal): void {
     for (const verb of Object.keys(handlers) as ControlVerb[]) {
       const handler = handlers[verb] as (ask: unknown) => Promise<Partial<ControlReply>>;
-      const subscription = this.#link.connection.subscribe(SUBJECT.control(verb), {
+      const subscription = this.#broker.connection.subscribe(SUBJECT.control(verb), {
         callback(error, message) {
           if (error !== null) return;
           answer(handler, message.data)

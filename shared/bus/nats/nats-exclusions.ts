@@ -2,18 +2,18 @@
 import type { KV } from '@nats-io/kv';
 import type { Exclusion } from '../../survey/exclusions.js';
 import { exclusionCodec } from '../messages.js';
-import type { ExclusionBoard } from '../ports.js';
+import type { ExclusionStore } from '../ports.js';
 import { compareAndSet } from './compare-and-set.js';
-import { type Link, patiently } from './link.js';
+import { type BrokerConnection, withRetry } from './link.js';
 import { KEY } from './names.js';
 import { decodeOrSkip, watchBucket } from './subscribe.js';
 
-export class NatsExclusions implements ExclusionBoard {
-  readonly #link: Link;
+export class NatsExclusions implements ExclusionStore {
+  readonly #broker: BrokerConnection;
   readonly #bucket: KV;
 
-  constructor(link: Link, bucket: KV) {
-    this.#link = link;
+  constructor(broker: BrokerConnection, bucket: KV) {
+    this.#broker = broker;
     this.#bucket = bucket;
   }
 
@@ -21,14 +21,14 @@ export class NatsExclusions implements ExclusionBoard {
     const key = KEY.exclusion(entry.version);
     const bytes = exclusionCodec.encode(entry);
     return (
-      (await compareAndSet(this.#link, this.#bucket, key, { bytes, revision: 0 })) !== undefined
+      (await compareAndSet(this.#broker, this.#bucket, key, { bytes, revision: 0 })) !== undefined
     );
   }
 
   async list(): Promise<readonly Exclusion[]> {
     const entries: Exclusion[] = [];
-    for await (const key of await patiently(this.#link, () => this.#bucket.keys())) {
-      const entry = await patiently(this.#link, () => this.#bucket.get(key));
+    for await (const key of await withRetry(this.#broker, () => this.#bucket.keys())) {
+      const entry = await withRetry(this.#broker, () => this.#bucket.get(key));
       const exclusion = entry ? decodeOrSkip(exclusionCodec, entry.value) : undefined;
       if (exclusion !== undefined) entries.push(exclusion);
     }
@@ -36,7 +36,7 @@ export class NatsExclusions implements ExclusionBoard {
   }
 
   async *watch(signal: AbortSignal): AsyncGenerator<Exclusion> {
-    const entries = watchBucket(this.#link, this.#bucket, '>', exclusionCodec, signal);
+    const entries = watchBucket(this.#broker, this.#bucket, '>', exclusionCodec, signal);
     for await (const { value } of entries) yield value;
   }
 }

@@ -2,24 +2,24 @@
 import type { KV } from '@nats-io/kv';
 import type { Lease } from '../../survey/lease.js';
 import { leaseCodec } from '../messages.js';
-import type { LeaseBook, Versioned } from '../ports.js';
+import type { LeaseStore, Versioned } from '../ports.js';
 import { compareAndSet } from './compare-and-set.js';
-import { type Link, patiently } from './link.js';
+import { type BrokerConnection, withRetry } from './link.js';
 import { KEY, STREAM } from './names.js';
 import { watchBucket } from './subscribe.js';
 
-export class NatsLeases implements LeaseBook {
-  readonly #link: Link;
+export class NatsLeases implements LeaseStore {
+  readonly #broker: BrokerConnection;
   readonly #bucket: KV;
 
-  constructor(link: Link, bucket: KV) {
-    this.#link = link;
+  constructor(broker: BrokerConnection, bucket: KV) {
+    this.#broker = broker;
     this.#bucket = bucket;
   }
 
   async read(survey: string, shard: number): Promise<Versioned<Lease> | undefined> {
     const key = KEY.lease(survey, shard);
-    const entry = await patiently(this.#link, () => this.#bucket.get(key));
+    const entry = await withRetry(this.#broker, () => this.#bucket.get(key));
     if (entry === null || entry.operation !== 'PUT') return undefined;
     return { value: leaseCodec.decode(entry.value), revision: entry.revision };
   }
@@ -27,11 +27,11 @@ export class NatsLeases implements LeaseBook {
   async write(lease: Lease, revision: number): Promise<number | undefined> {
     const key = KEY.lease(lease.survey, lease.shard);
     const bytes = leaseCodec.encode(lease);
-    return await compareAndSet(this.#link, this.#bucket, key, { bytes, revision });
+    return await compareAndSet(this.#broker, this.#bucket, key, { bytes, revision });
   }
 
   watch(survey: string, signal: AbortSignal): AsyncIterable<Versioned<Lease>> {
-    return watchBucket(this.#link, this.#bucket, KEY.leasesOf(survey), leaseCodec, signal);
+    return watchBucket(this.#broker, this.#bucket, KEY.leasesOf(survey), leaseCodec, signal);
   }
 
   async forget(survey: string, before?: number): Promise<void> {
@@ -39,6 +39,6 @@ export class NatsLeases implements LeaseBook {
     if (before !== undefined && before <= 1) return;
     const filter = `${STREAM.LEASE_SUBJECTS}${KEY.leasesOf(survey)}`;
     const which = before === undefined ? { filter } : { filter, seq: before };
-    await patiently(this.#link, () => this.#link.manager.streams.purge(STREAM.LEASES, which));
+    await withRetry(this.#broker, () => this.#broker.manager.streams.purge(STREAM.LEASES, which));
   }
 }

@@ -4,7 +4,7 @@ import type { ResultBatch } from '../../survey/results.js';
 import { batchCodec } from '../batch-codec.js';
 import { batchIdentity } from '../batch-identity.js';
 import type { ResultDelivery, ResultStream } from '../ports.js';
-import { type Link, patiently, renewCollector } from './link.js';
+import { type BrokerConnection, withRetry, renewCollector } from './link.js';
 import { CONSUMER, STREAM, SUBJECT } from './names.js';
 import { decodeOrSkip } from './subscribe.js';
 
@@ -13,38 +13,38 @@ const PREFETCH = 64;
 const RETRY_MILLIS = 500;
 
 export class NatsResults implements ResultStream {
-  readonly #link: Link;
+  readonly #broker: BrokerConnection;
 
-  constructor(link: Link) {
-    this.#link = link;
+  constructor(broker: BrokerConnection) {
+    this.#broker = broker;
   }
 
   async publish(batch: ResultBatch): Promise<void> {
     const subject = SUBJECT.results(batch.survey, batch.agent, batch.shard);
     const bytes = batchCodec.encode(batch);
     const msgID = batchIdentity(batch);
-    await patiently(this.#link, () => this.#link.jetstream.publish(subject, bytes, { msgID }));
+    await withRetry(this.#broker, () => this.#broker.jetstream.publish(subject, bytes, { msgID }));
   }
 
   async *consume(signal: AbortSignal): AsyncGenerator<ResultDelivery> {
-    while (!signal.aborted && !this.#link.closing.aborted) {
+    while (!signal.aborted && !this.#broker.closing.aborted) {
       try {
         yield* this.#consumeOnce(signal);
       } catch {
         // The server restarts, or a heartbeat was missed: what is unstored stays in the stream.
-        await this.#link.clock.sleep(RETRY_MILLIS, signal);
+        await this.#broker.clock.sleep(RETRY_MILLIS, signal);
       }
     }
   }
 
   async *#consumeOnce(signal: AbortSignal): AsyncGenerator<ResultDelivery> {
-    const { jetstream, manager } = this.#link;
-    await patiently(this.#link, () => renewCollector(manager));
+    const { jetstream, manager } = this.#broker;
+    await withRetry(this.#broker, () => renewCollector(manager));
     const consumer = await jetstream.consumers.get(STREAM.RESULTS, CONSUMER.COLLECTOR);
     const messages = await consumer.consume({ max_messages: PREFETCH, expires: 5000 });
     const stop = () => void messages.close();
     signal.addEventListener('abort', stop, { once: true });
-    const forget = this.#link.onReconnect(stop); // what was under way comes again, from the stream
+    const forget = this.#broker.onReconnect(stop); // what was under way comes again, from the stream
     try {
       if (signal.aborted) return;
       for await (const message of messages) {
@@ -64,7 +64,7 @@ function toDelivery(message: JsMsg): ResultDelivery | undefined {
   const isWhereItBelongs =
     batch !== undefined &&
     message.subject === SUBJECT.results(batch.survey, batch.agent, batch.shard);
-  if (isWhereItBelongs) return { batch, left: message.info.pending, stored: () => message.ack() };
+  if (isWhereItBelongs) return { batch, remaining: message.info.pending, acknowledge: () => message.ack() };
   message.term();
   return undefined;
 }

@@ -1,15 +1,15 @@
 /** Spaces in an object store, by hash: large lists travel once, in chunks. */
 import { StorageType } from '@nats-io/jetstream';
-import type { SpaceShelf } from '../ports.js';
-import { type Link, patiently } from './link.js';
+import type { SpaceStore } from '../ports.js';
+import { type BrokerConnection, withRetry } from './link.js';
 import { BUCKET } from './names.js';
 
-export async function openSpaces(link: Link): Promise<SpaceShelf> {
-  const options = { storage: StorageType.File, replicas: link.replicas };
-  const store = await link.keep(() => link.objects.create(BUCKET.SPACES, options));
+export async function openSpaces(broker: BrokerConnection): Promise<SpaceStore> {
+  const options = { storage: StorageType.File, replicas: broker.replicas };
+  const store = await broker.keep(() => broker.objects.create(BUCKET.SPACES, options));
   return {
     async put(hash, bytes) {
-      await patiently(link, async () => {
+      await withRetry(broker, async () => {
         // What is there may be anything: it stays only where it is the same.
         const known = await store.getBlob(hash);
         const isSame = known !== null && Buffer.from(bytes).equals(known);
@@ -17,7 +17,7 @@ export async function openSpaces(link: Link): Promise<SpaceShelf> {
       });
     },
     async get(hash) {
-      return (await patiently(link, () => store.getBlob(hash))) ?? undefined;
+      return (await withRetry(broker, () => store.getBlob(hash))) ?? undefined;
     },
   };
 }

@@ -2,35 +2,35 @@
 import type { KV } from '@nats-io/kv';
 import type { Survey } from '../../survey/survey.js';
 import { surveyCodec } from '../messages.js';
-import type { SurveyBoard, Versioned } from '../ports.js';
+import type { SurveyStore, Versioned } from '../ports.js';
 import { compareAndSet } from './compare-and-set.js';
-import { type Link, patiently } from './link.js';
+import { type BrokerConnection, withRetry } from './link.js';
 import { decodeOrSkip, watchBucket } from './subscribe.js';
 
-export class NatsSurveys implements SurveyBoard {
-  readonly #link: Link;
+export class NatsSurveys implements SurveyStore {
+  readonly #broker: BrokerConnection;
   readonly #bucket: KV;
 
-  constructor(link: Link, bucket: KV) {
-    this.#link = link;
+  constructor(broker: BrokerConnection, bucket: KV) {
+    this.#broker = broker;
     this.#bucket = bucket;
   }
 
   async read(id: string): Promise<Versioned<Survey> | undefined> {
-    const entry = await patiently(this.#link, () => this.#bucket.get(id));
+    const entry = await withRetry(this.#broker, () => this.#bucket.get(id));
     if (entry?.operation !== 'PUT') return undefined;
     return { value: surveyCodec.decode(entry.value), revision: entry.revision };
   }
 
   async write(survey: Survey, revision: number): Promise<number | undefined> {
     const bytes = surveyCodec.encode(survey);
-    return await compareAndSet(this.#link, this.#bucket, survey.id, { bytes, revision });
+    return await compareAndSet(this.#broker, this.#bucket, survey.id, { bytes, revision });
   }
 
   async list(): Promise<readonly Versioned<Survey>[]> {
     const surveys: Versioned<Survey>[] = [];
-    for await (const key of await patiently(this.#link, () => this.#bucket.keys())) {
-      const entry = await patiently(this.#link, () => this.#bucket.get(key));
+    for await (const key of await withRetry(this.#broker, () => this.#bucket.keys())) {
+      const entry = await withRetry(this.#broker, () => this.#bucket.get(key));
       const value = entry ? decodeOrSkip(surveyCodec, entry.value) : undefined;
       if (entry && value !== undefined) surveys.push({ value, revision: entry.revision });
     }
@@ -38,7 +38,7 @@ export class NatsSurveys implements SurveyBoard {
   }
 
   async *watch(signal: AbortSignal): AsyncGenerator<Survey> {
-    const changes = watchBucket(this.#link, this.#bucket, '>', surveyCodec, signal);
+    const changes = watchBucket(this.#broker, this.#bucket, '>', surveyCodec, signal);
     for await (const { value } of changes) yield value;
   }
 }

@@ -8,7 +8,7 @@ import { nanos } from '@nats-io/transport-node';
 import { LIMITS } from '../../base/limits.js';
 import { offerCodec } from '../messages.js';
 import type { ShardOffer, ShardQueue } from '../ports.js';
-import { API_ERROR, isApiError, type Link, patiently } from './link.js';
+import { API_ERROR, isApiError, type BrokerConnection, withRetry } from './link.js';
 import { CONSUMER, STREAM, SUBJECT } from './names.js';
 import { decodeOrSkip } from './subscribe.js';
 
@@ -18,19 +18,19 @@ const NOT_THERE = 404;
 const WAIT_MILLIS_MIN = 1000;
 
 export class NatsWork implements ShardQueue {
-  readonly #link: Link;
+  readonly #broker: BrokerConnection;
   readonly #consumers = new Map<string, Consumer>();
   #moved: Promise<void> | undefined;
 
-  constructor(link: Link) {
-    this.#link = link;
+  constructor(broker: BrokerConnection) {
+    this.#broker = broker;
   }
 
   async open(survey: string): Promise<void> {
-    const { manager } = this.#link;
+    const { manager } = this.#broker;
     this.#moved ??= this.#remove(CONSUMER.AGENTS); // of earlier versions: it would take every offer
     await this.#moved;
-    await patiently(this.#link, () =>
+    await withRetry(this.#broker, () =>
       manager.consumers.add(STREAM.WORK, {
         durable_name: CONSUMER.agentsOf(survey),
         filter_subject: SUBJECT.workOf(survey),
@@ -45,9 +45,9 @@ export class NatsWork implements ShardQueue {
   async offer(survey: string, shard: number): Promise<void> {
     const subject = SUBJECT.work(survey, shard);
     const content = offerCodec.encode({ survey, shard });
-    await patiently(this.#link, async () => {
+    await withRetry(this.#broker, async () => {
       try {
-        await this.#link.jetstream.publish(subject, content);
+        await this.#broker.jetstream.publish(subject, content);
       } catch (error) {
         if (!isApiError(error, API_ERROR.STREAM_FULL)) throw error; // else it is on offer already
       }
@@ -67,7 +67,7 @@ export class NatsWork implements ShardQueue {
     } catch {
       // The server restarts, a heartbeat was missed, or the survey is over: the caller asks again.
       this.#consumers.delete(survey);
-      await this.#link.clock.sleep(LIMITS.batchMillis, signal);
+      await this.#broker.clock.sleep(LIMITS.batchMillis, signal);
       return undefined;
     }
   }
@@ -76,20 +76,20 @@ export class NatsWork implements ShardQueue {
   async close(survey: string): Promise<void> {
     await this.#remove(CONSUMER.agentsOf(survey));
     const filter = SUBJECT.workOf(survey);
-    await patiently(this.#link, () => this.#link.manager.streams.purge(STREAM.WORK, { filter }));
+    await withRetry(this.#broker, () => this.#broker.manager.streams.purge(STREAM.WORK, { filter }));
   }
 
   async #consumerOf(survey: string): Promise<Consumer> {
     const name = CONSUMER.agentsOf(survey);
-    const consumer = await this.#link.jetstream.consumers.get(STREAM.WORK, name);
+    const consumer = await this.#broker.jetstream.consumers.get(STREAM.WORK, name);
     this.#consumers.set(survey, consumer);
     return consumer;
   }
 
   async #remove(consumer: string): Promise<void> {
-    await patiently(this.#link, async () => {
+    await withRetry(this.#broker, async () => {
       try {
-        await this.#link.manager.consumers.delete(STREAM.WORK, consumer);
+        await this.#broker.manager.consumers.delete(STREAM.WORK, consumer);
       } catch (error) {
         if (!(error instanceof JetStreamApiError && error.status === NOT_THERE)) throw error;
       }
@@ -106,7 +106,7 @@ function toOffer(message: JsMsg): ShardOffer | undefined {
   return {
     ...content,
     extend: () => message.working(),
-    done: async () => message.ack(),
-    giveBack: (millis) => message.nak(millis),
+    complete: async () => message.ack(),
+    release: (millis) => message.nak(millis),
   };
 }

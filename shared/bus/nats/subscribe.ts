@@ -3,7 +3,7 @@ import type { KV, KvWatchEntry } from '@nats-io/kv';
 import { Channel } from '../../base/channel.js';
 import type { Codec } from '../codec.js';
 import type { Versioned } from '../ports.js';
-import type { Link } from './link.js';
+import type { BrokerConnection } from './link.js';
 
 /** Messages that wait for us; what comes while there are more is lost, as core NATS may lose any. */
 const WAITING_MAX = 65_536;
@@ -17,12 +17,12 @@ export interface Listening<Value> {
 
 /** A core subscription as decoded values. Listens from the call on. */
 export function listen<Value>(
-  link: Link,
+  broker: BrokerConnection,
   { subject, codec, subjectOf }: Listening<Value>,
   signal: AbortSignal,
 ): AsyncIterable<Value> {
   const channel = new Channel<Value>(signal, WAITING_MAX);
-  const subscription = link.connection.subscribe(subject, {
+  const subscription = broker.connection.subscribe(subject, {
     callback(error, message) {
       const value = error === null ? decodeOrSkip(codec, message.data) : undefined;
       if (value !== undefined && subjectOf(value) === message.subject) channel.offer(value);
@@ -34,21 +34,21 @@ export function listen<Value>(
 
 /** The values of a bucket's keys now, then each change. The watch survives a broker's restart. */
 export async function* watchBucket<Value>(
-  link: Link,
+  broker: BrokerConnection,
   bucket: KV,
   key: string,
   codec: Codec<Value>,
   signal: AbortSignal,
 ): AsyncGenerator<Versioned<Value>> {
-  while (!signal.aborted && !link.closing.aborted) {
+  while (!signal.aborted && !broker.closing.aborted) {
     const watcher = await bucket.watch({ key }).catch(() => undefined);
     if (watcher === undefined) {
-      await link.clock.sleep(500, signal);
+      await broker.clock.sleep(500, signal);
       continue;
     }
     const stop = () => watcher.stop();
     signal.addEventListener('abort', stop, { once: true });
-    const forget = link.onReconnect(stop); // the next watch starts with all keys
+    const forget = broker.onReconnect(stop); // the next watch starts with all keys
     if (signal.aborted) stop();
     try {
       for await (const entry of watcher as AsyncIterable<KvWatchEntry>) {
@@ -57,7 +57,7 @@ export async function* watchBucket<Value>(
         if (value !== undefined) yield { value, revision: entry.revision };
       }
     } catch {
-      await link.clock.sleep(500, signal); // the watch broke: the next one starts with all keys
+      await broker.clock.sleep(500, signal); // the watch broke: the next one starts with all keys
     } finally {
       signal.removeEventListener('abort', stop);
       forget();

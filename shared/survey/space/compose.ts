@@ -44,7 +44,7 @@ export function compose(lists: Lists): Composition {
     list: Blocklist.ofSpecial(block, allowed),
   }));
   for (const { extent, place } of lists.targets) refuseSpecial(extent, place, special);
-  const draft = new Draft(lists);
+  const draft = new SurveyDraft(lists);
   for (const { block, list } of special) {
     draft.exclude(`${block.text} ${block.name} (${block.rfc})`, list);
   }
@@ -55,7 +55,7 @@ export function compose(lists: Lists): Composition {
 }
 
 /** A space being made: what is left of each part, and what took the rest. */
-class Draft {
+class SurveyDraft {
   readonly tallies: Tally[] = [];
   #ipv4: Ranges;
   #windows: readonly Window[];

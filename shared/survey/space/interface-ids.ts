@@ -131,6 +131,6 @@ function randomIds(text: string, seed: string): InterfaceIds {
   };
 }
 
-function malformed(text: string, why: string): Fault {
-  return new Fault('BAD_OPTION', `not a pattern of interface identifiers: ${why}`, { value: text });
+function malformed(text: string, reason: string): Fault {
+  return new Fault('BAD_OPTION', `not a pattern of interface identifiers: ${reason}`, { value: text });
 }

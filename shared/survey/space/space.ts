@@ -62,8 +62,8 @@ export class Space {
     this.size = this.#pairsFrom + parts.pairs.size;
     if (this.size < 1) throw new Fault('EMPTY_SPACE', 'no targets are left to probe');
     if (this.size > LIMITS.spaceSizeMax) {
-      const why = `${formatCount(this.size)} targets are more than 2^53: narrow targets or ports`;
-      throw new Fault('SPACE_TOO_LARGE', why);
+      const reason = `${formatCount(this.size)} targets are more than 2^53: narrow targets or ports`;
+      throw new Fault('SPACE_TOO_LARGE', reason);
     }
     this.#ports = Uint16Array.from(parts.ports);
     this.#portIndex = new Int32Array(65536).fill(-1);

@@ -11,20 +11,20 @@ import type { Space } from './space.js';
 import type { Window } from './window.js';
 
 /** Special-purpose IPv4 addresses other than those allowed: what an agent's guard refuses. */
-export function forbiddenIpv4(allowSpecial: readonly string[]): Ranges {
+export function blockedSpecialIpv4(allowSpecial: readonly string[]): Ranges {
   return SPECIAL.subtract(Blocklist.of(entriesOf(allowSpecial)).ipv4);
 }
 
 /** The same for IPv6. */
-export function forbiddenIpv6(allowSpecial: readonly string[]): Ranges6 {
+export function blockedSpecialIpv6(allowSpecial: readonly string[]): Ranges6 {
   const special = SPECIAL_BLOCKS.flatMap((block) => (block.family === 6 ? [block.prefix] : []));
   return Ranges6.of(special, Blocklist.of(entriesOf(allowSpecial)).ipv6);
 }
 
 /** A special-purpose target of the space that is not allowed, as text; undefined where none is. */
-export function forbiddenIn(space: Space, allowSpecial: readonly string[]): string | undefined {
+export function specialTargetIn(space: Space, allowSpecial: readonly string[]): string | undefined {
   const lists = specialExcept(allowSpecial);
-  const [range] = space.ipv4Addresses.intersect(forbiddenIpv4(allowSpecial));
+  const [range] = space.ipv4Addresses.intersect(blockedSpecialIpv4(allowSpecial));
   if (range !== undefined) return formatRange(range);
   for (const window of space.parts.windows) {
     const [place] = window.ordinals.ranges.intersect(placesOf(lists, window));
@@ -35,7 +35,7 @@ export function forbiddenIn(space: Space, allowSpecial: readonly string[]): stri
 }
 
 /** A public target of the space, as text; undefined where all are special-purpose. */
-export function publicIn(space: Space): string | undefined {
+export function publicTargetIn(space: Space): string | undefined {
   const lists = specialExcept([]);
   const [range] = space.ipv4Addresses.subtract(SPECIAL);
   if (range !== undefined) return formatRange(range);

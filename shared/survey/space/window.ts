@@ -194,13 +194,13 @@ export class Window {
 export function parseWindow(text: string, seed: string): Window {
   const match = WINDOW.exec(text.trim());
   if (match === null) {
-    const why = 'not IPv6 targets: an address, PREFIX/LENGTH, or PREFIX/FROM-TO@IDS';
-    throw new Fault('BAD_OPTION', why, { value: text });
+    const reason = 'not IPv6 targets: an address, PREFIX/LENGTH, or PREFIX/FROM-TO@IDS';
+    throw new Fault('BAD_OPTION', reason, { value: text });
   }
   const prefix = parsePrefix6(`${match[1]}/${match[2]}`);
   if (prefix.length >= MAPPED.length && hasPrefix(prefix.words, MAPPED)) {
-    const why = 'IPv4-mapped addresses are IPv4: write them as such';
-    throw new Fault('BAD_OPTION', why, { value: text });
+    const reason = 'IPv4-mapped addresses are IPv4: write them as such';
+    throw new Fault('BAD_OPTION', reason, { value: text });
   }
   const isPlain = match[3] === undefined;
   if (isPlain && match[4] !== undefined) {
@@ -210,21 +210,21 @@ export function parseWindow(text: string, seed: string): Window {
   }
   const end = isPlain ? 128 : Number(match[3]);
   if (end < prefix.length || end > 128 || (!isPlain && end === 128)) {
-    const why = 'a window goes from a lower to a higher bit, the last at most 127';
-    throw new Fault('BAD_OPTION', why, { value: text });
+    const reason = 'a window goes from a lower to a higher bit, the last at most 127';
+    throw new Fault('BAD_OPTION', reason, { value: text });
   }
   const ids = isPlain ? undefined : parseInterfaceIds(match[4] ?? DEFAULT_IDS, seed);
   if (ids !== undefined && ids.bits > Math.min(ID_BITS, 128 - end)) {
-    const why = `these identifiers need ${ids.bits} bits; behind bit ${end} there are ${128 - end}`;
-    throw new Fault('BAD_OPTION', why, { value: text });
+    const reason = `these identifiers need ${ids.bits} bits; behind bit ${end} there are ${128 - end}`;
+    throw new Fault('BAD_OPTION', reason, { value: text });
   }
   const places = 2 ** (end - prefix.length) * (ids?.count ?? 1);
   if (places > LIMITS.spaceSizeMax) {
     const instead = `${match[1]}/${prefix.length}-64@::1`;
-    const why = isPlain
+    const reason = isPlain
       ? `2^${128 - prefix.length} addresses are more than 2^53: name a window, such as ${instead}`
       : 'more than 2^53 addresses: narrow the window or the identifiers';
-    throw new Fault('SPACE_TOO_LARGE', why, { value: text });
+    throw new Fault('SPACE_TOO_LARGE', reason, { value: text });
   }
   return new Window(prefix, end, ids);
 }

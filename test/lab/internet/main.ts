@@ -5,7 +5,7 @@
  *     node main.js DEVICE SEED [census]
  */
 import { openPcapSource } from '../../../agent/capture/pcap-source.js';
-import type { Wire } from '../../../agent/ports.js';
+import type { FrameSender } from '../../../agent/ports.js';
 import { openTxRing } from '../../../agent/wire/tx-ring.js';
 import { Dissection, REJECT } from '../../../shared/packet/dissect.js';
 import { FLAG_SYN } from '../../../shared/packet/tcp.js';
@@ -39,18 +39,18 @@ const seed = Number(seedText);
 
 /** Frames of one length, filled one by one and sent in runs. */
 class Outbox {
-  readonly #wire: Wire;
+  readonly #wire: FrameSender;
   readonly #at = new Uint32Array(1024);
   #written = 0;
   #room = 0;
 
   constructor(shape: Shape, octets: number) {
-    const link = { source: NOBODY, gateway: NOBODY };
-    this.#wire = openTxRing({ device, family: shape.family, octets, link, queue: 0 });
+    const nextHop = { source: NOBODY, gateway: NOBODY };
+    this.#wire = openTxRing({ device, family: shape.family, octets, nextHop, queue: 0 });
   }
 
   /** Writes one frame by `write`; a full ring waits for the kernel. */
-  put(write: (wire: Wire, at: number) => void): void {
+  put(write: (wire: FrameSender, at: number) => void): void {
     if (this.#written === this.#room) this.flush();
     write(this.#wire, this.#at[this.#written] as number);
     this.#written++;
@@ -96,8 +96,8 @@ setInterval(() => {
   }
 }, FLUSH_MILLIS);
 setInterval(() => {
-  const { received, dropped } = capture.totals;
-  console.log(JSON.stringify({ heard, answered, received, dropped, ...census?.counts }));
+  const { framesReceived, framesDropped } = capture.totals;
+  console.log(JSON.stringify({ heard, answered, framesReceived, framesDropped, ...census?.counts }));
 }, REPORT_MILLIS);
 console.log('the Internet is up');
 

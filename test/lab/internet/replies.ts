@@ -3,7 +3,7 @@
  * turned round. Ordinary code, checksums summed over whole packets.
  */
 
-import type { Wire } from '../../../agent/ports.js';
+import type { FrameSender } from '../../../agent/ports.js';
 import { foldChecksum, sumWords } from '../../../shared/packet/checksum.js';
 
 export const FLAGS = { SYN_ACK: 0x12, RST_ACK: 0x14 } as const;
@@ -37,7 +37,7 @@ export interface Probe {
 
 /** Writes a segment that acknowledges the probe's sequence number plus `beyond`. */
 export function writeSegment(
-  wire: Wire,
+  wire: FrameSender,
   at: number,
   probe: Probe,
   { flags, beyond }: { flags: number; beyond: number },
@@ -60,7 +60,7 @@ export function writeSegment(
 }
 
 /** Writes an error from the router with this last word that quotes eight octets of the probe. */
-export function writeError(wire: Wire, at: number, probe: Probe, router: number): void {
+export function writeError(wire: FrameSender, at: number, probe: Probe, router: number): void {
   const { shape, bytes } = probe;
   const { view } = wire;
   const icmp = at + shape.head;

@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { Endpoint } from '../../../shared/net/endpoint.js';
 import { Target } from '../../../shared/net/target.js';
 import { CLASSIFICATION } from '../../../shared/probe/classification.js';
-import { CookieJar } from '../../../shared/probe/cookies.js';
+import { CookieMac } from '../../../shared/probe/cookies.js';
 import type { ProbeOptions } from '../../../shared/probe/probe.js';
 import { tcpSyn } from '../../../shared/probe/tcp-syn.js';
-import { Volley } from '../../../shared/probe/volley.js';
+import { ProbeBatch } from '../../../shared/probe/volley.js';
 import {
   errorTo,
   FLOW,
@@ -18,11 +18,11 @@ import {
   synAckTo,
 } from '../../support/replies.js';
 
-const cookies = new CookieJar(KEY);
+const cookies = new CookieMac(KEY);
 
 function verdictOn(reply: Uint8Array, jar = cookies): { code: number; target: Target } | undefined {
   const dissection = read(reply);
-  if (!tcpSyn.recognise(dissection, jar)) return undefined;
+  if (!tcpSyn.validate(dissection, jar)) return undefined;
   return { code: tcpSyn.classify(dissection), target: dissection.flow.target };
 }
 
@@ -63,7 +63,7 @@ describe.each(FAMILIES)(
       expect(verdictOn(segmentTo(PROBE, 0x12, 2))).toBeUndefined();
       expect(verdictOn(segmentTo(PROBE, 0x10, 1))).toBeUndefined();
       expect(verdictOn(segmentTo(PROBE, 0x02, 1))).toBeUndefined();
-      expect(verdictOn(synAckTo(PROBE), new CookieJar(new Uint8Array(16)))).toBeUndefined();
+      expect(verdictOn(synAckTo(PROBE), new CookieMac(new Uint8Array(16)))).toBeUndefined();
       const addresses = [source - 3, source, destination - 3, destination];
       for (const field of [...addresses, ...[0, 1, 2, 3, 8, 11].map((at) => head + at)]) {
         const forged = synAckTo(PROBE);
@@ -84,10 +84,10 @@ describe('a TCP SYN probe', () => {
   test('spreads over all its source ports and addresses, the same ones for a target each time', () => {
     const sources = [1, 2, 3].map((last) => Object.assign(new Endpoint(), { w3: last }));
     const choose = () => {
-      const volley = new Volley(5000);
-      for (let i = 0; i < 5000; i++) volley.add(Target.ipv4(0xc6120000 + i, 443));
-      cookies.choose(volley, sources, { from: 61000, to: 61064 });
-      const rows = Array.from(volley.ports, (ports, i) => `${volley.sourceW3[i]}:${ports >>> 16}`);
+      const batch = new ProbeBatch(5000);
+      for (let i = 0; i < 5000; i++) batch.add(Target.ipv4(0xc6120000 + i, 443));
+      cookies.choose(batch, sources, { from: 61000, to: 61064 });
+      const rows = Array.from(batch.ports, (ports, i) => `${batch.sourceW3[i]}:${ports >>> 16}`);
       return rows.slice(0, 5000);
     };
     const chosen = choose();

@@ -5,7 +5,7 @@ import { formatAddress } from '../../../shared/net/ipv6.js';
 import { type Port, parsePorts } from '../../../shared/net/ports.js';
 import { Target } from '../../../shared/net/target.js';
 import { Plan } from '../../../shared/survey/plan.js';
-import { rulesFromBytes, rulesToBytes, whyLeftOut } from '../../../shared/survey/rules.js';
+import { rulesFromBytes, rulesToBytes, reasonLeftOut } from '../../../shared/survey/rules.js';
 import { type Composition, compose } from '../../../shared/survey/space/compose.js';
 import type { Space } from '../../../shared/survey/space/space.js';
 import {
@@ -13,7 +13,7 @@ import {
   spaceFromBytes,
   spaceToBytes,
 } from '../../../shared/survey/space/space-bytes.js';
-import { forbiddenIn, publicIn } from '../../../shared/survey/space/special-purpose.js';
+import { specialTargetIn, publicTargetIn } from '../../../shared/survey/space/special-purpose.js';
 import {
   addressOf,
   parseBlock,
@@ -161,11 +161,11 @@ describe('a space of both families, lists and pairs', () => {
       targets: ['2001:db8::/60-64', '10.0.0.0/30'],
       allow: ['2001:db8::/32', '10.0.0.0/8'],
     });
-    expect(publicIn(space)).toBeUndefined();
-    expect(forbiddenIn(space, ['2001:db8::/32', '10.0.0.0/8'])).toBeUndefined();
-    expect(forbiddenIn(space, ['10.0.0.0/8'])).toBe('2001:db8::1');
-    expect(forbiddenIn(space, ['2001:db8::/32'])).toBe('10.0.0.0/30');
-    expect(publicIn(composing({ targets: ['2600::/60-64'] }).space)).toBe('2600::1');
+    expect(publicTargetIn(space)).toBeUndefined();
+    expect(specialTargetIn(space, ['2001:db8::/32', '10.0.0.0/8'])).toBeUndefined();
+    expect(specialTargetIn(space, ['10.0.0.0/8'])).toBe('2001:db8::1');
+    expect(specialTargetIn(space, ['2001:db8::/32'])).toBe('10.0.0.0/30');
+    expect(publicTargetIn(composing({ targets: ['2600::/60-64'] }).space)).toBe('2600::1');
   });
 
   test('can say by which rule a target was left out', () => {
@@ -174,10 +174,10 @@ describe('a space of both families, lists and pairs', () => {
       parseBlock('2600:5::/32', '--exclude'),
     ];
     const rules = rulesFromBytes(rulesToBytes(exclusions, ['198.18.0.0/15']));
-    expect(whyLeftOut(addressOf('9.9.1.1'), rules)).toBe('excluded by 9.9.0.0/16 (--exclude)');
-    expect(whyLeftOut(addressOf('2600:5::1'), rules)).toBe('excluded by 2600:5::/32 (--exclude)');
-    expect(whyLeftOut(addressOf('fe80::1'), rules)).toMatch(/fe80::\/10 is Link-local/);
-    expect(whyLeftOut(addressOf('198.18.0.1'), rules)).toBe('not among the targets');
+    expect(reasonLeftOut(addressOf('9.9.1.1'), rules)).toBe('excluded by 9.9.0.0/16 (--exclude)');
+    expect(reasonLeftOut(addressOf('2600:5::1'), rules)).toBe('excluded by 2600:5::/32 (--exclude)');
+    expect(reasonLeftOut(addressOf('fe80::1'), rules)).toMatch(/fe80::\/10 is Link-local/);
+    expect(reasonLeftOut(addressOf('198.18.0.1'), rules)).toBe('not among the targets');
   });
 });
 

@@ -132,9 +132,9 @@ describe('an IPv6 window', () => {
     ['2001:db8::/32-64@low:0', 'BAD_OPTION', 'low:N'],
     ['2001:db8::/64@::1', 'BAD_OPTION', 'follow a window'],
     ['2001:db8::', 'BAD_OPTION', 'PREFIX/LENGTH'],
-  ])('%s is refused: %s', (text, code, why) => {
+  ])('%s is refused: %s', (text, code, reason) => {
     expect(() => parseWindow(text, '7')).toThrow(
-      expect.objectContaining({ code, message: expect.stringContaining(why) }),
+      expect.objectContaining({ code, message: expect.stringContaining(reason) }),
     );
   });
 });
