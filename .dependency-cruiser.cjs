@@ -1,5 +1,5 @@
 /** The import direction of ARCHITECTURE.md, as rules. Each forbids what the page forbids. */
-const leaf = (folder, parts) =>
+const leaf = (folder, parts, above = {}) =>
   parts.map((part) => ({
     name: `${folder}-${part}-imports-no-sibling`,
     comment: 'Parts import shared and their own folder; the story files wire them.',
@@ -7,7 +7,9 @@ const leaf = (folder, parts) =>
     from: { path: `^${folder}/${part}/` },
     to: {
       path: `^${folder}/`,
-      pathNot: [`^${folder}/${part}/`, `^${folder}/ports\\.ts$`, `^${folder}/system/`],
+      pathNot: [part, ...(above[part] ?? [])]
+        .map((own) => `^${folder}/${own}/`)
+        .concat(`^${folder}/interfaces\\.ts$`, `^${folder}/system/`),
     },
   }));
 
@@ -67,8 +69,14 @@ module.exports = {
       from: { path: '^agent/' },
       to: { path: '^coordinator/' },
     },
-    ...leaf('agent', ['system', 'lease', 'send', 'egress', 'wire', 'capture', 'report']),
-    ...leaf('coordinator', ['intake', 'plan', 'dispatch', 'governor', 'ledger', 'collect', 'sink']),
+    ...leaf('agent', ['system', 'lease', 'send', 'egress', 'transmit', 'capture', 'results'], {
+      send: ['egress'],
+    }),
+    ...leaf('coordinator', ['admission', 'plan', 'dispatch', 'agents', 'storage', 'sink'], {
+      storage: ['sink'],
+      dispatch: ['storage'],
+      agents: ['dispatch'],
+    }),
     {
       name: 'coordinator-story-knows-no-cli',
       severity: 'error',

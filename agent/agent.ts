@@ -15,17 +15,17 @@ import { LIMITS } from '../shared/base/limits.js';
 import { oneLine } from '../shared/base/printable.js';
 import { stopController } from '../shared/base/stop.js';
 import { PROTOCOL } from '../shared/base/version.js';
-import type { Bus, Grant, Heartbeat, ShardOffer } from '../shared/bus/ports.js';
-import { Exclusions } from '../shared/survey/exclusions.js';
+import type { Bus, Grant, Heartbeat, ShardOffer } from '../shared/bus/interfaces.js';
+import { Exclusions } from '../shared/survey/policy/exclusions.js';
 import { isEnding, isOver } from '../shared/survey/survey.js';
 import { TEXT } from '../shared/survey/text.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { HeldShard } from './held-shard.js';
-import { millisUntilNextLease } from './lease/appetite.js';
-import { acquire, type Holder } from './lease/holding.js';
-import type { JoinedSurvey } from './mission.js';
-import { JoinedSurveys, RETRY_MILLIS } from './missions.js';
-import type { OpenNetworkIo } from './ports.js';
+import type { OpenNetworkIo } from './interfaces.js';
+import type { JoinedSurvey } from './joined-survey.js';
+import { JoinedSurveys, RETRY_MILLIS } from './joined-surveys.js';
+import { acquire, type Holder } from './lease/held-lease.js';
+import { millisUntilNextLease } from './lease/lease-prefetch.js';
 
 export interface AgentOptions extends Omit<Holder, 'rulesHash'> {
   readonly version: string;

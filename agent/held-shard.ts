@@ -5,17 +5,17 @@
  */
 import type { Clock } from '../shared/base/clock.js';
 import { LIMITS } from '../shared/base/limits.js';
-import type { ResultStream, ShardOffer } from '../shared/bus/ports.js';
+import type { ResultStream, ShardOffer } from '../shared/bus/interfaces.js';
 import { isSuccess } from '../shared/probe/classification.js';
 import type { LeaseState } from '../shared/survey/lease.js';
 import type { Shard } from '../shared/survey/plan.js';
 import { FLAG_COOLDOWN } from '../shared/survey/results.js';
 import type { Survey } from '../shared/survey/survey.js';
-import type { Holder, HeldLease } from './lease/holding.js';
-import { CooldownTracker } from './lease/settling.js';
-import type { Reply, Sending } from './ports.js';
-import { RECORDED, ShardResults } from './report/notebook.js';
-import { writeRow, writeUnsentRow } from './report/write-row.js';
+import type { Reply, Sending } from './interfaces.js';
+import { CooldownTracker } from './lease/cooldown-tracker.js';
+import type { HeldLease, Holder } from './lease/held-lease.js';
+import { writeRow, writeUnsentRow } from './results/row-columns.js';
+import { RECORDED, ShardResults } from './results/shard-results.js';
 
 /** How often a lease that does not move is looked at: whether it still is ours. */
 const CONFIRM_MILLIS = 30_000;
@@ -167,7 +167,9 @@ export class HeldShard {
     const report = { sentUpTo, probesSent, settledUpTo, versionSpans, batches, ...counts };
     const state: LeaseState = settledUpTo === shard.to ? 'settled' : isOver ? 'released' : 'held';
     const hasChanged =
-      state !== 'held' || sentUpTo !== heldLease.report.sentUpTo || settledUpTo !== heldLease.report.settledUpTo;
+      state !== 'held' ||
+      sentUpTo !== heldLease.report.sentUpTo ||
+      settledUpTo !== heldLease.report.settledUpTo;
     const now = clock.monotonic();
     this.#checkpointedAt = now;
     // Who is lent nothing, because the lease is another's by now, has nothing to write that would tell.

@@ -1,7 +1,7 @@
 /** `transect-agent`: the edge of the agent. Flags become options, signals become one AbortSignal. */
 
 import { hostname } from 'node:os';
-import { brokerUrls } from '../shared/base/broker.js';
+import { brokerUrls } from '../shared/base/broker-access.js';
 import { systemClock } from '../shared/base/clock.js';
 import { EXIT } from '../shared/base/exit.js';
 import { Fault } from '../shared/base/faults.js';
@@ -14,6 +14,7 @@ import {
   type BrokerFlags,
   brokerAccess,
 } from '../shared/command/broker-options.js';
+import { addNetworkOptions, type NetworkFlags } from '../shared/command/network-options.js';
 import {
   command,
   logLevelOption,
@@ -22,7 +23,6 @@ import {
   runProgram,
 } from '../shared/command/program.js';
 import { onStopSignal } from '../shared/command/signals.js';
-import { addNetworkOptions, type NetworkFlags } from '../shared/command/station-options.js';
 import { requireNetRaw } from '../shared/host/capability.js';
 import { toVantage, VANTAGE } from '../shared/net/vantage.js';
 import { parseRate } from '../shared/survey/quantities.js';
@@ -31,7 +31,7 @@ import { type LogLevel, openLog } from '../shared/telemetry/log.js';
 import { Metrics } from '../shared/telemetry/metrics.js';
 import { Agent } from './agent.js';
 import { declareMetrics } from './metrics.js';
-import { networkIoOpener } from './station.js';
+import { networkIoOpener } from './network-io.js';
 import { interfaceIndex } from './system/libc.js';
 
 interface AgentFlags extends NetworkFlags, BrokerFlags {

@@ -2,7 +2,7 @@
 import { CLASSIFICATION_NAMES } from '../shared/probe/classification.js';
 import type { Metrics, Reading } from '../shared/telemetry/metrics.js';
 import type { Agent } from './agent.js';
-import type { JoinedSurvey } from './mission.js';
+import type { JoinedSurvey } from './joined-survey.js';
 
 export function declareMetrics(metrics: Metrics, agent: Agent): void {
   const surveys = () => agent.surveys.all;
@@ -11,7 +11,11 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
   const counter = (name: string, help: string, read: (joined: JoinedSurvey) => number) =>
     metrics.counter(`transect_agent_${name}_total`, help, ['survey'], perSurvey(read));
 
-  counter('probes_sent', 'Probes that left.', ({ networkIo }) => networkIo.sender.totals.probesSent);
+  counter(
+    'probes_sent',
+    'Probes that left.',
+    ({ networkIo }) => networkIo.sender.totals.probesSent,
+  );
   counter('replies_repeated', 'Replies after the first.', ({ repeated }) => repeated);
   counter('replies_late', 'Replies after their target had settled.', ({ late }) => late);
   counter('replies_elsewhere', 'Replies to other agents’ shards.', ({ elsewhere }) => elsewhere);

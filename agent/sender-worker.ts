@@ -6,21 +6,21 @@ import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../shared/base/assert.js';
 import { monotonicMillis, wallMicros } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
-import type { TransmitMethod } from '../shared/command/station-options.js';
+import type { TransmitMethod } from '../shared/command/network-options.js';
 import { ethernetOctets } from '../shared/packet/ethernet.js';
-import { probeNamed } from '../shared/probe/catalogue.js';
 import type { ProbeOptions, SourcePorts } from '../shared/probe/probe.js';
+import { probeNamed } from '../shared/probe/probe-registry.js';
 import { Plan } from '../shared/survey/plan.js';
 import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
+import { Egress } from './egress/egress.js';
+import type { EgressRoute } from './egress/egress-plan.js';
 import { LinkNeighbours } from './egress/link-neighbours.js';
-import type { EgressRoute } from './egress/way-out.js';
-import { SenderControl } from './send/desk.js';
-import { Egress } from './send/exit.js';
-import { type SendFilterLists, SendFilter } from './send/guard.js';
-import { Router } from './send/router.js';
-import { type SendJob, SendLoop, type SenderIndex } from './send/send-loop.js';
+import { Router } from './egress/router.js';
+import { SendFilter, type SendFilterLists } from './send/send-filter.js';
+import { type SenderIndex, type SendJob, SendLoop } from './send/send-loop.js';
+import { SenderControl } from './send/sender-control.js';
 import type { Assignment, ThreadMessage } from './send/sender-thread.js';
-import { openFrameSender } from './wire/open-wire.js';
+import { openFrameSender } from './transmit/open-frame-sender.js';
 
 /** Everything the thread needs, as data that can be cloned. */
 export interface SenderSetup {
@@ -45,7 +45,14 @@ const port = parentPort;
 port.on('message', serve);
 
 /** Sends for one survey; returns once its desk says stop, or with what keeps it from sending. */
-function serve({ setup, senderIndex, control, jobs, filters, unsent }: Assignment<SenderSetup>): void {
+function serve({
+  setup,
+  senderIndex,
+  control,
+  jobs,
+  filters,
+  unsent,
+}: Assignment<SenderSetup>): void {
   const egresses: Egress[] = [];
   try {
     for (const route of setup.routes) egresses.push(openEgress(route, setup, senderIndex));
@@ -89,11 +96,18 @@ function report(what: ThreadMessage): void {
   port.postMessage(what);
 }
 
-function openEgress({ family, device, nextHop, sources }: EgressRoute, setup: SenderSetup, senderIndex: SenderIndex): Egress {
+function openEgress(
+  { family, device, nextHop, sources }: EgressRoute,
+  setup: SenderSetup,
+  senderIndex: SenderIndex,
+): Egress {
   const probe = probeNamed(setup.probe);
   const options = setup.probeOptions;
   const octets = probe.octets(family, options);
-  const wire = openFrameSender({ device, family, octets, nextHop, queue: senderIndex.index }, setup.wire);
+  const wire = openFrameSender(
+    { device, family, octets, nextHop, queue: senderIndex.index },
+    setup.wire,
+  );
   const common = { wire, family, sources, ports: setup.ports, probe, options };
   const isByKernel = nextHop === undefined || setup.wire === 'raw-ip';
   if (isByKernel || nextHop.gateway !== undefined) return new Egress(common);

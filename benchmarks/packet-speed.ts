@@ -1,29 +1,29 @@
 /** What a core does per packet, in memory: probes made on the way out, replies read on the way in. */
 import { Receiver } from '../agent/capture/receiver.js';
-import type { FrameSender } from '../agent/ports.js';
-import { SenderControl } from '../agent/send/desk.js';
-import { Egress } from '../agent/send/exit.js';
-import { Router } from '../agent/send/router.js';
+import { Egress } from '../agent/egress/egress.js';
+import { Router } from '../agent/egress/router.js';
+import type { FrameSender } from '../agent/interfaces.js';
 import { SendLoop } from '../agent/send/send-loop.js';
+import { SenderControl } from '../agent/send/sender-control.js';
 import { monotonicMillis, wallMicros } from '../shared/base/clock.js';
 import { mappedWords, parseWords } from '../shared/net/ipv6.js';
 import type { Port } from '../shared/net/ports.js';
 import { Ranges } from '../shared/net/ranges.js';
 import { Ranges6 } from '../shared/net/ranges6.js';
-import { SPECIAL } from '../shared/net/special.js';
 import type { Target } from '../shared/net/target.js';
 import { Dissection } from '../shared/packet/dissect.js';
 import { Chaskey } from '../shared/probe/chaskey.js';
 import { CookieMac } from '../shared/probe/cookies.js';
 import type { Family } from '../shared/probe/probe.js';
 import { tcpSyn } from '../shared/probe/tcp-syn.js';
-import { TagKernel } from '../shared/simd/kernels.js';
+import { TagKernel } from '../shared/simd/wasm-kernels.js';
 import { Plan, shardLengthFor } from '../shared/survey/plan.js';
+import { SPECIAL } from '../shared/survey/policy/special-purpose-registry.js';
 import { AddressList } from '../shared/survey/space/address-list.js';
 import { Space } from '../shared/survey/space/space.js';
 import { parseWindow } from '../shared/survey/space/window.js';
-import { blocking } from '../test/support/guards.js';
 import { KEY, type PlainFlow, probeOf, resetTo, synAckTo } from '../test/support/replies.js';
+import { blocking } from '../test/support/send-filters.js';
 import { millionsPerSecond, printTable } from './harness.js';
 
 const COUNT = 4_000_000;

@@ -3,7 +3,7 @@ import { randomFillSync } from 'node:crypto';
 import type { Position } from '../shared/base/brand.js';
 import { FeistelPermutation } from '../shared/permutation/feistel.js';
 import { printTable } from './harness.js';
-import { avalanche, neighboursPerOrder, type Order, scoreOrder } from './order-statistics.js';
+import { avalanche, neighboursPerOrder, type Order, scoreOrder } from './permutation-statistics.js';
 
 const SIZES = [2 ** 20, 3_702_258_432, 2 ** 40 + 12345];
 const SMALL = [16, 64, 256];

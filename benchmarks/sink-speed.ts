@@ -2,9 +2,9 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ShardRows } from '../coordinator/collect/collector.js';
 import { RowSource } from '../coordinator/sink/row.js';
-import { SegmentStore } from '../coordinator/sink/segments.js';
+import { ShardRows } from '../coordinator/storage/batch-collector.js';
+import { SegmentStore } from '../coordinator/storage/segments.js';
 import { systemDisk } from '../shared/host/disk.js';
 import type { Port } from '../shared/net/ports.js';
 import { Ranges } from '../shared/net/ranges.js';

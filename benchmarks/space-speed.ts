@@ -2,10 +2,10 @@
 import type { Position, TargetIndex } from '../shared/base/brand.js';
 import type { Port } from '../shared/net/ports.js';
 import { type Range, Ranges } from '../shared/net/ranges.js';
-import { SPECIAL } from '../shared/net/special.js';
 import { Target } from '../shared/net/target.js';
 import { FeistelPermutation, RUN_MAX } from '../shared/permutation/feistel.js';
 import { Plan, shardLengthFor } from '../shared/survey/plan.js';
+import { SPECIAL } from '../shared/survey/policy/special-purpose-registry.js';
 import { Space } from '../shared/survey/space/space.js';
 import { millionsPerSecond, milliseconds, printTable, ratesSideBySide } from './harness.js';
 

@@ -15,7 +15,7 @@ import { describeError, Fault } from '../shared/base/faults.js';
 import type { Random } from '../shared/base/random.js';
 import { stopController } from '../shared/base/stop.js';
 import { PROTOCOL } from '../shared/base/version.js';
-import type { Bus, ResultDelivery, Versioned } from '../shared/bus/ports.js';
+import type { Bus, ResultDelivery, Versioned } from '../shared/bus/interfaces.js';
 import type { Disk } from '../shared/host/disk.js';
 import { Plan } from '../shared/survey/plan.js';
 import type { ResultBatch } from '../shared/survey/results.js';
@@ -23,19 +23,19 @@ import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
 import type { SurveyStatus } from '../shared/survey/status.js';
 import { isOver, isSurveyId, type Survey, type SurveyRequest } from '../shared/survey/survey.js';
 import type { Log } from '../shared/telemetry/log.js';
-import { controlHandlers } from './control.js';
-import { ExclusionService } from './exclusion-desk.js';
-import type { SurveyAgents } from './fleet.js';
-import { admit } from './intake/intake.js';
-import { AgentRegistry } from './muster-roll.js';
-import { readManifestStatus } from './sink/manifest.js';
-import { type OrphanedSurvey, orphanedSurveys, noticeOf } from './survey/forgotten.js';
-import { FinishedSurvey } from './survey/past-survey.js';
-import { readPlan, readSpaceBytes } from './survey/shelf.js';
+import { admit } from './admission/admission.js';
+import { AgentRegistry } from './agents/agent-registry.js';
+import type { SurveyAgents } from './agents/survey-agents.js';
+import { controlHandlers } from './control-handlers.js';
+import { ExclusionService } from './exclusion-service.js';
+import { readManifestStatus } from './storage/manifest.js';
+import { SurveyFolder } from './storage/survey-folder.js';
+import { FinishedSurvey } from './survey/finished-survey.js';
+import { noticeOf, type OrphanedSurvey, orphanedSurveys } from './survey/orphaned-surveys.js';
+import { readPlan, readSpaceBytes } from './survey/stored-space.js';
 import { SurveyRecord, takeOver } from './survey/survey-record.js';
 import { SurveyRun } from './survey/survey-run.js';
 import { type KnownSurvey, Surveys } from './survey/surveys.js';
-import { SurveyFolder } from './vault.js';
 
 /** More than a shard has in one term. */
 const EPOCHS_PER_TERM = 65_536;
@@ -284,7 +284,9 @@ export class Coordinator {
   /** Of the surveys that are not over. */
   get surveyAgents(): readonly SurveyAgents[] {
     const running = [...this.surveys.running.values()];
-    return running.filter(({ survey }) => !isOver(survey.state)).map(({ surveyAgents }) => surveyAgents);
+    return running
+      .filter(({ survey }) => !isOver(survey.state))
+      .map(({ surveyAgents }) => surveyAgents);
   }
 
   /** By id, or by a name or the start of an id that fits one survey only. @throws Fault UNKNOWN_SURVEY */

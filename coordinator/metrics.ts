@@ -21,14 +21,22 @@ export function declareMetrics(metrics: Metrics, leading: () => Coordinator | un
     metrics.counter(`transect_${name}_total`, help, ['survey'], perSurvey(read));
 
   gauge('targets', 'Targets planned.', ({ targets }) => targets);
-  gauge('targets_covered', 'Targets whose segment is stored.', ({ targetsCovered }) => targetsCovered);
+  gauge(
+    'targets_covered',
+    'Targets whose segment is stored.',
+    ({ targetsCovered }) => targetsCovered,
+  );
   gauge('coverage_ratio', 'Covered targets over planned ones.', ({ coverage }) => coverage);
   gauge('rate_pps', 'Probes per second over the last second.', ({ rate }) => rate);
   gauge('rate_budget_pps', 'Probes per second allowed.', ({ budget }) => budget);
   gauge('shards_stored', 'Shards whose segment is stored.', ({ shardsStored }) => shardsStored);
   gauge('shards', 'Shards planned.', ({ shards }) => shards);
   gauge('survey_agents', 'Agents at work on a survey.', ({ agents }) => agents);
-  counter('probes_sent', 'Probes that left, repeated ones included.', ({ probesSent }) => probesSent);
+  counter(
+    'probes_sent',
+    'Probes that left, repeated ones included.',
+    ({ probesSent }) => probesSent,
+  );
   metrics.counter(
     'transect_targets_unsent_total',
     'Covered targets of which no probe left, by the reason.',

@@ -10,10 +10,10 @@ import { formatAddress } from '../shared/net/ipv6.js';
 import type { Plan } from '../shared/survey/plan.js';
 import { noneUnsent, sumUnsent, UNSENT_NAMES, type UnsentCounts } from '../shared/survey/unsent.js';
 import { countUnsent } from '../shared/survey/unsent-positions.js';
-import { readJournal, type ShardEntry } from './ledger/journal.js';
 import { FIELDS, type Row, type Value } from './sink/row.js';
-import { SegmentStore } from './sink/segments.js';
-import { JOURNAL_FILE, MANIFEST_FILE, type PublicSurvey } from './sink/survey-folder.js';
+import { JOURNAL_FILE, MANIFEST_FILE, type PublicSurvey } from './storage/folder-layout.js';
+import { readJournal, type ShardEntry } from './storage/journal.js';
+import { SegmentStore } from './storage/segments.js';
 
 /** Faults that are listed; more are counted. */
 const LISTED_MAX = 20;
@@ -104,7 +104,9 @@ class CoverageChecker {
     }
     const planned = this.#plan.shard(shard);
     if (from !== planned.from || to !== planned.to) {
-      this.addViolation(`shard ${shard} is [${from}, ${to}), planned [${planned.from}, ${planned.to})`);
+      this.addViolation(
+        `shard ${shard} is [${from}, ${to}), planned [${planned.from}, ${planned.to})`,
+      );
     }
     let position = from;
     for (const report of epochs) {
@@ -122,7 +124,9 @@ class CoverageChecker {
         probesSent <= sentUpTo - report.from &&
         sumUnsent(report) + synack + rst + icmp <= settled;
       if (!isPossible) {
-        this.addViolation(`shard ${shard}: epoch ${report.epoch} reports more than it can have done`);
+        this.addViolation(
+          `shard ${shard}: epoch ${report.epoch} reports more than it can have done`,
+        );
       }
       for (const name of UNSENT_NAMES) this.#unsent[name] += report[name];
     }
@@ -155,7 +159,8 @@ class CoverageChecker {
       this.addViolation(`${what}: position ${at} is not covered`);
       return;
     }
-    if (owner.agent !== agent) this.addViolation(`${what}: ${String(agent)} does not own position ${at}`);
+    if (owner.agent !== agent)
+      this.addViolation(`${what}: ${String(agent)} does not own position ${at}`);
     const target = this.#plan.targetAt(at);
     if (formatAddress(target) !== saddr || target.port !== sport) {
       this.addViolation(`${what}: position ${at} is ${formatAddress(target)} port ${target.port}`);
@@ -173,12 +178,14 @@ class CoverageChecker {
     const seen = this.#seen.get(shard);
     this.#seen.delete(shard);
     const count = seen?.positions.size ?? 0;
-    if (count !== rowCount) this.addViolation(`shard ${shard} has ${count} rows, ${rowCount} were stored`);
+    if (count !== rowCount)
+      this.addViolation(`shard ${shard} has ${count} rows, ${rowCount} were stored`);
     const reported = this.#survey.rows === 'all' ? CLASSES : CLASSES.slice(0, 1);
     for (const name of reported) {
       const settled = epochs.reduce((sum, report) => sum + report[name], 0);
       const there = seen?.classes[name] ?? 0;
-      if (settled !== there) this.addViolation(`shard ${shard}: ${there} of ${settled} ${name} rows`);
+      if (settled !== there)
+        this.addViolation(`shard ${shard}: ${there} of ${settled} ${name} rows`);
     }
   }
 

@@ -14,7 +14,7 @@ proto_is_stale() {
 }
 
 kernels_are_stale() {
-  [ ! -s $kernels ] || [ -n "$(find shared/simd/assembly -newer $kernels -print -quit)" ]
+  [ ! -s $kernels ] || [ -n "$(find shared/simd/assemblyscript -newer $kernels -print -quit)" ]
 }
 
 dist_is_stale() {
@@ -42,7 +42,7 @@ if proto_is_stale; then
 fi
 
 if kernels_are_stale; then
-  node_modules/.bin/asc shared/simd/assembly/kernels.ts --outFile $kernels \
+  node_modules/.bin/asc shared/simd/assemblyscript/kernels.ts --outFile $kernels \
     --enable simd --runtime stub --use abort= --noAssert -O3
 fi
 

@@ -5,7 +5,7 @@
  */
 import { Fault } from '../../shared/base/faults.js';
 import { Dissection, REJECT, REJECT_NAMES } from '../../shared/packet/dissect.js';
-import type { Capture, CaptureTotals, FrameSource, SourceSetup } from '../ports.js';
+import type { Capture, CaptureTotals, FrameSource, SourceSetup } from '../interfaces.js';
 import { openPcapSource } from './pcap-source.js';
 import { openRingSource } from './ring-source.js';
 

@@ -12,7 +12,7 @@ import { monotonicMillis } from '../../shared/base/clock.js';
 import { describeError, Fault } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import type { LinkLayer } from '../../shared/packet/dissect.js';
-import type { CaptureTotals, FrameSource, Receive, SourceSetup } from '../ports.js';
+import type { CaptureTotals, FrameSource, Receive, SourceSetup } from '../interfaces.js';
 import { interfaceIndex } from '../system/libc.js';
 import { compileFilter } from '../system/pcap-library.js';
 

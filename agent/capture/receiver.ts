@@ -5,12 +5,12 @@
 
 import type { Dissection } from '../../shared/packet/dissect.js';
 import { TcpOptions } from '../../shared/packet/tcp.js';
-import { probeNamed } from '../../shared/probe/catalogue.js';
 import { CookieMac } from '../../shared/probe/cookies.js';
 import type { Probe } from '../../shared/probe/probe.js';
+import { probeNamed } from '../../shared/probe/probe-registry.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { Survey } from '../../shared/survey/survey.js';
-import type { Reply } from '../ports.js';
+import type { Reply } from '../interfaces.js';
 
 /** An echo of an older clock than this is not of this probe. */
 const ROUND_TRIP_MICROS_MAX = 600e6;

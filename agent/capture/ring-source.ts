@@ -15,7 +15,7 @@
 import { type Clock, systemClock } from '../../shared/base/clock.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import { stopController } from '../../shared/base/stop.js';
-import type { CaptureTotals, FrameSource, Receive, SourceSetup } from '../ports.js';
+import type { CaptureTotals, FrameSource, Receive, SourceSetup } from '../interfaces.js';
 import {
   AF_PACKET,
   attachFilter,

@@ -5,17 +5,24 @@
  */
 import type { Endpoint } from '../../shared/net/endpoint.js';
 import type { Words } from '../../shared/net/ipv6.js';
-import { ARP_OCTETS, setArpTarget, layOutArp, readArp } from '../../shared/packet/arp.js';
+import { ARP_OCTETS, layOutArp, readArp, setArpTarget } from '../../shared/packet/arp.js';
 import { ETHERNET_OCTETS, ethernetOctets, type MacAddress } from '../../shared/packet/ethernet.js';
 import { IPV6_OCTETS } from '../../shared/packet/ipv6.js';
 import {
-  setSolicitationTarget,
   layOutSolicitation,
   readAdvertisement,
   SOLICITATION_OCTETS,
+  setSolicitationTarget,
 } from '../../shared/packet/neighbour-discovery.js';
 import type { Family } from '../../shared/probe/probe.js';
-import { RESOLVING, type Found, type NextHop, type Neighbours, UNREACHABLE, NOT_SENT } from '../ports.js';
+import {
+  type Found,
+  type Neighbours,
+  type NextHop,
+  NOT_SENT,
+  RESOLVING,
+  UNREACHABLE,
+} from '../interfaces.js';
 import { closeSocket, receiveOne, sendOne } from '../system/libc.js';
 import { openNeighbourSocket } from './neighbour-socket.js';
 

@@ -9,7 +9,7 @@ import { formatWords, parseWords, type Words } from '../../shared/net/ipv6.js';
 import type { Ranges } from '../../shared/net/ranges.js';
 import type { Family } from '../../shared/probe/probe.js';
 import type { Space } from '../../shared/survey/space/space.js';
-import type { Destinations } from '../ports.js';
+import type { Destinations } from '../interfaces.js';
 import { flatten, inOrder, later, overlay, type Segment, type Span } from './partition.js';
 import { type RuleRecord, readRules, stepsFor } from './policy-rules.js';
 import { addressToBigInt, type Hop, ipJson, type RouteEntry, readRoutes } from './route-table.js';
@@ -158,7 +158,10 @@ export function cutTargets(
 }
 
 /** One target of each leg held against what the kernel says of it. */
-async function differences(slices: readonly RouteSlice[], device: string | undefined): Promise<string[]> {
+async function differences(
+  slices: readonly RouteSlice[],
+  device: string | undefined,
+): Promise<string[]> {
   const notes: string[] = [];
   for (const slice of slices) {
     const target = formatWords(slice.example);

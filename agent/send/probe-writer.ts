@@ -9,13 +9,13 @@ import { RUN_MAX } from '../../shared/permutation/feistel.js';
 import { CookieMac } from '../../shared/probe/cookies.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
-import { RESOLVING, type Found, UNREACHABLE, NOT_SENT } from '../ports.js';
-import type { Egress } from './exit.js';
-import type { SendFilter } from './guard.js';
+import type { Egress } from '../egress/egress.js';
+import type { Router } from '../egress/router.js';
+import { type Found, NOT_SENT, RESOLVING, UNREACHABLE } from '../interfaces.js';
 import type { Pacer } from './pacer.js';
-import type { Router } from './router.js';
+import { NO_SLOT, WaitingLine } from './resolution-queue.js';
+import type { SendFilter } from './send-filter.js';
 import { UnsentLog } from './unsent-log.js';
-import { NO_SLOT, WaitingLine } from './waiting-line.js';
 
 export interface ProbeWriterDeps {
   readonly plan: Plan;

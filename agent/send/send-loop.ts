@@ -13,15 +13,15 @@ import { LIMITS } from '../../shared/base/limits.js';
 import { RUN_MAX } from '../../shared/permutation/feistel.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
-import type { SenderControl } from './desk.js';
-import type { Egress } from './exit.js';
-import type { SendFilter } from './guard.js';
+import type { Egress } from '../egress/egress.js';
+import type { Router } from '../egress/router.js';
 import { Pacer } from './pacer.js';
 import { ProbeWriter } from './probe-writer.js';
-import { SEND_ERRORS, sendErrorOf } from './refusal.js';
-import type { Router } from './router.js';
+import { NO_SLOT } from './resolution-queue.js';
+import { SEND_ERRORS, sendErrorOf } from './send-errors.js';
+import type { SendFilter } from './send-filter.js';
+import type { SenderControl } from './sender-control.js';
 import type { UnsentMessage } from './unsent-log.js';
-import { NO_SLOT } from './waiting-line.js';
 
 /** Positions [from, to) to be sent, and where on the desk progress is noted. */
 export interface SendJob {
@@ -222,7 +222,8 @@ export class SendLoop {
     const { control, nextFilter } = this.#parts;
     const before = this.#writer.sendFilter;
     if (control.postedVersion === before.version) return false;
-    for (let next = nextFilter(); next !== undefined; next = nextFilter()) this.#writer.sendFilter = next;
+    for (let next = nextFilter(); next !== undefined; next = nextFilter())
+      this.#writer.sendFilter = next;
     control.enforcedVersion = this.#writer.sendFilter.version;
     return this.#writer.sendFilter !== before;
   }

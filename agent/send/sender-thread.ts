@@ -1,9 +1,9 @@
 /** The main thread's end of one sender: gives a thread its assignment, and talks to it across its desk. */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { describeError, Fault, toFaultCode } from '../../shared/base/faults.js';
-import { SenderControl } from './desk.js';
-import type { SendFilterLists } from './guard.js';
-import type { SendJob, SenderIndex } from './send-loop.js';
+import type { SendFilterLists } from './send-filter.js';
+import type { SenderIndex, SendJob } from './send-loop.js';
+import { SenderControl } from './sender-control.js';
 import type { ThreadPool } from './thread-pool.js';
 import type { UnsentMessage } from './unsent-log.js';
 
@@ -90,7 +90,12 @@ export class SenderThread {
     worker.on('message', onMessage).on('error', onError).on('exit', onExit);
     const { senderIndex } = deps;
     const ports = { jobs: jobs.port2, filters: filters.port2, unsent: unsent.port2 };
-    const assignment: Assignment<object> = { setup, senderIndex, control: this.control.memory, ...ports };
+    const assignment: Assignment<object> = {
+      setup,
+      senderIndex,
+      control: this.control.memory,
+      ...ports,
+    };
     worker.postMessage(assignment, Object.values(ports));
   }
 

@@ -4,11 +4,11 @@
  */
 import { assert } from '../../shared/base/assert.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';
-import type { Blocklist } from '../../shared/survey/space/blocklist.js';
-import type { SendErrors, Sender, Sending } from '../ports.js';
-import { type SenderControl, SLOTS } from './desk.js';
-import { type SendFilterLists, type AddressLists, addressLists } from './guard.js';
-import { SEND_ERRORS } from './refusal.js';
+import type { Blocklist } from '../../shared/survey/policy/blocklist.js';
+import type { SendErrors, Sender, Sending } from '../interfaces.js';
+import { SEND_ERRORS } from './send-errors.js';
+import { type AddressLists, addressLists, type SendFilterLists } from './send-filter.js';
+import { type SenderControl, SLOTS } from './sender-control.js';
 import { SenderThread } from './sender-thread.js';
 import { SharedSending } from './shared-sending.js';
 import type { ThreadPool } from './thread-pool.js';
@@ -87,7 +87,9 @@ class Senders implements Sender {
   get totals(): { probesSent: number; sendErrors: SendErrors } {
     const sum = (read: (control: SenderControl) => number) =>
       this.#threads.reduce((total, { control }) => total + read(control), 0);
-    const counts = SEND_ERRORS.map(({ name }, i) => [name, sum((control) => control.sendErrorCount(i))] as const);
+    const counts = SEND_ERRORS.map(
+      ({ name }, i) => [name, sum((control) => control.sendErrorCount(i))] as const,
+    );
     return {
       probesSent: sum((control) => control.probesSent),
       sendErrors: Object.fromEntries(counts.filter(([, count]) => count > 0)),

@@ -3,9 +3,9 @@
  * knew, whoever its place has gone to since.
  */
 import { assert } from '../../shared/base/assert.js';
-import type { VersionSpan } from '../../shared/survey/exclusions.js';
-import type { Sending, Unsent } from '../ports.js';
-import type { SenderControl } from './desk.js';
+import type { VersionSpan } from '../../shared/survey/policy/exclusions.js';
+import type { Sending, Unsent } from '../interfaces.js';
+import type { SenderControl } from './sender-control.js';
 
 export interface SharedSendingDeps {
   readonly controls: readonly SenderControl[];
@@ -49,10 +49,15 @@ export class SharedSending implements Sending {
   get versionSpans(): readonly VersionSpan[] {
     if (this.#last !== undefined) return this.#marks;
     const { controls, slot } = this.#parts;
-    const begun = controls.map((control) => control.versionSpansOf(slot)).filter((each) => each.length > 0);
+    const begun = controls
+      .map((control) => control.versionSpansOf(slot))
+      .filter((each) => each.length > 0);
     const versions = new Set(begun.flat().map(({ version }) => version));
     for (const version of [...versions].sort((a, b) => a - b)) {
-      const firsts = begun.map((versionSpans) => versionSpans.find((addVersionSpan) => addVersionSpan.version >= version)?.from);
+      const firsts = begun.map(
+        (versionSpans) =>
+          versionSpans.find((addVersionSpan) => addVersionSpan.version >= version)?.from,
+      );
       const from = Math.max(...firsts.map((first) => first ?? Number.POSITIVE_INFINITY));
       const isNews = version > (this.#marks.at(-1)?.version ?? 0);
       if (isNews && from < Number.POSITIVE_INFINITY) this.#marks.push({ version, from });

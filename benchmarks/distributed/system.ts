@@ -11,8 +11,8 @@ import {
   type PrivateBroker,
   startPrivateBroker,
 } from '../../coordinator/cli/scan/private-broker.js';
+import type { Bus } from '../../shared/bus/interfaces.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
-import type { Bus } from '../../shared/bus/ports.js';
 import { isOver } from '../../shared/survey/survey.js';
 
 const TARGETS = '198.18.0.0/15';

@@ -2,12 +2,12 @@
  * Our senders alone, as an agent runs them: node our-sender.js DEVICE WIRE SENDERS RATE SECONDS.
  * Prints how long a stop and a change of rate took to be obeyed.
  */
-import { addressLists } from '../../agent/send/guard.js';
+import { addressLists } from '../../agent/send/send-filter.js';
 import { startSenders } from '../../agent/send/senders.js';
 import { ThreadPool } from '../../agent/send/thread-pool.js';
 import type { SenderSetup } from '../../agent/sender-worker.js';
 import { monotonicMillis } from '../../shared/base/clock.js';
-import type { TransmitMethod } from '../../shared/command/station-options.js';
+import type { TransmitMethod } from '../../shared/command/network-options.js';
 import { mappedWords } from '../../shared/net/ipv6.js';
 import { parsePorts } from '../../shared/net/ports.js';
 import { parseRange } from '../../shared/net/prefix.js';

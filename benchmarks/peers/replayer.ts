@@ -3,7 +3,7 @@
  * SYN-ACK or a reset that carries the right cookie, written by the simulated Internet's code.
  */
 import { Pacer } from '../../agent/send/pacer.js';
-import { openTxRing } from '../../agent/wire/tx-ring.js';
+import { openTxRing } from '../../agent/transmit/tx-ring.js';
 import { monotonicMillis } from '../../shared/base/clock.js';
 import { FLAGS, SHAPES, segmentOctets, writeSegment } from '../../test/lab/internet/replies.js';
 import { KEY, probeOf } from '../../test/support/replies.js';

@@ -6,7 +6,7 @@
  *     node agents.js COUNT      the broker is named by the environment
  */
 import { Agent } from '../../agent/agent.js';
-import type { OpenNetworkIo, Sending } from '../../agent/ports.js';
+import type { OpenNetworkIo, Sending } from '../../agent/interfaces.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { stopController } from '../../shared/base/stop.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';

@@ -8,9 +8,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { admit } from '../../coordinator/admission/admission.js';
 import { startPrivateBroker } from '../../coordinator/cli/scan/private-broker.js';
-import { admit } from '../../coordinator/intake/intake.js';
-import { SurveyFolder } from '../../coordinator/vault.js';
+import { SurveyFolder } from '../../coordinator/storage/survey-folder.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { systemRandom } from '../../shared/base/random.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
@@ -56,7 +56,10 @@ try {
   const plan = new Plan(space, '7', SHARD_LENGTH);
   const admitted = admit(request, space, systemRandom, Date.now()).survey;
   const survey = { ...admitted, shardLength: SHARD_LENGTH, planHash: plan.hash };
-  const surveyFolder = new SurveyFolder(join(folder, survey.id), survey.segmentFormat, { disk: systemDisk, term: 1 });
+  const surveyFolder = new SurveyFolder(join(folder, survey.id), survey.segmentFormat, {
+    disk: systemDisk,
+    term: 1,
+  });
   await surveyFolder.create(survey, { space: bytes, rules: undefined, isRestorable: true });
   await bus.spaces.put(survey.spaceHash, bytes);
   await bus.surveys.write(survey, 0);
@@ -86,7 +89,11 @@ try {
     const { statuses } = await bus.control.ask('status', { survey: survey.id });
     const [status] = statuses;
     if (status === undefined) throw new Error('the survey is gone');
-    const now = { stored: status.shardsStored, cpu: await cpuSeconds(pid), at: process.hrtime.bigint() };
+    const now = {
+      stored: status.shardsStored,
+      cpu: await cpuSeconds(pid),
+      at: process.hrtime.bigint(),
+    };
     const seconds = Number(now.at - before.at) / 1e9;
     const cells = [
       Math.round(Number(now.at - began) / 1e9),

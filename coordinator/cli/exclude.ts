@@ -5,11 +5,11 @@ import type { Command } from 'commander';
 import { isoTime } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import { command, option } from '../../shared/command/program.js';
-import { inForce } from '../../shared/survey/exclusions.js';
+import { inForce } from '../../shared/survey/policy/exclusions.js';
 import { type Block, parseBlock } from '../../shared/survey/target-list.js';
 import { parseName, parseSentence } from '../../shared/survey/text.js';
-import { addBrokerOptions, type BrokerFlags, withBus } from './connection.js';
-import { formatTable, printCompleted, printNote, printOut } from './print.js';
+import { formatTable, printCompleted, printNote, printOut } from './output/print.js';
+import { addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
 
 interface ReasonFlags extends BrokerFlags {
   readonly reason: string;

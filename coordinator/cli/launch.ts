@@ -1,15 +1,15 @@
 /** `transect launch`: submits a survey to a coordinator; prints its id alone on stdout. */
 import type { Command } from 'commander';
 import { command } from '../../shared/command/program.js';
-import { inForce } from '../../shared/survey/exclusions.js';
+import { inForce } from '../../shared/survey/policy/exclusions.js';
 import { parseBlock } from '../../shared/survey/target-list.js';
-import { checkRequest } from '../intake/intake.js';
-import { briefPlan, summarizePlan } from '../plan/plan-report.js';
-import { addBrokerOptions, type BrokerFlags, withBus } from './connection.js';
+import { checkRequest } from '../admission/admission.js';
+import { briefPlan, summarizePlan } from '../plan/plan-summary.js';
+import { printCompleted, printNote } from './output/print.js';
 import { readDraft } from './plan.js';
-import { printCompleted, printNote } from './print.js';
-import { resolveDraft, refuseIncomplete } from './survey/draft.js';
+import { refuseIncomplete, resolveDraft } from './survey/draft.js';
 import { addSurveyOptions, type SurveyFlags } from './survey/survey-options.js';
+import { addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
 
 export function launchCommand(): Command {
   const made = command('launch', 'submit a survey file, or targets, to the coordinator');

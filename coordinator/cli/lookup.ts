@@ -4,8 +4,8 @@ import { isoTime } from '../../shared/base/clock.js';
 import { command, option } from '../../shared/command/program.js';
 import { formatCount } from '../../shared/survey/quantities.js';
 import type { LookupResult } from '../../shared/survey/status.js';
-import { addBrokerOptions, type BrokerFlags, withBus } from './connection.js';
-import { printOut } from './print.js';
+import { printOut } from './output/print.js';
+import { addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
 
 export function lookupCommand(): Command {
   const made = command('lookup', 'whether, when and by whom an address was probed, or why not');

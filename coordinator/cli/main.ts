@@ -1,7 +1,7 @@
 /** `transect`: all commands there are, one line each. */
 import { VERSION } from '../../shared/base/version.js';
 import { command, runProgram } from '../../shared/command/program.js';
-import { coordinatorCommand } from './daemon.js';
+import { coordinatorCommand } from './coordinator.js';
 import { excludeCommand } from './exclude.js';
 import { launchCommand } from './launch.js';
 import { lookupCommand } from './lookup.js';

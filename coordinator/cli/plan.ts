@@ -1,9 +1,14 @@
 /** `transect plan`: what would happen. */
 import type { Command } from 'commander';
 import { command, option } from '../../shared/command/program.js';
-import { fullPlan, summarizePlan } from '../plan/plan-report.js';
-import { printOut } from './print.js';
-import { type SurveyDraft, type ResolvedSurvey, resolveDraft, mergeDrafts } from './survey/draft.js';
+import { fullPlan, summarizePlan } from '../plan/plan-summary.js';
+import { printOut } from './output/print.js';
+import {
+  mergeDrafts,
+  type ResolvedSurvey,
+  resolveDraft,
+  type SurveyDraft,
+} from './survey/draft.js';
 import { draftFromFile } from './survey/survey-file.js';
 import { addSurveyOptions, draftFromFlags, type SurveyFlags } from './survey/survey-options.js';
 
@@ -21,7 +26,10 @@ async function plan(given: readonly string[], flags: SurveyFlags & { json?: bool
 }
 
 /** Reads and composes a survey. */
-export async function readAndResolve(given: readonly string[], flags: SurveyFlags): Promise<ResolvedSurvey> {
+export async function readAndResolve(
+  given: readonly string[],
+  flags: SurveyFlags,
+): Promise<ResolvedSurvey> {
   return resolveDraft(await readDraft(given, flags));
 }
 
@@ -29,7 +37,10 @@ export async function readAndResolve(given: readonly string[], flags: SurveyFlag
  * Reads all that was given, once: a pipe is empty the second time. A survey file may be followed by flags,
  * which go before what it says.
  */
-export async function readDraft(given: readonly string[], flags: SurveyFlags): Promise<SurveyDraft> {
+export async function readDraft(
+  given: readonly string[],
+  flags: SurveyFlags,
+): Promise<SurveyDraft> {
   const files = given.filter((text) => /\.ya?ml$/i.test(text));
   const targets = given.filter((text) => !files.includes(text));
   let draft = await draftFromFlags(targets, flags);

@@ -4,8 +4,8 @@ import { isoTime } from '../../shared/base/clock.js';
 import { command, option } from '../../shared/command/program.js';
 import { formatCount, formatDuration } from '../../shared/survey/quantities.js';
 import { type SurveyStatus, silentOf } from '../../shared/survey/status.js';
-import { addBrokerOptions, type BrokerFlags, withBus } from './connection.js';
-import { formatTable, percent, plural, printNote, printOut, unsentLines } from './print.js';
+import { formatTable, percent, plural, printNote, printOut, unsentLines } from './output/print.js';
+import { addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
 
 interface JsonFlags extends BrokerFlags {
   readonly json?: boolean;
@@ -92,7 +92,9 @@ function describe(status: SurveyStatus): string {
     ...(status.endedAt > 0 ? { ended: isoTime(status.endedAt) } : {}),
     ...(status.notice === '' ? {} : { notice: status.notice }),
     ...(status.problem === '' ? {} : { STALLED: status.problem }),
-    ...(status.framesDropped > 0 ? { framesDropped: `${formatCount(status.framesDropped)} frames by captures` } : {}),
+    ...(status.framesDropped > 0
+      ? { framesDropped: `${formatCount(status.framesDropped)} frames by captures` }
+      : {}),
   };
   return Object.entries(lines)
     .map(([name, text]) => `${name.padEnd(9)} ${text}`)

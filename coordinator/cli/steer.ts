@@ -3,8 +3,8 @@ import type { Command } from 'commander';
 import type { Pps } from '../../shared/base/brand.js';
 import { command, option } from '../../shared/command/program.js';
 import { formatCount, parseRate } from '../../shared/survey/quantities.js';
-import { addBrokerOptions, type BrokerFlags, withBus } from './connection.js';
-import { printNote } from './print.js';
+import { printNote } from './output/print.js';
+import { addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
 
 export function surveyControlCommands(): readonly Command[] {
   const pause = command('pause', 'stop sending; leases and late replies are kept');

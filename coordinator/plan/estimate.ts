@@ -1,5 +1,5 @@
 /** What a plan will cost: time and bandwidth at the rate asked for. */
-import { probeNamed } from '../../shared/probe/catalogue.js';
+import { probeNamed } from '../../shared/probe/probe-registry.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Survey } from '../../shared/survey/survey.js';
 

@@ -6,7 +6,7 @@
  */
 import { Fault } from '../../shared/base/faults.js';
 import { PROTOCOL } from '../../shared/base/version.js';
-import type { SurveyStore, Versioned } from '../../shared/bus/ports.js';
+import type { SurveyStore, Versioned } from '../../shared/bus/interfaces.js';
 import type { Survey } from '../../shared/survey/survey.js';
 
 export class SurveyRecord {

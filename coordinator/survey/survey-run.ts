@@ -13,11 +13,11 @@ import { type Clock, every } from '../../shared/base/clock.js';
 import { describeError, Fault } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import { stopController } from '../../shared/base/stop.js';
-import type { Bus, Grant, Heartbeat, ResultDelivery } from '../../shared/bus/ports.js';
-import type { Exclusions } from '../../shared/survey/exclusions.js';
+import type { Bus, Grant, Heartbeat, ResultDelivery } from '../../shared/bus/interfaces.js';
 import { type Lease, lastEpoch } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
-import type { SurveyStatus, LookupResult } from '../../shared/survey/status.js';
+import type { Exclusions } from '../../shared/survey/policy/exclusions.js';
+import type { LookupResult, SurveyStatus } from '../../shared/survey/status.js';
 import {
   isEnding,
   isOver,
@@ -27,13 +27,13 @@ import {
 } from '../../shared/survey/survey.js';
 import { targetsOf } from '../../shared/survey/target-list.js';
 import type { Log } from '../../shared/telemetry/log.js';
-import { ShardStorer } from '../archive.js';
-import { Dispatcher } from '../dispatch/dispatch.js';
-import { SurveyAgents } from '../fleet.js';
-import { LeaseMaintenance } from '../ledger/lease-care.js';
-import type { ShardTracker } from '../ledger/ledger.js';
-import type { SurveyFolder } from '../vault.js';
-import { lookupTarget } from './inquiry.js';
+import { SurveyAgents } from '../agents/survey-agents.js';
+import { Dispatcher } from '../dispatch/dispatcher.js';
+import { LeaseMaintenance } from '../dispatch/lease-maintenance.js';
+import { ShardStorer } from '../storage/shard-storer.js';
+import type { ShardTracker } from '../storage/shard-tracker.js';
+import type { SurveyFolder } from '../storage/survey-folder.js';
+import { lookupTarget } from './lookup.js';
 import type { SurveyRecord } from './survey-record.js';
 import { statusOf } from './survey-status.js';
 import type { KnownSurvey } from './surveys.js';
@@ -90,7 +90,13 @@ export class SurveyRun implements KnownSurvey {
     this.#dispatcher = new Dispatcher(deps.bus.work, survey.id);
     const { clock, log, surveyFolder, isResumed, exclusions } = deps;
     const onTrouble = () => this.#applyRate();
-    this.#archive = new ShardStorer(plan, { survey: survey.id, clock, log, surveyFolder, onTrouble });
+    this.#archive = new ShardStorer(plan, {
+      survey: survey.id,
+      clock,
+      log,
+      surveyFolder,
+      onTrouble,
+    });
     this.#ledger = this.#archive.tracker;
     const { leases: book, work } = deps.bus;
     const epochWithLostBatch = (lease: Lease) => this.#archive.epochWithLostBatch(lease);
@@ -283,7 +289,10 @@ export class SurveyRun implements KnownSurvey {
     this.#archive.dropAll();
     await bus.work.close(this.survey.id);
     await bus.leases.forget(this.survey.id);
-    log.info({ survey: this.survey.id, state, covered: this.#ledger.targetsCovered }, 'survey ended');
+    log.info(
+      { survey: this.survey.id, state, covered: this.#ledger.targetsCovered },
+      'survey ended',
+    );
     this.#stop.abort();
     this.#resolveEnded?.resolve(this.status);
   }

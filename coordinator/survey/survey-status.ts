@@ -2,8 +2,8 @@
 import type { Plan } from '../../shared/survey/plan.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
-import type { ActivityTotals } from '../governor/roster.js';
-import type { ShardTracker } from '../ledger/ledger.js';
+import type { ActivityTotals } from '../agents/activity-summary.js';
+import type { ShardTracker } from '../storage/shard-tracker.js';
 
 export interface SurveyProgress {
   readonly survey: Survey;

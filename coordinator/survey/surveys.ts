@@ -4,10 +4,10 @@
  */
 import { Fault } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
-import type { SurveyStatus, LookupResult } from '../../shared/survey/status.js';
+import type { LookupResult, SurveyStatus } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
-import type { SurveyFolder } from '../vault.js';
-import type { FinishedSurvey } from './past-survey.js';
+import type { SurveyFolder } from '../storage/survey-folder.js';
+import type { FinishedSurvey } from './finished-survey.js';
 import type { SurveyRun } from './survey-run.js';
 
 /** What may be asked of a survey, whether it is over or not. */
@@ -70,7 +70,8 @@ export class Surveys {
     if (only !== undefined && fitting.length === 1) return only;
     const older = fitting.length === 0 ? await this.#read(text) : undefined;
     if (older !== undefined) return older;
-    const reason = fitting.length === 0 ? 'no such survey' : 'several surveys fit; give the whole id';
+    const reason =
+      fitting.length === 0 ? 'no such survey' : 'several surveys fit; give the whole id';
     throw new Fault('UNKNOWN_SURVEY', reason, { value: text });
   }
 }

@@ -5,15 +5,15 @@
  */
 import { z } from 'zod';
 import { LIMITS } from '../base/limits.js';
-import type { Exclusion } from '../survey/exclusions.js';
 import type { Lease } from '../survey/lease.js';
-import type { AgentStatus, SurveyStatus, LookupResult } from '../survey/status.js';
+import type { Exclusion } from '../survey/policy/exclusions.js';
+import type { AgentStatus, LookupResult, SurveyStatus } from '../survey/status.js';
 import type { Survey, SurveyRequest } from '../survey/survey.js';
 import { TEXT } from '../survey/text.js';
 import type { UnsentName } from '../survey/unsent.js';
 import { type Codec, codec, text, token, vantage } from './codec.js';
 import { transect } from './gen/messages.js';
-import type { Grant, Heartbeat, Leader } from './ports.js';
+import type { Grant, Heartbeat, Leader } from './interfaces.js';
 
 const proto = transect.v1;
 

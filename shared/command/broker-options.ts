@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import type { BrokerAccess, BrokerLogin, BrokerTls } from '../base/broker.js';
+import type { BrokerAccess, BrokerLogin, BrokerTls } from '../base/broker-access.js';
 import { describeError, Fault } from '../base/faults.js';
 import { option } from './program.js';
 

@@ -180,7 +180,8 @@ async function openRegular(file: string): Promise<FileHandle | undefined> {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const handle = await open(file, flags).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
-    const reason = error.code === 'ELOOP' ? 'is a link, and not a regular file' : describeError(error);
+    const reason =
+      error.code === 'ELOOP' ? 'is a link, and not a regular file' : describeError(error);
     throw new Fault('UNREADABLE_FILE', `cannot read the file: ${reason}`, { file }, error);
   });
   if (handle === undefined || (await handle.stat()).isFile()) return handle;

@@ -18,7 +18,7 @@ import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.js';
 import type { Position, TargetIndex } from '../base/brand.js';
 import { LIMITS } from '../base/limits.js';
-import { type FeistelShape, ScrambleKernel } from '../simd/kernels.js';
+import { type FeistelShape, ScrambleKernel } from '../simd/wasm-kernels.js';
 import type { Permutation } from './permutation.js';
 
 /**

@@ -8,7 +8,7 @@
  * Node 20, 2026-11-23).
  */
 
-import type { TagKernel } from '../simd/kernels.js';
+import type { TagKernel } from '../simd/wasm-kernels.js';
 
 const ROUNDS = 12;
 /** The octet that follows a message which does not fill its last block (§2 of the paper: 10*). */

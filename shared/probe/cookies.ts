@@ -7,7 +7,7 @@ import type { Endpoint } from '../net/endpoint.js';
 import type { Flow } from '../net/flow.js';
 import { Chaskey } from './chaskey.js';
 import type { SourcePorts } from './probe.js';
-import type { ProbeBatch } from './volley.js';
+import type { ProbeBatch } from './probe-batch.js';
 
 export const KEY_OCTETS = 16;
 /** Nine of an IPv6 flow, and room for the padding of a block of four. */

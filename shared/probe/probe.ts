@@ -9,7 +9,7 @@ import { IPV4_OCTETS, Ipv4View } from '../packet/ipv4.js';
 import { IPV6_OCTETS, Ipv6View } from '../packet/ipv6.js';
 import { TcpView } from '../packet/tcp.js';
 import type { CookieMac } from './cookies.js';
-import type { ProbeBatch } from './volley.js';
+import type { ProbeBatch } from './probe-batch.js';
 
 export type Family = 4 | 6;
 

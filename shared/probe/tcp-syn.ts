@@ -16,8 +16,8 @@ import { FLAG_ACK, FLAG_RST, FLAG_SYN, TCP_OCTETS } from '../packet/tcp.js';
 import { CLASSIFICATION } from './classification.js';
 import type { CookieMac } from './cookies.js';
 import type { Family, Frame, Origin, Probe, ProbeOptions } from './probe.js';
+import type { ProbeBatch } from './probe-batch.js';
 import { LAYOUT_NAMES, type LayoutName, synLayout } from './syn-options.js';
-import type { ProbeBatch } from './volley.js';
 
 /** What of a SYN stays the same: the default time to live is Linux's. */
 const DEFAULTS: ProbeOptions = { layout: 'mss', ttl: '64' };

@@ -3,8 +3,9 @@
  * report names the holder, and epoch e owns the positions [from, settled) of its report, where
  * `from` is the settled position of the epoch before it.
  */
-import type { VersionSpan } from './exclusions.js';
+
 import type { Shard } from './plan.js';
+import type { VersionSpan } from './policy/exclusions.js';
 import { noneUnsent, type UnsentCounts } from './unsent.js';
 
 /**
@@ -64,9 +65,7 @@ export function rewound(lease: Lease, first: number): Lease {
   const from = lease.epochs[first]?.from;
   if (from === undefined) return lease;
   const nothing = emptyEpoch(from);
-  const epochs = lease.epochs.map((report, i) =>
-    i < first ? report : { ...report, ...nothing },
-  );
+  const epochs = lease.epochs.map((report, i) => (i < first ? report : { ...report, ...nothing }));
   return { ...lease, state: 'released', epochs };
 }
 

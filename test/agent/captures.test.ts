@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Captures } from '../../agent/capture/captures.js';
-import type { FrameSource, Receive, SourceSetup } from '../../agent/ports.js';
+import type { FrameSource, Receive, SourceSetup } from '../../agent/interfaces.js';
 import { Fault } from '../../shared/base/faults.js';
 
 /** A source that gives the frames that it is told to. */

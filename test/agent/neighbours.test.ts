@@ -1,16 +1,16 @@
 /** Who is who on a link of our own: the line in which targets wait, and the messages that tell. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { NO_SLOT, WaitingLine } from '../../agent/send/waiting-line.js';
+import { NO_SLOT, WaitingLine } from '../../agent/send/resolution-queue.js';
 import { parseIpv6 } from '../../shared/net/ipv6.js';
 import { Target } from '../../shared/net/target.js';
-import { ARP_OCTETS, setArpTarget, layOutArp, readArp } from '../../shared/packet/arp.js';
+import { ARP_OCTETS, layOutArp, readArp, setArpTarget } from '../../shared/packet/arp.js';
 import { foldChecksum, sumWords } from '../../shared/packet/checksum.js';
 import { ETHERNET_OCTETS } from '../../shared/packet/ethernet.js';
 import {
-  setSolicitationTarget,
   layOutSolicitation,
   readAdvertisement,
+  setSolicitationTarget,
 } from '../../shared/packet/neighbour-discovery.js';
 
 const OURS = Uint8Array.of(2, 0, 0, 0, 0, 1);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Pacer } from '../../agent/send/pacer.js';
-import { prng } from '../support/dice.js';
+import { prng } from '../support/prng.js';
 
 /** Sends at what the pacer allows, waking up late as `lateness` says; when each batch left. */
 function run(rate: number, millis: number, lateness: () => number) {

@@ -1,29 +1,29 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Destinations } from '../../agent/ports.js';
-import { SenderControl } from '../../agent/send/desk.js';
-import { Egress } from '../../agent/send/exit.js';
-import type { SendFilter } from '../../agent/send/guard.js';
-import { SEND_ERRORS, sendErrorOf } from '../../agent/send/refusal.js';
-import { Router } from '../../agent/send/router.js';
-import { SendLoop, type SenderIndex } from '../../agent/send/send-loop.js';
+import { Egress } from '../../agent/egress/egress.js';
+import { Router } from '../../agent/egress/router.js';
+import type { Destinations } from '../../agent/interfaces.js';
+import { SEND_ERRORS, sendErrorOf } from '../../agent/send/send-errors.js';
+import type { SendFilter } from '../../agent/send/send-filter.js';
+import { type SenderIndex, SendLoop } from '../../agent/send/send-loop.js';
+import { SenderControl } from '../../agent/send/sender-control.js';
 import { formatAddress, mappedWords, parsePrefix6, parseWords } from '../../shared/net/ipv6.js';
 import type { Port } from '../../shared/net/ports.js';
 import { parseRange } from '../../shared/net/prefix.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';
-import { SPECIAL } from '../../shared/net/special.js';
 import { Target } from '../../shared/net/target.js';
+import { ProbeBatch } from '../../shared/probe/probe-batch.js';
 import { tcpSyn } from '../../shared/probe/tcp-syn.js';
-import { ProbeBatch } from '../../shared/probe/volley.js';
 import { Plan } from '../../shared/survey/plan.js';
+import { SPECIAL } from '../../shared/survey/policy/special-purpose-registry.js';
 import { AddressList } from '../../shared/survey/space/address-list.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { parseWindow } from '../../shared/survey/space/window.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
-import { blocking, excluding } from '../support/guards.js';
-import { MemoryWire } from '../support/memory-wire.js';
+import { MemoryWire } from '../support/memory-frame-sender.js';
 import { KEY } from '../support/replies.js';
+import { blocking, excluding } from '../support/send-filters.js';
 
 const HTTP_AND_HTTPS = [80, 443] as Port[];
 const plan = new Plan(
@@ -126,7 +126,11 @@ interface World {
   readonly plan?: Plan;
 }
 
-function loopOver(wires: readonly MemoryWire[], destinations: readonly Destinations[], world: World) {
+function loopOver(
+  wires: readonly MemoryWire[],
+  destinations: readonly Destinations[],
+  world: World,
+) {
   const control = new SenderControl();
   const unsent: [position: number, code: number][] = [];
   let now = 0;

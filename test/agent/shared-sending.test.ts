@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { SenderControl } from '../../agent/send/desk.js';
+import { SenderControl } from '../../agent/send/sender-control.js';
 import { SharedSending } from '../../agent/send/shared-sending.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
 

@@ -3,8 +3,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { stopController } from '../../shared/base/stop.js';
-import type { Bus, ControlHandlers, Grant, Heartbeat } from '../../shared/bus/ports.js';
-import type { Lease, EpochRecord } from '../../shared/survey/lease.js';
+import type { Bus, ControlHandlers, Grant, Heartbeat } from '../../shared/bus/interfaces.js';
+import type { EpochRecord, Lease } from '../../shared/survey/lease.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { noneUnsent } from '../../shared/survey/unsent.js';
@@ -45,7 +45,9 @@ export function busContract(name: string, make: BusUnderTest): void {
 
     test('lets as many agents wait for an offer at once as there are in a large fleet', async () => {
       const surveyAgents = 600;
-      const waiting = Array.from({ length: surveyAgents }, () => agent.work.next('s1', 5000, stop.signal));
+      const waiting = Array.from({ length: surveyAgents }, () =>
+        agent.work.next('s1', 5000, stop.signal),
+      );
       await make.settle(new Promise((resolve) => setTimeout(resolve, 200)));
       for (let shard = 0; shard < surveyAgents; shard++) await coordinator.work.offer('s1', shard);
       const offers = await make.settle(Promise.all(waiting));

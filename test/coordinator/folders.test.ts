@@ -4,15 +4,15 @@ import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { admit } from '../../coordinator/intake/intake.js';
-import { orphanedSurveys } from '../../coordinator/survey/forgotten.js';
-import { persistentTerms } from '../../coordinator/terms.js';
-import { SurveyFolder } from '../../coordinator/vault.js';
+import { admit } from '../../coordinator/admission/admission.js';
+import { persistentTerms } from '../../coordinator/persistent-terms.js';
+import { SurveyFolder } from '../../coordinator/storage/survey-folder.js';
+import { orphanedSurveys } from '../../coordinator/survey/orphaned-surveys.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { makeFolder, systemDisk } from '../../shared/host/disk.js';
 import type { Port } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
-import { rulesToBytes } from '../../shared/survey/rules.js';
+import { rulesToBytes } from '../../shared/survey/policy/block-rules.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
 import { silentLog } from '../../shared/telemetry/log.js';
@@ -23,7 +23,14 @@ const bytes = spaceToBytes(space, '7');
 const rules = rulesToBytes([], ['127.0.0.0/8']);
 const { survey } = admit(
   {
-    ...{ name: '', probe: 'tcp-syn', probeOptions: {}, seed: '7', rows: 'all', segmentFormat: 'csv' },
+    ...{
+      name: '',
+      probe: 'tcp-syn',
+      probeOptions: {},
+      seed: '7',
+      rows: 'all',
+      segmentFormat: 'csv',
+    },
     ...{ contact: '', purpose: '', allowSpecial: ['127.0.0.0/8'] },
     rate: 1000 as Pps,
     cooldown: 1000 as Millis,

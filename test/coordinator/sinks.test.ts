@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { sinkNamed } from '../../coordinator/sink/catalogue.js';
 import { FIELDS, parseFields, type Row, RowSource, rowOf } from '../../coordinator/sink/row.js';
-import { SegmentStore } from '../../coordinator/sink/segments.js';
 import type { Sink } from '../../coordinator/sink/sink.js';
+import { sinkNamed } from '../../coordinator/sink/sink-registry.js';
+import { SegmentStore } from '../../coordinator/storage/segments.js';
 import { systemDisk } from '../../shared/host/disk.js';
 import { mappedWords, type Words } from '../../shared/net/ipv6.js';
 import type { Port } from '../../shared/net/ports.js';
@@ -15,7 +15,7 @@ import { CLASSIFICATION, CLASSIFICATION_NAMES } from '../../shared/probe/classif
 import { Plan } from '../../shared/survey/plan.js';
 import { emptyColumns, OPTION_MASK, type ResultBatch } from '../../shared/survey/results.js';
 import { Space } from '../../shared/survey/space/space.js';
-import { prng } from '../support/dice.js';
+import { prng } from '../support/prng.js';
 
 const ALL = FIELDS.map(({ name }) => name);
 

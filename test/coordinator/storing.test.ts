@@ -3,21 +3,26 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BatchCollector, type KnownOfShard } from '../../coordinator/collect/collector.js';
-import { findEntry, Journal, readJournal } from '../../coordinator/ledger/journal.js';
-import { ShardTracker } from '../../coordinator/ledger/ledger.js';
+import { BatchCollector, type KnownOfShard } from '../../coordinator/storage/batch-collector.js';
+import { findEntry, Journal, readJournal } from '../../coordinator/storage/journal.js';
+import { ShardTracker } from '../../coordinator/storage/shard-tracker.js';
 import type { Position } from '../../shared/base/brand.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
-import type { ResultDelivery } from '../../shared/bus/ports.js';
+import type { ResultDelivery } from '../../shared/bus/interfaces.js';
 import { systemDisk } from '../../shared/host/disk.js';
-import type { Lease, EpochRecord } from '../../shared/survey/lease.js';
+import type { EpochRecord, Lease } from '../../shared/survey/lease.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import { noneUnsent } from '../../shared/survey/unsent.js';
 import { MemoryDisk } from '../support/memory-disk.js';
 
 const SHARD = { number: 1, from: 256 as Position, to: 512 as Position };
 
-const report = (epoch: number, from: number, settledUpTo: number, batches: number): EpochRecord => ({
+const report = (
+  epoch: number,
+  from: number,
+  settledUpTo: number,
+  batches: number,
+): EpochRecord => ({
   epoch,
   agent: `agent-${epoch}`,
   vantage: 'here',
@@ -61,8 +66,11 @@ const rowsOf = (collector: BatchCollector, of: Lease) =>
   ]);
 
 const KNOWN: KnownOfShard = { lease: undefined, positions: 256, areLeasesKnown: true };
-const add = (collector: BatchCollector, delivery: ResultDelivery, known: Partial<KnownOfShard> = {}) =>
-  collector.add(delivery, { ...KNOWN, ...known });
+const add = (
+  collector: BatchCollector,
+  delivery: ResultDelivery,
+  known: Partial<KnownOfShard> = {},
+) => collector.add(delivery, { ...KNOWN, ...known });
 
 describe('the collector', () => {
   test('waits for every batch that the lease counts', () => {
@@ -142,7 +150,11 @@ describe('the collector', () => {
     const collector = new BatchCollector();
     const deliver = (epoch: number, serial: number, known: Partial<KnownOfShard>, rows = 0) => {
       const content = Array.from({ length: rows }, (_, i) => [i, 1] as [number, number]);
-      return add(collector, { batch: batch(epoch, serial, content), remaining: 0, acknowledge() {} }, known);
+      return add(
+        collector,
+        { batch: batch(epoch, serial, content), remaining: 0, acknowledge() {} },
+        known,
+      );
     };
     const two = { lease: lease(report(1, 256, 300, 1), report(2, 300, 300, 0)) };
     expect(deliver(1, 0, two)).toBe(true);
@@ -166,7 +178,11 @@ describe('the collector', () => {
     const collector = new BatchCollector();
     const known = { lease: lease(report(1, 256, 300, 0)), positions: 65_536 };
     for (let serial = 0; serial < 10_000; serial++) {
-      const delivery = { batch: batch(1, serial, [[serial % 44, 1]]), remaining: 0, acknowledge() {} };
+      const delivery = {
+        batch: batch(1, serial, [[serial % 44, 1]]),
+        remaining: 0,
+        acknowledge() {},
+      };
       expect(add(collector, delivery, known)).toBe(true);
     }
     expect(collector.hasAll(lease(report(1, 256, 300, 10_000)))).toBe(true);
@@ -197,7 +213,12 @@ describe('the collector', () => {
 });
 
 const versioned = (value: Lease, revision = 1) => ({ value, revision });
-const entry = (shard: number, coveredUpTo = 256, rowCount = 0, epochs: readonly EpochRecord[] = []) => {
+const entry = (
+  shard: number,
+  coveredUpTo = 256,
+  rowCount = 0,
+  epochs: readonly EpochRecord[] = [],
+) => {
   const from = shard * 256;
   return { shard, from, to: from + 256, coveredUpTo: from + coveredUpTo, rowCount, epochs };
 };
@@ -228,7 +249,11 @@ describe('the ledger', () => {
     const tracker = new ShardTracker(5);
     tracker.onStored(entry(1, 256, 7));
     expect(tracker.offerNext(100, 0)).toEqual([0, 2, 3, 4]);
-    expect([tracker.targetsCovered, tracker.rowsStored, tracker.isComplete]).toEqual([256, 7, false]);
+    expect([tracker.targetsCovered, tracker.rowsStored, tracker.isComplete]).toEqual([
+      256,
+      7,
+      false,
+    ]);
   });
 
   test('refuses to store a shard twice', () => {

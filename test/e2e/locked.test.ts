@@ -4,7 +4,7 @@ import { readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { isSurveyFile } from '../../coordinator/sink/survey-folder.js';
+import { isSurveyFile } from '../../coordinator/storage/folder-layout.js';
 import { EXIT } from '../../shared/base/exit.js';
 import { scratch } from '../support/scan.js';
 import { shell } from '../support/shell.js';

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseIpv4 } from '../../shared/net/address.js';
 import { mappedWords } from '../../shared/net/ipv6.js';
-import { prng } from '../support/dice.js';
+import { prng } from '../support/prng.js';
 import type { Counts } from './internet/census.js';
 import { expectedOf, kindOf, rollOf } from './internet/truth.js';
 import { type Host, Lab, labIsMissing, type Running } from './lab.js';

@@ -96,7 +96,9 @@ describe.skipIf(labIsMissing())('a running survey', () => {
     for (const address of ['198.18.200.1', '198.18.200.2', '198.18.200.3', '198.18.200.4']) {
       results.push((await transect('lookup', survey, `${address}:80`)).stdout);
     }
-    expect(results.join('')).toMatch(/excluded by 198\.18\.128\.0\/17, version 1 .*: mail of 3 May/);
+    expect(results.join('')).toMatch(
+      /excluded by 198\.18\.128\.0\/17, version 1 .*: mail of 3 May/,
+    );
     // A later survey starts without what is excluded.
     const next = await launch('-r', '50k');
     expect(await statusOf(next)).toMatchObject({ targets: 65_536 });

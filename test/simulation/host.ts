@@ -7,7 +7,7 @@ import type { Millis } from '../../shared/base/brand.js';
 import { Channel } from '../../shared/base/channel.js';
 import type { Clock } from '../../shared/base/clock.js';
 import { stopController } from '../../shared/base/stop.js';
-import type { Bus, ControlHandlers, ShardOffer, Versioned } from '../../shared/bus/ports.js';
+import type { Bus, ControlHandlers, ShardOffer, Versioned } from '../../shared/bus/interfaces.js';
 import type { Disk } from '../../shared/host/disk.js';
 
 const NEVER = new Promise<never>(() => {});
@@ -117,7 +117,8 @@ export class Host {
       },
       grants: {
         publish: (grant) => this.#say(() => broker.grants.publish(grant)),
-        subscribe: (agent, signal) => this.#overhear(broker.grants.subscribe(agent, signal), signal),
+        subscribe: (agent, signal) =>
+          this.#overhear(broker.grants.subscribe(agent, signal), signal),
       },
       exclusions: {
         add: (entry) =>

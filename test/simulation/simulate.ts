@@ -6,11 +6,11 @@
  */
 import type { Pps } from '../../shared/base/brand.js';
 import { PROTOCOL } from '../../shared/base/version.js';
-import type { Heartbeat } from '../../shared/bus/ports.js';
+import type { Heartbeat } from '../../shared/bus/interfaces.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import type { Survey } from '../../shared/survey/survey.js';
-import { prng } from '../support/dice.js';
-import { type Budget, breaches, excess } from './judge.js';
+import { prng } from '../support/prng.js';
+import { type Budget, breaches, excess } from './oracle.js';
 import { type AgentHost, FIRST_ADDRESS, World } from './world.js';
 
 const LIMIT_MILLIS = 3_600_000;
@@ -49,7 +49,10 @@ export async function simulate(seed: number): Promise<Outcome> {
       faultPlan.plot(draw(10, UNREST_MILLIS));
     const ended = await world.clock.runUntil(world.ended(survey.id), LIMIT_MILLIS);
     const found = await world.clock.runUntil(faultPlan.oracle(ended), LIMIT_MILLIS);
-    return faultPlan.outcome(seed, ended.state === 'done' ? found : [`ended ${ended.state}`, ...found]);
+    return faultPlan.outcome(
+      seed,
+      ended.state === 'done' ? found : [`ended ${ended.state}`, ...found],
+    );
   } catch (error) {
     return faultPlan.outcome(seed, [String(error)]);
   } finally {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { verify } from '../../coordinator/verification.js';
 import type { Pps } from '../../shared/base/brand.js';
 import type { Survey } from '../../shared/survey/survey.js';
-import { breaches, expectedRows, rowsOf } from './judge.js';
+import { breaches, expectedRows, rowsOf } from './oracle.js';
 import { World } from './world.js';
 
 const LIMIT_MILLIS = 3_600_000;
@@ -31,7 +31,12 @@ describe('a simulated survey', () => {
     for (let i = 0; i < 3; i++) world.join();
     const survey = await launch(world, 2000, 1000);
     const status = await finish(world, survey);
-    expect(status).toMatchObject({ state: 'done', targetsCovered: 4000, sent: 4000, sendFailed: 0 });
+    expect(status).toMatchObject({
+      state: 'done',
+      targetsCovered: 4000,
+      sent: 4000,
+      sendFailed: 0,
+    });
     expect(world.internet.shots).toHaveLength(4000);
     expect(await breaches(world, survey, NOTHING)).toEqual([]);
     const answered = expectedRows(world, await world.planOf(survey), 'all').length;
@@ -98,7 +103,11 @@ describe('a simulated survey', () => {
       const folder = `/data/${survey.id}`;
       const verdict = await verify({ survey, plan, folder, disk: world.disk });
       expect(status.state).toBe('cancelled');
-      expect(verdict).toMatchObject({ targetsCovered: status.targetsCovered, faults: 0, examples: [] });
+      expect(verdict).toMatchObject({
+        targetsCovered: status.targetsCovered,
+        faults: 0,
+        examples: [],
+      });
       world.close();
     }
   });
@@ -140,7 +149,8 @@ describe('a simulated survey', () => {
     host.die();
     const diedAt = now();
     for (let i = 0; i < 100; i++) {
-      for (const heartbeatAt of [now(), now() - 500, now() + 500, diedAt + 1]) forge(heartbeatAt, 3000);
+      for (const heartbeatAt of [now(), now() - 500, now() + 500, diedAt + 1])
+        forge(heartbeatAt, 3000);
       await pass(world, 200);
     }
     const last = world.internet.shots.at(-1)!;

@@ -4,8 +4,8 @@
  */
 import { Agent } from '../../agent/agent.js';
 import { Coordinator } from '../../coordinator/coordinator.js';
-import { runElection } from '../../coordinator/leadership.js';
-import { persistentTerms } from '../../coordinator/terms.js';
+import { runElection } from '../../coordinator/leader-election.js';
+import { persistentTerms } from '../../coordinator/persistent-terms.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { stopController } from '../../shared/base/stop.js';
 import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
@@ -16,10 +16,10 @@ import { Space } from '../../shared/survey/space/space.js';
 import { hashSpace, spaceFromBytes, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
 import { isOver, type Survey, type SurveyRequest } from '../../shared/survey/survey.js';
 import { silentLog } from '../../shared/telemetry/log.js';
-import { prng } from '../support/dice.js';
 import { MemoryDisk } from '../support/memory-disk.js';
+import { prng } from '../support/prng.js';
+import { FakeNetwork, type Link } from './fake-network.js';
 import { Host } from './host.js';
-import { type Link, FakeNetwork } from './pretend-internet.js';
 import { VirtualClock } from './virtual-clock.js';
 
 const COOLDOWN = 2000 as Millis;

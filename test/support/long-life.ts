@@ -8,8 +8,8 @@ import {
   startPrivateBroker,
 } from '../../coordinator/cli/scan/private-broker.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
+import type { Bus } from '../../shared/bus/interfaces.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
-import type { Bus } from '../../shared/bus/ports.js';
 import type { Port } from '../../shared/net/ports.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 import { isOver } from '../../shared/survey/survey.js';

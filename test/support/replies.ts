@@ -7,8 +7,8 @@ import { type Dissection, Dissection as Views } from '../../shared/packet/dissec
 import { FLAG_ACK, FLAG_RST, FLAG_SYN } from '../../shared/packet/tcp.js';
 import { CookieMac } from '../../shared/probe/cookies.js';
 import { Frame, type ProbeOptions } from '../../shared/probe/probe.js';
+import { ProbeBatch } from '../../shared/probe/probe-batch.js';
 import { tcpSyn } from '../../shared/probe/tcp-syn.js';
-import { ProbeBatch } from '../../shared/probe/volley.js';
 
 export const KEY = Uint8Array.from({ length: 16 }, (_, i) => i);
 

@@ -10,7 +10,7 @@ import { once } from 'node:events';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
-import type { BrokerAccess } from '../../../shared/base/broker.js';
+import type { BrokerAccess } from '../../../shared/base/broker-access.js';
 import { systemClock } from '../../../shared/base/clock.js';
 import { describeError, Fault } from '../../../shared/base/faults.js';
 import { environmentFor } from '../../../shared/command/broker-options.js';

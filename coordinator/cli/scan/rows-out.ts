@@ -7,11 +7,11 @@ import { Fault } from '../../../shared/base/faults.js';
 import { ReaderGone, writeOut } from '../../../shared/command/output.js';
 import { FLAG_REPEAT, type ResultBatch } from '../../../shared/survey/results.js';
 import { isUnsent } from '../../../shared/survey/unsent.js';
-import { sinkNamed } from '../../sink/catalogue.js';
 import { fieldIndices, RowSource, rowOf } from '../../sink/row.js';
 import type { TextFormat } from '../../sink/sink.js';
+import { sinkNamed } from '../../sink/sink-registry.js';
 import type { SurveyRun } from '../../survey/survey-run.js';
-import { type OutputFile, openOutput } from '../output-file.js';
+import { type OutputFile, openOutput } from '../output/output-file.js';
 import { writeRows } from '../stored/results.js';
 import { StoredRows } from '../stored/stored-rows.js';
 

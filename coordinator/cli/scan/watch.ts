@@ -8,7 +8,7 @@ import { stopController } from '../../../shared/base/stop.js';
 import type { SurveyStatus } from '../../../shared/survey/status.js';
 import type { Coordinator } from '../../coordinator.js';
 import type { SurveyRun } from '../../survey/survey-run.js';
-import { progressLine, rewriteLine } from '../print.js';
+import { progressLine, rewriteLine } from '../output/print.js';
 import type { ChildAgents } from './child-agents.js';
 import type { Interrupts } from './interrupts.js';
 import type { ScanFlags } from './scan.js';

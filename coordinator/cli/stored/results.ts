@@ -4,12 +4,12 @@ import { systemClock } from '../../../shared/base/clock.js';
 import { Fault } from '../../../shared/base/faults.js';
 import { writeOut } from '../../../shared/command/output.js';
 import { command, option } from '../../../shared/command/program.js';
-import { sinkNamed } from '../../sink/catalogue.js';
 import { FIELDS, parseFields, type Value } from '../../sink/row.js';
 import type { TextFormat } from '../../sink/sink.js';
-import { addBrokerOptions, type BrokerFlags } from '../connection.js';
-import { type OutputFile, openOutput } from '../output-file.js';
-import { printNote } from '../print.js';
+import { sinkNamed } from '../../sink/sink-registry.js';
+import { type OutputFile, openOutput } from '../output/output-file.js';
+import { printNote } from '../output/print.js';
+import { addBrokerOptions, type BrokerFlags } from '../with-bus.js';
 import { type Selection, StoredRows } from './stored-rows.js';
 import { withSurveyFiles } from './survey-files.js';
 

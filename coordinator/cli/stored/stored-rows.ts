@@ -7,11 +7,11 @@ import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import { describeError, Fault } from '../../../shared/base/faults.js';
 import { IntervalSet } from '../../../shared/base/intervals.js';
 import { type Disk, systemDisk } from '../../../shared/host/disk.js';
-import { readJournal, type ShardEntry } from '../../ledger/journal.js';
 import { quote, rowsOf } from '../../sink/duck.js';
 import { BLANK, type Value } from '../../sink/row.js';
-import { type Segment, SegmentStore } from '../../sink/segments.js';
-import { JOURNAL_FILE, type PublicSurvey } from '../../sink/survey-folder.js';
+import { JOURNAL_FILE, type PublicSurvey } from '../../storage/folder-layout.js';
+import { readJournal, type ShardEntry } from '../../storage/journal.js';
+import { type Segment, SegmentStore } from '../../storage/segments.js';
 import { LockedDuck, type Reach, refuseWriting } from './locked-duck.js';
 
 export interface Selection {

@@ -7,7 +7,7 @@ import { rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Fault } from '../../../shared/base/faults.js';
 import { LIMITS } from '../../../shared/base/limits.js';
-import type { Bus } from '../../../shared/bus/ports.js';
+import type { Bus } from '../../../shared/bus/interfaces.js';
 import { systemDisk } from '../../../shared/host/disk.js';
 import { scratchFolder } from '../../../shared/host/scratch.js';
 import { isOver } from '../../../shared/survey/survey.js';
@@ -17,9 +17,9 @@ import {
   type PublicSurvey,
   SURVEY_FILE,
   surveyFromJson,
-} from '../../sink/survey-folder.js';
-import { type BrokerFlags, withBus } from '../connection.js';
-import { rewriteLine } from '../print.js';
+} from '../../storage/folder-layout.js';
+import { rewriteLine } from '../output/print.js';
+import { type BrokerFlags, withBus } from '../with-bus.js';
 
 const TRIES = 5;
 

@@ -8,10 +8,10 @@ import { systemDisk } from '../../../shared/host/disk.js';
 import { Plan } from '../../../shared/survey/plan.js';
 import { formatCount } from '../../../shared/survey/quantities.js';
 import { refuseOtherBytes, spaceFromBytes } from '../../../shared/survey/space/space-bytes.js';
-import { SPACE_FILE } from '../../sink/survey-folder.js';
+import { SPACE_FILE } from '../../storage/folder-layout.js';
 import { type Verification, verify } from '../../verification.js';
-import { addBrokerOptions, type BrokerFlags } from '../connection.js';
-import { percent, printOut, unsentLines } from '../print.js';
+import { percent, printOut, unsentLines } from '../output/print.js';
+import { addBrokerOptions, type BrokerFlags } from '../with-bus.js';
 import { withSurveyFiles } from './survey-files.js';
 
 export function verifyCommand(): Command {
@@ -35,7 +35,8 @@ async function run(name: string, flags: BrokerFlags & { json?: boolean }): Promi
 }
 
 function describe(verification: Verification): string {
-  const { targets, targetsCovered, targetsProbed, shards, shardsStored, rows, violations } = verification;
+  const { targets, targetsCovered, targetsProbed, shards, shardsStored, rows, violations } =
+    verification;
   const lines: Record<string, string> = {
     targets: formatCount(targets),
     targetsCovered: `${formatCount(targetsCovered)}, ${percent(targetsCovered, targets)}${violations > 0 ? '' : ', each once'}`,

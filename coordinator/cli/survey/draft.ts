@@ -4,10 +4,10 @@ import { Fault } from '../../../shared/base/faults.js';
 import { shortId, systemRandom } from '../../../shared/base/random.js';
 import type { Port } from '../../../shared/net/ports.js';
 import type { Target } from '../../../shared/net/target.js';
-import { probeNamed } from '../../../shared/probe/catalogue.js';
 import type { ProbeOptions } from '../../../shared/probe/probe.js';
+import { probeNamed } from '../../../shared/probe/probe-registry.js';
+import { rulesToBytes } from '../../../shared/survey/policy/block-rules.js';
 import { formatCount } from '../../../shared/survey/quantities.js';
-import { rulesToBytes } from '../../../shared/survey/rules.js';
 import { type Composition, compose } from '../../../shared/survey/space/compose.js';
 import type { Space } from '../../../shared/survey/space/space.js';
 import { hashSpace, spaceToBytes } from '../../../shared/survey/space/space-bytes.js';
@@ -19,8 +19,8 @@ import {
   type TargetEntry,
 } from '../../../shared/survey/target-list.js';
 import { rateOfBandwidth } from '../../plan/estimate.js';
-import { peaks } from '../../plan/peak.js';
-import { printNote } from '../print.js';
+import { peaks } from '../../plan/peak-rate.js';
+import { printNote } from '../output/print.js';
 
 export interface SurveyDraft {
   readonly targets: readonly TargetEntry[];

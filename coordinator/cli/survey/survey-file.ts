@@ -5,7 +5,7 @@ import { type Document, LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { describeError, Fault, type FaultDetails } from '../../../shared/base/faults.js';
 import type { Target } from '../../../shared/net/target.js';
-import { probeNamed } from '../../../shared/probe/catalogue.js';
+import { probeNamed } from '../../../shared/probe/probe-registry.js';
 import { parseBandwidth, parseDuration, parseRate } from '../../../shared/survey/quantities.js';
 import {
   type BlockEntry,
@@ -13,8 +13,8 @@ import {
   type TargetEntry,
 } from '../../../shared/survey/target-list.js';
 import { parseName, parseSentence } from '../../../shared/survey/text.js';
-import { sinkNamed } from '../../sink/catalogue.js';
-import { printNote } from '../print.js';
+import { sinkNamed } from '../../sink/sink-registry.js';
+import { printNote } from '../output/print.js';
 import type { SurveyDraft } from './draft.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';
 import { parseReport } from './survey-options.js';

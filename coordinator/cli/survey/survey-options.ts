@@ -4,14 +4,14 @@ import type { Millis, Pps } from '../../../shared/base/brand.js';
 import { Fault } from '../../../shared/base/faults.js';
 import { option, repeatable } from '../../../shared/command/program.js';
 import type { Port } from '../../../shared/net/ports.js';
-import { probeNamed } from '../../../shared/probe/catalogue.js';
 import type { ProbeOptions } from '../../../shared/probe/probe.js';
+import { probeNamed } from '../../../shared/probe/probe-registry.js';
 import { parseBandwidth, parseDuration, parseRate } from '../../../shared/survey/quantities.js';
 import type { RowPolicy } from '../../../shared/survey/survey.js';
 import { type BlockEntry, parseBlock } from '../../../shared/survey/target-list.js';
 import { parseName, parseSentence } from '../../../shared/survey/text.js';
-import { sinkNamed } from '../../sink/catalogue.js';
-import { printNote } from '../print.js';
+import { sinkNamed } from '../../sink/sink-registry.js';
+import { printNote } from '../output/print.js';
 import { DEFAULT_OUTPUT, DEFAULT_PROBE, type SurveyDraft } from './draft.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';
 import { parsePortsWithTop } from './top-ports.js';
@@ -104,7 +104,10 @@ export function addSurveyOptions(command: Command): Command {
 }
 
 /** @throws Fault UNREADABLE_FILE, BAD_LIST or BAD_OPTION */
-export async function draftFromFlags(targets: readonly string[], flags: SurveyFlags): Promise<SurveyDraft> {
+export async function draftFromFlags(
+  targets: readonly string[],
+  flags: SurveyFlags,
+): Promise<SurveyDraft> {
   const {
     allowlistFile,
     listOfIpsFile,

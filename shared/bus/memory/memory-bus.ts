@@ -6,9 +6,24 @@
 import { Channel } from '../../base/channel.js';
 import type { Clock } from '../../base/clock.js';
 import { Fault } from '../../base/faults.js';
-import type { Exclusion } from '../../survey/exclusions.js';
+import type { Exclusion } from '../../survey/policy/exclusions.js';
 import type { Survey } from '../../survey/survey.js';
 import type { Codec } from '../codec.js';
+import type {
+  Bus,
+  ControlApi,
+  ControlHandlers,
+  ExclusionStore,
+  Grant,
+  GrantChannel,
+  Heartbeat,
+  Heartbeats,
+  Leader,
+  LeaderStore,
+  SpaceStore,
+  SurveyStore,
+  Versioned,
+} from '../interfaces.js';
 import {
   exclusionCodec,
   grantCodec,
@@ -16,21 +31,6 @@ import {
   leaderCodec,
   surveyCodec,
 } from '../messages.js';
-import type {
-  Bus,
-  ControlApi,
-  ControlHandlers,
-  ExclusionStore,
-  Grant,
-  Heartbeat,
-  Leader,
-  LeaderStore,
-  GrantChannel,
-  Heartbeats,
-  SpaceStore,
-  SurveyStore,
-  Versioned,
-} from '../ports.js';
 import { MemoryLeases } from './memory-leases.js';
 import { MemoryResults } from './memory-results.js';
 import { MemoryWork } from './memory-work.js';

@@ -1,8 +1,8 @@
 /** The lease book in memory: compare-and-set on revisions that only grow. */
 import { Channel } from '../../base/channel.js';
 import type { Lease } from '../../survey/lease.js';
+import type { LeaseStore, Versioned } from '../interfaces.js';
 import { leaseCodec } from '../messages.js';
-import type { LeaseStore, Versioned } from '../ports.js';
 
 export class MemoryLeases implements LeaseStore {
   readonly #leases = new Map<string, Versioned<Lease>>();

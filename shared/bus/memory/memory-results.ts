@@ -3,7 +3,7 @@ import { Channel } from '../../base/channel.js';
 import type { ResultBatch } from '../../survey/results.js';
 import { batchCodec } from '../batch-codec.js';
 import { batchIdentity } from '../batch-identity.js';
-import type { ResultDelivery, ResultStream } from '../ports.js';
+import type { ResultDelivery, ResultStream } from '../interfaces.js';
 
 export class MemoryResults implements ResultStream {
   readonly #kept = new Map<string, Uint8Array>();

@@ -1,7 +1,7 @@
 /** Shards on offer in memory: one holder at a time, offered again when not extended. */
 import type { Clock } from '../../base/clock.js';
 import { LIMITS } from '../../base/limits.js';
-import type { ShardOffer, ShardQueue } from '../ports.js';
+import type { ShardOffer, ShardQueue } from '../interfaces.js';
 
 interface Entry {
   readonly survey: string;

@@ -4,7 +4,7 @@
  * himself.
  */
 import type { KV } from '@nats-io/kv';
-import { API_ERROR, isApiError, type BrokerConnection, withRetry } from './link.js';
+import { API_ERROR, type BrokerConnection, isApiError, withRetry } from './connection.js';
 
 /** @returns the new revision, or undefined where another write came first */
 export async function compareAndSet(

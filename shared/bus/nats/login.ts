@@ -10,7 +10,7 @@ import {
   UserAuthenticationExpiredError,
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
-import { type BrokerAccess, type BrokerLogin, brokerUrls } from '../../base/broker.js';
+import { type BrokerAccess, type BrokerLogin, brokerUrls } from '../../base/broker-access.js';
 import { describeError, Fault, type FaultDetails } from '../../base/faults.js';
 
 type LoginOptions = Pick<ConnectionOptions, 'servers' | 'authenticator' | 'tls'>;

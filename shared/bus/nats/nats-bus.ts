@@ -1,20 +1,20 @@
 /** The bus over NATS JetStream: opens one connection and hands it to each part. */
 
-import type { BrokerAccess } from '../../base/broker.js';
+import type { BrokerAccess } from '../../base/broker-access.js';
 import { describeError } from '../../base/faults.js';
 import { stopController } from '../../base/stop.js';
+import type { Bus, Grant, GrantChannel, Heartbeat, Heartbeats } from '../interfaces.js';
 import { grantCodec, heartbeatCodec } from '../messages.js';
-import type { Bus, Grant, Heartbeat, GrantChannel, Heartbeats } from '../ports.js';
-import { type BrokerConnection, openBucket, openConnection } from './link.js';
-import { BUCKET, SUBJECT } from './names.js';
+import { type BrokerConnection, openBucket, openConnection } from './connection.js';
 import { NatsControl } from './nats-control.js';
 import { NatsExclusions } from './nats-exclusions.js';
+import { NatsLeader } from './nats-leader.js';
 import { NatsLeases } from './nats-leases.js';
 import { NatsResults } from './nats-results.js';
-import { NatsLeader } from './nats-seat.js';
 import { openSpaces } from './nats-spaces.js';
 import { NatsSurveys } from './nats-surveys.js';
 import { NatsWork } from './nats-work.js';
+import { BUCKET, SUBJECT } from './subjects.js';
 import { listen } from './subscribe.js';
 
 /** @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
@@ -48,7 +48,10 @@ export async function natsBus(access: BrokerAccess, name: string): Promise<Bus> 
 function heartbeats(broker: BrokerConnection): Heartbeats {
   return {
     publish(heartbeat: Heartbeat) {
-      broker.connection.publish(SUBJECT.telemetry(heartbeat.agent), heartbeatCodec.encode(heartbeat));
+      broker.connection.publish(
+        SUBJECT.telemetry(heartbeat.agent),
+        heartbeatCodec.encode(heartbeat),
+      );
     },
     subscribe: (signal) => {
       const subjectOf = ({ agent }: Heartbeat) => SUBJECT.telemetry(agent);

@@ -5,16 +5,16 @@
 import { type Msg, NoRespondersError, RequestError } from '@nats-io/transport-node';
 import { describeError, Fault, toFaultCode } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
-import { type ControlReply, replyCodec, requestCodec } from '../messages.js';
 import type {
   ControlApi,
   ControlHandlers,
   ControlVerb,
   ControlVerbs,
   LeaderStore,
-} from '../ports.js';
-import type { BrokerConnection } from './link.js';
-import { SUBJECT } from './names.js';
+} from '../interfaces.js';
+import { type ControlReply, replyCodec, requestCodec } from '../messages.js';
+import type { BrokerConnection } from './connection.js';
+import { SUBJECT } from './subjects.js';
 
 /** Planning a large space takes longer than a look-up. */
 const ANSWER_MILLIS = LIMITS.requestMillis * 10;
@@ -38,7 +38,10 @@ export class NatsControl implements ControlApi {
     const reply = replyCodec.decode(await this.#request(verb, requestCodec.encode(ask)));
     if (reply.fault === undefined) return reply as unknown as ControlVerbs[Verb]['answer'];
     const { code, message: reason, flag, value } = reply.fault;
-    throw new Fault(toFaultCode(code), reason, { flag: flag || undefined, value: value || undefined });
+    throw new Fault(toFaultCode(code), reason, {
+      flag: flag || undefined,
+      value: value || undefined,
+    });
   }
 
   /** Where a coordinator has died, another one is about to take over: it is waited for. */
@@ -63,7 +66,11 @@ export class NatsControl implements ControlApi {
 
   async #requestOnce(verb: ControlVerb, bytes: Uint8Array): Promise<Uint8Array> {
     const options = { strategy: 'sentinel' as const, maxWait: ANSWER_MILLIS };
-    const messages = await this.#broker.connection.requestMany(SUBJECT.control(verb), bytes, options);
+    const messages = await this.#broker.connection.requestMany(
+      SUBJECT.control(verb),
+      bytes,
+      options,
+    );
     const chunks: Uint8Array[] = [];
     for await (const { data } of messages) {
       if (data.length === 0) return Buffer.concat(chunks);

@@ -1,11 +1,11 @@
 /** The lease book in a key-value bucket. */
 import type { KV } from '@nats-io/kv';
 import type { Lease } from '../../survey/lease.js';
+import type { LeaseStore, Versioned } from '../interfaces.js';
 import { leaseCodec } from '../messages.js';
-import type { LeaseStore, Versioned } from '../ports.js';
 import { compareAndSet } from './compare-and-set.js';
-import { type BrokerConnection, withRetry } from './link.js';
-import { KEY, STREAM } from './names.js';
+import { type BrokerConnection, withRetry } from './connection.js';
+import { KEY, STREAM } from './subjects.js';
 import { watchBucket } from './subscribe.js';
 
 export class NatsLeases implements LeaseStore {

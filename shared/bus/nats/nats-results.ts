@@ -3,9 +3,9 @@ import type { JsMsg } from '@nats-io/jetstream';
 import type { ResultBatch } from '../../survey/results.js';
 import { batchCodec } from '../batch-codec.js';
 import { batchIdentity } from '../batch-identity.js';
-import type { ResultDelivery, ResultStream } from '../ports.js';
-import { type BrokerConnection, withRetry, renewCollector } from './link.js';
-import { CONSUMER, STREAM, SUBJECT } from './names.js';
+import type { ResultDelivery, ResultStream } from '../interfaces.js';
+import { type BrokerConnection, renewCollector, withRetry } from './connection.js';
+import { CONSUMER, STREAM, SUBJECT } from './subjects.js';
 import { decodeOrSkip } from './subscribe.js';
 
 /** Batches under way at once: at most about 200 KiB each. */
@@ -64,7 +64,8 @@ function toDelivery(message: JsMsg): ResultDelivery | undefined {
   const isWhereItBelongs =
     batch !== undefined &&
     message.subject === SUBJECT.results(batch.survey, batch.agent, batch.shard);
-  if (isWhereItBelongs) return { batch, remaining: message.info.pending, acknowledge: () => message.ack() };
+  if (isWhereItBelongs)
+    return { batch, remaining: message.info.pending, acknowledge: () => message.ack() };
   message.term();
   return undefined;
 }

@@ -1,8 +1,8 @@
 /** Spaces in an object store, by hash: large lists travel once, in chunks. */
 import { StorageType } from '@nats-io/jetstream';
-import type { SpaceStore } from '../ports.js';
-import { type BrokerConnection, withRetry } from './link.js';
-import { BUCKET } from './names.js';
+import type { SpaceStore } from '../interfaces.js';
+import { type BrokerConnection, withRetry } from './connection.js';
+import { BUCKET } from './subjects.js';
 
 export async function openSpaces(broker: BrokerConnection): Promise<SpaceStore> {
   const options = { storage: StorageType.File, replicas: broker.replicas };

@@ -1,10 +1,10 @@
 /** Surveys in a key-value bucket. */
 import type { KV } from '@nats-io/kv';
 import type { Survey } from '../../survey/survey.js';
+import type { SurveyStore, Versioned } from '../interfaces.js';
 import { surveyCodec } from '../messages.js';
-import type { SurveyStore, Versioned } from '../ports.js';
 import { compareAndSet } from './compare-and-set.js';
-import { type BrokerConnection, withRetry } from './link.js';
+import { type BrokerConnection, withRetry } from './connection.js';
 import { decodeOrSkip, watchBucket } from './subscribe.js';
 
 export class NatsSurveys implements SurveyStore {

@@ -6,10 +6,10 @@
 import { AckPolicy, type Consumer, JetStreamApiError, type JsMsg } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
 import { LIMITS } from '../../base/limits.js';
+import type { ShardOffer, ShardQueue } from '../interfaces.js';
 import { offerCodec } from '../messages.js';
-import type { ShardOffer, ShardQueue } from '../ports.js';
-import { API_ERROR, isApiError, type BrokerConnection, withRetry } from './link.js';
-import { CONSUMER, STREAM, SUBJECT } from './names.js';
+import { API_ERROR, type BrokerConnection, isApiError, withRetry } from './connection.js';
+import { CONSUMER, STREAM, SUBJECT } from './subjects.js';
 import { decodeOrSkip } from './subscribe.js';
 
 /** JetStream API errors that say: it is not there. */
@@ -76,7 +76,9 @@ export class NatsWork implements ShardQueue {
   async close(survey: string): Promise<void> {
     await this.#remove(CONSUMER.agentsOf(survey));
     const filter = SUBJECT.workOf(survey);
-    await withRetry(this.#broker, () => this.#broker.manager.streams.purge(STREAM.WORK, { filter }));
+    await withRetry(this.#broker, () =>
+      this.#broker.manager.streams.purge(STREAM.WORK, { filter }),
+    );
   }
 
   async #consumerOf(survey: string): Promise<Consumer> {

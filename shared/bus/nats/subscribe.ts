@@ -2,8 +2,8 @@
 import type { KV, KvWatchEntry } from '@nats-io/kv';
 import { Channel } from '../../base/channel.js';
 import type { Codec } from '../codec.js';
-import type { Versioned } from '../ports.js';
-import type { BrokerConnection } from './link.js';
+import type { Versioned } from '../interfaces.js';
+import type { BrokerConnection } from './connection.js';
 
 /** Messages that wait for us; what comes while there are more is lost, as core NATS may lose any. */
 const WAITING_MAX = 65_536;

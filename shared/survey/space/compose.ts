@@ -7,11 +7,11 @@ import { compareWords, hasPrefix } from '../../net/ipv6.js';
 import type { Port } from '../../net/ports.js';
 import { formatRange } from '../../net/prefix.js';
 import { Ranges } from '../../net/ranges.js';
-import { SPECIAL_BLOCKS, type SpecialBlock } from '../../net/special.js';
 import { Target } from '../../net/target.js';
+import { Blocklist } from '../policy/blocklist.js';
+import { SPECIAL_BLOCKS, type SpecialBlock } from '../policy/special-purpose-registry.js';
 import type { BlockEntry, Extent, TargetEntry } from '../target-list.js';
 import { AddressList } from './address-list.js';
-import { Blocklist } from './blocklist.js';
 import { Space } from './space.js';
 import type { Window } from './window.js';
 

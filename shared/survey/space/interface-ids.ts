@@ -132,5 +132,7 @@ function randomIds(text: string, seed: string): InterfaceIds {
 }
 
 function malformed(text: string, reason: string): Fault {
-  return new Fault('BAD_OPTION', `not a pattern of interface identifiers: ${reason}`, { value: text });
+  return new Fault('BAD_OPTION', `not a pattern of interface identifiers: ${reason}`, {
+    value: text,
+  });
 }

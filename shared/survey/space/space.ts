@@ -12,7 +12,7 @@ import { Ranges } from '../../net/ranges.js';
 import type { Target } from '../../net/target.js';
 import { formatCount } from '../quantities.js';
 import { AddressList } from './address-list.js';
-import { Ordinals } from './ordinals.js';
+import { Ordinals } from './rank-select.js';
 import type { Window } from './window.js';
 
 export interface SpaceParts {

@@ -18,7 +18,7 @@ import {
 import { type Range, Ranges } from '../../net/ranges.js';
 import { Target } from '../../net/target.js';
 import { type InterfaceIds, parseInterfaceIds } from './interface-ids.js';
-import { Ordinals } from './ordinals.js';
+import { Ordinals } from './rank-select.js';
 
 const DEFAULT_IDS = '::1';
 const WINDOW = /^([0-9a-f:.]+)\/(\d{1,3})(?:-(\d{1,3}))?(?:@(.+))?$/i;

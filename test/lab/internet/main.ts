@@ -5,8 +5,8 @@
  *     node main.js DEVICE SEED [census]
  */
 import { openPcapSource } from '../../../agent/capture/pcap-source.js';
-import type { FrameSender } from '../../../agent/ports.js';
-import { openTxRing } from '../../../agent/wire/tx-ring.js';
+import type { FrameSender } from '../../../agent/interfaces.js';
+import { openTxRing } from '../../../agent/transmit/tx-ring.js';
 import { Dissection, REJECT } from '../../../shared/packet/dissect.js';
 import { FLAG_SYN } from '../../../shared/packet/tcp.js';
 import { Census } from './census.js';
@@ -97,7 +97,9 @@ setInterval(() => {
 }, FLUSH_MILLIS);
 setInterval(() => {
   const { framesReceived, framesDropped } = capture.totals;
-  console.log(JSON.stringify({ heard, answered, framesReceived, framesDropped, ...census?.counts }));
+  console.log(
+    JSON.stringify({ heard, answered, framesReceived, framesDropped, ...census?.counts }),
+  );
 }, REPORT_MILLIS);
 console.log('the Internet is up');
 

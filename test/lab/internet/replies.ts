@@ -3,7 +3,7 @@
  * turned round. Ordinary code, checksums summed over whole packets.
  */
 
-import type { FrameSender } from '../../../agent/ports.js';
+import type { FrameSender } from '../../../agent/interfaces.js';
 import { foldChecksum, sumWords } from '../../../shared/packet/checksum.js';
 
 export const FLAGS = { SYN_ACK: 0x12, RST_ACK: 0x14 } as const;

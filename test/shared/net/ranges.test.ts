@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Range, Ranges } from '../../../shared/net/ranges.js';
-import { SPECIAL } from '../../../shared/net/special.js';
+import { SPECIAL } from '../../../shared/survey/policy/special-purpose-registry.js';
 
 const UNIVERSE = 64;
 const anyRange = fc

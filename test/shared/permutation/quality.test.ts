@@ -1,6 +1,10 @@
 /** The order against chance, with fixed seeds: a slice of `benchmarks/permutation-quality.ts`. */
 import { describe, expect, test } from 'vitest';
-import { avalanche, neighboursPerOrder, scoreOrder } from '../../../benchmarks/order-statistics.js';
+import {
+  avalanche,
+  neighboursPerOrder,
+  scoreOrder,
+} from '../../../benchmarks/permutation-statistics.js';
 import type { Position } from '../../../shared/base/brand.js';
 import { FeistelPermutation } from '../../../shared/permutation/feistel.js';
 

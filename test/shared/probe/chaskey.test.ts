@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Chaskey } from '../../../shared/probe/chaskey.js';
-import { TagKernel } from '../../../shared/simd/kernels.js';
+import { TagKernel } from '../../../shared/simd/wasm-kernels.js';
 
 /** The paper's algorithm for any message, octet by octet, with BigInt for the field of 2^128. */
 function slow(key: Uint8Array, message: Uint8Array): number[] {

@@ -4,8 +4,8 @@ import { Target } from '../../../shared/net/target.js';
 import { CLASSIFICATION } from '../../../shared/probe/classification.js';
 import { CookieMac } from '../../../shared/probe/cookies.js';
 import type { ProbeOptions } from '../../../shared/probe/probe.js';
+import { ProbeBatch } from '../../../shared/probe/probe-batch.js';
 import { tcpSyn } from '../../../shared/probe/tcp-syn.js';
-import { ProbeBatch } from '../../../shared/probe/volley.js';
 import {
   errorTo,
   FLOW,

@@ -5,7 +5,15 @@ import { formatAddress } from '../../../shared/net/ipv6.js';
 import { type Port, parsePorts } from '../../../shared/net/ports.js';
 import { Target } from '../../../shared/net/target.js';
 import { Plan } from '../../../shared/survey/plan.js';
-import { rulesFromBytes, rulesToBytes, reasonLeftOut } from '../../../shared/survey/rules.js';
+import {
+  reasonLeftOut,
+  rulesFromBytes,
+  rulesToBytes,
+} from '../../../shared/survey/policy/block-rules.js';
+import {
+  publicTargetIn,
+  specialTargetIn,
+} from '../../../shared/survey/policy/special-purpose-policy.js';
 import { type Composition, compose } from '../../../shared/survey/space/compose.js';
 import type { Space } from '../../../shared/survey/space/space.js';
 import {
@@ -13,7 +21,6 @@ import {
   spaceFromBytes,
   spaceToBytes,
 } from '../../../shared/survey/space/space-bytes.js';
-import { specialTargetIn, publicTargetIn } from '../../../shared/survey/space/special-purpose.js';
 import {
   addressOf,
   parseBlock,
@@ -175,7 +182,9 @@ describe('a space of both families, lists and pairs', () => {
     ];
     const rules = rulesFromBytes(rulesToBytes(exclusions, ['198.18.0.0/15']));
     expect(reasonLeftOut(addressOf('9.9.1.1'), rules)).toBe('excluded by 9.9.0.0/16 (--exclude)');
-    expect(reasonLeftOut(addressOf('2600:5::1'), rules)).toBe('excluded by 2600:5::/32 (--exclude)');
+    expect(reasonLeftOut(addressOf('2600:5::1'), rules)).toBe(
+      'excluded by 2600:5::/32 (--exclude)',
+    );
     expect(reasonLeftOut(addressOf('fe80::1'), rules)).toMatch(/fe80::\/10 is Link-local/);
     expect(reasonLeftOut(addressOf('198.18.0.1'), rules)).toBe('not among the targets');
   });

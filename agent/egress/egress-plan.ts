@@ -1,0 +1,194 @@
+/**
+ * Finds how probes leave, by looking at routes and interfaces: for every next hop a way out of its own,
+ * with Ethernet frames to the gateway or to each neighbour, and through the kernel where the interface
+ * carries no Ethernet. All of it is plain data, so that the senders' threads can open it.
+ */
+import { readFile } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
+import type { Clock } from '../../shared/base/clock.js';
+import { Fault } from '../../shared/base/faults.js';
+import { formatWords, isMapped, parseWords, type Words } from '../../shared/net/ipv6.js';
+import { type MacAddress, parseMac } from '../../shared/packet/ethernet.js';
+import type { Family, Origin, SourcePorts } from '../../shared/probe/probe.js';
+import type { Space } from '../../shared/survey/space/space.js';
+import type { Destinations, NextHop } from '../interfaces.js';
+import { resolveNeighbour } from './next-hop.js';
+import { ipJson } from './route-table.js';
+import { type RouteSlice, slicesOf, sourceTowards, type Unroutable } from './routes.js';
+
+/** One way out: a family, an interface, a next hop, and what it leads to. */
+export interface EgressRoute {
+  readonly family: Family;
+  readonly device: string;
+  readonly sources: readonly Words[];
+  readonly destinations: Destinations;
+  /** Undefined where the kernel finds who a packet is for. */
+  readonly nextHop: NextHop | undefined;
+}
+
+export interface EgressPlan {
+  readonly routes: readonly EgressRoute[];
+  readonly origin: Origin;
+  /** Targets that no way out leads to. */
+  readonly unroutable: readonly Unroutable[];
+  /** What people should know before anything is sent. */
+  readonly notes: readonly string[];
+}
+
+/** What the operator fixed; the rest is found out. */
+export interface EgressOptions {
+  readonly device?: string | undefined;
+  readonly gatewayMac?: MacAddress | undefined;
+  readonly sourceMac?: MacAddress | undefined;
+  readonly sources?: readonly Words[] | undefined;
+  readonly sourcePorts?: SourcePorts | undefined;
+  readonly vlan?: number | undefined;
+}
+
+const PORT_RANGE_FILE = '/proc/sys/net/ipv4/ip_local_port_range';
+/** Enough to spread over, few enough that the capture's filter stays tight. */
+const SOURCE_PORTS_MAX = 4096;
+const SOURCE_PORTS_ENOUGH = 256;
+const SOURCE_PORT_MIN = 1024;
+const WHOLE: Readonly<Record<Family, Destinations>> = {
+  4: { family: 4, from: Float64Array.of(0), to: Float64Array.of(2 ** 32) },
+  6: { family: 6, words: Uint32Array.of(0, 0, 0, 0, ...new Array<number>(4).fill(0xffffffff)) },
+};
+
+/** @throws Fault NO_ROUTE, NO_NEIGHBOUR or BAD_OPTION */
+export async function planEgress(
+  space: Space,
+  options: EgressOptions,
+  clock: Clock,
+): Promise<EgressPlan> {
+  const ports = options.sourcePorts ?? (await freePorts());
+  const { device, sources = [], gatewayMac } = options;
+  // Where all is said, nothing needs to be looked up, and no route needs to be there.
+  const isSaid = device !== undefined && gatewayMac !== undefined;
+  const { slices, unroutable, notes } = isSaid
+    ? { slices: slicesAsGiven(space, device), unroutable: [], notes: [] }
+    : await slicesOf(space, { device, sources });
+  const routes: EgressRoute[] = [];
+  for (const slice of slices) routes.push(await egressRoute(slice, options, clock));
+  const origin = { sources: distinct(routes.flatMap((route) => route.sources)), ports };
+  return { routes, origin, unroutable, notes: [...notes, ...notesOn(sources, routes)] };
+}
+
+function slicesAsGiven(space: Space, device: string): RouteSlice[] {
+  const families: Family[] = [];
+  if (space.ipv4Addresses.count > 0) families.push(4);
+  if (space.ipv6Prefixes.length > 0) families.push(6);
+  const nobody: Words = [0, 0, 0, 0];
+  return families.map((family) => {
+    return { family, device, gateway: undefined, destinations: WHOLE[family], example: nobody };
+  });
+}
+
+async function egressRoute(
+  slice: RouteSlice,
+  options: EgressOptions,
+  clock: Clock,
+): Promise<EgressRoute> {
+  const { device, family, destinations } = slice;
+  const given = (options.sources ?? []).filter((words) => isMapped(words) === (family === 4));
+  const sources = given.length > 0 ? given : [await ownSource(slice, options)];
+  const nextHop = await linkOf(slice, sources, options, clock);
+  return { family, device, sources, destinations, nextHop };
+}
+
+/** Our address towards a leg: as the kernel would choose it, or one of the interface's. @throws Fault NO_ROUTE */
+async function ownSource(
+  { device, family, example }: RouteSlice,
+  { gatewayMac, device: said }: EgressOptions,
+): Promise<Words> {
+  if (gatewayMac === undefined || said === undefined) return await sourceTowards(example, device);
+  const [record] = await ipJson<{ addr_info?: readonly { local?: string; scope?: string }[] }>([
+    ...[`-${family}`, 'address', 'show', 'dev', device],
+  ]);
+  const address = record?.addr_info?.find(({ scope }) => scope === 'global')?.local;
+  if (address !== undefined) return parseWords(address);
+  const reason = `${device} has no IPv${family} address: name one with --source-ip`;
+  throw new Fault('NO_ROUTE', reason, { flag: '--interface', value: device });
+}
+
+async function linkOf(
+  { device, gateway }: RouteSlice,
+  addresses: readonly Words[],
+  { gatewayMac, sourceMac, vlan }: EgressOptions,
+  clock: Clock,
+): Promise<NextHop | undefined> {
+  const source = sourceMac ?? (await hardwareAddressOf(device));
+  if (source === undefined && vlan !== undefined) {
+    const reason = `${device} carries no Ethernet frames that a VLAN tag could be on`;
+    throw new Fault('BAD_OPTION', reason, { flag: '--vlan', value: `${vlan}` });
+  }
+  if (source === undefined) return undefined;
+  if (gatewayMac !== undefined) return { source, gateway: gatewayMac, vlan };
+  if (vlan !== undefined) {
+    const reason = 'frames with a VLAN tag need the next hop’s address: name it with --gateway-mac';
+    throw new Fault('BAD_OPTION', reason, { flag: '--vlan', value: `${vlan}` });
+  }
+  if (gateway === undefined) return { source, gateway: undefined };
+  return { source, gateway: await resolveNeighbour(gateway, { device, source, addresses }, clock) };
+}
+
+/** An address of ours that is of no use, and targets that are asked from another one. */
+function notesOn(sources: readonly Words[], routes: readonly EgressRoute[]): string[] {
+  const notes = strangersAmong(sources);
+  for (const family of [4, 6] as const) {
+    const given = sources.filter((words) => isMapped(words) === (family === 4));
+    const own = routes.filter((route) => route.family === family).flatMap((route) => route.sources);
+    if (given.length > 0 && own.length === 0) {
+      notes.push(`--source-ip names IPv${family} addresses, and no target is IPv${family}`);
+    }
+    if (sources.length > 0 && given.length === 0 && own.length > 0) {
+      const from = own.map(formatWords).join(', ');
+      notes.push(`--source-ip names no IPv${family} address: IPv${family} targets see ${from}`);
+    }
+  }
+  return notes;
+}
+
+/** Addresses that no interface has: replies come to them only where others send them here. */
+function strangersAmong(sources: readonly Words[]): string[] {
+  const entries = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  const ours = new Set(entries.map(({ address }) => formatWords(parseWords(address))));
+  const strange = sources.map(formatWords).filter((address) => !ours.has(address));
+  const [first] = strange;
+  if (first === undefined) return [];
+  const which = strange.length === 1 ? first : `${first} and ${strange.length - 1} others`;
+  return [`--source-ip: no interface has ${which}; replies are heard only if they are routed here`];
+}
+
+/** Undefined for interfaces that carry no Ethernet frames, or do not need them. */
+async function hardwareAddressOf(device: string): Promise<MacAddress | undefined> {
+  const [nextHop] = await ipJson<{
+    link_type?: string;
+    address?: string;
+    flags?: readonly string[];
+  }>(['link', 'show', 'dev', device]);
+  const isEthernet = nextHop?.link_type === 'ether' && !nextHop.flags?.includes('NOARP');
+  return isEthernet ? parseMac(nextHop.address ?? '') : undefined;
+}
+
+/**
+ * Ports that the host's own connections never use, so that they cannot mix in: above its range where
+ * there is room, else right below it, away from the ports that services like to listen on.
+ */
+async function freePorts(): Promise<SourcePorts> {
+  const text = await readFile(PORT_RANGE_FILE, 'utf8');
+  const [first = 32768, last = 60999] = text.trim().split(/\s+/).map(Number);
+  const above = 65536 - (last + 1);
+  if (above >= SOURCE_PORTS_ENOUGH) {
+    return { from: last + 1, to: last + 1 + Math.min(above, SOURCE_PORTS_MAX) };
+  }
+  const below = first - SOURCE_PORT_MIN;
+  if (below > 0) return { from: first - Math.min(below, SOURCE_PORTS_MAX), to: first };
+  if (above > 0) return { from: last + 1, to: 65536 };
+  const reason = 'the host uses all ports for its own connections; name some with --source-port';
+  throw new Fault('NO_ROUTE', reason, { file: PORT_RANGE_FILE });
+}
+
+function distinct(addresses: readonly Words[]): Words[] {
+  return [...new Map(addresses.map((words) => [words.join(), words])).values()];
+}

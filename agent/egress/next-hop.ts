@@ -1,0 +1,66 @@
+/**
+ * The next hop's address on the link: from the kernel's neighbour table where it has been confirmed lately
+ * or was set by hand, else by asking for it ourselves. An entry that is stale may be another host's by now,
+ * and probes to nobody would make silence of everybody.
+ */
+import type { Clock } from '../../shared/base/clock.js';
+import { Fault } from '../../shared/base/faults.js';
+import { Endpoint } from '../../shared/net/endpoint.js';
+import { isMapped, parseWords, type Words } from '../../shared/net/ipv6.js';
+import { type MacAddress, parseMac } from '../../shared/packet/ethernet.js';
+import { RESOLVING } from '../interfaces.js';
+import { LinkNeighbours } from './link-neighbours.js';
+import { ipJson } from './route-table.js';
+
+const LOOK_MILLIS = 10;
+const SURE = ['REACHABLE', 'PERMANENT', 'NOARP'];
+
+interface NeighbourRecord {
+  readonly lladdr?: string;
+  readonly state?: readonly string[];
+}
+
+/** Who asks, and where. */
+export interface Asker {
+  readonly device: string;
+  /** Its address on the link. */
+  readonly source: MacAddress;
+  readonly addresses: readonly Words[];
+}
+
+/** @throws Fault NO_NEIGHBOUR where nobody answers */
+export async function resolveNeighbour(
+  gateway: string,
+  { device, source, addresses }: Asker,
+  clock: Clock,
+): Promise<MacAddress> {
+  const known = await lookUp(gateway, device);
+  if (known !== undefined) return known;
+  const family = gateway.includes(':') ? 6 : 4;
+  const sources = addresses.filter((words) => isMapped(words) === (family === 4));
+  const nextHop = { source, gateway: undefined };
+  const neighbours = new LinkNeighbours({ device, family, nextHop, sources });
+  try {
+    const target = new Endpoint();
+    target.setWords(parseWords(gateway));
+    neighbours.request(target, clock.monotonic());
+    for (;;) {
+      neighbours.poll(clock.monotonic(), 1);
+      const found = neighbours.lookup(target, clock.monotonic());
+      if (typeof found !== 'string') return found;
+      if (found !== RESOLVING) break;
+      await clock.sleep(LOOK_MILLIS);
+    }
+  } finally {
+    neighbours.close();
+  }
+  const asks = family === 6 ? 'neighbour solicitations' : 'ARP';
+  const reason = `the gateway does not answer ${asks} on ${device}; name its address with --gateway-mac`;
+  throw new Fault('NO_NEIGHBOUR', reason, { value: gateway });
+}
+
+async function lookUp(gateway: string, device: string): Promise<MacAddress | undefined> {
+  const records = await ipJson<NeighbourRecord>(['neigh', 'show', gateway, 'dev', device]);
+  const good = records.find(({ state = [] }) => state.some((each) => SURE.includes(each)));
+  return good?.lladdr === undefined ? undefined : parseMac(good.lladdr);
+}

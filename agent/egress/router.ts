@@ -1,0 +1,54 @@
+/**
+ * Which way out leads to a target. Most surveys have one way for each family, and then nothing is
+ * looked up. The territories are plain data, so that the sender's thread can be given them; they are
+ * disjoint, and a target may be in none.
+ */
+import { Ranges } from '../../shared/net/ranges.js';
+import { Ranges6 } from '../../shared/net/ranges6.js';
+import type { Target } from '../../shared/net/target.js';
+import type { Destinations } from '../interfaces.js';
+
+export class Router {
+  readonly #ipv4: readonly { readonly egress: number; readonly ranges: Ranges }[];
+  readonly #ipv6: readonly { readonly egress: number; readonly ranges: Ranges6 }[];
+  readonly #onlyIpv4: number;
+  readonly #onlyIpv6: number;
+
+  /** @param isWhole whether every target is in one of the territories */
+  constructor(destinations: readonly Destinations[], coversAll = true) {
+    this.#ipv4 = destinations.flatMap((destinations, egress) =>
+      destinations.family === 4
+        ? [{ egress, ranges: Ranges.fromSorted(destinations.from, destinations.to) }]
+        : [],
+    );
+    this.#ipv6 = destinations.flatMap((destinations, egress) =>
+      destinations.family === 6 ? [{ egress, ranges: Ranges6.fromWords(destinations.words) }] : [],
+    );
+    this.#onlyIpv4 = coversAll ? onlyOf(this.#ipv4) : -1;
+    this.#onlyIpv6 = coversAll ? onlyOf(this.#ipv6) : -1;
+  }
+
+  /** The number of the way out, or −1 where none leads there. */
+  egressFor(target: Target): number {
+    const isIpv4 = target.isIpv4;
+    const only = isIpv4 ? this.#onlyIpv4 : this.#onlyIpv6;
+    if (only >= 0) return only;
+    return isIpv4 ? this.#search4(target.w3) : this.#search6(target);
+  }
+
+  #search4(address: number): number {
+    for (const { egress, ranges } of this.#ipv4) if (ranges.contains(address)) return egress;
+    return -1;
+  }
+
+  #search6({ w0, w1, w2, w3 }: Target): number {
+    for (const { egress, ranges } of this.#ipv6) if (ranges.contains(w0, w1, w2, w3)) return egress;
+    return -1;
+  }
+}
+
+/** The one way out of a family, or −1 where there are several, or none. */
+function onlyOf(entries: readonly { readonly egress: number }[]): number {
+  const [first] = entries;
+  return first !== undefined && entries.length === 1 ? first.egress : -1;
+}

@@ -1,0 +1,140 @@
+/** Opens an agent's station for a survey on the real network: ways out, senders, captures. */
+import { readFile } from 'node:fs/promises';
+import type { Clock } from '../shared/base/clock.js';
+import { describeError, Fault } from '../shared/base/faults.js';
+import type { TransmitMethod } from '../shared/command/network-options.js';
+import { Ranges } from '../shared/net/ranges.js';
+import { Ranges6 } from '../shared/net/ranges6.js';
+import { probeNamed } from '../shared/probe/probe-registry.js';
+import type { Plan } from '../shared/survey/plan.js';
+import { rulesToBytes } from '../shared/survey/policy/block-rules.js';
+import { Blocklist } from '../shared/survey/policy/blocklist.js';
+import {
+  blockedSpecialIpv4,
+  blockedSpecialIpv6,
+} from '../shared/survey/policy/special-purpose-policy.js';
+import { hashSpace, spaceToBytes } from '../shared/survey/space/space-bytes.js';
+import type { Survey } from '../shared/survey/survey.js';
+import { type BlockEntry, parseBlock, parseBlockList } from '../shared/survey/target-list.js';
+import { Captures } from './capture/captures.js';
+import { type EgressOptions, planEgress } from './egress/egress-plan.js';
+import { LinkMonitor } from './egress/link-monitor.js';
+import type { Unroutable } from './egress/routes.js';
+import type { Capture, NetworkIo, OpenNetworkIo, SourceSetup } from './interfaces.js';
+import { hasLinkError } from './send/send-errors.js';
+import { addressLists, type SendFilterLists } from './send/send-filter.js';
+import { startSenders } from './send/senders.js';
+import { ThreadPool } from './send/thread-pool.js';
+import type { SenderSetup } from './sender-worker.js';
+
+const SCRIPT = new URL('./sender-worker.js', import.meta.url);
+
+export interface NetworkIoOptions extends EgressOptions {
+  /** Sending threads per survey. */
+  readonly senders: number;
+  /** One of the wires, where the operator insists on it. */
+  readonly wire?: TransmitMethod | undefined;
+  /** Files of ranges that this agent never probes. */
+  readonly blocklists: readonly string[];
+}
+
+/** @throws Fault UNREADABLE_FILE or BAD_LIST about this agent's own blocklists */
+export async function networkIoOpener(
+  options: NetworkIoOptions,
+  clock: Clock,
+): Promise<OpenNetworkIo> {
+  const own = await readBlocklists(options.blocklists);
+  const listening = new Captures();
+  const threads = new ThreadPool(SCRIPT);
+  return async (survey: Survey, plan: Plan): Promise<NetworkIo> => {
+    const found = await planEgress(plan.space, options, clock);
+    const { routes, origin, unroutable, notes } = found;
+    const devices = [...new Set(routes.map(({ device }) => device))];
+    const linkMonitor = new LinkMonitor(devices, origin.sources);
+    // The captures listen before the first probe leaves.
+    const filter = probeNamed(survey.probe).captureFilter(origin);
+    const captures = openCaptures(listening, devices, { filter, vlan: options.vlan });
+    const setup: SenderSetup = {
+      space: spaceToBytes(plan.space, survey.seed),
+      seed: survey.seed,
+      shardLength: survey.shardLength,
+      probe: survey.probe,
+      probeOptions: survey.probeOptions,
+      key: survey.key,
+      routes,
+      coversAll: unroutable.length === 0,
+      ports: origin.ports,
+      wire: options.wire,
+      blocked: blockedFor(survey, own),
+    };
+    try {
+      // A sender that dies takes its agent along: what it held is settled by others.
+      const onDeath = (reason: Error) => {
+        throw reason;
+      };
+      const rules = ownRules(own, unroutable);
+      const rulesHash = rules === undefined ? '' : hashSpace(rules);
+      const sender = await startSenders(threads, setup, options.senders, onDeath);
+      const isUp = () =>
+        linkMonitor.isUp() &&
+        captures.every(({ isAlive }) => isAlive) &&
+        !hasLinkError(sender.totals.sendErrors);
+      return { captures, sender, isUp, notes, rules, rulesHash };
+    } catch (error) {
+      for (const capture of captures) capture.close();
+      throw error;
+    }
+  };
+}
+
+function blockedFor({ allowSpecial }: Survey, own: readonly BlockEntry[]): SendFilterLists {
+  const { ipv4, ipv6 } = Blocklist.of(own);
+  const blocked = Ranges.of([...blockedSpecialIpv4(allowSpecial), ...ipv4]);
+  const blocked6 = blockedSpecialIpv6(allowSpecial).union(Ranges6.of(ipv6));
+  return {
+    version: 0,
+    excluded: addressLists(Ranges.none, Ranges6.none),
+    own: addressLists(blocked, blocked6),
+  };
+}
+
+/** By what this agent holds back targets itself, so that a look-up can name it; undefined where nothing is. */
+function ownRules(
+  own: readonly BlockEntry[],
+  unroutable: readonly Unroutable[],
+): Uint8Array | undefined {
+  if (own.length === 0 && unroutable.length === 0) return undefined;
+  const routes = unroutable.map(({ text, reason }) => {
+    const { block } = parseBlock(text, reason);
+    return { block, place: { flag: reason, value: text } };
+  });
+  return rulesToBytes([...own, ...routes], []);
+}
+
+function openCaptures(
+  listening: Captures,
+  devices: readonly string[],
+  wanted: Omit<SourceSetup, 'device'>,
+): Capture[] {
+  const captures: Capture[] = [];
+  try {
+    for (const device of devices) captures.push(listening.open({ device, ...wanted }));
+    return captures;
+  } catch (error) {
+    for (const capture of captures) capture.close();
+    throw error;
+  }
+}
+
+async function readBlocklists(files: readonly string[]): Promise<readonly BlockEntry[]> {
+  const lists = await Promise.all(
+    files.map(async (file) => {
+      const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+        const reason = `cannot read the file: ${describeError(cause)}`;
+        throw new Fault('UNREADABLE_FILE', reason, { flag: '--blocklist-file', file }, cause);
+      });
+      return parseBlockList(text, file);
+    }),
+  );
+  return lists.flat();
+}

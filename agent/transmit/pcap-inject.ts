@@ -1,0 +1,81 @@
+/**
+ * Ethernet frames through libpcap's own inject: one call per frame, and the slowest way out, but it
+ * asks for nothing but a libpcap.
+ */
+import { Fault } from '../../shared/base/faults.js';
+import type { FrameSender } from '../interfaces.js';
+import { allocate, lastErrno, type Memory } from '../system/libc.js';
+import { pcapLibrary } from '../system/pcap-library.js';
+import { linkHeaderOctets, type NextHopSetup, writeLinkHeader } from './link-header.js';
+
+const ERROR_OCTETS = 256;
+const FRAMES = 64;
+const FRAME_STRIDE = 128;
+
+/** @throws Fault NO_CAP_NET_RAW or SYSTEM_CALL */
+export function openPcapInject(setup: NextHopSetup): FrameSender {
+  const { create, activate, inject, geterr, close } = pcapLibrary();
+  const error = Buffer.alloc(ERROR_OCTETS);
+  const handle = create(setup.device, error) as object | null;
+  if (handle === null) throw new Fault('SYSTEM_CALL', `pcap_create: ${cString(error)}`);
+  if ((activate(handle) as number) < 0) {
+    const reason = String(geterr(handle));
+    close(handle);
+    const code = /permi/i.test(reason) ? 'NO_CAP_NET_RAW' : 'SYSTEM_CALL';
+    throw new Fault(code, `cannot inject on ${setup.device}: ${reason}`);
+  }
+  const memory = allocateOr(() => close(handle));
+  const nextHop = linkHeaderOctets(setup);
+  for (let i = 0; i < FRAMES; i++) writeLinkHeader(memory.view, i * FRAME_STRIDE, setup);
+  let first = 0;
+  let errno = 0;
+  const advance = (frames: number) => {
+    first = (first + frames) % FRAMES;
+  };
+  return {
+    name: `pcap ${setup.device}`,
+    view: memory.view,
+    frames: FRAMES,
+    packetAt: (frame) => frame * FRAME_STRIDE + nextHop,
+    room: () => FRAMES,
+    locate(count, packetAt) {
+      for (let place = 0; place < count; place++) {
+        packetAt[place] = ((first + place) % FRAMES) * FRAME_STRIDE + nextHop;
+      }
+    },
+    send(count) {
+      for (let place = 0; place < count; place++) {
+        const at = memory.base + BigInt(((first + place) % FRAMES) * FRAME_STRIDE);
+        if ((inject(handle, at, nextHop + setup.octets) as number) < 0) {
+          errno = lastErrno();
+          advance(place);
+          return place;
+        }
+      }
+      advance(count);
+      return count;
+    },
+    dropFirst: () => advance(1),
+    discard() {},
+    get errno() {
+      return errno;
+    },
+    close() {
+      close(handle);
+      memory.release();
+    },
+  };
+}
+
+function allocateOr(giveUp: () => void): Memory {
+  try {
+    return allocate(FRAMES * FRAME_STRIDE);
+  } catch (error) {
+    giveUp();
+    throw error;
+  }
+}
+
+function cString(octets: Buffer): string {
+  return octets.toString('utf8', 0, octets.indexOf(0));
+}

@@ -1,0 +1,158 @@
+/**
+ * Lines for people and for machines: rows and answers go to stdout, the rest to stderr. Whatever text they
+ * hold, no control character reaches a terminal.
+ */
+import { inert } from '../../../shared/base/printable.js';
+import { writeOut } from '../../../shared/command/output.js';
+import { formatCount, formatDuration } from '../../../shared/survey/quantities.js';
+import { alarmingDrops, type SurveyStatus, silentOf } from '../../../shared/survey/status.js';
+import {
+  sumUnsent,
+  UNSENT_NAMES,
+  UNSENT_WORDS,
+  type UnsentCounts,
+} from '../../../shared/survey/unsent.js';
+
+/** @throws ReaderGone, or Fault UNWRITABLE */
+export async function printOut(text: string): Promise<void> {
+  await writeOut(inert(text.endsWith('\n') ? text : `${text}\n`, true));
+}
+
+/** What has been done cannot be taken back where its number cannot be written: stderr has it then. */
+export async function printCompleted(id: string, what: string): Promise<void> {
+  try {
+    await printOut(id);
+  } catch (error) {
+    printNote(`${what} ${id} stands all the same`);
+    throw error;
+  }
+}
+
+export function printNote(text: string): void {
+  process.stderr.write(`${inert(text, true)}\n`);
+}
+
+/** Replaces the line that a terminal shows last; what does not fit is cut. */
+export function rewriteLine(text: string): void {
+  process.stderr.write(`\r\x1b[K${inert(text).slice(0, (process.stderr.columns ?? 80) - 1)}`);
+}
+
+/** Columns under headings, padded; numbers to the right. */
+export function formatTable(rows: readonly Readonly<Record<string, string | number>>[]): string {
+  const names = Object.keys(rows[0] ?? {});
+  const table = new Table(names);
+  return table.lines(rows.map((row) => names.map((name) => row[name] ?? ''))).trimEnd();
+}
+
+type Cell = string | number | boolean | null;
+
+/** A table that is written some rows at a time: the first ones decide how wide its columns are. */
+export class Table {
+  readonly #names: readonly string[];
+  #columns: readonly { readonly width: number; readonly isNumber: boolean }[] | undefined;
+
+  constructor(names: readonly string[]) {
+    this.#names = names;
+  }
+
+  /** Lines with their ends; the headings go before the first. */
+  lines(rows: readonly (readonly Cell[])[]): string {
+    const cells = rows.map((row) => row.map((cell) => inert(cell === null ? '' : String(cell))));
+    if (this.#columns !== undefined) return cells.map((line) => this.#line(line)).join('');
+    this.#columns = this.#names.map((name, i) => ({
+      width: cells.reduce((most, line) => Math.max(most, line[i]?.length ?? 0), name.length),
+      isNumber: typeof rows[0]?.[i] === 'number',
+    }));
+    return [this.#names, ...cells].map((line) => this.#line(line)).join('');
+  }
+
+  #line(cells: readonly string[]): string {
+    const padded = this.#columns?.map(({ width, isNumber }, i) => {
+      const cell = cells[i] ?? '';
+      return isNumber ? cell.padStart(width) : cell.padEnd(width);
+    });
+    return `${padded?.join('  ').trimEnd()}\n`;
+  }
+}
+
+/** One line of progress. */
+export function progressLine(status: SurveyStatus): string {
+  const { targets, probesSent, targetsCovered, rate, replies, agents } = status;
+  const passed = Math.min(probesSent + sumUnsent(status), targets);
+  return [
+    `${percent(passed, targets)} sent`,
+    `${percent(targetsCovered, targets)} covered`,
+    `${formatCount(probesSent)} of ${formatCount(targets)} probes`,
+    `${formatCount(rate)}/s`,
+    plural(replies, 'reply', 'replies'),
+    plural(agents, 'agent'),
+    ...(alarmingDrops(status) > 0 ? ['CAPTURE DROPS REPLIES'] : []),
+    outlook(status),
+  ].join(' · ');
+}
+
+function outlook(status: SurveyStatus): string {
+  const { state, targets, probesSent, rate } = status;
+  const left = targets - probesSent - sumUnsent(status);
+  if (status.problem !== '') return `STALLED: ${status.problem}`;
+  if (state === 'paused') return 'paused';
+  if (state !== 'running') return 'stopping';
+  if (left <= 0) return 'waiting for late replies';
+  if (rate < 1) return probesSent === 0 ? 'starting' : 'waiting';
+  return `${formatDuration((left / rate) * 1000)} left`;
+}
+
+/** What came of a survey, for a newcomer. @param elapsed milliseconds that it took, by the monotonic clock */
+export function summaryOf(
+  status: SurveyStatus,
+  elapsed: number,
+  files: Readonly<Record<string, string>>,
+): string {
+  const { targets, probesSent, targetsCovered, synack, rst, icmp, rowsStored } = status;
+  const lines: Record<string, string> = {
+    state:
+      status.state === 'done'
+        ? 'done'
+        : `${status.state}, ${percent(targetsCovered, targets)} covered`,
+    targets: `${formatCount(targets)} (address and port), ${formatCount(targetsCovered)} covered`,
+    probes: formatCount(probesSent),
+    open: `${formatCount(synack)} answered SYN-ACK: a service is there`,
+    closed: `${formatCount(rst)} answered RST: nothing listens`,
+    unreachable: `${formatCount(icmp)} answered by ICMP`,
+    silent: `${formatCount(silentOf(status))} were asked and did not answer`,
+    ...unsentLines(status),
+    rows: formatCount(rowsStored),
+    ...warnings(status),
+    time: `${formatDuration(elapsed)} at ${formatCount(status.budget)} probes/s, ${plural(status.agents, 'agent')}`,
+    ...files,
+  };
+  return Object.entries(lines)
+    .map(([name, text]) => `  ${name.padEnd(12)} ${text}`)
+    .join('\n');
+}
+
+function warnings(status: SurveyStatus): Record<string, string> {
+  const { framesReceived, framesDropped } = status;
+  if (framesDropped === 0) return {};
+  const counts = `${formatCount(framesDropped)} of ${formatCount(framesReceived + framesDropped)} frames`;
+  const isAlarming = alarmingDrops(status) > 0;
+  return {
+    drops: `${counts}${isAlarming ? ' — WARNING: REPLIES ARE MISSING; lower the rate' : ''}`,
+  };
+}
+
+export function percent(part: number, whole: number): string {
+  return `${((100 * part) / Math.max(1, whole)).toFixed(1)} %`;
+}
+
+/** A number and its noun. */
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}
+
+/** What was not asked, by the reason. */
+export function unsentLines(status: Readonly<UnsentCounts>): Record<string, string> {
+  const reasons = UNSENT_NAMES.filter((name) => status[name] > 0);
+  const lines = reasons.map((name) => `${formatCount(status[name])} ${UNSENT_WORDS[name]}`);
+  return lines.length === 0 ? {} : { 'not asked': lines.join('; ') };
+}

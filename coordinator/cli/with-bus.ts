@@ -1,0 +1,20 @@
+/** How commands reach a broker. */
+
+import type { Bus } from '../../shared/bus/interfaces.js';
+import { natsBus } from '../../shared/bus/nats/nats-bus.js';
+import { type BrokerFlags, brokerAccess } from '../../shared/command/broker-options.js';
+
+export { addBrokerOptions, type BrokerFlags } from '../../shared/command/broker-options.js';
+
+/** Connects, works, and closes whatever happens. @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
+export async function withBus<Result>(
+  flags: BrokerFlags,
+  work: (bus: Bus) => Promise<Result>,
+): Promise<Result> {
+  const bus = await natsBus(brokerAccess(flags), 'transect');
+  try {
+    return await work(bus);
+  } finally {
+    await bus.close();
+  }
+}

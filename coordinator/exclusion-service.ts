@@ -1,0 +1,139 @@
+/**
+ * Where exclusions are entered: each gets the next version, is put before all agents, and is written
+ * to an audit log beside the surveys. Should the broker lose them, the log brings them back.
+ */
+import { join } from 'node:path';
+import type { Clock } from '../shared/base/clock.js';
+import { describeError, Fault } from '../shared/base/faults.js';
+import type { Bus } from '../shared/bus/interfaces.js';
+import type { Disk } from '../shared/host/disk.js';
+import { type Exclusion, Exclusions, inForce } from '../shared/survey/policy/exclusions.js';
+import { parseBlock } from '../shared/survey/target-list.js';
+import type { Log } from '../shared/telemetry/log.js';
+
+const LOG_FILE = 'exclusions.ndjson';
+const AGAIN_MILLIS = 20;
+const TRIES = 50;
+
+export interface ExclusionServiceDeps {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly disk: Disk;
+  readonly log: Log;
+}
+
+export class ExclusionService {
+  readonly list = new Exclusions();
+  readonly #file: string;
+  readonly #parts: ExclusionServiceDeps;
+  /** Versions that the audit log has. */
+  #logged = 0;
+  #logging: Promise<void> = Promise.resolve();
+
+  constructor(data: string, deps: ExclusionServiceDeps) {
+    this.#file = join(data, LOG_FILE);
+    this.#parts = deps;
+  }
+
+  /** Takes what the broker and the log know; each makes up for the other. */
+  async restore(): Promise<void> {
+    const { bus, disk } = this.#parts;
+    const logged = new Exclusions();
+    for await (const line of disk.lines(this.#file)) {
+      const entry = parseEntry(line);
+      if (entry !== undefined) logged.add(entry);
+    }
+    this.#logged = logged.version;
+    for (const entry of await bus.exclusions.list()) this.list.add(entry);
+    for (const entry of logged.entries.slice(this.list.version)) await bus.exclusions.add(entry);
+    for (const entry of logged.entries) this.list.add(entry);
+    await this.#writeLog();
+  }
+
+  /**
+   * Excludes from now on. Resolves once it is before all agents; a log that cannot be written does not
+   * keep it from them, and gets it with the next one.
+   * @returns its version
+   * @throws Fault BAD_LIST or BAD_OPTION about the prefix, BAD_MESSAGE about what the broker has
+   */
+  async add(prefix: string, reason: string, by: string): Promise<number> {
+    const range = prefix.trim();
+    parseBlock(range, 'CIDR');
+    return await this.#enter({ prefix: range, reason, by, lifts: 0 });
+  }
+
+  /**
+   * Takes an exclusion back: surveys that are running probe what they have not come to yet, where their plan
+   * holds it.
+   * @param lifted its version, or its range as it was entered
+   * @returns the version that lifts it @throws Fault BAD_OPTION where there is no such exclusion
+   */
+  async lift(lifted: string, reason: string, by: string): Promise<number> {
+    const wanted = lifted.trim();
+    const entry = inForce(this.list.entries).find(
+      ({ version, prefix }) => wanted === String(version) || wanted === prefix,
+    );
+    if (entry === undefined) {
+      const why = 'no exclusion in force has this version or range; see: transect exclude list';
+      throw new Fault('BAD_OPTION', why, { value: wanted });
+    }
+    return await this.#enter({ prefix: entry.prefix, reason, by, lifts: entry.version });
+  }
+
+  async #enter(content: Pick<Exclusion, 'prefix' | 'reason' | 'by' | 'lifts'>): Promise<number> {
+    const { bus, clock } = this.#parts;
+    for (let tries = TRIES; tries > 0; tries--) {
+      const version = this.list.version + 1;
+      const entry: Exclusion = { ...content, version, at: clock.wall() };
+      if (await bus.exclusions.add(entry)) {
+        this.list.add(entry);
+        await this.#writeLog();
+        return version;
+      }
+      await clock.sleep(AGAIN_MILLIS); // another one was faster: it is about to be heard of
+      for (const known of await bus.exclusions.list()) this.list.add(known);
+    }
+    const why =
+      'this version of the exclusions is on the broker and cannot be read; delete its key';
+    throw new Fault('BAD_MESSAGE', why, { value: `v.${this.list.version + 1}` });
+  }
+
+  /** Each version that others entered, as it is heard of. */
+  async *follow(signal: AbortSignal): AsyncGenerator<number> {
+    for await (const entry of this.#parts.bus.exclusions.watch(signal)) {
+      if (!this.list.add(entry)) continue;
+      await this.#writeLog();
+      yield this.list.version;
+    }
+  }
+
+  /** One after the other: what was added and what was heard of at once is one entry. */
+  #writeLog(): Promise<void> {
+    this.#logging = this.#logging.then(() => this.#writeNews());
+    return this.#logging;
+  }
+
+  async #writeNews(): Promise<void> {
+    const { disk, log } = this.#parts;
+    const { version, entries } = this.list;
+    const news = entries.slice(this.#logged, version);
+    if (news.length === 0) return;
+    try {
+      await disk.append(this.#file, news.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
+      this.#logged = Math.max(this.#logged, version);
+    } catch (error) {
+      log.error({ error: describeError(error) }, 'the log of exclusions cannot be written yet');
+    }
+  }
+}
+
+/** Half a line, where its writer died, is none. */
+function parseEntry(line: string): Exclusion | undefined {
+  try {
+    const entry = JSON.parse(line) as Exclusion;
+    const isEntry = typeof entry.version === 'number' && typeof entry.prefix === 'string';
+    return isEntry ? { ...entry, lifts: entry.lifts ?? 0 } : undefined;
+  } catch {
+    return undefined;
+  }
+}

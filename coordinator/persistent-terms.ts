@@ -1,0 +1,51 @@
+/**
+ * The number of terms there have been, kept beside the surveys: journals go by it, and a broker that comes
+ * back empty has forgotten it. Where the file is gone too, the journals of surveys under way know it.
+ */
+import { join } from 'node:path';
+import { describeError, Fault } from '../shared/base/faults.js';
+import type { Disk } from '../shared/host/disk.js';
+import type { Log } from '../shared/telemetry/log.js';
+import type { ElectionDeps } from './leader-election.js';
+import { JOURNAL_FILE, MANIFEST_FILE } from './storage/folder-layout.js';
+import { lastTermIn } from './storage/journal.js';
+
+const TERM_FILE = 'term';
+
+export function persistentTerms(data: string, disk: Disk, log: Log): ElectionDeps['terms'] {
+  const file = join(data, TERM_FILE);
+  /** What this process has seen, in case the file cannot be written. */
+  let seen = 0;
+  return {
+    async highest() {
+      const written = (await disk.read(file))?.toString().trim();
+      if (written !== undefined && !/^\d{1,9}$/.test(written)) {
+        throw new Fault('UNREADABLE_FILE', 'it holds no number of terms', { file, value: written });
+      }
+      return Math.max(seen, Number(written ?? 0), await lastTermOf(data, disk, log));
+    },
+    async note(term) {
+      seen = Math.max(seen, term);
+      try {
+        await disk.writeWhole(file, [`${seen}\n`]);
+      } catch (error) {
+        log.error({ error: describeError(error) }, 'the term cannot be written down');
+      }
+    },
+  };
+}
+
+/** Of surveys that are under way. */
+async function lastTermOf(data: string, disk: Disk, log: Log): Promise<number> {
+  let last = 0;
+  for (const name of await disk.folders(data)) {
+    const folder = join(data, name);
+    if ((await disk.size(join(folder, MANIFEST_FILE))) > 0) continue;
+    try {
+      last = Math.max(last, await lastTermIn(disk, join(folder, JOURNAL_FILE)));
+    } catch (error) {
+      log.error({ survey: name, error: describeError(error) }, 'its journal cannot be read');
+    }
+  }
+  return last;
+}

@@ -1,0 +1,122 @@
+/** What would happen: everything that can be known of a survey before a packet leaves. */
+import { formatPorts } from '../../shared/net/ports.js';
+import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
+import { publicTargetIn } from '../../shared/survey/policy/special-purpose-policy.js';
+import { formatCount, formatDuration } from '../../shared/survey/quantities.js';
+import type { Composition, Tally } from '../../shared/survey/space/compose.js';
+import type { SurveyRequest } from '../../shared/survey/survey.js';
+import { estimate } from './estimate.js';
+import { type Peaks, peaks } from './peak-rate.js';
+
+/** A public /24 or /48 is hit hard when it sees more than this: masscan's whole default rate. */
+const GENTLE_PPS = 100;
+
+export interface PlanSummary {
+  readonly addresses: number;
+  readonly targets: number;
+  /** One per target. */
+  readonly probes: number;
+  readonly ports: string;
+  readonly probe: string;
+  readonly shards: number;
+  readonly shardLength: number;
+  readonly rate: number;
+  readonly durationMillis: number;
+  readonly bitsPerSecond: number;
+  readonly peaks: Peaks;
+  readonly sources: readonly Tally[];
+  readonly exclusions: readonly Tally[];
+  readonly seed: string;
+  readonly warnings: readonly string[];
+  readonly hash: string;
+}
+
+export function summarizePlan(request: SurveyRequest, composition: Composition): PlanSummary {
+  const { space, sources, exclusions } = composition;
+  const plan = new Plan(space, request.seed, shardLengthFor(space.size, request.rate));
+  const { millis, bitsPerSecond } = estimate(request, space);
+  const peak = peaks(space, request.rate);
+  return {
+    addresses: space.addresses,
+    targets: space.size,
+    probes: space.size,
+    ports: formatPorts(space.parts.ports),
+    probe: request.probe,
+    shards: plan.shardCount,
+    shardLength: plan.shardLength,
+    rate: request.rate,
+    durationMillis: millis,
+    bitsPerSecond,
+    peaks: peak,
+    sources,
+    exclusions,
+    seed: request.seed,
+    warnings: publicTargetIn(space) === undefined ? [] : warningsOf(peak, request.rate),
+    hash: plan.hash,
+  };
+}
+
+/** The plan in a line or two. */
+export function briefPlan(report: PlanSummary): string {
+  const { addresses, targets, shards, rate, durationMillis, bitsPerSecond, seed } = report;
+  const left = report.exclusions.reduce((sum, tally) => sum + tally.addresses, 0);
+  const notes = left > 0 ? `, ${formatCount(left)} addresses left out` : '';
+  return [
+    `plan: ${formatCount(targets)} targets (${formatCount(addresses)} addresses${notes})`,
+    `in ${formatCount(shards)} shards;`,
+    `about ${formatDuration(durationMillis)} at ${formatCount(rate)}/s`,
+    `(${formatBits(bitsPerSecond)}); seed ${seed}`,
+    ...report.warnings.map((warning) => `\nwarning: ${warning}`),
+  ].join(' ');
+}
+
+/** The plan in full. */
+export function fullPlan(report: PlanSummary): string {
+  const { peaks: peak, durationMillis, bitsPerSecond, rate } = report;
+  const tallies = (title: string, list: readonly Tally[]) =>
+    list.map(({ reason, addresses }, i) => [
+      i === 0 ? title : '',
+      `${formatCount(addresses)} by ${reason}`,
+    ]);
+  const seen = [
+    peak.per24 > 0 ? `${formatRate(peak.per24)} into a /24` : '',
+    peak.per16 > 0 ? `${formatRate(peak.per16)} into a /16` : '',
+    peak.per48 > 0 ? `${formatRate(peak.per48)} into a /48` : '',
+  ].filter((text) => text !== '');
+  const lines = [
+    ['targets', `${formatCount(report.targets)} (address and port)`],
+    ['addresses', formatCount(report.addresses)],
+    ...tallies('asked for', report.sources),
+    ...tallies('left out', report.exclusions),
+    ['ports', report.ports || 'as listed'],
+    ['probes', `${formatCount(report.probes)} of ${report.probe}`],
+    ['shards', `${formatCount(report.shards)} of ${formatCount(report.shardLength)} targets`],
+    ['duration', `${formatDuration(durationMillis)} at ${formatCount(rate)} probes/s`],
+    ['bandwidth', `${formatBits(bitsPerSecond)} on Ethernet, everything counted`],
+    ['at most', seen.join(', ')],
+    ['seed', report.seed],
+    ['hash', report.hash],
+    ...report.warnings.map((warning) => ['WARNING', warning]),
+  ];
+  return lines.map(([name = '', text]) => `${name.padEnd(10)} ${text}`).join('\n');
+}
+
+function warningsOf({ per24, per48 }: Peaks, rate: number): string[] {
+  const busiest = Math.max(per24, per48);
+  if (busiest <= GENTLE_PPS) return [];
+  const network = per24 >= per48 ? '/24' : '/48';
+  const gentle = Math.max(1, Math.floor((rate * GENTLE_PPS) / busiest));
+  const seen = formatCount(busiest);
+  return [
+    `a single ${network} would see ${seen} probes/s; at -r ${gentle} it would see ${GENTLE_PPS}`,
+  ];
+}
+
+function formatRate(pps: number): string {
+  return pps >= 10 ? `${formatCount(pps)}/s` : `${Number(pps.toPrecision(2))}/s`;
+}
+
+function formatBits(bits: number): string {
+  if (bits >= 1e9) return `${(bits / 1e9).toFixed(2)} Gbit/s`;
+  return bits >= 1e6 ? `${(bits / 1e6).toFixed(1)} Mbit/s` : `${(bits / 1e3).toFixed(1)} kbit/s`;
+}

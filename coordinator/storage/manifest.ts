@@ -1,0 +1,131 @@
+/**
+ * What a survey leaves behind beside its rows: the question, the plan, what is complete and what is
+ * not. Written at the end, whole; a survey without one has not ended.
+ */
+import { join } from 'node:path';
+import { isoTime } from '../../shared/base/clock.js';
+import type { IoStats } from '../../shared/bus/interfaces.js';
+import type { Disk } from '../../shared/host/disk.js';
+import { formatPorts } from '../../shared/net/ports.js';
+import { formatRange } from '../../shared/net/prefix.js';
+import type { Plan } from '../../shared/survey/plan.js';
+import { alarmingDrops, type SurveyStatus, silentOf } from '../../shared/survey/status.js';
+import type { Survey } from '../../shared/survey/survey.js';
+import { UNSENT_NAMES } from '../../shared/survey/unsent.js';
+import { MANIFEST_FILE } from './folder-layout.js';
+
+/** Ranges listed in a manifest; a survey of a long list names their count and hash only. */
+const RANGES_LISTED_MAX = 1000;
+
+/** Positions [from, covered) of [from, to) are stored. */
+interface Part {
+  readonly shard: number;
+  readonly from: number;
+  readonly to: number;
+  readonly coveredUpTo: number;
+}
+
+export interface ManifestContent {
+  readonly survey: Survey;
+  readonly plan: Plan;
+  readonly status: SurveyStatus;
+  readonly agents: ReadonlyMap<
+    string,
+    { readonly vantage: string; readonly probesSent: number; readonly targetsSettled: number }
+  >;
+  readonly incomplete: readonly Part[];
+  readonly version: string;
+  readonly ioStatsOf: (agent: string) => IoStats | undefined;
+}
+
+/** @throws Fault UNWRITABLE */
+export async function writeManifest(
+  disk: Disk,
+  folder: string,
+  parts: ManifestContent,
+): Promise<void> {
+  const content = `${JSON.stringify(manifestOf(parts), null, 2)}\n`;
+  await disk.writeWhole(join(folder, MANIFEST_FILE), [content]);
+}
+
+/** The last status of a survey that has ended; undefined where it has no manifest. */
+export async function readManifestStatus(
+  disk: Disk,
+  folder: string,
+): Promise<SurveyStatus | undefined> {
+  const bytes = await disk.read(join(folder, MANIFEST_FILE));
+  return bytes && (JSON.parse(bytes.toString()) as { status: SurveyStatus }).status;
+}
+
+function manifestOf(parts: ManifestContent): object {
+  const { survey, plan, status, incomplete, version } = parts;
+  const { space } = plan;
+  const { ipv4, windows, hitlist, pairs, ports } = space.parts;
+  const ranges = [...ipv4].slice(0, RANGES_LISTED_MAX).map(formatRange);
+  return {
+    transect: version,
+    survey: survey.id,
+    name: survey.name,
+    state: status.state,
+    complete: status.targetsCovered === status.targets,
+    question: {
+      ranges: ipv4.count > RANGES_LISTED_MAX ? undefined : ranges,
+      rangeCount: ipv4.count,
+      windows: windows.map(({ text }) => text),
+      listedAddresses: hitlist.size,
+      listedPairs: pairs.size,
+      addresses: space.addresses,
+      ports: formatPorts(ports),
+      probe: survey.probe,
+      probeOptions: survey.probeOptions,
+      rate: survey.rate,
+      cooldownMillis: survey.cooldown,
+      seed: survey.seed,
+      report: survey.rows,
+      allowSpecial: survey.allowSpecial,
+      contact: survey.contact,
+      purpose: survey.purpose,
+    },
+    plan: {
+      hash: plan.hash,
+      spaceHash: survey.spaceHash,
+      targets: plan.size,
+      shards: plan.shardCount,
+      shardLength: plan.shardLength,
+    },
+    counts: {
+      sent: status.probesSent,
+      targetsCovered: status.targetsCovered,
+      synack: status.synack,
+      rst: status.rst,
+      icmp: status.icmp,
+      silent: silentOf(status),
+      ...Object.fromEntries(UNSENT_NAMES.map((name) => [name, status[name]])),
+      batchesSetAside: status.batchesSetAside,
+      rows: status.rowsStored,
+      framesReceived: status.framesReceived,
+      captureDrops: status.framesDropped,
+      captureDropsAlarming: alarmingDrops(status) > 0,
+    },
+    startedAt: isoTime(status.startedAt),
+    endedAt: isoTime(status.endedAt),
+    output: survey.segmentFormat,
+    agents: agentsOf(parts),
+    shardsStored: status.shardsStored,
+    shardsIncomplete: incomplete,
+    status,
+  };
+}
+
+/** Probes, positions and equipment by agent, in order of their names. */
+function agentsOf({ agents, ioStatsOf }: ManifestContent): object[] {
+  return [...agents]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([agent, { vantage, probesSent, targetsSettled }]) => ({
+      agent,
+      vantage,
+      probesSent,
+      targetsSettled,
+      ...ioStatsOf(agent),
+    }));
+}

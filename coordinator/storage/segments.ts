@@ -1,0 +1,140 @@
+/**
+ * Where a survey's rows are kept: a file per shard, named by the shard, written whole; storing it
+ * again replaces it by the same. Once all shards of an aligned run are stored, their files are merged
+ * into one named by the run; while both are there, the larger one is the one to read.
+ *
+ *     segments/000000042.parquet               rows of one shard; no file where it has none
+ *     segments/000000000-000000064.parquet     rows of shards 0 to 63
+ */
+import { join } from 'node:path';
+import type { Disk } from '../../shared/host/disk.js';
+import { fieldIndices, type Row, type RowSource } from '../sink/row.js';
+import type { Sink } from '../sink/sink.js';
+import { sinkNamed } from '../sink/sink-registry.js';
+
+const NUMBER_DIGITS = 9;
+/** Files are merged into files of so many shards, unless they are large enough as they are. */
+const LEVELS = [64, 4096, 262_144] as const;
+const MERGED_OCTETS_MAX = 64 * 1024 * 1024;
+const NAME = /^(\d{9,})(?:-(\d{9,}))?\.(\w+)$/;
+const [CLASSIFICATION = 0] = fieldIndices(['classification']);
+
+/** A file with the rows of shards [from, to). */
+export interface Segment {
+  readonly from: number;
+  readonly to: number;
+  readonly file: string;
+}
+
+export class SegmentStore {
+  readonly folder: string;
+  readonly sink: Sink;
+  readonly #disk: Disk;
+
+  constructor(folder: string, output: string, disk: Disk) {
+    this.folder = join(folder, 'segments');
+    this.#disk = disk;
+    this.sink = sinkNamed(output);
+  }
+
+  /** Durable when it resolves. @throws Fault UNWRITABLE */
+  async write(shard: number, rows: Iterable<RowSource>): Promise<void> {
+    await this.sink.write(this.#disk, this.#file(shard, shard + 1), rows);
+  }
+
+  /** A shard without rows has no file. */
+  async clear(shard: number): Promise<void> {
+    await this.#disk.remove(this.#file(shard, shard + 1));
+  }
+
+  /** The files to read, ascending: none that is within another. */
+  async list(): Promise<Segment[]> {
+    return outermost(this.#parse(await this.#disk.list(this.folder)));
+  }
+
+  /** Removes what one who died left behind: files half-written, and files that have been merged. */
+  async sweep(): Promise<void> {
+    const names = await this.#disk.list(this.folder);
+    const all = this.#parse(names);
+    const needed = new Set(outermost(all).map(({ file }) => file));
+    const merged = all.map(({ file }) => file).filter((file) => !needed.has(file));
+    const partial = names.filter((name) => name.endsWith('.part'));
+    const waste = [...merged, ...partial.map((name) => join(this.folder, name))];
+    for (const file of waste) await this.#disk.remove(file);
+  }
+
+  read({ file }: Segment): AsyncIterable<Row> {
+    return this.sink.read(this.#disk, file);
+  }
+
+  /** The classification stored for a position; undefined where it has no row. */
+  async rowAt(shard: number, position: number): Promise<string | undefined> {
+    // The smallest first: while it is merged, the larger one is there before it goes.
+    for (const length of [1, ...LEVELS]) {
+      const from = shard - (shard % length);
+      const found = await this.#find(this.#file(from, from + length), position);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  /**
+   * Merges the files of every aligned run that has just become whole. Safe to be interrupted and to
+   * be repeated: the merged file is whole before the others go.
+   * @param shard was stored last
+   * @param areStored whether all shards of [from, to) are stored
+   */
+  async compact(shard: number, areStored: (from: number, to: number) => boolean): Promise<void> {
+    for (const level of LEVELS) {
+      const from = shard - (shard % level);
+      if (!areStored(from, from + level)) return;
+      await this.#merge(from, from + level);
+    }
+  }
+
+  async #merge(from: number, to: number): Promise<void> {
+    const segments = await this.list();
+    const parts = segments.filter((segment) => from <= segment.from && segment.to <= to);
+    const files = parts.map(({ file }) => file);
+    let octets = 0;
+    for (const file of files) octets += await this.#disk.size(file);
+    if (files.length < 2 || octets > MERGED_OCTETS_MAX) return;
+    await this.sink.merge(this.#disk, files, this.#file(from, to));
+    for (const file of files) await this.#disk.remove(file);
+  }
+
+  #parse(names: readonly string[]): Segment[] {
+    return names.flatMap((name) => {
+      const match = NAME.exec(name);
+      if (match?.[3] !== this.sink.extension) return [];
+      const from = Number(match[1]);
+      const to = match[2] === undefined ? from + 1 : Number(match[2]);
+      return [{ from, to, file: join(this.folder, name) }];
+    });
+  }
+
+  async #find(file: string, position: number): Promise<string | undefined> {
+    if ((await this.#disk.size(file)) === 0) return undefined;
+    for await (const row of this.sink.read(this.#disk, file, position)) {
+      return String(row[CLASSIFICATION]);
+    }
+    return undefined;
+  }
+
+  #file(from: number, to: number): string {
+    const name = (number: number) => String(number).padStart(NUMBER_DIGITS, '0');
+    const run = to === from + 1 ? name(from) : `${name(from)}-${name(to)}`;
+    return join(this.folder, `${run}.${this.sink.extension}`);
+  }
+}
+
+function outermost(segments: readonly Segment[]): Segment[] {
+  // The larger of those that start together comes first, and covers what follows within it.
+  const sorted = [...segments].sort((a, b) => a.from - b.from || b.to - a.to);
+  let end = -1;
+  return sorted.filter(({ to }) => {
+    const isWithin = to <= end;
+    end = Math.max(end, to);
+    return !isWithin;
+  });
+}

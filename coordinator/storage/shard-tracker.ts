@@ -1,0 +1,246 @@
+/**
+ * What became of each shard: waiting, on offer, leased, stored. A fold over events, with memory for
+ * the shards under way only: what is stored is kept as intervals, and beyond the horizon nothing has
+ * been offered yet.
+ */
+import { assert } from '../../shared/base/assert.js';
+import { IntervalSet } from '../../shared/base/intervals.js';
+import type { Versioned } from '../../shared/bus/interfaces.js';
+import { type Lease, lastEpoch } from '../../shared/survey/lease.js';
+import { noneUnsent, UNSENT_NAMES, type UnsentCounts } from '../../shared/survey/unsent.js';
+import type { ShardEntry } from './journal.js';
+
+/** Sums over positions. */
+export interface ShardTotals extends UnsentCounts {
+  probesSent: number;
+  synack: number;
+  rst: number;
+  icmp: number;
+}
+
+/** What one agent did, in stored shards. */
+export interface AgentTotals extends ShardTotals {
+  readonly vantage: string;
+  targetsSettled: number;
+}
+
+/** Offering a shard that is still on offer changes nothing. */
+const OFFER_AGAIN_MILLIS = 60_000;
+
+export class ShardTracker {
+  readonly shardCount: number;
+  readonly #stored = new IntervalSet();
+  /** Shards on offer, and since when. */
+  readonly #offered = new Map<number, number>();
+  /** Of shards that are leased and not stored. */
+  readonly #leases = new Map<number, Versioned<Lease>>();
+  /** How many of them each agent holds. */
+  readonly #held = new Map<string, number>();
+  /** Since when each of them has not moved; the stillest first. */
+  readonly #unchangedSince = new Map<number, number>();
+  /** Revisions of the leases of stored shards above the frontier. */
+  readonly #storedLeaseRevisions = new Map<number, number>();
+  /** Of all leases seen. */
+  #lastRevision = 0;
+  /** Shards from it on have not been offered. */
+  #nextToOffer = 0;
+  #storedBelow = 0;
+  #covered = 0;
+  #rows = 0;
+  readonly #totals = emptyTotals();
+  readonly #agents = new Map<string, AgentTotals>();
+  /** Shards that are stored in part. */
+  readonly incomplete: Pick<ShardEntry, 'shard' | 'from' | 'to' | 'coveredUpTo'>[] = [];
+
+  constructor(shardCount: number) {
+    this.shardCount = shardCount;
+  }
+
+  get shardsStored(): number {
+    return this.#stored.size;
+  }
+  get targetsCovered(): number {
+    return this.#covered;
+  }
+  get rowsStored(): number {
+    return this.#rows;
+  }
+  get isComplete(): boolean {
+    return this.#stored.size === this.shardCount;
+  }
+  /** Shards below it are stored. */
+  get storedBelow(): number {
+    return this.#storedBelow;
+  }
+  /** Whether every shard has been offered and found a holder at some time. */
+  get isFullyLeased(): boolean {
+    return this.#nextToOffer === this.shardCount && this.#offered.size === 0;
+  }
+  get agents(): ReadonlyMap<string, AgentTotals> {
+    return this.#agents;
+  }
+
+  /** Shards that are leased and not stored, with their leases. */
+  get leases(): readonly Lease[] {
+    return [...this.#leases.values()].map(({ value }) => value);
+  }
+
+  /** Whether an agent holds the lease of any shard. */
+  isHolder(agent: string): boolean {
+    return this.#held.has(agent);
+  }
+
+  /** What each agent has settled, and how many of these positions were answered. */
+  get repliesByAgent(): ReadonlyMap<
+    string,
+    { readonly probesSent: number; readonly replies: number }
+  > {
+    const sums = new Map<string, { probesSent: number; replies: number }>();
+    const add = (agent: string, probesSent: number, replies: number) => {
+      const sum = sums.get(agent) ?? { probesSent: 0, replies: 0 };
+      sums.set(agent, { probesSent: sum.probesSent + probesSent, replies: sum.replies + replies });
+    };
+    for (const [agent, { targetsSettled, synack, rst, icmp }] of this.#agents)
+      add(agent, targetsSettled, synack + rst + icmp);
+    for (const { value } of this.#leases.values()) {
+      for (const { agent, from, settledUpTo, synack, rst, icmp } of value.epochs)
+        add(agent, settledUpTo - from, synack + rst + icmp);
+    }
+    return sums;
+  }
+
+  /** The lease of a shard that is leased and not stored. */
+  leaseOf(shard: number): Lease | undefined {
+    return this.#leases.get(shard)?.value;
+  }
+
+  isStored(shard: number): boolean {
+    return this.#stored.has(shard);
+  }
+  /** Whether all shards of [from, to) are stored. */
+  areStored(from: number, to: number): boolean {
+    return this.#stored.hasAll(from, to);
+  }
+
+  /**
+   * The shards to offer next, so that `window` are on offer; they count as offered from now on. Those
+   * that nobody took for long come again: a broker whose host died may have lost them.
+   */
+  offerNext(window: number, now: number): number[] {
+    const next: number[] = [];
+    for (const [shard, since] of this.#offered) {
+      if (now - since < OFFER_AGAIN_MILLIS) break; // the others are younger
+      this.#offered.delete(shard);
+      this.#offered.set(shard, now);
+      next.push(shard);
+    }
+    while (this.#offered.size < window && this.#nextToOffer < this.shardCount) {
+      const shard = this.#stored.firstGap(this.#nextToOffer);
+      this.#nextToOffer = Math.min(shard + 1, this.shardCount);
+      if (shard >= this.shardCount || this.#leases.has(shard)) continue;
+      this.#offered.set(shard, now);
+      next.push(shard);
+    }
+    return next;
+  }
+
+  /** Leases that have not moved since `before`, at most `most` of them; they count as moved now. */
+  takeStalled(before: number, now: number, most: number): Lease[] {
+    const still: Lease[] = [];
+    for (const [shard, since] of this.#unchangedSince) {
+      if (since > before || still.length === most) break; // the others are younger
+      this.#unchangedSince.delete(shard);
+      this.#unchangedSince.set(shard, now);
+      const lease = this.leaseOf(shard);
+      if (lease !== undefined) still.push(lease);
+    }
+    return still;
+  }
+
+  /** A lease was opened, checkpointed or ended. */
+  onLease(lease: Versioned<Lease>, now: number): void {
+    const { shard } = lease.value;
+    this.#lastRevision = Math.max(this.#lastRevision, lease.revision);
+    if (shard < this.#storedBelow) return;
+    if (this.#stored.has(shard)) {
+      this.#storedLeaseRevisions.set(shard, lease.revision);
+      return;
+    }
+    const known = this.#leases.get(shard);
+    if (known !== undefined && known.revision > lease.revision) return;
+    this.#offered.delete(shard);
+    this.#countHolder(known?.value, -1);
+    this.#countHolder(lease.value, 1);
+    this.#leases.set(shard, lease);
+    this.#unchangedSince.delete(shard);
+    this.#unchangedSince.set(shard, now);
+  }
+
+  /** The shard's rows are durable, and its entry is in the journal. */
+  onStored({ shard, from, to, coveredUpTo, rowCount, epochs }: ShardEntry): void {
+    assert(this.#stored.add(shard), `shard ${shard} is stored once`);
+    const lease = this.#leases.get(shard);
+    this.#offered.delete(shard);
+    this.#countHolder(lease?.value, -1);
+    this.#leases.delete(shard);
+    this.#unchangedSince.delete(shard);
+    if (lease !== undefined) this.#storedLeaseRevisions.set(shard, lease.revision);
+    addTotals(this.#totals, epochs);
+    for (const report of epochs) addTotals(this.#agentOf(report), [report]);
+    this.#covered += coveredUpTo - from;
+    this.#rows += rowCount;
+    if (coveredUpTo < to) this.incomplete.push({ shard, from, to, coveredUpTo });
+    const before = this.#storedBelow;
+    this.#storedBelow = this.#stored.firstGap(before);
+    for (let below = before; below < this.#storedBelow; below++)
+      this.#storedLeaseRevisions.delete(below);
+  }
+
+  /** Records with revisions below it are of shards below the frontier: nobody needs them. */
+  get purgeableRevision(): number {
+    let least = this.#lastRevision + 1; // what we have not seen yet is younger
+    for (const { revision } of this.#leases.values()) least = Math.min(least, revision);
+    for (const revision of this.#storedLeaseRevisions.values()) least = Math.min(least, revision);
+    return least;
+  }
+
+  get totals(): ShardTotals {
+    const totals = { ...this.#totals };
+    for (const { value } of this.#leases.values()) addTotals(totals, value.epochs);
+    return totals;
+  }
+
+  #countHolder(lease: Lease | undefined, change: number): void {
+    const agent = lease && holderOf(lease);
+    if (agent === undefined) return;
+    const count = (this.#held.get(agent) ?? 0) + change;
+    if (count > 0) this.#held.set(agent, count);
+    else this.#held.delete(agent);
+  }
+
+  #agentOf({ agent, vantage, from, settledUpTo }: ShardEntry['epochs'][number]): AgentTotals {
+    const totals = this.#agents.get(agent) ?? { vantage, targetsSettled: 0, ...emptyTotals() };
+    this.#agents.set(agent, totals);
+    totals.targetsSettled += settledUpTo - from;
+    return totals;
+  }
+}
+
+/** The agent that holds a lease now. */
+export function holderOf(lease: Lease): string | undefined {
+  return lease.state === 'held' ? lastEpoch(lease)?.agent : undefined;
+}
+
+function emptyTotals(): ShardTotals {
+  return { probesSent: 0, synack: 0, rst: 0, icmp: 0, ...noneUnsent() };
+}
+
+function addTotals(totals: ShardTotals, epochs: Lease['epochs']): void {
+  for (const report of epochs) {
+    totals.probesSent += report.probesSent;
+    for (const name of UNSENT_NAMES) totals[name] += report[name];
+    totals.synack += report.synack;
+    totals.rst += report.rst;
+    totals.icmp += report.icmp;
+  }
+}

@@ -1,0 +1,32 @@
+/** The leader's record in a key-value bucket. */
+import type { KV } from '@nats-io/kv';
+import type { Leader, LeaderStore, Versioned } from '../interfaces.js';
+import { leaderCodec } from '../messages.js';
+import { compareAndSet } from './compare-and-set.js';
+import { type BrokerConnection, withRetry } from './connection.js';
+import { KEY } from './subjects.js';
+import { decodeOrSkip } from './subscribe.js';
+
+export class NatsLeader implements LeaderStore {
+  readonly #broker: BrokerConnection;
+  readonly #bucket: KV;
+
+  constructor(broker: BrokerConnection, bucket: KV) {
+    this.#broker = broker;
+    this.#bucket = bucket;
+  }
+
+  async read(): Promise<Versioned<Leader> | undefined> {
+    const entry = await withRetry(this.#broker, () => this.#bucket.get(KEY.LEADER));
+    if (entry === null) return undefined;
+    // Anyone may write to the broker, or delete: what is no record is a vacant seat, and terms go on growing.
+    const unknown = { id: '', term: entry.revision, resigned: true };
+    const value = decodeOrSkip(leaderCodec, entry.value) ?? unknown;
+    return { value, revision: entry.revision };
+  }
+
+  async write(leader: Leader, revision: number): Promise<number | undefined> {
+    const bytes = leaderCodec.encode(leader);
+    return await compareAndSet(this.#broker, this.#bucket, KEY.LEADER, { bytes, revision });
+  }
+}

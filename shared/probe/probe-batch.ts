@@ -1,0 +1,69 @@
+/**
+ * Probes of one family on their way to the wire, column by column. Each step from target to frame is
+ * one tight loop over columns, because nothing is boxed then and iterations overlap; and the columns
+ * that cookies are made of lie where their kernel reads them.
+ */
+import type { Endpoint } from '../net/endpoint.js';
+import { TagKernel } from '../simd/wasm-kernels.js';
+
+export class ProbeBatch {
+  /** Probes there are: rows [0, count) of every column. */
+  count = 0;
+  /** Words of the targets' addresses, most significant first; IPv4 uses the last one only. */
+  readonly w0: Uint32Array;
+  readonly w1: Uint32Array;
+  readonly w2: Uint32Array;
+  readonly w3: Uint32Array;
+  readonly port: Uint16Array;
+  /** Where the targets stand in the order. */
+  readonly position: Float64Array;
+  /** Which of our addresses, and its last word. */
+  readonly source: Uint16Array;
+  readonly sourceW3: Uint32Array;
+  /** Our port in the high half, the target's in the low. */
+  readonly ports: Uint32Array;
+  /** The cookies; of `identification` the low 16 bits count. */
+  readonly sequence: Uint32Array;
+  readonly identification: Uint32Array;
+  /** Where in the wire's memory the packets start. */
+  readonly packetAt: Uint32Array;
+  /** Makes the cookies of IPv4 probes: x is our address, y the target's, z the ports. */
+  readonly tags: TagKernel;
+
+  constructor(capacity: number) {
+    this.tags = new TagKernel(capacity);
+    this.w0 = new Uint32Array(capacity);
+    this.w1 = new Uint32Array(capacity);
+    this.w2 = new Uint32Array(capacity);
+    this.w3 = this.tags.y;
+    this.port = new Uint16Array(capacity);
+    this.position = new Float64Array(capacity);
+    this.source = new Uint16Array(capacity);
+    this.sourceW3 = this.tags.x;
+    this.ports = this.tags.z;
+    this.sequence = this.tags.firsts;
+    this.identification = this.tags.seconds;
+    this.packetAt = new Uint32Array(capacity);
+  }
+
+  /** Adds a target; there must be room. */
+  add(target: Endpoint, position = 0): void {
+    const row = this.count++;
+    this.w0[row] = target.w0;
+    this.w1[row] = target.w1;
+    this.w2[row] = target.w2;
+    this.w3[row] = target.w3;
+    this.port[row] = target.port;
+    this.position[row] = position;
+  }
+
+  /** Moves a target to another row, over what is there. */
+  move(from: number, to: number): void {
+    this.w0[to] = this.w0[from] as number;
+    this.w1[to] = this.w1[from] as number;
+    this.w2[to] = this.w2[from] as number;
+    this.w3[to] = this.w3[from] as number;
+    this.port[to] = this.port[from] as number;
+    this.position[to] = this.position[from] as number;
+  }
+}

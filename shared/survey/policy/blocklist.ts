@@ -1,0 +1,49 @@
+/** What may not be probed: ranges of both families, less what another list excepts from them. */
+import { hasPrefix, type Prefix6 } from '../../net/ipv6.js';
+import { Ranges } from '../../net/ranges.js';
+import type { Target } from '../../net/target.js';
+import type { Window } from '../space/window.js';
+import type { BlockEntry } from '../target-list.js';
+import type { SpecialBlock } from './special-purpose-registry.js';
+
+export class Blocklist {
+  readonly ipv4: Ranges;
+  /** As listed; what `except` allows is not taken away. */
+  readonly ipv6: readonly Prefix6[];
+  readonly #except: Blocklist | undefined;
+
+  private constructor(ipv4: Ranges, ipv6: readonly Prefix6[], except?: Blocklist) {
+    this.ipv4 = except === undefined ? ipv4 : ipv4.subtract(except.ipv4);
+    this.ipv6 = ipv6;
+    this.#except = except;
+  }
+
+  static of(entries: readonly BlockEntry[]): Blocklist {
+    const blocks = entries.map(({ block }) => block);
+    const ranges = blocks.flatMap((block) => (block.family === 4 ? [block.range] : []));
+    const prefixes = blocks.flatMap((block) => (block.family === 6 ? [block.prefix] : []));
+    return new Blocklist(Ranges.of(ranges), prefixes);
+  }
+
+  /** A block of a special-purpose registry, less what a survey allows by name. */
+  static ofSpecial(block: SpecialBlock, allowed: Blocklist): Blocklist {
+    return block.family === 4
+      ? new Blocklist(Ranges.of([block.range]), [], allowed)
+      : new Blocklist(Ranges.none, [block.prefix], allowed);
+  }
+
+  /** The places of a window that this list takes away. */
+  placesIn(window: Window): Ranges {
+    const ranges = this.ipv6.map((prefix) => window.placesWithin(prefix));
+    const places = Ranges.of(ranges.filter(({ from, to }) => from < to));
+    if (places.count === 0 || this.#except === undefined) return places;
+    return places.subtract(this.#except.placesIn(window));
+  }
+
+  holds(target: Target): boolean {
+    if (target.isIpv4) return this.ipv4.contains(target.w3);
+    const { w0, w1, w2, w3 } = target;
+    const isListed = this.ipv6.some((prefix) => hasPrefix([w0, w1, w2, w3], prefix));
+    return isListed && !(this.#except?.holds(target) ?? false);
+  }
+}

@@ -1,0 +1,71 @@
+/** What of a space is special-purpose, and what is public: the questions that policy asks. */
+import { formatAddress } from '../../net/ipv6.js';
+import { formatRange } from '../../net/prefix.js';
+import { Ranges } from '../../net/ranges.js';
+import { Ranges6 } from '../../net/ranges6.js';
+import { Target } from '../../net/target.js';
+import type { Space } from '../space/space.js';
+import type { Window } from '../space/window.js';
+import { type BlockEntry, parseBlock } from '../target-list.js';
+import { Blocklist } from './blocklist.js';
+import { SPECIAL, SPECIAL_BLOCKS } from './special-purpose-registry.js';
+
+/** Special-purpose IPv4 addresses other than those allowed: what an agent's guard refuses. */
+export function blockedSpecialIpv4(allowSpecial: readonly string[]): Ranges {
+  return SPECIAL.subtract(Blocklist.of(entriesOf(allowSpecial)).ipv4);
+}
+
+/** The same for IPv6. */
+export function blockedSpecialIpv6(allowSpecial: readonly string[]): Ranges6 {
+  const special = SPECIAL_BLOCKS.flatMap((block) => (block.family === 6 ? [block.prefix] : []));
+  return Ranges6.of(special, Blocklist.of(entriesOf(allowSpecial)).ipv6);
+}
+
+/** A special-purpose target of the space that is not allowed, as text; undefined where none is. */
+export function specialTargetIn(space: Space, allowSpecial: readonly string[]): string | undefined {
+  const lists = specialExcept(allowSpecial);
+  const [range] = space.ipv4Addresses.intersect(blockedSpecialIpv4(allowSpecial));
+  if (range !== undefined) return formatRange(range);
+  for (const window of space.parts.windows) {
+    const [place] = window.ordinals.ranges.intersect(placesOf(lists, window));
+    if (place !== undefined) return addressIn(window, place.from);
+  }
+  const listed = ipv6Listed(space).find((target) => lists.some((list) => list.holds(target)));
+  return listed === undefined ? undefined : formatAddress(listed);
+}
+
+/** A public target of the space, as text; undefined where all are special-purpose. */
+export function publicTargetIn(space: Space): string | undefined {
+  const lists = specialExcept([]);
+  const [range] = space.ipv4Addresses.subtract(SPECIAL);
+  if (range !== undefined) return formatRange(range);
+  for (const window of space.parts.windows) {
+    const [place] = window.ordinals.ranges.subtract(placesOf(lists, window));
+    if (place !== undefined) return addressIn(window, place.from);
+  }
+  const listed = ipv6Listed(space).find((target) => !lists.some((list) => list.holds(target)));
+  return listed === undefined ? undefined : formatAddress(listed);
+}
+
+function specialExcept(allowSpecial: readonly string[]): readonly Blocklist[] {
+  const allowed = Blocklist.of(entriesOf(allowSpecial));
+  return SPECIAL_BLOCKS.map((block) => Blocklist.ofSpecial(block, allowed));
+}
+
+function placesOf(lists: readonly Blocklist[], window: Window): Ranges {
+  return Ranges.of(lists.flatMap((list) => [...list.placesIn(window)]));
+}
+
+function ipv6Listed({ parts: { hitlist, pairs } }: Space): Target[] {
+  return [...hitlist, ...pairs].filter((target) => !target.isIpv4);
+}
+
+function addressIn(window: Window, place: number): string {
+  const target = new Target();
+  window.addressAt(place, target);
+  return formatAddress(target);
+}
+
+function entriesOf(texts: readonly string[]): readonly BlockEntry[] {
+  return texts.map((text) => parseBlock(text, '--allow-special'));
+}

@@ -1,0 +1,116 @@
+import { describe, expect, test } from 'vitest';
+import type { Capture, Sender } from '../../agent/interfaces.js';
+import { joinSurvey } from '../../agent/joined-survey.js';
+import { admit } from '../../coordinator/admission/admission.js';
+import type { Millis, Pps } from '../../shared/base/brand.js';
+import { systemClock } from '../../shared/base/clock.js';
+import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
+import type { Port } from '../../shared/net/ports.js';
+import { Ranges } from '../../shared/net/ranges.js';
+import { Space } from '../../shared/survey/space/space.js';
+import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
+
+const space = Space.ofIpv4(Ranges.of([{ from: 0x7f010000, to: 0x7f010100 }]), [80] as Port[]);
+const bytes = spaceToBytes(space, '7');
+const { survey } = admit(
+  {
+    name: '',
+    probe: 'tcp-syn',
+    probeOptions: {},
+    rate: 1000 as Pps,
+    cooldown: 1000 as Millis,
+    seed: '7',
+    rows: 'all',
+    segmentFormat: 'csv',
+    contact: '',
+    purpose: '',
+    allowSpecial: ['127.0.0.0/8'],
+    spaceHash: hashSpace(bytes),
+    rulesHash: hashSpace(bytes),
+  },
+  space,
+  { bytes: (length) => new Uint8Array(length) },
+  1,
+);
+
+describe('an agent that makes ready for a survey', () => {
+  const unroutable = async () => {
+    throw new Error('no station is opened');
+  };
+
+  test('refuses a plan that it would make differently, before it opens anything', async () => {
+    const bus = memoryBus(systemClock);
+    await bus.spaces.put(survey.spaceHash, bytes);
+    for (const other of [{ planHash: '0'.repeat(64) }, { seed: '8' }, { shardLength: 128 }]) {
+      const opening = joinSurvey(bus, { ...survey, ...other }, unroutable, systemClock);
+      await expect(opening).rejects.toMatchObject({ code: 'PLAN_MISMATCH' });
+    }
+    const opening = joinSurvey(bus, survey, unroutable, systemClock);
+    await expect(opening).rejects.toThrow('no station is opened');
+  });
+
+  test('obeys its share of the agent’s own ceiling at once, whatever it was lent before', async () => {
+    const bus = memoryBus(systemClock);
+    await bus.spaces.put(survey.spaceHash, bytes);
+    const granted: number[] = [];
+    const sender = { grant: (rate: number) => granted.push(rate) } as unknown as Sender;
+    const openNetworkIo = async () => ({
+      sender,
+      captures: [],
+      isUp: () => true,
+      notes: [],
+      rules: undefined,
+      rulesHash: '',
+    });
+    const joined = await joinSurvey(bus, survey, openNetworkIo, systemClock);
+    joined.setCeiling(1000); // nothing is lent yet
+    const grant = {
+      survey: survey.id,
+      agent: 'a',
+      serial: 1,
+      rate: 5000,
+      heartbeatAt: 0,
+      ttlMillis: 3000,
+    };
+    joined.take({ ...grant, exclusionsVersion: 0, quarantineReason: '', releaseShards: [] }, 0);
+    joined.setCeiling(500); // another survey wants half of it
+    joined.setCeiling(500);
+    expect(granted).toEqual([1000, 500]);
+  });
+
+  test('refuses bytes that are not what their name says, whoever put them there', async () => {
+    const bus = memoryBus(systemClock);
+    const other = Space.ofIpv4(Ranges.of([{ from: 0x08080808, to: 0x08080809 }]), [80] as Port[]);
+    await bus.spaces.put(survey.spaceHash, spaceToBytes(other, '7'));
+    const opening = joinSurvey(bus, survey, unroutable, systemClock);
+    await expect(opening).rejects.toMatchObject({ code: 'BAD_MESSAGE' });
+  });
+
+  test('closes its station again where its own rules cannot be told', async () => {
+    const bus = memoryBus(systemClock);
+    await bus.spaces.put(survey.spaceHash, bytes);
+    const closed: string[] = [];
+    const openNetworkIo = async () => ({
+      sender: { close: async () => closed.push('sender') } as unknown as Sender,
+      captures: [{ close: () => closed.push('capture') } as unknown as Capture],
+      isUp: () => true,
+      notes: [],
+      rules: bytes,
+      rulesHash: hashSpace(bytes),
+    });
+    const spaces = {
+      ...bus.spaces,
+      put: async () => {
+        throw new Error('not permitted');
+      },
+    };
+    const opening = joinSurvey({ ...bus, spaces }, survey, openNetworkIo, systemClock);
+    await expect(opening).rejects.toThrow('not permitted');
+    expect(closed).toEqual(['capture', 'sender']);
+  });
+
+  test('refuses a survey whose space is not on the shelf', async () => {
+    const opening = joinSurvey(memoryBus(systemClock), survey, unroutable, systemClock);
+    await expect(opening).rejects.toMatchObject({ code: 'BAD_MESSAGE' });
+  });
+});

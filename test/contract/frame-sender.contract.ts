@@ -1,0 +1,227 @@
+/** What every wire promises, on a real link: `left` is sent on, `right` is listened on. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openRingSource } from '../../agent/capture/ring-source.js';
+import type { FrameSender, FrameSource } from '../../agent/interfaces.js';
+import type { FrameSenderSetup } from '../../agent/transmit/link-header.js';
+import { Endpoint } from '../../shared/net/endpoint.js';
+import { mappedWords, parseWords, type Words } from '../../shared/net/ipv6.js';
+import { Target } from '../../shared/net/target.js';
+import { Dissection, REJECT } from '../../shared/packet/dissect.js';
+import { CookieMac } from '../../shared/probe/cookies.js';
+import { type Family, Frame } from '../../shared/probe/probe.js';
+import { ProbeBatch } from '../../shared/probe/probe-batch.js';
+import { tcpSyn } from '../../shared/probe/tcp-syn.js';
+import { ip } from '../support/own-network.js';
+import { KEY } from '../support/replies.js';
+
+export interface WireCase {
+  readonly family: Family;
+  readonly vlan?: number;
+  /** Whether it sees that nobody is at the other end; the kernel's own queue does not say. */
+  readonly noticesTheOtherEnd: boolean;
+  /** The link comes and goes; wires that ask the kernel for a route then need it again. */
+  replug(): void;
+}
+
+const OUR_PORT = 61000;
+const SOURCES: Record<Family, Words> = {
+  4: mappedWords(0x64400001),
+  6: parseWords('2001:db8::1'),
+};
+const LAYOUT = { layout: 'linux' };
+const QUIET_MILLIS = 150;
+const DEADLINE_MILLIS = 10_000;
+
+/** Port n of the target with number ⌊n / 65,536⌋: n can be read off the frame again. */
+function targetOf(family: Family, n: number): Target {
+  const target = new Target();
+  target.setWords(family === 4 ? mappedWords(0xc6120000) : parseWords('2001:db8:42::'));
+  target.w3 += Math.floor(n / 65536) + 1;
+  target.port = n % 65536;
+  return target;
+}
+
+/** Writes probes of numbered targets into a wire's next frames. */
+class Writer {
+  readonly #wire: FrameSender;
+  readonly #family: Family;
+  readonly #frame: Frame;
+  readonly #volley: ProbeBatch;
+  readonly #cookies = new CookieMac(KEY);
+  readonly #source = new Endpoint();
+
+  constructor(wire: FrameSender, family: Family) {
+    this.#wire = wire;
+    this.#family = family;
+    this.#frame = new Frame(wire.view, family);
+    this.#volley = new ProbeBatch(wire.frames);
+    this.#source.setWords(SOURCES[family]);
+    for (let i = 0; i < wire.frames; i++) {
+      this.#frame.moveTo(wire.packetAt(i));
+      tcpSyn.prepare(this.#frame, LAYOUT);
+    }
+  }
+
+  /** Numbers [from, from + count). */
+  write(from: number, count: number): void {
+    const batch = this.#volley;
+    batch.count = 0;
+    for (let i = 0; i < count; i++) batch.add(targetOf(this.#family, from + i));
+    this.#cookies.choose(batch, [this.#source], { from: OUR_PORT, to: OUR_PORT + 1 });
+    if (this.#family === 4) this.#cookies.computeIpv4(batch);
+    else this.#cookies.computeIpv6(batch, [this.#source]);
+    this.#wire.locate(count, batch.packetAt);
+    tcpSyn.make(this.#frame, batch, [this.#source]);
+  }
+}
+
+/** Numbers of the frames heard, in order; −1 for one whose octets are not what was written. */
+class Listener {
+  readonly heard: number[] = [];
+  readonly #source: FrameSource;
+
+  constructor(family: Family, octets: number, vlan: number | undefined) {
+    this.#source = openRingSource({ device: 'right', filter: 'tcp', vlan });
+    const frame = new Dissection(this.#source.view);
+    const cookies = new CookieMac(KEY);
+    this.#source.start((start, end) => {
+      if (frame.dissect(this.#source.link, start, end) !== REJECT.OK) return;
+      // The frame is no reply: its flow is the probe's turned round.
+      const { source: target, target: source } = frame.flow;
+      const n = (target.w3 - targetOf(family, 0).w3) * 65536 + target.port;
+      cookies.compute({ source, target } as Parameters<CookieMac['compute']>[0]);
+      const isWhole = frame.tcp.sequence === cookies.sequence && end - start === octets;
+      this.heard.push(isWhole ? n : -1);
+    });
+  }
+
+  /** Waits until so many frames were heard, and then until none comes any more. */
+  async settled(count: number): Promise<readonly number[]> {
+    const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis));
+    const deadline = performance.now() + DEADLINE_MILLIS;
+    while (this.heard.length < count && performance.now() < deadline) await pause(10);
+    await pause(QUIET_MILLIS);
+    return this.heard;
+  }
+
+  close(): void {
+    this.#source.close();
+  }
+}
+
+const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+
+export function wireContract(
+  name: string,
+  open: (setup: Pick<FrameSenderSetup, 'family' | 'octets'>) => FrameSender,
+  { family, vlan, noticesTheOtherEnd, replug }: WireCase,
+): void {
+  describe(name, () => {
+    const octets = tcpSyn.octets(family, LAYOUT);
+    let wire: FrameSender;
+    let writer: Writer;
+    let listener: Listener;
+    let next = 0;
+    /** Sends frames that are written until the kernel has taken them all. */
+    const push = (count: number) => {
+      const deadline = performance.now() + DEADLINE_MILLIS;
+      for (let left = count; left > 0; ) {
+        left -= wire.send(left);
+        if (performance.now() > deadline) throw new Error(`${left} frames are not taken`);
+      }
+    };
+    /** Sends so many frames, of any number of runs, until the kernel has taken them all. */
+    const sendAll = (count: number, runs: () => number) => {
+      for (const end = next + count; next < end; ) {
+        const run = Math.min(wire.room(), runs(), end - next);
+        writer.write(next, run);
+        push(run);
+        next += run;
+      }
+    };
+    beforeAll(() => {
+      wire = open({ family, octets });
+      writer = new Writer(wire, family);
+      listener = new Listener(family, octets, vlan);
+    });
+    afterAll(() => {
+      listener.close();
+      wire.close();
+    });
+    const expectHeard = async (expected: readonly number[]) => {
+      const heard = await listener.settled(expected.length);
+      expect(heard.toSorted((a, b) => a - b)).toEqual(expected);
+      listener.heard.length = 0;
+    };
+
+    test('carries every frame that was taken to the other end, once and whole', async () => {
+      const from = next;
+      let run = 0;
+      sendAll(5000, () => 1 + (run++ % 300));
+      await expectHeard(numbers(from, next));
+    });
+
+    test('takes nothing and says why while the link is down, and everything afterwards', async () => {
+      const from = next;
+      const count = Math.min(40, wire.room());
+      writer.write(from, count);
+      ip('link', 'set', 'left', 'down');
+      for (let i = 0; i < 5; i++) {
+        expect(wire.send(count)).toBe(0);
+        expect(wire.errno).toBeGreaterThan(0);
+      }
+      replug();
+      push(count);
+      next += count;
+      sendAll(1000, () => 64);
+      await expectHeard(numbers(from, next));
+    });
+
+    // What the kernel queues or libpcap hands over is taken, whoever is at the other end; there,
+    // `presence.ts` notices.
+    if (noticesTheOtherEnd) {
+      test('loses nothing while the other end is down', async () => {
+        const from = next;
+        const count = Math.min(40, wire.room());
+        writer.write(from, count);
+        ip('link', 'set', 'right', 'down');
+        let left = count;
+        for (let i = 0; i < 5; i++) left -= wire.send(left);
+        expect(left).toBe(count);
+        replug();
+        // A capture ends when its interface goes down.
+        listener.close();
+        listener = new Listener(family, octets, vlan);
+        push(left);
+        next += count;
+        sendAll(1000, () => 64);
+        await expectHeard(numbers(from, next));
+      });
+    }
+
+    test('leaves out the frame that is skipped, and only that one', async () => {
+      const from = next;
+      writer.write(from, 20);
+      ip('link', 'set', 'left', 'down');
+      expect(wire.send(20)).toBe(0);
+      wire.dropFirst();
+      replug();
+      push(19);
+      next += 20;
+      sendAll(500, () => 50);
+      await expectHeard([...numbers(from + 1, next)]);
+    });
+
+    test('never sends what was withdrawn', async () => {
+      writer.write(next, 30);
+      ip('link', 'set', 'left', 'down');
+      expect(wire.send(30)).toBe(0);
+      wire.discard();
+      replug();
+      next += 30;
+      const from = next;
+      sendAll(3000, () => 77);
+      await expectHeard(numbers(from, next));
+    });
+  });
+}

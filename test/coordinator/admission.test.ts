@@ -1,0 +1,78 @@
+import { describe, expect, test } from 'vitest';
+import { admit } from '../../coordinator/admission/admission.js';
+import type { Millis, Pps } from '../../shared/base/brand.js';
+import type { Port } from '../../shared/net/ports.js';
+import { parseRange } from '../../shared/net/prefix.js';
+import { Ranges } from '../../shared/net/ranges.js';
+import { Space } from '../../shared/survey/space/space.js';
+import type { SurveyRequest } from '../../shared/survey/survey.js';
+
+const request: SurveyRequest = {
+  name: '',
+  probe: 'tcp-syn',
+  probeOptions: {},
+  rate: 1000 as Pps,
+  cooldown: 8000 as Millis,
+  seed: '7',
+  rows: 'all',
+  segmentFormat: 'csv',
+  contact: '',
+  purpose: '',
+  allowSpecial: [],
+  spaceHash: 'a'.repeat(64),
+  rulesHash: 'a'.repeat(64),
+};
+const random = { bytes: (length: number) => new Uint8Array(length).fill(3) };
+const spaceOf = (...prefixes: string[]) =>
+  Space.ofIpv4(Ranges.of(prefixes.map(parseRange)), [443] as Port[]);
+const admitting = (changes: Partial<SurveyRequest>, space: Space) => () =>
+  admit({ ...request, ...changes }, space, random, 1);
+
+describe('intake', () => {
+  test('refuses special-purpose addresses that the survey does not allow by name', () => {
+    const space = spaceOf('127.1.0.0/24');
+    expect(admitting({}, space)).toThrow(expect.objectContaining({ code: 'SPECIAL_TARGETS' }));
+    expect(admitting({ allowSpecial: ['127.1.0.0/25'] }, space)).toThrow(
+      expect.objectContaining({ details: { flag: '--allow-special', value: '127.1.0.128/25' } }),
+    );
+    expect(admitting({ allowSpecial: ['127.0.0.0/8'] }, space)).not.toThrow();
+  });
+
+  test('refuses public addresses without contact and purpose, and says which is missing', () => {
+    const space = spaceOf('9.9.9.0/24');
+    const anonymous = (text: string) =>
+      expect.objectContaining({
+        code: 'ANONYMOUS_SURVEY',
+        message: expect.stringContaining(text),
+      });
+    expect(admitting({}, space)).toThrow(anonymous('--contact and --purpose'));
+    expect(admitting({ contact: 'a@b.org' }, space)).toThrow(anonymous('needs --purpose'));
+    expect(admitting({ contact: ' ', purpose: 'study' }, space)).toThrow(
+      anonymous('needs --contact'),
+    );
+    expect(admitting({ contact: 'a@b.org', purpose: 'study' }, space)).not.toThrow();
+  });
+
+  test('gives an admitted survey a key that is not its seed, and a plan that others can compare', () => {
+    const { survey, plan } = admit(
+      { ...request, allowSpecial: ['198.18.0.0/15'] },
+      spaceOf('198.18.0.0/16'),
+      random,
+      1,
+    );
+    expect(survey.key).toEqual(new Uint8Array(16).fill(3));
+    expect(survey.planHash).toBe(plan.hash);
+    expect(survey.state).toBe('running');
+    expect(survey.probeOptions).toEqual({ layout: 'mss', ttl: '64' });
+  });
+
+  test('refuses a probe or probe option that there is not', () => {
+    const space = spaceOf('198.18.0.0/16');
+    expect(admitting({ probe: 'nope' }, space)).toThrow(
+      expect.objectContaining({ code: 'BAD_OPTION' }),
+    );
+    expect(admitting({ probeOptions: { ttl: '999' } }, space)).toThrow(
+      expect.objectContaining({ code: 'BAD_OPTION' }),
+    );
+  });
+});

@@ -1,0 +1,74 @@
+import { expect, test } from 'vitest';
+import { ShardStorer } from '../../coordinator/storage/shard-storer.js';
+import { SurveyFolder } from '../../coordinator/storage/survey-folder.js';
+import { systemClock } from '../../shared/base/clock.js';
+import { Ranges } from '../../shared/net/ranges.js';
+import type { Lease } from '../../shared/survey/lease.js';
+import { Plan } from '../../shared/survey/plan.js';
+import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
+import { Space } from '../../shared/survey/space/space.js';
+import { noneUnsent } from '../../shared/survey/unsent.js';
+import { silentLog } from '../../shared/telemetry/log.js';
+import { MemoryDisk } from '../support/memory-disk.js';
+
+const ROWS = 10;
+const HOLDER = { epoch: 1, agent: 'one', vantage: 'here' };
+
+/** A disk that writes nothing until it is told to. */
+class HeldDisk extends MemoryDisk {
+  release = () => {};
+  readonly #released = new Promise<void>((resolve) => {
+    this.release = resolve;
+  });
+
+  override async writeWhole(...args: Parameters<MemoryDisk['writeWhole']>): Promise<void> {
+    await this.#released;
+    await super.writeWhole(...args);
+  }
+}
+
+function batchOf(shard: number): ResultBatch {
+  const columns = emptyColumns();
+  for (let row = 0; row < ROWS; row++) {
+    for (const column of Object.values(columns)) column.push(0);
+    columns.offset[row] = row;
+    columns.classification[row] = 1;
+  }
+  return { survey: 's', shard, serial: 0, timestamp: 1, ...HOLDER, columns };
+}
+
+function settledLease({ number: shard, from, to }: ReturnType<Plan['shard']>): Lease {
+  const counts = { synack: ROWS, rst: 0, icmp: 0, ...noneUnsent(), rulesHash: '' };
+  const extent = { from, sentUpTo: to, settledUpTo: to, probesSent: to - from, batches: 1 };
+  const report = { ...HOLDER, ...extent, ...counts, startedAt: 1, updatedAt: 2, versionSpans: [] };
+  return { survey: 's', shard, state: 'settled', epochs: [report] };
+}
+
+test('the archive is in trouble while too many rows wait for the disk, until half of them are stored', async () => {
+  const disk = new HeldDisk();
+  const space = Space.ofIpv4(Ranges.of([{ from: 1000, to: 1000 + 40 * 64 }]), [80] as never);
+  const plan = new Plan(space, '7', 64);
+  const surveyFolder = new SurveyFolder('/s', 'ndjson', { disk, term: 1 });
+  const told: string[] = [];
+  const storer = new ShardStorer(plan, {
+    survey: 's',
+    clock: systemClock,
+    log: silentLog,
+    surveyFolder,
+    onTrouble: () => told.push(storer.problem),
+    rowsWaitingMax: 20 * ROWS,
+  });
+  for (let number = 0; number < 30; number++) {
+    expect(storer.problem === '').toBe(number <= 20);
+    storer.collect({ batch: batchOf(number), remaining: 0, acknowledge() {} });
+    storer.leased({ value: settledLease(plan.shard(number)), revision: number + 1 });
+  }
+  expect(told).toEqual([expect.stringMatching(/come faster than they can be stored/)]);
+  disk.release();
+  while (storer.tracker.shardsStored < 30) {
+    if (storer.tracker.shardsStored >= 20) expect(storer.problem).toBe('');
+    await storer.settled();
+  }
+  expect(told).toHaveLength(2);
+  expect(storer.tracker.rowsStored).toBe(30 * ROWS);
+});

@@ -1,0 +1,223 @@
+/**
+ * The other end of the wire: answers probes from a seed, so that the truth about every target can be
+ * computed. Replies are real frames, delayed, repeated, and at times preceded by a reset that a
+ * firewall sends before the SYN-ACK arrives.
+ */
+
+import type { Capture, NetworkIo, OpenNetworkIo, Sending, Unsent } from '../../agent/interfaces.js';
+import { Pacer } from '../../agent/send/pacer.js';
+import type { Clock } from '../../shared/base/clock.js';
+import { Fault } from '../../shared/base/faults.js';
+import { mappedWords } from '../../shared/net/ipv6.js';
+import { Dissection, REJECT } from '../../shared/packet/dissect.js';
+import { CLASSIFICATION } from '../../shared/probe/classification.js';
+import type { Plan } from '../../shared/survey/plan.js';
+import { Blocklist } from '../../shared/survey/policy/blocklist.js';
+import type { VersionSpan } from '../../shared/survey/policy/exclusions.js';
+import type { Survey } from '../../shared/survey/survey.js';
+import { UNSENT } from '../../shared/survey/unsent.js';
+import { errorTo, probeOf, resetTo, synAckTo } from '../support/replies.js';
+import type { Host } from './host.js';
+
+const SOURCE = mappedWords(0x64400001);
+const SOURCE_PORT = 61007;
+const STEP_MILLIS = 20;
+const FRAME_OCTETS = 192;
+
+/** An agent's link to the network. */
+export interface Link {
+  isDown: boolean;
+  /** How often it went down: noticed also by who did not look in between. */
+  downs: number;
+  /** Probes leave, and nothing comes back, and nobody says so. */
+  hasLostNetwork: boolean;
+}
+
+export interface Shot {
+  readonly at: number;
+  readonly position: number;
+  readonly address: number;
+  readonly agent: string;
+}
+
+/** Who sends, from where. */
+interface Standing {
+  readonly host: Host;
+  readonly link: Link;
+  readonly agent: string;
+}
+
+interface Aim {
+  readonly survey: Survey;
+  readonly plan: Plan;
+  readonly position: number;
+  readonly agent: string;
+}
+
+export class FakeNetwork {
+  /** Every probe that left, by whomever. */
+  readonly shots: Shot[] = [];
+  readonly #clock: Clock;
+  readonly #seed: number;
+
+  constructor(clock: Clock, seed: number) {
+    this.#clock = clock;
+    this.#seed = seed;
+  }
+
+  /** What is true of a target: a `CLASSIFICATION`, `NONE` for silence. */
+  truth(address: number, port: number): number {
+    const prng = this.#roll(address, port, 1) % 8;
+    if (prng < 2) return CLASSIFICATION.SYNACK;
+    if (prng < 4) return CLASSIFICATION.RST;
+    return prng === 4 ? CLASSIFICATION.ICMP : CLASSIFICATION.NONE;
+  }
+
+  /**
+   * A station whose sender and capture live here. It falls silent when its host dies or is frozen, and
+   * while its link is down nothing is heard, though probes leave.
+   */
+  networkIo(host: Host, link: Link, agent: string): OpenNetworkIo {
+    return async (survey, plan) => {
+      if (link.isDown) throw new Fault('NO_ROUTE', 'the link is down');
+      return this.#open(survey, plan, { host, link, agent });
+    };
+  }
+
+  #open(survey: Survey, plan: Plan, { host, link, agent }: Standing): NetworkIo {
+    const { clock, dead } = host;
+    const { downs } = link;
+    const view = new DataView(new ArrayBuffer(FRAME_OCTETS));
+    const dissection = new Dissection(view);
+    let receive: (timestamp: number) => boolean = () => false;
+    const deliver = (frame: Uint8Array) => {
+      if (dead.aborted || link.isDown || link.hasLostNetwork) return;
+      new Uint8Array(view.buffer).set(frame);
+      if (dissection.dissect('ip', 0, frame.length) === REJECT.OK) receive(clock.wall() * 1000);
+    };
+    const capture: Capture = {
+      dissection,
+      isAlive: true,
+      get readUntil() {
+        return clock.monotonic();
+      },
+      totals: { framesReceived: 0, framesDropped: 0, interfaceDropped: 0 },
+      rejects: {},
+      start(handler) {
+        receive = handler;
+      },
+      close() {},
+    };
+    const totals = { probesSent: 0, sendErrors: {} };
+    const grant = { rate: 0, until: 0, exclusions: 0 };
+    const sendFilter = { list: Blocklist.of([]), version: 0 };
+    const pacer = new Pacer(clock.monotonic());
+    const queue: Job[] = [];
+    const step = async () => {
+      while (!dead.aborted) {
+        const now = clock.monotonic();
+        const isFilterCurrent = sendFilter.version >= grant.exclusions;
+        const rate = now < grant.until && isFilterCurrent ? grant.rate : 0;
+        let allowance = pacer.allowance(now, rate);
+        for (let job = queue[0]; job !== undefined && allowance > 0; job = queue[0]) {
+          while (!job.isAbandoned && job.sentUpTo < job.to && allowance > 0) {
+            const target = plan.targetAt(job.sentUpTo);
+            job.hold(sendFilter.version);
+            if (sendFilter.list.holds(target)) {
+              job.pass(UNSENT.EXCLUDED);
+              job.sentUpTo++;
+              continue;
+            }
+            this.#probe({ survey, plan, position: job.sentUpTo, agent }, deliver);
+            job.sentUpTo++;
+            totals.probesSent++;
+            allowance--;
+            pacer.spend(1);
+          }
+          if (job.sentUpTo < job.to && !job.isAbandoned) break;
+          queue.shift();
+        }
+        await clock.sleep(rate === 0 ? STEP_MILLIS : Math.min(STEP_MILLIS, pacer.pause(rate)));
+      }
+    };
+    void step();
+    return {
+      captures: [capture],
+      notes: [],
+      rules: undefined,
+      rulesHash: '',
+      isUp: () => !link.isDown && link.downs === downs,
+      sender: {
+        transmit: 'pretend',
+        totals,
+        grant: (rate, until, exclusions) => Object.assign(grant, { rate, until, exclusions }),
+        setExclusions: (list, version) => Object.assign(sendFilter, { list, version }),
+        get exclusionsVersion() {
+          return sendFilter.version;
+        },
+        close: async () => {},
+        send(from, to) {
+          const job = new Job(from, to);
+          queue.push(job);
+          return job;
+        },
+      },
+    };
+  }
+
+  #probe({ survey, plan, position, agent }: Aim, deliver: (frame: Uint8Array) => void): void {
+    const { w3: address, port, words } = plan.targetAt(position);
+    this.shots.push({ at: this.#clock.monotonic(), position, address, agent });
+    const flow = { source: SOURCE, sourcePort: SOURCE_PORT, address: words, port };
+    const probe = probeOf(flow, survey.key);
+    const code = this.truth(address, port);
+    const prng = this.#roll(address, port, 2);
+    const after = (millis: number, frame: Uint8Array) =>
+      void this.#clock.sleep(millis).then(() => deliver(frame));
+    if (code === CLASSIFICATION.SYNACK) {
+      if (prng % 5 === 0) after(5, resetTo(probe));
+      after(10 + (prng % 700), synAckTo(probe));
+      if (prng % 3 === 0) after(300 + (prng % 900), synAckTo(probe));
+    } else if (code === CLASSIFICATION.RST) after(1 + (prng % 500), resetTo(probe));
+    else if (code === CLASSIFICATION.ICMP) after(20 + (prng % 600), errorTo(probe));
+  }
+
+  #roll(address: number, port: number, salt: number): number {
+    let mixed = Math.imul(address ^ this.#seed, 0x7feb352d) ^ Math.imul(port + salt, 0x846ca68b);
+    mixed ^= mixed >>> 15;
+    mixed = Math.imul(mixed, 0x7feb352d);
+    return (mixed ^ (mixed >>> 13)) >>> 0;
+  }
+}
+
+class Job implements Sending {
+  sentUpTo: number;
+  readonly to: number;
+  #unsent: Unsent[] = [];
+  readonly versionSpans: VersionSpan[] = [];
+  isAbandoned = false;
+
+  constructor(from: number, to: number) {
+    this.sentUpTo = from;
+    this.to = to;
+  }
+
+  /** Its positions are held against this version from here on. */
+  hold(version: number): void {
+    if (version > (this.versionSpans.at(-1)?.version ?? 0))
+      this.versionSpans.push({ version, from: this.sentUpTo });
+  }
+  pass(code: number): void {
+    this.#unsent.push({ position: this.sentUpTo, code });
+  }
+  takeUnsent(): readonly Unsent[] {
+    return this.#unsent.splice(0);
+  }
+  get hasEnded(): boolean {
+    return this.isAbandoned || this.sentUpTo >= this.to;
+  }
+  abandon(): void {
+    this.isAbandoned = true;
+  }
+  releaseSlot(): void {}
+}

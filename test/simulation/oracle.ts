@@ -1,0 +1,126 @@
+/** What must hold of a survey in the simulation, whatever befell it. Each breach is a sentence. */
+import { join } from 'node:path';
+import { FIELDS } from '../../coordinator/sink/row.js';
+import { readJournal } from '../../coordinator/storage/journal.js';
+import { SegmentStore } from '../../coordinator/storage/segments.js';
+import { verify } from '../../coordinator/verification.js';
+import { formatIpv4 } from '../../shared/net/address.js';
+import { CLASSIFICATION, CLASSIFICATION_NAMES } from '../../shared/probe/classification.js';
+import type { Plan } from '../../shared/survey/plan.js';
+import type { RowPolicy, Survey } from '../../shared/survey/survey.js';
+import { DATA, type World } from './world.js';
+
+/** Rows as `address,port,classification`, sorted. */
+export async function rowsOf(world: World, { id, segmentFormat }: Survey): Promise<string[]> {
+  const wanted = ['saddr', 'sport', 'classification'].map((name) =>
+    FIELDS.findIndex((field) => field.name === name),
+  );
+  const store = new SegmentStore(join(DATA, id), segmentFormat, world.disk);
+  const rows: string[] = [];
+  for (const segment of await store.list()) {
+    for await (const row of store.read(segment)) rows.push(wanted.map((i) => row[i]).join(','));
+  }
+  return rows.sort();
+}
+
+/** The rows there must be, of the positions that `isIn`. */
+export function expectedRows(
+  world: World,
+  plan: Plan,
+  report: RowPolicy,
+  isIn: (position: number, address: number) => boolean = () => true,
+): string[] {
+  const rows: string[] = [];
+  for (let position = 0; position < plan.size; position++) {
+    const { w3: address, port } = plan.targetAt(position);
+    const code = world.internet.truth(address, port);
+    const isReported =
+      report === 'all' ? code !== CLASSIFICATION.NONE : code === CLASSIFICATION.SYNACK;
+    if (isReported && isIn(position, address)) {
+      rows.push(`${formatIpv4(address)},${port},${CLASSIFICATION_NAMES[code]}`);
+    }
+  }
+  return rows.sort();
+}
+
+/** A budget, and from when on (virtual milliseconds) it held. */
+export interface Budget {
+  readonly from: number;
+  readonly rate: number;
+}
+
+/** Grants of before a change may be used for this long: their life, and what a clock's step adds. */
+const GRANT_MILLIS = 3050;
+
+/** Probes beyond the budget in the worst second; 0 where it was kept. */
+export function excess(world: World, budgets: readonly Budget[]): number {
+  const times = world.internet.shots.map(({ at }) => at);
+  let first = 0;
+  let worst = 0;
+  for (let last = 0; last < times.length; last++) {
+    const now = times[last] as number;
+    while ((times[first] as number) <= now - 1000) first++;
+    const allowed = Math.max(
+      ...budgets
+        .filter(({ from }, i) => {
+          const until = budgets[i + 1]?.from ?? Number.POSITIVE_INFINITY;
+          return from <= now && until + GRANT_MILLIS > now - 1000;
+        })
+        .map(({ rate }) => rate),
+      0,
+    );
+    worst = Math.max(worst, last - first + 1 - (Math.ceil(allowed * 1.02) + 1));
+  }
+  return worst;
+}
+
+/** Breaches of what journal, segments and plan must say of each other, and of the truth. */
+export async function breaches(
+  world: World,
+  survey: Survey,
+  { excluded, deaf }: { excluded: (address: number) => boolean; deaf: ReadonlySet<string> },
+): Promise<string[]> {
+  const found: string[] = [];
+  const plan = await world.planOf(survey);
+  const folder = join(DATA, survey.id);
+  const verdict = await verify({ survey, plan, folder, disk: world.disk });
+  found.push(...verdict.examples);
+  if (verdict.targetsCovered !== plan.size)
+    found.push(`covered ${verdict.targetsCovered} of ${plan.size}`);
+  // What a deaf agent settled before it was found out is silence; everything else is known.
+  const unheard = new Set<number>();
+  for await (const { epochs } of readJournal(world.disk, join(folder, 'ledger.ndjson'))) {
+    for (const { agent, from, settledUpTo } of epochs) {
+      if (!deaf.has(agent)) continue;
+      for (let position = from; position < settledUpTo; position++) unheard.add(position);
+    }
+  }
+  const rows = await rowsOf(world, survey);
+  const possible = new Set(expectedRows(world, plan, survey.rows));
+  const certain = expectedRows(world, plan, survey.rows, (position, address) => {
+    return !unheard.has(position) && !excluded(address);
+  });
+  const there = new Set(rows);
+  if (there.size !== rows.length) found.push(`${rows.length - there.size} rows are there twice`);
+  const missing = certain.filter((row) => !there.has(row));
+  if (missing.length > 0) found.push(`${missing.length} rows are missing, such as ${missing[0]}`);
+  // Of a target that resets before it answers, one who turns deaf hears the reset only.
+  const halfHeard = new Set(
+    [...unheard].map((position) => {
+      const { w3: address, port } = plan.targetAt(position);
+      return `${formatIpv4(address)},${port}`;
+    }),
+  );
+  const strange = rows.filter(
+    (row) => !possible.has(row) && !halfHeard.has(row.split(',').slice(0, 2).join(',')),
+  );
+  if (strange.length > 0) found.push(`${strange.length} rows are wrong, such as ${strange[0]}`);
+  const targetsProbed = new Set(world.internet.shots.map(({ position }) => position));
+  for (let position = 0; position < plan.size; position++) {
+    if (!targetsProbed.has(position) && !excluded(plan.targetAt(position).w3)) {
+      found.push(`position ${position} was never probed`);
+      break;
+    }
+  }
+  return found;
+}

@@ -1,0 +1,16 @@
+/** Guards that hold back what a test says. */
+import { addressLists, SendFilter } from '../../agent/send/send-filter.js';
+import { Ranges } from '../../shared/net/ranges.js';
+import { Ranges6 } from '../../shared/net/ranges6.js';
+
+/** By exclusions of a version. */
+export function excluding(ipv4: Ranges, ipv6 = Ranges6.none, version = 0): SendFilter {
+  const own = addressLists(Ranges.none, Ranges6.none);
+  return new SendFilter({ version, excluded: addressLists(ipv4, ipv6), own });
+}
+
+/** By the agent itself. */
+export function blocking(ipv4: Ranges, ipv6 = Ranges6.none): SendFilter {
+  const excluded = addressLists(Ranges.none, Ranges6.none);
+  return new SendFilter({ version: 0, excluded, own: addressLists(ipv4, ipv6) });
+}
