@@ -1,35 +1,36 @@
 /**
- * The agent's story. It leases shards, sends them at the rate it is lent, listens for
- * replies, reports them, and settles each shard before it lets go. It keeps nothing: whatever it
- * dies with, another agent takes up at the last checkpoint.
+ * The agent's story. It leases shards, sends probes at the granted rate, captures replies, publishes results,
+ * and settles each shard before it releases it. It keeps no state: if it dies, another agent resumes each
+ * shard at its last checkpoint.
  *
- *     offer ─▶ lease ─▶ send ═▶ (the network) ═▶ receive ─▶ note ─▶ report ─▶ settle ─▶ done
+ *     offer ─▶ lease ─▶ send ═▶ (the network) ═▶ capture ─▶ record ─▶ publish ─▶ settle ─▶ complete
  *
- * Five loops run side by side until the signal aborts: care, heartbeat, grants, surveys, exclusions;
- * and one for each survey, which leases its shards.
+ * Five loops run until the signal aborts: reconcile, heartbeat, grants, surveys, exclusions; the shard leaser
+ * adds one for each survey.
  */
 
+import { assert } from '../shared/base/assert.js';
 import { type Clock, every } from '../shared/base/clock.js';
 import { describeError } from '../shared/base/faults.js';
 import { LIMITS } from '../shared/base/limits.js';
 import { oneLine } from '../shared/base/printable.js';
 import { stopController } from '../shared/base/stop.js';
 import { PROTOCOL } from '../shared/base/version.js';
-import type { Bus, Grant, Heartbeat, ShardOffer } from '../shared/bus/interfaces.js';
+import type { Bus, Grant, Heartbeat } from '../shared/bus/interfaces.js';
 import { Exclusions } from '../shared/survey/policy/exclusions.js';
 import { isEnding, isOver } from '../shared/survey/survey.js';
 import { TEXT } from '../shared/survey/text.js';
 import type { Log } from '../shared/telemetry/log.js';
-import { HeldShard } from './held-shard.js';
 import type { OpenNetworkIo } from './interfaces.js';
 import type { JoinedSurvey } from './joined-survey.js';
 import { JoinedSurveys, RETRY_MILLIS } from './joined-surveys.js';
-import { acquire, type Holder } from './lease/held-lease.js';
-import { millisUntilNextLease } from './lease/lease-prefetch.js';
+import { ShardLeaser } from './shard-leaser.js';
 
-export interface AgentOptions extends Omit<Holder, 'rulesHash'> {
+export interface AgentOptions {
+  readonly agent: string;
+  readonly vantage: string;
   readonly version: string;
-  /** Packets per second it never exceeds, 0 for no limit of its own. */
+  /** Packets per second it never exceeds; 0 for no limit of its own. */
   readonly ceiling: number;
 }
 
@@ -40,245 +41,175 @@ export interface AgentDeps {
   readonly openNetworkIo: OpenNetworkIo;
 }
 
-const OFFER_WAIT_MILLIS = 1000;
-/** Where no shard may be leased, it is looked again after this. */
-const LOOK_MILLIS = 100;
-/** Who was told to stand down asks again after this. */
-const STOOD_DOWN_MILLIS = 60_000;
-const DEAF = 'an interface or an address went away; what was not settled is handed back';
+/** After quarantine began, shards of the survey are leased again only after this. */
+const QUARANTINE_MILLIS = 60_000;
+const NETWORK_LOST = {
+  code: 'NO_ROUTE',
+  reason: 'an interface or an address went away; unsettled positions are released',
+};
 
 export class Agent {
   readonly surveys: JoinedSurveys;
   readonly #exclusions = new Exclusions();
   readonly #options: AgentOptions;
-  readonly #parts: AgentDeps;
-  readonly #leaving = stopController();
-  /** When our last heartbeats were, by our own clock: what grants may answer. */
-  readonly #asked = new Set<number>();
-  /** Offers that are being looked into, as `survey/shard`. */
-  readonly #taking = new Set<string>();
-  /** One loop for each survey that is not ending. */
-  readonly #leasing = new Map<string, Promise<void>>();
+  readonly #deps: AgentDeps;
+  readonly #leaser: ShardLeaser;
+  readonly #draining = stopController();
+  /** `sentAt` of our last heartbeats, ascending: a grant must answer one of them. */
+  readonly #heartbeatsSent = new Set<number>();
 
   constructor(options: AgentOptions, deps: AgentDeps) {
+    assert(options.ceiling >= 0, `the ceiling ${options.ceiling} is negative`);
     this.#options = options;
-    this.#parts = deps;
+    this.#deps = deps;
     this.surveys = new JoinedSurveys(deps, this.#exclusions);
+    const { agent, vantage } = options;
+    const leaserDeps = { ...deps, surveys: this.surveys };
+    this.#leaser = new ShardLeaser({ agent, vantage }, leaserDeps, this.#draining.signal);
   }
 
-  /** Works until the signal aborts; then settles what it has sent, hands back the rest, and ends. */
+  /** Works until the signal aborts; then settles what it has sent, releases the rest, and ends. */
   async run(signal: AbortSignal): Promise<void> {
-    const leaving = this.#leaving.signal;
-    const left = stopController();
-    signal.addEventListener('abort', () => this.#leave(), { once: true });
-    if (signal.aborted) this.#leave();
-    const { clock } = this.#parts;
-    const background = [
-      this.#followGrants(left.signal),
-      this.#followSurveys(left.signal),
-      this.#followExclusions(left.signal),
-      every(clock, LIMITS.settlePollMillis, left.signal, () => this.#reconcileAll()),
-      every(clock, LIMITS.checkpointMillis, left.signal, () => this.#report()),
+    const draining = this.#draining.signal;
+    const drained = stopController();
+    signal.addEventListener('abort', () => this.#drain(), { once: true });
+    if (signal.aborted) this.#drain();
+    const { clock } = this.#deps;
+    const loops = [
+      this.#followGrants(drained.signal),
+      this.#followSurveys(drained.signal),
+      this.#followExclusions(drained.signal),
+      every(clock, LIMITS.settlePollMillis, drained.signal, () => this.#reconcile()),
+      every(clock, LIMITS.checkpointMillis, drained.signal, () => this.#publishHeartbeat()),
     ];
-    while (!leaving.aborted) await clock.sleep(LIMITS.settlePollMillis, leaving);
-    await Promise.all(this.#leasing.values());
+    while (!draining.aborted) await clock.sleep(LIMITS.settlePollMillis, draining);
+    await this.#leaser.ended();
     while (this.surveys.shards.length > 0) await clock.sleep(LIMITS.settlePollMillis);
-    this.#report();
-    left.abort();
-    await Promise.all(background);
+    this.#publishHeartbeat();
+    drained.abort();
+    await Promise.all(loops);
     for (const joined of this.surveys.all) await joined.close();
   }
 
-  /**
-   * Leases shards of one survey until it ends. As many at once as are wanting: where the broker is far,
-   * each takes several round trips.
-   */
-  async #leaseShards(survey: string): Promise<void> {
-    const { clock } = this.#parts;
-    const leaving = this.#leaving.signal;
-    const leasing = new Set<Promise<void>>();
-    while (!leaving.aborted && this.surveys.isActive(survey)) {
-      const now = clock.monotonic();
-      const enough = this.surveys.canLease(survey)
-        ? millisUntilNextLease(this.surveys.get(survey), leasing.size, now)
-        : LOOK_MILLIS;
-      if (enough > 0) await Promise.race([...leasing, clock.sleep(enough, leaving)]);
-      else {
-        const one = this.#leaseOne(survey).finally(() => leasing.delete(one));
-        leasing.add(one);
-      }
-    }
-    await Promise.all(leasing);
+  #drain(): void {
+    this.#draining.abort();
+    for (const shard of this.surveys.shards) shard.stop();
   }
 
-  /** What an offer or a record brings along is not trusted: a bad one is told, and does not end us. */
-  async #leaseOne(of: string): Promise<void> {
-    const offer = await this.#parts.bus.work.next(of, OFFER_WAIT_MILLIS, this.#leaving.signal);
-    if (offer === undefined) return;
-    const { survey, shard } = offer;
-    const name = `${survey}/${shard}`;
-    if (this.#taking.has(name)) return; // redelivered early
-    this.#taking.add(name);
-    try {
-      await this.#take(offer);
-    } catch (error) {
-      this.#parts.log.error({ survey, shard, error: describeError(error) }, 'offer not taken');
-      offer.release(RETRY_MILLIS);
-    } finally {
-      this.#taking.delete(name);
+  async #followSurveys(signal: AbortSignal): Promise<void> {
+    for await (const survey of this.#deps.bus.surveys.watch(signal)) {
+      this.surveys.onSurveyChange(survey);
+      if (this.surveys.isActive(survey.id)) this.#leaser.start(survey.id);
+      const joined = this.surveys.get(survey.id);
+      if (joined === undefined) continue;
+      joined.onSurveyChange(survey);
+      this.#publishHeartbeat(); // asks for a grant that fits the new state
     }
   }
 
-  /** From an offer to a shard being sent; an offer that cannot be taken is let go or given back. */
-  async #take(offer: ShardOffer): Promise<void> {
-    const { bus, clock, log } = this.#parts;
-    const survey = (await bus.surveys.read(offer.survey))?.value;
-    if (survey === undefined) return offer.release(RETRY_MILLIS); // not known here yet
-    if (isEnding(survey.state)) return offer.complete();
-    if (offer.shard < survey.storedBelow) return offer.complete(); // stored: brokers repeat old messages
-    if (survey.state === 'paused') return offer.release(RETRY_MILLIS);
-    const joined = await this.surveys.for(survey);
-    if (joined === undefined) return offer.release(0); // others may be able to serve it
-    if (offer.shard >= joined.plan.shardCount) return offer.complete(); // not of this plan
-    const shard = joined.plan.shard(offer.shard);
-    if (joined.held.has(shard.number)) return; // redelivered early: the lease is ours already
-    const { agent, vantage } = this.#options;
-    const holder = { agent, vantage, rulesHash: joined.networkIo.rulesHash };
-    const lease = await acquire(bus.leases, survey, shard, holder, clock);
-    if (lease.outcome === 'settled') return offer.complete();
-    if (lease.outcome === 'taken') return offer.release(LIMITS.workAckMillis);
-    const { heldLease } = lease;
-    // The station may have been lost meanwhile; the next epoch begins where this one does.
-    if (joined.hasLostNetwork) {
-      await heldLease.checkpoint(heldLease.report, 'released');
-      return offer.release(RETRY_MILLIS);
-    }
-    const sending = joined.networkIo.sender.send(heldLease.from, shard.to);
-    const deps = { survey, shard, holder, heldLease, offer, sending, results: bus.results, clock };
-    joined.held.set(shard.number, new HeldShard(deps));
-    log.debug({ survey: survey.id, shard: shard.number, epoch: heldLease.epoch }, 'shard leased');
-    if (this.#leaving.signal.aborted) this.#leave();
-  }
-
-  async #reconcileAll(): Promise<void> {
-    const now = this.#parts.clock.monotonic();
-    this.#shareCeiling();
+  async #reconcile(): Promise<void> {
+    const now = this.#deps.clock.monotonic();
+    this.#splitCeiling();
     for (const joined of this.surveys.all) {
-      const ending = isEnding(joined.survey.state);
+      const { survey, held } = joined;
       joined.checkNetwork(now);
-      for (const [number, shard] of joined.held) {
-        if (ending) shard.stop();
-        if (shard.isGone) joined.held.delete(number);
-        else void this.#reconcileShard(shard, joined.capturedUntil, ending);
+      for (const [number, shard] of held) {
+        if (isEnding(survey.state)) shard.stop();
+        if (shard.isGone) held.delete(number);
+        else void this.#reconcileShard(joined, number);
       }
-      // A rate is lent in answer to a heartbeat: whoever has none asks more often.
-      if (joined.shouldAskNow(now)) this.#report();
-      if (joined.hasLostNetwork) this.surveys.refuse(joined.survey.id, DEAF, RETRY_MILLIS);
-      if ((isOver(joined.survey.state) || joined.hasLostNetwork) && joined.held.size === 0) {
-        await this.surveys.close(joined);
+      if (joined.shouldAskForGrant(now)) this.#publishHeartbeat();
+      if (joined.hasLostNetwork) this.surveys.refuse(survey.id, NETWORK_LOST, RETRY_MILLIS);
+      if ((isOver(survey.state) || joined.hasLostNetwork) && held.size === 0) {
+        await this.surveys.leave(joined);
       }
     }
   }
 
-  async #reconcileShard(shard: HeldShard, capturedUntil: number, ending: boolean): Promise<void> {
+  async #reconcileShard(
+    { survey, held, capturedUntil }: JoinedSurvey,
+    shard: number,
+  ): Promise<void> {
     try {
-      await shard.reconcile(capturedUntil, ending);
+      await held.get(shard)?.reconcile(capturedUntil, isEnding(survey.state));
     } catch (error) {
-      this.#parts.log.error({ error: describeError(error) }, 'a shard could not be looked after');
+      const details = { survey: survey.id, shard, error: describeError(error) };
+      this.#deps.log.error(details, 'shard maintenance failed');
     }
   }
 
   async #followGrants(signal: AbortSignal): Promise<void> {
     const { agent } = this.#options;
-    for await (const grant of this.#parts.bus.grants.subscribe(agent, signal)) {
-      if (!this.#isAnswer(grant)) continue;
+    for await (const grant of this.#deps.bus.grants.subscribe(agent, signal)) {
+      if (!this.#answersHeartbeat(grant)) continue;
       const joined = this.surveys.get(grant.survey);
       if (joined === undefined) continue;
-      const now = this.#parts.clock.monotonic();
+      const now = this.#deps.clock.monotonic();
       const before = joined.rateAt(now);
-      this.#shareCeiling(); // first: others may have to make room
-      joined.take(grant, now);
+      this.#splitCeiling(); // first: other surveys may have to give way
+      joined.onGrant(grant, now);
       if (grant.quarantineReason !== '') {
-        this.surveys.refuse(grant.survey, grant.quarantineReason, STOOD_DOWN_MILLIS);
+        const refusal = { code: '', reason: grant.quarantineReason };
+        this.surveys.refuse(grant.survey, refusal, QUARANTINE_MILLIS);
       }
-      // What was lent to us beyond this can be lent to others once we say that it is in force.
-      if (grant.rate < before) this.#report();
+      // The difference can be granted to other agents once we report that the lower grant is in force.
+      if (grant.rate < before) this.#publishHeartbeat();
     }
   }
 
   /**
-   * Whether a grant answers one of our own last heartbeats, names us, and lasts no longer than grants may:
-   * whatever else it says, we are silent soon after the one who answers us is.
+   * Accepts only grants that answer one of our own last heartbeats, name us, and last no longer than grants
+   * may. So whatever else a message says, we stop soon after the coordinator that answers us does.
    */
-  #isAnswer({ agent, heartbeatAt, ttlMillis }: Grant): boolean {
-    const isOurs = agent === this.#options.agent && this.#asked.has(heartbeatAt);
+  #answersHeartbeat({ agent, heartbeatAt, ttlMillis }: Grant): boolean {
+    const isOurs = agent === this.#options.agent && this.#heartbeatsSent.has(heartbeatAt);
     return isOurs && ttlMillis <= LIMITS.grantMillis;
   }
 
-  /** Divides this agent's own ceiling among the surveys that want some of it. */
-  #shareCeiling(): void {
+  /** Divides this agent's own ceiling evenly among the surveys with work. */
+  #splitCeiling(): void {
     const { ceiling } = this.#options;
     if (ceiling === 0) return;
     const sharers = this.surveys.all.filter(({ hasWork }) => hasWork).length;
     for (const joined of this.surveys.all) joined.setCeiling(ceiling / Math.max(1, sharers));
   }
 
-  async #followSurveys(signal: AbortSignal): Promise<void> {
-    for await (const survey of this.#parts.bus.surveys.watch(signal)) {
-      const { id } = survey;
-      this.surveys.onSurveyChange(survey);
-      if (this.surveys.isActive(id) && !this.#leasing.has(id)) {
-        const leasing = this.#leaseShards(id).finally(() => this.#leasing.delete(id));
-        this.#leasing.set(id, leasing);
-      }
-      const joined = this.surveys.get(id);
-      if (joined === undefined) continue;
-      joined.onSurveyChange(survey);
-      this.#report(); // what it may do has changed: ask at once
-    }
-  }
-
   async #followExclusions(signal: AbortSignal): Promise<void> {
-    for await (const entry of this.#parts.bus.exclusions.watch(signal)) {
+    for await (const entry of this.#deps.bus.exclusions.watch(signal)) {
       if (!this.#exclusions.add(entry)) continue;
-      const surveys = this.surveys.all;
-      for (const joined of surveys) joined.setExclusions(this.#exclusions);
-      if (surveys.length > 0) this.#report();
+      const joined = this.surveys.all;
+      for (const each of joined) each.setExclusions(this.#exclusions);
+      if (joined.length > 0) this.#publishHeartbeat();
     }
   }
 
-  #leave(): void {
-    this.#leaving.abort();
-    for (const shard of this.surveys.shards) shard.stop();
-  }
-
-  #report(): void {
+  #publishHeartbeat(): void {
+    this.#splitCeiling();
     const heartbeat = this.#heartbeat();
-    for (const at of this.#asked) {
-      if (at >= heartbeat.sentAt - LIMITS.grantMillis) break; // ascending
-      this.#asked.delete(at);
+    for (const sentAt of this.#heartbeatsSent) {
+      if (sentAt >= heartbeat.sentAt - LIMITS.grantMillis) break; // ascending
+      this.#heartbeatsSent.delete(sentAt);
     }
-    this.#asked.add(heartbeat.sentAt);
-    this.#parts.bus.heartbeats.publish(heartbeat);
+    this.#heartbeatsSent.add(heartbeat.sentAt);
+    this.#deps.bus.heartbeats.publish(heartbeat);
   }
 
   #heartbeat(): Heartbeat {
-    const { agent, vantage, version, ceiling } = this.#options;
-    const now = this.#parts.clock.monotonic();
-    const { all: surveys, problem } = this.surveys;
-    const sum = (read: (joined: JoinedSurvey) => number) =>
-      surveys.reduce((total, joined) => total + read(joined), 0);
+    const { agent, vantage, version } = this.#options;
+    const now = this.#deps.clock.monotonic();
+    const { all, problem, problemCode } = this.surveys;
+    const isDraining = this.#draining.signal.aborted;
     return {
       agent,
       vantage,
       version,
       protocol: PROTOCOL,
       sentAt: now,
-      ceiling,
-      invalid: sum(({ rejects }) => rejects['foreign'] ?? 0),
-      state: this.#leaving.signal.aborted ? 'leaving' : problem === '' ? 'working' : 'refused',
+      invalid: all.reduce((sum, { rejects }) => sum + (rejects['foreign'] ?? 0), 0),
+      state: isDraining ? 'leaving' : problem === '' ? 'working' : 'refused',
       problem: oneLine(problem, TEXT.LINE),
-      activities: surveys.map((joined) => joined.activity(now)),
+      problemCode,
+      activities: all.map((joined) => joined.activity(now)),
     };
   }
 }

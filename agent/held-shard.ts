@@ -1,8 +1,10 @@
 /**
- * One shard in this agent's hands, from its lease to its end: sent, listened for, reported, settled.
- * The order within `care` is the invariant: what has settled is published and acknowledged before
- * the checkpoint says so, and the checkpoint stands before the offer is let go.
+ * One shard held by this agent, from its lease to its end: probes are sent, replies recorded, rows published,
+ * positions settled. The order within `reconcile` is the invariant: rows of settled positions are published
+ * and acknowledged before the checkpoint that settles them, and the last checkpoint is written before the
+ * work message is acknowledged.
  */
+import { assert } from '../shared/base/assert.js';
 import type { Clock } from '../shared/base/clock.js';
 import { LIMITS } from '../shared/base/limits.js';
 import type { ResultStream, ShardOffer } from '../shared/bus/interfaces.js';
@@ -14,204 +16,196 @@ import type { Survey } from '../shared/survey/survey.js';
 import type { Reply, Sending } from './interfaces.js';
 import { CooldownTracker } from './lease/cooldown-tracker.js';
 import type { HeldLease, Holder } from './lease/held-lease.js';
-import { writeRow, writeUnsentRow } from './results/row-columns.js';
-import { RECORDED, ShardResults } from './results/shard-results.js';
+import { ShardResults } from './results/shard-results.js';
 
-/** How often a lease that does not move is looked at: whether it still is ours. */
+/** A lease that does not change is read this often, to learn whether it is still ours. */
 const CONFIRM_MILLIS = 30_000;
 /** Frames may wait this long in the capture's buffer before we see them. */
 const CAPTURE_LAG_MILLIS = 100;
-const GIVE_BACK_MILLIS = 0;
+const RELEASE_MILLIS = 0;
 
 export interface HeldShardDeps {
   readonly survey: Survey;
   readonly shard: Shard;
   readonly holder: Holder;
-  readonly heldLease: HeldLease;
+  readonly lease: HeldLease;
   readonly offer: ShardOffer;
   readonly sending: Sending;
-  readonly results: ResultStream;
+  readonly resultStream: ResultStream;
   readonly clock: Clock;
 }
 
 export class HeldShard {
-  readonly #parts: HeldShardDeps;
-  readonly #notebook: ShardResults;
-  readonly #track: CooldownTracker;
+  readonly #deps: HeldShardDeps;
+  readonly #results: ShardResults;
+  readonly #cooldown: CooldownTracker;
   #unpublished: ReturnType<ShardResults['takeBatch']>;
-  #flushedAt: number;
+  #publishedAt: number;
   #checkpointedAt: number;
-  /** When the lease was known to be ours. */
+  /** When the lease was last known to be ours. */
   #confirmedAt: number;
   #extendedAt: number;
-  /** Positions of which no probe left. */
-  #passedBy = 0;
-  #isBusy = false;
+  /** Positions without a probe. */
+  #unsentCount = 0;
+  #isReconciling = false;
   #isStopping = false;
-  /** Our monotonic clock: from here on replies may have been missed. */
-  #unheardFrom = Number.POSITIVE_INFINITY;
-  /** Whether this shard is out of our hands: settled, given back or lost. */
+  /** Our monotonic clock: replies after it may have been missed. */
+  #missedFrom = Number.POSITIVE_INFINITY;
+  /** True once this shard is settled, released or lost. */
   isGone = false;
 
   constructor(deps: HeldShardDeps) {
-    this.#parts = deps;
-    this.#notebook = new ShardResults(deps.shard, deps.heldLease.from);
-    this.#track = new CooldownTracker(deps.heldLease.from);
-    const now = deps.clock.monotonic();
-    this.#flushedAt = now;
+    const { shard, lease, clock } = deps;
+    assert(
+      shard.from <= lease.from && lease.from <= shard.to,
+      'the lease starts outside its shard',
+    );
+    this.#deps = deps;
+    this.#results = new ShardResults(shard, lease.from);
+    this.#cooldown = new CooldownTracker(lease.from);
+    const now = clock.monotonic();
+    this.#publishedAt = now;
     this.#checkpointedAt = now;
     this.#extendedAt = now;
     this.#confirmedAt = now;
   }
 
   /** Positions still to be sent. */
-  get left(): number {
-    const { sending, shard } = this.#parts;
+  get unsent(): number {
+    const { sending, shard } = this.#deps;
     return sending.hasEnded ? 0 : shard.to - sending.sentUpTo;
   }
 
-  /** Notes a reply to one of this shard's positions. @returns a `NOTED` code */
-  note(reply: Reply, timestamp: number): number {
-    const { position, code } = reply;
-    const isRow = this.#parts.survey.rows === 'all' || isSuccess(code);
-    // What makes no row cannot take back the row that says that no probe left.
-    if (!isRow && this.#notebook.wasPassedBy(position)) return RECORDED.LATE;
-    const noted = this.#notebook.note(position, code);
-    if (noted === RECORDED.NEW && isRow) {
-      const flags = this.#parts.sending.hasEnded ? FLAG_COOLDOWN : 0;
-      writeRow(this.#notebook.beginRow(position, code, timestamp), reply, flags);
-    }
-    return noted;
+  /** Records a reply to a position of this shard. @returns an `OUTCOME` */
+  onReply(reply: Reply, timestamp: number): number {
+    const isRow = this.#deps.survey.rows === 'all' || isSuccess(reply.code);
+    const flags = this.#deps.sending.hasEnded ? FLAG_COOLDOWN : 0;
+    return this.#results.add(reply, { timestamp, isRow, flags });
   }
 
-  /** Stops sending; what has left is still listened for and settled. */
+  /** Stops sending; replies to what was sent are still recorded, and settled. */
   stop(): void {
     this.#isStopping = true;
-    this.#parts.sending.abandon();
+    this.#deps.sending.abandon();
   }
 
-  /**
-   * Nothing was heard from `instant` on: what had not settled by then is handed back unsettled, to be
-   * probed again.
-   */
-  releaseFrom(instant: number): void {
-    this.#unheardFrom = Math.min(this.#unheardFrom, instant);
+  /** Replies after `instant` may have been missed: releases what had not settled by then, to be probed again. */
+  release(instant: number): void {
+    this.#missedFrom = Math.min(this.#missedFrom, instant);
     this.stop();
   }
 
   /**
-   * Looks after the shard; called often, works one step at a time.
-   * @param heardUntil our monotonic clock: replies that came until then have been noted
+   * Publishes, checkpoints or ends as it is due; called often, and does one step at a time.
+   * @param capturedUntil our monotonic clock: replies that arrived until then have been recorded
    */
   async reconcile(capturedUntil: number, isSurveyEnding: boolean): Promise<void> {
     if (this.isGone) return;
-    this.#extend(); // also while rows wait for room in the stream: the shard stays ours
-    if (this.#isBusy) return;
-    this.#isBusy = true;
+    this.#extendOffer(); // even while rows wait for room in the stream
+    if (this.#isReconciling) return;
+    this.#isReconciling = true;
     try {
       await this.#reconcileOnce(capturedUntil, isSurveyEnding);
     } finally {
-      this.#isBusy = false;
-      if (this.isGone) this.#leaveSending();
+      this.#isReconciling = false;
+      if (this.isGone) this.#releaseSlot();
     }
   }
 
-  #extend(): void {
-    const now = this.#parts.clock.monotonic();
+  #extendOffer(): void {
+    const now = this.#deps.clock.monotonic();
     if (now - this.#extendedAt < LIMITS.workExtendMillis) return;
-    this.#parts.offer.extend();
+    this.#deps.offer.extend();
     this.#extendedAt = now;
   }
 
   async #reconcileOnce(capturedUntil: number, isSurveyEnding: boolean): Promise<void> {
-    const { offer, shard, sending, clock, survey } = this.#parts;
+    const { offer, shard, sending, clock, survey } = this.#deps;
     const now = clock.monotonic();
     const hasStopped = this.#isStopping && sending.hasEnded;
     const { sentUpTo } = sending;
-    this.#noteUnsent();
-    this.#track.observe(now, sentUpTo);
-    const heard = Math.min(capturedUntil, this.#unheardFrom);
-    const settledUpTo = this.#track.settledAt(heard - survey.cooldown - CAPTURE_LAG_MILLIS);
-    const hasLostNetwork = this.#unheardFrom < Number.POSITIVE_INFINITY;
-    const end = !hasStopped ? shard.to : hasLostNetwork ? settledUpTo : sentUpTo;
+    this.#recordUnsent();
+    this.#cooldown.observe(now, sentUpTo);
+    const captured = Math.min(capturedUntil, this.#missedFrom);
+    const settledUpTo = this.#cooldown.sentUpToAt(captured - survey.cooldown - CAPTURE_LAG_MILLIS);
+    const hasMissed = this.#missedFrom < Number.POSITIVE_INFINITY;
+    const end = !hasStopped ? shard.to : hasMissed ? settledUpTo : sentUpTo;
     const isOver = settledUpTo >= end;
     const isDue = now - this.#checkpointedAt >= LIMITS.checkpointMillis;
     if (isOver || isDue) await this.#checkpoint(settledUpTo, isOver);
-    else if (this.#notebook.rows >= LIMITS.batchRows || this.#isBatchStale(now)) {
-      await this.#flush();
+    else if (this.#results.rowCount >= LIMITS.batchRows || this.#isBatchDue(now)) {
+      await this.#publish();
     }
     if (!isOver || this.isGone) return;
     this.isGone = true;
     if (settledUpTo === shard.to || isSurveyEnding) await offer.complete();
-    else offer.release(GIVE_BACK_MILLIS);
+    else offer.release(RELEASE_MILLIS);
   }
 
-  /** Takes over which positions were passed by: of all before `sent`, where that was read first. */
-  #noteUnsent(): void {
-    const micros = this.#parts.clock.wall() * 1000;
-    for (const { position, code } of this.#parts.sending.takeUnsent()) {
-      if (!this.#notebook.noteUnsent(position, code)) continue;
-      this.#passedBy++;
-      writeUnsentRow(this.#notebook.beginRow(position, code, Math.floor(micros)));
+  /** Records which positions were not sent: all below `sentUpTo`, if that was read first. */
+  #recordUnsent(): void {
+    const micros = Math.floor(this.#deps.clock.wall() * 1000);
+    for (const { position, code } of this.#deps.sending.takeUnsent()) {
+      if (this.#results.addUnsent(position, code, micros)) this.#unsentCount++;
     }
   }
 
   async #checkpoint(settledUpTo: number, isOver: boolean) {
-    const { sending, shard, heldLease, clock } = this.#parts;
-    this.#notebook.close(settledUpTo);
-    await this.#flush();
+    const { sending, shard, lease, clock } = this.#deps;
+    this.#results.settle(settledUpTo);
+    await this.#publish();
     const { sentUpTo, versionSpans } = sending;
-    this.#noteUnsent();
-    const probesSent = Math.max(0, sentUpTo - heldLease.from - this.#passedBy);
-    const { counts, batches } = this.#notebook;
-    const report = { sentUpTo, probesSent, settledUpTo, versionSpans, batches, ...counts };
+    assert(settledUpTo <= sentUpTo, `settled up to ${settledUpTo}, sent up to ${sentUpTo}`);
+    this.#recordUnsent();
+    const probesSent = Math.max(0, sentUpTo - lease.from - this.#unsentCount);
+    const { counts, batches } = this.#results;
+    const progress = { sentUpTo, probesSent, settledUpTo, versionSpans, batches, ...counts };
     const state: LeaseState = settledUpTo === shard.to ? 'settled' : isOver ? 'released' : 'held';
+    const { record } = lease;
     const hasChanged =
-      state !== 'held' ||
-      sentUpTo !== heldLease.report.sentUpTo ||
-      settledUpTo !== heldLease.report.settledUpTo;
+      state !== 'held' || sentUpTo !== record.sentUpTo || settledUpTo !== record.settledUpTo;
     const now = clock.monotonic();
     this.#checkpointedAt = now;
-    // Who is lent nothing, because the lease is another's by now, has nothing to write that would tell.
-    const isToAsk = !hasChanged && now - this.#confirmedAt >= CONFIRM_MILLIS;
-    if (hasChanged || isToAsk) this.#confirmedAt = now;
+    // Without a grant nothing changes, and no failing write would reveal that the lease is another agent's.
+    const isToConfirm = !hasChanged && now - this.#confirmedAt >= CONFIRM_MILLIS;
+    if (hasChanged || isToConfirm) this.#confirmedAt = now;
     const isLost = hasChanged
-      ? !(await heldLease.checkpoint(report, state))
-      : isToAsk && !(await heldLease.isOurs());
+      ? !(await lease.checkpoint(progress, state))
+      : isToConfirm && !(await lease.isOurs());
     if (isLost) {
-      this.isGone = true; // another epoch began: this shard is somebody else's
+      this.isGone = true; // another agent has opened a later epoch
       sending.abandon();
     }
   }
 
   /**
-   * Publishes all rows gathered; resolves once the stream has them. A batch that could not be published
-   * goes first the next time: its serial is counted, so it must get there.
+   * Publishes all gathered rows; resolves once the stream has acknowledged them. A batch that could not be
+   * published is published first the next time: its serial is counted, so it must arrive.
    */
-  async #flush(): Promise<void> {
-    const { survey, shard, heldLease, holder, results, clock } = this.#parts;
-    this.#flushedAt = clock.monotonic();
-    const head = { survey: survey.id, shard: shard.number, epoch: heldLease.epoch, ...holder };
+  async #publish(): Promise<void> {
+    const { survey, shard, lease, holder, resultStream, clock } = this.#deps;
+    this.#publishedAt = clock.monotonic();
+    const head = { survey: survey.id, shard: shard.number, epoch: lease.epoch, ...holder };
     for (;;) {
-      this.#unpublished ??= this.#notebook.takeBatch(LIMITS.batchRows);
+      this.#unpublished ??= this.#results.takeBatch(LIMITS.batchRows);
       if (this.#unpublished === undefined) return;
-      await results.publish({ ...head, ...this.#unpublished });
+      await resultStream.publish({ ...head, ...this.#unpublished });
       this.#unpublished = undefined;
     }
   }
 
-  #isBatchStale(now: number): boolean {
-    return this.#notebook.rows > 0 && now - this.#flushedAt >= LIMITS.batchMillis;
+  #isBatchDue(now: number): boolean {
+    return this.#results.rowCount > 0 && now - this.#publishedAt >= LIMITS.batchMillis;
   }
 
-  /** The sender may still be within its last batch: its slot is freed once it has let go. */
-  #leaveSending(): void {
-    const { sending, clock } = this.#parts;
+  /** The sender may still be in its last batch: its slot is released once it has ended. */
+  #releaseSlot(): void {
+    const { sending, clock } = this.#deps;
     sending.abandon();
-    const free = async () => {
+    const release = async () => {
       while (!sending.hasEnded) await clock.sleep(LIMITS.settlePollMillis);
       sending.releaseSlot();
     };
-    void free();
+    void release();
   }
 }

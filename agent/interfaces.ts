@@ -5,7 +5,7 @@ import type { Dissection, LinkLayer } from '../shared/packet/dissect.js';
 import type { MacAddress } from '../shared/packet/ethernet.js';
 import type { TcpOptions } from '../shared/packet/tcp.js';
 import type { Plan } from '../shared/survey/plan.js';
-import type { Blocklist } from '../shared/survey/policy/blocklist.js';
+import type { AddressLists } from '../shared/survey/policy/address-lists.js';
 import type { VersionSpan } from '../shared/survey/policy/exclusions.js';
 import type { Survey } from '../shared/survey/survey.js';
 
@@ -106,7 +106,7 @@ export interface Sender {
    */
   grant(rate: number, until: number, exclusionsVersion: number): void;
   /** Holds back targets on a list, beside those it always holds back. */
-  setExclusions(list: Blocklist, version: number): void;
+  setExclusions(addresses: AddressLists, version: number): void;
   /** The version of the exclusions that every probe from now on is held against. */
   readonly exclusionsVersion: number;
   /** Probes and refusals so far. */

@@ -1,8 +1,9 @@
 /**
- * One survey in this agent's hands: its plan, its station on the network, the shards it holds, and
- * the rate it was lent. Replies find their shard through the plan; those to shards that other agents
- * hold are theirs to report, also where both listen on the same interface.
+ * One survey that this agent has joined: its plan, its network I/O, the shards held, and the grant. A reply
+ * finds its shard through the plan; replies to shards that other agents hold are theirs to report, even if
+ * both agents listen on the same interface.
  */
+import { assert } from '../shared/base/assert.js';
 import type { Clock } from '../shared/base/clock.js';
 import { Fault } from '../shared/base/faults.js';
 import type { Activity, Bus, Grant, IoStats } from '../shared/bus/interfaces.js';
@@ -12,16 +13,13 @@ import type { Exclusions } from '../shared/survey/policy/exclusions.js';
 import { refuseOtherBytes, spaceFromBytes } from '../shared/survey/space/space-bytes.js';
 import { isEnding, type Survey } from '../shared/survey/survey.js';
 import { Receiver } from './capture/receiver.js';
+import { GrantState } from './grant-state.js';
 import type { HeldShard } from './held-shard.js';
 import type { Capture, NetworkIo, OpenNetworkIo } from './interfaces.js';
-import { RECORDED } from './results/shard-results.js';
+import { RateMeter } from './rate-meter.js';
+import { OUTCOME } from './results/shard-results.js';
 
-/** Rates are measured over at least this. */
-const RATE_WINDOW_MILLIS = 500;
-/** Whoever has nothing lent asks again after this; who asked often in vain, with every heartbeat only. */
-const ASK_MILLIS = 100;
-const ASKS_MAX = 20;
-/** An agent is thought able to send so many shards a second more than it lately did. */
+/** The lease prefetch assumes that the agent can send this many shards per second more than it lately did. */
 const PACE_SHARDS = 16;
 
 export class JoinedSurvey {
@@ -29,35 +27,32 @@ export class JoinedSurvey {
   readonly plan: Plan;
   readonly networkIo: NetworkIo;
   readonly held = new Map<number, HeldShard>();
-  /** Replies by class; then repeated, late, and to shards that are not ours. */
+  /** New replies by class; then duplicate ones, late ones, and those to shards of other agents. */
   readonly replies = new Float64Array(CLASSIFICATION_NAMES.length);
-  repeated = 0;
+  duplicates = 0;
   late = 0;
-  elsewhere = 0;
-  /** Our monotonic clock: interfaces were up, and replies have been read, until then. */
-  #heardUntil: number;
-  #lookedAt: number;
-  #isDeaf = false;
-  #askAt = 0;
-  #asks = 0;
-  #grant: Grant | undefined;
-  /** Packets per second that this agent sends at most for this survey. */
+  foreignShard = 0;
+  readonly #grant = new GrantState();
+  readonly #meter: RateMeter;
+  /** Our monotonic clock: replies that arrived until then have been read. */
+  #capturedUntil: number;
+  #checkedAt: number;
+  #hasLostNetwork = false;
+  /** Packets per second that this agent sends for this survey at most. */
   #ceiling = Number.POSITIVE_INFINITY;
-  #rate = 0;
-  #sentBefore = 0;
-  #rateAt: number;
 
   constructor(survey: Survey, plan: Plan, networkIo: NetworkIo, now: number) {
+    assert(plan.hash === survey.planHash, `survey ${survey.id} is joined with another plan`);
     this.survey = survey;
     this.plan = plan;
     this.networkIo = networkIo;
-    this.#rateAt = now;
-    this.#heardUntil = now;
-    this.#lookedAt = now;
-    for (const capture of networkIo.captures) this.#listen(capture);
+    this.#meter = new RateMeter(now);
+    this.#capturedUntil = now;
+    this.#checkedAt = now;
+    for (const capture of networkIo.captures) this.#startCapture(capture);
   }
 
-  /** Frames that are no replies of ours, by reason. */
+  /** Captured frames that are no replies to our probes, by reason. */
   get rejects(): Readonly<Record<string, number>> {
     const sums: Record<string, number> = {};
     for (const { rejects } of this.networkIo.captures) {
@@ -68,7 +63,6 @@ export class JoinedSurvey {
     return sums;
   }
 
-  /** What it sends and listens with, and how that fares. */
   get ioStats(): IoStats {
     const { sender, captures } = this.networkIo;
     const sums = { framesReceived: 0, framesDropped: 0, interfaceDropped: 0 };
@@ -80,144 +74,127 @@ export class JoinedSurvey {
     return { transmit: sender.transmit, sendErrors: sender.totals.sendErrors, ...sums };
   }
 
-  /** Whether an interface or an address went away: then this station is of no more use. */
+  /** True once an interface or an address is gone: this network I/O is of no further use. */
   get hasLostNetwork(): boolean {
-    return this.#isDeaf;
+    return this.#hasLostNetwork;
   }
 
-  /** Our monotonic clock: replies that came until then have been read. */
+  /** Our monotonic clock: replies that arrived until then have been recorded. */
   get capturedUntil(): number {
-    return this.#heardUntil;
+    return this.#capturedUntil;
   }
 
   /**
-   * Looks whether replies can still be heard; if not, what has not settled is handed back. What had come
-   * when it looked last counts as heard once every capture has read that far.
+   * Checks whether replies can still be received; if not, releases what had not settled. Replies that had
+   * arrived at the last check count as captured once every capture has read that far.
    */
   checkNetwork(now: number): void {
-    if (!this.#isDeaf && this.networkIo.isUp()) {
+    if (!this.#hasLostNetwork && this.networkIo.isUp()) {
       const read = this.networkIo.captures.map(({ readUntil }) => readUntil);
-      this.#heardUntil = Math.max(this.#heardUntil, Math.min(this.#lookedAt, ...read));
-      this.#lookedAt = now;
+      this.#capturedUntil = Math.max(this.#capturedUntil, Math.min(this.#checkedAt, ...read));
+      this.#checkedAt = now;
     } else {
-      this.#isDeaf = true;
-      for (const shard of this.held.values()) shard.releaseFrom(this.#heardUntil);
+      this.#hasLostNetwork = true;
+      for (const shard of this.held.values()) shard.release(this.#capturedUntil);
     }
   }
 
   /** Positions leased and not yet sent. */
   get unsent(): number {
     let unsent = 0;
-    for (const shard of this.held.values()) unsent += shard.left;
+    for (const shard of this.held.values()) unsent += shard.unsent;
     return unsent;
   }
 
-  /** Whether it has targets to send, and may. */
+  /** True if it has probes to send, and may send them. */
   get hasWork(): boolean {
     return this.survey.state === 'running' && this.unsent > 0;
   }
 
-  /** Whether it is time to ask for a rate out of turn: it has something to send, and nothing lent. */
-  shouldAskNow(now: number): boolean {
-    if (!this.hasWork || this.rateAt(now) > 0) {
-      this.#asks = 0;
-      return false;
-    }
-    if (now < this.#askAt || this.#asks >= ASKS_MAX) return false;
-    this.#askAt = now + ASK_MILLIS;
-    this.#asks++;
-    return true;
+  shouldAskForGrant(now: number): boolean {
+    return this.#grant.shouldAsk(this.hasWork, now);
   }
 
-  /** Packets per second lent at `now`. */
+  /** Packets per second granted at `now`. */
   rateAt(now: number): number {
-    const grant = this.#grant;
-    if (this.survey.state === 'paused') return 0;
-    return grant !== undefined && now < grant.heartbeatAt + grant.ttlMillis ? grant.rate : 0;
+    return this.survey.state === 'paused' ? 0 : this.#grant.rateAt(now);
   }
 
-  /** Packets per second it will send, as far as can be told: no more than is lent, or than it could. */
+  /** Packets per second it is expected to send: no more than granted, or than it could. */
   paceAt(now: number): number {
-    const could = this.#rate + PACE_SHARDS * this.plan.shardLength;
-    return Math.min(this.rateAt(now), could);
+    const possible = this.#meter.rate + PACE_SHARDS * this.plan.shardLength;
+    return Math.min(this.rateAt(now), possible);
   }
 
-  /** Applies the ceiling again: its share has changed. */
   setCeiling(ceiling: number): void {
     if (ceiling === this.#ceiling) return;
     this.#ceiling = ceiling;
-    this.#apply();
+    this.#applyGrant();
   }
 
-  /** Takes a grant; an older one than the one in force changes nothing. */
-  take(grant: Grant, now: number): void {
-    const inForce = this.#grant;
-    const isOld = inForce !== undefined && grant.serial <= inForce.serial;
-    if (isOld && now < inForce.heartbeatAt + inForce.ttlMillis) return;
-    this.#grant = grant;
+  onGrant(grant: Grant, now: number): void {
+    if (!this.#grant.accept(grant, now)) return;
     for (const shard of grant.releaseShards) this.held.get(shard)?.stop();
-    // Silence is not to be believed of one who hears nothing: only what had settled is kept.
-    if (grant.quarantineReason !== '') for (const shard of this.held.values()) shard.releaseFrom(0);
-    this.#apply();
+    // In quarantine silence means nothing: everything that is not settled is released.
+    if (grant.quarantineReason !== '') for (const shard of this.held.values()) shard.release(0);
+    this.#applyGrant();
   }
 
-  #apply(): void {
-    if (this.#grant === undefined) return;
-    const { rate, heartbeatAt, ttlMillis, exclusionsVersion } = this.#grant;
+  #applyGrant(): void {
+    const grant = this.#grant.latest;
+    if (grant === undefined) return;
+    const { rate, heartbeatAt, ttlMillis, exclusionsVersion } = grant;
     const most = this.survey.state === 'paused' ? 0 : this.#ceiling;
     this.networkIo.sender.grant(Math.min(rate, most), heartbeatAt + ttlMillis, exclusionsVersion);
   }
 
-  /** Takes note of a change of its survey; a pause or an end bites at once. */
+  /** The survey's record has changed; a pause or an end takes effect at once. */
   onSurveyChange(survey: Survey): void {
+    assert(survey.id === this.survey.id, `survey ${survey.id} in place of ${this.survey.id}`);
     this.survey = survey;
     if (survey.state === 'paused') this.networkIo.sender.grant(0, 0, 0);
     if (isEnding(survey.state)) for (const shard of this.held.values()) shard.stop();
   }
 
-  /** Holds targets against the exclusions there are, from now on. */
+  /** Checks targets against these exclusions from now on. */
   setExclusions(exclusions: Exclusions): void {
-    this.networkIo.sender.setExclusions(exclusions.blocklist(), exclusions.version);
+    this.networkIo.sender.setExclusions(exclusions.addresses(), exclusions.version);
   }
 
   activity(now: number): Activity {
     const { probesSent } = this.networkIo.sender.totals;
-    const elapsed = now - this.#rateAt;
-    if (elapsed >= RATE_WINDOW_MILLIS) {
-      this.#rate = ((probesSent - this.#sentBefore) * 1000) / elapsed;
-      this.#sentBefore = probesSent;
-      this.#rateAt = now;
-    }
-    const rate = this.#rate;
-    const grantSerial = this.#grant?.serial ?? 0;
+    this.#meter.update(probesSent, now);
     const replies = this.replies.reduce((sum, count) => sum + count, 0);
     const { hasWork, ioStats } = this;
     const { exclusionsVersion } = this.networkIo.sender;
-    const heard = { replies, ioStats, exclusionsVersion };
-    return { survey: this.survey.id, hasWork, rate, probesSent, grantSerial, ...heard };
+    const ceiling = Number.isFinite(this.#ceiling) ? this.#ceiling : 0;
+    const grant = { grantSerial: this.#grant.serial, ceiling };
+    const counts = { probesSent, replies, ioStats, exclusionsVersion };
+    return { survey: this.survey.id, hasWork, rate: this.#meter.rate, ...grant, ...counts };
   }
 
   async close(): Promise<void> {
     await closeNetworkIo(this.networkIo);
   }
 
-  #listen(capture: Capture): void {
+  #startCapture(capture: Capture): void {
     const receiver = new Receiver(this.plan, this.survey, capture.dissection);
-    capture.start((timestamp) => this.#receive(receiver, timestamp));
+    capture.start((timestamp) => this.#onFrame(receiver, timestamp));
   }
 
-  /** @returns whether the frame answers a probe of this survey, whoever sent it */
-  #receive(receiver: Receiver, timestamp: number): boolean {
+  /** @returns whether the frame answers a probe of this survey, whichever agent sent it */
+  #onFrame(receiver: Receiver, timestamp: number): boolean {
     const reply = receiver.receive(timestamp);
     if (reply === undefined) return false;
     const shard = this.held.get(reply.shard);
     if (shard === undefined) {
-      this.elsewhere++;
+      this.foreignShard++;
       return true;
     }
-    const noted = shard.note(reply, timestamp);
-    if (noted === RECORDED.NEW) this.replies[reply.code] = (this.replies[reply.code] as number) + 1;
-    else if (noted === RECORDED.REPEATED) this.repeated++;
+    const outcome = shard.onReply(reply, timestamp);
+    if (outcome === OUTCOME.NEW)
+      this.replies[reply.code] = (this.replies[reply.code] as number) + 1;
+    else if (outcome === OUTCOME.DUPLICATE) this.duplicates++;
     else this.late++;
     return true;
   }
@@ -229,8 +206,8 @@ async function closeNetworkIo({ captures, sender }: NetworkIo): Promise<void> {
 }
 
 /**
- * Makes ready for a survey: fetches its space, builds the plan, and compares it with the
- * coordinator's. @throws Fault PLAN_MISMATCH, or whatever keeps the station from opening
+ * Joins a survey: fetches its space, builds the plan, and compares it with the coordinator's.
+ * @throws Fault MISSING_SPACE, PLAN_MISMATCH, or the reason why the network I/O cannot be opened
  */
 export async function joinSurvey(
   bus: Bus,
@@ -239,8 +216,10 @@ export async function joinSurvey(
   clock: Clock,
 ): Promise<JoinedSurvey> {
   const bytes = await bus.spaces.get(survey.spaceHash);
-  if (bytes === undefined) throw new Fault('BAD_MESSAGE', 'the survey’s space is not on the shelf');
-  refuseOtherBytes(bytes, survey.spaceHash, 'the survey’s space');
+  if (bytes === undefined) {
+    throw new Fault('MISSING_SPACE', 'target space missing from the object store');
+  }
+  refuseOtherBytes(bytes, survey.spaceHash, 'the target space');
   const plan = new Plan(spaceFromBytes(bytes), survey.seed, survey.shardLength);
   if (plan.hash !== survey.planHash) {
     const reason = 'this agent plans the survey differently: run the coordinator’s version';

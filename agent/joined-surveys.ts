@@ -1,49 +1,71 @@
 /**
- * The surveys this agent works on. It opens a mission for each survey it can serve, remembers which it
- * cannot serve and until when, and says why in one sentence.
+ * The surveys of this agent: joins each survey that it can serve, and remembers which ones it cannot serve,
+ * until when, and why.
  */
+import type { Clock } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
 import { PROTOCOL } from '../shared/base/version.js';
+import type { Bus } from '../shared/bus/interfaces.js';
 import type { Exclusions } from '../shared/survey/policy/exclusions.js';
 import { isEnding, type Survey } from '../shared/survey/survey.js';
-import type { AgentDeps } from './agent.js';
+import type { Log } from '../shared/telemetry/log.js';
 import type { HeldShard } from './held-shard.js';
+import type { OpenNetworkIo } from './interfaces.js';
 import { type JoinedSurvey, joinSurvey } from './joined-survey.js';
 
 /** A survey that this agent cannot serve is tried again after this. */
 export const RETRY_MILLIS = 5000;
 
-/** Why no shards of a survey are taken, and until when by our monotonic clock. */
-interface Refusal {
+export interface JoinedSurveysDeps {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly openNetworkIo: OpenNetworkIo;
+}
+
+/** Why a survey is not served: a fault code, or empty; and one sentence. */
+export interface RefusalReason {
+  readonly code: string;
   readonly reason: string;
+}
+
+interface Refusal extends RefusalReason {
+  /** Our monotonic clock. */
   readonly until: number;
 }
 
 export class JoinedSurveys {
-  readonly #parts: AgentDeps;
+  readonly #deps: JoinedSurveysDeps;
   readonly #exclusions: Exclusions;
-  readonly #open = new Map<string, JoinedSurvey>();
-  readonly #opening = new Map<string, Promise<JoinedSurvey | undefined>>();
-  /** Surveys that are not ending, as last heard of. */
+  readonly #joined = new Map<string, JoinedSurvey>();
+  readonly #joining = new Map<string, Promise<JoinedSurvey | undefined>>();
+  /** Surveys that are not ending, by their latest record. */
   readonly #active = new Map<string, Survey>();
   readonly #refusals = new Map<string, Refusal>();
 
-  constructor(deps: AgentDeps, exclusions: Exclusions) {
-    this.#parts = deps;
+  constructor(deps: JoinedSurveysDeps, exclusions: Exclusions) {
+    this.#deps = deps;
     this.#exclusions = exclusions;
   }
 
   /**
-   * What needs a person; empty where nothing does. It is told until the survey it is about is served
-   * again, or has ended and the refusal has lapsed.
+   * Why a survey is not served, for a person; empty if nothing is wrong. Reported until the survey is served
+   * again, or has ended and the refusal has expired.
    */
   get problem(): string {
-    for (const [survey, { reason }] of this.#refusals)
-      if (this.#active.has(survey) || this.#isRefused(survey)) return reason;
-    return '';
+    return this.#refusal?.reason ?? '';
   }
 
-  /** Takes note of a survey as it is now. */
+  /** The fault code of the problem; empty if there is none. */
+  get problemCode(): string {
+    return this.#refusal?.code ?? '';
+  }
+
+  get #refusal(): Refusal | undefined {
+    const entries = [...this.#refusals];
+    return entries.find(([survey]) => this.#active.has(survey) || this.#isRefused(survey))?.[1];
+  }
+
   onSurveyChange(survey: Survey): void {
     if (!isEnding(survey.state)) this.#active.set(survey.id, survey);
     else this.#active.delete(survey.id);
@@ -53,14 +75,14 @@ export class JoinedSurveys {
     return this.#active.has(survey);
   }
 
-  /** Whether shards of a survey may be leased at present. */
+  /** True if shards of a survey may be leased at present. */
   canLease(survey: string): boolean {
     const isRunning = this.#active.get(survey)?.state === 'running';
     return isRunning && !this.#isRefused(survey) && !this.get(survey)?.hasLostNetwork;
   }
 
   get all(): readonly JoinedSurvey[] {
-    return [...this.#open.values()];
+    return [...this.#joined.values()];
   }
 
   get shards(): readonly HeldShard[] {
@@ -68,65 +90,68 @@ export class JoinedSurveys {
   }
 
   get(survey: string): JoinedSurvey | undefined {
-    return this.#open.get(survey);
+    return this.#joined.get(survey);
   }
 
-  /** The mission for a survey, opened where it can be; none while it is refused. Never throws. */
-  async for(survey: Survey): Promise<JoinedSurvey | undefined> {
+  /** The joined survey, joined now if it was not; undefined while it is refused. Never throws. */
+  async join(survey: Survey): Promise<JoinedSurvey | undefined> {
     const { id } = survey;
     if (this.#isRefused(id)) return undefined;
-    const known = this.#open.get(id);
+    const known = this.#joined.get(id);
     if (known?.hasLostNetwork) return undefined;
     if (known !== undefined) {
       this.#refusals.delete(id);
       return known;
     }
-    const opening = this.#opening.get(id) ?? this.#openFor(survey);
-    this.#opening.set(id, opening);
-    return await opening.finally(() => this.#opening.delete(id));
+    const joining = this.#joining.get(id) ?? this.#join(survey);
+    this.#joining.set(id, joining);
+    return await joining.finally(() => this.#joining.delete(id));
   }
 
-  async #openFor(survey: Survey): Promise<JoinedSurvey | undefined> {
-    const { bus, clock, log, openNetworkIo } = this.#parts;
+  async #join(survey: Survey): Promise<JoinedSurvey | undefined> {
+    const { bus, clock, log, openNetworkIo } = this.#deps;
+    const { id } = survey;
     try {
-      refuseOtherVersions(survey);
+      refuseVersionSkew(survey);
       const joined = await joinSurvey(bus, survey, openNetworkIo, clock);
-      this.#open.set(survey.id, joined);
+      this.#joined.set(id, joined);
       joined.setExclusions(this.#exclusions);
-      // It may have changed while we made ready, when nobody was there to be told.
-      joined.onSurveyChange((await bus.surveys.read(survey.id))?.value ?? survey);
-      this.#refusals.delete(survey.id);
-      log.info({ survey: survey.id, wire: joined.networkIo.sender.transmit }, 'survey joined');
-      for (const note of joined.networkIo.notes) log.warn({ survey: survey.id }, note);
+      // The record may have changed meanwhile, before this object could be notified.
+      joined.onSurveyChange((await bus.surveys.read(id))?.value ?? survey);
+      this.#refusals.delete(id);
+      const { sender, notes } = joined.networkIo;
+      log.info({ survey: id, transmit: sender.transmit }, 'survey joined');
+      for (const note of notes) log.warn({ survey: id }, note);
       return joined;
     } catch (error) {
-      this.refuse(survey.id, describeError(error), RETRY_MILLIS);
+      const code = error instanceof Fault ? error.code : 'SYSTEM_CALL';
+      this.refuse(id, { code, reason: describeError(error) }, RETRY_MILLIS);
       return undefined;
     }
   }
 
-  /** Takes no shards of a survey for a while; saying so again meanwhile makes it no longer. */
-  refuse(survey: string, reason: string, millis: number): void {
+  /** Leases no shards of a survey for a while; refusing it again for the same reason does not extend that. */
+  refuse(survey: string, { code, reason }: RefusalReason, millis: number): void {
     const known = this.#refusals.get(survey);
-    if (known?.reason !== reason)
-      this.#parts.log.error({ survey, error: reason }, 'survey refused');
+    if (known?.reason !== reason) this.#deps.log.error({ survey, error: reason }, 'survey refused');
     else if (this.#isRefused(survey)) return;
     for (const other of this.#refusals.keys())
       if (!this.#active.has(other) && !this.#isRefused(other)) this.#refusals.delete(other);
-    this.#refusals.set(survey, { reason, until: this.#parts.clock.monotonic() + millis });
+    const until = this.#deps.clock.monotonic() + millis;
+    this.#refusals.set(survey, { code, reason, until });
   }
 
   #isRefused(survey: string): boolean {
-    return this.#parts.clock.monotonic() < (this.#refusals.get(survey)?.until ?? 0);
+    return this.#deps.clock.monotonic() < (this.#refusals.get(survey)?.until ?? 0);
   }
 
-  async close(joined: JoinedSurvey): Promise<void> {
-    this.#open.delete(joined.survey.id);
+  async leave(joined: JoinedSurvey): Promise<void> {
+    this.#joined.delete(joined.survey.id);
     await joined.close();
   }
 }
 
-function refuseOtherVersions({ protocol }: Survey): void {
+function refuseVersionSkew({ protocol }: Survey): void {
   if (protocol === PROTOCOL) return;
   const reason =
     `this agent speaks protocol ${PROTOCOL} and the coordinator ${protocol}: ` +

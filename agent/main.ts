@@ -72,7 +72,7 @@ async function run(flags: AgentFlags): Promise<void> {
       sourceMac: flags.sourceMac,
       vlan: flags.vlan,
       senders: flags.senders ?? 1,
-      wire: flags.wire,
+      transmit: flags.transmit,
       blocklists: flags.blocklistFile ?? [],
     },
     systemClock,

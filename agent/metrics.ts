@@ -16,9 +16,13 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
     'Probes that left.',
     ({ networkIo }) => networkIo.sender.totals.probesSent,
   );
-  counter('replies_repeated', 'Replies after the first.', ({ repeated }) => repeated);
+  counter('replies_repeated', 'Replies after the first.', ({ duplicates }) => duplicates);
   counter('replies_late', 'Replies after their target had settled.', ({ late }) => late);
-  counter('replies_elsewhere', 'Replies to other agents’ shards.', ({ elsewhere }) => elsewhere);
+  counter(
+    'replies_elsewhere',
+    'Replies to other agents’ shards.',
+    ({ foreignShard }) => foreignShard,
+  );
   counter('frames_captured', 'Frames the capture passed.', ({ ioStats }) => {
     return ioStats.framesReceived;
   });

@@ -7,6 +7,8 @@ import { Ranges } from '../shared/net/ranges.js';
 import { Ranges6 } from '../shared/net/ranges6.js';
 import { probeNamed } from '../shared/probe/probe-registry.js';
 import type { Plan } from '../shared/survey/plan.js';
+import { addressLists } from '../shared/survey/policy/address-lists.js';
+import { type BlockEntry, parseBlock, parseBlockList } from '../shared/survey/policy/block.js';
 import { rulesToBytes } from '../shared/survey/policy/block-rules.js';
 import { Blocklist } from '../shared/survey/policy/blocklist.js';
 import {
@@ -15,17 +17,16 @@ import {
 } from '../shared/survey/policy/special-purpose-policy.js';
 import { hashSpace, spaceToBytes } from '../shared/survey/space/space-bytes.js';
 import type { Survey } from '../shared/survey/survey.js';
-import { type BlockEntry, parseBlock, parseBlockList } from '../shared/survey/target-list.js';
 import { Captures } from './capture/captures.js';
 import { type EgressOptions, planEgress } from './egress/egress-plan.js';
 import { LinkMonitor } from './egress/link-monitor.js';
 import type { Unroutable } from './egress/routes.js';
 import type { Capture, NetworkIo, OpenNetworkIo, SourceSetup } from './interfaces.js';
 import { hasLinkError } from './send/send-errors.js';
-import { addressLists, type SendFilterLists } from './send/send-filter.js';
+import type { SendFilterLists } from './send/send-filter.js';
+import type { SenderSetup } from './send/sender-setup.js';
 import { startSenders } from './send/senders.js';
 import { ThreadPool } from './send/thread-pool.js';
-import type { SenderSetup } from './sender-worker.js';
 
 const SCRIPT = new URL('./sender-worker.js', import.meta.url);
 
@@ -33,7 +34,7 @@ export interface NetworkIoOptions extends EgressOptions {
   /** Sending threads per survey. */
   readonly senders: number;
   /** One of the wires, where the operator insists on it. */
-  readonly wire?: TransmitMethod | undefined;
+  readonly transmit?: TransmitMethod | undefined;
   /** Files of ranges that this agent never probes. */
   readonly blocklists: readonly string[];
 }
@@ -64,7 +65,7 @@ export async function networkIoOpener(
       routes,
       coversAll: unroutable.length === 0,
       ports: origin.ports,
-      wire: options.wire,
+      transmit: options.transmit,
       blocked: blockedFor(survey, own),
     };
     try {
@@ -106,7 +107,7 @@ function ownRules(
   if (own.length === 0 && unroutable.length === 0) return undefined;
   const routes = unroutable.map(({ text, reason }) => {
     const { block } = parseBlock(text, reason);
-    return { block, place: { flag: reason, value: text } };
+    return { block, location: { flag: reason, value: text } };
   });
   return rulesToBytes([...own, ...routes], []);
 }

@@ -6,9 +6,8 @@ import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../shared/base/assert.js';
 import { monotonicMillis, wallMicros } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
-import type { TransmitMethod } from '../shared/command/network-options.js';
 import { ethernetOctets } from '../shared/packet/ethernet.js';
-import type { ProbeOptions, SourcePorts } from '../shared/probe/probe.js';
+
 import { probeNamed } from '../shared/probe/probe-registry.js';
 import { Plan } from '../shared/survey/plan.js';
 import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
@@ -19,26 +18,9 @@ import { Router } from './egress/router.js';
 import { SendFilter, type SendFilterLists } from './send/send-filter.js';
 import { type SenderIndex, type SendJob, SendLoop } from './send/send-loop.js';
 import { SenderControl } from './send/sender-control.js';
+import type { SenderSetup } from './send/sender-setup.js';
 import type { Assignment, ThreadMessage } from './send/sender-thread.js';
 import { openFrameSender } from './transmit/open-frame-sender.js';
-
-/** Everything the thread needs, as data that can be cloned. */
-export interface SenderSetup {
-  readonly space: Uint8Array;
-  readonly seed: string;
-  readonly shardLength: number;
-  readonly probe: string;
-  readonly probeOptions: ProbeOptions;
-  readonly key: Uint8Array;
-  readonly routes: readonly EgressRoute[];
-  /** Whether they lead to every target. */
-  readonly coversAll: boolean;
-  readonly ports: SourcePorts;
-  /** The wire that the operator insists on. */
-  readonly wire: TransmitMethod | undefined;
-  /** Addresses that must not be probed, whatever the exclusions. */
-  readonly blocked: SendFilterLists;
-}
 
 assert(parentPort !== null, 'runs as a worker');
 const port = parentPort;
@@ -77,22 +59,24 @@ function serve({
       now: monotonicMillis,
       wallMicros,
     });
-    report({ wire: [...new Set(egresses.map(({ wire }) => wire.name))].join(', ') });
+    post({
+      transmit: [...new Set(egresses.map(({ frameSender }) => frameSender.name))].join(', '),
+    });
     loop.run();
   } catch (error) {
     const code = error instanceof Fault ? error.code : 'SYSTEM_CALL';
-    report({ fault: { code, message: describeError(error) } });
+    post({ fault: { code, message: describeError(error) } });
   } finally {
-    for (const { wire, neighbours } of egresses) {
-      wire.close();
+    for (const { frameSender, neighbours } of egresses) {
+      frameSender.close();
       neighbours?.close();
     }
     for (const each of [jobs, filters, unsent]) each.close();
-    report({ ended: true });
+    post({ ended: true });
   }
 }
 
-function report(what: ThreadMessage): void {
+function post(what: ThreadMessage): void {
   port.postMessage(what);
 }
 
@@ -104,18 +88,18 @@ function openEgress(
   const probe = probeNamed(setup.probe);
   const options = setup.probeOptions;
   const octets = probe.octets(family, options);
-  const wire = openFrameSender(
+  const frameSender = openFrameSender(
     { device, family, octets, nextHop, queue: senderIndex.index },
-    setup.wire,
+    setup.transmit,
   );
-  const common = { wire, family, sources, ports: setup.ports, probe, options };
-  const isByKernel = nextHop === undefined || setup.wire === 'raw-ip';
+  const common = { frameSender, family, sources, ports: setup.ports, probe, options };
+  const isByKernel = nextHop === undefined || setup.transmit === 'raw-ip';
   if (isByKernel || nextHop.gateway !== undefined) return new Egress(common);
   try {
     const neighbours = new LinkNeighbours({ device, family, nextHop, sources });
     return new Egress({ ...common, neighbours, linkHeaderOctets: ethernetOctets(nextHop.vlan) });
   } catch (error) {
-    wire.close();
+    frameSender.close();
     throw error;
   }
 }

@@ -6,11 +6,11 @@ import type { FrameSender } from '../agent/interfaces.js';
 import { SendLoop } from '../agent/send/send-loop.js';
 import { SenderControl } from '../agent/send/sender-control.js';
 import { monotonicMillis, wallMicros } from '../shared/base/clock.js';
+import type { Target } from '../shared/net/endpoint.js';
 import { mappedWords, parseWords } from '../shared/net/ipv6.js';
 import type { Port } from '../shared/net/ports.js';
 import { Ranges } from '../shared/net/ranges.js';
 import { Ranges6 } from '../shared/net/ranges6.js';
-import type { Target } from '../shared/net/target.js';
 import { Dissection } from '../shared/packet/dissect.js';
 import { Chaskey } from '../shared/probe/chaskey.js';
 import { CookieMac } from '../shared/probe/cookies.js';
@@ -69,7 +69,7 @@ function generating(space: Space, family: Family, layout: string) {
   const plan = new Plan(space, '7', shardLengthFor(space.size, 1e6));
   const control = new SenderControl();
   const egress = new Egress({
-    wire: bottomlessWire(),
+    frameSender: bottomlessWire(),
     family,
     sources: [family === 4 ? mappedWords(0x64400001) : parseWords('2001:db8::1')],
     ports: { from: 61000, to: 65096 },

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RowSource } from '../coordinator/sink/row.js';
-import { ShardRows } from '../coordinator/storage/batch-collector.js';
 import { SegmentStore } from '../coordinator/storage/segments.js';
+import { ShardRows } from '../coordinator/storage/shard-rows.js';
 import { systemDisk } from '../shared/host/disk.js';
 import type { Port } from '../shared/net/ports.js';
 import { Ranges } from '../shared/net/ranges.js';
@@ -62,13 +62,13 @@ const report = { from: 0, settledUpTo: SHARD } as EpochRecord;
 
 function rowsOfShard(): ShardRows {
   const assembly = new ShardRows(plan.shard(0));
-  for (const batch of batches) assembly.take(batch, report);
+  for (const batch of batches) assembly.add(batch, report);
   return assembly;
 }
 
 function* sources(assembly: ShardRows): Generator<RowSource> {
   const source = new RowSource(plan);
-  for (const { batch, row } of assembly.places()) yield source.moveTo(batch, row);
+  for (const { batch, row } of assembly.inOrder()) yield source.moveTo(batch, row);
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'transect-sink-bench-'));

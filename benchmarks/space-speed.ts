@@ -1,8 +1,8 @@
 /** How fast targets are made: the permutation, the space, and both, on one core. */
 import type { Position, TargetIndex } from '../shared/base/brand.js';
+import { Target } from '../shared/net/endpoint.js';
 import type { Port } from '../shared/net/ports.js';
 import { type Range, Ranges } from '../shared/net/ranges.js';
-import { Target } from '../shared/net/target.js';
 import { FeistelPermutation, RUN_MAX } from '../shared/permutation/feistel.js';
 import { Plan, shardLengthFor } from '../shared/survey/plan.js';
 import { SPECIAL } from '../shared/survey/policy/special-purpose-registry.js';

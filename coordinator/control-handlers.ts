@@ -1,95 +1,105 @@
-/** What the command line may ask, verb by verb. */
+/** The control API: one handler for each verb of the command line. */
 import { join } from 'node:path';
 import type { Pps } from '../shared/base/brand.js';
-import { every } from '../shared/base/clock.js';
+import { type Clock, every } from '../shared/base/clock.js';
 import { Fault } from '../shared/base/faults.js';
 import { LIMITS } from '../shared/base/limits.js';
 import { stopController } from '../shared/base/stop.js';
 import type { ControlHandlers } from '../shared/bus/interfaces.js';
-import type { Coordinator } from './coordinator.js';
+import type { SurveyRequest } from '../shared/survey/survey.js';
+import type { AgentRegistry } from './agents/agent-registry.js';
+import type { SurveyAgents } from './agents/survey-agents.js';
+import type { ExclusionService } from './exclusion-service.js';
 import { isSurveyFile } from './storage/folder-layout.js';
+import type { KnownSurvey } from './survey/known-survey.js';
 
-/** How long agents are waited for that have not said yet that they obey an exclusion. */
-const OBEY_MILLIS = 1500;
-const LOOK_MILLIS = 50;
+/** How long a command waits for agents to acknowledge a version of the exclusions. */
+const ACKNOWLEDGE_MILLIS = 1500;
+const POLL_MILLIS = 50;
 
-export function controlHandlers(coordinator: Coordinator): ControlHandlers {
-  const { surveys } = coordinator;
+/** What the handlers need of the coordinator. */
+export interface Controlled {
+  readonly clock: Clock;
+  readonly surveys: { readonly all: readonly KnownSurvey[] };
+  readonly agents: AgentRegistry;
+  readonly surveyAgents: readonly SurveyAgents[];
+  readonly exclusions: ExclusionService;
+  find(survey: string): Promise<KnownSurvey>;
+  launch(request: SurveyRequest): Promise<KnownSurvey>;
+  requireExclusions(): void;
+}
+
+export function controlHandlers(coordinator: Controlled): ControlHandlers {
+  const { exclusions } = coordinator;
   const find = (survey: string) => coordinator.find(survey);
   return {
     launch: async ({ request }) => {
-      if (request === undefined) throw new Fault('BAD_MESSAGE', 'nothing is asked for');
+      if (request === undefined) throw new Fault('BAD_MESSAGE', 'the request is missing');
       return { survey: (await coordinator.launch(request)).survey.id };
     },
-    status: async ({ survey }) => ({
-      statuses:
-        survey === '' ? surveys.all.map(({ status }) => status) : [(await find(survey)).status],
-    }),
+    status: async ({ survey }) => {
+      const found = survey === '' ? coordinator.surveys.all : [await find(survey)];
+      return { statuses: found.map(({ status }) => status) };
+    },
     pause: async ({ survey }) => {
-      const run = await find(survey);
-      await run.pause();
-      return { survey: run.survey.id };
+      const found = await find(survey);
+      await found.pause();
+      return { survey: found.survey.id };
     },
     resume: async ({ survey }) => {
-      const run = await find(survey);
-      await run.resume();
-      return { survey: run.survey.id };
+      const found = await find(survey);
+      await found.resume();
+      return { survey: found.survey.id };
     },
     cancel: async ({ survey, immediately }) => {
-      const run = await find(survey);
-      await run.cancel(immediately);
-      return { survey: run.survey.id };
+      const found = await find(survey);
+      await found.cancel(immediately);
+      return { survey: found.survey.id };
     },
     rate: async ({ survey, rate }) => {
-      const run = await find(survey);
+      const found = await find(survey);
       if (!(rate > 0)) throw new Fault('BAD_OPTION', 'a rate is above 0', { value: `${rate}` });
-      await run.setRate(rate as Pps);
-      return { survey: run.survey.id };
+      await found.setRate(rate as Pps);
+      return { survey: found.survey.id };
     },
     exclude: async ({ prefix, reason, by }) => {
-      const version = await coordinator.exclusions.add(prefix, reason, by);
-      for (const run of surveys.running.values()) run.renewGrants();
+      const version = await exclusions.add(prefix, reason, by);
       return { version, waiting: await waitForAgents(coordinator, version) };
     },
     lift: async ({ lifted, reason, by }) => {
-      const version = await coordinator.exclusions.lift(lifted, reason, by);
-      for (const run of surveys.running.values()) run.renewGrants();
+      const version = await exclusions.lift(lifted, reason, by);
       return { version, waiting: await waitForAgents(coordinator, version) };
     },
-    exclusions: async () => ({ exclusions: coordinator.exclusions.list.entries }),
+    exclusions: async () => ({ exclusions: exclusions.list.entries }),
     lookup: async ({ survey, target }) => {
-      const run = await find(survey);
-      return { survey: run.survey.id, results: await run.lookup(target) };
+      const found = await find(survey);
+      return { survey: found.survey.id, results: await found.lookup(target) };
     },
-    agents: async () => ({
-      agents: coordinator.agents.statuses(coordinator.surveyAgents),
-    }),
+    agents: async () => ({ agents: coordinator.agents.statuses(coordinator.surveyAgents) }),
     files: async ({ survey }) => {
-      const { surveyFolder, survey: found } = await find(survey);
-      return { survey: found.id, folder: surveyFolder.folder, files: await surveyFolder.files() };
+      const { folder, survey: found } = await find(survey);
+      return { survey: found.id, folder: folder.path, files: await folder.files() };
     },
     file: async ({ survey, file, offset }) => {
-      const { surveyFolder } = await find(survey);
-      const missing = new Fault('UNKNOWN_SURVEY', 'the survey has no such file', { value: file });
+      const { folder } = await find(survey);
+      const missing = new Fault('NOT_FOUND', 'the survey has no such file', { value: file });
       if (!isSurveyFile(file)) throw missing;
-      const path = join(surveyFolder.folder, file);
-      const total = await surveyFolder.disk.size(path);
-      if (total === 0) throw missing; // merged meanwhile, where it was listed
-      return { chunk: await surveyFolder.disk.readPart(path, offset, LIMITS.chunkOctets), total };
+      const path = join(folder.path, file);
+      const total = await folder.disk.size(path);
+      if (total === 0) throw missing; // a segment that was listed may have been merged since
+      return { chunk: await folder.disk.readPart(path, offset, LIMITS.chunkOctets), total };
     },
   };
 }
 
-/** Waits until all agents at work obey a version. @returns those that have not said so in time */
-async function waitForAgents(
-  coordinator: Coordinator,
-  version: number,
-): Promise<readonly string[]> {
+/** Waits until all agents at work enforce a version. @returns those that have not acknowledged it in time */
+async function waitForAgents(coordinator: Controlled, version: number): Promise<readonly string[]> {
+  coordinator.requireExclusions();
   const { clock, agents } = coordinator;
   const stop = stopController();
-  const end = clock.monotonic() + OBEY_MILLIS;
-  await every(clock, LOOK_MILLIS, stop.signal, () => {
-    if (agents.waitingFor(version).length === 0 || clock.monotonic() > end) stop.abort();
+  const end = clock.monotonic() + ACKNOWLEDGE_MILLIS;
+  await every(clock, POLL_MILLIS, stop.signal, () => {
+    if (agents.withoutExclusions(version).length === 0 || clock.monotonic() > end) stop.abort();
   });
-  return agents.waitingFor(version);
+  return agents.withoutExclusions(version);
 }

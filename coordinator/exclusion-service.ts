@@ -7,8 +7,8 @@ import type { Clock } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
 import type { Bus } from '../shared/bus/interfaces.js';
 import type { Disk } from '../shared/host/disk.js';
+import { parseBlock } from '../shared/survey/policy/block.js';
 import { type Exclusion, Exclusions, inForce } from '../shared/survey/policy/exclusions.js';
-import { parseBlock } from '../shared/survey/target-list.js';
 import type { Log } from '../shared/telemetry/log.js';
 
 const LOG_FILE = 'exclusions.ndjson';
@@ -25,19 +25,19 @@ export interface ExclusionServiceDeps {
 export class ExclusionService {
   readonly list = new Exclusions();
   readonly #file: string;
-  readonly #parts: ExclusionServiceDeps;
+  readonly #deps: ExclusionServiceDeps;
   /** Versions that the audit log has. */
   #logged = 0;
   #logging: Promise<void> = Promise.resolve();
 
   constructor(data: string, deps: ExclusionServiceDeps) {
     this.#file = join(data, LOG_FILE);
-    this.#parts = deps;
+    this.#deps = deps;
   }
 
   /** Takes what the broker and the log know; each makes up for the other. */
   async restore(): Promise<void> {
-    const { bus, disk } = this.#parts;
+    const { bus, disk } = this.#deps;
     const logged = new Exclusions();
     for await (const line of disk.lines(this.#file)) {
       const entry = parseEntry(line);
@@ -81,7 +81,7 @@ export class ExclusionService {
   }
 
   async #enter(content: Pick<Exclusion, 'prefix' | 'reason' | 'by' | 'lifts'>): Promise<number> {
-    const { bus, clock } = this.#parts;
+    const { bus, clock } = this.#deps;
     for (let tries = TRIES; tries > 0; tries--) {
       const version = this.list.version + 1;
       const entry: Exclusion = { ...content, version, at: clock.wall() };
@@ -100,7 +100,7 @@ export class ExclusionService {
 
   /** Each version that others entered, as it is heard of. */
   async *follow(signal: AbortSignal): AsyncGenerator<number> {
-    for await (const entry of this.#parts.bus.exclusions.watch(signal)) {
+    for await (const entry of this.#deps.bus.exclusions.watch(signal)) {
       if (!this.list.add(entry)) continue;
       await this.#writeLog();
       yield this.list.version;
@@ -114,7 +114,7 @@ export class ExclusionService {
   }
 
   async #writeNews(): Promise<void> {
-    const { disk, log } = this.#parts;
+    const { disk, log } = this.#deps;
     const { version, entries } = this.list;
     const news = entries.slice(this.#logged, version);
     if (news.length === 0) return;

@@ -1,33 +1,35 @@
 /**
- * Who coordinates, where several could: one leads, the others stand by. The leader writes a record
- * once a second, each time by compare-and-set on its last one. One that could not write for three
- * seconds no longer leads and falls silent; one that stands by and sees no sign of life for four and a
- * half takes over. Both go by their own monotonic clocks, so no clocks are compared, and no two lead at once but
- * for a process that was stopped: what such a one still writes does not count (see `journal.ts`).
+ * Leader election with fencing terms, where several coordinators could run: one leads, the others stand by.
+ * The leader renews a record once a second, by compare-and-set on its last write. A leader that could not
+ * renew for 3 s stops; a standby that sees no renewal for 4.5 s takes over. Both measure by their own
+ * monotonic clocks, so no clocks are compared, and two leaders overlap only if a process was suspended: what
+ * such a process still writes is fenced by its term (see `storage/journal.ts`).
  */
+import { assert } from '../shared/base/assert.js';
 import { type Clock, every } from '../shared/base/clock.js';
 import { stopController } from '../shared/base/stop.js';
 import type { Leader, LeaderStore, Versioned } from '../shared/bus/interfaces.js';
 import type { Log } from '../shared/telemetry/log.js';
 
 const RENEW_MILLIS = 1000;
-const LOOK_MILLIS = 250;
-/** Counted from before the last successful renewal was sent. */
-const LEADS_MILLIS = 3000;
-/** Counted from when the last renewal was seen; longer than any leader believes in itself. */
-const SILENT_MILLIS = 4500;
+const POLL_MILLIS = 250;
+/** Measured from before the last successful renewal was sent. */
+const LEASE_MILLIS = 3000;
+/** Measured from when the last renewal was seen; longer than any leader leads without one. */
+const TAKEOVER_MILLIS = 4500;
+assert(TAKEOVER_MILLIS > LEASE_MILLIS + POLL_MILLIS, 'a standby takes over while the leader leads');
 
 export interface ElectionDeps {
-  readonly seat: LeaderStore;
+  readonly leader: LeaderStore;
   readonly clock: Clock;
   readonly log: Log;
-  /** The highest term that the folder of surveys knows of. */
-  readonly terms: { highest(): Promise<number>; note(term: number): Promise<void> };
+  /** The highest term that the data folder knows of, and where a new one is written. */
+  readonly terms: { highest(): Promise<number>; record(term: number): Promise<void> };
 }
 
 /**
- * Stands by until it is our turn, leads as long as it lasts, and stands by again, until `signal`
- * aborts. @param reign leads until its signal aborts
+ * Stands by until it can lead, leads as long as it can, and stands by again, until `signal` aborts.
+ * @param onStartedLeading leads until its signal aborts
  */
 export async function runElection(
   id: string,
@@ -35,10 +37,10 @@ export async function runElection(
   signal: AbortSignal,
   onStartedLeading: (term: number, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
-  const { seat, clock, log, terms } = deps;
+  const { leader: store, clock, log, terms } = deps;
   let seen: { revision: number; at: number } | undefined;
   while (!signal.aborted) {
-    const found = await seat.read();
+    const found = await store.read();
     const now = clock.monotonic();
     if (found !== undefined && found.revision !== seen?.revision) {
       if (seen === undefined && !found.value.resigned) {
@@ -46,47 +48,47 @@ export async function runElection(
       }
       seen = { revision: found.revision, at: now };
     }
-    // Our own record is of a reign that is over.
+    // A record of our own is of a term that is over.
     const isFree = found === undefined || found.value.resigned || found.value.id === id;
-    if (isFree || now - (seen?.at ?? now) >= SILENT_MILLIS) {
-      // A broker that forgot everything forgot how many terms there were; journals have not.
+    if (isFree || now - (seen?.at ?? now) >= TAKEOVER_MILLIS) {
+      // A broker with an empty store does not know the terms that journals know.
       const before = Math.max(found?.value.term ?? 0, await terms.highest());
       const leader: Leader = { id, term: before + 1, resigned: false };
-      const revision = await seat.write(leader, found?.revision ?? 0);
+      const revision = await store.write(leader, found?.revision ?? 0);
       if (revision !== undefined) {
         log.info({ term: leader.term }, 'leading');
-        await terms.note(leader.term);
+        await terms.record(leader.term);
         await keepLeading({ value: leader, revision }, deps, signal, now, onStartedLeading);
         seen = undefined;
         continue;
       }
     }
-    await clock.sleep(LOOK_MILLIS, signal);
+    await clock.sleep(POLL_MILLIS, signal);
   }
 }
 
-/** Leads, renewing the record, until the signal aborts or it cannot be renewed. */
+/** Leads and renews the record, until the signal aborts or the record cannot be renewed. */
 async function keepLeading(
   won: Versioned<Leader>,
-  { seat, clock, log }: ElectionDeps,
+  { leader: store, clock, log }: ElectionDeps,
   signal: AbortSignal,
   wonAt: number,
   onStartedLeading: (term: number, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   let revision: number | undefined = won.revision;
-  let leadsUntil = wonAt + LEADS_MILLIS;
+  let leadsUntil = wonAt + LEASE_MILLIS;
   const over = stopController();
   const end = () => over.abort();
   signal.addEventListener('abort', end, { once: true });
   if (signal.aborted) end();
   const renewing = every(clock, RENEW_MILLIS, over.signal, async () => {
-    const askedAt = clock.monotonic();
-    revision = await seat.write(won.value, revision ?? 0);
+    const sentAt = clock.monotonic();
+    revision = await store.write(won.value, revision ?? 0);
     if (revision === undefined) end();
-    else leadsUntil = askedAt + LEADS_MILLIS;
+    else leadsUntil = sentAt + LEASE_MILLIS;
   });
   renewing.catch(end);
-  const watching = every(clock, LOOK_MILLIS, over.signal, () => {
+  const watching = every(clock, POLL_MILLIS, over.signal, () => {
     if (clock.monotonic() >= leadsUntil) end();
   });
   try {
@@ -97,9 +99,9 @@ async function keepLeading(
     signal.removeEventListener('abort', end);
   }
   if (!signal.aborted) log.warn({ term: won.value.term }, 'no longer leading');
-  // Left in order: whoever stands by need not wait.
+  // Resign, so that a standby can take over at once.
   else if (revision !== undefined) {
     await renewing;
-    await seat.write({ ...won.value, resigned: true }, revision);
+    await store.write({ ...won.value, resigned: true }, revision);
   }
 }

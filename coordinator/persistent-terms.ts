@@ -1,6 +1,6 @@
 /**
- * The number of terms there have been, kept beside the surveys: journals go by it, and a broker that comes
- * back empty has forgotten it. Where the file is gone too, the journals of surveys under way know it.
+ * The number of terms so far, stored in the data folder: journals are fenced by it, and a broker with an empty
+ * store does not know it. If the file is missing, too, the journals of unfinished surveys have it.
  */
 import { join } from 'node:path';
 import { describeError, Fault } from '../shared/base/faults.js';
@@ -14,28 +14,31 @@ const TERM_FILE = 'term';
 
 export function persistentTerms(data: string, disk: Disk, log: Log): ElectionDeps['terms'] {
   const file = join(data, TERM_FILE);
-  /** What this process has seen, in case the file cannot be written. */
+  /** The highest term of this process, in case the file cannot be written. */
   let seen = 0;
   return {
     async highest() {
       const written = (await disk.read(file))?.toString().trim();
       if (written !== undefined && !/^\d{1,9}$/.test(written)) {
-        throw new Fault('UNREADABLE_FILE', 'it holds no number of terms', { file, value: written });
+        throw new Fault('UNREADABLE_FILE', 'the file does not contain a number of terms', {
+          file,
+          value: written,
+        });
       }
       return Math.max(seen, Number(written ?? 0), await lastTermOf(data, disk, log));
     },
-    async note(term) {
+    async record(term) {
       seen = Math.max(seen, term);
       try {
         await disk.writeWhole(file, [`${seen}\n`]);
       } catch (error) {
-        log.error({ error: describeError(error) }, 'the term cannot be written down');
+        log.error({ error: describeError(error) }, 'failed to write the term');
       }
     },
   };
 }
 
-/** Of surveys that are under way. */
+/** The highest term in the journals of unfinished surveys. */
 async function lastTermOf(data: string, disk: Disk, log: Log): Promise<number> {
   let last = 0;
   for (const name of await disk.folders(data)) {
@@ -44,7 +47,7 @@ async function lastTermOf(data: string, disk: Disk, log: Log): Promise<number> {
     try {
       last = Math.max(last, await lastTermIn(disk, join(folder, JOURNAL_FILE)));
     } catch (error) {
-      log.error({ survey: name, error: describeError(error) }, 'its journal cannot be read');
+      log.error({ survey: name, error: describeError(error) }, 'failed to read journal');
     }
   }
   return last;

@@ -7,9 +7,11 @@ import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
-import { formatWords, isMapped, parseWords, type Words } from '../../shared/net/ipv6.js';
+import type { Words } from '../../shared/net/endpoint.js';
+import { formatWords, isMapped, parseWords } from '../../shared/net/ipv6.js';
+import type { PortRange } from '../../shared/net/ports.js';
 import { type MacAddress, parseMac } from '../../shared/packet/ethernet.js';
-import type { Family, Origin, SourcePorts } from '../../shared/probe/probe.js';
+import type { Family, Origin } from '../../shared/probe/probe.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Destinations, NextHop } from '../interfaces.js';
 import { resolveNeighbour } from './next-hop.js';
@@ -41,7 +43,7 @@ export interface EgressOptions {
   readonly gatewayMac?: MacAddress | undefined;
   readonly sourceMac?: MacAddress | undefined;
   readonly sources?: readonly Words[] | undefined;
-  readonly sourcePorts?: SourcePorts | undefined;
+  readonly sourcePorts?: PortRange | undefined;
   readonly vlan?: number | undefined;
 }
 
@@ -175,7 +177,7 @@ async function hardwareAddressOf(device: string): Promise<MacAddress | undefined
  * Ports that the host's own connections never use, so that they cannot mix in: above its range where
  * there is room, else right below it, away from the ports that services like to listen on.
  */
-async function freePorts(): Promise<SourcePorts> {
+async function freePorts(): Promise<PortRange> {
   const text = await readFile(PORT_RANGE_FILE, 'utf8');
   const [first = 32768, last = 60999] = text.trim().split(/\s+/).map(Number);
   const above = 65536 - (last + 1);

@@ -3,24 +3,18 @@
  * carry as theirs. All its frames are laid out here, once. On a link of our own each frame goes to the
  * neighbour it is for.
  */
-import { Endpoint } from '../../shared/net/endpoint.js';
-import type { Words } from '../../shared/net/ipv6.js';
+import { Endpoint, type Words } from '../../shared/net/endpoint.js';
+import type { PortRange } from '../../shared/net/ports.js';
 import type { CookieMac } from '../../shared/probe/cookies.js';
-import {
-  type Family,
-  Frame,
-  type Probe,
-  type ProbeOptions,
-  type SourcePorts,
-} from '../../shared/probe/probe.js';
+import { type Family, Frame, type Probe, type ProbeOptions } from '../../shared/probe/probe.js';
 import { ProbeBatch } from '../../shared/probe/probe-batch.js';
 import type { FrameSender, Neighbours } from '../interfaces.js';
 
 export interface EgressDeps {
-  readonly wire: FrameSender;
+  readonly frameSender: FrameSender;
   readonly family: Family;
   readonly sources: readonly Words[];
-  readonly ports: SourcePorts;
+  readonly ports: PortRange;
   readonly probe: Probe;
   readonly options: ProbeOptions;
   /** Where targets are neighbours: who they are on the link. */
@@ -30,14 +24,14 @@ export interface EgressDeps {
 }
 
 export class Egress {
-  readonly wire: FrameSender;
+  readonly frameSender: FrameSender;
   readonly family: Family;
   readonly neighbours: Neighbours | undefined;
   /** Targets that leave this way, and then their probes. */
   readonly batch: ProbeBatch;
   /** Frames written and not yet taken by the kernel. */
   pending = 0;
-  readonly #parts: EgressDeps;
+  readonly #deps: EgressDeps;
   readonly #frame: Frame;
   readonly #sources: readonly Endpoint[];
   /** By row, where targets are neighbours. */
@@ -47,20 +41,20 @@ export class Egress {
   #rows = 0;
 
   constructor(deps: EgressDeps) {
-    const { wire, family, sources, probe, options } = deps;
-    this.#parts = deps;
-    this.wire = wire;
+    const { frameSender, family, sources, probe, options } = deps;
+    this.#deps = deps;
+    this.frameSender = frameSender;
     this.family = family;
     this.neighbours = deps.neighbours;
-    this.batch = new ProbeBatch(wire.frames);
-    this.#frame = new Frame(wire.view, family);
+    this.batch = new ProbeBatch(frameSender.frames);
+    this.#frame = new Frame(frameSender.view, family);
     this.#sources = sources.map((words) => {
       const source = new Endpoint();
       source.setWords(words);
       return source;
     });
-    for (let i = 0; i < wire.frames; i++) {
-      this.#frame.moveTo(wire.packetAt(i));
+    for (let i = 0; i < frameSender.frames; i++) {
+      this.#frame.moveTo(frameSender.packetAt(i));
       probe.prepare(this.#frame, options);
     }
   }
@@ -76,12 +70,12 @@ export class Egress {
    * @param stamp our clock, microseconds modulo 2^32
    */
   write(cookies: CookieMac, stamp: number): void {
-    const { batch, wire } = this;
-    const { family, ports, probe } = this.#parts;
+    const { batch, frameSender } = this;
+    const { family, ports, probe } = this.#deps;
     cookies.choose(batch, this.#sources, ports);
     if (family === 4) cookies.computeIpv4(batch);
     else cookies.computeIpv6(batch, this.#sources);
-    wire.locate(batch.count, batch.packetAt);
+    frameSender.locate(batch.count, batch.packetAt);
     this.#frame.stamp = stamp;
     probe.make(this.#frame, batch, this.#sources);
     if (this.neighbours !== undefined) this.#writeMacs();
@@ -102,14 +96,14 @@ export class Egress {
 
   /** The kernel refuses that frame for good. */
   dropFirst(): void {
-    this.wire.dropFirst();
+    this.frameSender.dropFirst();
     this.pending--;
   }
 
   #writeMacs(): void {
-    const { batch, wire } = this;
-    const frames = new Uint8Array(wire.view.buffer, wire.view.byteOffset);
-    const { linkHeaderOctets = 0 } = this.#parts;
+    const { batch, frameSender } = this;
+    const frames = new Uint8Array(frameSender.view.buffer, frameSender.view.byteOffset);
+    const { linkHeaderOctets = 0 } = this.#deps;
     for (let i = 0; i < batch.count; i++) {
       frames.set(this.#macs[i] as Uint8Array, (batch.packetAt[i] as number) - linkHeaderOctets);
     }

@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
-import { formatWords, isMapped, parseIpv6, type Words } from '../../shared/net/ipv6.js';
+import type { Words } from '../../shared/net/endpoint.js';
+import { formatWords, isMapped, parseIpv6 } from '../../shared/net/ipv6.js';
 
 export class LinkMonitor {
   readonly #devices: readonly string[];

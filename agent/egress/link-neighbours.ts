@@ -3,8 +3,7 @@
  * within the rate, instead of by the kernel, whose table holds a thousand entries and drops the rest in
  * silence. Who does not answer three times in 1.2 s is not there.
  */
-import type { Endpoint } from '../../shared/net/endpoint.js';
-import type { Words } from '../../shared/net/ipv6.js';
+import type { Endpoint, Words } from '../../shared/net/endpoint.js';
 import { ARP_OCTETS, layOutArp, readArp, setArpTarget } from '../../shared/packet/arp.js';
 import { ETHERNET_OCTETS, ethernetOctets, type MacAddress } from '../../shared/packet/ethernet.js';
 import { IPV6_OCTETS } from '../../shared/packet/ipv6.js';

@@ -5,8 +5,8 @@
  */
 import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
-import { Endpoint } from '../../shared/net/endpoint.js';
-import { isMapped, parseWords, type Words } from '../../shared/net/ipv6.js';
+import { Endpoint, type Words } from '../../shared/net/endpoint.js';
+import { isMapped, parseWords } from '../../shared/net/ipv6.js';
 import { type MacAddress, parseMac } from '../../shared/packet/ethernet.js';
 import { RESOLVING } from '../interfaces.js';
 import { LinkNeighbours } from './link-neighbours.js';

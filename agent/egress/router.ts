@@ -3,9 +3,10 @@
  * looked up. The territories are plain data, so that the sender's thread can be given them; they are
  * disjoint, and a target may be in none.
  */
+
+import type { Target } from '../../shared/net/endpoint.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';
-import type { Target } from '../../shared/net/target.js';
 import type { Destinations } from '../interfaces.js';
 
 export class Router {

@@ -5,7 +5,8 @@
  */
 import { Fault } from '../../shared/base/faults.js';
 import { cidrsOf } from '../../shared/net/cidr.js';
-import { formatWords, parseWords, type Words } from '../../shared/net/ipv6.js';
+import type { Words } from '../../shared/net/endpoint.js';
+import { formatWords, parseWords } from '../../shared/net/ipv6.js';
 import type { Ranges } from '../../shared/net/ranges.js';
 import type { Family } from '../../shared/probe/probe.js';
 import type { Space } from '../../shared/survey/space/space.js';

@@ -1,29 +1,35 @@
 /**
- * From "sent" to "settled": a position is settled once its reply window has passed. The track keeps
- * when each stretch had been sent, at the grain it is told, and forgets what has settled.
+ * From "sent" to "settled": a position is settled once its cooldown (the reply window, ZMap's term) is over.
+ * The tracker keeps when each run of positions had been sent, as coarsely as it is called, and drops the
+ * samples of settled positions.
  */
+import { assert } from '../../shared/base/assert.js';
+
 export class CooldownTracker {
   readonly #samples: { readonly at: number; readonly sentUpTo: number }[] = [];
-  #settled: number;
+  #settledUpTo: number;
 
+  /** @param from the first position */
   constructor(from: number) {
-    this.#settled = from;
+    this.#settledUpTo = from;
   }
 
-  /** Sending had come so far at `now`. Times and positions never go back. */
+  /** All positions below `sentUpTo` had been sent at `now`. Neither ever decreases. */
   observe(now: number, sentUpTo: number): void {
-    const last = this.#samples.at(-1)?.sentUpTo ?? this.#settled;
-    if (sentUpTo > last) this.#samples.push({ at: now, sentUpTo });
+    const last = this.#samples.at(-1);
+    assert(last === undefined || now >= last.at, `observed at ${now}, after ${last?.at}`);
+    const known = last?.sentUpTo ?? this.#settledUpTo;
+    if (sentUpTo > known) this.#samples.push({ at: now, sentUpTo });
   }
 
-  /** How far sending had come at `instant`, or a little less. */
-  settledAt(instant: number): number {
+  /** The position below which all had been sent at `instant`, or an earlier one. */
+  sentUpToAt(instant: number): number {
     let first = this.#samples[0];
     while (first !== undefined && first.at <= instant) {
-      this.#settled = first.sentUpTo;
+      this.#settledUpTo = first.sentUpTo;
       this.#samples.shift();
       first = this.#samples[0];
     }
-    return this.#settled;
+    return this.#settledUpTo;
   }
 }

@@ -4,7 +4,7 @@
  * known. What is passed by without a probe is noted with the reason.
  */
 import type { TargetIndex } from '../../shared/base/brand.js';
-import { Target } from '../../shared/net/target.js';
+import { Target } from '../../shared/net/endpoint.js';
 import { RUN_MAX } from '../../shared/permutation/feistel.js';
 import { CookieMac } from '../../shared/probe/cookies.js';
 import type { Plan } from '../../shared/survey/plan.js';
@@ -13,7 +13,7 @@ import type { Egress } from '../egress/egress.js';
 import type { Router } from '../egress/router.js';
 import { type Found, NOT_SENT, RESOLVING, UNREACHABLE } from '../interfaces.js';
 import type { Pacer } from './pacer.js';
-import { NO_SLOT, WaitingLine } from './resolution-queue.js';
+import { NO_JOB, ResolutionQueue } from './resolution-queue.js';
 import type { SendFilter } from './send-filter.js';
 import { UnsentLog } from './unsent-log.js';
 
@@ -31,7 +31,7 @@ export interface ProbeWriterDeps {
   readonly wallMicros: () => number;
 }
 
-interface Place {
+interface JobPosition {
   /** Of the order. */
   readonly slot: number;
   readonly position: number;
@@ -41,71 +41,71 @@ export class ProbeWriter {
   /** What is held back at present. */
   sendFilter: SendFilter;
   readonly unsent = new UnsentLog();
-  readonly #parts: ProbeWriterDeps;
+  readonly #deps: ProbeWriterDeps;
   readonly #cookies: CookieMac;
   readonly #target = new Target();
   /** Whether all targets are plain, and leave by the one way out there is. */
   readonly #isPlain: boolean;
-  readonly #line: WaitingLine | undefined;
+  readonly #queue: ResolutionQueue | undefined;
 
   constructor(deps: ProbeWriterDeps, sendFilter: SendFilter) {
-    this.#parts = deps;
+    this.#deps = deps;
     this.sendFilter = sendFilter;
     this.#cookies = new CookieMac(deps.key);
     const hasNeighbours = deps.egresses.some(({ neighbours }) => neighbours !== undefined);
     const isOneWay = deps.egresses.length === 1 && deps.coversAll && !hasNeighbours;
     this.#isPlain = isOneWay && deps.plan.space.isPlain;
-    this.#line = hasNeighbours ? new WaitingLine() : undefined;
+    this.#queue = hasNeighbours ? new ResolutionQueue() : undefined;
   }
 
   /** Frames that any of the ways out can take: all probes of a batch may go the same way. */
   get room(): number {
     let room = Number.POSITIVE_INFINITY;
-    for (const { wire } of this.#parts.egresses) room = Math.min(room, wire.room());
+    for (const { frameSender } of this.#deps.egresses) room = Math.min(room, frameSender.room());
     return room;
   }
 
   /** Whether a whole run may be written: the line takes as many as may have to wait. */
-  get hasRoomToWait(): boolean {
-    return this.#line === undefined || this.#line.room >= RUN_MAX;
+  get hasQueueRoom(): boolean {
+    return this.#queue === undefined || this.#queue.room >= RUN_MAX;
   }
 
   /** From here on positions of this order are written, and of no other before the next call. */
   open(slot: number): void {
-    this.#line?.open(slot);
+    this.#queue?.open(slot);
   }
 
   /** The first position of an order that waits; undefined where none does. */
-  firstWaiting(slot: number): number | undefined {
-    return this.#line?.firstOf(slot);
+  firstQueued(slot: number): number | undefined {
+    return this.#queue?.firstOf(slot);
   }
 
   /** Hears who neighbours are, and asks again where that is due. @returns packets sent */
   tend(now: number, most: number): number {
     let sent = 0;
-    for (const { neighbours } of this.#parts.egresses) {
+    for (const { neighbours } of this.#deps.egresses) {
       if (neighbours !== undefined) sent += neighbours.poll(now, most - sent);
     }
-    this.#parts.pacer.spend(sent);
+    this.#deps.pacer.spend(sent);
     return sent;
   }
 
   /** Writes the probes of those at the head of the line that are known. @returns whether any left the line */
-  writeWaiting(most: number, now: number): boolean {
-    const line = this.#line;
-    if (line === undefined) return false;
-    const { egresses, isAbandoned } = this.#parts;
+  writeResolved(most: number, now: number): boolean {
+    const queue = this.#queue;
+    if (queue === undefined) return false;
+    const { egresses, isAbandoned } = this.#deps;
     let taken = 0;
-    for (let written = 0; written < most && line.length > 0; taken++) {
-      const { slot, position } = line;
-      const egress = egresses[line.egress] as Egress;
-      if (slot !== NO_SLOT && !isAbandoned(slot)) {
-        const { target } = line;
+    for (let written = 0; written < most && queue.length > 0; taken++) {
+      const { slot, position } = queue;
+      const egress = egresses[queue.egress] as Egress;
+      if (slot !== NO_JOB && !isAbandoned(slot)) {
+        const { target } = queue;
         const found = egress.neighbours?.lookup(target, now) ?? UNREACHABLE;
         if (found === RESOLVING) break;
         if (this.#add(egress, slot, position, target, found)) written++;
       }
-      line.take();
+      queue.take();
     }
     this.#writeAll(-1);
     return taken > 0;
@@ -131,7 +131,7 @@ export class ProbeWriter {
 
   /** Writes the probes of an order's positions [position, position + count) into frames. */
   write(slot: number, position: number, count: number, now: number): void {
-    const { plan, egresses } = this.#parts;
+    const { plan, egresses } = this.#deps;
     const indices = plan.permutation.run(position, count);
     const [first] = egresses;
     if (this.#isPlain && first !== undefined) {
@@ -145,7 +145,7 @@ export class ProbeWriter {
 
   /** @param slot of the order that all targets are of; −1 where the guard has looked at them */
   #writeAll(slot: number): void {
-    const { egresses, wallMicros } = this.#parts;
+    const { egresses, wallMicros } = this.#deps;
     const stamp = wallMicros() >>> 0;
     let written = 0;
     for (const egress of egresses) {
@@ -159,12 +159,12 @@ export class ProbeWriter {
       egress.write(this.#cookies, stamp);
       written += egress.pending;
     }
-    this.#parts.pacer.spend(written);
+    this.#deps.pacer.spend(written);
   }
 
   /** Gives the targets at the indices to the ways out that lead to them. */
-  #route(first: Place, indices: Float64Array, count: number, now: number): void {
-    const { plan, router, egresses } = this.#parts;
+  #route(first: JobPosition, indices: Float64Array, count: number, now: number): void {
+    const { plan, router, egresses } = this.#deps;
     const target = this.#target;
     const { slot } = first;
     for (let i = 0; i < count; i++) {
@@ -179,21 +179,21 @@ export class ProbeWriter {
   }
 
   /** Puts a neighbour in the line, and asks for it where that is new; not one that may not be probed. */
-  #wait(egress: Egress, number: number, at: Place, now: number): void {
+  #wait(egress: Egress, number: number, at: JobPosition, now: number): void {
     const { batch, neighbours, family } = egress;
     const target = this.#target;
     batch.add(target);
     const code = this.sendFilter.codeFor(batch, --batch.count, family);
     if (code !== 0) this.unsent.note(at.slot, at.position, code);
     else {
-      if (neighbours?.request(target, now)) this.#parts.pacer.spend(1);
-      this.#line?.add(at.slot, number, at.position, target);
+      if (neighbours?.request(target, now)) this.#deps.pacer.spend(1);
+      this.#queue?.add(at.slot, number, at.position, target);
     }
   }
 
   /** What was written has left. */
   commit(): void {
-    this.#line?.commit();
+    this.#queue?.commit();
   }
 
   /**
@@ -202,28 +202,28 @@ export class ProbeWriter {
    * @returns how far it is now
    */
   withdraw(job: { readonly slot: number; readonly position: number }): number {
-    const left = this.#parts.egresses.filter(({ pending }) => pending > 0);
+    const left = this.#deps.egresses.filter(({ pending }) => pending > 0);
     const isFirst = (slot: number, position: number) =>
       left.some((egress) => egress.firstSlot === slot && egress.firstPosition === position);
-    const back = this.#line?.rollBack(isFirst) ?? [];
+    const back = this.#queue?.rollBack(isFirst) ?? [];
     this.unsent.forget((slot, position) =>
-      back.some((place) => place.slot === slot && place.position === position),
+      back.some((jobPosition) => jobPosition.slot === slot && jobPosition.position === position),
     );
     const ofOrder = left.filter(({ firstSlot }) => firstSlot === undefined);
     const reached = Math.min(...ofOrder.map(({ firstPosition }) => firstPosition));
     for (const egress of left) {
-      egress.wire.discard();
+      egress.frameSender.discard();
       egress.pending = 0;
     }
     const { slot, position } = job;
     if (!Number.isFinite(reached)) return position;
-    this.#line?.keepBefore(slot, reached);
+    this.#queue?.keepBefore(slot, reached);
     this.unsent.forget((of, at) => of === slot && at >= reached);
     return reached;
   }
 
   /** An order is abandoned: none of its targets is probed any more. */
   drop(slot: number): void {
-    this.#line?.drop(slot);
+    this.#queue?.drop(slot);
   }
 }

@@ -4,21 +4,21 @@
  * is committed, for what is written may still be taken back.
  */
 import type { Endpoint } from '../../shared/net/endpoint.js';
-import { Target } from '../../shared/net/target.js';
+import { Target } from '../../shared/net/endpoint.js';
 
 const CAPACITY = 65_536;
 const MASK = CAPACITY - 1;
 /** The order of those that are not wanted any more. */
-export const NO_SLOT = 0xffffffff;
+export const NO_JOB = 0xffffffff;
 
-interface Place {
+interface JobPosition {
   readonly slot: number;
   readonly position: number;
 }
 
-export class WaitingLine {
+export class ResolutionQueue {
   readonly #slot = new Uint32Array(CAPACITY);
-  readonly #exit = new Uint8Array(CAPACITY);
+  readonly #egress = new Uint8Array(CAPACITY);
   readonly #position = new Float64Array(CAPACITY);
   readonly #words = new Uint32Array(4 * CAPACITY);
   readonly #port = new Uint16Array(CAPACITY);
@@ -41,7 +41,7 @@ export class WaitingLine {
   add(slot: number, egress: number, position: number, target: Endpoint): void {
     const at = this.#tail++ & MASK;
     this.#slot[at] = slot;
-    this.#exit[at] = egress;
+    this.#egress[at] = egress;
     this.#position[at] = position;
     this.#words.set([target.w0, target.w1, target.w2, target.w3], 4 * at);
     this.#port[at] = target.port;
@@ -52,7 +52,7 @@ export class WaitingLine {
     return this.#slot[this.#head & MASK] as number;
   }
   get egress(): number {
-    return this.#exit[this.#head & MASK] as number;
+    return this.#egress[this.#head & MASK] as number;
   }
   get position(): number {
     return this.#position[this.#head & MASK] as number;
@@ -83,14 +83,15 @@ export class WaitingLine {
    * Puts back what was taken, from the first on that has not left.
    * @returns what was put back
    */
-  rollBack(isFirst: (slot: number, position: number) => boolean): readonly Place[] {
-    const back: Place[] = [];
+  rollBack(isFirst: (slot: number, position: number) => boolean): readonly JobPosition[] {
+    const back: JobPosition[] = [];
     for (let at = this.#committedHead; at < this.#head; at++) {
-      const place = {
+      const jobPosition = {
         slot: this.#slot[at & MASK] as number,
         position: this.#position[at & MASK] as number,
       };
-      if (back.length > 0 || isFirst(place.slot, place.position)) back.push(place);
+      if (back.length > 0 || isFirst(jobPosition.slot, jobPosition.position))
+        back.push(jobPosition);
     }
     this.#head -= back.length;
     this.#committedHead = this.#head;
@@ -108,7 +109,7 @@ export class WaitingLine {
   /** Takes an order's targets for nobody's: its slot may be given to another one. */
   drop(slot: number): void {
     for (let at = this.#head; at < this.#tail; at++) {
-      if (this.#slot[at & MASK] === slot) this.#slot[at & MASK] = NO_SLOT;
+      if (this.#slot[at & MASK] === slot) this.#slot[at & MASK] = NO_JOB;
     }
   }
 

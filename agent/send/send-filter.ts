@@ -7,18 +7,13 @@ import { Ranges } from '../../shared/net/ranges.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';
 import type { Family } from '../../shared/probe/probe.js';
 import type { ProbeBatch } from '../../shared/probe/probe-batch.js';
+import type { AddressLists } from '../../shared/survey/policy/address-lists.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
 
 const FREE = 0;
 const BLOCKED = 1;
 const MIXED = 2;
 const BLOCK_SIZE = 65536;
-
-/** Addresses, as plain data that can be sent to a thread: the arrays of `Ranges` and of `Ranges6`. */
-export interface AddressLists {
-  readonly ipv4: { readonly from: Float64Array; readonly to: Float64Array };
-  readonly ipv6: Uint32Array;
-}
 
 /** What is blocked, as plain data. */
 export interface SendFilterLists {
@@ -103,10 +98,6 @@ export class SendFilter {
   #refuses6({ w0, w1, w2, w3 }: ProbeBatch, i: number): boolean {
     return this.#ipv6.contains(w0[i] as number, w1[i] as number, w2[i] as number, w3[i] as number);
   }
-}
-
-export function addressLists(ipv4: Ranges, ipv6: Ranges6): AddressLists {
-  return { ipv4: { from: ipv4.from, to: ipv4.to }, ipv6: ipv6.words };
 }
 
 function rangesOf({ ipv4 }: AddressLists): Ranges {

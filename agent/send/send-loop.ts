@@ -17,7 +17,7 @@ import type { Egress } from '../egress/egress.js';
 import type { Router } from '../egress/router.js';
 import { Pacer } from './pacer.js';
 import { ProbeWriter } from './probe-writer.js';
-import { NO_SLOT } from './resolution-queue.js';
+import { NO_JOB } from './resolution-queue.js';
 import { SEND_ERRORS, sendErrorOf } from './send-errors.js';
 import type { SendFilter } from './send-filter.js';
 import type { SenderControl } from './sender-control.js';
@@ -65,12 +65,12 @@ const FULL_MILLIS = 1;
 /** A queue that takes nothing for so long does not drain: a rule at the interface drops what we send, say. */
 const STUCK_MILLIS = 5000;
 /** How often the line is looked at while all in it wait. */
-const LINE_MILLIS = 5;
+const QUEUE_POLL_MILLIS = 5;
 /** What one sender takes at a time of an order that several share. */
 const STRIPE = 512;
 
 export class SendLoop {
-  readonly #parts: SendLoopDeps;
+  readonly #deps: SendLoopDeps;
   readonly #pacer: Pacer;
   readonly #writer: ProbeWriter;
   /** The order that is being walked along, and how far. */
@@ -81,10 +81,10 @@ export class SendLoop {
   /** Since when the kernel has taken nothing of what it might have taken. */
   #fullSince = Number.POSITIVE_INFINITY;
   /** Orders that have been walked to their end, of which some targets still wait. */
-  readonly #tails = new Set<SendJob>();
+  readonly #draining = new Set<SendJob>();
 
   constructor(deps: SendLoopDeps) {
-    this.#parts = deps;
+    this.#deps = deps;
     this.#pacer = new Pacer(deps.now());
     const isAbandoned = (slot: number) => deps.control.isAbandoned(slot);
     this.#writer = new ProbeWriter({ ...deps, pacer: this.#pacer, isAbandoned }, deps.sendFilter);
@@ -92,11 +92,11 @@ export class SendLoop {
 
   /** Until the desk says stop. */
   run(): void {
-    const { control, nextJob } = this.#parts;
+    const { control, nextJob } = this.#deps;
     while (!control.isStopped) {
       const wakeCount = control.wakeCount;
-      if (this.#job === undefined) this.#begin(nextJob());
-      if (this.#job !== undefined || this.#tails.size > 0) this.#step(wakeCount);
+      if (this.#job === undefined) this.#startJob(nextJob());
+      if (this.#job !== undefined || this.#draining.size > 0) this.#step(wakeCount);
       else {
         this.#updateFilter();
         control.wait(wakeCount, IDLE_MILLIS);
@@ -108,17 +108,17 @@ export class SendLoop {
 
   /** Sends our stretches of one order to its end, or until it is abandoned. */
   send(job: SendJob): void {
-    const { control } = this.#parts;
-    this.#begin(job);
-    while ((this.#job !== undefined || this.#tails.size > 0) && !control.isStopped) {
+    const { control } = this.#deps;
+    this.#startJob(job);
+    while ((this.#job !== undefined || this.#draining.size > 0) && !control.isStopped) {
       this.#step(control.wakeCount);
     }
     this.#endAll();
   }
 
-  #begin(job: SendJob | undefined): void {
+  #startJob(job: SendJob | undefined): void {
     if (job === undefined) return;
-    const { control } = this.#parts;
+    const { control } = this.#deps;
     this.#job = job;
     this.#position = this.#nextOurs(job.from);
     this.#writer.open(job.slot);
@@ -128,21 +128,21 @@ export class SendLoop {
 
   /** Sends some more, or waits until it may. @param heard the desk's bell before anything was looked at */
   #step(wakeCount: number): void {
-    const { control, now } = this.#parts;
+    const { control, now } = this.#deps;
     const job = this.#job;
     if (this.#updateFilter() && job !== undefined) {
       control.addVersionSpan(job.slot, this.#writer.sendFilter.version, this.#position);
     }
     if (job !== undefined && control.isAbandoned(job.slot)) {
       this.#job = undefined;
-      this.#tails.add(job);
+      this.#draining.add(job);
     }
     const instant = now();
     const rate = instant < control.grantUntil && control.isFilterCurrent ? control.grantRate : 0;
     const allowance = this.#pacer.allowance(instant, rate);
     if (allowance === 0) {
       control.wait(wakeCount, this.#pacer.pause(rate));
-      this.#tell(); // what is abandoned ends also while nothing may be sent
+      this.#reportProgress(); // what is abandoned ends also while nothing may be sent
       return;
     }
     const { room } = this.#writer;
@@ -154,17 +154,17 @@ export class SendLoop {
     const most = Math.min(allowance, room, RUN_MAX);
     const spent = this.#writer.tend(instant, most);
     if (spent >= most) return;
-    const fromLine = this.#writer.writeWaiting(most - spent, instant);
-    const isIdle = !fromLine && !this.#takeFromOrder(most - spent, instant);
-    if (isIdle) control.wait(wakeCount, LINE_MILLIS);
-    else this.#leave();
-    this.#tell();
+    const fromLine = this.#writer.writeResolved(most - spent, instant);
+    const isIdle = !fromLine && !this.#writeNext(most - spent, instant);
+    if (isIdle) control.wait(wakeCount, QUEUE_POLL_MILLIS);
+    else this.#dispatch();
+    this.#reportProgress();
   }
 
   /** Goes on along the order. @returns whether there was anything to go on with */
-  #takeFromOrder(most: number, now: number): boolean {
+  #writeNext(most: number, now: number): boolean {
     const job = this.#job;
-    if (job === undefined || !this.#writer.hasRoomToWait) return false;
+    if (job === undefined || !this.#writer.hasQueueRoom) return false;
     const ours = this.#stretchEnd(this.#position, job.to) - this.#position;
     const count = Math.min(most, ours);
     if (count > 0) this.#writer.write(job.slot, this.#position, count, now);
@@ -173,10 +173,10 @@ export class SendLoop {
   }
 
   /** Hands what is written to the kernel; what may not leave any more is written anew once it may. */
-  #leave(): void {
-    const hasLeft = this.#dispatchAll();
+  #dispatch(): void {
+    const hasLeft = this.#sendAll();
     const job = this.#job;
-    const at = { slot: job?.slot ?? NO_SLOT, position: this.#position };
+    const at = { slot: job?.slot ?? NO_JOB, position: this.#position };
     if (hasLeft) this.#writer.commit();
     else this.#position = this.#writer.withdraw(at);
     const walked = this.#walked;
@@ -185,41 +185,41 @@ export class SendLoop {
     this.#position = this.#nextOurs(this.#position + walked);
     if (this.#position < job.to) return;
     this.#job = undefined;
-    this.#tails.add(job);
+    this.#draining.add(job);
   }
 
   /** Tells how far orders have come; first what was passed by on the way. */
-  #tell(): void {
-    const { control, onUnsent } = this.#parts;
+  #reportProgress(): void {
+    const { control, onUnsent } = this.#deps;
     const { unsent } = this.#writer;
     if (unsent.length > 0) for (const message of unsent.take()) onUnsent(message);
     const job = this.#job;
     if (job !== undefined) {
-      const waiting = this.#writer.firstWaiting(job.slot);
+      const waiting = this.#writer.firstQueued(job.slot);
       control.setSentUpTo(job.slot, Math.min(waiting ?? this.#position, job.to));
     }
-    for (const tail of this.#tails) {
-      const waiting = this.#writer.firstWaiting(tail.slot);
+    for (const tail of this.#draining) {
+      const waiting = this.#writer.firstQueued(tail.slot);
       const isAbandoned = control.isAbandoned(tail.slot);
       if (!isAbandoned) control.setSentUpTo(tail.slot, waiting ?? tail.to);
       if (!isAbandoned && waiting !== undefined) continue;
       if (isAbandoned) this.#writer.drop(tail.slot);
       control.end(tail.slot);
-      this.#tails.delete(tail);
+      this.#draining.delete(tail);
     }
   }
 
   #endAll(): void {
-    const { control } = this.#parts;
-    if (this.#job !== undefined) this.#tails.add(this.#job);
-    for (const { slot } of this.#tails) control.end(slot);
+    const { control } = this.#deps;
+    if (this.#job !== undefined) this.#draining.add(this.#job);
+    for (const { slot } of this.#draining) control.end(slot);
     this.#job = undefined;
-    this.#tails.clear();
+    this.#draining.clear();
   }
 
   /** Takes the latest version of what is held back; costs one look at the desk where there is none. */
   #updateFilter(): boolean {
-    const { control, nextFilter } = this.#parts;
+    const { control, nextFilter } = this.#deps;
     const before = this.#writer.sendFilter;
     if (control.postedVersion === before.version) return false;
     for (let next = nextFilter(); next !== undefined; next = nextFilter())
@@ -229,20 +229,20 @@ export class SendLoop {
   }
 
   /** Hands what is written to the kernel; false where the rest of it may not leave any more. */
-  #dispatchAll(): boolean {
-    for (const egress of this.#parts.egresses) {
-      if (egress.pending > 0 && !this.#dispatch(egress)) return false;
+  #sendAll(): boolean {
+    for (const egress of this.#deps.egresses) {
+      if (egress.pending > 0 && !this.#sendFrames(egress)) return false;
     }
     return true;
   }
 
   /** Hands frames to the kernel until it has them all; false where the rest may not leave any more. */
-  #dispatch(egress: Egress): boolean {
-    const { control, now } = this.#parts;
-    const { wire } = egress;
+  #sendFrames(egress: Egress): boolean {
+    const { control, now } = this.#deps;
+    const { frameSender } = egress;
     let attempts = 0;
     while (egress.pending > 0) {
-      const taken = wire.send(egress.pending);
+      const taken = frameSender.send(egress.pending);
       egress.pending -= taken;
       if (taken > 0) {
         control.addProbesSent(taken);
@@ -251,7 +251,7 @@ export class SendLoop {
         continue;
       }
       const wakeCount = control.wakeCount;
-      const sendError = sendErrorOf(wire.errno);
+      const sendError = sendErrorOf(frameSender.errno);
       control.addSendError(sendError);
       if (!this.#maySend) {
         this.#fullSince = Number.POSITIVE_INFINITY;
@@ -276,7 +276,7 @@ export class SendLoop {
 
   /** Whether what has been written may still leave: the kernel may have kept us waiting for long. */
   get #maySend(): boolean {
-    const { control, now } = this.#parts;
+    const { control, now } = this.#deps;
     const isLeft = this.#job !== undefined && control.isAbandoned(this.#job.slot);
     if (control.isStopped || isLeft || !control.isFilterCurrent) return false;
     const isLent = control.grantRate > 0 && now() < control.grantUntil;
@@ -285,7 +285,7 @@ export class SendLoop {
 
   /** The first position from `position` on that is in a stretch of ours. */
   #nextOurs(position: number): number {
-    const { index, count } = this.#parts.senderIndex;
+    const { index, count } = this.#deps.senderIndex;
     if (count === 1) return position;
     const stretch = Math.floor(position / STRIPE);
     const ahead = (index - (stretch % count) + count) % count;
@@ -293,7 +293,7 @@ export class SendLoop {
   }
 
   #stretchEnd(position: number, to: number): number {
-    if (this.#parts.senderIndex.count === 1) return to;
+    if (this.#deps.senderIndex.count === 1) return to;
     return Math.min(to, (Math.floor(position / STRIPE) + 1) * STRIPE);
   }
 }

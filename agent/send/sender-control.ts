@@ -139,9 +139,9 @@ export class SenderControl {
   addVersionSpan(slot: number, version: number, from: number): void {
     const at = HEAD_DOUBLES + slot * WORDS_PER_SLOT;
     const count = this.#doubles[at + MARK_COUNT] as number;
-    const place = at + MARKS_AT + 2 * (count % MARKS);
-    this.#doubles[place] = version;
-    this.#doubles[place + 1] = from;
+    const entry = at + MARKS_AT + 2 * (count % MARKS);
+    this.#doubles[entry] = version;
+    this.#doubles[entry + 1] = from;
     this.#doubles[at + MARK_COUNT] = count + 1;
   }
 
@@ -151,8 +151,8 @@ export class SenderControl {
     const count = this.#doubles[at + MARK_COUNT] as number;
     const versionSpans: VersionSpan[] = [];
     for (let n = Math.max(0, count - MARKS); n < count; n++) {
-      const place = at + MARKS_AT + 2 * (n % MARKS);
-      const [version, from] = [this.#doubles[place], this.#doubles[place + 1]];
+      const entry = at + MARKS_AT + 2 * (n % MARKS);
+      const [version, from] = [this.#doubles[entry], this.#doubles[entry + 1]];
       versionSpans.push({ version: version as number, from: from as number });
     }
     return versionSpans;

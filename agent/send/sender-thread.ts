@@ -9,7 +9,7 @@ import type { UnsentMessage } from './unsent-log.js';
 
 /** What a thread reports: that it is ready, why it cannot send (any more), and last that it has ended. */
 export type ThreadMessage =
-  | { readonly wire: string }
+  | { readonly transmit: string }
   | { readonly fault: { readonly code: string; readonly message: string } }
   | { readonly ended: true };
 
@@ -37,7 +37,7 @@ interface SenderThreadDeps {
 export class SenderThread {
   readonly control = new SenderControl();
   /** Names of the wires it opened. */
-  wire = '';
+  transmit = '';
   readonly #orders: MessagePort;
   readonly #guards: MessagePort;
   readonly #unsent: MessagePort;
@@ -67,17 +67,17 @@ export class SenderThread {
       if (!isReady) ready.reject(fault);
       else if (!this.control.isStopped) deps.onDeath(fault);
     };
-    const onMessage = (report: ThreadMessage) => {
-      if ('wire' in report) {
-        this.wire = report.wire;
+    const onMessage = (message: ThreadMessage) => {
+      if ('transmit' in message) {
+        this.transmit = message.transmit;
         isReady = true;
         ready.resolve();
-      } else if ('fault' in report) {
-        const { code, message } = report.fault;
-        fail(new Fault(toFaultCode(code), isReady ? `sending failed: ${message}` : message));
+      } else if ('fault' in message) {
+        const { code, message: reason } = message.fault;
+        fail(new Fault(toFaultCode(code), isReady ? `sending failed: ${reason}` : reason));
       } else {
         worker.off('message', onMessage).off('error', onError).off('exit', onExit);
-        deps.pool.giveBack(worker);
+        deps.pool.returnWorker(worker);
         fail(new Error('the sending thread ended by itself'));
         ended();
       }

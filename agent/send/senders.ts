@@ -3,11 +3,10 @@
  * what has been sent is what all of them have got past.
  */
 import { assert } from '../../shared/base/assert.js';
-import { Ranges6 } from '../../shared/net/ranges6.js';
-import type { Blocklist } from '../../shared/survey/policy/blocklist.js';
+import type { AddressLists } from '../../shared/survey/policy/address-lists.js';
 import type { SendErrors, Sender, Sending } from '../interfaces.js';
 import { SEND_ERRORS } from './send-errors.js';
-import { type AddressLists, addressLists, type SendFilterLists } from './send-filter.js';
+import type { SendFilterLists } from './send-filter.js';
 import { type SenderControl, SLOTS } from './sender-control.js';
 import { SenderThread } from './sender-thread.js';
 import { SharedSending } from './shared-sending.js';
@@ -42,7 +41,7 @@ class Senders implements Sender {
   constructor(threads: readonly SenderThread[], own: AddressLists) {
     this.#threads = threads;
     this.#own = own;
-    this.transmit = [...new Set(threads.map(({ wire }) => wire))].join(', ');
+    this.transmit = [...new Set(threads.map(({ transmit }) => transmit))].join(', ');
   }
 
   send(from: number, to: number): Sending {
@@ -53,19 +52,24 @@ class Senders implements Sender {
       this.#sendings.delete(slot);
       this.#free.push(slot);
     };
-    const sending = new SharedSending({ controls, slot, hear: () => this.#hear(), free });
+    const sending = new SharedSending({
+      controls,
+      slot,
+      drainUnsent: () => this.#drainUnsent(),
+      free,
+    });
     this.#sendings.set(slot, sending);
     for (const thread of this.#threads) thread.job({ slot, from, to });
     return sending;
   }
 
   /** What the threads have passed by goes to its order. */
-  #hear(): void {
+  #drainUnsent(): void {
     for (const thread of this.#threads) {
       for (const { slot, positions, codes } of thread.takeUnsent()) {
         const sending = this.#sendings.get(slot);
         for (const [i, code] of codes.entries())
-          sending?.pass({ position: positions[i] as number, code });
+          sending?.addUnsent({ position: positions[i] as number, code });
       }
     }
   }
@@ -75,8 +79,7 @@ class Senders implements Sender {
     for (const { control } of this.#threads) control.grant(share, until, exclusions);
   }
 
-  setExclusions(list: Blocklist, version: number): void {
-    const excluded = addressLists(list.ipv4, Ranges6.of(list.ipv6));
+  setExclusions(excluded: AddressLists, version: number): void {
     for (const thread of this.#threads) thread.sendFilter({ version, excluded, own: this.#own });
   }
 

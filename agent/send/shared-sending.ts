@@ -12,34 +12,34 @@ export interface SharedSendingDeps {
   /** Its place on them. */
   readonly slot: number;
   /** Brings what the senders have passed by to `pass`, of all orders. */
-  readonly hear: () => void;
+  readonly drainUnsent: () => void;
   /** Gives the place back. */
   readonly free: () => void;
 }
 
 export class SharedSending implements Sending {
-  readonly #parts: SharedSendingDeps;
+  readonly #deps: SharedSendingDeps;
   readonly #marks: VersionSpan[] = [];
   #unsent: Unsent[] = [];
   /** How far it came, once it is forgotten. */
   #last: number | undefined;
 
   constructor(deps: SharedSendingDeps) {
-    this.#parts = deps;
+    this.#deps = deps;
   }
 
   get sentUpTo(): number {
-    const { controls, slot } = this.#parts;
+    const { controls, slot } = this.#deps;
     return this.#last ?? Math.min(...controls.map((control) => control.sentUpToOf(slot)));
   }
 
   /** Takes note of a position that was passed by. */
-  pass(unsent: Unsent): void {
+  addUnsent(unsent: Unsent): void {
     this.#unsent.push(unsent);
   }
 
   takeUnsent(): readonly Unsent[] {
-    if (this.#last === undefined) this.#parts.hear();
+    if (this.#last === undefined) this.#deps.drainUnsent();
     const taken = this.#unsent;
     this.#unsent = [];
     return taken;
@@ -48,7 +48,7 @@ export class SharedSending implements Sending {
   /** A version counts from where all senders that have begun hold against it. */
   get versionSpans(): readonly VersionSpan[] {
     if (this.#last !== undefined) return this.#marks;
-    const { controls, slot } = this.#parts;
+    const { controls, slot } = this.#deps;
     const begun = controls
       .map((control) => control.versionSpansOf(slot))
       .filter((each) => each.length > 0);
@@ -66,13 +66,13 @@ export class SharedSending implements Sending {
   }
 
   get hasEnded(): boolean {
-    const { controls, slot } = this.#parts;
+    const { controls, slot } = this.#deps;
     return this.#last !== undefined || controls.every((control) => control.hasEnded(slot));
   }
 
   abandon(): void {
     if (this.#last !== undefined) return;
-    for (const control of this.#parts.controls) control.abandon(this.#parts.slot);
+    for (const control of this.#deps.controls) control.abandon(this.#deps.slot);
   }
 
   releaseSlot(): void {
@@ -80,8 +80,8 @@ export class SharedSending implements Sending {
       this.#last === undefined && this.hasEnded,
       'a slot is freed once, when its order has ended',
     );
-    this.#parts.hear();
+    this.#deps.drainUnsent();
     this.#last = this.sentUpTo;
-    this.#parts.free();
+    this.#deps.free();
   }
 }

@@ -25,7 +25,7 @@ export class ThreadPool {
   }
 
   /** Keeps a thread that has finished its assignment. */
-  giveBack(worker: Worker): void {
+  returnWorker(worker: Worker): void {
     this.#idle.add(worker);
   }
 }

@@ -44,14 +44,14 @@ export class UnsentLog {
   take(): readonly UnsentMessage[] {
     const bySlot = new Map<number, number[]>();
     for (const [i, slot] of this.#slots.entries()) {
-      const places = bySlot.get(slot);
-      if (places === undefined) bySlot.set(slot, [i]);
-      else places.push(i);
+      const indices = bySlot.get(slot);
+      if (indices === undefined) bySlot.set(slot, [i]);
+      else indices.push(i);
     }
-    const messages = [...bySlot].map(([slot, places]) => ({
+    const messages = [...bySlot].map(([slot, indices]) => ({
       slot,
-      positions: Float64Array.from(places, (i) => this.#positions[i] as number),
-      codes: Uint8Array.from(places, (i) => this.#codes[i] ?? UNSENT_FIRST),
+      positions: Float64Array.from(indices, (i) => this.#positions[i] as number),
+      codes: Uint8Array.from(indices, (i) => this.#codes[i] ?? UNSENT_FIRST),
     }));
     this.#cut(0);
     return messages;

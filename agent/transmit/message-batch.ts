@@ -79,12 +79,12 @@ export class MessageBatch {
   room(): number {
     return BATCH - this.#first;
   }
-  frameAt(place: number): number {
-    return this.#first + place;
+  frameAt(slot: number): number {
+    return this.#first + slot;
   }
   locate(count: number, packetAt: Uint32Array): void {
-    for (let place = 0; place < count; place++) {
-      packetAt[place] = (this.#first + place) * FRAME_STRIDE + this.#linkOctets;
+    for (let slot = 0; slot < count; slot++) {
+      packetAt[slot] = (this.#first + slot) * FRAME_STRIDE + this.#linkOctets;
     }
   }
 

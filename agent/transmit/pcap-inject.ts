@@ -39,17 +39,17 @@ export function openPcapInject(setup: NextHopSetup): FrameSender {
     packetAt: (frame) => frame * FRAME_STRIDE + nextHop,
     room: () => FRAMES,
     locate(count, packetAt) {
-      for (let place = 0; place < count; place++) {
-        packetAt[place] = ((first + place) % FRAMES) * FRAME_STRIDE + nextHop;
+      for (let slot = 0; slot < count; slot++) {
+        packetAt[slot] = ((first + slot) % FRAMES) * FRAME_STRIDE + nextHop;
       }
     },
     send(count) {
-      for (let place = 0; place < count; place++) {
-        const at = memory.base + BigInt(((first + place) % FRAMES) * FRAME_STRIDE);
+      for (let slot = 0; slot < count; slot++) {
+        const at = memory.base + BigInt(((first + slot) % FRAMES) * FRAME_STRIDE);
         if ((inject(handle, at, nextHop + setup.octets) as number) < 0) {
           errno = lastErrno();
-          advance(place);
-          return place;
+          advance(slot);
+          return slot;
         }
       }
       advance(count);

@@ -58,7 +58,7 @@ export function openRawIp({ device, family, octets }: FrameSenderSetup): FrameSe
     room: () => batch.room(),
     locate: (count, packetAt) => batch.locate(count, packetAt),
     send(count) {
-      for (let place = 0; place < count; place++) copyDestination(batch.frameAt(place));
+      for (let slot = 0; slot < count; slot++) copyDestination(batch.frameAt(slot));
       return batch.send(count);
     },
     dropFirst: () => batch.skip(),

@@ -73,7 +73,7 @@ export function openTxRing(setup: NextHopSetup): FrameSender {
   /** Frames written and not taken. */
   let left = 0;
   let errno = 0;
-  const statusOf = (place: number) => ((first + place) & FRAME_MASK) * wordsPerFrame + STATUS;
+  const statusOf = (slot: number) => ((first + slot) & FRAME_MASK) * wordsPerFrame + STATUS;
   return {
     name: `tx-ring ${setup.device}`,
     view,
@@ -85,16 +85,16 @@ export function openTxRing(setup: NextHopSetup): FrameSender {
       return room;
     },
     locate(count, packetAt) {
-      for (let place = 0; place < count; place++) {
-        packetAt[place] = ((first + place) & FRAME_MASK) * stride + HEADER_OCTETS + nextHop;
+      for (let slot = 0; slot < count; slot++) {
+        packetAt[slot] = ((first + slot) & FRAME_MASK) * stride + HEADER_OCTETS + nextHop;
       }
     },
     send(count) {
-      for (let place = 0; place < count; place++) words[statusOf(place)] = SEND_REQUEST;
+      for (let slot = 0; slot < count; slot++) words[statusOf(slot)] = SEND_REQUEST;
       if (!kick(fd)) errno = lastErrno();
       let taken = 0;
       while (taken < count && wasTaken(words[statusOf(taken)])) taken++;
-      for (let place = taken; place < count; place++) words[statusOf(place)] = AVAILABLE;
+      for (let slot = taken; slot < count; slot++) words[statusOf(slot)] = AVAILABLE;
       first = (first + taken) & FRAME_MASK;
       left = count - taken;
       return taken;
@@ -103,7 +103,7 @@ export function openTxRing(setup: NextHopSetup): FrameSender {
     // must be written there, so it is the first place that stays and the frame that goes.
     dropFirst() {
       // Behind them the kernel may still read what it has taken.
-      for (let place = 1; place < left; place++) moveDown(memory.buffer, stride, first, place);
+      for (let slot = 1; slot < left; slot++) moveDown(memory.buffer, stride, first, slot);
       left--;
     },
     discard() {},
@@ -123,9 +123,9 @@ function wasTaken(status: number | undefined): boolean {
 }
 
 /** Copies the frame at `place` to the place before it. */
-function moveDown(ring: ArrayBuffer, stride: number, first: number, place: number): void {
-  const from = ((first + place) % FRAMES) * stride + HEADER_OCTETS;
-  const to = ((first + place - 1) % FRAMES) * stride + HEADER_OCTETS;
+function moveDown(ring: ArrayBuffer, stride: number, first: number, slot: number): void {
+  const from = ((first + slot) % FRAMES) * stride + HEADER_OCTETS;
+  const to = ((first + slot - 1) % FRAMES) * stride + HEADER_OCTETS;
   new Uint8Array(ring).copyWithin(to, from, from + stride - HEADER_OCTETS);
 }
 

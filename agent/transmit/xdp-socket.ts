@@ -89,9 +89,9 @@ export function openXdpSocket(setup: NextHopSetup): FrameSender {
     packetAt: (frame) => frame * FRAME_STRIDE + nextHop,
     room: () => Math.min(BATCH, current()?.free() ?? 0),
     locate(count, packetAt) {
-      for (let place = 0; place < count; place++) {
-        const frame = socket?.frameAt(place) ?? (order[place] as number);
-        packetAt[place] = frame * FRAME_STRIDE + nextHop;
+      for (let slot = 0; slot < count; slot++) {
+        const frame = socket?.frameAt(slot) ?? (order[slot] as number);
+        packetAt[slot] = frame * FRAME_STRIDE + nextHop;
       }
     },
     send(count) {
@@ -186,15 +186,15 @@ class XdpSocket {
     return (this.#tail - this.#head) | 0;
   }
 
-  frameAt(place: number): number {
-    return this.#job[(this.#head + place) & FRAME_MASK] as number;
+  frameAt(slot: number): number {
+    return this.#job[(this.#head + slot) & FRAME_MASK] as number;
   }
 
   send(count: number): number {
     // Completions make room for others: the kernel takes nothing while their ring is full.
     this.#reclaim();
     const waiting = (this.#produced - this.#consumed) | 0;
-    for (let place = waiting; place < count; place++) this.#ask(this.frameAt(place));
+    for (let slot = waiting; slot < count; slot++) this.#ask(this.frameAt(slot));
     Atomics.store(this.#txWords, this.#txAt.producer >> 2, this.#produced);
     const before = this.#consumed;
     this.errno = kick(this.#fd) ? 0 : lastErrno();
@@ -212,9 +212,9 @@ class XdpSocket {
   }
 
   /** All frames, those from a place on first. */
-  orderFrom(place: number): Uint32Array {
-    const first = Array.from({ length: ((this.#tail - this.#head) | 0) - place }, (_, i) => {
-      return this.frameAt(place + i);
+  orderFrom(slot: number): Uint32Array {
+    const first = Array.from({ length: ((this.#tail - this.#head) | 0) - slot }, (_, i) => {
+      return this.frameAt(slot + i);
     });
     const rest = Array.from({ length: FRAMES }, (_, i) => i).filter((i) => !first.includes(i));
     return Uint32Array.from([...first, ...rest]);
@@ -234,13 +234,13 @@ class XdpSocket {
   }
 
   /** The frame at a place was dropped: it goes behind those that are waiting, with a new descriptor. */
-  #requeue(place: number): void {
-    const frame = this.frameAt(place);
+  #requeue(slot: number): void {
+    const frame = this.frameAt(slot);
     const waiting = (this.#produced - this.#consumed) | 0;
-    for (let i = place; i < place + waiting; i++) {
+    for (let i = slot; i < slot + waiting; i++) {
       this.#job[(this.#head + i) & FRAME_MASK] = this.frameAt(i + 1);
     }
-    this.#job[(this.#head + place + waiting) & FRAME_MASK] = frame;
+    this.#job[(this.#head + slot + waiting) & FRAME_MASK] = frame;
     this.#again[frame] = (this.#again[frame] as number) + 1;
     this.#ask(frame);
   }

@@ -2,10 +2,10 @@
  * Our senders alone, as an agent runs them: node our-sender.js DEVICE WIRE SENDERS RATE SECONDS.
  * Prints how long a stop and a change of rate took to be obeyed.
  */
-import { addressLists } from '../../agent/send/send-filter.js';
+
+import type { SenderSetup } from '../../agent/send/sender-setup.js';
 import { startSenders } from '../../agent/send/senders.js';
 import { ThreadPool } from '../../agent/send/thread-pool.js';
-import type { SenderSetup } from '../../agent/sender-worker.js';
 import { monotonicMillis } from '../../shared/base/clock.js';
 import type { TransmitMethod } from '../../shared/command/network-options.js';
 import { mappedWords } from '../../shared/net/ipv6.js';
@@ -16,11 +16,12 @@ import { Ranges6 } from '../../shared/net/ranges6.js';
 import { parseMac } from '../../shared/packet/ethernet.js';
 import { tcpSyn } from '../../shared/probe/tcp-syn.js';
 import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
+import { addressLists } from '../../shared/survey/policy/address-lists.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { spaceToBytes } from '../../shared/survey/space/space-bytes.js';
 import { pause, SINK } from './network.js';
 
-const [device = SINK.device, wire = 'af-xdp', senders = '1', rate = '0', seconds = '5'] =
+const [device = SINK.device, transmit = 'af-xdp', senders = '1', rate = '0', seconds = '5'] =
   process.argv.slice(2);
 const UNLIMITED = 1e9;
 const { from, to } = Ranges.of([parseRange('100.64.0.0/10')]);
@@ -45,7 +46,7 @@ const setup: SenderSetup = {
   ],
   coversAll: true,
   ports: { from: 61000, to: 65096 },
-  wire: wire as TransmitMethod,
+  transmit: transmit as TransmitMethod,
   blocked: {
     version: 0,
     excluded: addressLists(Ranges.none, Ranges6.none),
@@ -65,5 +66,5 @@ await pause(Number(seconds) * 1000);
 const asked = monotonicMillis();
 sending.abandon();
 while (!sending.hasEnded) await new Promise(setImmediate);
-console.log(JSON.stringify({ wire: sender.transmit, stopMillis: monotonicMillis() - asked }));
+console.log(JSON.stringify({ transmit: sender.transmit, stopMillis: monotonicMillis() - asked }));
 await sender.close();

@@ -16,29 +16,29 @@ const nobody = new Uint8Array(6).fill(2);
 const shape = SHAPES[4];
 const octets = segmentOctets(shape);
 const nextHop = { source: nobody, gateway: nobody };
-const wire = openTxRing({ device, family: 4, octets, nextHop, queue: 0 });
+const frameSender = openTxRing({ device, family: 4, octets, nextHop, queue: 0 });
 const probes = Array.from({ length: DISTINCT }, (_, i) => {
   const bytes = new Uint8Array(14 + 44);
   bytes.set(probeOf(replayedFlow(i), KEY), 14);
   return { bytes, at: 14, shape };
 });
 // Every frame of the ring once: from then on they are only sent again.
-const packetAt = new Uint32Array(wire.frames);
-for (let i = 0; i < wire.frames; i++) {
+const packetAt = new Uint32Array(frameSender.frames);
+for (let i = 0; i < frameSender.frames; i++) {
   const flags = i % 2 === 0 ? FLAGS.SYN_ACK : FLAGS.RST_ACK;
   const probe = probes[i % DISTINCT] as (typeof probes)[number];
-  writeSegment(wire, wire.packetAt(i), probe, { flags, beyond: 1 });
+  writeSegment(frameSender, frameSender.packetAt(i), probe, { flags, beyond: 1 });
 }
 const pacer = new Pacer(monotonicMillis());
 const until = monotonicMillis() + Number(secondsText) * 1000;
 let sent = 0;
 while (monotonicMillis() < until) {
-  const count = Math.min(wire.room(), pacer.allowance(monotonicMillis(), rate));
+  const count = Math.min(frameSender.room(), pacer.allowance(monotonicMillis(), rate));
   if (count === 0) continue;
-  wire.locate(count, packetAt);
-  const taken = wire.send(count);
+  frameSender.locate(count, packetAt);
+  const taken = frameSender.send(count);
   pacer.spend(taken);
   sent += taken;
 }
 console.log(JSON.stringify({ sent }));
-wire.close();
+frameSender.close();

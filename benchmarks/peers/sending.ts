@@ -22,9 +22,9 @@ interface Contender {
   readonly command: readonly string[];
 }
 
-const ours = (wire: string, senders: number) => [
+const ours = (transmit: string, senders: number) => [
   process.execPath,
-  ...[OURS, SINK.device, wire, `${senders}`, '0', '10'],
+  ...[OURS, SINK.device, transmit, `${senders}`, '0', '10'],
 ];
 const CONTENDERS: readonly Contender[] = [
   { name: 'transect, af-xdp', command: ours('af-xdp', 1) },

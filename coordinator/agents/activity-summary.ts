@@ -1,6 +1,5 @@
-/** The agents at work on a survey, as their heartbeats tell. */
-import { LIMITS } from '../../shared/base/limits.js';
-import type { IoStats } from '../../shared/bus/interfaces.js';
+/** Sums over the agents of one survey: how many are at work, their rate, replies and captured frames. */
+import type { Activity, IoStats } from '../../shared/bus/interfaces.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 
 export type ActivityTotals = Pick<
@@ -8,49 +7,41 @@ export type ActivityTotals = Pick<
   'agents' | 'rate' | 'replies' | 'framesReceived' | 'framesDropped'
 >;
 
-interface Sighting {
-  /** Packets per second over the last second. */
-  readonly rate: number;
-  readonly replies: number;
-  readonly ioStats: IoStats;
-  /** Has targets left to send. */
-  readonly hasWork: boolean;
-  /** Our monotonic clock. */
-  readonly seenAt: number;
-}
-
 export class ActivitySummary {
-  readonly #sightings = new Map<string, Sighting>();
+  /** The last activity of every agent that ever worked on the survey. */
+  readonly #activities = new Map<string, Activity>();
+  readonly #isServing: (agent: string) => boolean;
 
-  update(agent: string, sighting: Sighting): void {
-    this.#sightings.set(agent, sighting);
+  /** @param isServing whether an agent is alive and works on the survey */
+  constructor(isServing: (agent: string) => boolean) {
+    this.#isServing = isServing;
   }
 
-  /** Whether an agent has been heard of lately. */
-  isAlive(agent: string, now: number): boolean {
-    const seenAt = this.#sightings.get(agent)?.seenAt;
-    return seenAt !== undefined && now - seenAt <= LIMITS.agentTimeoutMillis;
+  update(agent: string, activity: Activity): void {
+    this.#activities.set(agent, activity);
   }
 
-  /** Who has nothing left to send. */
-  idleAt(now: number): readonly string[] {
-    const names = [...this.#sightings.keys()];
-    return names.filter((name) => this.isAlive(name, now) && !this.#sightings.get(name)?.hasWork);
+  /** Live agents with nothing left to send. */
+  get idle(): readonly string[] {
+    const entries = [...this.#activities];
+    return entries
+      .filter(([agent, { hasWork }]) => !hasWork && this.#isServing(agent))
+      .map(([agent]) => agent);
   }
 
-  /** What an agent sent and listened with, as it last said. */
+  /** The I/O statistics that an agent reported last. */
   ioStatsOf(agent: string): IoStats | undefined {
-    return this.#sightings.get(agent)?.ioStats;
+    return this.#activities.get(agent)?.ioStats;
   }
 
-  /** How many are at work, their rate together, and what all there ever were have heard. */
-  summary(now: number): ActivityTotals {
+  /** Agents and rate count live agents; replies and frames count all agents there ever were. */
+  get totals(): ActivityTotals {
     const sums = { agents: 0, rate: 0, replies: 0, framesReceived: 0, framesDropped: 0 };
-    for (const [agent, { rate, replies, ioStats }] of this.#sightings) {
+    for (const [agent, { rate, replies, ioStats }] of this.#activities) {
       sums.replies += replies;
       sums.framesReceived += ioStats.framesReceived;
       sums.framesDropped += ioStats.framesDropped + ioStats.interfaceDropped;
-      if (!this.isAlive(agent, now)) continue;
+      if (!this.#isServing(agent)) continue;
       sums.agents++;
       sums.rate += rate;
     }

@@ -1,4 +1,8 @@
-/** All agents there are, as their last heartbeats tell, whatever survey they work on. */
+/**
+ * The agent registry: the last heartbeat of every agent and when it arrived. It alone decides whether an
+ * agent is alive, by a liveness timeout (`LIMITS.agentTimeoutMillis`); everybody else asks here.
+ */
+import { assert } from '../../shared/base/assert.js';
 import type { Clock } from '../../shared/base/clock.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import { PROTOCOL } from '../../shared/base/version.js';
@@ -6,93 +10,96 @@ import type { Activity, Heartbeat } from '../../shared/bus/interfaces.js';
 import type { AgentStatus } from '../../shared/survey/status.js';
 import type { SurveyAgents } from './survey-agents.js';
 
-/** One that has not been heard of for this long is no longer spoken of. */
-const FORGOTTEN_MILLIS = 3_600_000;
+/** An agent that has been silent for this long is dropped from the registry. */
+const EXPIRY_MILLIS = 3_600_000;
 const SWEEP_MILLIS = 60_000;
 
-interface Known {
+interface Entry {
   readonly heartbeat: Heartbeat;
-  readonly seenAt: number;
+  /** Our monotonic clock. */
+  readonly lastSeenAt: number;
 }
 
 export class AgentRegistry {
   readonly #clock: Clock;
-  readonly #agents = new Map<string, Known>();
+  readonly #entries = new Map<string, Entry>();
   #sweptAt = 0;
 
   constructor(clock: Clock) {
+    assert(EXPIRY_MILLIS > LIMITS.agentTimeoutMillis, 'agents expire before they count as dead');
     this.#clock = clock;
   }
 
-  see(heartbeat: Heartbeat): void {
-    const seenAt = this.#clock.monotonic();
-    this.#agents.set(heartbeat.agent, { heartbeat, seenAt });
-    if (seenAt - this.#sweptAt < SWEEP_MILLIS) return;
-    this.#sweptAt = seenAt;
-    for (const [agent, known] of this.#agents) {
-      if (seenAt - known.seenAt > FORGOTTEN_MILLIS) this.#agents.delete(agent);
+  onHeartbeat(heartbeat: Heartbeat): void {
+    const lastSeenAt = this.#clock.monotonic();
+    this.#entries.set(heartbeat.agent, { heartbeat, lastSeenAt });
+    if (lastSeenAt - this.#sweptAt < SWEEP_MILLIS) return;
+    this.#sweptAt = lastSeenAt;
+    for (const [agent, entry] of this.#entries) {
+      if (lastSeenAt - entry.lastSeenAt > EXPIRY_MILLIS) this.#entries.delete(agent);
     }
   }
 
-  /** Agents at work that have not said yet that they obey a version of the exclusions. */
-  waitingFor(version: number): readonly string[] {
-    return this.#present()
-      .filter(({ activities }) =>
-        activities.some(({ exclusionsVersion }) => exclusionsVersion < version),
-      )
+  /** True while the last heartbeat of an agent is younger than the liveness timeout. */
+  isAlive(agent: string): boolean {
+    return this.#isFresh(this.#entries.get(agent));
+  }
+
+  /** True while an agent is alive and its last heartbeat reports activity for the survey. */
+  isServing(agent: string, survey: string): boolean {
+    const entry = this.#entries.get(agent);
+    if (!this.#isFresh(entry)) return false;
+    return entry?.heartbeat.activities.some((activity) => activity.survey === survey) ?? false;
+  }
+
+  /** Live agents at work that have not yet acknowledged a version of the exclusions. */
+  withoutExclusions(version: number): readonly string[] {
+    const live = [...this.#entries.values()].filter((entry) => this.#isFresh(entry));
+    return live
+      .map(({ heartbeat }) => heartbeat)
+      .filter(({ activities }) => activities.some((each) => each.exclusionsVersion < version))
       .map(({ agent }) => agent);
   }
 
-  /** @param fleets of the surveys that are running */
+  /** @param surveyAgents of the surveys that are running */
   statuses(surveyAgents: readonly SurveyAgents[]): readonly AgentStatus[] {
-    return [...this.#agents.values()].map((known) => this.#statusOf(known, surveyAgents));
+    return [...this.#entries.values()].map((entry) => this.#statusOf(entry, surveyAgents));
   }
 
-  #statusOf({ heartbeat, seenAt }: Known, surveyAgents: readonly SurveyAgents[]): AgentStatus {
-    const { agent, vantage, version, activities } = heartbeat;
-    const seenMillisAgo = this.#clock.monotonic() - seenAt;
+  #statusOf(entry: Entry, surveyAgents: readonly SurveyAgents[]): AgentStatus {
+    const { agent, vantage, version, activities, problem, problemCode } = entry.heartbeat;
     const sum = (read: (activity: Activity) => number) =>
       activities.reduce((total, activity) => total + read(activity), 0);
-    const quarantineReason =
-      surveyAgents
-        .map((surveyAgents) => surveyAgents.quarantineReasonOf(agent))
-        .find((reason) => reason !== '') ?? '';
-    const problem = heartbeat.problem || quarantineReason || skewOf(heartbeat);
-    const state =
-      seenMillisAgo > LIMITS.agentTimeoutMillis
-        ? 'gone'
-        : quarantineReason !== ''
-          ? 'paused'
-          : skewOf(heartbeat) !== ''
-            ? 'refused'
-            : heartbeat.state;
+    const quarantine =
+      surveyAgents.map((each) => each.quarantineReasonOf(agent)).find((each) => each !== '') ?? '';
     return {
       agent,
       vantage,
       version,
-      state,
+      state: this.#stateOf(entry, quarantine),
       rate: sum(({ rate }) => rate),
-      granted: surveyAgents.reduce(
-        (total, surveyAgents) => total + surveyAgents.grantedTo(agent),
-        0,
-      ),
-      seenMillisAgo,
+      granted: surveyAgents.reduce((total, each) => total + each.grantedTo(agent), 0),
+      seenMillisAgo: this.#clock.monotonic() - entry.lastSeenAt,
       framesReceived: sum(({ ioStats }) => ioStats.framesReceived),
       framesDropped: sum(({ ioStats }) => ioStats.framesDropped + ioStats.interfaceDropped),
-      problem,
+      problem: problem || quarantine || versionSkewOf(entry.heartbeat),
+      problemCode: problemCode || (versionSkewOf(entry.heartbeat) === '' ? '' : 'VERSION_SKEW'),
     };
   }
 
-  #present(): readonly Heartbeat[] {
-    const now = this.#clock.monotonic();
-    const present = [...this.#agents.values()].filter(
-      ({ seenAt }) => now - seenAt <= LIMITS.agentTimeoutMillis,
-    );
-    return present.map(({ heartbeat }) => heartbeat);
+  #stateOf(entry: Entry, quarantine: string): string {
+    if (!this.#isFresh(entry)) return 'gone';
+    if (quarantine !== '') return 'quarantined';
+    return versionSkewOf(entry.heartbeat) === '' ? entry.heartbeat.state : 'refused';
+  }
+
+  #isFresh(entry: Entry | undefined): boolean {
+    if (entry === undefined) return false;
+    return this.#clock.monotonic() - entry.lastSeenAt <= LIMITS.agentTimeoutMillis;
   }
 }
 
-function skewOf({ protocol, version }: Heartbeat): string {
+function versionSkewOf({ protocol, version }: Heartbeat): string {
   if (protocol === PROTOCOL) return '';
   return (
     `it speaks protocol ${protocol} (Transect ${version}) and this coordinator ${PROTOCOL}: ` +

@@ -1,27 +1,31 @@
 /**
- * Even shares of a budget, where some can use no more than their cap: what they leave goes to the
- * others. Those who have the same cap are counted together, so a share costs no more for a thousand
- * agents than for one.
+ * Max-min fair shares of a rate (Bertsekas & Gallager, "Data Networks", §6.5.2): capacity that capped
+ * sharers cannot use goes to the rest. Sharers with the same cap are counted together, so a share costs no
+ * more for a thousand agents than for one.
  */
+import { assert } from '../../shared/base/assert.js';
+
 export class MaxMinShare {
-  /** Sharers by their cap. */
+  /** Number of sharers by cap, packets per second. */
   readonly #counts = new Map<number, number>();
   #sharers = 0;
 
   add(cap: number): void {
+    assert(cap >= 0, `a sharer has the negative cap ${cap}`);
     this.#counts.set(cap, (this.#counts.get(cap) ?? 0) + 1);
     this.#sharers++;
   }
 
-  /** Takes back what was added. */
+  /** Undoes an `add` of the same cap. */
   remove(cap: number): void {
     const left = (this.#counts.get(cap) ?? 0) - 1;
+    assert(left >= 0, `a sharer with the cap ${cap} is removed and was never added`);
     if (left > 0) this.#counts.set(cap, left);
     else this.#counts.delete(cap);
     this.#sharers--;
   }
 
-  /** The share of each of those who are not held back by their cap, so that all shares make the budget. */
+  /** The share of each sharer that its cap does not limit; infinite if every cap is below its share. */
   of(budget: number): number {
     let left = budget;
     let sharers = this.#sharers;
@@ -32,6 +36,6 @@ export class MaxMinShare {
       left -= cap * count;
       sharers -= count;
     }
-    return Number.POSITIVE_INFINITY; // everyone is held back by his own cap
+    return Number.POSITIVE_INFINITY;
   }
 }

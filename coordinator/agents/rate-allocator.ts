@@ -1,143 +1,148 @@
 /**
- * Lends a survey's rate to the agents that want it. A pure fold over heartbeats: each is answered
- * with a loan that lapses three seconds after the heartbeat, so the sum of what is out never exceeds
- * the budget, also when agents vanish with theirs. What was lent counts until it lapses, or until the
- * agent's heartbeat names a later loan as the one in force.
- *
- * Shares are even, but no agent is lent more than its cap: what it cannot use goes to the others.
+ * The rate allocator: divides a survey's rate among the agents with work, max-min fair. A pure fold over
+ * heartbeats, without timers: each heartbeat is answered with a grant whose TTL starts at that heartbeat, so
+ * the sum of all grants in force never exceeds the budget, even if agents disappear with theirs. A grant
+ * counts as in use until it expires, or until the agent's heartbeat names a later grant as the one in force.
  */
+import { assert } from '../../shared/base/assert.js';
 import { LIMITS } from '../../shared/base/limits.js';
-import type { Activity } from '../../shared/bus/interfaces.js';
+import type { Activity, Grant } from '../../shared/bus/interfaces.js';
 import { MaxMinShare } from './max-min-share.js';
 
-type Asking = Pick<Activity, 'hasWork' | 'grantSerial'>;
+type Demand = Pick<Activity, 'hasWork' | 'grantSerial'>;
 
-export interface IssuedGrant {
-  readonly serial: number;
-  readonly rate: number;
-  /** Our monotonic clock; the agent's own reckoning ends no later. */
-  readonly until: number;
+/** A grant as its issuer keeps it. */
+export interface IssuedGrant extends Pick<Grant, 'serial' | 'rate'> {
+  /** Our monotonic clock; the agent stops no later. */
+  readonly expiresAt: number;
 }
 
 interface Grantee {
   hasWork: boolean;
   cap: number;
-  seenAt: number;
+  /** Not expired yet, ascending by serial. */
   issued: IssuedGrant[];
-  /** The most that it may be using, as of when that was last reckoned: never too little. */
-  most: number;
+  /** The largest rate of `issued` when it was last computed: never below the rate in use. */
+  inUse: number;
 }
 
-/** What has lapsed is found at least this often: until then it counts as lent. */
+/** Expired grants are found at least this often; until then they count as in use. */
 const SWEEP_MILLIS = 100;
+
+export interface AllocatorOptions {
+  /** Packets per second, all agents together. */
+  readonly budget: number;
+  /** Serials begin after this one: above those of every allocator before. */
+  readonly serial?: number;
+  /** Our monotonic clock: grants are 0 before it, while those of a previous coordinator may be in force. */
+  readonly grantsFrom?: number;
+  /** Whether an agent is alive and works on the survey. */
+  readonly isServing: (agent: string) => boolean;
+}
 
 export class RateAllocator {
   #budget: number;
-  readonly #borrowers = new Map<string, Grantee>();
-  /** Those who want. */
+  readonly #grantees = new Map<string, Grantee>();
+  /** The grantees with work. */
   readonly #shares = new MaxMinShare();
-  /** The sum of what each borrower may be using. */
-  #lent = 0;
+  /** The sum of `inUse` over all grantees. */
+  #granted = 0;
   #sweptAt = 0;
-  readonly #lendsFrom: number;
   #serial: number;
+  readonly #grantsFrom: number;
+  readonly #isServing: (agent: string) => boolean;
 
-  /**
-   * @param budget packets per second, all agents together
-   * @param start the serial before the first: above all that a governor before this one gave
-   * @param lendsFrom our monotonic clock: nothing is lent before, while what another lent is out
-   */
-  constructor(budget: number, start = 0, grantsFrom = 0) {
+  constructor({ budget, serial = 0, grantsFrom = 0, isServing }: AllocatorOptions) {
     this.#budget = budget;
-    this.#serial = start;
-    this.#lendsFrom = grantsFrom;
+    this.#serial = serial;
+    this.#grantsFrom = grantsFrom;
+    this.#isServing = isServing;
   }
 
-  /** From now on no more than this is lent; what is out stays out until it lapses or is replaced. */
+  /** Limits new grants; those in force stay until they expire or are replaced. */
   set budget(budget: number) {
+    assert(budget >= 0, `the rate budget ${budget} is negative`);
     this.#budget = budget;
   }
 
-  /** Answers an agent's heartbeat. @param cap packets per second it can use at most */
-  answer(agent: string, asking: Asking, cap: number, now: number): IssuedGrant {
+  /** Answers a heartbeat. @param cap packets per second that the agent can use at most */
+  issue(agent: string, demand: Demand, cap: number, now: number): IssuedGrant {
     if (now - this.#sweptAt >= SWEEP_MILLIS) this.#sweep(now);
-    const grantee = this.#borrowers.get(agent) ?? newGrantee();
-    this.#borrowers.set(agent, grantee);
+    const grantee = this.#grantees.get(agent) ?? { hasWork: false, cap: 0, issued: [], inUse: 0 };
+    this.#grantees.set(agent, grantee);
     if (grantee.hasWork) this.#shares.remove(grantee.cap);
-    grantee.hasWork = asking.hasWork;
+    grantee.hasWork = demand.hasWork;
     grantee.cap = cap;
-    grantee.seenAt = now;
     if (grantee.hasWork) this.#shares.add(cap);
-    grantee.issued = grantee.issued.filter(({ serial }) => serial >= asking.grantSerial);
-    return this.#lend(grantee, now, now + LIMITS.grantMillis);
+    grantee.issued = grantee.issued.filter(({ serial }) => serial >= demand.grantSerial);
+    return this.#issue(grantee, now, now + LIMITS.grantMillis);
   }
 
-  /** A loan in place of the last one, until when that would have lapsed; undefined where none is out. */
-  replace(agent: string, now: number): IssuedGrant | undefined {
-    const grantee = this.#borrowers.get(agent);
+  /** Replaces an agent's last grant, with the same expiry; undefined if none is in force. */
+  reissue(agent: string, now: number): IssuedGrant | undefined {
+    const grantee = this.#grantees.get(agent);
     const last = grantee?.issued.at(-1);
-    if (grantee === undefined || last === undefined || last.until <= now) return undefined;
-    return this.#lend(grantee, now, last.until);
+    if (grantee === undefined || last === undefined || last.expiresAt <= now) return undefined;
+    return this.#issue(grantee, now, last.expiresAt);
   }
 
-  /** Agents that have a loan. */
+  /** Agents with a grant in force. */
   granteesAt(now: number): readonly string[] {
-    const names = [...this.#borrowers.keys()];
-    return names.filter((name) =>
-      this.#borrowers.get(name)?.issued.some(({ until }) => until > now),
-    );
+    const entries = [...this.#grantees];
+    const isInForce = ({ expiresAt }: IssuedGrant) => expiresAt > now;
+    return entries.filter(([, { issued }]) => issued.some(isInForce)).map(([agent]) => agent);
   }
 
-  /** Packets per second that may be in use at `now`. */
+  /** Packets per second that may be in use at `now`, all agents together. */
   grantedAt(now: number): number {
     this.#sweep(now);
-    return this.#lent;
+    return this.#granted;
   }
 
-  /** Packets per second of an agent's last loan. */
+  /** Packets per second of an agent's last grant. */
   grantedTo(agent: string, now: number): number {
-    const last = this.#borrowers.get(agent)?.issued.at(-1);
-    return last !== undefined && last.until > now ? last.rate : 0;
+    const last = this.#grantees.get(agent)?.issued.at(-1);
+    return last !== undefined && last.expiresAt > now ? last.rate : 0;
   }
 
-  #lend(grantee: Grantee, now: number, until: number): IssuedGrant {
-    this.#reckon(grantee, now);
-    const elsewhere = this.#lent - grantee.most;
-    const rate = grantee.hasWork && now >= this.#lendsFrom ? this.#share(grantee, elsewhere) : 0;
-    const issued = { serial: ++this.#serial, rate, until };
-    grantee.issued.push(issued);
-    grantee.most = Math.max(grantee.most, rate);
-    this.#lent = elsewhere + grantee.most;
-    return issued;
+  #issue(grantee: Grantee, now: number, expiresAt: number): IssuedGrant {
+    this.#dropExpired(grantee, now);
+    const elsewhere = this.#granted - grantee.inUse;
+    const rate = grantee.hasWork && now >= this.#grantsFrom ? this.#share(grantee, elsewhere) : 0;
+    assert(
+      rate === 0 || elsewhere + rate <= this.#budget * (1 + Number.EPSILON * 1024),
+      'overcommitted',
+    );
+    const grant = { serial: ++this.#serial, rate, expiresAt };
+    grantee.issued.push(grant);
+    grantee.inUse = Math.max(grantee.inUse, rate);
+    this.#granted = elsewhere + grantee.inUse;
+    return grant;
   }
 
   #share({ cap }: Grantee, elsewhere: number): number {
     return Math.max(0, Math.min(cap, this.#shares.of(this.#budget), this.#budget - elsewhere));
   }
 
-  /** Forgets a borrower's lapsed loans. It may go by any other: the largest counts. */
-  #reckon(grantee: Grantee, now: number): void {
-    grantee.issued = grantee.issued.filter(({ until }) => until > now);
-    this.#lent -= grantee.most;
-    grantee.most = grantee.issued.reduce((most, { rate }) => Math.max(most, rate), 0);
-    this.#lent += grantee.most;
+  /** The agent may be using any grant that has not expired: the largest counts. */
+  #dropExpired(grantee: Grantee, now: number): void {
+    grantee.issued = grantee.issued.filter(({ expiresAt }) => expiresAt > now);
+    this.#granted -= grantee.inUse;
+    grantee.inUse = grantee.issued.reduce((most, { rate }) => Math.max(most, rate), 0);
+    this.#granted += grantee.inUse;
   }
 
-  /** Forgets what has lapsed, and who is gone; the sum is made anew. */
+  /** Drops expired grants and dead agents, and computes the sum anew, free of rounding errors. */
   #sweep(now: number): void {
     this.#sweptAt = now;
-    this.#lent = 0;
-    for (const [name, grantee] of this.#borrowers) {
-      grantee.most = 0;
-      this.#reckon(grantee, now);
-      if (now - grantee.seenAt <= LIMITS.agentTimeoutMillis) continue;
+    this.#granted = 0;
+    for (const [agent, grantee] of this.#grantees) {
+      grantee.inUse = 0;
+      this.#dropExpired(grantee, now);
+      if (this.#isServing(agent)) continue;
       if (grantee.hasWork) this.#shares.remove(grantee.cap);
-      this.#lent -= grantee.most;
-      this.#borrowers.delete(name);
+      grantee.hasWork = false;
+      if (grantee.issued.length === 0) this.#grantees.delete(agent);
     }
   }
-}
-
-function newGrantee(): Grantee {
-  return { hasWork: false, cap: 0, seenAt: 0, issued: [], most: 0 };
 }

@@ -26,8 +26,8 @@ import { addBrokerOptions, type BrokerFlags } from './with-bus.js';
 
 export const DEFAULT_DATA = 'transect-data';
 const ID_LETTERS = 5;
-/** A coordinator that is told to stop takes no longer than this. */
-const LEAVE_MILLIS = 5000;
+/** A coordinator stops within this time, even if the broker does not answer. */
+const STOP_MILLIS = 5000;
 
 interface CoordinatorFlags extends BrokerFlags {
   readonly data: string;
@@ -36,13 +36,12 @@ interface CoordinatorFlags extends BrokerFlags {
 }
 
 export function coordinatorCommand(): Command {
-  return addBrokerOptions(
-    command(
-      'coordinator',
-      'run the coordinator, or stand by for one: admits, plans, stores surveys',
-    ),
-  )
-    .addOption(option('--data <dir>', 'where segments and manifests go', undefined, DEFAULT_DATA))
+  const made = command(
+    'coordinator',
+    'run a coordinator, or a standby: admit, plan, store surveys',
+  );
+  return addBrokerOptions(made)
+    .addOption(option('--data <dir>', 'folder of segments and manifests', undefined, DEFAULT_DATA))
     .addOption(option('--http <host:port>', 'serve /metrics and /healthz', parseHttpAddress))
     .addOption(logLevelOption())
     .action(runCoordinator);
@@ -57,23 +56,22 @@ async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
   let leading: Coordinator | undefined;
   const metrics = new Metrics();
   declareMetrics(metrics, () => leading);
-  let brokerTrouble: string | undefined;
+  let brokerProblem: string | undefined;
   bus.disconnected.then((error) => {
-    brokerTrouble = error.message;
+    brokerProblem = error.message;
   });
   const http =
-    flags.http && (await serveTelemetry(flags.http, metrics, { problem: () => brokerTrouble }));
+    flags.http && (await serveTelemetry(flags.http, metrics, { problem: () => brokerProblem }));
   const stop = stopController();
   onStopSignal(() => {
     if (stop.signal.aborted) process.exit(EXIT.STOPPED);
     stop.abort();
   });
-  // Where the broker is away, there is nobody to take leave of.
   stop.signal.addEventListener('abort', () => {
-    void systemClock.sleep(LEAVE_MILLIS).then(() => bus.close());
+    void systemClock.sleep(STOP_MILLIS).then(() => bus.close());
   });
   log.info({ nats: brokerUrls(access), data, version: VERSION }, 'coordinator ready');
-  const lost = bus.disconnected.then((error) => {
+  const disconnected = bus.disconnected.then((error) => {
     if (!stop.signal.aborted) {
       log.error({ error: error.message }, 'stopping');
       process.exitCode = EXIT.NO_BROKER;
@@ -82,21 +80,22 @@ async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
   });
   const id = `${hostname()}-${process.pid}-${shortId(systemRandom, ID_LETTERS)}`;
   const terms = persistentTerms(data, systemDisk, log);
-  const seat = { seat: bus.leader, clock: systemClock, log, terms };
-  let before: readonly Survey[] = [];
+  const election = { leader: bus.leader, clock: systemClock, log, terms };
+  let led: readonly Survey[] = [];
   let lastTerm = 0;
-  const working = runElection(id, seat, stop.signal, async (term, signal) => {
-    // Where others have led in between, what we knew of surveys may be out of date.
-    const orphans = { before: term === lastTerm + 1 ? before : [] };
-    leading = new Coordinator({ data, version: VERSION, term, orphans }, deps);
+  const working = runElection(id, election, stop.signal, async (term, signal) => {
+    // If another coordinator has led in between, what we know of surveys may be out of date.
+    const previous = term === lastTerm + 1 ? led : [];
+    const options = { data, version: VERSION, term, restoresOrphans: { previous } };
+    leading = new Coordinator(options, deps);
     await leading.run(signal);
-    const led = [...leading.surveys.running.values()].map(({ survey }) => survey);
-    const missing = orphans.before.filter(({ id }) => led.every((survey) => survey.id !== id));
-    before = [...led, ...missing];
+    const running = [...leading.surveys.running.values()].map(({ survey }) => survey);
+    const missing = previous.filter((each) => running.every((survey) => survey.id !== each.id));
+    led = [...running, ...missing];
     lastTerm = term;
     leading = undefined;
   });
-  await Promise.race([working, lost]);
+  await Promise.race([working, disconnected]);
   await http?.close();
   await bus.close();
 }

@@ -21,13 +21,13 @@ async function lookup(survey: string, target: string, flags: BrokerFlags & { jso
 function describe(result: LookupResult): string {
   const { address, port, planned, rule, position, shard, state, agent, vantage } = result;
   if (!planned) return `${address} port ${port}: not in the survey: ${rule}`;
-  const place = `position ${formatCount(position)}, shard ${shard}`;
-  if (state === 'waiting') return `${address} port ${port}: not probed yet; ${place}`;
-  if (state === 'leased') return `${address} port ${port}: about to be probed; ${place}`;
+  const location = `position ${formatCount(position)}, shard ${shard}`;
+  if (state === 'waiting') return `${address} port ${port}: not probed yet; ${location}`;
+  if (state === 'leased') return `${address} port ${port}: about to be probed; ${location}`;
   const span = `between ${isoTime(result.from)} and ${isoTime(result.until)}`;
   if (rule !== '') {
-    return `${address} port ${port}: not probed: ${rule}; passed by ${span} by ${agent}; ${place}`;
+    return `${address} port ${port}: not probed: ${rule}; passed by ${span} by ${agent}; ${location}`;
   }
   const outcome = state === 'stored' ? result.outcome : 'not stored yet';
-  return `${address} port ${port}: ${outcome}; probed ${span} by ${agent} at ${vantage}; ${place}`;
+  return `${address} port ${port}: ${outcome}; probed ${span} by ${agent} at ${vantage}; ${location}`;
 }

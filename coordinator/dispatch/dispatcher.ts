@@ -1,16 +1,17 @@
 /**
- * Keeps shards on offer: enough that no agent waits, few enough that a huge survey costs the broker
- * and us no more than a small one.
+ * Keeps a window of shards on offer: enough that no agent waits, few enough that a huge survey costs the
+ * broker and the coordinator no more than a small one. The window follows demand: twice the shards taken
+ * since the last call.
  */
+import { assert } from '../../shared/base/assert.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import type { ShardQueue } from '../../shared/bus/interfaces.js';
 
-/** What says which shards come next; they count as offered once named. */
+/** Names the shards to offer next; they count as offered once named. */
 export interface Backlog {
   offerNext(window: number, now: number): number[];
 }
 
-/** Offers what comes next. The window follows the demand: twice what was taken since last time. */
 export class Dispatcher {
   readonly #queue: ShardQueue;
   readonly #survey: string;
@@ -25,6 +26,7 @@ export class Dispatcher {
     const shards = backlog.offerNext(this.#window, now);
     const demand = Math.max(2 * shards.length, this.#window / 2, LIMITS.dispatchWindow);
     this.#window = Math.min(Math.floor(demand), LIMITS.dispatchWindowMax);
+    assert(this.#window >= LIMITS.dispatchWindow, `the window shrank to ${this.#window}`);
     await Promise.all(shards.map((shard) => this.#queue.offer(this.#survey, shard)));
   }
 }

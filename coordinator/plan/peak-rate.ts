@@ -73,7 +73,7 @@ function densest6({ parts }: Space): number {
 }
 
 /** Exclusions within the window are not counted: the bound is from above. */
-function densestIn({ prefix, end, places, size }: Window): number {
+function densestIn({ prefix, end, slots, size }: Window): number {
   const above = Math.min(end, IPV6_NETWORK_BITS) - Math.min(prefix.length, IPV6_NETWORK_BITS);
-  return Math.min(size, places / 2 ** above);
+  return Math.min(size, slots / 2 ** above);
 }

@@ -57,22 +57,22 @@ export function summarizePlan(request: SurveyRequest, composition: Composition):
 }
 
 /** The plan in a line or two. */
-export function briefPlan(report: PlanSummary): string {
-  const { addresses, targets, shards, rate, durationMillis, bitsPerSecond, seed } = report;
-  const left = report.exclusions.reduce((sum, tally) => sum + tally.addresses, 0);
+export function briefPlan(summary: PlanSummary): string {
+  const { addresses, targets, shards, rate, durationMillis, bitsPerSecond, seed } = summary;
+  const left = summary.exclusions.reduce((sum, tally) => sum + tally.addresses, 0);
   const notes = left > 0 ? `, ${formatCount(left)} addresses left out` : '';
   return [
     `plan: ${formatCount(targets)} targets (${formatCount(addresses)} addresses${notes})`,
     `in ${formatCount(shards)} shards;`,
     `about ${formatDuration(durationMillis)} at ${formatCount(rate)}/s`,
     `(${formatBits(bitsPerSecond)}); seed ${seed}`,
-    ...report.warnings.map((warning) => `\nwarning: ${warning}`),
+    ...summary.warnings.map((warning) => `\nwarning: ${warning}`),
   ].join(' ');
 }
 
 /** The plan in full. */
-export function fullPlan(report: PlanSummary): string {
-  const { peaks: peak, durationMillis, bitsPerSecond, rate } = report;
+export function fullPlan(summary: PlanSummary): string {
+  const { peaks: peak, durationMillis, bitsPerSecond, rate } = summary;
   const tallies = (title: string, list: readonly Tally[]) =>
     list.map(({ reason, addresses }, i) => [
       i === 0 ? title : '',
@@ -84,19 +84,19 @@ export function fullPlan(report: PlanSummary): string {
     peak.per48 > 0 ? `${formatRate(peak.per48)} into a /48` : '',
   ].filter((text) => text !== '');
   const lines = [
-    ['targets', `${formatCount(report.targets)} (address and port)`],
-    ['addresses', formatCount(report.addresses)],
-    ...tallies('asked for', report.sources),
-    ...tallies('left out', report.exclusions),
-    ['ports', report.ports || 'as listed'],
-    ['probes', `${formatCount(report.probes)} of ${report.probe}`],
-    ['shards', `${formatCount(report.shards)} of ${formatCount(report.shardLength)} targets`],
+    ['targets', `${formatCount(summary.targets)} (address and port)`],
+    ['addresses', formatCount(summary.addresses)],
+    ...tallies('asked for', summary.sources),
+    ...tallies('left out', summary.exclusions),
+    ['ports', summary.ports || 'as listed'],
+    ['probes', `${formatCount(summary.probes)} of ${summary.probe}`],
+    ['shards', `${formatCount(summary.shards)} of ${formatCount(summary.shardLength)} targets`],
     ['duration', `${formatDuration(durationMillis)} at ${formatCount(rate)} probes/s`],
     ['bandwidth', `${formatBits(bitsPerSecond)} on Ethernet, everything counted`],
     ['at most', seen.join(', ')],
-    ['seed', report.seed],
-    ['hash', report.hash],
-    ...report.warnings.map((warning) => ['WARNING', warning]),
+    ['seed', summary.seed],
+    ['hash', summary.hash],
+    ...summary.warnings.map((warning) => ['WARNING', warning]),
   ];
   return lines.map(([name = '', text]) => `${name.padEnd(10)} ${text}`).join('\n');
 }

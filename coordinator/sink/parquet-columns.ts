@@ -2,7 +2,8 @@
  * The columns of Parquet files: how each is taken from a row, how it is stored, and how ZMap's fields
  * are had from what is stored. Addresses are 16 octets (IPv4 mapped, RFC 4291 §2.5.5.2) and text.
  */
-import { formatWords, isMapped, type Words } from '../../shared/net/ipv6.js';
+import type { Words } from '../../shared/net/endpoint.js';
+import { formatWords, isMapped } from '../../shared/net/ipv6.js';
 import { UNREACHABLE_NAMES, UNREACHABLE_NAMES_V6 } from '../../shared/packet/icmp.js';
 import { CLASSIFICATION_NAMES, isSuccess } from '../../shared/probe/classification.js';
 import {

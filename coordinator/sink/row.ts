@@ -4,8 +4,9 @@
  */
 import { isoTime } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
-import { formatAddress, formatWords, type Words } from '../../shared/net/ipv6.js';
-import { Target } from '../../shared/net/target.js';
+import type { Words } from '../../shared/net/endpoint.js';
+import { Target } from '../../shared/net/endpoint.js';
+import { formatAddress, formatWords } from '../../shared/net/ipv6.js';
 import {
   ICMP_UNREACHABLE,
   ICMPV6_UNREACHABLE,

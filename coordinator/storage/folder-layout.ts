@@ -1,4 +1,4 @@
-/** The names of a survey's files, and what its `survey.json` says: the question, all but the key. */
+/** The names of the files in a survey's folder, and the content of `survey.json`: the survey without its key. */
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Fault } from '../../shared/base/faults.js';
@@ -9,19 +9,31 @@ import type { Survey } from '../../shared/survey/survey.js';
 export const SURVEY_FILE = 'survey.json';
 export const SPACE_FILE = 'space.bin';
 export const RULES_FILE = 'rules.json';
-export const JOURNAL_FILE = 'ledger.ndjson';
+export const JOURNAL_FILE = 'journal.ndjson';
 export const MANIFEST_FILE = 'manifest.json';
 
-/** What a survey was, from its folder alone. @throws Fault BAD_MESSAGE or UNREADABLE_FILE */
+/** The protocol of the first version whose folders this version reads. */
+const OLDEST_PROTOCOL = 6;
+/** The files there may be, as paths within the folder. */
+const FILES = /^((survey|manifest|rules)\.json|space\.bin|journal\.ndjson)$/;
+const SEGMENT = /^segments\/\d{9,12}(-\d{9,12})?\.(parquet|csv|ndjson)$/;
+
+/** The fields of a survey that its file leaves out: they change, or are secret. */
+type Omitted = 'key' | 'state' | 'storedBelow' | 'term' | 'firstEpoch';
+
+/** A survey as its file has it, without the key: whoever has the key can forge replies. */
+export type PublicSurvey = Omit<Survey, Omitted>;
+
+/** Reads a survey from its folder alone. @throws Fault BAD_MESSAGE or UNREADABLE_FILE */
 export async function readFolder(disk: Disk, folder: string) {
   const file = join(folder, SURVEY_FILE);
   const record = await disk.read(file, LIMITS.recordOctets);
   const space = await disk.read(join(folder, SPACE_FILE));
   const rules = await disk.read(join(folder, RULES_FILE));
-  if (record === undefined || space === undefined)
-    throw new Fault('UNREADABLE_FILE', `it has no ${SURVEY_FILE} or ${SPACE_FILE}`, {
-      file: folder,
-    });
+  if (record === undefined || space === undefined) {
+    const reason = `${SURVEY_FILE} or ${SPACE_FILE} is missing`;
+    throw new Fault('UNREADABLE_FILE', reason, { file: folder });
+  }
   const text = record.toString();
   return {
     survey: surveyFromJson(text, file),
@@ -31,20 +43,10 @@ export async function readFolder(disk: Disk, folder: string) {
   };
 }
 
-/** Paths within a survey's folder that there may be, and no others. */
-const FILES = /^((survey|manifest|rules)\.json|space\.bin|ledger\.ndjson)$/;
-const SEGMENT = /^segments\/\d{9,12}(-\d{9,12})?\.(parquet|csv|ndjson)$/;
-
-/** Whether a path names one of a survey's files: whoever asks, or answers, may mean any file there is. */
+/** Checks a path that came in a message: anybody may name any file. */
 export function isSurveyFile(path: string): boolean {
   return FILES.test(path) || SEGMENT.test(path);
 }
-
-/** What a survey's file does not say: it changes, or is secret. */
-type Fleeting = 'key' | 'state' | 'storedBelow' | 'term' | 'firstEpoch';
-
-/** What can be said of a survey in public: whoever has its key can forge replies. */
-export type PublicSurvey = Omit<Survey, Fleeting>;
 
 const shape = z.looseObject({
   id: z.string(),
@@ -52,27 +54,42 @@ const shape = z.looseObject({
   shardLength: z.number().int().min(1),
   planHash: z.string(),
   segmentFormat: z.string(),
-  report: z.enum(['successes', 'all']),
+  rows: z.enum(['successes', 'all']),
 });
+const versionShape = z.looseObject({ id: z.string(), protocol: z.number().optional() });
 
-/** @param isLasting whether a coordinator may put it back from its folder */
+/** @param isRestorable whether a coordinator may restore the survey from its folder */
 export function surveyToJson(survey: Survey, isRestorable: boolean): string {
-  const fleeting: Record<Fleeting, undefined> = {
-    ...{ key: undefined, state: undefined, storedBelow: undefined, term: undefined },
+  const omitted: Record<Omitted, undefined> = {
+    key: undefined,
+    state: undefined,
+    storedBelow: undefined,
+    term: undefined,
     firstEpoch: undefined,
   };
-  return `${JSON.stringify({ ...survey, ...fleeting, isRestorable }, null, 2)}\n`;
+  return `${JSON.stringify({ ...survey, ...omitted, isRestorable }, null, 2)}\n`;
 }
 
 function isRestorable(text: string): boolean {
   return (JSON.parse(text) as { isRestorable?: unknown }).isRestorable === true;
 }
 
-/** @throws Fault BAD_MESSAGE where the text is no survey */
+/** @throws Fault BAD_MESSAGE if the text is no survey, VERSION_SKEW if an older version wrote it */
 export function surveyFromJson(text: string, file: string): PublicSurvey {
   try {
-    return shape.parse(JSON.parse(text)) as unknown as PublicSurvey;
+    const json: unknown = JSON.parse(text);
+    const { protocol = 0 } = versionShape.parse(json);
+    if (protocol < OLDEST_PROTOCOL) throw tooOld(protocol, file);
+    return shape.parse(json) as unknown as PublicSurvey;
   } catch (cause) {
+    if (cause instanceof Fault) throw cause;
     throw new Fault('BAD_MESSAGE', 'the file is not a survey', { file }, cause);
   }
+}
+
+function tooOld(protocol: number, file: string): Fault {
+  const reason =
+    `stored by an older version of Transect (protocol ${protocol}; this one reads ` +
+    `${OLDEST_PROTOCOL} and later): read it with that version, and write its rows with: transect results`;
+  return new Fault('VERSION_SKEW', reason, { file });
 }

@@ -29,7 +29,12 @@ export interface ShardEntry {
 }
 
 const whole = z.number().int().min(0);
-const report = z.looseObject({ agent: z.string(), from: whole, sent: whole, settled: whole });
+const epoch = z.looseObject({
+  agent: z.string(),
+  from: whole,
+  sentUpTo: whole,
+  settledUpTo: whole,
+});
 const lineShape = z.union([
   z.strictObject({ term: whole, shard: z.undefined().optional() }),
   z.looseObject({
@@ -38,8 +43,8 @@ const lineShape = z.union([
     from: whole,
     to: whole,
     coveredUpTo: whole,
-    rows: whole,
-    epochs: z.array(report),
+    rowCount: whole,
+    epochs: z.array(epoch),
   }),
 ]);
 /** What is read back of the journal after writing: more than others can have written meanwhile. */
@@ -87,7 +92,7 @@ export class Journal {
   async #refuseIfDeposed(): Promise<void> {
     if ((await lastTermIn(this.#disk, this.#file)) <= this.#term) return;
     const reason = 'another coordinator has taken over';
-    throw new Fault('UNWRITABLE', reason, { file: this.#file });
+    throw new Fault('DEPOSED', reason, { file: this.#file });
   }
 
   /** What waits while a write is under way goes with the next one. */

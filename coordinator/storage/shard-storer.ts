@@ -1,12 +1,11 @@
 /**
- * Where batches and leases become stored shards:
+ * Turns leases and result batches into stored shards:
  *
- *     leases ─▶ ledger: settled? ┐
- *     batches ─▶ collector: all? ┴▶ rows durable ─▶ journal ─▶ ledger: covered ─▶ batches let go
+ *     leases ─▶ tracker: settled? ┐
+ *     batches ─▶ collector: all?  ┴▶ rows durable ─▶ journal ─▶ tracker: covered ─▶ batches acknowledged
  *
- * Where a shard cannot be made durable (a full disk, above all), the archive is in trouble until one
- * can; what is not stored stays in the stream. Where shards come faster than they can be stored, it is in
- * trouble until it has caught up: rows that wait are held in memory.
+ * While a shard cannot be made durable (usually a full disk), storing has a problem, is retried, and the
+ * batches stay in the stream. While shards settle faster than they can be stored, back-pressure stops sending.
  */
 import type { Clock } from '../../shared/base/clock.js';
 import { describeError, Fault } from '../../shared/base/faults.js';
@@ -16,150 +15,148 @@ import { type Lease, settledUpToOf } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { emptyColumns, type ResultBatch, reasonUnwritable } from '../../shared/survey/results.js';
 import type { Log } from '../../shared/telemetry/log.js';
+import { BackPressure } from './back-pressure.js';
 import { BatchCollector } from './batch-collector.js';
 import { type ManifestContent, writeManifest } from './manifest.js';
 import { holderOf, ShardTracker } from './shard-tracker.js';
 import type { SurveyFolder } from './survey-folder.js';
 
-/** What could not be written is tried again after this. */
-const STALL_MILLIS = 2000;
-/** Shards that are being stored at once. */
-const STORING_MAX = 8;
-/** How long it takes at most until a coordinator that begins has heard of all leases. */
-const LEASES_MILLIS = 30_000;
+const RETRY_MILLIS = 2000;
+/** Shards that are stored concurrently. */
+const CONCURRENCY = 8;
+/** After this a new coordinator has received all leases that existed when it started. */
+const LEASES_KNOWN_MILLIS = 30_000;
 const BEHIND = 'results come faster than they can be stored; sending waits until they are';
 
 export interface ShardStorerDeps {
   readonly survey: string;
   readonly clock: Clock;
   readonly log: Log;
-  readonly surveyFolder: SurveyFolder;
-  /** The trouble began, changed or is over. */
-  readonly onTrouble: () => void;
+  readonly folder: SurveyFolder;
+  /** Called when `problem` changes. */
+  readonly onProblemChange: () => void;
   /** Rows of settled shards that may wait to be stored. */
   readonly rowsWaitingMax?: number;
 }
 
 export class ShardStorer {
   readonly tracker: ShardTracker;
-  readonly surveyFolder: SurveyFolder;
   readonly #plan: Plan;
-  readonly #parts: ShardStorerDeps;
+  readonly #deps: ShardStorerDeps;
   readonly #collector = new BatchCollector();
-  /** Settled shards whose batches are here, and those that are being stored. */
+  readonly #backPressure: BackPressure;
+  /** Settled shards whose batches have all arrived, and those that are being stored. */
   readonly #ready = new Map<number, Lease>();
   readonly #storing = new Map<number, Promise<void>>();
-  /** Rows that these have, by shard, and all of them. */
-  readonly #rowsOf = new Map<number, number>();
-  #rowsWaiting = 0;
-  #isBehind = false;
-  /** Batches whose rows cannot be written. */
+  /** Batches with rows that cannot be written. */
   batchesSetAside = 0;
-  /** Why nothing can be stored; empty where it can. */
-  #obstacle = '';
-  /** Batches that are in the stream and have not come yet, as the last one said. */
-  #batchesLeft = 0;
-  #stalledUntil = 0;
-  /** Our monotonic clock: what the broker knew of leases when we began has reached us by then. */
+  /** The reason why nothing can be stored; empty if storing works. */
+  #storageError = '';
+  /** Batches in the stream that have not been delivered yet, as of the last delivery. */
+  #batchesRemaining = 0;
+  #retryAt = 0;
+  /** Our monotonic clock. */
   readonly #leasesKnownFrom: number;
   #failure: unknown;
   #isClosing = false;
 
   constructor(plan: Plan, deps: ShardStorerDeps) {
     this.#plan = plan;
-    this.#parts = deps;
-    this.surveyFolder = deps.surveyFolder;
+    this.#deps = deps;
     this.tracker = new ShardTracker(plan.shardCount);
-    this.#leasesKnownFrom = deps.clock.monotonic() + LEASES_MILLIS;
+    this.#leasesKnownFrom = deps.clock.monotonic() + LEASES_KNOWN_MILLIS;
+    const limit = deps.rowsWaitingMax ?? LIMITS.rowsWaiting;
+    this.#backPressure = new BackPressure(limit, () => this.#onBackPressure());
   }
 
-  /** Why nobody may send; empty where nothing keeps us from storing what they find. */
+  /** The reason why nobody may send; empty if nothing prevents storing. */
   get problem(): string {
-    return this.#obstacle || (this.#isBehind ? BEHIND : '');
+    return this.#storageError || (this.#backPressure.isActive ? BEHIND : '');
   }
 
   get isIdle(): boolean {
     return this.#storing.size === 0;
   }
 
-  /** Takes up what a coordinator before us stored; a disk that is full is waited for. */
+  /** Reads which shards an earlier coordinator stored; retries while the disk is full. */
   async restore(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        for await (const entry of this.surveyFolder.restore()) {
+        for await (const entry of this.#deps.folder.restore()) {
           if (!this.tracker.isStored(entry.shard)) this.tracker.onStored(entry);
         }
-        this.#recover();
+        this.#onStorageWorks();
         return;
       } catch (error) {
-        this.#stall(error);
-        this.refuseFailure();
-        await this.#parts.clock.sleep(STALL_MILLIS, signal);
+        this.#onStorageError(error);
+        this.throwFailure();
+        await this.#deps.clock.sleep(RETRY_MILLIS, signal);
       }
     }
   }
 
   /**
-   * A batch came off the stream; one that is of no use is let go, and one that cannot be written counts as
-   * here, without its rows. @returns whether its rows may count
+   * Takes a batch from the stream. A batch that is not needed is acknowledged at once; one that cannot be
+   * written counts as arrived, without its rows. @returns whether its rows may be stored
    */
-  collect(delivery: ResultDelivery): boolean {
-    const { shard } = delivery.batch;
-    this.#batchesLeft = delivery.remaining;
+  onBatch(delivery: ResultDelivery): boolean {
+    const { batch } = delivery;
+    const { shard } = batch;
+    this.#batchesRemaining = delivery.remaining;
     if (this.tracker.isStored(shard) || shard >= this.#plan.shardCount) {
       delivery.acknowledge();
       return false;
     }
     const lease = this.tracker.leaseOf(shard);
-    const reason = reasonUnwritable(delivery.batch);
+    const unwritable = reasonUnwritable(batch);
     const { from, to } = this.#plan.shard(shard);
-    const here =
-      reason === undefined ? delivery : { ...delivery, batch: withoutRows(delivery.batch) };
-    const areLeasesKnown = this.#parts.clock.monotonic() > this.#leasesKnownFrom;
-    const isKept = this.#collector.add(here, { lease, positions: to - from, areLeasesKnown });
+    const content = unwritable === undefined ? batch : { ...batch, columns: emptyColumns() };
+    const areLeasesKnown = this.#deps.clock.monotonic() > this.#leasesKnownFrom;
+    const context = { lease, positions: to - from, areLeasesKnown };
+    const isKept = this.#collector.add({ ...delivery, batch: content }, context);
     if (!isKept) delivery.acknowledge();
-    else if (reason !== undefined) this.#setAside(delivery.batch, reason);
+    else if (unwritable !== undefined) this.#setAside(batch, unwritable);
     if (lease !== undefined) this.#storeIfComplete(lease);
-    return isKept && reason === undefined;
+    return isKept && unwritable === undefined;
   }
 
   /** A lease was opened, checkpointed or ended. */
-  leased(lease: Versioned<Lease>): void {
+  onLease(lease: Versioned<Lease>): void {
     const { shard } = lease.value;
     if (shard >= this.#plan.shardCount) return;
-    this.tracker.onLease(lease, this.#parts.clock.monotonic());
+    this.tracker.onLease(lease, this.#deps.clock.monotonic());
     const current = this.tracker.leaseOf(shard);
     if (current !== undefined) this.#storeIfComplete(current);
   }
 
-  /** The first report of a lease of which the stream has lost a batch, as far as can be told. */
+  /** The index of a lease's first epoch of which the stream has lost a batch; undefined if none is known. */
   epochWithLostBatch(lease: Lease): number | undefined {
-    return this.#batchesLeft > 0 ? undefined : this.#collector.firstIncompleteEpoch(lease);
+    return this.#batchesRemaining > 0 ? undefined : this.#collector.firstIncompleteEpoch(lease);
   }
 
-  /** Whether nobody is still settling: each lease has ended, or its holder has, and its batches are here. */
-  isDrained(isPresent: (agent: string) => boolean): boolean {
+  /** True once nobody is settling: each lease is released or its holder dead, and its batches have arrived. */
+  isDrained(isServing: (agent: string) => boolean): boolean {
     return this.tracker.leases.every((lease) => {
       const holder = holderOf(lease);
-      const isGone = holder === undefined || !isPresent(holder);
-      return isGone && this.#collector.hasAll(lease);
+      const isReleased = holder === undefined || !isServing(holder);
+      return isReleased && this.#collector.hasAll(lease);
     });
   }
 
-  /** Begins to store what is ready, unless nothing can be stored at the moment. */
+  /** Starts to store complete shards, unless storing waits to be retried. */
   storeReady(): void {
-    if (this.#isClosing || this.#parts.clock.monotonic() < this.#stalledUntil) return;
+    if (this.#isClosing || this.#deps.clock.monotonic() < this.#retryAt) return;
     for (const [shard, lease] of this.#ready) {
-      if (this.#storing.size >= STORING_MAX) return;
+      if (this.#storing.size >= CONCURRENCY) return;
       this.#ready.delete(shard);
-      if (this.tracker.isStored(shard)) this.#countWaitingRows(shard, 0);
-      else this.#storing.set(shard, this.#storeOrStall(lease));
+      if (this.tracker.isStored(shard)) this.#backPressure.set(shard, 0);
+      else this.#storing.set(shard, this.#storeOrRetry(lease));
     }
   }
 
-  /** Stores what was settled of shards that nobody will finish. @throws Fault UNWRITABLE */
+  /** Stores the settled part of shards that nobody will finish. @throws Fault UNWRITABLE */
   async storeSettled(): Promise<void> {
-    this.#isClosing = true; // nothing else is stored from now on: each shard as it stands
+    this.#isClosing = true; // nothing else is stored from now on
     try {
       await Promise.all(this.#storing.values());
       for (const { shard: number } of this.tracker.leases) {
@@ -174,71 +171,65 @@ export class ShardStorer {
     }
   }
 
-  /** Nothing more is stored: the survey has failed, or this coordinator is no longer the one. */
+  /** Stores nothing from now on: the survey failed, or this coordinator no longer leads. */
   close(problem = ''): void {
     this.#isClosing = true;
-    this.#obstacle ||= problem;
+    this.#storageError ||= problem;
   }
 
   /** Writes the manifest. @throws Fault UNWRITABLE */
-  async conclude(known: Pick<ManifestContent, 'survey' | 'status' | 'version' | 'ioStatsOf'>) {
+  async writeManifest(known: Pick<ManifestContent, 'survey' | 'status' | 'version' | 'ioStatsOf'>) {
     const { agents, incomplete } = this.tracker;
-    const { disk, folder } = this.surveyFolder;
-    await writeManifest(disk, folder, { ...known, plan: this.#plan, agents, incomplete });
+    const { disk, path } = this.#deps.folder;
+    await writeManifest(disk, path, { ...known, plan: this.#plan, agents, incomplete });
   }
 
-  /** Until nothing is being written any more. */
-  async settled(): Promise<void> {
+  /** Resolves once no write is in progress. */
+  async flushed(): Promise<void> {
     await Promise.all(this.#storing.values());
-    await this.surveyFolder.settled();
+    await this.#deps.folder.flushed();
   }
 
-  /** The survey is over: what is still here is of no use. */
-  dropAll(): void {
-    this.#collector.dropAll();
+  /** The survey is over: removes its remaining batches from the stream. */
+  acknowledgeAll(): void {
+    this.#collector.acknowledgeAll();
   }
 
-  /** @throws what went wrong that waiting will not mend */
-  refuseFailure(): void {
+  /** @throws an error that retrying cannot fix, if there was one */
+  throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
   #storeIfComplete(lease: Lease): void {
-    if (lease.state !== 'settled' || this.#storing.has(lease.shard)) return;
-    if (!this.#collector.hasAll(lease)) return;
-    this.#ready.set(lease.shard, lease);
-    this.#countWaitingRows(lease.shard, this.#collector.rowsOf(lease.shard));
+    const { shard, state } = lease;
+    if (state !== 'settled' || this.#storing.has(shard) || !this.#collector.hasAll(lease)) return;
+    this.#ready.set(shard, lease);
+    this.#backPressure.set(shard, this.#collector.rowCount(shard));
     this.storeReady();
   }
 
   #setAside({ shard, epoch, serial, agent }: ResultBatch, reason: string): void {
-    const { log, survey } = this.#parts;
+    const { log, survey } = this.#deps;
     this.batchesSetAside++;
     log.error(
       { survey, shard, epoch, serial, agent, reason },
-      'a batch cannot be written; set aside',
+      'result batch cannot be written; set aside',
     );
   }
 
-  /** Takes note of the rows that wait to be stored; too many are trouble, until half of them are. */
-  #countWaitingRows(shard: number, rows: number): void {
-    this.#rowsWaiting += rows - (this.#rowsOf.get(shard) ?? 0);
-    if (rows === 0) this.#rowsOf.delete(shard);
-    else this.#rowsOf.set(shard, rows);
-    const { rowsWaitingMax = LIMITS.rowsWaiting, log, survey, onTrouble } = this.#parts;
-    const isBehind = this.#rowsWaiting > (this.#isBehind ? rowsWaitingMax / 2 : rowsWaitingMax);
-    if (isBehind === this.#isBehind) return;
-    this.#isBehind = isBehind;
-    log.info({ survey, rows: this.#rowsWaiting }, isBehind ? BEHIND : 'results have been stored');
-    onTrouble();
+  #onBackPressure(): void {
+    const { log, survey, onProblemChange } = this.#deps;
+    const { rows, isActive } = this.#backPressure;
+    log.info({ survey, rows }, isActive ? BEHIND : 'results have been stored; sending resumes');
+    onProblemChange();
   }
 
-  async #storeOrStall(lease: Lease): Promise<void> {
+  async #storeOrRetry(lease: Lease): Promise<void> {
     try {
       await this.#store(lease);
     } catch (error) {
       this.#ready.set(lease.shard, lease);
-      this.#stall(error);
+      this.#onStorageError(error);
     } finally {
       this.#storing.delete(lease.shard);
       this.storeReady();
@@ -246,38 +237,35 @@ export class ShardStorer {
   }
 
   async #store(lease: Lease): Promise<void> {
-    const { log } = this.#parts;
-    const shardRows = this.#collector.rowsOfShard(lease, this.#plan.shard(lease.shard));
-    const entry = await this.surveyFolder.store(this.#plan, lease, shardRows);
-    this.#collector.release(lease.shard);
-    this.#countWaitingRows(lease.shard, 0);
+    const { log, folder } = this.#deps;
+    const { survey, shard } = lease;
+    const rows = this.#collector.rowsOf(lease, this.#plan.shard(shard));
+    const entry = await folder.store(this.#plan, lease, rows);
+    this.#collector.acknowledge(shard);
+    this.#backPressure.set(shard, 0);
     this.tracker.onStored(entry);
-    this.#recover();
-    log.debug({ survey: lease.survey, shard: lease.shard }, 'shard stored');
+    this.#onStorageWorks();
+    log.debug({ survey, shard }, 'shard stored');
     const areStored = (from: number, to: number) => this.tracker.areStored(from, to);
-    this.surveyFolder.compact(lease.shard, areStored, (error) => {
-      log.warn({ survey: lease.survey, error: describeError(error) }, 'segments are not merged');
+    folder.compact(shard, areStored, (error) => {
+      log.warn({ survey, error: describeError(error) }, 'failed to merge segments');
     });
   }
 
-  #recover(): void {
-    if (this.#obstacle === '') return;
-    this.#obstacle = '';
-    this.#parts.log.info({ survey: this.#parts.survey }, 'results can be stored again');
-    this.#parts.onTrouble();
+  #onStorageWorks(): void {
+    if (this.#storageError === '') return;
+    this.#storageError = '';
+    this.#deps.log.info({ survey: this.#deps.survey }, 'results can be stored again');
+    this.#deps.onProblemChange();
   }
 
-  #stall(error: unknown): void {
+  #onStorageError(error: unknown): void {
     if (!(error instanceof Fault && error.code === 'UNWRITABLE')) this.#failure = error;
-    this.#stalledUntil = this.#parts.clock.monotonic() + STALL_MILLIS;
-    const storageError = `results cannot be stored: ${describeError(error)}`;
-    if (this.#obstacle === storageError) return;
-    this.#obstacle = storageError;
-    this.#parts.log.error({ survey: this.#parts.survey, problem: storageError }, 'survey stalled');
-    this.#parts.onTrouble();
+    this.#retryAt = this.#deps.clock.monotonic() + RETRY_MILLIS;
+    const problem = `results cannot be stored: ${describeError(error)}`;
+    if (this.#storageError === problem) return;
+    this.#storageError = problem;
+    this.#deps.log.error({ survey: this.#deps.survey, problem }, 'survey stalled');
+    this.#deps.onProblemChange();
   }
-}
-
-function withoutRows(batch: ResultBatch): ResultBatch {
-  return { ...batch, columns: emptyColumns() };
 }

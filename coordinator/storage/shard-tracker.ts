@@ -178,7 +178,7 @@ export class ShardTracker {
 
   /** The shard's rows are durable, and its entry is in the journal. */
   onStored({ shard, from, to, coveredUpTo, rowCount, epochs }: ShardEntry): void {
-    assert(this.#stored.add(shard), `shard ${shard} is stored once`);
+    assert(this.#stored.add(shard), `shard ${shard} is stored twice`);
     const lease = this.#leases.get(shard);
     this.#offered.delete(shard);
     this.#countHolder(lease?.value, -1);

@@ -1,17 +1,17 @@
-/** A survey that is over: its last status, and its files. Its plan is made only when somebody asks about a target. */
+/** A survey that is over: its last status and its folder. Its plan is built only for a lookup. */
 import { Fault } from '../../shared/base/faults.js';
 import type { SpaceStore } from '../../shared/bus/interfaces.js';
 import type { Exclusions } from '../../shared/survey/policy/exclusions.js';
 import type { LookupResult, SurveyStatus } from '../../shared/survey/status.js';
-import type { Survey } from '../../shared/survey/survey.js';
-import { targetsOf } from '../../shared/survey/target-list.js';
+import { refuseIfEnding, type Survey } from '../../shared/survey/survey.js';
+import { readManifestStatus } from '../storage/manifest.js';
 import type { SurveyFolder } from '../storage/survey-folder.js';
-import { lookupTarget } from './lookup.js';
+import type { KnownSurvey } from './known-survey.js';
+import { lookupTargets } from './lookup.js';
 import { readPlan } from './stored-space.js';
-import type { KnownSurvey } from './surveys.js';
 
 export interface FinishedSurveyDeps {
-  readonly surveyFolder: SurveyFolder;
+  readonly folder: SurveyFolder;
   readonly exclusions: Exclusions;
   readonly spaces: SpaceStore;
 }
@@ -19,45 +19,41 @@ export interface FinishedSurveyDeps {
 export class FinishedSurvey implements KnownSurvey {
   readonly survey: Survey;
   readonly status: SurveyStatus;
-  readonly surveyFolder: SurveyFolder;
-  readonly #parts: FinishedSurveyDeps;
+  readonly folder: SurveyFolder;
+  readonly #deps: FinishedSurveyDeps;
 
   constructor(survey: Survey, status: SurveyStatus, deps: FinishedSurveyDeps) {
     this.survey = survey;
     this.status = status;
-    this.surveyFolder = deps.surveyFolder;
-    this.#parts = deps;
+    this.folder = deps.folder;
+    this.#deps = deps;
+  }
+
+  /** Reads what a survey left on disk. @throws Fault UNWRITABLE, NOT_FOUND without a manifest */
+  static async read(survey: Survey, deps: FinishedSurveyDeps): Promise<FinishedSurvey> {
+    const { folder } = deps;
+    await folder.refuseIfElsewhere();
+    const status = await readManifestStatus(folder.disk, folder.path);
+    if (status !== undefined) return new FinishedSurvey(survey, status, deps);
+    throw new Fault('NOT_FOUND', 'the survey has no manifest', { value: survey.id });
   }
 
   async lookup(text: string): Promise<readonly LookupResult[]> {
-    const { exclusions, spaces } = this.#parts;
-    const { survey, surveyFolder } = this;
-    const plan = await readPlan(spaces, survey);
-    const known = { survey, plan, leaseOf: () => undefined, surveyFolder, exclusions, spaces };
-    const asked = targetsOf(text, plan.space.parts.ports);
-    return await Promise.all(asked.map((target) => lookupTarget(target, known)));
+    const { survey } = this;
+    const plan = await readPlan(this.#deps.spaces, survey);
+    return await lookupTargets(text, { ...this.#deps, survey, plan, leaseOf: () => undefined });
   }
 
   async pause(): Promise<void> {
-    this.#refuse('paused');
+    refuseIfEnding(this.survey, 'paused');
   }
   async resume(): Promise<void> {
-    this.#refuse('resumed');
+    refuseIfEnding(this.survey, 'resumed');
   }
   async setRate(): Promise<void> {
-    this.#refuse('given another rate');
+    refuseIfEnding(this.survey, 'given another rate');
   }
   async cancel(): Promise<void> {
-    this.#refuse('cancelled');
-  }
-
-  /** @throws Fault UNKNOWN_SURVEY */
-  #refuse(what: string): never {
-    const { state, survey } = this.status;
-    const reason =
-      state === 'done'
-        ? `the survey is done; it cannot be ${what} any more`
-        : `the survey was cancelled; it cannot be ${what} any more`;
-    throw new Fault('UNKNOWN_SURVEY', reason, { value: survey });
+    refuseIfEnding(this.survey, 'cancelled');
   }
 }

@@ -1,58 +1,101 @@
-/** "Did you probe this address, when, from where, with what result — or why not?" */
+/**
+ * Looks targets up: was this address probed, when, by whom, with what outcome, or why not? Answers come from
+ * leases while a shard is being probed, and from journal and segments once it is stored.
+ */
 import type { SpaceStore } from '../../shared/bus/interfaces.js';
-import type { Target } from '../../shared/net/target.js';
-import type { Lease } from '../../shared/survey/lease.js';
+import type { Target } from '../../shared/net/endpoint.js';
+import { formatAddress } from '../../shared/net/ipv6.js';
+import { parseLookup } from '../../shared/survey/hitlist.js';
+import type { EpochRecord, Lease } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
-import { ruleFor, rulesFromBytes } from '../../shared/survey/policy/block-rules.js';
-import type { Exclusions } from '../../shared/survey/policy/exclusions.js';
+import { reasonLeftOut, ruleFor, rulesFromBytes } from '../../shared/survey/policy/block-rules.js';
+import { type Exclusions, versionAt } from '../../shared/survey/policy/exclusions.js';
 import { refuseOtherBytes } from '../../shared/survey/space/space-bytes.js';
 import type { LookupResult } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
+import { UNSENT_WORDS, type UnsentName } from '../../shared/survey/unsent.js';
 import { unsentAt } from '../../shared/survey/unsent-positions.js';
 import type { SurveyFolder } from '../storage/survey-folder.js';
-import { plannedResult, unplannedResult } from './lookup-result.js';
 
 export interface LookupSources {
   readonly survey: Survey;
   readonly plan: Plan;
-  /** The lease of a shard that is under way. */
+  /** The lease of a shard that is not stored yet. */
   readonly leaseOf: (shard: number) => Lease | undefined;
-  readonly surveyFolder: SurveyFolder;
+  readonly folder: SurveyFolder;
   readonly exclusions: Exclusions;
   readonly spaces: SpaceStore;
 }
 
-/** From leases where the shard is under way, from journal and segments where it is stored. */
-export async function lookupTarget(target: Target, sources: LookupSources): Promise<LookupResult> {
-  const { survey, plan, leaseOf, surveyFolder, exclusions, spaces } = sources;
-  const position = plan.positionOf(target);
-  if (position < 0) {
-    const rules = await spaces.get(survey.rulesHash);
-    if (rules !== undefined) refuseOtherBytes(rules, survey.rulesHash, 'what was left out');
-    return unplannedResult(target, rules && rulesFromBytes(rules));
-  }
-  const shard = Math.floor(position / plan.shardLength);
-  const lease = leaseOf(shard);
-  const entry = lease === undefined ? await surveyFolder.entryOf(shard) : undefined;
-  const row = entry && (await surveyFolder.segments.rowAt(shard, position));
-  const epochs = entry?.epochs ?? lease?.epochs;
-  const { from, to } = plan.shard(shard);
-  const unsent = unsentAt(entry?.unsent, position - from, to - from);
-  const owner = epochs?.find((each) => each.from <= position && position < each.settledUpTo);
-  const ownRule = unsent && owner && (await ownRuleOf(target, owner.rulesHash, spaces));
-  const isStored = entry !== undefined;
-  const known = { position, shard, epochs, isStored, row, unsent, ownRule };
-  return plannedResult(target, { ...known, rows: survey.rows, exclusions });
+const NOT_PROBED = { agent: '', vantage: '', from: 0, until: 0, outcome: '' } as const;
+
+/** @param text `ADDR` or `ADDR:PORT`; without a port, all ports of the survey @throws Fault BAD_OPTION */
+export async function lookupTargets(
+  text: string,
+  sources: LookupSources,
+): Promise<readonly LookupResult[]> {
+  const targets = parseLookup(text, sources.plan.space.parts.ports);
+  return await Promise.all(targets.map((target) => lookupTarget(target, sources)));
 }
 
-/** The rule of the agent's own that held a target back, where it has put its rules on the shelf. */
-async function ownRuleOf(
+async function lookupTarget(target: Target, sources: LookupSources): Promise<LookupResult> {
+  const { plan, leaseOf, folder, survey } = sources;
+  const named = { address: formatAddress(target), port: target.port };
+  const position = plan.positionOf(target);
+  if (position < 0) {
+    const rule = await ruleOfUnplanned(target, sources);
+    const nowhere = { position: 0, shard: 0, ...NOT_PROBED };
+    return { ...named, planned: false, rule, state: 'unplanned', ...nowhere };
+  }
+  const shard = Math.floor(position / plan.shardLength);
+  const planned = { ...named, planned: true, rule: '', position, shard };
+  const lease = leaseOf(shard);
+  const entry = lease === undefined ? await folder.entryOf(shard) : undefined;
+  const epochs = entry?.epochs ?? lease?.epochs;
+  if (epochs === undefined) return { ...planned, state: 'waiting', ...NOT_PROBED };
+  // The epoch that settled a position owns it; before that, the last epoch that sent it counts.
+  const owner = epochs.find(({ from, settledUpTo }) => from <= position && position < settledUpTo);
+  const prober =
+    owner ?? epochs.findLast(({ from, sentUpTo }) => from <= position && position < sentUpTo);
+  if (prober === undefined) return { ...planned, state: 'leased', ...NOT_PROBED };
+  const { agent, vantage, startedAt, updatedAt } = prober;
+  const probed = { ...planned, agent, vantage, from: startedAt, until: updatedAt };
+  if (entry === undefined || owner === undefined)
+    return { ...probed, state: 'probed', outcome: '' };
+  const stored = { ...probed, state: 'stored' as const };
+  const row = await folder.segments.rowAt(shard, position);
+  if (row !== undefined) return { ...stored, outcome: row };
+  const unsent = unsentAt(entry.unsent, position - entry.from, entry.to - entry.from);
+  if (unsent !== undefined) {
+    const rule = await ruleOfUnsent(target, position, { unsent, owner }, sources);
+    return { ...stored, rule, outcome: unsent };
+  }
+  return { ...stored, outcome: survey.rows === 'all' ? 'silent' : 'no success' };
+}
+
+async function ruleOfUnplanned(target: Target, { survey, spaces }: LookupSources): Promise<string> {
+  const bytes = await spaces.get(survey.rulesHash);
+  if (bytes === undefined) return 'not among the targets';
+  refuseOtherBytes(bytes, survey.rulesHash, 'the survey’s exclusion rules');
+  return reasonLeftOut(target, rulesFromBytes(bytes));
+}
+
+/** The rule by which an agent did not send the probe of a target. */
+async function ruleOfUnsent(
   target: Target,
-  hash: string,
-  spaces: SpaceStore,
-): Promise<string | undefined> {
-  const bytes = hash === '' ? undefined : await spaces.get(hash);
-  if (bytes === undefined) return undefined;
-  refuseOtherBytes(bytes, hash, 'the agent’s rules');
-  return ruleFor(target, rulesFromBytes(bytes));
+  position: number,
+  { unsent, owner }: { readonly unsent: UnsentName; readonly owner: EpochRecord },
+  { exclusions, spaces }: LookupSources,
+): Promise<string> {
+  const version = versionAt(owner.versionSpans, position);
+  const exclusion = unsent === 'excluded' ? exclusions.rule(target, version) : undefined;
+  if (exclusion !== undefined) {
+    const { version: since, prefix, reason } = exclusion;
+    return `excluded by ${prefix}, version ${since} of the exclusions: ${reason}`;
+  }
+  const bytes = owner.rulesHash === '' ? undefined : await spaces.get(owner.rulesHash);
+  if (bytes === undefined) return UNSENT_WORDS[unsent];
+  refuseOtherBytes(bytes, owner.rulesHash, 'the agent’s blocklist rules');
+  const rule = ruleFor(target, rulesFromBytes(bytes));
+  return rule === undefined ? UNSENT_WORDS[unsent] : `${UNSENT_WORDS[unsent]}: ${rule}`;
 }

@@ -1,41 +1,47 @@
 /**
- * Surveys that are under way in the folder of results and that the broker does not know: it was restarted
- * with an empty store, or another broker was given. Their folders say what they ask and what is stored.
+ * Orphaned surveys: unfinished ones in the data folder that the broker does not know, because it was
+ * restarted with an empty store, or another broker was named. They are restored from their folders.
  */
 import { join } from 'node:path';
 import { isoTime } from '../../shared/base/clock.js';
 import { describeError, Fault } from '../../shared/base/faults.js';
 import type { Random } from '../../shared/base/random.js';
+import { PROTOCOL } from '../../shared/base/version.js';
+import type { Bus } from '../../shared/bus/interfaces.js';
 import type { Disk } from '../../shared/host/disk.js';
 import { KEY_OCTETS } from '../../shared/probe/cookies.js';
-import { refuseOtherBytes } from '../../shared/survey/space/space-bytes.js';
+import { Plan } from '../../shared/survey/plan.js';
+import { refuseOtherBytes, spaceFromBytes } from '../../shared/survey/space/space-bytes.js';
 import { isSurveyId, type Survey } from '../../shared/survey/survey.js';
 import type { Log } from '../../shared/telemetry/log.js';
 import { MANIFEST_FILE, RULES_FILE, readFolder, SPACE_FILE } from '../storage/folder-layout.js';
+import { SurveyRecord } from './survey-record.js';
 
-/** A survey that nobody knows the state of does not send before a person says so. */
-const UNKNOWN = { state: 'paused', storedBelow: 0, term: 0, firstEpoch: 0 } as const;
+/** A survey of unknown state does not send before a person resumes it. */
+const UNKNOWN_STATE = { state: 'paused', storedBelow: 0, term: 0, firstEpoch: 0 } as const;
+/** A shard has fewer epochs in one term. */
+const EPOCHS_PER_TERM = 65_536;
 
 export interface OrphanedSurvey {
   readonly survey: Survey;
   readonly space: Uint8Array;
-  /** Absent in a folder of an older version. */
+  /** Undefined in folders of older versions. */
   readonly rules: Uint8Array | undefined;
 }
 
 /**
- * A survey that is in `before` comes back as it was; another one, whose key and state nobody knows, comes
- * back paused and with a new key. One that cannot be read is reported and left out.
+ * Finds them. A survey in `previous` comes back as it was; any other one, whose key and state are unknown,
+ * comes back paused and with a new key. A folder that cannot be read is logged and skipped.
  * @param known ids of the surveys that the broker knows
  */
 export async function* orphanedSurveys(
   data: string,
   known: ReadonlySet<string>,
-  before: readonly Survey[],
+  previous: readonly Survey[],
   { disk, random, log }: { readonly disk: Disk; readonly random: Random; readonly log: Log },
 ): AsyncGenerator<OrphanedSurvey> {
   for (const id of await disk.folders(data)) {
-    if (known.has(id) || !isSurveyId(id)) continue; // copies, say, have other names
+    if (known.has(id) || !isSurveyId(id)) continue; // copies have other names
     const folder = join(data, id);
     if ((await disk.size(join(folder, MANIFEST_FILE))) > 0) continue; // over
     try {
@@ -44,20 +50,43 @@ export async function* orphanedSurveys(
       if (survey.id !== id) throw new Fault('BAD_MESSAGE', `it is the survey ${survey.id}`);
       refuseOtherBytes(space, survey.spaceHash, SPACE_FILE);
       if (rules !== undefined) refuseOtherBytes(rules, survey.rulesHash, RULES_FILE);
-      const led = before.find((each) => each.id === id);
+      const led = previous.find((each) => each.id === id);
       const key = random.bytes(KEY_OCTETS);
-      yield { survey: led ?? { ...survey, key, ...UNKNOWN }, space, rules };
+      yield { survey: led ?? { ...survey, key, ...UNKNOWN_STATE }, space, rules };
     } catch (error) {
-      log.error({ survey: id, error: describeError(error) }, 'survey cannot be put back');
+      log.error({ survey: id, error: describeError(error) }, 'cannot restore survey');
     }
   }
 }
 
-/** What people should know of a survey that was put back at a time. @param now wall clock */
-export function noticeOf({ id, state }: Survey, now: number): string {
-  const next = state === 'paused' ? `; go on with: transect resume ${id}` : '';
+/**
+ * Puts an orphaned survey back on the bus. Its epochs start above all that there can have been, so that old
+ * leases and batches do not count. @throws Fault PLAN_MISMATCH
+ */
+export async function restoreOrphan(
+  { survey: found, space, rules }: OrphanedSurvey,
+  bus: Bus,
+  term: number,
+): Promise<{ readonly survey: Survey; readonly plan: Plan; readonly record: SurveyRecord }> {
+  const firstEpoch = term * EPOCHS_PER_TERM;
+  const survey = { ...found, storedBelow: 0, firstEpoch, protocol: PROTOCOL };
+  const plan = new Plan(spaceFromBytes(space), survey.seed, survey.shardLength);
+  if (plan.hash !== found.planHash) {
+    throw new Fault('PLAN_MISMATCH', 'this version plans it differently', { value: found.id });
+  }
+  await bus.spaces.put(found.spaceHash, space);
+  if (rules !== undefined) await bus.spaces.put(found.rulesHash, rules);
+  const record = new SurveyRecord(bus.surveys, term);
+  await record.write(() => survey);
+  await bus.work.open(survey.id);
+  return { survey, plan, record };
+}
+
+/** The notice shown with a restored survey. @param now wall clock */
+export function restoredNotice({ id, state }: Survey, now: number): string {
+  const next = state === 'paused' ? `; continue with: transect resume ${id}` : '';
   return (
-    `the broker came back without this survey: it was put back from its folder at ${isoTime(now)}; ` +
-    `what was not stored is probed again${next}`
+    `the broker came back without this survey: it was restored from its folder at ${isoTime(now)}; ` +
+    `positions that were not stored are probed again${next}`
   );
 }

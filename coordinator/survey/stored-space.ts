@@ -1,22 +1,25 @@
-/** What a survey's record names by hash: read from the broker, and checked. */
+/** The target space that a survey's record names by its hash: read from the object store, and verified. */
 import { describeError, Fault } from '../../shared/base/faults.js';
 import type { SpaceStore } from '../../shared/bus/interfaces.js';
 import { Plan } from '../../shared/survey/plan.js';
 import { refuseOtherBytes, spaceFromBytes } from '../../shared/survey/space/space-bytes.js';
 import type { Survey } from '../../shared/survey/survey.js';
 
-/** @throws Fault BAD_MESSAGE where its space cannot be read, or is another */
-export async function readPlan(shelf: SpaceStore, survey: Survey): Promise<Plan> {
-  const space = spaceFromBytes(await readSpaceBytes(shelf, survey.spaceHash));
+/** @throws Fault MISSING_SPACE or BAD_MESSAGE */
+export async function readPlan(spaces: SpaceStore, survey: Survey): Promise<Plan> {
+  const space = spaceFromBytes(await readSpaceBytes(spaces, survey.spaceHash));
   return new Plan(space, survey.seed, survey.shardLength);
 }
 
-/** @throws Fault BAD_MESSAGE where there is none of this hash, or it cannot be read */
-export async function readSpaceBytes(shelf: SpaceStore, hash: string): Promise<Uint8Array> {
-  const bytes = await shelf.get(hash).catch((cause: unknown) => {
-    throw new Fault('BAD_MESSAGE', `cannot read the space: ${describeError(cause)}`, {}, cause);
+/** @throws Fault MISSING_SPACE if it is missing or cannot be read, BAD_MESSAGE if it has another hash */
+export async function readSpaceBytes(spaces: SpaceStore, hash: string): Promise<Uint8Array> {
+  const bytes = await spaces.get(hash).catch((cause: unknown) => {
+    const reason = `cannot read the target space: ${describeError(cause)}`;
+    throw new Fault('MISSING_SPACE', reason, {}, cause);
   });
-  if (bytes === undefined) throw new Fault('BAD_MESSAGE', 'the space is not on the shelf');
-  refuseOtherBytes(bytes, hash, 'the space');
+  if (bytes === undefined) {
+    throw new Fault('MISSING_SPACE', 'target space missing from the object store');
+  }
+  refuseOtherBytes(bytes, hash, 'the target space');
   return bytes;
 }

@@ -1,58 +1,60 @@
 /**
- * A survey's record on the bus, as its coordinator writes it: in order, and only as long as nobody
- * else does. Whoever takes a survey over writes its record once, so that what a coordinator before it
- * still had under way comes too late. Each record names the term it was written in: no two coordinators
- * write the same, so neither takes the other's for its own whose answer was lost.
+ * A survey's record on the bus, as its coordinator writes it: in order, by compare-and-set. A coordinator
+ * that takes a survey over writes the record once, so that pending writes of an earlier one fail. Each record
+ * names the term it was written in (a fencing term), so two coordinators never write the same bytes, and
+ * neither can take the other's write for its own whose answer was lost.
  */
+import { assert } from '../../shared/base/assert.js';
 import { Fault } from '../../shared/base/faults.js';
 import { PROTOCOL } from '../../shared/base/version.js';
 import type { SurveyStore, Versioned } from '../../shared/bus/interfaces.js';
 import type { Survey } from '../../shared/survey/survey.js';
 
 export class SurveyRecord {
-  readonly #board: SurveyStore;
+  readonly #store: SurveyStore;
   readonly #term: number;
   #revision: number;
   #writing: Promise<void> = Promise.resolve();
 
-  /** @param revision of the record as it stands; 0 where there is none yet */
-  constructor(board: SurveyStore, term: number, revision = 0) {
-    this.#board = board;
+  /** @param revision of the record as it is; 0 if there is none yet */
+  constructor(store: SurveyStore, term: number, revision = 0) {
+    assert(term > 0 && revision >= 0, `a record of term ${term}, revision ${revision}`);
+    this.#store = store;
     this.#term = term;
     this.#revision = revision;
   }
 
-  /** Writes what `read` says when its turn comes. @throws Fault UNWRITABLE where another one wrote */
+  /** Writes what `read` returns once its turn comes. @throws Fault DEPOSED if another coordinator wrote */
   write(read: () => Survey): Promise<void> {
     const write = async () => {
       const survey = { ...read(), term: this.#term };
-      const revision = await this.#board.write(survey, this.#revision);
+      const revision = await this.#store.write(survey, this.#revision);
       if (revision === undefined) throw deposed(survey.id);
       this.#revision = revision;
     };
     const writing = this.#writing.then(write);
-    this.#writing = writing.catch(() => {}); // told to whoever asked for it
+    this.#writing = writing.catch(() => {}); // the caller gets the error
     return writing;
   }
 }
 
-/** Takes a record from whoever wrote it last; it may have changed meanwhile. @throws Fault UNWRITABLE */
+/** Takes a record over from its last writer; it may have changed meanwhile. @throws Fault DEPOSED */
 export async function takeOver(
-  board: SurveyStore,
+  store: SurveyStore,
   term: number,
   known: Versioned<Survey>,
 ): Promise<{ readonly survey: Survey; readonly record: SurveyRecord }> {
   let found: Versioned<Survey> | undefined = known;
   while (found !== undefined) {
-    if (found.value.term > term) break; // ours is over
+    if (found.value.term > term) break; // a later coordinator leads
     const survey = { ...found.value, term, protocol: PROTOCOL };
-    const written = await board.write(survey, found.revision);
-    if (written !== undefined) return { survey, record: new SurveyRecord(board, term, written) };
-    found = await board.read(survey.id);
+    const written = await store.write(survey, found.revision);
+    if (written !== undefined) return { survey, record: new SurveyRecord(store, term, written) };
+    found = await store.read(survey.id);
   }
   throw deposed(known.value.id);
 }
 
 function deposed(survey: string): Fault {
-  return new Fault('UNWRITABLE', 'another coordinator has taken over', { value: survey });
+  return new Fault('DEPOSED', 'another coordinator has taken over', { value: survey });
 }

@@ -1,4 +1,4 @@
-/** How far a survey has come, in numbers, as anyone may ask. */
+/** Builds the status of a survey from its tracker and its agents' activity. */
 import type { Plan } from '../../shared/survey/plan.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
@@ -9,8 +9,8 @@ export interface SurveyProgress {
   readonly survey: Survey;
   readonly plan: Plan;
   readonly tracker: ShardTracker;
-  readonly activities: ActivityTotals;
-  /** Wall clock; 0 where it has not ended. */
+  readonly activity: ActivityTotals;
+  /** Wall clock; 0 while it runs. */
   readonly endedAt: number;
   readonly batchesSetAside: number;
   readonly notice: string;
@@ -18,7 +18,7 @@ export interface SurveyProgress {
 }
 
 export function statusOf(progress: SurveyProgress): SurveyStatus {
-  const { survey, plan, tracker, activities, endedAt, problem } = progress;
+  const { survey, plan, tracker, activity, endedAt, problem } = progress;
   const { probesSent, ...totals } = tracker.totals;
   return {
     survey: survey.id,
@@ -30,7 +30,7 @@ export function statusOf(progress: SurveyProgress): SurveyStatus {
     coverage: tracker.targetsCovered / plan.size,
     budget: survey.rate,
     ...totals,
-    ...activities,
+    ...activity,
     shards: plan.shardCount,
     shardsStored: tracker.shardsStored,
     rowsStored: tracker.rowsStored,

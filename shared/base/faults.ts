@@ -47,6 +47,14 @@ const EXIT_OF = {
   PLAN_MISMATCH: EXIT.FAILED,
   /** Coordinator and agent speak different versions of the messages. */
   VERSION_SKEW: EXIT.FAILED,
+  /** Another coordinator has taken over: this one may not write any more. */
+  DEPOSED: EXIT.FAILED,
+  /** The survey is in a state that does not allow what was asked. */
+  WRONG_STATE: EXIT.FAILED,
+  /** The survey has no such file, manifest or rows. */
+  NOT_FOUND: EXIT.FAILED,
+  /** The target space of a survey is not in the object store, or cannot be read. */
+  MISSING_SPACE: EXIT.FAILED,
   /** A message from the broker is malformed. */
   BAD_MESSAGE: EXIT.FAILED,
   /** An output cannot be written. */

@@ -42,7 +42,7 @@ export const LIMITS = {
   /** Rows of settled shards that wait to be stored, per survey: about 200 octets of memory each. */
   rowsWaiting: 2 ** 19,
   /** Surveys that are over whose last status a coordinator keeps in memory. */
-  pastSurveys: 1000,
+  finishedSurveys: 1000,
   /** Octets of a file that is read as a whole: a space of 128 million listed addresses. */
   fileOctets: 2 * 1024 ** 3 - 1,
   /** Octets of one line of a journal. */

@@ -2,4 +2,4 @@
 export const VERSION = '0.1.0';
 
 /** Raised whenever coordinator and agents of before and after would misunderstand each other. */
-export const PROTOCOL = 5;
+export const PROTOCOL = 6;

@@ -33,7 +33,22 @@ interface MessageType<Message> {
   toObject(message: Message, options: object): Record<string, unknown>;
 }
 
-export function codec<Value, Message>(type: MessageType<Message>, shape: z.ZodType): Codec<Value> {
+/** A value as a schema sees it: branded numbers are numbers. */
+type Plain<Value> = Value extends number
+  ? number
+  : Value extends Uint8Array
+    ? Uint8Array
+    : Value extends readonly (infer Item)[]
+      ? readonly Plain<Item>[]
+      : Value extends object
+        ? { readonly [Key in keyof Value]: Plain<Value[Key]> }
+        : Value;
+
+/** The schema must produce every field of the value: the compiler compares them. */
+export function codec<Value, Message>(
+  type: MessageType<Message>,
+  shape: z.ZodType<Plain<NoInfer<Value>>>,
+): Codec<Value> {
   const { name } = type as unknown as { name: string };
   return {
     encode: (value) => type.encode(value as never).finish(),

@@ -86,7 +86,7 @@ export interface LeaseStore {
   /** All records of a survey now, then each change, until the signal aborts. */
   watch(survey: string, signal: AbortSignal): AsyncIterable<Versioned<Lease>>;
   /** Forgets the records of a survey, or those whose revision is below `before`. */
-  forget(survey: string, before?: number): Promise<void>;
+  purge(survey: string, before?: number): Promise<void>;
 }
 
 /** The exclusions there are, by version; kept, and watched by everyone. */
@@ -139,6 +139,8 @@ export interface Activity {
   readonly rate: number;
   /** Probes since the agent joined the survey. */
   readonly probesSent: number;
+  /** Packets per second that the agent can use for this survey; 0 for no limit. */
+  readonly ceiling: number;
   /** Serial of the grant in force, 0 for none. */
   readonly grantSerial: number;
   /** First replies heard, of any class. */
@@ -169,12 +171,12 @@ export interface Heartbeat {
   readonly protocol: number;
   /** The agent's own monotonic clock, in milliseconds. */
   readonly sentAt: number;
-  /** Packets per second it accepts, 0 for no limit. */
-  readonly ceiling: number;
   readonly invalid: number;
   readonly state: AgentState;
-  /** A sentence where something needs a person. */
+  /** One sentence if something needs a person; else empty. */
   readonly problem: string;
+  /** The `FaultCode` of the problem; empty if there is none. */
+  readonly problemCode: string;
   readonly activities: readonly Activity[];
 }
 

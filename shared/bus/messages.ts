@@ -41,7 +41,7 @@ const surveyShape = z.object({
   cooldown: finite,
   seed: text(TEXT.NAME),
   key: octets.refine((key) => key.length === 16),
-  report: z.enum(['successes', 'all']),
+  rows: z.enum(['successes', 'all']),
   segmentFormat: text(TEXT.WORD),
   contact: text(TEXT.LINE),
   purpose: text(TEXT.LINE),
@@ -87,9 +87,9 @@ const epochShape = z
     agent: token,
     vantage,
     from: count,
-    sent: count,
-    probes: count,
-    settled: count,
+    sentUpTo: count,
+    probesSent: count,
+    settledUpTo: count,
     batches: uint32,
     synack: uint32,
     rst: uint32,
@@ -100,7 +100,7 @@ const epochShape = z
     updatedAt: finite,
     versionSpans: z.array(z.object({ version: uint32, from: count })),
   })
-  .refine(({ from, settled, sent }) => from <= settled && settled <= sent);
+  .refine(({ from, settledUpTo, sentUpTo }) => from <= settledUpTo && settledUpTo <= sentUpTo);
 
 const leaseShape = z.object({
   survey: token,
@@ -115,22 +115,23 @@ const heartbeatShape = z.object({
   vantage,
   version: text(TEXT.WORD),
   protocol: uint32,
-  at: finite,
-  ceiling: finite,
+  sentAt: finite,
   invalid: count,
   state: z.enum(['working', 'leaving', 'refused']),
   problem: text(TEXT.LINE),
+  problemCode: text(TEXT.WORD),
   activities: z
     .array(
       z.object({
         survey: token,
         hasWork: z.boolean(),
         rate: finite,
-        sent: count,
+        probesSent: count,
+        ceiling: finite,
         grantSerial: count,
         replies: count,
         ioStats: z.object({
-          wire: text(TEXT.NAME),
+          transmit: text(TEXT.NAME),
           framesReceived: count,
           framesDropped: count,
           interfaceDropped: count,
@@ -138,7 +139,7 @@ const heartbeatShape = z.object({
             .record(text(TEXT.WORD), count)
             .refine((counts) => Object.keys(counts).length <= ERRORS_MAX),
         }),
-        exclusions: uint32,
+        exclusionsVersion: uint32,
       }),
     )
     .max(ACTIVITIES_MAX),
@@ -151,7 +152,7 @@ const grantShape = z.object({
   rate: finite,
   heartbeatAt: finite,
   ttlMillis: finite,
-  exclusions: uint32,
+  exclusionsVersion: uint32,
   quarantineReason: text(TEXT.LINE),
   releaseShards: z.array(uint32),
 });
@@ -178,7 +179,7 @@ const statusShape = z.object({
   name: z.string(),
   state: surveyShape.shape.state,
   targets: count,
-  sent: count,
+  probesSent: count,
   targetsCovered: count,
   ...unsentShape,
   batchesSetAside: count,
@@ -190,9 +191,9 @@ const statusShape = z.object({
   rst: count,
   icmp: count,
   shards: count,
-  stored: count,
+  shardsStored: count,
   agents: uint32,
-  rows: count,
+  rowsStored: count,
   startedAt: finite,
   endedAt: finite,
   framesDropped: count,
@@ -211,6 +212,7 @@ const agentShape = z.object({
   framesReceived: count,
   framesDropped: count,
   problem: z.string(),
+  problemCode: z.string(),
   granted: finite,
 });
 
@@ -261,7 +263,7 @@ const controlReplyShape = z.object({
 });
 
 export type ControlRequest = Omit<z.infer<typeof controlRequestShape>, 'request'> & {
-  request?: SurveyRequest;
+  request?: SurveyRequest | undefined;
 };
 export type ControlReply = Omit<
   z.infer<typeof controlReplyShape>,

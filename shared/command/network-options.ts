@@ -4,15 +4,15 @@
  */
 import type { Command } from 'commander';
 import { Fault } from '../base/faults.js';
-import type { Words } from '../net/ipv6.js';
+import type { Words } from '../net/endpoint.js';
 import { parsePorts } from '../net/ports.js';
 import { type MacAddress, parseMac, VLAN_MAX } from '../packet/ethernet.js';
 import { option } from './program.js';
 import { parseSources } from './source-addresses.js';
 
 /** Wires for frames with a link header, fastest first; and the kernel's own way. */
-const WIRE_NAMES = ['af-xdp', 'tx-ring', 'packet', 'pcap', 'raw-ip'] as const;
-export type TransmitMethod = (typeof WIRE_NAMES)[number];
+const TRANSMIT_METHODS = ['af-xdp', 'tx-ring', 'packet', 'pcap', 'raw-ip'] as const;
+export type TransmitMethod = (typeof TRANSMIT_METHODS)[number];
 
 /** What commander gathers from the flags below. */
 export interface NetworkFlags {
@@ -23,7 +23,7 @@ export interface NetworkFlags {
   readonly gatewayMac?: MacAddress;
   readonly vlan?: number;
   readonly senders?: number;
-  readonly wire?: TransmitMethod;
+  readonly transmit?: TransmitMethod;
 }
 
 const SENDERS_MAX = 64;
@@ -36,7 +36,11 @@ const OPTIONS: readonly (readonly [string, string, (text: string) => unknown])[]
   ['--source-mac <mac>', 'our address on the link', parseHardwareAddress],
   ['--vlan <id>', 'send with this VLAN tag; needs --gateway-mac', parseVlan],
   ['--senders <n>', 'sending threads (default: 1)', parseSenders],
-  ['--wire <name>', `how frames leave: ${WIRE_NAMES.join(', ')} (default: the fastest)`, parseWire],
+  [
+    '--transmit <method>',
+    `how frames are sent: ${TRANSMIT_METHODS.join(', ')} (default: the fastest)`,
+    parseTransmitMethod,
+  ],
 ];
 
 /** @param asTyped whether values are kept as text once they are checked, to be passed on */
@@ -52,7 +56,7 @@ export function addNetworkOptions(command: Command, asTyped: boolean): Command {
 }
 
 /** The station flags among what commander gathered as typed, as arguments again. */
-export function stationArguments(flags: Readonly<Record<string, unknown>>): string[] {
+export function networkArguments(flags: Readonly<Record<string, unknown>>): string[] {
   return OPTIONS.flatMap(([declared]) => {
     const long = /--([a-z-]+)/.exec(declared)?.[1] ?? '';
     const value = flags[long.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())];
@@ -91,10 +95,14 @@ function parseWhole(text: string, max: number, what: string): number {
   throw new Fault('BAD_OPTION', `${what} is a whole number from 1 to ${max}`, { value: text });
 }
 
-function parseWire(text: string): TransmitMethod {
-  const found = WIRE_NAMES.find((name) => name === text);
+function parseTransmitMethod(text: string): TransmitMethod {
+  const found = TRANSMIT_METHODS.find((name) => name === text);
   if (found !== undefined) return found;
-  throw new Fault('BAD_OPTION', `no such wire; there are: ${WIRE_NAMES.join(', ')}`, {
-    value: text,
-  });
+  throw new Fault(
+    'BAD_OPTION',
+    `no such transmit method; there are: ${TRANSMIT_METHODS.join(', ')}`,
+    {
+      value: text,
+    },
+  );
 }

@@ -1,6 +1,7 @@
 /** Our own addresses as people give them: addresses, ranges of IPv4, and prefixes, parted by commas. */
 import { Fault } from '../base/faults.js';
-import { mappedWords, parsePrefix6, parseWords, type Words } from '../net/ipv6.js';
+import type { Words } from '../net/endpoint.js';
+import { mappedWords, parsePrefix6, parseWords } from '../net/ipv6.js';
 import { parseRange } from '../net/prefix.js';
 
 /** A probe's address is chosen by sixteen bits. */

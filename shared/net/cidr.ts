@@ -1,5 +1,6 @@
 /** Spans of addresses as the fewest prefixes that make them up. */
-import { formatWords, isMapped, type Words } from './ipv6.js';
+import type { Words } from './endpoint.js';
+import { formatWords, isMapped } from './ipv6.js';
 
 export interface Cidr {
   readonly from: bigint;

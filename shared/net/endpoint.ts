@@ -1,9 +1,11 @@
 /**
- * An address and a port: a slot to be refilled; hot paths keep one and move on. The address is four
- * 32-bit words, most significant first, host order. IPv4 is mapped (RFC 4291 §2.5.5.2), so that its
- * address is `w3` and both families fit.
+ * Addresses and ports of both families: endpoints, targets and flows. An address is four 32-bit words, most
+ * significant first, host order; IPv4 is mapped (RFC 4291 §2.5.5.2), so its address is `w3`. The objects are
+ * mutable: hot paths refill one instead of making many.
  */
-import type { Words } from './ipv6.js';
+
+/** An address: four unsigned 32-bit words, most significant first, host order. */
+export type Words = readonly [number, number, number, number];
 
 const MAPPED = 0xffff;
 
@@ -22,7 +24,7 @@ export class Endpoint {
     return [this.w0, this.w1, this.w2, this.w3];
   }
 
-  /** Takes an IPv4 address, host order. */
+  /** @param address IPv4, host order */
   setIpv4(address: number): void {
     this.w0 = 0;
     this.w1 = 0;
@@ -37,11 +39,29 @@ export class Endpoint {
     this.w3 = w3;
   }
 
-  /** Takes the address that stands at octet `at`, network order, and leaves the port. */
+  /** Reads the IPv6 address at octet `at`, network order; the port stays. */
   readIpv6(view: DataView, at: number): void {
     this.w0 = view.getUint32(at);
     this.w1 = view.getUint32(at + 4);
     this.w2 = view.getUint32(at + 8);
     this.w3 = view.getUint32(at + 12);
   }
+}
+
+/** One (address, port) of a target space. */
+export class Target extends Endpoint {
+  /** @param address IPv4, host order */
+  static ipv4(address: number, port: number): Target {
+    const target = new Target();
+    target.w3 = address;
+    target.port = port;
+    return target;
+  }
+}
+
+/** The flow of a probe, from the sender's point of view. */
+export class Flow {
+  /** Our address and port. */
+  readonly source = new Endpoint();
+  readonly target = new Target();
 }

@@ -5,9 +5,7 @@
 import { IPv6, Validator } from 'ip-num';
 import { Fault } from '../base/faults.js';
 import { formatIpv4, parseIpv4 } from './address.js';
-import type { Endpoint } from './endpoint.js';
-
-export type Words = readonly [number, number, number, number];
+import type { Endpoint, Words } from './endpoint.js';
 
 /** The addresses whose first `length` bits are those of `words`; the rest of `words` is zero. */
 export interface Prefix6 {

@@ -5,6 +5,12 @@ import { Fault } from '../base/faults.js';
 /** 1 … 65535. */
 export type Port = Brand<number, 'Port'>;
 
+/** Source ports: [from, to). */
+export interface PortRange {
+  readonly from: number;
+  readonly to: number;
+}
+
 const PORT_MAX = 65535;
 
 /**

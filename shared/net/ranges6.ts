@@ -2,7 +2,8 @@
  * A set of IPv6 addresses as sorted, disjoint ranges. Built with BigInt, which is slow, from few
  * prefixes; asked in the hot path with 32-bit words.
  */
-import type { Prefix6, Words } from './ipv6.js';
+import type { Words } from './endpoint.js';
+import type { Prefix6 } from './ipv6.js';
 
 const WORD_BITS = 32n;
 const ADDRESS_BITS = 128n;

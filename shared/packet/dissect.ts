@@ -6,8 +6,7 @@
  * Malformed frames are data: a reject code indexes a counter, nothing throws. Checksums are not
  * verified: interfaces do that, and frames captured on veth or loopback carry partial ones.
  */
-import { Endpoint } from '../net/endpoint.js';
-import { Flow } from '../net/flow.js';
+import { Endpoint, Flow } from '../net/endpoint.js';
 import { ipOffsetIn } from './ethernet.js';
 import { ICMP_OCTETS, ICMP_QUOTE_OCTETS, IcmpView, quotesPacket, quotesPacketV6 } from './icmp.js';
 import { IPV4_OCTETS, Ipv4View, PROTOCOL_ICMP, PROTOCOL_TCP } from './ipv4.js';

@@ -4,7 +4,7 @@
  *   solicitation   u8 135 | u8 0 | u16 checksum | u32 0 | target (16) | option: u8 1 | u8 1 | our MAC
  *   advertisement  u8 136 | u8 0 | u16 checksum | u32 flags | target (16) | option: u8 2 | u8 1 | its MAC
  */
-import type { Words } from '../net/ipv6.js';
+import type { Words } from '../net/endpoint.js';
 import { foldChecksum, sumWords } from './checksum.js';
 import {
   ETHER_TYPE_IPV6,

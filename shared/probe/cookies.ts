@@ -3,10 +3,9 @@
  * must echo it. Whoever holds the survey key can check any answer to anyone's probe; whoever does
  * not cannot forge one.
  */
-import type { Endpoint } from '../net/endpoint.js';
-import type { Flow } from '../net/flow.js';
+import type { Endpoint, Flow } from '../net/endpoint.js';
+import type { PortRange } from '../net/ports.js';
 import { Chaskey } from './chaskey.js';
-import type { SourcePorts } from './probe.js';
 import type { ProbeBatch } from './probe-batch.js';
 
 export const KEY_OCTETS = 16;
@@ -53,7 +52,7 @@ export class CookieMac {
   }
 
   /** Chooses which of our addresses and ports probe each target of a volley: always the same ones. */
-  choose(batch: ProbeBatch, sources: readonly Endpoint[], from: SourcePorts): void {
+  choose(batch: ProbeBatch, sources: readonly Endpoint[], from: PortRange): void {
     const { count, w1, w3, port, source, sourceW3, ports } = batch;
     const key = this.#choiceKey;
     const portCount = from.to - from.from;

@@ -2,8 +2,8 @@
  * What a probe is. One file per probe, one line in the catalogue; pure functions and data, so that
  * the coordinator (which checks options) and the agents (which send) share the same file.
  */
-import type { Endpoint } from '../net/endpoint.js';
-import type { Words } from '../net/ipv6.js';
+import type { Endpoint, Words } from '../net/endpoint.js';
+import type { PortRange } from '../net/ports.js';
 import type { Dissection } from '../packet/dissect.js';
 import { IPV4_OCTETS, Ipv4View } from '../packet/ipv4.js';
 import { IPV6_OCTETS, Ipv6View } from '../packet/ipv6.js';
@@ -16,17 +16,11 @@ export type Family = 4 | 6;
 /** Settings by name, as a survey file gives them under `probeOptions`. */
 export type ProbeOptions = Readonly<Record<string, string>>;
 
-/** The source ports an agent uses: [from, to). */
-export interface SourcePorts {
-  readonly from: number;
-  readonly to: number;
-}
-
 /** Where an agent's probes come from. */
 export interface Origin {
   /** Our addresses of both families, IPv4 mapped. */
   readonly sources: readonly Words[];
-  readonly ports: SourcePorts;
+  readonly ports: PortRange;
 }
 
 /** The frames being written: views moved over a buffer, and the sums of their constant words. */

@@ -6,8 +6,8 @@
  */
 import { Fault } from '../base/faults.js';
 import { cidrsOfAll } from '../net/cidr.js';
-import type { Endpoint } from '../net/endpoint.js';
-import { isMapped, type Words } from '../net/ipv6.js';
+import type { Endpoint, Words } from '../net/endpoint.js';
+import { isMapped } from '../net/ipv6.js';
 import { foldChecksum, sumOf32, sumWords } from '../packet/checksum.js';
 import type { Dissection } from '../packet/dissect.js';
 import { IPV4_OCTETS, PROTOCOL_TCP } from '../packet/ipv4.js';

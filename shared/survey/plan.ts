@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.js';
 import type { Position, TargetIndex } from '../base/brand.js';
 import { LIMITS } from '../base/limits.js';
-import { Target } from '../net/target.js';
+import { Target } from '../net/endpoint.js';
 import { FeistelPermutation } from '../permutation/feistel.js';
 import type { Permutation } from '../permutation/permutation.js';
 import type { Space } from './space/space.js';

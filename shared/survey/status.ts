@@ -87,6 +87,8 @@ export interface AgentStatus {
   readonly framesReceived: number;
   readonly framesDropped: number;
   readonly problem: string;
+  /** The `FaultCode` of the problem; empty if there is none. */
+  readonly problemCode: string;
   /** Packets per second lent to it, all surveys together. */
   readonly granted: number;
 }

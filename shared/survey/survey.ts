@@ -75,8 +75,8 @@ export function isOver(state: SurveyState): boolean {
   return state === 'done' || state === 'cancelled';
 }
 
-/** @throws Fault UNKNOWN_SURVEY where the survey is ending or over */
+/** @throws Fault WRONG_STATE if the survey is ending or over */
 export function refuseIfEnding({ state, id }: Survey, what: string): void {
   if (!isEnding(state)) return;
-  throw new Fault('UNKNOWN_SURVEY', `a survey that is ${state} cannot be ${what}`, { value: id });
+  throw new Fault('WRONG_STATE', `a survey that is ${state} cannot be ${what}`, { value: id });
 }

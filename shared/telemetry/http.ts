@@ -17,7 +17,7 @@ export interface HttpAddress {
   readonly port: number;
 }
 
-export interface Health {
+export interface AgentHealth {
   /** A sentence about what is wrong, or undefined where all is well. */
   problem(): string | undefined;
 }
@@ -37,7 +37,7 @@ export function parseHttpAddress(text: string): HttpAddress {
 export async function serveTelemetry(
   address: HttpAddress,
   metrics: Metrics,
-  health: Health,
+  health: AgentHealth,
 ): Promise<FastifyInstance> {
   const server = fastify({
     connectionTimeout: CONNECTION_MILLIS,

@@ -63,7 +63,7 @@ describe('an agent that makes ready for a survey', () => {
       rulesHash: '',
     });
     const joined = await joinSurvey(bus, survey, openNetworkIo, systemClock);
-    joined.setCeiling(1000); // nothing is lent yet
+    joined.setCeiling(1000); // nothing is granted yet
     const grant = {
       survey: survey.id,
       agent: 'a',
@@ -72,7 +72,7 @@ describe('an agent that makes ready for a survey', () => {
       heartbeatAt: 0,
       ttlMillis: 3000,
     };
-    joined.take({ ...grant, exclusionsVersion: 0, quarantineReason: '', releaseShards: [] }, 0);
+    joined.onGrant({ ...grant, exclusionsVersion: 0, quarantineReason: '', releaseShards: [] }, 0);
     joined.setCeiling(500); // another survey wants half of it
     joined.setCeiling(500);
     expect(granted).toEqual([1000, 500]);
@@ -111,6 +111,6 @@ describe('an agent that makes ready for a survey', () => {
 
   test('refuses a survey whose space is not on the shelf', async () => {
     const opening = joinSurvey(memoryBus(systemClock), survey, unroutable, systemClock);
-    await expect(opening).rejects.toMatchObject({ code: 'BAD_MESSAGE' });
+    await expect(opening).rejects.toMatchObject({ code: 'MISSING_SPACE' });
   });
 });

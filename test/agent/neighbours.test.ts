@@ -1,9 +1,9 @@
 /** Who is who on a link of our own: the line in which targets wait, and the messages that tell. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { NO_SLOT, WaitingLine } from '../../agent/send/resolution-queue.js';
+import { NO_JOB, ResolutionQueue } from '../../agent/send/resolution-queue.js';
+import { Target } from '../../shared/net/endpoint.js';
 import { parseIpv6 } from '../../shared/net/ipv6.js';
-import { Target } from '../../shared/net/target.js';
 import { ARP_OCTETS, layOutArp, readArp, setArpTarget } from '../../shared/packet/arp.js';
 import { foldChecksum, sumWords } from '../../shared/packet/checksum.js';
 import { ETHERNET_OCTETS } from '../../shared/packet/ethernet.js';
@@ -21,7 +21,7 @@ describe('the line of targets that wait', () => {
     const step = fc.record({ add: fc.nat(20), take: fc.nat(20), commit: fc.boolean() });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
-        const line = new WaitingLine();
+        const line = new ResolutionQueue();
         line.open(1);
         let added = 0; // committed
         let taken = 0;
@@ -52,7 +52,7 @@ describe('the line of targets that wait', () => {
   });
 
   test('takes the targets of an order that is dropped for nobody’s, and of no other', () => {
-    const line = new WaitingLine();
+    const line = new ResolutionQueue();
     for (const slot of [1, 2]) {
       line.open(slot);
       for (let i = 0; i < 3; i++) line.add(slot, 0, i, Target.ipv4(i, 80));
@@ -61,7 +61,7 @@ describe('the line of targets that wait', () => {
     line.drop(1);
     const slots: number[] = [];
     for (; line.length > 0; line.take()) slots.push(line.slot);
-    expect(slots).toEqual([NO_SLOT, NO_SLOT, NO_SLOT, 2, 2, 2]);
+    expect(slots).toEqual([NO_JOB, NO_JOB, NO_JOB, 2, 2, 2]);
   });
 });
 

@@ -7,12 +7,12 @@ import { SEND_ERRORS, sendErrorOf } from '../../agent/send/send-errors.js';
 import type { SendFilter } from '../../agent/send/send-filter.js';
 import { type SenderIndex, SendLoop } from '../../agent/send/send-loop.js';
 import { SenderControl } from '../../agent/send/sender-control.js';
+import { Target } from '../../shared/net/endpoint.js';
 import { formatAddress, mappedWords, parsePrefix6, parseWords } from '../../shared/net/ipv6.js';
 import type { Port } from '../../shared/net/ports.js';
 import { parseRange } from '../../shared/net/prefix.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';
-import { Target } from '../../shared/net/target.js';
 import { ProbeBatch } from '../../shared/probe/probe-batch.js';
 import { tcpSyn } from '../../shared/probe/tcp-syn.js';
 import { Plan } from '../../shared/survey/plan.js';
@@ -21,7 +21,7 @@ import { AddressList } from '../../shared/survey/space/address-list.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { parseWindow } from '../../shared/survey/space/window.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
-import { MemoryWire } from '../support/memory-frame-sender.js';
+import { MemoryFrameSender } from '../support/memory-frame-sender.js';
 import { KEY } from '../support/replies.js';
 import { blocking, excluding } from '../support/send-filters.js';
 
@@ -127,18 +127,25 @@ interface World {
 }
 
 function loopOver(
-  wires: readonly MemoryWire[],
+  frameSenders: readonly MemoryFrameSender[],
   destinations: readonly Destinations[],
   world: World,
 ) {
   const control = new SenderControl();
   const unsent: [position: number, code: number][] = [];
   let now = 0;
-  const egresses = wires.map((wire, i) => {
+  const egresses = frameSenders.map((frameSender, i) => {
     const { family } = destinations[i] as Destinations;
     const source = family === 4 ? mappedWords(0x64400001) : parseWords('2001:db8::1');
     const ports = { from: 61000, to: 61064 };
-    return new Egress({ wire, family, sources: [source], ports, probe: tcpSyn, options: {} });
+    return new Egress({
+      frameSender,
+      family,
+      sources: [source],
+      ports,
+      probe: tcpSyn,
+      options: {},
+    });
   });
   const loop = new SendLoop({
     plan: world.plan ?? plan,
@@ -165,7 +172,8 @@ function loopOver(
   return { loop, control, unsent };
 }
 
-const loopOn = (wire: MemoryWire, world: World = {}) => loopOver([wire], [ALL], world);
+const loopOn = (frameSender: MemoryFrameSender, world: World = {}) =>
+  loopOver([frameSender], [ALL], world);
 
 const targets = (from: number, to: number, of = plan) =>
   Array.from({ length: to - from }, (_, i) => {
@@ -175,10 +183,10 @@ const targets = (from: number, to: number, of = plan) =>
 
 describe('the send loop', () => {
   test('sends each position of its order once, in order', () => {
-    const wire = new MemoryWire();
-    const { loop, control } = loopOn(wire);
+    const frameSender = new MemoryFrameSender();
+    const { loop, control } = loopOn(frameSender);
     loop.send({ slot: 0, from: 100, to: 700 });
-    expect(wire.sent).toEqual(targets(100, 700));
+    expect(frameSender.sent).toEqual(targets(100, 700));
     expect(control.sentUpToOf(0)).toBe(700);
     expect(control.hasEnded(0)).toBe(true);
     expect(control.probesSent).toBe(600);
@@ -187,20 +195,20 @@ describe('the send loop', () => {
   test('holds back what is excluded while it sends, and notes from which position on', () => {
     let version = 0;
     const filters: SendFilter[] = [];
-    const wire = new MemoryWire((count) => {
-      if (wire.sent.length >= 300 && version === 0) {
+    const frameSender = new MemoryFrameSender((count) => {
+      if (frameSender.sent.length >= 300 && version === 0) {
         version = 1;
         filters.push(excluding(Ranges.of([{ from: 0, to: 2 ** 32 }]), Ranges6.none, 1));
         control.postVersion(1);
       }
       return count;
     });
-    const { loop, control, unsent } = loopOn(wire, { nextFilter: () => filters.shift() });
+    const { loop, control, unsent } = loopOn(frameSender, { nextFilter: () => filters.shift() });
     loop.send({ slot: 0, from: 0, to: 900 });
     const [before, after] = control.versionSpansOf(0);
     expect(before).toEqual({ version: 0, from: 0 });
     expect(after?.version).toBe(1);
-    expect(wire.sent).toEqual(targets(0, after?.from ?? 0));
+    expect(frameSender.sent).toEqual(targets(0, after?.from ?? 0));
     expect(after?.from).toBeGreaterThan(299);
     expect(after?.from).toBeLessThan(450);
     expect(control.sentUpToOf(0)).toBe(900);
@@ -211,23 +219,23 @@ describe('the send loop', () => {
 
   test('sends again what the kernel did not take, however little it takes', () => {
     let call = 0;
-    const wire = new MemoryWire((count) => {
+    const frameSender = new MemoryFrameSender((count) => {
       call++;
       return call % 7 === 0 ? { errno: 105 } : Math.min(count, 1 + (call % 3));
     });
-    const { loop, control, unsent } = loopOn(wire);
+    const { loop, control, unsent } = loopOn(frameSender);
     loop.send({ slot: 0, from: 0, to: 300 });
-    expect(wire.sent).toEqual(targets(0, 300));
+    expect(frameSender.sent).toEqual(targets(0, 300));
     expect(unsent).toEqual([]);
     expect(control.sendErrorCount(sendErrorOf(105))).toBeGreaterThan(10);
   });
 
   test('waits for an interface that is down, counts each refusal, and loses nothing', () => {
     let calls = 0;
-    const wire = new MemoryWire((count) => (calls++ < 3 ? { errno: 100 } : count));
-    const { loop, control, unsent } = loopOn(wire);
+    const frameSender = new MemoryFrameSender((count) => (calls++ < 3 ? { errno: 100 } : count));
+    const { loop, control, unsent } = loopOn(frameSender);
     loop.send({ slot: 0, from: 0, to: 50 });
-    expect(wire.sent).toEqual(targets(0, 50));
+    expect(frameSender.sent).toEqual(targets(0, 50));
     expect(SEND_ERRORS[sendErrorOf(100)]?.name).toBe('ENETDOWN');
     expect(control.sendErrorCount(sendErrorOf(100))).toBe(3);
     expect(unsent).toEqual([]);
@@ -238,7 +246,7 @@ describe('the send loop', () => {
     const postedVersion = excluding(excluded, Ranges6.none, 7);
     const filters: SendFilter[] = [];
     let calls = 0;
-    const wire = new MemoryWire((count) => {
+    const frameSender = new MemoryFrameSender((count) => {
       if (calls++ > 2) return count;
       if (calls === 2) {
         filters.push(postedVersion);
@@ -246,10 +254,10 @@ describe('the send loop', () => {
       }
       return { errno: 100 };
     });
-    const { loop, control, unsent } = loopOn(wire, { nextFilter: () => filters.shift() });
+    const { loop, control, unsent } = loopOn(frameSender, { nextFilter: () => filters.shift() });
     loop.send({ slot: 0, from: 0, to: plan.size });
     const allowed = targets(0, plan.size).filter((text) => text.startsWith('198.18.1.'));
-    expect(wire.sent).toEqual(allowed);
+    expect(frameSender.sent).toEqual(allowed);
     expect(control.sentUpToOf(0)).toBe(plan.size);
     expect(unsent.map(([, code]) => code)).toEqual(new Array(512).fill(UNSENT.EXCLUDED));
   });
@@ -258,7 +266,7 @@ describe('the send loop', () => {
     for (const taken of [0, 1, 5, 31]) {
       const filters: SendFilter[] = [];
       let calls = 0;
-      const wire = new MemoryWire((count) => {
+      const frameSender = new MemoryFrameSender((count) => {
         calls++;
         if (calls === 1) return Math.min(count, taken);
         if (calls > 2) return count;
@@ -266,9 +274,9 @@ describe('the send loop', () => {
         control.postVersion(1);
         return { errno: 105 };
       });
-      const { loop, control, unsent } = loopOn(wire, { nextFilter: () => filters.shift() });
+      const { loop, control, unsent } = loopOn(frameSender, { nextFilter: () => filters.shift() });
       loop.send({ slot: 0, from: 0, to: 400 });
-      expect(wire.sent).toEqual(targets(0, taken));
+      expect(frameSender.sent).toEqual(targets(0, taken));
       const held = Array.from({ length: 400 - taken }, (_, i) => [i + taken, UNSENT.EXCLUDED]);
       expect(unsent).toEqual(held);
       expect(control.versionSpansOf(0).at(-1)).toEqual({ version: 1, from: taken });
@@ -276,10 +284,10 @@ describe('the send loop', () => {
   });
 
   test('gives up what a queue that takes nothing for seconds holds, and comes to its end', () => {
-    const wire = new MemoryWire(() => ({ errno: 105 }));
-    const { loop, control, unsent } = loopOn(wire);
+    const frameSender = new MemoryFrameSender(() => ({ errno: 105 }));
+    const { loop, control, unsent } = loopOn(frameSender);
     loop.send({ slot: 0, from: 0, to: 300 });
-    expect(wire.sent).toEqual([]);
+    expect(frameSender.sent).toEqual([]);
     expect(unsent).toEqual(Array.from({ length: 300 }, (_, i) => [i, UNSENT.SEND_FAILED]));
     expect(control.hasEnded(0)).toBe(true);
   });
@@ -288,7 +296,7 @@ describe('the send loop', () => {
     const bad = new Set([3, 17]);
     let next = 0;
     let sendErrors = 0;
-    const wire = new MemoryWire(() => {
+    const frameSender = new MemoryFrameSender(() => {
       if (bad.has(next)) {
         if (++sendErrors % 4 === 0) next++;
         return { errno: 22 };
@@ -296,18 +304,18 @@ describe('the send loop', () => {
       next++;
       return 1;
     });
-    const { loop, control, unsent } = loopOn(wire);
+    const { loop, control, unsent } = loopOn(frameSender);
     loop.send({ slot: 0, from: 0, to: 100 });
     const all = targets(0, 100);
-    expect(wire.sent).toEqual(all.filter((_, i) => !bad.has(i)));
+    expect(frameSender.sent).toEqual(all.filter((_, i) => !bad.has(i)));
     expect(unsent).toEqual([...bad].map((position) => [position, UNSENT.SEND_FAILED]));
     expect(control.sentUpToOf(0)).toBe(100);
   });
 
   test('holds back what the guard refuses, and counts it', () => {
-    const wire = new MemoryWire();
+    const frameSender = new MemoryFrameSender();
     const blocked = Ranges.of([{ from: 0xc6120000, to: 0xc6120080 }]);
-    const { loop, unsent } = loopOn(wire, { blocked });
+    const { loop, unsent } = loopOn(frameSender, { blocked });
     loop.send({ slot: 0, from: 0, to: plan.size });
     expect(unsent).toHaveLength(256);
     for (const [position, code] of unsent) {
@@ -317,20 +325,20 @@ describe('the send loop', () => {
     const kept = targets(0, plan.size).filter(
       (text) => Number(text.split(/[.:]/)[3]) >= 128 || text.startsWith('198.18.1.'),
     );
-    expect(wire.sent).toEqual(kept);
+    expect(frameSender.sent).toEqual(kept);
   });
 
   test('stops when its order is abandoned, and says how far it came', () => {
-    const wire = new MemoryWire();
-    const { loop, control } = loopOn(wire);
-    wire.take = (count) => {
-      if (wire.sent.length > 128) control.abandon(0);
+    const frameSender = new MemoryFrameSender();
+    const { loop, control } = loopOn(frameSender);
+    frameSender.take = (count) => {
+      if (frameSender.sent.length > 128) control.abandon(0);
       return count;
     };
     loop.send({ slot: 0, from: 0, to: plan.size });
     expect(control.hasEnded(0)).toBe(true);
-    expect(control.sentUpToOf(0)).toBe(wire.sent.length);
-    expect(wire.sent.length).toBeLessThan(400);
+    expect(control.sentUpToOf(0)).toBe(frameSender.sent.length);
+    expect(frameSender.sent.length).toBeLessThan(400);
   });
 
   test('shares an order with other senders so that together they send each position once', () => {
@@ -348,11 +356,14 @@ describe('the send loop', () => {
       ] as const) {
         const probesSent: string[] = [];
         for (let index = 0; index < count; index++) {
-          const wire = new MemoryWire();
-          const { loop, control } = loopOn(wire, { senderIndex: { index, count }, plan: big });
+          const frameSender = new MemoryFrameSender();
+          const { loop, control } = loopOn(frameSender, {
+            senderIndex: { index, count },
+            plan: big,
+          });
           loop.send({ slot: 0, from, to });
           expect(control.sentUpToOf(0)).toBe(to);
-          probesSent.push(...wire.sent);
+          probesSent.push(...frameSender.sent);
         }
         expect(probesSent.sort()).toEqual(targets(from, to, big).sort());
       }
@@ -380,11 +391,17 @@ describe('the send loop', () => {
       range('198.19.0.0/16'),
       ipv6(['::/0']),
     ];
-    const wires = [new MemoryWire(), new MemoryWire(), new MemoryWire(undefined, 64)];
-    const { loop } = loopOver(wires, destinations, { plan: mixed });
+    const frameSenders = [
+      new MemoryFrameSender(),
+      new MemoryFrameSender(),
+      new MemoryFrameSender(undefined, 64),
+    ];
+    const { loop } = loopOver(frameSenders, destinations, { plan: mixed });
     loop.send({ slot: 0, from: 0, to: mixed.size });
-    expect(wires.map(({ sent }) => sent.length)).toEqual([512, 512, 512]);
-    expect(wires.flatMap(({ sent }) => sent).sort()).toEqual(targets(0, mixed.size, mixed).sort());
-    expect(wires[1]!.sent.every((text) => text.startsWith('198.19.'))).toBe(true);
+    expect(frameSenders.map(({ sent }) => sent.length)).toEqual([512, 512, 512]);
+    expect(frameSenders.flatMap(({ sent }) => sent).sort()).toEqual(
+      targets(0, mixed.size, mixed).sort(),
+    );
+    expect(frameSenders[1]!.sent.every((text) => text.startsWith('198.19.'))).toBe(true);
   });
 });

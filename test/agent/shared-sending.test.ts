@@ -5,20 +5,20 @@ import { UNSENT } from '../../shared/survey/unsent.js';
 
 const SLOT = 3;
 
-test('an order that is forgotten neither counts nor stops the next one in its place', () => {
+test('a job whose slot was released neither counts nor stops the next job in that slot', () => {
   const control = new SenderControl();
   const freed: number[] = [];
   const job = (from: number) => {
     control.prepare(SLOT, from);
     const free = () => freed.push(from);
-    return new SharedSending({ controls: [control], slot: SLOT, hear: () => {}, free });
+    return new SharedSending({ controls: [control], slot: SLOT, drainUnsent: () => {}, free });
   };
   const first = job(0);
   control.addVersionSpan(SLOT, 7, 0);
   control.setSentUpTo(SLOT, 100);
   control.end(SLOT);
   const { versionSpans } = first;
-  first.pass({ position: 5, code: UNSENT.EXCLUDED });
+  first.addUnsent({ position: 5, code: UNSENT.EXCLUDED });
   first.releaseSlot();
   expect(freed).toEqual([0]);
 

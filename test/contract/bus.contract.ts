@@ -117,7 +117,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       const revision = await agent.leases.write(other, 0);
       const seen = take(coordinator.leases.watch('s2', stop.signal), 2);
       await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
-      await coordinator.leases.forget('s1');
+      await coordinator.leases.purge('s1');
       expect(await agent.leases.read('s1', 4)).toBeUndefined();
       expect(await agent.leases.write(lease('b', 1), 0)).toBeGreaterThan(0);
       await agent.leases.write({ ...other, state: 'settled' }, revision!);
@@ -131,9 +131,9 @@ export function busContract(name: string, make: BusUnderTest): void {
       const old = await agent.leases.write(lease('a', 1), 0);
       await agent.leases.write({ ...lease('a', 1), survey: 's2' }, 0);
       const young = await agent.leases.write({ ...lease('a', 1), shard: 5 }, 0);
-      await coordinator.leases.forget('s1', 1);
+      await coordinator.leases.purge('s1', 1);
       expect(await agent.leases.read('s1', 4)).toBeDefined();
-      await coordinator.leases.forget('s1', young);
+      await coordinator.leases.purge('s1', young);
       expect(old).toBeLessThan(young!);
       expect(await agent.leases.read('s1', 4)).toBeUndefined();
       expect((await agent.leases.read('s1', 5))?.revision).toBe(young);
@@ -352,16 +352,17 @@ const heartbeat: Heartbeat = {
   version: '0.1.0',
   protocol: 3,
   sentAt: 12.5,
-  ceiling: 0,
   invalid: 1,
   state: 'working',
   problem: '',
+  problemCode: '',
   activities: [
     {
       survey: 's1',
       hasWork: true,
       rate: 10.5,
       probesSent: 7,
+      ceiling: 0,
       grantSerial: 3,
       replies: 5,
       ioStats: {

@@ -3,9 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openRingSource } from '../../agent/capture/ring-source.js';
 import type { FrameSender, FrameSource } from '../../agent/interfaces.js';
 import type { FrameSenderSetup } from '../../agent/transmit/link-header.js';
-import { Endpoint } from '../../shared/net/endpoint.js';
-import { mappedWords, parseWords, type Words } from '../../shared/net/ipv6.js';
-import { Target } from '../../shared/net/target.js';
+import { Endpoint, Target, type Words } from '../../shared/net/endpoint.js';
+import { mappedWords, parseWords } from '../../shared/net/ipv6.js';
 import { Dissection, REJECT } from '../../shared/packet/dissect.js';
 import { CookieMac } from '../../shared/probe/cookies.js';
 import { type Family, Frame } from '../../shared/probe/probe.js';
@@ -43,34 +42,34 @@ function targetOf(family: Family, n: number): Target {
 
 /** Writes probes of numbered targets into a wire's next frames. */
 class Writer {
-  readonly #wire: FrameSender;
+  readonly #frameSender: FrameSender;
   readonly #family: Family;
   readonly #frame: Frame;
-  readonly #volley: ProbeBatch;
+  readonly #batch: ProbeBatch;
   readonly #cookies = new CookieMac(KEY);
   readonly #source = new Endpoint();
 
-  constructor(wire: FrameSender, family: Family) {
-    this.#wire = wire;
+  constructor(frameSender: FrameSender, family: Family) {
+    this.#frameSender = frameSender;
     this.#family = family;
-    this.#frame = new Frame(wire.view, family);
-    this.#volley = new ProbeBatch(wire.frames);
+    this.#frame = new Frame(frameSender.view, family);
+    this.#batch = new ProbeBatch(frameSender.frames);
     this.#source.setWords(SOURCES[family]);
-    for (let i = 0; i < wire.frames; i++) {
-      this.#frame.moveTo(wire.packetAt(i));
+    for (let i = 0; i < frameSender.frames; i++) {
+      this.#frame.moveTo(frameSender.packetAt(i));
       tcpSyn.prepare(this.#frame, LAYOUT);
     }
   }
 
   /** Numbers [from, from + count). */
   write(from: number, count: number): void {
-    const batch = this.#volley;
+    const batch = this.#batch;
     batch.count = 0;
     for (let i = 0; i < count; i++) batch.add(targetOf(this.#family, from + i));
     this.#cookies.choose(batch, [this.#source], { from: OUR_PORT, to: OUR_PORT + 1 });
     if (this.#family === 4) this.#cookies.computeIpv4(batch);
     else this.#cookies.computeIpv6(batch, [this.#source]);
-    this.#wire.locate(count, batch.packetAt);
+    this.#frameSender.locate(count, batch.packetAt);
     tcpSyn.make(this.#frame, batch, [this.#source]);
   }
 }
@@ -118,7 +117,7 @@ export function wireContract(
 ): void {
   describe(name, () => {
     const octets = tcpSyn.octets(family, LAYOUT);
-    let wire: FrameSender;
+    let frameSender: FrameSender;
     let writer: Writer;
     let listener: Listener;
     let next = 0;
@@ -126,27 +125,27 @@ export function wireContract(
     const push = (count: number) => {
       const deadline = performance.now() + DEADLINE_MILLIS;
       for (let left = count; left > 0; ) {
-        left -= wire.send(left);
+        left -= frameSender.send(left);
         if (performance.now() > deadline) throw new Error(`${left} frames are not taken`);
       }
     };
     /** Sends so many frames, of any number of runs, until the kernel has taken them all. */
     const sendAll = (count: number, runs: () => number) => {
       for (const end = next + count; next < end; ) {
-        const run = Math.min(wire.room(), runs(), end - next);
+        const run = Math.min(frameSender.room(), runs(), end - next);
         writer.write(next, run);
         push(run);
         next += run;
       }
     };
     beforeAll(() => {
-      wire = open({ family, octets });
-      writer = new Writer(wire, family);
+      frameSender = open({ family, octets });
+      writer = new Writer(frameSender, family);
       listener = new Listener(family, octets, vlan);
     });
     afterAll(() => {
       listener.close();
-      wire.close();
+      frameSender.close();
     });
     const expectHeard = async (expected: readonly number[]) => {
       const heard = await listener.settled(expected.length);
@@ -163,12 +162,12 @@ export function wireContract(
 
     test('takes nothing and says why while the link is down, and everything afterwards', async () => {
       const from = next;
-      const count = Math.min(40, wire.room());
+      const count = Math.min(40, frameSender.room());
       writer.write(from, count);
       ip('link', 'set', 'left', 'down');
       for (let i = 0; i < 5; i++) {
-        expect(wire.send(count)).toBe(0);
-        expect(wire.errno).toBeGreaterThan(0);
+        expect(frameSender.send(count)).toBe(0);
+        expect(frameSender.errno).toBeGreaterThan(0);
       }
       replug();
       push(count);
@@ -182,11 +181,11 @@ export function wireContract(
     if (noticesTheOtherEnd) {
       test('loses nothing while the other end is down', async () => {
         const from = next;
-        const count = Math.min(40, wire.room());
+        const count = Math.min(40, frameSender.room());
         writer.write(from, count);
         ip('link', 'set', 'right', 'down');
         let left = count;
-        for (let i = 0; i < 5; i++) left -= wire.send(left);
+        for (let i = 0; i < 5; i++) left -= frameSender.send(left);
         expect(left).toBe(count);
         replug();
         // A capture ends when its interface goes down.
@@ -203,8 +202,8 @@ export function wireContract(
       const from = next;
       writer.write(from, 20);
       ip('link', 'set', 'left', 'down');
-      expect(wire.send(20)).toBe(0);
-      wire.dropFirst();
+      expect(frameSender.send(20)).toBe(0);
+      frameSender.dropFirst();
       replug();
       push(19);
       next += 20;
@@ -215,8 +214,8 @@ export function wireContract(
     test('never sends what was withdrawn', async () => {
       writer.write(next, 30);
       ip('link', 'set', 'left', 'down');
-      expect(wire.send(30)).toBe(0);
-      wire.discard();
+      expect(frameSender.send(30)).toBe(0);
+      frameSender.discard();
       replug();
       next += 30;
       const from = next;

@@ -1,10 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import {
-  agentsWithoutReplies,
-  Health,
-  type ReplyRate,
-} from '../../coordinator/agents/agent-health.js';
-import { slowShards } from '../../coordinator/dispatch/stragglers.js';
+import { AgentHealth, type ReplyRate } from '../../coordinator/agents/agent-health.js';
+import { agentsWithoutReplies } from '../../coordinator/agents/no-replies.js';
+import { Stragglers } from '../../coordinator/dispatch/stragglers.js';
 import { ExclusionService } from '../../coordinator/exclusion-service.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { stopController } from '../../shared/base/stop.js';
@@ -23,6 +20,7 @@ const activity = (second: number, change: Partial<Activity['ioStats']> = {}): Ac
   hasWork: true,
   rate: 1000,
   probesSent: 1000 * second,
+  ceiling: 0,
   grantSerial: second,
   replies: 40 * second,
   exclusionsVersion: 0,
@@ -38,36 +36,41 @@ const activity = (second: number, change: Partial<Activity['ioStats']> = {}): Ac
 
 describe('an agent’s health', () => {
   test('costs it nothing while nothing is wrong', () => {
-    const health = new Health();
-    for (let second = 0; second < 20; second++) health.see(activity(second), 1000, second * 1000);
+    const health = new AgentHealth();
+    for (let second = 0; second < 20; second++)
+      health.update(activity(second), 1000, second * 1000);
     expect(health.cap).toBe(Number.POSITIVE_INFINITY);
     expect(health.replyRate).toEqual({ probesSent: 10_000, replies: 400 });
   });
 
   test('cuts what it is lent when replies are dropped, and lets it grow again afterwards', () => {
-    const health = new Health();
-    health.see(activity(0), 1000, 0);
-    health.see(activity(1, { framesDropped: 5 }), 1000, 1000);
+    const health = new AgentHealth();
+    health.update(activity(0), 1000, 0);
+    health.update(activity(1, { framesDropped: 5 }), 1000, 1000);
     expect(health.cap).toBe(700);
     for (let second = 2; second < 30; second++) {
-      health.see(activity(second, { framesDropped: 5 }), Math.min(health.cap, 1000), second * 1000);
+      health.update(
+        activity(second, { framesDropped: 5 }),
+        Math.min(health.cap, 1000),
+        second * 1000,
+      );
     }
     expect(health.cap).toBe(Number.POSITIVE_INFINITY);
   });
 
   test('cuts it for frames that the kernel refuses, and only to what it uses for a full queue', () => {
-    const refused = new Health();
-    refused.see(activity(0), 1000, 0);
-    refused.see(activity(1, { sendErrors: { EPERM: 3 } }), 1000, 1000);
+    const refused = new AgentHealth();
+    refused.update(activity(0), 1000, 0);
+    refused.update(activity(1, { sendErrors: { EPERM: 3 } }), 1000, 1000);
     expect(refused.cap).toBe(700);
-    const full = new Health();
-    full.see(activity(0), 5000, 0);
-    full.see(activity(1, { sendErrors: { ENOBUFS: 300 } }), 5000, 1000);
+    const full = new AgentHealth();
+    full.update(activity(0), 5000, 0);
+    full.update(activity(1, { sendErrors: { ENOBUFS: 300 } }), 5000, 1000);
     expect(full.cap).toBe(1250);
   });
 });
 
-describe('a deaf agent', () => {
+describe('an agent without replies', () => {
   const replyRate = (probesSent: number, replies: number) => ({ probesSent, replies });
   const named = (replyRates: readonly ReplyRate[]) =>
     new Map(replyRates.map((each, i) => [`a${i}`, each]));
@@ -75,9 +78,9 @@ describe('a deaf agent', () => {
   const noReplies = (own: ReplyRate, peers: readonly ReplyRate[]) =>
     agentsWithoutReplies(named([own, ...peers]), named([replyRate(0, 0), ...peers])).get('a0');
 
-  test('is one that hears next to nothing where its peers’ hit rate promises dozens', () => {
+  test('is found if its peers’ hit rate promises dozens of replies', () => {
     const peers = [replyRate(10_000, 400), replyRate(8000, 330)];
-    expect(noReplies(replyRate(2000, 0), peers)).toMatch(/hears nothing: 0 replies to 2000 probes/);
+    expect(noReplies(replyRate(2000, 0), peers)).toMatch(/receives no replies: 0 to 2000 probes/);
     expect(noReplies(replyRate(2000, 75), peers)).toBeUndefined();
     expect(noReplies(replyRate(2000, 20), peers)).toBeUndefined(); // half: a network may hide that much
   });
@@ -88,7 +91,7 @@ describe('a deaf agent', () => {
     expect(noReplies(replyRate(500, 0), [replyRate(10_000, 400)])).toBeUndefined();
   });
 
-  test('does not judge its peers, nor they themselves', () => {
+  test('does not affect its peers, and no agent is compared with itself', () => {
     const replyRates = [
       replyRate(10_000, 0),
       replyRate(10_000, 400),
@@ -97,19 +100,19 @@ describe('a deaf agent', () => {
     ];
     const all = named(replyRates);
     expect([...agentsWithoutReplies(all, all).keys()]).toEqual(['a0']);
-    // Of two that hear, each is held against the other.
+    // Of two with replies, each is compared with the other.
     const two = named([replyRate(1e6, 100), replyRate(1000, 500)]);
     expect(agentsWithoutReplies(two, two).size).toBe(1);
   });
 
-  test('is not made by those who boast and hold no lease, however many they are', () => {
+  test('is not found because of inflated heartbeats without a lease, however many', () => {
     const honest = [replyRate(1000, 10), replyRate(1000, 12)];
     const ghosts = Array.from({ length: 9 }, () => replyRate(1e6, 1e6));
     const settled = named([replyRate(5000, 50), replyRate(5000, 60)]);
     expect(agentsWithoutReplies(named([...honest, ...ghosts]), settled).size).toBe(0);
   });
 
-  test('is not made by one liar among its peers', () => {
+  test('is not found because of one liar among its peers', () => {
     const peers = [replyRate(1000, 1000), replyRate(10_000, 400), replyRate(10_000, 390)];
     expect(noReplies(replyRate(5000, 200), peers)).toBeUndefined();
   });
@@ -118,27 +121,27 @@ describe('a deaf agent', () => {
 describe('shards at the end of a survey', () => {
   const ranges = Ranges.of([{ from: 0, to: 2048 }]);
   const plan = new Plan(Space.ofIpv4(ranges, [80] as Port[]), '7', 1024);
-  const held = (shard: number, probesSent: number) =>
+  const held = (shard: number, sentUpTo: number) =>
     ({
       survey: 's',
       shard,
       state: 'held',
-      reports: [{ agent: 'a', probesSent }],
+      epochs: [{ agent: 'a', sentUpTo }],
     }) as unknown as Lease;
 
-  test('are handed back where their holder would take long, twice at most', () => {
-    const handedBack = new Map<number, number>();
-    const left = { underWay: [held(0, 1000), held(1, 1024)], plan, handedBack };
-    expect(slowShards('a', 20, left)).toEqual([1]);
-    expect(slowShards('a', 200, left)).toEqual([]);
-    expect(slowShards('b', 1, left)).toEqual([]);
-    expect(slowShards('a', 20, left)).toEqual([1]);
-    expect(slowShards('a', 20, left)).toEqual([]);
+  test('are released if their holder would take long, twice at most', () => {
+    const stragglers = new Stragglers(plan);
+    const leases = [held(0, 1000), held(1, 1024)];
+    expect(stragglers.of('a', 20, leases)).toEqual([1]);
+    expect(stragglers.of('a', 200, leases)).toEqual([]);
+    expect(stragglers.of('b', 1, leases)).toEqual([]);
+    expect(stragglers.of('a', 20, leases)).toEqual([1]);
+    expect(stragglers.of('a', 20, leases)).toEqual([]);
   });
 });
 
-describe('the desk of exclusions', () => {
-  test('logs each entry once, whether it was entered here or heard of', async () => {
+describe('the exclusion service', () => {
+  test('logs each entry once, whether it was entered here or received', async () => {
     const bus = memoryBus(systemClock);
     const disk = new MemoryDisk();
     const control = new ExclusionService('/data', {

@@ -100,9 +100,9 @@ describe('the number of terms', () => {
   test('is the highest that the file or any journal knows, and survives', async () => {
     const terms = persistentTerms(data, systemDisk, silentLog);
     expect(await terms.highest()).toBe(0);
-    await terms.note(4);
+    await terms.record(4);
     await establish();
-    const journal = join(folder(), 'ledger.ndjson');
+    const journal = join(folder(), 'journal.ndjson');
     await writeFile(journal, '{"term":3}\n{"term":40}\n{"term":5}\n');
     expect(await persistentTerms(data, systemDisk, silentLog).highest()).toBe(40);
     await rm(journal);

@@ -6,7 +6,7 @@ import { type IssuedGrant, RateAllocator } from '../../coordinator/agents/rate-a
 const activity = (hasWork: boolean, grantSerial: number) => ({ hasWork, grantSerial });
 const CAP = Number.POSITIVE_INFINITY;
 
-/** An agent as the governor sees it: takes grants in any order, forgets them when they lapse. */
+/** An agent as the allocator sees it: takes grants in any order, and drops them when they expire. */
 class Grantee {
   readonly name: string;
   hasWork = true;
@@ -20,11 +20,11 @@ class Grantee {
   }
   rateAt(now: number): number {
     const { inForce } = this;
-    return inForce !== undefined && now < inForce.until ? inForce.rate : 0;
+    return inForce !== undefined && now < inForce.expiresAt ? inForce.rate : 0;
   }
 }
 
-describe('the governor', () => {
+describe('the rate allocator', () => {
   test('never lets more be used than the budget, whatever is lost, late or gone', () => {
     const step = fc.record({
       agent: fc.integer({ min: 0, max: 4 }),
@@ -36,10 +36,12 @@ describe('the governor', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 200 }), (steps) => {
         const budget = 1000;
-        const governor = new RateAllocator(budget);
+        let now = 0;
+        const seenAt = new Map<string, number>();
+        const isServing = (name: string) => now - (seenAt.get(name) ?? -1e9) <= 5000;
+        const allocator = new RateAllocator({ budget, isServing });
         const agents = Array.from({ length: 5 }, (_, i) => new Grantee(`a${i}`));
         const underWay: { at: number; agent: Grantee; grant: IssuedGrant }[] = [];
-        let now = 0;
         for (const { agent: i, hasWork, passes, delay, isLost } of steps) {
           now += passes;
           for (const late of underWay) if (late.at <= now) late.agent.take(late.grant);
@@ -47,9 +49,10 @@ describe('the governor', () => {
           expect(used).toBeLessThanOrEqual(budget * (1 + 1e-9));
           const agent = agents[i]!;
           agent.hasWork = hasWork;
+          seenAt.set(agent.name, now);
           const serial = agent.inForce?.serial ?? 0;
-          const grant = governor.answer(agent.name, activity(hasWork, serial), CAP, now);
-          expect(governor.grantedAt(now)).toBeLessThanOrEqual(budget * (1 + 1e-9));
+          const grant = allocator.issue(agent.name, activity(hasWork, serial), CAP, now);
+          expect(allocator.grantedAt(now)).toBeLessThanOrEqual(budget * (1 + 1e-9));
           if (!isLost) underWay.push({ at: now + delay, agent, grant });
         }
       }),
@@ -57,27 +60,27 @@ describe('the governor', () => {
     );
   });
 
-  test('lends all of the budget, in even shares, to those who want it', () => {
-    const governor = new RateAllocator(900);
+  test('grants all of the budget, in even shares, to agents with work', () => {
+    const allocator = new RateAllocator({ budget: 900, isServing: () => true });
     const agents = ['a', 'b', 'c'].map((name) => new Grantee(name));
     for (let now = 0; now <= 5000; now += 1000) {
       for (const agent of agents) {
         agent.take(
-          governor.answer(agent.name, activity(true, agent.inForce?.serial ?? 0), CAP, now),
+          allocator.issue(agent.name, activity(true, agent.inForce?.serial ?? 0), CAP, now),
         );
       }
     }
     expect(agents.map((agent) => agent.rateAt(5000))).toEqual([300, 300, 300]);
   });
 
-  test('lends the share of one who wants no more to the others', () => {
-    const governor = new RateAllocator(900);
+  test('grants the share of an agent without work to the others', () => {
+    const allocator = new RateAllocator({ budget: 900, isServing: () => true });
     const [a, b] = [new Grantee('a'), new Grantee('b')];
     for (let now = 0; now <= 8000; now += 1000) {
       b.hasWork = now < 4000;
       for (const agent of [a, b]) {
         const serial = agent.inForce?.serial ?? 0;
-        agent.take(governor.answer(agent.name, activity(agent.hasWork, serial), CAP, now));
+        agent.take(allocator.issue(agent.name, activity(agent.hasWork, serial), CAP, now));
       }
     }
     expect(a.rateAt(8000)).toBe(900);
@@ -85,8 +88,8 @@ describe('the governor', () => {
   });
 });
 
-describe('even shares', () => {
-  test('make the budget together, or all that the sharers can use', () => {
+describe('max-min shares', () => {
+  test('add up to the budget, or to all that the sharers can use', () => {
     const caps = fc.array(
       fc.oneof(fc.constantFrom(10, 50, Number.POSITIVE_INFINITY), fc.integer({ min: 1, max: 999 })),
       { minLength: 1, maxLength: 30 },

@@ -44,30 +44,30 @@ function settledLease({ number: shard, from, to }: ReturnType<Plan['shard']>): L
   return { survey: 's', shard, state: 'settled', epochs: [report] };
 }
 
-test('the archive is in trouble while too many rows wait for the disk, until half of them are stored', async () => {
+test('storing has a problem while too many rows wait for the disk, until half of them are stored', async () => {
   const disk = new HeldDisk();
   const space = Space.ofIpv4(Ranges.of([{ from: 1000, to: 1000 + 40 * 64 }]), [80] as never);
   const plan = new Plan(space, '7', 64);
-  const surveyFolder = new SurveyFolder('/s', 'ndjson', { disk, term: 1 });
+  const folder = new SurveyFolder('/s', 'ndjson', { disk, term: 1 });
   const told: string[] = [];
   const storer = new ShardStorer(plan, {
     survey: 's',
     clock: systemClock,
     log: silentLog,
-    surveyFolder,
-    onTrouble: () => told.push(storer.problem),
+    folder,
+    onProblemChange: () => told.push(storer.problem),
     rowsWaitingMax: 20 * ROWS,
   });
   for (let number = 0; number < 30; number++) {
     expect(storer.problem === '').toBe(number <= 20);
-    storer.collect({ batch: batchOf(number), remaining: 0, acknowledge() {} });
-    storer.leased({ value: settledLease(plan.shard(number)), revision: number + 1 });
+    storer.onBatch({ batch: batchOf(number), remaining: 0, acknowledge() {} });
+    storer.onLease({ value: settledLease(plan.shard(number)), revision: number + 1 });
   }
   expect(told).toEqual([expect.stringMatching(/come faster than they can be stored/)]);
   disk.release();
   while (storer.tracker.shardsStored < 30) {
     if (storer.tracker.shardsStored >= 20) expect(storer.problem).toBe('');
-    await storer.settled();
+    await storer.flushed();
   }
   expect(told).toHaveLength(2);
   expect(storer.tracker.rowsStored).toBe(30 * ROWS);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BatchCollector, type KnownOfShard } from '../../coordinator/storage/batch-collector.js';
+import { BatchCollector, type ShardContext } from '../../coordinator/storage/batch-collector.js';
 import { findEntry, Journal, readJournal } from '../../coordinator/storage/journal.js';
 import { ShardTracker } from '../../coordinator/storage/shard-tracker.js';
 import type { Position } from '../../shared/base/brand.js';
@@ -59,17 +59,17 @@ function batch(epoch: number, serial: number, rows: readonly [number, number][])
 }
 
 const rowsOf = (collector: BatchCollector, of: Lease) =>
-  [...collector.rowsOfShard(of, SHARD).places()].map(({ batch: { epoch, columns }, row }) => [
+  [...collector.rowsOf(of, SHARD).inOrder()].map(({ batch: { epoch, columns }, row }) => [
     epoch,
     columns.offset[row],
     columns.classification[row],
   ]);
 
-const KNOWN: KnownOfShard = { lease: undefined, positions: 256, areLeasesKnown: true };
+const KNOWN: ShardContext = { lease: undefined, positions: 256, areLeasesKnown: true };
 const add = (
   collector: BatchCollector,
   delivery: ResultDelivery,
-  known: Partial<KnownOfShard> = {},
+  known: Partial<ShardContext> = {},
 ) => collector.add(delivery, { ...KNOWN, ...known });
 
 describe('the collector', () => {
@@ -148,7 +148,7 @@ describe('the collector', () => {
 
   test('keeps nothing that no lease will count, however much of it there is', () => {
     const collector = new BatchCollector();
-    const deliver = (epoch: number, serial: number, known: Partial<KnownOfShard>, rows = 0) => {
+    const deliver = (epoch: number, serial: number, known: Partial<ShardContext>, rows = 0) => {
       const content = Array.from({ length: rows }, (_, i) => [i, 1] as [number, number]);
       return add(
         collector,
@@ -205,9 +205,9 @@ describe('the collector', () => {
     const acknowledge = () => void released++;
     for (const serial of [0, 1, 2])
       add(collector, { batch: batch(1, serial, []), remaining: 0, acknowledge });
-    collector.rowsOfShard(lease(report(1, 256, 512, 2)), SHARD);
+    collector.rowsOf(lease(report(1, 256, 512, 2)), SHARD);
     expect(released).toBe(0);
-    collector.release(1);
+    collector.acknowledge(1);
     expect(released).toBe(3);
   });
 });
@@ -259,20 +259,20 @@ describe('the ledger', () => {
   test('refuses to store a shard twice', () => {
     const tracker = new ShardTracker(2);
     tracker.onStored(entry(0));
-    expect(() => tracker.onStored(entry(0))).toThrow('stored once');
+    expect(() => tracker.onStored(entry(0))).toThrow('stored twice');
   });
 
   test('adds up every epoch’s probes, before and after the shard is stored', () => {
     const tracker = new ShardTracker(2);
     const both = lease(report(1, 256, 300, 0), report(2, 300, 512, 0));
     tracker.onLease(versioned(both), 0);
-    expect(tracker.totals).toMatchObject({ sentUpTo: 256, synack: 256 });
+    expect(tracker.totals).toMatchObject({ probesSent: 256, synack: 256 });
     tracker.onStored(entry(1, 256, 256, both.epochs));
-    expect(tracker.totals).toMatchObject({ sentUpTo: 256, synack: 256 });
+    expect(tracker.totals).toMatchObject({ probesSent: 256, synack: 256 });
     expect(tracker.agents.get('agent-2')).toMatchObject({
       vantage: 'here',
-      sentUpTo: 212,
-      settledUpTo: 212,
+      probesSent: 212,
+      targetsSettled: 212,
     });
     tracker.onLease(versioned(both), 0); // a late change of a stored shard
     expect(tracker.totals.probesSent).toBe(256);

@@ -116,7 +116,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
 
   test.each(['af-xdp', 'tx-ring', 'packet', 'pcap', 'raw-ip'])(
     'through %s is exact, and says which wire it took',
-    async (wire) => {
+    async (frameSender) => {
       await target.answerFor('198.18.0.0/16');
       const { rows, manifest } = await scan(
         '198.18.0.0/19',
@@ -125,11 +125,11 @@ describe.skipIf(labIsMissing())('a survey', () => {
         '-r',
         '20k',
         '--wire',
-        wire,
+        frameSender,
       );
       expect(rows).toHaveLength(8192);
       expect(rows.every(([, , code]) => code === 'rst')).toBe(true);
-      expect(manifest.agents[0].wire).toBe(`${wire} eth0`);
+      expect(manifest.agents[0].frameSender).toBe(`${frameSender} eth0`);
     },
   );
 
@@ -141,7 +141,9 @@ describe.skipIf(labIsMissing())('a survey', () => {
     const ours = new Map(rows.map(([address, , , , daddr]) => [address, daddr]));
     expect(ours.get('198.18.0.1')).toBe('100.64.0.1');
     expect(ours.get('127.77.0.1')).toBe('127.0.0.1');
-    expect(manifest.agents[0].wire).toMatch(/^(raw-ip lo, af-xdp eth0|af-xdp eth0, raw-ip lo)$/);
+    expect(manifest.agents[0].frameSender).toMatch(
+      /^(raw-ip lo, af-xdp eth0|af-xdp eth0, raw-ip lo)$/,
+    );
   });
 
   test('tells round-trip times where the replies echo our clock', async () => {

@@ -118,13 +118,13 @@ describe.skipIf(labIsMissing())('a survey', () => {
     {
       timeout: 60_000,
     },
-    async (family, hook, wire, reason) => {
+    async (family, hook, frameSender, reason) => {
       await target.answerFor('198.18.0.0/28');
       await prober.routeVia('198.18.0.0/28', target);
       await prober.run('nft', 'add', 'table', family, 't');
       await prober.run('nft', `add chain ${family} t out ${hook}`);
       await prober.run('nft', `add rule ${family} t out ip daddr 198.18.0.0/15 drop`);
-      const allow = ['--allow-special', '198.18.0.0/15', '--wire', wire];
+      const allow = ['--allow-special', '198.18.0.0/15', '--wire', frameSender];
       const { code, rows, summary } = await scan('198.18.0.0/28', ...allow);
       expect([code, rows], summary).toEqual([EXIT.NOTHING_SENT, []]);
       expect(summary).toMatch(/silent +0 were asked/);

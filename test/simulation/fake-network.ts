@@ -10,9 +10,10 @@ import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import { mappedWords } from '../../shared/net/ipv6.js';
 import { Dissection, REJECT } from '../../shared/packet/dissect.js';
+import { Ranges } from '../../shared/net/ranges.js';
 import { CLASSIFICATION } from '../../shared/probe/classification.js';
 import type { Plan } from '../../shared/survey/plan.js';
-import { Blocklist } from '../../shared/survey/policy/blocklist.js';
+import { addressLists } from '../../shared/survey/policy/address-lists.js';
 import type { VersionSpan } from '../../shared/survey/policy/exclusions.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
@@ -109,22 +110,23 @@ export class FakeNetwork {
       close() {},
     };
     const totals = { probesSent: 0, sendErrors: {} };
-    const grant = { rate: 0, until: 0, exclusions: 0 };
-    const sendFilter = { list: Blocklist.of([]), version: 0 };
+    const grant = { rate: 0, until: 0, exclusionsVersion: 0 };
+    const sendFilter = { list: addressLists(Ranges.none, []), version: 0 };
     const pacer = new Pacer(clock.monotonic());
     const queue: Job[] = [];
     const step = async () => {
       while (!dead.aborted) {
         const now = clock.monotonic();
-        const isFilterCurrent = sendFilter.version >= grant.exclusions;
+        const isFilterCurrent = sendFilter.version >= grant.exclusionsVersion;
         const rate = now < grant.until && isFilterCurrent ? grant.rate : 0;
         let allowance = pacer.allowance(now, rate);
         for (let job = queue[0]; job !== undefined && allowance > 0; job = queue[0]) {
           while (!job.isAbandoned && job.sentUpTo < job.to && allowance > 0) {
             const target = plan.targetAt(job.sentUpTo);
-            job.hold(sendFilter.version);
-            if (sendFilter.list.holds(target)) {
-              job.pass(UNSENT.EXCLUDED);
+            job.addVersionSpan(sendFilter.version);
+            const { from, to } = sendFilter.list.ipv4;
+            if (Ranges.fromSorted(from, to).contains(target.w3)) {
+              job.addUnsent(UNSENT.EXCLUDED);
               job.sentUpTo++;
               continue;
             }
@@ -148,9 +150,10 @@ export class FakeNetwork {
       rulesHash: '',
       isUp: () => !link.isDown && link.downs === downs,
       sender: {
-        transmit: 'pretend',
+        transmit: 'fake',
         totals,
-        grant: (rate, until, exclusions) => Object.assign(grant, { rate, until, exclusions }),
+        grant: (rate, until, exclusionsVersion) =>
+          Object.assign(grant, { rate, until, exclusionsVersion }),
         setExclusions: (list, version) => Object.assign(sendFilter, { list, version }),
         get exclusionsVersion() {
           return sendFilter.version;
@@ -202,12 +205,12 @@ class Job implements Sending {
     this.to = to;
   }
 
-  /** Its positions are held against this version from here on. */
-  hold(version: number): void {
+  /** Positions from here on are checked against this version. */
+  addVersionSpan(version: number): void {
     if (version > (this.versionSpans.at(-1)?.version ?? 0))
       this.versionSpans.push({ version, from: this.sentUpTo });
   }
-  pass(code: number): void {
+  addUnsent(code: number): void {
     this.#unsent.push({ position: this.sentUpTo, code });
   }
   takeUnsent(): readonly Unsent[] {

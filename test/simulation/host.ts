@@ -96,7 +96,7 @@ export class Host {
       },
       leases: {
         read: (survey, shard) => ask(() => broker.leases.read(survey, shard)),
-        forget: (survey, before) => ask(() => broker.leases.forget(survey, before)),
+        purge: (survey, before) => ask(() => broker.leases.purge(survey, before)),
         watch: (survey, signal) => this.#follow(broker.leases.watch(survey, signal), signal),
         write: (lease, revision) =>
           ask(() =>

@@ -370,10 +370,17 @@ function boast(survey: string, draw: World['draw']): Heartbeat {
   const heard = { framesReceived: any(), framesDropped: any(), interfaceDropped: any() };
   const ioStats = { transmit: 'none', sendErrors: { EPERM: any() }, ...heard };
   const claims = { hasWork: draw(0, 2) === 1, rate: any(), probesSent: any(), replies: any() };
-  const activity = { survey, ioStats, grantSerial: any(), exclusionsVersion: any(), ...claims };
+  const activity = {
+    survey,
+    ioStats,
+    grantSerial: any(),
+    ceiling: any(),
+    exclusionsVersion: any(),
+    ...claims,
+  };
   const head = { agent: 'liar', vantage: 'nowhere', version: 'lies', protocol: PROTOCOL };
-  const state = { state: 'working' as const, problem: '', invalid: any() };
-  return { ...head, ...state, sentAt: any(), ceiling: any(), activities: [activity] };
+  const state = { state: 'working' as const, problem: '', problemCode: '', invalid: any() };
+  return { ...head, ...state, sentAt: any(), activities: [activity] };
 }
 
 /** One line, and a line for each event where something went wrong. */

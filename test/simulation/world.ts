@@ -88,9 +88,9 @@ export class World {
     };
     const deps = { bus, clock, random, disk, log: silentLog };
     const terms = persistentTerms(DATA, disk, silentLog);
-    const seat = { seat: bus.leader, clock, log: silentLog, terms };
+    const election = { leader: bus.leader, clock, log: silentLog, terms };
     const id = `coordinator-${this.coordinators.length}`;
-    void runElection(id, seat, this.#over.signal, async (term, signal) => {
+    void runElection(id, election, this.#over.signal, async (term, signal) => {
       started.leading = new Coordinator({ data: DATA, version: 'test', term }, deps);
       await started.leading.run(signal);
       started.leading = undefined;

@@ -11,9 +11,9 @@ import type { Millis, Pps } from '../../shared/base/brand.js';
 import type { Bus } from '../../shared/bus/interfaces.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
 import type { Port } from '../../shared/net/ports.js';
+import { parseBlock } from '../../shared/survey/policy/block.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 import { isOver } from '../../shared/survey/survey.js';
-import { parseBlock } from '../../shared/survey/target-list.js';
 
 const SAYS_MILLIS = 20_000;
 const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis));

@@ -9,7 +9,7 @@ const STRIDE = 128;
 /** How many of `count` frames are taken, or why none is. */
 export type Take = (count: number) => number | { errno: number };
 
-export class MemoryWire implements FrameSender {
+export class MemoryFrameSender implements FrameSender {
   readonly name = 'memory';
   readonly view = new DataView(new ArrayBuffer(FRAMES * STRIDE));
   readonly frames = FRAMES;

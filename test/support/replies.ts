@@ -1,8 +1,7 @@
 /** Packets as the network would send them, built from a probe of ours by slow and obvious code. */
 
-import { Endpoint } from '../../shared/net/endpoint.js';
-import { mappedWords, type Words } from '../../shared/net/ipv6.js';
-import { Target } from '../../shared/net/target.js';
+import { Endpoint, Target, type Words } from '../../shared/net/endpoint.js';
+import { mappedWords } from '../../shared/net/ipv6.js';
 import { type Dissection, Dissection as Views } from '../../shared/packet/dissect.js';
 import { FLAG_ACK, FLAG_RST, FLAG_SYN } from '../../shared/packet/tcp.js';
 import { CookieMac } from '../../shared/probe/cookies.js';

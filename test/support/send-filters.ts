@@ -1,7 +1,8 @@
 /** Guards that hold back what a test says. */
-import { addressLists, SendFilter } from '../../agent/send/send-filter.js';
+import { SendFilter } from '../../agent/send/send-filter.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';
+import { addressLists } from '../../shared/survey/policy/address-lists.js';
 
 /** By exclusions of a version. */
 export function excluding(ipv4: Ranges, ipv6 = Ranges6.none, version = 0): SendFilter {

@@ -58,15 +58,15 @@ export class Table {
   /** Lines with their ends; the headings go before the first. */
   lines(rows: readonly (readonly Cell[])[]): string {
     const cells = rows.map((row) => row.map((cell) => inert(cell === null ? '' : String(cell))));
-    if (this.#columns !== undefined) return cells.map((line) => this.#line(line)).join('');
+    if (this.#columns !== undefined) return cells.map((line) => this.#queue(line)).join('');
     this.#columns = this.#names.map((name, i) => ({
       width: cells.reduce((most, line) => Math.max(most, line[i]?.length ?? 0), name.length),
       isNumber: typeof rows[0]?.[i] === 'number',
     }));
-    return [this.#names, ...cells].map((line) => this.#line(line)).join('');
+    return [this.#names, ...cells].map((line) => this.#queue(line)).join('');
   }
 
-  #line(cells: readonly string[]): string {
+  #queue(cells: readonly string[]): string {
     const padded = this.#columns?.map(({ width, isNumber }, i) => {
       const cell = cells[i] ?? '';
       return isNumber ? cell.padStart(width) : cell.padEnd(width);

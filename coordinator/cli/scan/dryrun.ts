@@ -4,8 +4,8 @@
  */
 import type { Position } from '../../../shared/base/brand.js';
 import { writeOutSync } from '../../../shared/command/output.js';
+import { Target } from '../../../shared/net/endpoint.js';
 import { formatAddress } from '../../../shared/net/ipv6.js';
-import { Target } from '../../../shared/net/target.js';
 import type { Plan } from '../../../shared/survey/plan.js';
 
 const BUFFER_OCTETS = 1 << 20;

@@ -33,7 +33,7 @@ export interface RowsOutParts {
 
 export class RowsOut {
   readonly #wanted: RowsWanted;
-  readonly #parts: RowsOutParts;
+  readonly #deps: RowsOutParts;
   /** Where they go at the end. */
   readonly #file: OutputFile | undefined;
   readonly #format: TextFormat | undefined;
@@ -45,12 +45,12 @@ export class RowsOut {
   #hasBegun = false;
   /** What keeps rows from going to stdout, where it is not that nobody reads. */
   #fault: Fault | undefined;
-  #taking: Promise<void> = Promise.resolve();
+  #writing: Promise<void> = Promise.resolve();
 
   private constructor(wanted: RowsWanted, file: OutputFile | undefined, deps: RowsOutParts) {
     this.#wanted = wanted;
     this.#file = file;
-    this.#parts = deps;
+    this.#deps = deps;
     this.#format = sinkNamed(wanted.module).text;
     this.#indices = fieldIndices(wanted.fields);
   }
@@ -69,8 +69,8 @@ export class RowsOut {
 
   /** Takes what has come; resolves once it is out, so that whoever brings it waits for a slow reader. */
   take(run: SurveyRun, batch: ResultBatch): Promise<void> {
-    this.#taking = this.#take(run, batch);
-    return this.#taking;
+    this.#writing = this.#take(run, batch);
+    return this.#writing;
   }
 
   async #take(run: SurveyRun, batch: ResultBatch): Promise<void> {
@@ -78,7 +78,7 @@ export class RowsOut {
     this.#forgetStored(run);
     const text = this.#textOf(run, batch);
     if (this.#file === undefined && text !== '') await this.#write(this.#header() + text);
-    if (this.#rows >= this.#rowsMax) this.#parts.onEnough();
+    if (this.#rows >= this.#rowsMax) this.#deps.onEnough();
   }
 
   /**
@@ -87,23 +87,23 @@ export class RowsOut {
    * @throws Fault UNWRITABLE that says where they are nevertheless
    */
   async finish(run: SurveyRun): Promise<Record<string, string>> {
-    const { surveyFolder, survey } = run;
-    await this.#taking;
+    const { folder, survey } = run;
+    await this.#writing;
     if (this.#file === undefined) await this.#write(this.#header());
-    if (this.#fault !== undefined) throw elsewhere(this.#fault, surveyFolder.folder);
-    if (this.#file === undefined) return { segments: surveyFolder.segments.folder };
+    if (this.#fault !== undefined) throw elsewhere(this.#fault, folder.path);
+    if (this.#file === undefined) return { segments: folder.segments.folder };
     const { fields, hasHeader, rowsMax } = this.#wanted;
     const writing = { format: this.#format, fields, hasHeader, rowsMax };
     try {
-      await writeRows(new StoredRows(surveyFolder.folder, survey), writing, this.#file);
+      await writeRows(new StoredRows(folder.path, survey), writing, this.#file);
     } catch (error) {
-      if (error instanceof ReaderGone) return { segments: surveyFolder.segments.folder };
+      if (error instanceof ReaderGone) return { segments: folder.segments.folder };
       // No row was stored: then there is none to be written.
-      if (error instanceof Fault && error.code === 'UNKNOWN_SURVEY') return {};
+      if (error instanceof Fault && error.code === 'NOT_FOUND') return {};
       if (!(error instanceof Fault && error.code === 'UNWRITABLE')) throw error;
-      throw elsewhere(error, surveyFolder.folder);
+      throw elsewhere(error, folder.path);
     }
-    return this.#file.isStdout ? {} : { segmentFormat: this.#file.name };
+    return this.#file.isStdout ? {} : { output: this.#file.name };
   }
 
   get #rowsMax(): number {
@@ -150,7 +150,7 @@ export class RowsOut {
       if (error instanceof Fault) this.#fault = error;
       else if (!(error instanceof ReaderGone)) throw error;
       this.#hasReader = false;
-      this.#parts.onReaderGone();
+      this.#deps.onReaderGone();
     }
   }
 }

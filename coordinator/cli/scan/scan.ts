@@ -13,7 +13,7 @@ import { stopController } from '../../../shared/base/stop.js';
 import { VERSION } from '../../../shared/base/version.js';
 import type { Bus } from '../../../shared/bus/interfaces.js';
 import { natsBus } from '../../../shared/bus/nats/nats-bus.js';
-import { addNetworkOptions, stationArguments } from '../../../shared/command/network-options.js';
+import { addNetworkOptions, networkArguments } from '../../../shared/command/network-options.js';
 import { command, option } from '../../../shared/command/program.js';
 import { requireNetRaw } from '../../../shared/host/capability.js';
 import { systemDisk } from '../../../shared/host/disk.js';
@@ -32,26 +32,14 @@ import { printNote, summaryOf, unsentLines } from '../output/print.js';
 import { readAndResolve } from '../plan.js';
 import { fieldsOption, headerOption } from '../stored/results.js';
 import type { ResolvedSurvey } from '../survey/draft.js';
-import { addSurveyOptions, type SurveyFlags } from '../survey/survey-options.js';
+import { addSurveyOptions } from '../survey/survey-options.js';
 import { type ChildAgents, startAgents } from './child-agents.js';
 import { writeTargets } from './dryrun.js';
 import { Interrupts } from './interrupts.js';
 import { type PrivateBroker, startPrivateBroker } from './private-broker.js';
 import { RowsOut } from './rows-out.js';
+import type { ScanFlags } from './scan-flags.js';
 import { type Ending, untilEnded } from './watch.js';
-
-export interface ScanFlags extends SurveyFlags {
-  readonly agents: number;
-  readonly outputFile?: string;
-  readonly outputFields?: readonly string[];
-  readonly headerRow: boolean;
-  readonly maxResults?: number;
-  readonly maxRuntime?: number;
-  readonly data: string;
-  readonly quiet?: boolean;
-  readonly dryrun?: boolean;
-  readonly maxTargets?: number;
-}
 
 const AGENTS_MAX = 64;
 /** How rows are written for people where they do not say. */
@@ -129,7 +117,7 @@ async function survey(session: Session): Promise<void> {
   const stop = stopController();
   const deps = { bus, clock: systemClock, random: systemRandom, disk: systemDisk, log: silentLog };
   const coordinator = new Coordinator(
-    { data: resolve(flags.data), version: VERSION, term: 1, isAnswering: false },
+    { data: resolve(flags.data), version: VERSION, term: 1, servesControl: false },
     { ...deps, onBatch: (run, batch) => rows.take(run, batch) },
   );
   let agents: ChildAgents | undefined;
@@ -144,13 +132,13 @@ async function survey(session: Session): Promise<void> {
     await bus.spaces.put(resolved.request.rulesHash, resolved.rules);
     const begunAt = systemClock.monotonic();
     const run = await coordinator.launch(resolved.request);
-    agents = startAgents(flags.agents, broker.environment, stationArguments({ ...flags }), say);
+    agents = startAgents(flags.agents, broker.environment, networkArguments({ ...flags }), say);
     const watched = { run, coordinator, agents, flags, interrupts, ending, say };
     const status = await Promise.race([untilEnded(watched), lost, failed]);
     const elapsed = systemClock.monotonic() - begunAt;
     // A slow reader is waited for, but not by one who is in a hurry.
     const files = (await Promise.race([rows.finish(run), interrupts.hurried])) ?? {};
-    const manifest = join(run.surveyFolder.folder, MANIFEST_FILE);
+    const manifest = join(run.folder.path, MANIFEST_FILE);
     say(`\n${summaryOf({ ...status, agents: flags.agents }, elapsed, { ...files, manifest })}`);
     await agents.stop(interrupts.count > 1);
     judge(run, status, session);

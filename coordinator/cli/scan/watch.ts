@@ -3,7 +3,7 @@
  * second interrupt is obeyed within seconds, whatever hangs.
  */
 import { systemClock } from '../../../shared/base/clock.js';
-import { Fault } from '../../../shared/base/faults.js';
+import { Fault, toFaultCode } from '../../../shared/base/faults.js';
 import { stopController } from '../../../shared/base/stop.js';
 import type { SurveyStatus } from '../../../shared/survey/status.js';
 import type { Coordinator } from '../../coordinator.js';
@@ -11,7 +11,7 @@ import type { SurveyRun } from '../../survey/survey-run.js';
 import { progressLine, rewriteLine } from '../output/print.js';
 import type { ChildAgents } from './child-agents.js';
 import type { Interrupts } from './interrupts.js';
-import type { ScanFlags } from './scan.js';
+import type { ScanFlags } from './scan-flags.js';
 
 /** A limit that was asked for ends the survey. */
 export interface Ending {
@@ -67,7 +67,7 @@ function tooLate(run: SurveyRun): Fault {
   const { problem } = run.status;
   const reason = problem === '' ? 'it could not be written down in time' : problem;
   return new Fault('STOPPED', `stopped; what is stored is whole, the rest is lost: ${reason}`, {
-    file: run.surveyFolder.folder,
+    file: run.folder.path,
   });
 }
 
@@ -87,11 +87,13 @@ async function watchRun(
     if (isTerminal && !flags.quiet) rewriteLine(progressLine(status));
     else say(progressLine(status));
     if (systemClock.monotonic() - startedAt >= maxRuntime) ending.cut();
-    const agents = coordinator.agents.statuses([run.surveyAgents]);
-    const refused = agents.find(({ state }) => state === 'refused')?.problem ?? '';
+    const agents = coordinator.agents.statuses([run.agents]);
+    const refusal = agents.find(({ state }) => state === 'refused');
+    const refused = refusal?.problem ?? '';
     if (refused !== '' && agents.every(({ state }) => state === 'refused')) {
       // Who has worked before may work again: an interface comes back.
-      if (status.probesSent === 0) throw new Fault('NO_ROUTE', refused);
+      if (status.probesSent === 0)
+        throw new Fault(toFaultCode(refusal?.problemCode ?? ''), refused);
       if (refused !== problem) say(`\nwaiting: ${refused}`);
     }
     problem = refused;

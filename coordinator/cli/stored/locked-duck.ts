@@ -62,14 +62,14 @@ export class LockedDuck implements AsyncDisposable {
 export async function refuseWriting(
   connection: DuckDBConnection,
   sql: string,
-  place: FaultDetails,
+  location: FaultDetails,
 ): Promise<void> {
   const statements = await connection.extractStatements(sql).catch(async () => {
-    throw new Fault('BAD_OPTION', await whyUnreadable(connection, sql), place);
+    throw new Fault('BAD_OPTION', await whyUnreadable(connection, sql), location);
   });
   if (statements.count !== 1) {
     const reason = `one statement is run; here are ${statements.count}`;
-    throw new Fault('BAD_OPTION', reason, place);
+    throw new Fault('BAD_OPTION', reason, location);
   }
   const statement = await statements.prepare(0);
   const { statementType } = statement;
@@ -77,7 +77,7 @@ export async function refuseWriting(
   if (statementType === StatementType.SELECT) return;
   // EXPLAIN ANALYZE runs what it explains.
   if (statementType === StatementType.EXPLAIN && EXPLAIN.test(sql)) return;
-  throw new Fault('BAD_OPTION', 'only statements that read are run, such as SELECT', place);
+  throw new Fault('BAD_OPTION', 'only statements that read are run, such as SELECT', location);
 }
 
 /** The package (1.5.6) does not say why statements cannot be told apart; preparing them does. */

@@ -77,14 +77,14 @@ export class StoredRows {
 
   /** Writes all rows as one Parquet file, which is there already and empty. @throws Fault BAD_OPTION */
   async exportTo(file: string, selection: Selection): Promise<void> {
-    const place = { flag: FILTER, value: selection.filter };
+    const location = { flag: FILTER, value: selection.filter };
     const copy = async (connection: DuckDBConnection) => {
       const sql = select('results', selection);
-      await refuseWriting(connection, sql, place);
+      await refuseWriting(connection, sql, location);
       await connection.run(`COPY (${sql}) TO ${quote(file)} (${OPTIONS})`);
     };
     await this.withTable(copy, { writes: file }).catch((error: unknown) => {
-      throw refusalOf(error, place);
+      throw refusalOf(error, location);
     });
   }
 
@@ -98,7 +98,7 @@ export class StoredRows {
   ): Promise<Result> {
     for (let attempt = 1; ; attempt++) {
       const segments = await this.#complete();
-      if (segments.length === 0) throw new Fault('UNKNOWN_SURVEY', 'no rows are stored yet');
+      if (segments.length === 0) throw new Fault('NOT_FOUND', 'no rows are stored yet');
       try {
         return await this.#locked(segments, work, reach);
       } catch (error) {
@@ -168,11 +168,11 @@ export class StoredRows {
     const filters = [only, selection.filter && `(${selection.filter}\n)`];
     const filter = filters.filter((each) => each !== undefined).join(' AND ') || undefined;
     const sql = select(this.#store.sink.table(quote(segment.file)), { ...selection, filter });
-    const place = { flag: FILTER, value: selection.filter };
+    const location = { flag: FILTER, value: selection.filter };
     await this.#refuseBomb(connection, segment);
     let source = sql;
     if (selection.filter !== undefined) {
-      await refuseWriting(connection, sql, place);
+      await refuseWriting(connection, sql, location);
       // Rows are counted before they are read, and a filter may hold by chance.
       await connection.run(`CREATE OR REPLACE TEMP TABLE chosen AS ${sql}`);
       source = 'SELECT * FROM chosen';

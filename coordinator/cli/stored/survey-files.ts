@@ -66,7 +66,7 @@ export async function withSurveyFiles<Result>(
   });
 }
 
-/** A path that is there, or that has a slash, is never the name of a survey. @throws Fault UNKNOWN_SURVEY */
+/** A path that is there, or that has a slash, is never the name of a survey. @throws Fault NOT_FOUND */
 async function localFolder(name: string): Promise<Omit<SurveyFiles, 'refresh'> | undefined> {
   const folder = resolve(name);
   const found = await stat(folder).catch(() => undefined);
@@ -81,7 +81,7 @@ async function localFolder(name: string): Promise<Omit<SurveyFiles, 'refresh'> |
       : found.isDirectory()
         ? `the folder of no survey: it has no ${SURVEY_FILE}`
         : 'a file, and not the folder of a survey';
-  throw new Fault('UNKNOWN_SURVEY', reason, { value: name });
+  throw new Fault('NOT_FOUND', reason, { value: name });
 }
 
 async function recordIn(folder: string): Promise<string | undefined> {

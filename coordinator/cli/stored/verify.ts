@@ -10,7 +10,7 @@ import { formatCount } from '../../../shared/survey/quantities.js';
 import { refuseOtherBytes, spaceFromBytes } from '../../../shared/survey/space/space-bytes.js';
 import { SPACE_FILE } from '../../storage/folder-layout.js';
 import { type Verification, verify } from '../../verification.js';
-import { percent, printOut, unsentLines } from '../output/print.js';
+import { percent, plural, printOut, unsentLines } from '../output/print.js';
 import { addBrokerOptions, type BrokerFlags } from '../with-bus.js';
 import { withSurveyFiles } from './survey-files.js';
 
@@ -24,7 +24,7 @@ async function run(name: string, flags: BrokerFlags & { json?: boolean }): Promi
   await withSurveyFiles(flags, name, async ({ folder, survey }) => {
     const file = join(folder, SPACE_FILE);
     const bytes = await systemDisk.read(file);
-    if (bytes === undefined) throw new Fault('UNKNOWN_SURVEY', 'the targets are missing', { file });
+    if (bytes === undefined) throw new Fault('NOT_FOUND', 'the targets are missing', { file });
     const octets = new Uint8Array(bytes);
     refuseOtherBytes(octets, survey.spaceHash, SPACE_FILE);
     const plan = new Plan(spaceFromBytes(octets), survey.seed, survey.shardLength);
@@ -37,19 +37,20 @@ async function run(name: string, flags: BrokerFlags & { json?: boolean }): Promi
 function describe(verification: Verification): string {
   const { targets, targetsCovered, targetsProbed, shards, shardsStored, rows, violations } =
     verification;
+  const isSound = violations === 0;
+  const covered = `${formatCount(targetsCovered)}, ${percent(targetsCovered, targets)}`;
   const lines: Record<string, string> = {
     targets: formatCount(targets),
-    targetsCovered: `${formatCount(targetsCovered)}, ${percent(targetsCovered, targets)}${violations > 0 ? '' : ', each once'}`,
-    targetsProbed: formatCount(targetsProbed),
+    covered: isSound ? `${covered}, each once` : covered,
+    probed: formatCount(targetsProbed),
     ...unsentLines(verification),
     shards: `${formatCount(shardsStored)} of ${formatCount(shards)} stored`,
-    rows: `${formatCount(rows)}${violations > 0 ? '' : ', each where it belongs'}`,
-    verification:
-      violations > 0
-        ? `${formatCount(violations)} FAULTS`
-        : targetsCovered === targets
-          ? 'complete: every target is accounted for exactly once'
-          : 'sound so far: what is covered is accounted for exactly once',
+    rows: isSound ? `${formatCount(rows)}, each where it belongs` : formatCount(rows),
+    result: !isSound
+      ? `${plural(violations, 'VIOLATION')}`
+      : targetsCovered === targets
+        ? 'complete: every target is accounted for exactly once'
+        : 'sound so far: every covered target is accounted for exactly once',
   };
   const text = Object.entries(lines).map(([name, line]) => `${name.padEnd(9)} ${line}`);
   return [...text, ...verification.examples.map((example) => `  ${example}`)].join('\n');

@@ -2,10 +2,11 @@
 import type { Millis, Pps } from '../../../shared/base/brand.js';
 import { Fault } from '../../../shared/base/faults.js';
 import { shortId, systemRandom } from '../../../shared/base/random.js';
+import type { Target } from '../../../shared/net/endpoint.js';
 import type { Port } from '../../../shared/net/ports.js';
-import type { Target } from '../../../shared/net/target.js';
 import type { ProbeOptions } from '../../../shared/probe/probe.js';
 import { probeNamed } from '../../../shared/probe/probe-registry.js';
+import { type BlockEntry, formatBlock } from '../../../shared/survey/policy/block.js';
 import { rulesToBytes } from '../../../shared/survey/policy/block-rules.js';
 import { formatCount } from '../../../shared/survey/quantities.js';
 import { type Composition, compose } from '../../../shared/survey/space/compose.js';
@@ -13,11 +14,7 @@ import type { Space } from '../../../shared/survey/space/space.js';
 import { hashSpace, spaceToBytes } from '../../../shared/survey/space/space-bytes.js';
 import { parseWindow } from '../../../shared/survey/space/window.js';
 import type { RowPolicy, SurveyRequest } from '../../../shared/survey/survey.js';
-import {
-  type BlockEntry,
-  formatBlock,
-  type TargetEntry,
-} from '../../../shared/survey/target-list.js';
+import type { TargetEntry } from '../../../shared/survey/target-list.js';
 import { rateOfBandwidth } from '../../plan/estimate.js';
 import { peaks } from '../../plan/peak-rate.js';
 import { printNote } from '../output/print.js';

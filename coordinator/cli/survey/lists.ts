@@ -3,13 +3,10 @@ import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { text as readStream } from 'node:stream/consumers';
 import { describeError, Fault } from '../../../shared/base/faults.js';
-import type { Target } from '../../../shared/net/target.js';
+import type { Target } from '../../../shared/net/endpoint.js';
+import { type Listed, parseHitlist, parsePairs } from '../../../shared/survey/hitlist.js';
+import { type BlockEntry, parseBlockList } from '../../../shared/survey/policy/block.js';
 import {
-  type BlockEntry,
-  type Listed,
-  parseBlockList,
-  parseHitlist,
-  parsePairs,
   parseTarget,
   parseTargetList,
   type TargetEntry,
@@ -70,7 +67,7 @@ export async function readTarget(
   note(`${text} is ${addresses.join(', ')}`);
   return addresses.map((address) => {
     const { extent } = parseTarget(address, flag);
-    return { extent, place: { flag, value: `${text} (${address})` } };
+    return { extent, location: { flag, value: `${text} (${address})` } };
   });
 }
 

@@ -4,14 +4,11 @@ import { dirname, resolve } from 'node:path';
 import { type Document, LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { describeError, Fault, type FaultDetails } from '../../../shared/base/faults.js';
-import type { Target } from '../../../shared/net/target.js';
+import type { Target } from '../../../shared/net/endpoint.js';
 import { probeNamed } from '../../../shared/probe/probe-registry.js';
+import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/block.js';
 import { parseBandwidth, parseDuration, parseRate } from '../../../shared/survey/quantities.js';
-import {
-  type BlockEntry,
-  parseBlock,
-  type TargetEntry,
-} from '../../../shared/survey/target-list.js';
+import type { TargetEntry } from '../../../shared/survey/target-list.js';
 import { parseName, parseSentence } from '../../../shared/survey/text.js';
 import { sinkNamed } from '../../sink/sink-registry.js';
 import { printNote } from '../output/print.js';
@@ -95,29 +92,30 @@ export async function draftFromFile(file: string): Promise<SurveyDraft> {
   const checked = shape.safeParse(document.toJS());
   if (!checked.success) throw faultOf(checked.error.issues[0], document, lines, file);
   const { targets, exclude, allowSpecial, ...rest } = checked.data;
-  const placing = (key: string) => (index: number) => placeOf(document, lines, file, [key, index]);
+  const locateItem = (key: string) => (index: number) =>
+    locate(document, lines, file, [key, index]);
   return {
     ...rest,
-    ...(await readTargets(targets, placing('targets'))),
-    exclusions: await readBlocks(exclude ?? [], placing('exclude')),
-    allowSpecial: await readBlocks(allowSpecial ?? [], placing('allowSpecial')),
+    ...(await readTargets(targets, locateItem('targets'))),
+    exclusions: await readBlocks(exclude ?? [], locateItem('exclude')),
+    allowSpecial: await readBlocks(allowSpecial ?? [], locateItem('allowSpecial')),
   };
 }
 
-type Placing = (index: number) => { file: string; line: number | undefined };
+type Locate = (index: number) => { file: string; line: number | undefined };
 
-async function readTargets(items: TargetItems, placing: Placing) {
+async function readTargets(items: TargetItems, locateItem: Locate) {
   const targets: TargetEntry[] = [];
   const hitlist: Target[] = [];
   const pairs: Target[] = [];
   for (const [i, item] of items.entries()) {
-    const { file, line } = placing(i);
+    const { file, line } = locateItem(i);
     const at = `${file}:${line}`;
     const beside = (name: string) => resolve(dirname(file), name);
     if (typeof item === 'string') {
-      const place = { file, line, value: item };
-      const read = await readTarget(item, at, printNote).catch((error) => fail(error, place));
-      targets.push(...read.map(({ extent }) => ({ extent, place })));
+      const location = { file, line, value: item };
+      const read = await readTarget(item, at, printNote).catch((error) => fail(error, location));
+      targets.push(...read.map(({ extent }) => ({ extent, location })));
     } else if ('file' in item) targets.push(...(await readTargetList(beside(item.file), at)));
     else if ('hitlist' in item) {
       hitlist.push(...(await readHitlist(beside(item.hitlist), at, printNote)));
@@ -126,27 +124,27 @@ async function readTargets(items: TargetItems, placing: Placing) {
   return { targets, hitlist, pairs };
 }
 
-async function readBlocks(items: BlockItems, placing: Placing): Promise<BlockEntry[]> {
+async function readBlocks(items: BlockItems, locateItem: Locate): Promise<BlockEntry[]> {
   const entries: BlockEntry[] = [];
   for (const [i, item] of items.entries()) {
-    const { file, line } = placing(i);
+    const { file, line } = locateItem(i);
     if (typeof item !== 'string') {
       entries.push(...(await readBlockList(resolve(dirname(file), item.file), `${file}:${line}`)));
       continue;
     }
-    const place = { file, line, value: item };
+    const location = { file, line, value: item };
     try {
-      entries.push({ block: parseBlock(item, '').block, place });
+      entries.push({ block: parseBlock(item, '').block, location });
     } catch (error) {
-      fail(error, place);
+      fail(error, location);
     }
   }
   return entries;
 }
 
-function fail(error: unknown, place: FaultDetails): never {
+function fail(error: unknown, location: FaultDetails): never {
   const reason = error instanceof Error ? error.message : String(error);
-  throw new Fault('BAD_SURVEY', reason, place, error);
+  throw new Fault('BAD_SURVEY', reason, location, error);
 }
 
 function faultOf(
@@ -158,7 +156,7 @@ function faultOf(
   const path = issue?.path ?? [];
   const unknown = issue?.code === 'unrecognized_keys' ? issue.keys[0] : undefined;
   const at = unknown === undefined ? path : [...path, unknown];
-  const { line } = placeOf(document, lines, file, at);
+  const { line } = locate(document, lines, file, at);
   const key = at.map(String).join('.');
   if (unknown !== undefined) {
     const reason = `no such key; there are: ${Object.keys(shape.shape).join(', ')}`;
@@ -172,7 +170,7 @@ function faultOf(
 }
 
 /** The line on which a key or item stands, as far down its path as the file goes. */
-function placeOf(document: Document, lines: LineCounter, file: string, path: readonly unknown[]) {
+function locate(document: Document, lines: LineCounter, file: string, path: readonly unknown[]) {
   for (let length = path.length; length > 0; length--) {
     const node = document.getIn(path.slice(0, length), true) as { range?: [number] } | undefined;
     if (node?.range) return { file, line: lines.linePos(node.range[0]).line as number | undefined };

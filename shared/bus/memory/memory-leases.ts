@@ -36,7 +36,7 @@ export class MemoryLeases implements LeaseStore {
     return channel;
   }
 
-  async forget(survey: string, before = Number.POSITIVE_INFINITY): Promise<void> {
+  async purge(survey: string, before = Number.POSITIVE_INFINITY): Promise<void> {
     for (const [key, { value, revision }] of this.#leases) {
       if (value.survey === survey && revision < before) this.#leases.delete(key);
     }

@@ -34,7 +34,7 @@ export class NatsLeases implements LeaseStore {
     return watchBucket(this.#broker, this.#bucket, KEY.leasesOf(survey), leaseCodec, signal);
   }
 
-  async forget(survey: string, before?: number): Promise<void> {
+  async purge(survey: string, before?: number): Promise<void> {
     // nats-server 2.9.10 takes a purge up to sequence 1 for a purge of everything.
     if (before !== undefined && before <= 1) return;
     const filter = `${STREAM.LEASE_SUBJECTS}${KEY.leasesOf(survey)}`;

@@ -44,7 +44,7 @@ export class NatsResults implements ResultStream {
     const messages = await consumer.consume({ max_messages: PREFETCH, expires: 5000 });
     const stop = () => void messages.close();
     signal.addEventListener('abort', stop, { once: true });
-    const forget = this.#broker.onReconnect(stop); // what was under way comes again, from the stream
+    const unsubscribe = this.#broker.onReconnect(stop); // what was under way comes again, from the stream
     try {
       if (signal.aborted) return;
       for await (const message of messages) {
@@ -53,7 +53,7 @@ export class NatsResults implements ResultStream {
       }
     } finally {
       signal.removeEventListener('abort', stop);
-      forget();
+      unsubscribe();
       stop();
     }
   }

@@ -48,7 +48,7 @@ export async function* watchBucket<Value>(
     }
     const stop = () => watcher.stop();
     signal.addEventListener('abort', stop, { once: true });
-    const forget = broker.onReconnect(stop); // the next watch starts with all keys
+    const unsubscribe = broker.onReconnect(stop); // the next watch starts with all keys
     if (signal.aborted) stop();
     try {
       for await (const entry of watcher as AsyncIterable<KvWatchEntry>) {
@@ -60,7 +60,7 @@ export async function* watchBucket<Value>(
       await broker.clock.sleep(500, signal); // the watch broke: the next one starts with all keys
     } finally {
       signal.removeEventListener('abort', stop);
-      forget();
+      unsubscribe();
       watcher.stop();
     }
   }

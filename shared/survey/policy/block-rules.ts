@@ -4,8 +4,8 @@
  */
 import { z } from 'zod';
 import { Fault } from '../../base/faults.js';
-import type { Target } from '../../net/target.js';
-import { type BlockEntry, parseBlock } from '../target-list.js';
+import type { Target } from '../../net/endpoint.js';
+import { type BlockEntry, parseBlock } from './block.js';
 import { Blocklist } from './blocklist.js';
 import { SPECIAL_BLOCKS } from './special-purpose-registry.js';
 
@@ -59,7 +59,7 @@ export function ruleFor(target: Target, { exclusions }: BlockRules): string | un
   return rule && `${rule.text} (${rule.source})`;
 }
 
-function ruleOf({ place }: BlockEntry): Rule {
-  const { file, line, flag, value = '' } = place;
+function ruleOf({ location }: BlockEntry): Rule {
+  const { file, line, flag, value = '' } = location;
   return { text: value, source: file === undefined ? (flag ?? '') : `${file}:${line}` };
 }

@@ -1,9 +1,10 @@
 /** What may not be probed: ranges of both families, less what another list excepts from them. */
+
+import type { Target } from '../../net/endpoint.js';
 import { hasPrefix, type Prefix6 } from '../../net/ipv6.js';
 import { Ranges } from '../../net/ranges.js';
-import type { Target } from '../../net/target.js';
 import type { Window } from '../space/window.js';
-import type { BlockEntry } from '../target-list.js';
+import type { BlockEntry } from './block.js';
 import type { SpecialBlock } from './special-purpose-registry.js';
 
 export class Blocklist {
@@ -33,11 +34,11 @@ export class Blocklist {
   }
 
   /** The places of a window that this list takes away. */
-  placesIn(window: Window): Ranges {
-    const ranges = this.ipv6.map((prefix) => window.placesWithin(prefix));
-    const places = Ranges.of(ranges.filter(({ from, to }) => from < to));
-    if (places.count === 0 || this.#except === undefined) return places;
-    return places.subtract(this.#except.placesIn(window));
+  slotsIn(window: Window): Ranges {
+    const ranges = this.ipv6.map((prefix) => window.slotsWithin(prefix));
+    const slots = Ranges.of(ranges.filter(({ from, to }) => from < to));
+    if (slots.count === 0 || this.#except === undefined) return slots;
+    return slots.subtract(this.#except.slotsIn(window));
   }
 
   holds(target: Target): boolean {

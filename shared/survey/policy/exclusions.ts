@@ -1,26 +1,28 @@
 /**
- * Opt-outs that came in after surveys were planned. They are versioned: version n is the first n entries,
- * and entries are only ever added, also those that lift an earlier one, so that "was this address excluded
- * when position p was sent" has one answer. Agents hold every target against them right before it is sent.
+ * Exclusions: opt-outs that arrived after surveys were planned. They are versioned and append-only: version n
+ * is the first n entries, including those that lift an earlier one, so "was this address excluded when
+ * position p was sent" has one answer. Agents check every target against them just before sending it.
  */
-import type { Target } from '../../net/target.js';
-import { type BlockEntry, parseBlock } from '../target-list.js';
+import { assert } from '../../base/assert.js';
+import type { Target } from '../../net/endpoint.js';
+import { type AddressLists, addressLists } from './address-lists.js';
+import { type BlockEntry, parseBlock } from './block.js';
 import { Blocklist } from './blocklist.js';
 
 export interface Exclusion {
   /** Counts from 1, without gaps. */
   readonly version: number;
   readonly prefix: string;
-  /** The version whose exclusion ends with this entry; 0 where this is an exclusion itself. */
+  /** The version of the exclusion that this entry lifts; 0 if it is an exclusion itself. */
   readonly lifts: number;
   readonly reason: string;
-  /** Who entered it. */
+  /** The person who entered it. */
   readonly by: string;
   /** Wall clock. */
   readonly at: number;
 }
 
-/** From position `from` on, targets were held against at least this version. */
+/** From position `from` on, targets were checked against this version, or a later one. */
 export interface VersionSpan {
   readonly version: number;
   readonly from: number;
@@ -28,10 +30,12 @@ export interface VersionSpan {
 
 export class Exclusions {
   readonly #entries: Exclusion[] = [];
-  /** Entries that came before one that they follow. */
+  /** The blocks of the entries, parsed once. */
+  readonly #blocks: (readonly BlockEntry[])[] = [];
+  /** Entries that arrived before their predecessor. */
   readonly #early = new Map<number, Exclusion>();
 
-  /** Entries that all hold, by version, ascending. */
+  /** By version, ascending, without gaps. */
   get entries(): readonly Exclusion[] {
     return this.#entries;
   }
@@ -39,8 +43,9 @@ export class Exclusions {
     return this.#entries.length;
   }
 
-  /** Takes an entry, in any order and however often. @returns whether the version grew */
+  /** Adds an entry; entries may arrive in any order and repeatedly. @returns whether the version grew */
   add(entry: Exclusion): boolean {
+    assert(entry.version >= 1, `an exclusion has version ${entry.version}`);
     const before = this.version;
     if (entry.version > before) this.#early.set(entry.version, entry);
     for (;;) {
@@ -48,35 +53,38 @@ export class Exclusions {
       if (next === undefined) return this.version > before;
       this.#early.delete(next.version);
       this.#entries.push(next);
+      this.#blocks.push(blocksOf(next));
     }
   }
 
-  /** What is blocked as of a version. */
-  blocklist(version = this.version): Blocklist {
-    return Blocklist.of(inForce(this.#entries.slice(0, version)).flatMap(blockOf));
+  /** The excluded addresses. */
+  addresses(): AddressLists {
+    const blocks = inForce(this.#entries).flatMap(({ version }) => this.#blocks[version - 1] ?? []);
+    const { ipv4, ipv6 } = Blocklist.of(blocks);
+    return addressLists(ipv4, ipv6);
   }
 
-  /** The first entry up to a version that holds a target. */
+  /** The first entry in force at a version that contains a target. */
   rule(target: Target, version: number): Exclusion | undefined {
     return inForce(this.#entries.slice(0, version)).find((entry) =>
-      Blocklist.of(blockOf(entry)).holds(target),
+      Blocklist.of(this.#blocks[entry.version - 1] ?? []).holds(target),
     );
   }
 }
 
-/** The exclusions among entries that none of them lifts. */
+/** The exclusions among entries that none of the entries lifts. */
 export function inForce(entries: readonly Exclusion[]): readonly Exclusion[] {
   const lifted = new Set(entries.map(({ lifts }) => lifts));
   return entries.filter(({ version, lifts }) => lifts === 0 && !lifted.has(version));
 }
 
-/** The version that a position was held against at least; 0 where there was none. */
-export function versionAt(versionSpans: readonly VersionSpan[], position: number): number {
-  return versionSpans.findLast(({ from }) => from <= position)?.version ?? 0;
+/** The version that a position was checked against, at least; 0 if none. */
+export function versionAt(spans: readonly VersionSpan[], position: number): number {
+  return spans.findLast(({ from }) => from <= position)?.version ?? 0;
 }
 
-/** Anyone may write to the broker: an entry that is no prefix has its version, and blocks nothing. */
-function blockOf({ prefix }: Exclusion): BlockEntry[] {
+/** Anyone may write to the broker: an entry whose prefix cannot be read has its version, and blocks nothing. */
+function blocksOf({ prefix }: Exclusion): readonly BlockEntry[] {
   try {
     return [parseBlock(prefix, 'exclude')];
   } catch {

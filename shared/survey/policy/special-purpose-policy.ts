@@ -1,12 +1,13 @@
 /** What of a space is special-purpose, and what is public: the questions that policy asks. */
+
+import { Target } from '../../net/endpoint.js';
 import { formatAddress } from '../../net/ipv6.js';
 import { formatRange } from '../../net/prefix.js';
 import { Ranges } from '../../net/ranges.js';
 import { Ranges6 } from '../../net/ranges6.js';
-import { Target } from '../../net/target.js';
 import type { Space } from '../space/space.js';
 import type { Window } from '../space/window.js';
-import { type BlockEntry, parseBlock } from '../target-list.js';
+import { type BlockEntry, parseBlock } from './block.js';
 import { Blocklist } from './blocklist.js';
 import { SPECIAL, SPECIAL_BLOCKS } from './special-purpose-registry.js';
 
@@ -27,8 +28,8 @@ export function specialTargetIn(space: Space, allowSpecial: readonly string[]): 
   const [range] = space.ipv4Addresses.intersect(blockedSpecialIpv4(allowSpecial));
   if (range !== undefined) return formatRange(range);
   for (const window of space.parts.windows) {
-    const [place] = window.ordinals.ranges.intersect(placesOf(lists, window));
-    if (place !== undefined) return addressIn(window, place.from);
+    const [location] = window.ranks.ranges.intersect(placesOf(lists, window));
+    if (location !== undefined) return addressIn(window, location.from);
   }
   const listed = ipv6Listed(space).find((target) => lists.some((list) => list.holds(target)));
   return listed === undefined ? undefined : formatAddress(listed);
@@ -40,8 +41,8 @@ export function publicTargetIn(space: Space): string | undefined {
   const [range] = space.ipv4Addresses.subtract(SPECIAL);
   if (range !== undefined) return formatRange(range);
   for (const window of space.parts.windows) {
-    const [place] = window.ordinals.ranges.subtract(placesOf(lists, window));
-    if (place !== undefined) return addressIn(window, place.from);
+    const [location] = window.ranks.ranges.subtract(placesOf(lists, window));
+    if (location !== undefined) return addressIn(window, location.from);
   }
   const listed = ipv6Listed(space).find((target) => !lists.some((list) => list.holds(target)));
   return listed === undefined ? undefined : formatAddress(listed);
@@ -53,16 +54,16 @@ function specialExcept(allowSpecial: readonly string[]): readonly Blocklist[] {
 }
 
 function placesOf(lists: readonly Blocklist[], window: Window): Ranges {
-  return Ranges.of(lists.flatMap((list) => [...list.placesIn(window)]));
+  return Ranges.of(lists.flatMap((list) => [...list.slotsIn(window)]));
 }
 
 function ipv6Listed({ parts: { hitlist, pairs } }: Space): Target[] {
   return [...hitlist, ...pairs].filter((target) => !target.isIpv4);
 }
 
-function addressIn(window: Window, place: number): string {
+function addressIn(window: Window, location: number): string {
   const target = new Target();
-  window.addressAt(place, target);
+  window.addressAt(location, target);
   return formatAddress(target);
 }
 

@@ -3,7 +3,7 @@
  * arrays. Ports are zero in a hitlist.
  */
 import { assert } from '../../base/assert.js';
-import { Target } from '../../net/target.js';
+import { Target } from '../../net/endpoint.js';
 
 const WORDS = 4;
 

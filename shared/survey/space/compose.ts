@@ -3,14 +3,15 @@
  * The order of entries is irrelevant and block wins. What was taken away is counted by its reason.
  */
 import { Fault, type FaultDetails } from '../../base/faults.js';
+import { Target } from '../../net/endpoint.js';
 import { compareWords, hasPrefix } from '../../net/ipv6.js';
 import type { Port } from '../../net/ports.js';
 import { formatRange } from '../../net/prefix.js';
 import { Ranges } from '../../net/ranges.js';
-import { Target } from '../../net/target.js';
+import type { BlockEntry } from '../policy/block.js';
 import { Blocklist } from '../policy/blocklist.js';
 import { SPECIAL_BLOCKS, type SpecialBlock } from '../policy/special-purpose-registry.js';
-import type { BlockEntry, Extent, TargetEntry } from '../target-list.js';
+import type { Extent, TargetEntry } from '../target-list.js';
 import { AddressList } from './address-list.js';
 import { Space } from './space.js';
 import type { Window } from './window.js';
@@ -43,7 +44,7 @@ export function compose(lists: Lists): Composition {
     block,
     list: Blocklist.ofSpecial(block, allowed),
   }));
-  for (const { extent, place } of lists.targets) refuseSpecial(extent, place, special);
+  for (const { extent, location } of lists.targets) refuseSpecial(extent, location, special);
   const draft = new SurveyDraft(lists);
   for (const { block, list } of special) {
     draft.exclude(`${block.text} ${block.name} (${block.rfc})`, list);
@@ -64,15 +65,15 @@ class SurveyDraft {
 
   constructor({ targets, hitlist, pairs }: Lists) {
     const extents = targets.map(({ extent }) => extent);
-    const windows = targets.flatMap(({ extent, place }) =>
-      extent.family === 6 ? [{ window: extent.window, place }] : [],
+    const windows = targets.flatMap(({ extent, location }) =>
+      extent.family === 6 ? [{ window: extent.window, location }] : [],
     );
     this.#ipv4 = Ranges.of(
       extents.flatMap((extent) => (extent.family === 4 ? [extent.range] : [])),
     );
-    this.#windows = disjoint(windows.filter(({ window }) => window.places > 1));
+    this.#windows = disjoint(windows.filter(({ window }) => window.slots > 1));
     const singles = windows
-      .filter(({ window }) => window.places === 1)
+      .filter(({ window }) => window.slots === 1)
       .map(({ window }) => onlyAddress(window));
     this.#listed = [...singles, ...hitlist];
     this.#pairs = pairs;
@@ -82,8 +83,8 @@ class SurveyDraft {
     const before = this.#count();
     this.#ipv4 = this.#ipv4.subtract(list.ipv4);
     this.#windows = this.#windows.map((window) => {
-      const taken = list.placesIn(window);
-      return taken.count === 0 ? window : window.keeping(window.ordinals.ranges.subtract(taken));
+      const taken = list.slotsIn(window);
+      return taken.count === 0 ? window : window.keeping(window.ranks.ranges.subtract(taken));
     });
     this.#listed = this.#listed.filter((target) => !list.holds(target));
     this.#pairs = this.#pairs.filter((target) => !list.holds(target));
@@ -119,44 +120,48 @@ interface SpecialList {
 }
 
 /** A target that is nothing but special-purpose was asked for by name: silence would be wrong. */
-function refuseSpecial(extent: Extent, place: FaultDetails, special: readonly SpecialList[]): void {
-  let left = extent.family === 4 ? Ranges.of([extent.range]) : extent.window.ordinals.ranges;
+function refuseSpecial(
+  extent: Extent,
+  location: FaultDetails,
+  special: readonly SpecialList[],
+): void {
+  let left = extent.family === 4 ? Ranges.of([extent.range]) : extent.window.ranks.ranges;
   for (const { block, list } of special) {
-    const taken = extent.family === 4 ? list.ipv4 : list.placesIn(extent.window);
+    const taken = extent.family === 4 ? list.ipv4 : list.slotsIn(extent.window);
     left = left.subtract(taken);
     if (left.count > 0) continue;
     const allow = extent.family === 4 ? formatRange(extent.range) : block.text;
     const why = `${block.name} (${block.rfc}) is not surveyed unless you say so: --allow-special ${allow}`;
-    throw new Fault('SPECIAL_TARGETS', why, place);
+    throw new Fault('SPECIAL_TARGETS', why, location);
   }
 }
 
-interface PlacedWindow {
+interface LocatedWindow {
   readonly window: Window;
-  readonly place: FaultDetails;
+  readonly location: FaultDetails;
 }
 
 /**
  * Windows by prefix; those that lie in a whole prefix are part of it.
  * @throws Fault BAD_OPTION or BAD_LIST where one lies in another that has only some of its addresses
  */
-function disjoint(given: readonly PlacedWindow[]): readonly Window[] {
+function disjoint(given: readonly LocatedWindow[]): readonly Window[] {
   const byText = new Map(given.map((each) => [each.window.text, each]));
   const sorted = [...byText.values()].sort(byPrefix);
   const kept: Window[] = [];
-  for (const { window, place } of sorted) {
+  for (const { window, location } of sorted) {
     const around = kept.at(-1);
     if (around === undefined || !hasPrefix(window.prefix.words, around.prefix)) kept.push(window);
     else if (around.ids !== undefined) {
       const why = `lies within ${around.text}, which has only some of its addresses: keep one of the two`;
-      throw new Fault(place.file === undefined ? 'BAD_OPTION' : 'BAD_LIST', why, place);
+      throw new Fault(location.file === undefined ? 'BAD_OPTION' : 'BAD_LIST', why, location);
     }
   }
   return kept;
 }
 
 /** A prefix before what lies in it, and whole prefixes before windows of the same prefix. */
-function byPrefix({ window: a }: PlacedWindow, { window: b }: PlacedWindow): number {
+function byPrefix({ window: a }: LocatedWindow, { window: b }: LocatedWindow): number {
   const { words, length } = a.prefix;
   const isWhole = ({ ids }: Window) => (ids === undefined ? 0 : 1);
   return compareWords(words, b.prefix.words) || length - b.prefix.length || isWhole(a) - isWhole(b);
@@ -182,12 +187,12 @@ function sizeOf(extent: Extent): number {
   return extent.family === 4 ? extent.range.to - extent.range.from : extent.window.size;
 }
 
-function bySource<Entry extends { readonly place: FaultDetails }>(
+function bySource<Entry extends { readonly location: FaultDetails }>(
   entries: readonly Entry[],
 ): Map<string, Entry[]> {
   const sources = new Map<string, Entry[]>();
   for (const entry of entries) {
-    const source = entry.place.file ?? entry.place.flag ?? 'given';
+    const source = entry.location.file ?? entry.location.flag ?? 'given';
     const known = sources.get(source);
     if (known === undefined) sources.set(source, [entry]);
     else known.push(entry);

@@ -17,7 +17,7 @@ const STRETCHES_PER_RANGE = 1;
 const STEPS = 4;
 const NARROW_MAX = 2 ** 32 - 1;
 
-export class Ordinals {
+export class RankSelect {
   readonly ranges: Ranges;
   readonly size: number;
   /** Per range: the numbers before it in the set, and what to add to an ordinal in it. */
@@ -75,13 +75,13 @@ export class Ordinals {
   }
 
   /** The numbers at `count` ordinals of a narrow set: `at` with integers alone. For hot paths. */
-  fill(ordinals: Float64Array, count: number, numbers: Uint32Array): void {
+  fill(ranks: Float64Array, count: number, numbers: Uint32Array): void {
     const table = this.#table;
     const directory = this.#directory;
     assert(table instanceof Uint32Array, 'the numbers have 32 bits');
     const shift = -Math.log2(this.#perStretch);
     for (let i = 0; i < count; i++) {
-      const ordinal = (ordinals[i] as number) >>> 0;
+      const ordinal = (ranks[i] as number) >>> 0;
       const stretch = ordinal >>> shift;
       let low = directory[stretch] as number;
       low += Number((table[2 * low + 2] as number) <= ordinal);

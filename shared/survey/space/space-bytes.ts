@@ -38,10 +38,10 @@ export function spaceToBytes(space: Space, seed: string): Uint8Array {
   const { ipv4, windows, hitlist, ports, pairs } = space.parts;
   const head: Head = {
     ipv4: ipv4.count,
-    windows: windows.map(({ text, ids, ordinals }) => ({
+    windows: windows.map(({ text, ids, ranks }) => ({
       text,
       seed: ids?.text === 'random' ? seed : '',
-      kept: ordinals.ranges.count,
+      kept: ranks.ranges.count,
     })),
     hitlist: hitlist.size,
     ports: formatPorts(ports),
@@ -58,8 +58,8 @@ export function spaceToBytes(space: Space, seed: string): Uint8Array {
     out.u32(from);
     out.u32(to - 1);
   }
-  for (const { ordinals } of windows) {
-    for (const { from, to } of ordinals.ranges) {
+  for (const { ranks } of windows) {
+    for (const { from, to } of ranks.ranges) {
       out.f64(from);
       out.f64(to);
     }
@@ -102,9 +102,9 @@ function readSpace(bytes: Uint8Array): Space {
   assert(ipv4.size <= 2 ** 32, 'IPv4 has 2^32 addresses');
   const windows = head.windows.map(({ text, seed, kept }) => {
     const window = parseWindow(text, seed);
-    const places = readRanges(kept, () => [input.readF64(), input.readF64()]);
-    assert((places.to.at(-1) ?? 0) <= window.places, 'places lie in their window');
-    return window.keeping(places);
+    const slots = readRanges(kept, () => [input.readF64(), input.readF64()]);
+    assert((slots.to.at(-1) ?? 0) <= window.slots, 'places lie in their window');
+    return window.keeping(slots);
   });
   const hitlist = readList(input, head.hitlist, false);
   const pairs = readList(input, head.pairs, true);

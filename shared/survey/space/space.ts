@@ -6,13 +6,13 @@
 import type { TargetIndex } from '../../base/brand.js';
 import { Fault } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
+import type { Target } from '../../net/endpoint.js';
 import type { Prefix6 } from '../../net/ipv6.js';
 import type { Port } from '../../net/ports.js';
 import { Ranges } from '../../net/ranges.js';
-import type { Target } from '../../net/target.js';
 import { formatCount } from '../quantities.js';
 import { AddressList } from './address-list.js';
-import { Ordinals } from './rank-select.js';
+import { RankSelect } from './rank-select.js';
 import type { Window } from './window.js';
 
 export interface SpaceParts {
@@ -33,7 +33,7 @@ export class Space {
   /** Distinct addresses that are multiplied by ports. */
   readonly addresses: number;
   readonly size: number;
-  readonly #ipv4: Ordinals;
+  readonly #ipv4: RankSelect;
   readonly #ipv4Size: number;
   /** Addresses before each window, and at the end those before the hitlist. */
   readonly #before: Float64Array;
@@ -47,7 +47,7 @@ export class Space {
   /** @throws Fault EMPTY_SPACE or SPACE_TOO_LARGE */
   constructor(parts: SpaceParts) {
     this.parts = parts;
-    this.#ipv4 = new Ordinals(parts.ipv4);
+    this.#ipv4 = new RankSelect(parts.ipv4);
     this.#ipv4Size = this.#ipv4.size;
     this.#before = new Float64Array(parts.windows.length + 1);
     let before = this.#ipv4Size;

@@ -6,6 +6,7 @@
  */
 import { Fault } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
+import { Target, type Words } from '../../net/endpoint.js';
 import {
   compareWords,
   formatIpv6,
@@ -13,12 +14,10 @@ import {
   lastOf,
   type Prefix6,
   parsePrefix6,
-  type Words,
 } from '../../net/ipv6.js';
 import { type Range, Ranges } from '../../net/ranges.js';
-import { Target } from '../../net/target.js';
 import { type InterfaceIds, parseInterfaceIds } from './interface-ids.js';
-import { Ordinals } from './rank-select.js';
+import { RankSelect } from './rank-select.js';
 
 const DEFAULT_IDS = '::1';
 const WINDOW = /^([0-9a-f:.]+)\/(\d{1,3})(?:-(\d{1,3}))?(?:@(.+))?$/i;
@@ -31,9 +30,9 @@ export class Window {
   /** Bits prefix.length … end are walked through. */
   readonly end: number;
   readonly ids: InterfaceIds | undefined;
-  readonly ordinals: Ordinals;
+  readonly ranks: RankSelect;
   /** Places, excluded ones included. */
-  readonly places: number;
+  readonly slots: number;
   readonly #idCount: number;
   /** The walked bits end in this word, `#scale` above its lowest bit, and have `#span` values in it. */
   readonly #word: number;
@@ -48,7 +47,7 @@ export class Window {
     this.end = end;
     this.ids = ids;
     this.#idCount = ids?.count ?? 1;
-    this.places = 2 ** (end - prefix.length) * this.#idCount;
+    this.slots = 2 ** (end - prefix.length) * this.#idCount;
     this.#word = end === 0 ? 0 : Math.ceil(end / 32) - 1;
     const shift = (this.#word + 1) * 32 - end;
     this.#scale = 2 ** shift;
@@ -56,11 +55,11 @@ export class Window {
     const mask = (i: 0 | 1 | 2 | 3) => ~(last[i] ^ prefix.words[i]);
     this.#mask = [mask(0), mask(1), mask(2), mask(3)];
     this.#span = 2 ** (32 - shift);
-    this.ordinals = new Ordinals(kept ?? Ranges.of([{ from: 0, to: this.places }]));
+    this.ranks = new RankSelect(kept ?? Ranges.of([{ from: 0, to: this.slots }]));
   }
 
   get size(): number {
-    return this.ordinals.size;
+    return this.ranks.size;
   }
 
   get text(): string {
@@ -76,7 +75,7 @@ export class Window {
 
   /** Writes the address at an ordinal into the target. */
   at(ordinal: number, target: Target): void {
-    this.addressAt(this.ordinals.at(ordinal), target);
+    this.addressAt(this.ranks.at(ordinal), target);
   }
 
   /** The ordinal of the target's address, or −1. */
@@ -93,7 +92,7 @@ export class Window {
       else high = middle;
     }
     this.addressAt(low, scratch);
-    return compareTargets(scratch, target) === 0 ? this.ordinals.of(low) : -1;
+    return compareTargets(scratch, target) === 0 ? this.ranks.of(low) : -1;
   }
 
   /** Whether an address has the window's prefix. */
@@ -126,11 +125,11 @@ export class Window {
   }
 
   /** The places whose addresses have a prefix. */
-  placesWithin(prefix: Prefix6): Range {
+  slotsWithin(prefix: Prefix6): Range {
     const last = lastOf(prefix);
-    const from = this.placeFrom(prefix.words);
-    let to = this.placeFrom(last);
-    if (to < this.places) {
+    const from = this.slotFrom(prefix.words);
+    let to = this.slotFrom(last);
+    if (to < this.slots) {
       this.addressAt(to, this.#scratch);
       if (compareWords(wordsOf(this.#scratch), last) === 0) to++;
     }
@@ -138,9 +137,9 @@ export class Window {
   }
 
   /** The first place whose address is at or behind `words`; `places` where none is. */
-  placeFrom(words: Words): number {
+  slotFrom(words: Words): number {
     let low = 0;
-    let high = this.places;
+    let high = this.slots;
     while (low < high) {
       const middle = low + Math.floor((high - low) / 2);
       this.addressAt(middle, this.#scratch);
@@ -151,9 +150,9 @@ export class Window {
   }
 
   /** Writes the address at a place, excluded or not, into the target. No allocation. */
-  addressAt(place: number, target: Target): void {
-    const k = place % this.#idCount;
-    const n = (place - k) / this.#idCount;
+  addressAt(slot: number, target: Target): void {
+    const k = slot % this.#idCount;
+    const n = (slot - k) / this.#idCount;
     // The walked bits end in one word and go on in the one or two before it.
     const part = n % this.#span;
     const above = (n - part) / this.#span;
@@ -218,8 +217,8 @@ export function parseWindow(text: string, seed: string): Window {
     const reason = `these identifiers need ${ids.bits} bits; behind bit ${end} there are ${128 - end}`;
     throw new Fault('BAD_OPTION', reason, { value: text });
   }
-  const places = 2 ** (end - prefix.length) * (ids?.count ?? 1);
-  if (places > LIMITS.spaceSizeMax) {
+  const slots = 2 ** (end - prefix.length) * (ids?.count ?? 1);
+  if (slots > LIMITS.spaceSizeMax) {
     const instead = `${match[1]}/${prefix.length}-64@::1`;
     const reason = isPlain
       ? `2^${128 - prefix.length} addresses are more than 2^53: name a window, such as ${instead}`

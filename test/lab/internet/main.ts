@@ -39,27 +39,27 @@ const seed = Number(seedText);
 
 /** Frames of one length, filled one by one and sent in runs. */
 class Outbox {
-  readonly #wire: FrameSender;
+  readonly #frameSender: FrameSender;
   readonly #at = new Uint32Array(1024);
-  #written = 0;
+  #pending = 0;
   #room = 0;
 
   constructor(shape: Shape, octets: number) {
     const nextHop = { source: NOBODY, gateway: NOBODY };
-    this.#wire = openTxRing({ device, family: shape.family, octets, nextHop, queue: 0 });
+    this.#frameSender = openTxRing({ device, family: shape.family, octets, nextHop, queue: 0 });
   }
 
   /** Writes one frame by `write`; a full ring waits for the kernel. */
-  put(write: (wire: FrameSender, at: number) => void): void {
-    if (this.#written === this.#room) this.flush();
-    write(this.#wire, this.#at[this.#written] as number);
-    this.#written++;
+  put(write: (frameSender: FrameSender, at: number) => void): void {
+    if (this.#pending === this.#room) this.flush();
+    write(this.#frameSender, this.#at[this.#pending] as number);
+    this.#pending++;
   }
 
   flush(): void {
-    while (this.#written > 0) this.#written -= this.#wire.send(this.#written);
-    this.#room = Math.min(RUN_MAX, this.#wire.room());
-    this.#wire.locate(this.#room, this.#at);
+    while (this.#pending > 0) this.#pending -= this.#frameSender.send(this.#pending);
+    this.#room = Math.min(RUN_MAX, this.#frameSender.room());
+    this.#frameSender.locate(this.#room, this.#at);
   }
 }
 
@@ -125,7 +125,9 @@ function answer(kind: Kind, roll: number, probe: Probe): void {
   if (kind === 'filtered') {
     answered++;
     const router = 0x64400000 + ((roll >>> 8) % 64);
-    outboxes[probe.shape.family].errors.put((wire, at) => writeError(wire, at, probe, router));
+    outboxes[probe.shape.family].errors.put((frameSender, at) =>
+      writeError(frameSender, at, probe, router),
+    );
   }
   for (const line of scriptOf(kind, roll)) {
     if (line.millis === 0) segment(probe, line);
@@ -135,7 +137,9 @@ function answer(kind: Kind, roll: number, probe: Probe): void {
 
 function segment(probe: Probe, what: Line): void {
   answered++;
-  outboxes[probe.shape.family].segments.put((wire, at) => writeSegment(wire, at, probe, what));
+  outboxes[probe.shape.family].segments.put((frameSender, at) =>
+    writeSegment(frameSender, at, probe, what),
+  );
 }
 
 /** The capture's buffer is refilled: a later answer keeps a copy. */

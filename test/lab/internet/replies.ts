@@ -37,13 +37,13 @@ export interface Probe {
 
 /** Writes a segment that acknowledges the probe's sequence number plus `beyond`. */
 export function writeSegment(
-  wire: FrameSender,
+  frameSender: FrameSender,
   at: number,
   probe: Probe,
   { flags, beyond }: { flags: number; beyond: number },
 ): void {
   const { shape, bytes } = probe;
-  const { view } = wire;
+  const { view } = frameSender;
   const tcp = at + shape.head;
   const asked = new DataView(bytes.buffer, bytes.byteOffset + probe.at + shape.head);
   writeHead(view, at, probe, { protocol: 6, octets: SEGMENT_OCTETS, timeToLive: 57 });
@@ -60,9 +60,14 @@ export function writeSegment(
 }
 
 /** Writes an error from the router with this last word that quotes eight octets of the probe. */
-export function writeError(wire: FrameSender, at: number, probe: Probe, router: number): void {
+export function writeError(
+  frameSender: FrameSender,
+  at: number,
+  probe: Probe,
+  router: number,
+): void {
   const { shape, bytes } = probe;
-  const { view } = wire;
+  const { view } = frameSender;
   const icmp = at + shape.head;
   const octets = ICMP_OCTETS + shape.head + QUOTED_OCTETS;
   const isIpv4 = shape.family === 4;

@@ -2,7 +2,7 @@
  * What is true of every (address, port) of the simulated Internet: it follows from a seed, so that
  * whoever surveys it can be checked row by row, however large the survey.
  */
-import type { Words } from '../../../shared/net/ipv6.js';
+import type { Words } from '../../../shared/net/endpoint.js';
 
 /** How many of 64 targets are of a kind. */
 const SHARES = {

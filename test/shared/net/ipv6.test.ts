@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Words } from '../../../shared/net/endpoint.js';
 import {
   compareWords,
   formatIpv6,
@@ -7,7 +8,6 @@ import {
   lastOf,
   parseIpv6,
   parsePrefix6,
-  type Words,
 } from '../../../shared/net/ipv6.js';
 
 const word = fc.oneof(

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { hasPrefix, type Prefix6, parsePrefix6, type Words } from '../../../shared/net/ipv6.js';
+import type { Words } from '../../../shared/net/endpoint.js';
+import { hasPrefix, type Prefix6, parsePrefix6 } from '../../../shared/net/ipv6.js';
 import { Ranges6 } from '../../../shared/net/ranges6.js';
 
 /** Prefixes and addresses from a small corner, so that they meet. */

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { Endpoint } from '../../../shared/net/endpoint.js';
-import { Target } from '../../../shared/net/target.js';
+import { Endpoint, Target } from '../../../shared/net/endpoint.js';
 import { CLASSIFICATION } from '../../../shared/probe/classification.js';
 import { CookieMac } from '../../../shared/probe/cookies.js';
 import type { ProbeOptions } from '../../../shared/probe/probe.js';

@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { TargetIndex } from '../../../shared/base/brand.js';
+import { Target } from '../../../shared/net/endpoint.js';
 import { formatAddress } from '../../../shared/net/ipv6.js';
 import { type Port, parsePorts } from '../../../shared/net/ports.js';
-import { Target } from '../../../shared/net/target.js';
+import { parseAddress, parseHitlist, parsePairs } from '../../../shared/survey/hitlist.js';
 import { Plan } from '../../../shared/survey/plan.js';
+import { parseBlock } from '../../../shared/survey/policy/block.js';
 import {
   reasonLeftOut,
   rulesFromBytes,
@@ -21,14 +23,7 @@ import {
   spaceFromBytes,
   spaceToBytes,
 } from '../../../shared/survey/space/space-bytes.js';
-import {
-  addressOf,
-  parseBlock,
-  parseHitlist,
-  parsePairs,
-  parseTarget,
-  parseTargetList,
-} from '../../../shared/survey/target-list.js';
+import { parseTarget, parseTargetList } from '../../../shared/survey/target-list.js';
 
 interface Said {
   targets?: string[];
@@ -50,7 +45,7 @@ function composing({ targets = [], exclude = [], allow = [], ...lists }: Said): 
   });
 }
 
-function targetsOf(space: Space): string[] {
+function parseLookup(space: Space): string[] {
   const target = new Target();
   return Array.from({ length: space.size }, (_, index) => {
     space.at(index as TargetIndex, target);
@@ -68,7 +63,7 @@ const LISTS: Said = {
 
 describe('a space of both families, lists and pairs', () => {
   test('holds each target once, whatever list it came from, and nothing that is excluded', () => {
-    const all = targetsOf(composing(LISTS).space);
+    const all = parseLookup(composing(LISTS).space);
     const addresses = [
       ...['8.8.8.8', ...[0, 1, 3, 4, 5, 6, 7].map((i) => `9.9.9.${i}`)],
       ...['2600:1::1', '2600:1:0:1::1', '2600:1:0:3::1'],
@@ -87,7 +82,7 @@ describe('a space of both families, lists and pairs', () => {
     });
     const bytes = spaceToBytes(space, '7');
     const back = spaceFromBytes(bytes);
-    expect(targetsOf(back)).toEqual(targetsOf(space));
+    expect(parseLookup(back)).toEqual(parseLookup(space));
     expect(hashSpace(spaceToBytes(back, '7'))).toBe(hashSpace(bytes));
   });
 
@@ -160,7 +155,7 @@ describe('a space of both families, lists and pairs', () => {
 
   test('of pairs alone needs no ports', () => {
     const { space } = composing({ pairs: '9.9.9.9:53\n9.9.9.9:80\n', ports: '' });
-    expect(targetsOf(space)).toEqual(['9.9.9.9 53', '9.9.9.9 80']);
+    expect(parseLookup(space)).toEqual(['9.9.9.9 53', '9.9.9.9 80']);
   });
 
   test('knows what of it is special-purpose and what is public', () => {
@@ -181,12 +176,14 @@ describe('a space of both families, lists and pairs', () => {
       parseBlock('2600:5::/32', '--exclude'),
     ];
     const rules = rulesFromBytes(rulesToBytes(exclusions, ['198.18.0.0/15']));
-    expect(reasonLeftOut(addressOf('9.9.1.1'), rules)).toBe('excluded by 9.9.0.0/16 (--exclude)');
-    expect(reasonLeftOut(addressOf('2600:5::1'), rules)).toBe(
+    expect(reasonLeftOut(parseAddress('9.9.1.1'), rules)).toBe(
+      'excluded by 9.9.0.0/16 (--exclude)',
+    );
+    expect(reasonLeftOut(parseAddress('2600:5::1'), rules)).toBe(
       'excluded by 2600:5::/32 (--exclude)',
     );
-    expect(reasonLeftOut(addressOf('fe80::1'), rules)).toMatch(/fe80::\/10 is Link-local/);
-    expect(reasonLeftOut(addressOf('198.18.0.1'), rules)).toBe('not among the targets');
+    expect(reasonLeftOut(parseAddress('fe80::1'), rules)).toMatch(/fe80::\/10 is Link-local/);
+    expect(reasonLeftOut(parseAddress('198.18.0.1'), rules)).toBe('not among the targets');
   });
 });
 

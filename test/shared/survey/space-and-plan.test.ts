@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { TargetIndex } from '../../../shared/base/brand.js';
+import { Target } from '../../../shared/net/endpoint.js';
 import type { Port } from '../../../shared/net/ports.js';
 import { Ranges } from '../../../shared/net/ranges.js';
-import { Target } from '../../../shared/net/target.js';
 import { Plan, shardLengthFor } from '../../../shared/survey/plan.js';
 import { Space } from '../../../shared/survey/space/space.js';
 import {

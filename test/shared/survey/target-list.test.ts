@@ -1,10 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Port } from '../../../shared/net/ports.js';
+import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/block.js';
 import { compose } from '../../../shared/survey/space/compose.js';
 import {
-  type BlockEntry,
-  parseBlock,
   parseTarget,
   parseTargetList,
   type TargetEntry,
@@ -19,9 +18,9 @@ describe('target lists', () => {
   test('have comments, blank lines and bare addresses, as ZMap’s have', () => {
     const list = parseTargetList('# all of it\n10.0.0.0/8 # private\r\n\n 1.2.3.4\n', 'list');
     expect(
-      list.map(({ extent, place }) => [
+      list.map(({ extent, location }) => [
         extent.family === 4 && extent.range.to - extent.range.from,
-        place.line,
+        location.line,
       ]),
     ).toEqual([
       [2 ** 24, 2],
@@ -40,7 +39,7 @@ describe('target lists', () => {
 
   test('have several ranges on a line, parted by commas, as masscan’s have', () => {
     const list = parseTargetList('10.0.0.0/8, 10.1.0.1-10.1.0.9,192.0.2.1 # three\n', 'list');
-    expect(list.map(({ place }) => [place.line, place.value])).toEqual([
+    expect(list.map(({ location }) => [location.line, location.value])).toEqual([
       [1, '10.0.0.0/8'],
       [1, '10.1.0.1-10.1.0.9'],
       [1, '192.0.2.1'],

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatAddress, lastOf, parsePrefix6, type Words } from '../../../shared/net/ipv6.js';
+import type { Words } from '../../../shared/net/endpoint.js';
+import { Target } from '../../../shared/net/endpoint.js';
+import { formatAddress, lastOf, parsePrefix6 } from '../../../shared/net/ipv6.js';
 import { Ranges } from '../../../shared/net/ranges.js';
-import { Target } from '../../../shared/net/target.js';
 import { parseWindow, type Window } from '../../../shared/survey/space/window.js';
 
 const numberOf = ({ w0, w1, w2, w3 }: Target) =>
@@ -43,7 +44,7 @@ describe('an IPv6 window', () => {
       previous = numberOf(target);
       expect(window.ordinalOf(target)).toBe(ordinal);
     }
-    expect(window.size).toBe(window.places);
+    expect(window.size).toBe(window.slots);
   });
 
   test('walks through its bits and fills the rest with its identifiers', () => {
@@ -107,8 +108,8 @@ describe('an IPv6 window', () => {
         const prefix = parsePrefix6(`${formatAddress(anchor)}/${bits}`);
         const first = numberOfWords(prefix.words);
         const last = numberOfWords(lastOf(prefix));
-        const { from, to } = window.placesWithin(prefix);
-        const kept = window.keeping(window.ordinals.ranges.subtract(Ranges.of([{ from, to }])));
+        const { from, to } = window.slotsWithin(prefix);
+        const kept = window.keeping(window.ranks.ranges.subtract(Ranges.of([{ from, to }])));
         const expected = addressesOf(window).filter((_, ordinal) => {
           const target = new Target();
           window.at(ordinal, target);

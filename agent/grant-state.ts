@@ -1,0 +1,55 @@
+/**
+ * The grant of one survey at an agent: which one is in force, until when, and when to ask for one out of turn.
+ * A grant expires `ttlMillis` after the heartbeat that it answers, on the agent's own clock.
+ */
+import { assert } from '../shared/base/assert.js';
+import { LIMITS } from '../shared/base/limits.js';
+import type { Grant } from '../shared/bus/interfaces.js';
+
+/** Interval of extra heartbeats while there is work and no grant; after `ASKS_MAX` only the regular ones ask. */
+const ASK_MILLIS = 100;
+const ASKS_MAX = 20;
+
+export class GrantState {
+  #grant: Grant | undefined;
+  #askAt = 0;
+  #asks = 0;
+
+  /** The latest grant, in force or expired. */
+  get latest(): Grant | undefined {
+    return this.#grant;
+  }
+  /** Serial of the latest grant; 0 if there was none. */
+  get serial(): number {
+    return this.#grant?.serial ?? 0;
+  }
+
+  /** Packets per second granted at `now`. */
+  rateAt(now: number): number {
+    return this.#isInForce(now) ? (this.#grant?.rate ?? 0) : 0;
+  }
+
+  /** Takes a grant. @returns false if a later one is in force: then nothing changes */
+  accept(grant: Grant, now: number): boolean {
+    assert(grant.ttlMillis <= LIMITS.grantMillis, `a grant lasts ${grant.ttlMillis} ms`);
+    if (grant.serial <= this.serial && this.#isInForce(now)) return false;
+    this.#grant = grant;
+    return true;
+  }
+
+  /** Whether to send a heartbeat out of turn, to get a grant. @param hasWork whether there is anything to send */
+  shouldAsk(hasWork: boolean, now: number): boolean {
+    if (!hasWork || this.rateAt(now) > 0) {
+      this.#asks = 0;
+      return false;
+    }
+    if (now < this.#askAt || this.#asks >= ASKS_MAX) return false;
+    this.#askAt = now + ASK_MILLIS;
+    this.#asks++;
+    return true;
+  }
+
+  #isInForce(now: number): boolean {
+    return this.#grant !== undefined && now < this.#grant.heartbeatAt + this.#grant.ttlMillis;
+  }
+}

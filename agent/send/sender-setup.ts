@@ -1,0 +1,23 @@
+/** What a sender's thread needs for one survey, as data that can be cloned. */
+import type { TransmitMethod } from '../../shared/command/network-options.js';
+import type { PortRange } from '../../shared/net/ports.js';
+import type { ProbeOptions } from '../../shared/probe/probe.js';
+import type { EgressRoute } from '../egress/egress-plan.js';
+import type { SendFilterLists } from './send-filter.js';
+
+export interface SenderSetup {
+  readonly space: Uint8Array;
+  readonly seed: string;
+  readonly shardLength: number;
+  readonly probe: string;
+  readonly probeOptions: ProbeOptions;
+  readonly key: Uint8Array;
+  readonly routes: readonly EgressRoute[];
+  /** Whether they lead to every target. */
+  readonly coversAll: boolean;
+  readonly ports: PortRange;
+  /** The wire that the operator insists on. */
+  readonly transmit: TransmitMethod | undefined;
+  /** Addresses that must not be probed, whatever the exclusions. */
+  readonly blocked: SendFilterLists;
+}

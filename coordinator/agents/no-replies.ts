@@ -1,0 +1,52 @@
+/**
+ * Finds agents that receive no replies. Positions are a random permutation, so all agents have the same hit
+ * rate except for chance and for what their networks filter. If the hit rate of an agent's peers promises
+ * dozens of replies and the agent has next to none, its silence says nothing about its targets, whatever
+ * the cause: such an agent is put into quarantine.
+ */
+import { type ReplyRate, WINDOW_MILLIS } from './agent-health.js';
+
+/** Expected replies before their absence is significant: fewer than a tenth of 40 have probability 10^-11. */
+const EXPECTED_MIN = 40;
+const REPLIES_SHARE_MIN = 0.1;
+
+/**
+ * The agents without replies, each with the reason in one sentence. Agents with too few expected replies
+ * are not among them.
+ * @param reported probes and replies that agents reported lately
+ * @param settled positions settled and answered, by agent, from leases: hit rates come from these, so that an
+ *   agent that inflates its heartbeats cannot put others into quarantine
+ */
+export function agentsWithoutReplies(
+  reported: ReadonlyMap<string, ReplyRate>,
+  settled: ReadonlyMap<string, ReplyRate>,
+): Map<string, string> {
+  const known = [...settled].filter(([, { replies }]) => replies >= EXPECTED_MIN);
+  known.sort(([, a], [, b]) => hitRate(a) - hitRate(b));
+  const ranks = new Map(known.map(([agent], rank) => [agent, rank]));
+  const found = new Map<string, string>();
+  for (const [agent, own] of reported) {
+    // The median of the agent's peers, so that no single liar decides.
+    const rank = ranks.get(agent) ?? known.length;
+    const peers = known.length - (ranks.has(agent) ? 1 : 0);
+    const middle = Math.floor((peers - 1) / 2);
+    const median = known[middle < rank ? middle : middle + 1];
+    const reason = median && reasonOf(own, hitRate(median[1]));
+    if (reason !== undefined) found.set(agent, reason);
+  }
+  return found;
+}
+
+function hitRate({ probesSent, replies }: ReplyRate): number {
+  return replies / Math.max(1, probesSent);
+}
+
+function reasonOf(own: ReplyRate, expectedRate: number): string | undefined {
+  const expected = own.probesSent * expectedRate;
+  if (expected < EXPECTED_MIN || own.replies >= REPLIES_SHARE_MIN * expected) return undefined;
+  const percent = (100 * expectedRate).toPrecision(2);
+  return (
+    `receives no replies: ${own.replies} to ${own.probesSent} probes in ${WINDOW_MILLIS / 1000} s, ` +
+    `where its peers receive ${percent} %; other agents probe again what it had not settled`
+  );
+}

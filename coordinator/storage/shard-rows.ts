@@ -1,0 +1,68 @@
+/** The rows of one shard, one per position: of several replies the one of the highest rank. */
+import { assert } from '../../shared/base/assert.js';
+import { outranks } from '../../shared/probe/classification.js';
+import type { EpochRecord } from '../../shared/survey/lease.js';
+import type { Shard } from '../../shared/survey/plan.js';
+import type { ResultBatch } from '../../shared/survey/results.js';
+import { isUnsent } from '../../shared/survey/unsent.js';
+
+/** One row of a batch. */
+export interface RowRef {
+  readonly batch: ResultBatch;
+  readonly row: number;
+}
+
+const NONE = -1;
+
+export class ShardRows {
+  count = 0;
+  /** `UNSENT` code by offset from the start of the shard; 0 if a probe was sent. */
+  readonly unsent: Uint8Array;
+  readonly #shard: Shard;
+  readonly #batches: ResultBatch[] = [];
+  /** By offset: an index into `#batches`, or `NONE`; and a row of that batch. */
+  readonly #batchAt: Int32Array;
+  readonly #rowAt: Int32Array;
+
+  constructor(shard: Shard) {
+    const length = shard.to - shard.from;
+    assert(length > 0, `shard ${shard.number} is empty`);
+    this.#shard = shard;
+    this.#batchAt = new Int32Array(length).fill(NONE);
+    this.#rowAt = new Int32Array(length);
+    this.unsent = new Uint8Array(length);
+  }
+
+  /** Adds the rows of a batch that its epoch owns: those of positions [from, settledUpTo). */
+  add(batch: ResultBatch, { from, settledUpTo }: EpochRecord): void {
+    const { offset, classification } = batch.columns;
+    const index = this.#batches.push(batch) - 1;
+    const [first, end] = [from - this.#shard.from, settledUpTo - this.#shard.from];
+    for (let row = 0; row < offset.length; row++) {
+      const at = offset[row] as number;
+      if (at < first || at >= end || at >= this.#batchAt.length) continue;
+      const code = classification[row] as number;
+      const known = this.#batches[this.#batchAt[at] as number];
+      if (isUnsent(code)) {
+        if (known === undefined) this.unsent[at] = code;
+        continue;
+      }
+      this.unsent[at] = 0;
+      if (known === undefined) this.count++;
+      else {
+        const before = known.columns.classification[this.#rowAt[at] as number] as number;
+        if (!outranks(code, before)) continue;
+      }
+      this.#batchAt[at] = index;
+      this.#rowAt[at] = row;
+    }
+  }
+
+  /** Ascending by position. */
+  *inOrder(): Generator<RowRef> {
+    for (let at = 0; at < this.#batchAt.length; at++) {
+      const batch = this.#batches[this.#batchAt[at] as number];
+      if (batch !== undefined) yield { batch, row: this.#rowAt[at] as number };
+    }
+  }
+}

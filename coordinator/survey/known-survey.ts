@@ -1,0 +1,17 @@
+/** What can be asked of a survey, whether it is running or over. */
+import type { LookupResult, SurveyStatus } from '../../shared/survey/status.js';
+import type { Survey } from '../../shared/survey/survey.js';
+import type { SurveyFolder } from '../storage/survey-folder.js';
+
+export interface KnownSurvey {
+  readonly survey: Survey;
+  readonly status: SurveyStatus;
+  readonly folder: SurveyFolder;
+  /** @param text `ADDR` or `ADDR:PORT` @throws Fault BAD_OPTION */
+  lookup(text: string): Promise<readonly LookupResult[]>;
+  /** @throws Fault WRONG_STATE, as the three below */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+  setRate(rate: Survey['rate']): Promise<void>;
+  cancel(immediately: boolean): Promise<void>;
+}

@@ -1,0 +1,29 @@
+/** The end of a survey on disk: what has settled is stored, then the manifest is written. */
+import { describeError, Fault } from '../../shared/base/faults.js';
+import type { SurveyStatus } from '../../shared/survey/status.js';
+import type { Survey } from '../../shared/survey/survey.js';
+import type { Log } from '../../shared/telemetry/log.js';
+import type { ManifestContent } from '../storage/manifest.js';
+import type { ShardStorer } from '../storage/shard-storer.js';
+
+export interface Conclusion extends Pick<ManifestContent, 'version' | 'ioStatsOf'> {
+  readonly survey: Survey;
+  readonly storer: ShardStorer;
+  /** The final status, once all is stored. */
+  readonly status: () => SurveyStatus;
+}
+
+/** @returns whether the manifest is durable; if false (a full disk), the caller retries */
+export async function concludeSurvey(conclusion: Conclusion, log: Log): Promise<boolean> {
+  const { survey, storer, status, version, ioStatsOf } = conclusion;
+  try {
+    if (survey.state === 'cancelled') await storer.storeSettled();
+    await storer.flushed();
+    await storer.writeManifest({ survey, status: status(), version, ioStatsOf });
+    return true;
+  } catch (error) {
+    if (!(error instanceof Fault && error.code === 'UNWRITABLE')) throw error;
+    log.error({ survey: survey.id, error: describeError(error) }, 'failed to end survey; retrying');
+    return false;
+  }
+}
