@@ -4,7 +4,7 @@
  */
 import { assert } from '../shared/base/assert.js';
 import { LIMITS } from '../shared/base/limits.js';
-import type { Grant } from '../shared/bus/interfaces.js';
+import type { Grant } from '../shared/bus/heartbeat.js';
 
 /** Interval of extra heartbeats while there is work and no grant; after `ASKS_MAX` only the regular ones ask. */
 const ASK_MILLIS = 100;

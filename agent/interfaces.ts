@@ -1,5 +1,5 @@
 /** What the parts of an agent are to each other. The story in `agent.ts` wires them. */
-import type { IoStats } from '../shared/bus/interfaces.js';
+import type { IoStats } from '../shared/bus/heartbeat.js';
 import type { Endpoint } from '../shared/net/endpoint.js';
 import type { Dissection, LinkLayer } from '../shared/packet/dissect.js';
 import type { MacAddress } from '../shared/packet/ethernet.js';

@@ -6,7 +6,8 @@
 import { assert } from '../shared/base/assert.js';
 import type { Clock } from '../shared/base/clock.js';
 import { Fault } from '../shared/base/faults.js';
-import type { Activity, Bus, Grant, IoStats } from '../shared/bus/interfaces.js';
+import type { Activity, Grant, IoStats } from '../shared/bus/heartbeat.js';
+import type { Bus } from '../shared/bus/interfaces.js';
 import { CLASSIFICATION_NAMES } from '../shared/probe/classification.js';
 import { Plan } from '../shared/survey/plan.js';
 import type { Exclusions } from '../shared/survey/policy/exclusions.js';

@@ -5,7 +5,7 @@ import { type Clock, every } from '../shared/base/clock.js';
 import { Fault } from '../shared/base/faults.js';
 import { LIMITS } from '../shared/base/limits.js';
 import { stopController } from '../shared/base/stop.js';
-import type { ControlHandlers } from '../shared/bus/interfaces.js';
+import type { ControlHandlers } from '../shared/bus/control-api.js';
 import type { SurveyRequest } from '../shared/survey/survey.js';
 import type { AgentRegistry } from './agents/agent-registry.js';
 import type { SurveyAgents } from './agents/survey-agents.js';

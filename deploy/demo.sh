@@ -45,11 +45,11 @@ Transect surveys address space with many agents at once. This demo surveys this 
 127.1.0.0/16 on port $open (something listens) and port $closed (nothing does), with two agents.
 
   \$ ./transect scan 127.1.0.0/16 -p $open,$closed --allow-special 127.0.0.0/8 \\
-      -r 20000 --agents 2 --report all -o rows.csv -f saddr,sport,classification,ttl
+      -r 20000 --agents 2 --rows all -o rows.csv -f saddr,sport,classification,ttl
 
 EOF
 setsid ./transect scan 127.1.0.0/16 -p "$open,$closed" --allow-special 127.0.0.0/8 \
-  -r 20000 --cooldown 4s --agents 2 --report all \
+  -r 20000 --cooldown 4s --agents 2 --rows all \
   -o "$folder/rows.csv" -f saddr,sport,classification,ttl --data "$folder/data" &
 survey=$!
 code=0

@@ -3,7 +3,6 @@
  * with Ethernet frames to the gateway or to each neighbour, and through the kernel where the interface
  * carries no Ethernet. All of it is plain data, so that the senders' threads can open it.
  */
-import { readFile } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
@@ -17,6 +16,7 @@ import type { Destinations, NextHop } from '../interfaces.js';
 import { resolveNeighbour } from './next-hop.js';
 import { ipJson } from './route-table.js';
 import { type RouteSlice, slicesOf, sourceTowards, type Unroutable } from './routes.js';
+import { freePorts } from './source-ports.js';
 
 /** One way out: a family, an interface, a next hop, and what it leads to. */
 export interface EgressRoute {
@@ -47,11 +47,6 @@ export interface EgressOptions {
   readonly vlan?: number | undefined;
 }
 
-const PORT_RANGE_FILE = '/proc/sys/net/ipv4/ip_local_port_range';
-/** Enough to spread over, few enough that the capture's filter stays tight. */
-const SOURCE_PORTS_MAX = 4096;
-const SOURCE_PORTS_ENOUGH = 256;
-const SOURCE_PORT_MIN = 1024;
 const WHOLE: Readonly<Record<Family, Destinations>> = {
   4: { family: 4, from: Float64Array.of(0), to: Float64Array.of(2 ** 32) },
   6: { family: 6, words: Uint32Array.of(0, 0, 0, 0, ...new Array<number>(4).fill(0xffffffff)) },
@@ -171,24 +166,6 @@ async function hardwareAddressOf(device: string): Promise<MacAddress | undefined
   }>(['link', 'show', 'dev', device]);
   const isEthernet = nextHop?.link_type === 'ether' && !nextHop.flags?.includes('NOARP');
   return isEthernet ? parseMac(nextHop.address ?? '') : undefined;
-}
-
-/**
- * Ports that the host's own connections never use, so that they cannot mix in: above its range where
- * there is room, else right below it, away from the ports that services like to listen on.
- */
-async function freePorts(): Promise<PortRange> {
-  const text = await readFile(PORT_RANGE_FILE, 'utf8');
-  const [first = 32768, last = 60999] = text.trim().split(/\s+/).map(Number);
-  const above = 65536 - (last + 1);
-  if (above >= SOURCE_PORTS_ENOUGH) {
-    return { from: last + 1, to: last + 1 + Math.min(above, SOURCE_PORTS_MAX) };
-  }
-  const below = first - SOURCE_PORT_MIN;
-  if (below > 0) return { from: first - Math.min(below, SOURCE_PORTS_MAX), to: first };
-  if (above > 0) return { from: last + 1, to: 65536 };
-  const reason = 'the host uses all ports for its own connections; name some with --source-port';
-  throw new Fault('NO_ROUTE', reason, { file: PORT_RANGE_FILE });
 }
 
 function distinct(addresses: readonly Words[]): Words[] {

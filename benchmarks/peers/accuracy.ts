@@ -27,7 +27,7 @@ type Scan = (rate: number, file: string) => readonly string[];
 
 const ours: Scan = (rate, file) => [
   ...[join(ROOT, 'transect'), 'scan', TARGETS, '-p', `${OPEN},${CLOSED}`, '-r', `${rate}`, '-q'],
-  ...['-c', `${COOLDOWN_SECONDS}s`, '--allow-special', '198.18.0.0/15', '--report', 'all'],
+  ...['-c', `${COOLDOWN_SECONDS}s`, '--allow-special', '198.18.0.0/15', '--rows', 'all'],
   ...['-o', file, '-f', 'saddr,sport,classification', '--data', `${file}.data`],
 ];
 const zmap: Scan = (rate, file) => [

@@ -1,5 +1,5 @@
 /** Sums over the agents of one survey: how many are at work, their rate, replies and captured frames. */
-import type { Activity, IoStats } from '../../shared/bus/interfaces.js';
+import type { Activity, IoStats } from '../../shared/bus/heartbeat.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 
 export type ActivityTotals = Pick<

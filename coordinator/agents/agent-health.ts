@@ -4,7 +4,7 @@
  * agent is granted little more than it uses, and the rest goes to the others.
  */
 import { LIMITS } from '../../shared/base/limits.js';
-import type { Activity } from '../../shared/bus/interfaces.js';
+import type { Activity } from '../../shared/bus/heartbeat.js';
 
 const BACK_OFF = 0.7;
 const RECOVERY = 1.15;

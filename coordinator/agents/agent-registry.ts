@@ -6,7 +6,7 @@ import { assert } from '../../shared/base/assert.js';
 import type { Clock } from '../../shared/base/clock.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import { PROTOCOL } from '../../shared/base/version.js';
-import type { Activity, Heartbeat } from '../../shared/bus/interfaces.js';
+import type { Activity, Heartbeat } from '../../shared/bus/heartbeat.js';
 import type { AgentStatus } from '../../shared/survey/status.js';
 import type { SurveyAgents } from './survey-agents.js';
 

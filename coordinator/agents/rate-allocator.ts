@@ -6,7 +6,7 @@
  */
 import { assert } from '../../shared/base/assert.js';
 import { LIMITS } from '../../shared/base/limits.js';
-import type { Activity, Grant } from '../../shared/bus/interfaces.js';
+import type { Activity, Grant } from '../../shared/bus/heartbeat.js';
 import { MaxMinShare } from './max-min-share.js';
 
 type Demand = Pick<Activity, 'hasWork' | 'grantSerial'>;

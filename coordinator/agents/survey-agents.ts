@@ -6,7 +6,8 @@
 import { assert } from '../../shared/base/assert.js';
 import type { Clock } from '../../shared/base/clock.js';
 import { LIMITS } from '../../shared/base/limits.js';
-import type { Activity, Grant, GrantChannel, Heartbeat } from '../../shared/bus/interfaces.js';
+import type { Activity, Grant, Heartbeat } from '../../shared/bus/heartbeat.js';
+import type { GrantChannel } from '../../shared/bus/interfaces.js';
 import type { Lease } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { alarmingDrops } from '../../shared/survey/status.js';

@@ -7,7 +7,8 @@ import { checkRequest } from '../admission/admission.js';
 import { briefPlan, summarizePlan } from '../plan/plan-summary.js';
 import { printCompleted, printNote } from './output/print.js';
 import { readDraft } from './plan.js';
-import { refuseIncomplete, resolveDraft } from './survey/draft.js';
+import { refuseIncomplete } from './survey/draft.js';
+import { resolveDraft } from './survey/resolve.js';
 import { addSurveyOptions, type SurveyFlags } from './survey/survey-options.js';
 import { addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
 

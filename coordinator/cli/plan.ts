@@ -3,12 +3,8 @@ import type { Command } from 'commander';
 import { command, option } from '../../shared/command/program.js';
 import { fullPlan, summarizePlan } from '../plan/plan-summary.js';
 import { printOut } from './output/print.js';
-import {
-  mergeDrafts,
-  type ResolvedSurvey,
-  resolveDraft,
-  type SurveyDraft,
-} from './survey/draft.js';
+import { mergeDrafts, type SurveyDraft } from './survey/draft.js';
+import { type ResolvedSurvey, resolveDraft } from './survey/resolve.js';
 import { draftFromFile } from './survey/survey-file.js';
 import { addSurveyOptions, draftFromFlags, type SurveyFlags } from './survey/survey-options.js';
 

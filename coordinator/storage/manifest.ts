@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { isoTime } from '../../shared/base/clock.js';
-import type { IoStats } from '../../shared/bus/interfaces.js';
+import type { IoStats } from '../../shared/bus/heartbeat.js';
 import type { Disk } from '../../shared/host/disk.js';
 import { formatPorts } from '../../shared/net/ports.js';
 import { formatRange } from '../../shared/net/prefix.js';
@@ -57,8 +57,8 @@ export async function readManifestStatus(
   return bytes && (JSON.parse(bytes.toString()) as { status: SurveyStatus }).status;
 }
 
-function manifestOf(parts: ManifestContent): object {
-  const { survey, plan, status, incomplete, version } = parts;
+function manifestOf(content: ManifestContent): object {
+  const { survey, plan, status, incomplete, version } = content;
   const { space } = plan;
   const { ipv4, windows, hitlist, pairs, ports } = space.parts;
   const ranges = [...ipv4].slice(0, RANGES_LISTED_MAX).map(formatRange);
@@ -81,7 +81,7 @@ function manifestOf(parts: ManifestContent): object {
       rate: survey.rate,
       cooldownMillis: survey.cooldown,
       seed: survey.seed,
-      report: survey.rows,
+      rows: survey.rows,
       allowSpecial: survey.allowSpecial,
       contact: survey.contact,
       purpose: survey.purpose,
@@ -94,7 +94,7 @@ function manifestOf(parts: ManifestContent): object {
       shardLength: plan.shardLength,
     },
     counts: {
-      sent: status.probesSent,
+      probesSent: status.probesSent,
       targetsCovered: status.targetsCovered,
       synack: status.synack,
       rst: status.rst,
@@ -102,15 +102,15 @@ function manifestOf(parts: ManifestContent): object {
       silent: silentOf(status),
       ...Object.fromEntries(UNSENT_NAMES.map((name) => [name, status[name]])),
       batchesSetAside: status.batchesSetAside,
-      rows: status.rowsStored,
+      rowsStored: status.rowsStored,
       framesReceived: status.framesReceived,
-      captureDrops: status.framesDropped,
-      captureDropsAlarming: alarmingDrops(status) > 0,
+      framesDropped: status.framesDropped,
+      isDropShareAlarming: alarmingDrops(status) > 0,
     },
     startedAt: isoTime(status.startedAt),
     endedAt: isoTime(status.endedAt),
-    output: survey.segmentFormat,
-    agents: agentsOf(parts),
+    segmentFormat: survey.segmentFormat,
+    agents: agentsOf(content),
     shardsStored: status.shardsStored,
     shardsIncomplete: incomplete,
     status,

@@ -9,8 +9,9 @@
 import type { Lease } from '../survey/lease.js';
 import type { Exclusion } from '../survey/policy/exclusions.js';
 import type { ResultBatch } from '../survey/results.js';
-import type { AgentStatus, LookupResult, SurveyStatus } from '../survey/status.js';
-import type { Survey, SurveyRequest } from '../survey/survey.js';
+import type { Survey } from '../survey/survey.js';
+import type { ControlApi } from './control-api.js';
+import type { Grant, Heartbeat } from './heartbeat.js';
 
 export interface Bus {
   readonly surveys: SurveyStore;
@@ -130,136 +131,13 @@ export interface ResultDelivery {
   acknowledge(): void;
 }
 
-/** What an agent does for one survey. */
-export interface Activity {
-  readonly survey: string;
-  /** Has targets left to send. */
-  readonly hasWork: boolean;
-  /** Packets per second over the last second. */
-  readonly rate: number;
-  /** Probes since the agent joined the survey. */
-  readonly probesSent: number;
-  /** Packets per second that the agent can use for this survey; 0 for no limit. */
-  readonly ceiling: number;
-  /** Serial of the grant in force, 0 for none. */
-  readonly grantSerial: number;
-  /** First replies heard, of any class. */
-  readonly replies: number;
-  readonly ioStats: IoStats;
-  /** The version of the exclusions that every probe from now on is held against. */
-  readonly exclusionsVersion: number;
-}
-
-/** What an agent sends and listens with for one survey, and how that fares. */
-export interface IoStats {
-  /** How frames leave: `af-xdp eth0`. */
-  readonly transmit: string;
-  readonly framesReceived: number;
-  readonly framesDropped: number;
-  readonly interfaceDropped: number;
-  /** System calls that the kernel refused, by the name of the error. */
-  readonly sendErrors: Readonly<Record<string, number>>;
-}
-
-type AgentState = 'working' | 'leaving' | 'refused';
-
-export interface Heartbeat {
-  readonly agent: string;
-  readonly vantage: string;
-  readonly version: string;
-  /** Of the messages it speaks. */
-  readonly protocol: number;
-  /** The agent's own monotonic clock, in milliseconds. */
-  readonly sentAt: number;
-  readonly invalid: number;
-  readonly state: AgentState;
-  /** One sentence if something needs a person; else empty. */
-  readonly problem: string;
-  /** The `FaultCode` of the problem; empty if there is none. */
-  readonly problemCode: string;
-  readonly activities: readonly Activity[];
-}
-
 /** Signs of life. */
 export interface Heartbeats {
   publish(heartbeat: Heartbeat): void;
   subscribe(signal: AbortSignal): AsyncIterable<Heartbeat>;
 }
 
-/**
- * A rate lent in answer to a heartbeat. It lapses `lasts` milliseconds after `answers` on the
- * agent's own clock: however late it is delivered, the coordinator knows when it is over.
- */
-export interface Grant {
-  readonly survey: string;
-  readonly agent: string;
-  readonly serial: number;
-  readonly rate: number;
-  readonly heartbeatAt: number;
-  readonly ttlMillis: number;
-  /** The version of the exclusions that the agent must obey before it sends any more. */
-  readonly exclusionsVersion: number;
-  /** Why the agent must hand back what it holds and take no more; empty where it may go on. */
-  readonly quarantineReason: string;
-  /** Shards that others can finish sooner: to be handed back. */
-  readonly releaseShards: readonly number[];
-}
-
 export interface GrantChannel {
   publish(grant: Grant): void;
   subscribe(agent: string, signal: AbortSignal): AsyncIterable<Grant>;
-}
-
-/** What the command line asks of the coordinator, and what comes back for each verb. */
-export interface ControlVerbs {
-  launch: { ask: { request: SurveyRequest }; answer: { survey: string } };
-  /** Without a survey: all of them. */
-  status: { ask: { survey: string }; answer: { statuses: readonly SurveyStatus[] } };
-  pause: { ask: { survey: string }; answer: { survey: string } };
-  resume: { ask: { survey: string }; answer: { survey: string } };
-  cancel: { ask: { survey: string; immediately: boolean }; answer: { survey: string } };
-  /** Packets per second from now on. */
-  rate: { ask: { survey: string; rate: number }; answer: { survey: string } };
-  /** Adds an exclusion; answers once all agents obey, or after 1.5 s. */
-  exclude: {
-    ask: { prefix: string; reason: string; by: string };
-    answer: { version: number; waiting: readonly string[] };
-  };
-  /** Takes back the exclusion of a version, or of a range; answers as `exclude` does. */
-  lift: {
-    ask: { lifted: string; reason: string; by: string };
-    answer: { version: number; waiting: readonly string[] };
-  };
-  exclusions: { ask: object; answer: { exclusions: readonly Exclusion[] } };
-  lookup: {
-    ask: { survey: string; target: string };
-    answer: { survey: string; results: readonly LookupResult[] };
-  };
-  agents: { ask: object; answer: { agents: readonly AgentStatus[] } };
-  /** What a survey has on disk: paths within its folder. */
-  files: {
-    ask: { survey: string };
-    answer: { survey: string; folder: string; files: readonly string[] };
-  };
-  file: {
-    ask: { survey: string; file: string; offset: number };
-    answer: { chunk: Uint8Array; total: number };
-  };
-}
-
-export type ControlVerb = keyof ControlVerbs;
-
-export type ControlHandlers = {
-  readonly [Verb in ControlVerb]: (
-    ask: ControlVerbs[Verb]['ask'],
-  ) => Promise<ControlVerbs[Verb]['answer']>;
-};
-
-export interface ControlApi {
-  /** @throws Fault NO_COORDINATOR where nobody answers, or the fault of the one who did */
-  ask<Verb extends ControlVerb>(
-    verb: Verb,
-    ask: ControlVerbs[Verb]['ask'],
-  ): Promise<ControlVerbs[Verb]['answer']>;
-  serve(handlers: ControlHandlers, signal: AbortSignal): void;
 }

@@ -13,7 +13,8 @@ import { TEXT } from '../survey/text.js';
 import type { UnsentName } from '../survey/unsent.js';
 import { type Codec, codec, text, token, vantage } from './codec.js';
 import { transect } from './gen/messages.js';
-import type { Grant, Heartbeat, Leader } from './interfaces.js';
+import type { Grant, Heartbeat } from './heartbeat.js';
+import type { Leader } from './interfaces.js';
 
 const proto = transect.v1;
 

@@ -35,7 +35,7 @@ const { survey } = admit(
 
 describe('an agent that makes ready for a survey', () => {
   const unroutable = async () => {
-    throw new Error('no station is opened');
+    throw new Error('no network I/O is opened');
   };
 
   test('refuses a plan that it would make differently, before it opens anything', async () => {
@@ -46,7 +46,7 @@ describe('an agent that makes ready for a survey', () => {
       await expect(opening).rejects.toMatchObject({ code: 'PLAN_MISMATCH' });
     }
     const opening = joinSurvey(bus, survey, unroutable, systemClock);
-    await expect(opening).rejects.toThrow('no station is opened');
+    await expect(opening).rejects.toThrow('no network I/O is opened');
   });
 
   test('obeys its share of the agent’s own ceiling at once, whatever it was lent before', async () => {

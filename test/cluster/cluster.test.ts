@@ -59,7 +59,7 @@ describe.skipIf(dockerIsMissing())('a broker of three nodes', () => {
       .stdout;
   const statusOf = async (survey: string) => {
     const text = await transect('status', survey, '--json').catch(() => '{}');
-    return JSON.parse(text) as { state?: string; sent?: number };
+    return JSON.parse(text) as { state?: string; probesSent?: number };
   };
 
   beforeAll(async () => {
@@ -94,7 +94,7 @@ describe.skipIf(dockerIsMissing())('a broker of three nodes', () => {
     timeout: 300_000,
   }, async () => {
     const syns = new SynCounter('127.50.0.0/16');
-    const flags = ['-p', '8080,8081', '--allow-special', '127.0.0.0/8', '--report', 'all'];
+    const flags = ['-p', '8080,8081', '--allow-special', '127.0.0.0/8', '--rows', 'all'];
     const launched = await transect(
       'launch',
       '127.50.0.0/16',
@@ -109,7 +109,7 @@ describe.skipIf(dockerIsMissing())('a broker of three nodes', () => {
     expect(copies.length).toBeGreaterThan(5);
     expect(copies.every((count) => count === 3)).toBe(true);
     const progress: (number | undefined)[] = [];
-    const note = async () => progress.push((await statusOf(survey)).sent);
+    const note = async () => progress.push((await statusOf(survey)).probesSent);
     await pause(4000);
     expect((await statusOf(survey)).state).toBe('running');
     const leader = (await leaderSeenBy('n1')) ?? 'n1';
@@ -142,7 +142,11 @@ describe.skipIf(dockerIsMissing())('a broker of three nodes', () => {
     expect(total).toBeGreaterThanOrEqual(2 * ADDRESSES);
     expect(total - 2 * ADDRESSES).toBeLessThanOrEqual(FAULTS * (COOLDOWN_SECONDS + 1) * RATE);
     expect(fastest).toBeLessThanOrEqual(1.02 * RATE);
-    expect(verdict).toMatchObject({ covered: 2 * ADDRESSES, faults: 0, rows: 2 * ADDRESSES });
+    expect(verdict).toMatchObject({
+      targetsCovered: 2 * ADDRESSES,
+      violations: 0,
+      rows: 2 * ADDRESSES,
+    });
     const counted = await transect(
       ...['query', survey, '-O', 'csv'],
       'SELECT sport, classification, count(DISTINCT saddr) AS n FROM results GROUP BY ALL ORDER BY 1',

@@ -3,7 +3,9 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { stopController } from '../../shared/base/stop.js';
-import type { Bus, ControlHandlers, Grant, Heartbeat } from '../../shared/bus/interfaces.js';
+import type { ControlHandlers } from '../../shared/bus/control-api.js';
+import type { Grant, Heartbeat } from '../../shared/bus/heartbeat.js';
+import type { Bus } from '../../shared/bus/interfaces.js';
 import type { EpochRecord, Lease } from '../../shared/survey/lease.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import type { Survey } from '../../shared/survey/survey.js';

@@ -5,7 +5,7 @@ import { Stragglers } from '../../coordinator/dispatch/stragglers.js';
 import { ExclusionService } from '../../coordinator/exclusion-service.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { stopController } from '../../shared/base/stop.js';
-import type { Activity } from '../../shared/bus/interfaces.js';
+import type { Activity } from '../../shared/bus/heartbeat.js';
 import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
 import type { Port } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';

@@ -223,7 +223,7 @@ const entry = (
   return { shard, from, to: from + 256, coveredUpTo: from + coveredUpTo, rowCount, epochs };
 };
 
-describe('the ledger', () => {
+describe('the shard tracker', () => {
   test('offers each shard once, a window at a time', () => {
     const tracker = new ShardTracker(10);
     expect(tracker.offerNext(4, 0)).toEqual([0, 1, 2, 3]);
@@ -309,23 +309,23 @@ describe('the ledger', () => {
 describe('the journal', () => {
   const written = async (disk: MemoryDisk) => {
     const found: number[] = [];
-    for await (const { shard } of readJournal(disk, '/ledger')) found.push(shard);
+    for await (const { shard } of readJournal(disk, '/journal')) found.push(shard);
     return found;
   };
 
   test('gives back what was added, from the disk alone', async () => {
     const disk = new MemoryDisk();
-    const journal = new Journal(disk, '/ledger', 1);
+    const journal = new Journal(disk, '/journal', 1);
     await journal.begin();
     await Promise.all([3, 1, 2].map((shard) => journal.add(entry(shard))));
     expect(await written(disk)).toEqual([3, 1, 2]);
-    expect(await findEntry(disk, '/ledger', 1)).toMatchObject(entry(1));
-    expect(await findEntry(disk, '/ledger', 7)).toBeUndefined();
+    expect(await findEntry(disk, '/journal', 1)).toMatchObject(entry(1));
+    expect(await findEntry(disk, '/journal', 7)).toBeUndefined();
   });
 
   test('does not count what a coordinator of an earlier term writes after the next one began', async () => {
     const disk = new MemoryDisk();
-    const [before, after] = [new Journal(disk, '/ledger', 1), new Journal(disk, '/ledger', 2)];
+    const [before, after] = [new Journal(disk, '/journal', 1), new Journal(disk, '/journal', 2)];
     await before.begin();
     await before.add(entry(1));
     await after.begin();
@@ -336,7 +336,7 @@ describe('the journal', () => {
 
   test('is read up to half a line where its writer died, and goes on after it', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'transect-journal-'));
-    const file = join(folder, 'ledger.ndjson');
+    const file = join(folder, 'journal.ndjson');
     const journal = new Journal(systemDisk, file, 1);
     await journal.add(entry(1));
     await appendFile(file, '{"term":1,"shard":2,"fr');

@@ -10,7 +10,7 @@ import { scratch } from '../support/scan.js';
 import { shell } from '../support/shell.js';
 
 const isRoot = process.getuid?.() === 0;
-const SCAN = '$T scan 127.76.0.0/26 -p 81 --allow-special 127.0.0.0/8 --report all -c 300ms -q';
+const SCAN = '$T scan 127.76.0.0/26 -p 81 --allow-special 127.0.0.0/8 --rows all -c 300ms -q';
 
 let folder: Awaited<ReturnType<typeof scratch>>;
 let survey = '';
@@ -88,7 +88,7 @@ describe.skipIf(!isRoot)('SQL of users', () => {
 });
 
 describe('files of a survey that may be asked for', () => {
-  test.each(['survey.json', 'space.bin', 'rules.json', 'ledger.ndjson', 'manifest.json'])(
+  test.each(['survey.json', 'space.bin', 'rules.json', 'journal.ndjson', 'manifest.json'])(
     'are %s',
     (name) => {
       expect(isSurveyFile(name)).toBe(true);

@@ -10,7 +10,7 @@ const OPEN = 18080;
 const CLOSED = 18081;
 const ADDRESSES = 65536;
 const PORTS = `${OPEN},${CLOSED}`;
-const LOOP = ['--allow-special', '127.0.0.0/8', '-p', PORTS, '--report', 'all'];
+const LOOP = ['--allow-special', '127.0.0.0/8', '-p', PORTS, '--rows', 'all'];
 
 let listener: Disposable;
 beforeAll(async () => {
@@ -52,7 +52,11 @@ describe('transect scan on loopback', () => {
     expectExact(await rowsIn(join(folder.path, 'out.csv')));
     const manifest = await manifestIn(folder.path);
     expect(manifest).toMatchObject({ state: 'done', complete: true, shardsIncomplete: [] });
-    expect(manifest.counts).toMatchObject({ sent: 131072, synack: ADDRESSES, rst: ADDRESSES });
+    expect(manifest.counts).toMatchObject({
+      probesSent: 131072,
+      synack: ADDRESSES,
+      rst: ADDRESSES,
+    });
     expect(manifest.agents).toHaveLength(2);
   }, 60_000);
 
@@ -86,7 +90,7 @@ describe('transect scan on loopback', () => {
     expect(rows[0]).toBe('saddr');
     expect(new Set(rows.slice(1)).size).toBe(256);
     const counts = (await manifestIn(folder.path)).counts;
-    expect(counts).toMatchObject({ rows: 256, synack: 256, rst: 0 });
+    expect(counts).toMatchObject({ rowsStored: 256, synack: 256, rst: 0 });
   }, 60_000);
 
   test('keeps to the rate it was given, all agents together', async () => {
@@ -123,9 +127,9 @@ describe('transect scan on loopback', () => {
     const manifest = await manifestIn(folder.path);
     const rows = await rowsIn(join(folder.path, 'out.csv'));
     expect(manifest).toMatchObject({ state: 'cancelled', complete: false });
-    expect(manifest.counts.sent).toBeGreaterThan(0);
-    expect(manifest.counts.covered).toBe(manifest.counts.sent);
-    expect(rows).toHaveLength(manifest.counts.sent);
+    expect(manifest.counts.probesSent).toBeGreaterThan(0);
+    expect(manifest.counts.targetsCovered).toBe(manifest.counts.probesSent);
+    expect(rows).toHaveLength(manifest.counts.probesSent);
     expect(new Set(rows).size).toBe(rows.length);
     expect(childrenOf(run)).toBe('');
   }, 60_000);

@@ -7,8 +7,7 @@ import { scratch } from '../support/scan.js';
 import { shell } from '../support/shell.js';
 
 const isRoot = process.getuid?.() === 0;
-const SCAN =
-  '$T scan 127.71.0.0/24 -p 81 --allow-special 127.0.0.0/8 --report all -r 5k -c 300ms -q';
+const SCAN = '$T scan 127.71.0.0/24 -p 81 --allow-special 127.0.0.0/8 --rows all -r 5k -c 300ms -q';
 const ROWS = 256;
 
 let folder: Awaited<ReturnType<typeof scratch>>;

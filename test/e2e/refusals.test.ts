@@ -69,7 +69,7 @@ const CASES: [what: string, args: string[], code: number, line: RegExp][] = [
     /--probe, "x".*tcp-syn/,
   ],
   ...[
-    ['--wire foo', /--wire, "foo": no such wire; there are: af-xdp/],
+    ['--transmit foo', /--transmit, "foo": no such transmit method; there are: af-xdp/],
     ['--senders 0', /--senders, "0": a number of senders is/],
     ['--vlan 4095', /--vlan, "4095": a VLAN identifier is/],
     ['-S 1.2.3', /--source-ip, "1\.2\.3": not an IPv4/],

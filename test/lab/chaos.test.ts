@@ -157,13 +157,13 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
 
   const statusOf = async () => {
     const text = await transect('status', survey, '--json').catch(() => '{}');
-    return JSON.parse(text) as { state?: string; covered?: number; sent?: number };
+    return JSON.parse(text) as { state?: string; targetsCovered?: number; probesSent?: number };
   };
 
   test(`lose, double and exceed nothing over ${EVENTS} deaths and cuts`, {
     timeout: 600_000,
   }, async () => {
-    const flags = ['-p', PORTS.join(','), '--allow-special', PREFIX, '--report', 'all'];
+    const flags = ['-p', PORTS.join(','), '--allow-special', PREFIX, '--rows', 'all'];
     const pace = ['-r', `${RATE}`, '-c', `${COOLDOWN_SECONDS}s`];
     survey = (await transect('launch', PREFIX, ...flags, ...pace)).trim();
     const tally: Record<string, number> = {};
@@ -198,7 +198,7 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
         `chaos, seed ${SEED}: ${TARGETS} targets at ${RATE} probes/s`,
         ...Object.entries(tally).map(([name, count]) => `  ${count} × ${name}`),
         `  segments half-written     ${written}`,
-        `  targets missed            ${TARGETS - verdict.covered}`,
+        `  targets missed            ${TARGETS - verdict.targetsCovered}`,
         `  rows lost                 ${missing}`,
         `  rows wrong                ${wrong}`,
         `  rows doubled              ${doubled}`,
@@ -209,7 +209,12 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
         `  frames the target dropped ${seen.dropped}`,
       ].join('\n'),
     );
-    expect(verdict).toMatchObject({ covered: TARGETS, faults: 0, rows: rows.length, examples: [] });
+    expect(verdict).toMatchObject({
+      targetsCovered: TARGETS,
+      violations: 0,
+      rows: rows.length,
+      examples: [],
+    });
     expect({ missing, wrong, doubled }).toEqual({ missing: 0, wrong: 0, doubled: 0 });
     expect(seen).toMatchObject({ targets: TARGETS, dropped: 0 });
     expect(seen.probes - seen.targets).toBeLessThanOrEqual(repeatedMax);

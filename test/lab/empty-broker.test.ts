@@ -57,14 +57,14 @@ describe.skipIf(labIsMissing())('a broker that comes back empty', () => {
   };
   const transect = async (...args: string[]) => await host.run(TRANSECT, ...args, '--nats', url);
   const launch = async () => {
-    const flags = ['-p', '80', '--allow-special', '198.18.0.0/15', '--report', 'all'];
+    const flags = ['-p', '80', '--allow-special', '198.18.0.0/15', '--rows', 'all'];
     return (await transect('launch', PREFIX, ...flags, '-c', '1s', '-r', '2k')).stdout.trim();
   };
   const statusOf = async (survey: string) =>
     JSON.parse((await transect('status', survey, '--json')).stdout);
   const until = async (
     survey: string,
-    isReached: (status: { state: string; covered: number }) => boolean,
+    isReached: (status: { state: string; targetsCovered: number }) => boolean,
   ) => {
     for (let i = 0; i < 200; i++) {
       const status = await statusOf(survey).catch(() => undefined); // nobody leads yet
@@ -93,11 +93,11 @@ describe.skipIf(labIsMissing())('a broker that comes back empty', () => {
   }, async () => {
     const coordinator = await startCoordinator();
     const survey = await launch();
-    await until(survey, ({ covered }) => covered > 0);
+    await until(survey, ({ targetsCovered }) => targetsCovered > 0);
     await forgetEverything();
     await coordinator.says(/came back without this survey/);
     const status = await until(survey, ({ state }) => state === 'done');
-    expect(status).toMatchObject({ targets: TARGETS, covered: TARGETS });
+    expect(status).toMatchObject({ targets: TARGETS, targetsCovered: TARGETS });
     await expectWhole(survey);
   });
 
@@ -106,7 +106,7 @@ describe.skipIf(labIsMissing())('a broker that comes back empty', () => {
   }, async () => {
     const first = await startCoordinator();
     const survey = await launch();
-    await until(survey, ({ covered }) => covered > 0);
+    await until(survey, ({ targetsCovered }) => targetsCovered > 0);
     first.child.kill('SIGKILL');
     await forgetEverything();
     const second = await startCoordinator();
@@ -115,7 +115,7 @@ describe.skipIf(labIsMissing())('a broker that comes back empty', () => {
     expect((await transect('status', survey)).stdout).toMatch(/put back from its folder/);
     await transect('resume', survey);
     const status = await until(survey, ({ state }) => state === 'done');
-    expect(status).toMatchObject({ targets: TARGETS, covered: TARGETS });
+    expect(status).toMatchObject({ targets: TARGETS, targetsCovered: TARGETS });
     await expectWhole(survey);
   });
 });

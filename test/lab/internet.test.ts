@@ -34,7 +34,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
   });
 
   const scanFlags = (...flags: string[]) => [
-    ...['scan', ...flags, ...ALLOW, '--report', 'all', '-c', '2s', '--data', folder],
+    ...['scan', ...flags, ...ALLOW, '--rows', 'all', '-c', '2s', '--data', folder],
     ...['-f', 'saddr,sport,classification,rtt_ms,daddr,icmp_responder'],
   ];
   const rowsOf = (csv: string) => {
@@ -124,7 +124,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
         '81',
         '-r',
         '20k',
-        '--wire',
+        '--transmit',
         frameSender,
       );
       expect(rows).toHaveLength(8192);

@@ -38,7 +38,7 @@ describe.skipIf(labIsMissing())('surveys, one after the other,', () => {
     for (let i = 0; i < MORE; i++) {
       expect(await life.survey('127.90.0.0/24', 20_000)).toMatchObject({
         state: 'done',
-        covered: 256,
+        targetsCovered: 256,
       });
     }
     const after = await heldLease();

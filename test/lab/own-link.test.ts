@@ -30,7 +30,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
   });
 
   const scan = async (...args: string[]) => {
-    const flags = ['--report', 'all', '-c', '1500ms', '--data', join(folder, 'data')];
+    const flags = ['--rows', 'all', '-c', '1500ms', '--data', join(folder, 'data')];
     const running = prober.start(TRANSECT, 'scan', ...args, '-p', '80', ...flags);
     const code = await running.ended();
     const rows = running.stdout.trim().split('\n').slice(1);
@@ -118,13 +118,13 @@ describe.skipIf(labIsMissing())('a survey', () => {
     {
       timeout: 60_000,
     },
-    async (family, hook, frameSender, reason) => {
+    async (family, hook, method, reason) => {
       await target.answerFor('198.18.0.0/28');
       await prober.routeVia('198.18.0.0/28', target);
       await prober.run('nft', 'add', 'table', family, 't');
       await prober.run('nft', `add chain ${family} t out ${hook}`);
       await prober.run('nft', `add rule ${family} t out ip daddr 198.18.0.0/15 drop`);
-      const allow = ['--allow-special', '198.18.0.0/15', '--wire', frameSender];
+      const allow = ['--allow-special', '198.18.0.0/15', '--transmit', method];
       const { code, rows, summary } = await scan('198.18.0.0/28', ...allow);
       expect([code, rows], summary).toEqual([EXIT.NOTHING_SENT, []]);
       expect(summary).toMatch(/silent +0 were asked/);
@@ -158,7 +158,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     expect(await transect('lookup', survey, '198.18.0.9:80')).toMatch(/198\.18\.0\.8\/30/);
     expect(await transect('lookup', survey, '198.18.0.9:80')).not.toMatch(/silent/);
     const status = JSON.parse(await transect('status', survey, '--json'));
-    expect(status).toMatchObject({ sent: 12, blocked: 4, covered: 16 });
+    expect(status).toMatchObject({ probesSent: 12, blocked: 4, targetsCovered: 16 });
     expect(await transect('verify', survey)).toMatch(/complete/);
     // A list that can be read once only is read once, and holds beside the exclusions in force.
     await transect('exclude', 'add', '198.18.0.0/30', '--reason', 'mail');

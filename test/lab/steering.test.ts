@@ -49,7 +49,7 @@ describe.skipIf(labIsMissing())('a running survey', () => {
   };
   const transect = async (...args: string[]) => await broker.run(TRANSECT, ...args, '--nats', url);
   const launch = async (...flags: string[]) => {
-    const targets = [PREFIX, '-p', '80,443', '--allow-special', '198.18.0.0/15', '--report', 'all'];
+    const targets = [PREFIX, '-p', '80,443', '--allow-special', '198.18.0.0/15', '--rows', 'all'];
     return (await transect('launch', ...targets, '-c', '1s', ...flags)).stdout.trim();
   };
   const statusOf = async (survey: string) =>
@@ -85,10 +85,10 @@ describe.skipIf(labIsMissing())('a running survey', () => {
     await transect('resume', survey);
     await untilDone(survey);
     const status = await statusOf(survey);
-    expect(status).toMatchObject({ covered: 131_072, budget: 20_000, sendFailed: 0 });
-    expect(status.sent + status.excluded).toBe(131_072);
+    expect(status).toMatchObject({ targetsCovered: 131_072, budget: 20_000, sendFailed: 0 });
+    expect(status.probesSent + status.excluded).toBe(131_072);
     expect(status.excluded).toBeGreaterThan(50_000);
-    expect(await heard()).toBe(status.sent);
+    expect(await heard()).toBe(status.probesSent);
     expect((await transect('verify', survey)).stdout).toMatch(/complete: every target/);
     const half = 'SELECT count(*) AS n FROM results';
     expect((await transect('query', survey, half, '-O', 'csv')).stdout).toMatch(/^n\n\d+\n$/);
@@ -132,7 +132,7 @@ describe.skipIf(labIsMissing())('a running survey', () => {
       await run('mount', ['-o', 'remount,size=64m', small]);
       await untilDone(survey);
       const verdict = JSON.parse((await transect('verify', survey, '--json')).stdout);
-      expect(verdict).toMatchObject({ covered: 131_072, faults: 0 });
+      expect(verdict).toMatchObject({ targetsCovered: 131_072, violations: 0 });
     } finally {
       await lab[Symbol.asyncDispose]();
       await run('umount', ['-l', small]);

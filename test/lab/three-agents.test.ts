@@ -71,7 +71,7 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
     (await broker.run(TRANSECT, ...args, '--nats', url)).stdout;
   const launch = async (...flags: string[]) => {
     const targets = [PREFIX, '-p', '8080,8081', '--allow-special', '198.18.0.0/15'];
-    return (await transect('launch', ...targets, '--report', 'all', '-c', '1s', ...flags)).trim();
+    return (await transect('launch', ...targets, '--rows', 'all', '-c', '1s', ...flags)).trim();
   };
   const untilDone = async (survey: string) => {
     for (;;) {
@@ -82,7 +82,12 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
   };
   const expectExact = async (survey: string) => {
     const verdict = JSON.parse(await transect('verify', survey, '--json'));
-    expect(verdict).toMatchObject({ covered: 131072, probed: 131072, rows: 131072, examples: [] });
+    expect(verdict).toMatchObject({
+      targetsCovered: 131072,
+      targetsProbed: 131072,
+      rows: 131072,
+      examples: [],
+    });
     const rows = (await transect('results', survey, '-f', 'saddr,sport,classification'))
       .trim()
       .split('\n')
@@ -106,8 +111,18 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
     const health = await agents[0]!.run('curl', '-s', 'http://127.0.0.1:9101/healthz');
     expect(JSON.parse(health.stdout)).toMatchObject({ ok: true });
     const status = await untilDone(survey);
-    expect(status).toMatchObject({ targets: 131072, covered: 131072, sendFailed: 0, excluded: 0 });
-    expect(status).toMatchObject({ sent: 131072, coverage: 1, synack: ADDRESSES, rst: ADDRESSES });
+    expect(status).toMatchObject({
+      targets: 131072,
+      targetsCovered: 131072,
+      sendFailed: 0,
+      excluded: 0,
+    });
+    expect(status).toMatchObject({
+      probesSent: 131072,
+      coverage: 1,
+      synack: ADDRESSES,
+      rst: ADDRESSES,
+    });
     await expectExact(survey);
     expect(await transect('lookup', survey, '198.18.3.4:8080')).toMatch(
       /^198\.18\.3\.4 port 8080: synack; probed between .* by (north|south|west)-\w+ at (north|south|west); position/,
@@ -134,8 +149,8 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
     await new Promise((resolve) => setTimeout(resolve, 2500));
     north?.kill('SIGKILL');
     const status = await untilDone(survey);
-    expect(status).toMatchObject({ covered: 131072, sendFailed: 0 });
-    expect(status.sent).toBeGreaterThanOrEqual(131072);
+    expect(status).toMatchObject({ targetsCovered: 131072, sendFailed: 0 });
+    expect(status.probesSent).toBeGreaterThanOrEqual(131072);
     await expectExact(survey);
   });
 
@@ -147,7 +162,7 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
     await coordinator.ended();
     coordinator = await startCoordinator();
     const status = await untilDone(survey);
-    expect(status).toMatchObject({ covered: 131072, sendFailed: 0 });
+    expect(status).toMatchObject({ targetsCovered: 131072, sendFailed: 0 });
     await expectExact(survey);
   });
 
@@ -160,7 +175,7 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
     await new Promise((resolve) => setTimeout(resolve, 1500));
     server = await startServer();
     const status = await untilDone(survey);
-    expect(status).toMatchObject({ covered: 131072, sendFailed: 0 });
+    expect(status).toMatchObject({ targetsCovered: 131072, sendFailed: 0 });
     await expectExact(survey);
   });
 
@@ -174,7 +189,7 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
     south?.kill('SIGTERM');
     expect(await north?.ended()).toBe(0);
     const status = await untilDone(survey);
-    expect(status).toMatchObject({ covered: 131072, sent: 131072, sendFailed: 0 });
+    expect(status).toMatchObject({ targetsCovered: 131072, probesSent: 131072, sendFailed: 0 });
     await expectExact(survey);
   });
 });

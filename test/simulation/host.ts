@@ -7,7 +7,8 @@ import type { Millis } from '../../shared/base/brand.js';
 import { Channel } from '../../shared/base/channel.js';
 import type { Clock } from '../../shared/base/clock.js';
 import { stopController } from '../../shared/base/stop.js';
-import type { Bus, ControlHandlers, ShardOffer, Versioned } from '../../shared/bus/interfaces.js';
+import type { ControlHandlers } from '../../shared/bus/control-api.js';
+import type { Bus, ShardOffer, Versioned } from '../../shared/bus/interfaces.js';
 import type { Disk } from '../../shared/host/disk.js';
 
 const NEVER = new Promise<never>(() => {});
@@ -268,7 +269,7 @@ export class Host {
     : never {
     const { roll, loss } = this.#options;
     for await (const delivery of this.#follow(broker.results.consume(signal), signal)) {
-      const heard = { ...delivery, stored: () => this.#say(() => delivery.acknowledge()) };
+      const heard = { ...delivery, acknowledge: () => this.#say(() => delivery.acknowledge()) };
       yield heard;
       if (roll() < loss) yield heard;
     }

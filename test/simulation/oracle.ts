@@ -89,7 +89,7 @@ export async function breaches(
     found.push(`covered ${verdict.targetsCovered} of ${plan.size}`);
   // What a deaf agent settled before it was found out is silence; everything else is known.
   const unheard = new Set<number>();
-  for await (const { epochs } of readJournal(world.disk, join(folder, 'ledger.ndjson'))) {
+  for await (const { epochs } of readJournal(world.disk, join(folder, 'journal.ndjson'))) {
     for (const { agent, from, settledUpTo } of epochs) {
       if (!deaf.has(agent)) continue;
       for (let position = from; position < settledUpTo; position++) unheard.add(position);

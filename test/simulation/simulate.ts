@@ -6,7 +6,7 @@
  */
 import type { Pps } from '../../shared/base/brand.js';
 import { PROTOCOL } from '../../shared/base/version.js';
-import type { Heartbeat } from '../../shared/bus/interfaces.js';
+import type { Heartbeat } from '../../shared/bus/heartbeat.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { prng } from '../support/prng.js';

@@ -34,7 +34,7 @@ describe('a simulated survey', () => {
     expect(status).toMatchObject({
       state: 'done',
       targetsCovered: 4000,
-      sent: 4000,
+      probesSent: 4000,
       sendFailed: 0,
     });
     expect(world.internet.shots).toHaveLength(4000);
@@ -105,7 +105,7 @@ describe('a simulated survey', () => {
       expect(status.state).toBe('cancelled');
       expect(verdict).toMatchObject({
         targetsCovered: status.targetsCovered,
-        faults: 0,
+        violations: 0,
         examples: [],
       });
       world.close();
@@ -173,7 +173,7 @@ describe('a simulated survey', () => {
     const resumedAt = shots.find(({ at }, i) => at - (shots[i - 1]?.at ?? diedAt) > 500)?.at ?? 0;
     expect(resumedAt - diedAt).toBeGreaterThan(3000);
     expect(resumedAt - diedAt).toBeLessThanOrEqual(10_000);
-    expect(await finish(world, survey)).toMatchObject({ state: 'done', sent: 40_000 });
+    expect(await finish(world, survey)).toMatchObject({ state: 'done', probesSent: 40_000 });
     expect(world.internet.shots).toHaveLength(40_000); // no agent lost a lease: nothing twice
     expect(await breaches(world, survey, NOTHING)).toEqual([]);
     world.close();
@@ -218,7 +218,7 @@ describe('a simulated survey', () => {
     await pass(world, 3000);
     expect(sentWithin(slowedAt + 1000, slowedAt + 2000)).toBeLessThanOrEqual(307);
     expect(sentWithin(slowedAt + 2000, slowedAt + 3000)).toBeGreaterThan(280);
-    expect(await finish(world, survey)).toMatchObject({ state: 'done', sent: 12_000 });
+    expect(await finish(world, survey)).toMatchObject({ state: 'done', probesSent: 12_000 });
     expect(await breaches(world, survey, NOTHING)).toEqual([]);
     world.close();
   });
@@ -253,7 +253,7 @@ describe('a simulated survey', () => {
     world.close();
   });
 
-  test('does not believe an agent that hears nothing where its peers do, and probes again what it held', async () => {
+  test('puts an agent without replies into quarantine, and probes its positions again', async () => {
     const world = new World(14);
     world.startCoordinator();
     for (let i = 0; i < 3; i++) world.join();
@@ -271,7 +271,7 @@ describe('a simulated survey', () => {
       world.broker.control.ask('agents', {}),
       LIMIT_MILLIS,
     );
-    expect(agents.find(({ agent }) => agent === deaf.name)?.problem).toMatch(/hears nothing/);
+    expect(agents.find(({ agent }) => agent === deaf.name)?.problem).toMatch(/receives no replies/);
     world.close();
   });
 

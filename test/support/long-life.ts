@@ -63,7 +63,7 @@ export class LongLife implements AsyncDisposable {
       allowSpecial: [parseBlock('127.0.0.0/8', ''), parseBlock('198.18.0.0/15', '')],
       rate: rate as Pps,
       cooldown: 300 as Millis,
-      report: 'all',
+      rows: 'all',
     });
     const { spaces, control } = this.#bus;
     await spaces.put(request.spaceHash, bytes);

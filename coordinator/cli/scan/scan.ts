@@ -31,7 +31,7 @@ import { DEFAULT_DATA } from '../coordinator.js';
 import { printNote, summaryOf, unsentLines } from '../output/print.js';
 import { readAndResolve } from '../plan.js';
 import { fieldsOption, headerOption } from '../stored/results.js';
-import type { ResolvedSurvey } from '../survey/draft.js';
+import type { ResolvedSurvey } from '../survey/resolve.js';
 import { addSurveyOptions } from '../survey/survey-options.js';
 import { type ChildAgents, startAgents } from './child-agents.js';
 import { writeTargets } from './dryrun.js';

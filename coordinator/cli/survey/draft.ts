@@ -1,23 +1,12 @@
-/** A survey being said, by flags, by a file or by both; finished, it is a space and a request. */
+/** A survey as given by flags and files, before defaults: merged from several sources. */
 import type { Millis, Pps } from '../../../shared/base/brand.js';
 import { Fault } from '../../../shared/base/faults.js';
-import { shortId, systemRandom } from '../../../shared/base/random.js';
 import type { Target } from '../../../shared/net/endpoint.js';
 import type { Port } from '../../../shared/net/ports.js';
 import type { ProbeOptions } from '../../../shared/probe/probe.js';
-import { probeNamed } from '../../../shared/probe/probe-registry.js';
-import { type BlockEntry, formatBlock } from '../../../shared/survey/policy/block.js';
-import { rulesToBytes } from '../../../shared/survey/policy/block-rules.js';
-import { formatCount } from '../../../shared/survey/quantities.js';
-import { type Composition, compose } from '../../../shared/survey/space/compose.js';
-import type { Space } from '../../../shared/survey/space/space.js';
-import { hashSpace, spaceToBytes } from '../../../shared/survey/space/space-bytes.js';
-import { parseWindow } from '../../../shared/survey/space/window.js';
-import type { RowPolicy, SurveyRequest } from '../../../shared/survey/survey.js';
+import type { BlockEntry } from '../../../shared/survey/policy/block.js';
+import type { RowPolicy } from '../../../shared/survey/survey.js';
 import type { TargetEntry } from '../../../shared/survey/target-list.js';
-import { rateOfBandwidth } from '../../plan/estimate.js';
-import { peaks } from '../../plan/peak-rate.js';
-import { printNote } from '../output/print.js';
 
 export interface SurveyDraft {
   readonly targets: readonly TargetEntry[];
@@ -33,7 +22,7 @@ export interface SurveyDraft {
   readonly bandwidth?: number | undefined;
   readonly cooldown?: Millis | undefined;
   readonly seed?: string | undefined;
-  readonly report?: RowPolicy | undefined;
+  readonly rows?: RowPolicy | undefined;
   readonly segmentFormat?: string | undefined;
   readonly contact?: string | undefined;
   readonly purpose?: string | undefined;
@@ -41,30 +30,14 @@ export interface SurveyDraft {
   readonly maxRatePer48?: Pps | undefined;
 }
 
-export interface ResolvedSurvey {
-  readonly request: SurveyRequest;
-  readonly composition: Composition;
-  readonly space: Space;
-  /** The canonical bytes of the space, which its hash names. */
-  readonly bytes: Uint8Array;
-  /** What was left out and why. */
-  readonly rules: Uint8Array;
-}
-
-const DEFAULT_RATE = 1000 as Pps;
-const DEFAULT_COOLDOWN = 8000 as Millis;
-export const DEFAULT_PROBE = 'tcp-syn';
-export const DEFAULT_OUTPUT = 'parquet';
-const SEED_LETTERS = 12;
-
-/** What the second says goes before what the first says; lists are joined. */
+/** Merges two drafts: values of the second replace those of the first, lists are joined. */
 export function mergeDrafts(first: SurveyDraft, second: SurveyDraft): SurveyDraft {
-  const said = Object.fromEntries(
+  const given = Object.fromEntries(
     Object.entries(second).filter(([, value]) => value !== undefined),
   );
   return {
     ...first,
-    ...said,
+    ...given,
     targets: [...first.targets, ...second.targets],
     hitlist: [...first.hitlist, ...second.hitlist],
     pairs: [...first.pairs, ...second.pairs],
@@ -73,7 +46,7 @@ export function mergeDrafts(first: SurveyDraft, second: SurveyDraft): SurveyDraf
   };
 }
 
-/** What can be said of a draft before anything else is known. @throws Fault BAD_OPTION */
+/** @throws Fault BAD_OPTION if targets or ports are missing */
 export function refuseIncomplete({ targets, hitlist, pairs, ports = [] }: SurveyDraft): void {
   const hasAddresses = targets.length + hitlist.length > 0;
   if (!hasAddresses && pairs.length === 0) {
@@ -83,61 +56,4 @@ export function refuseIncomplete({ targets, hitlist, pairs, ports = [] }: Survey
   if (hasAddresses && ports.length === 0) {
     throw new Fault('BAD_OPTION', 'name the ports, such as -p 443', { flag: '--ports' });
   }
-}
-
-/** @throws Fault BAD_OPTION, SPECIAL_TARGETS, EMPTY_SPACE or SPACE_TOO_LARGE */
-export function resolveDraft(draft: SurveyDraft): ResolvedSurvey {
-  refuseIncomplete(draft);
-  const { targets, hitlist, pairs, ports = [], allowSpecial, exclusions } = draft;
-  const seed = draft.seed ?? shortId(systemRandom, SEED_LETTERS);
-  const seeded = targets.map((entry) => withSeed(entry, seed));
-  const composition = compose({ targets: seeded, hitlist, pairs, exclusions, allowSpecial, ports });
-  const { space } = composition;
-  const bytes = spaceToBytes(space, seed);
-  const probe = draft.probe ?? DEFAULT_PROBE;
-  const probeOptions = probeNamed(probe).parseOptions(draft.probeOptions ?? {});
-  const allowed = allowSpecial.map(({ block }) => formatBlock(block));
-  const rules = rulesToBytes(exclusions, allowed);
-  const request: SurveyRequest = {
-    name: draft.name ?? '',
-    probe,
-    probeOptions,
-    rate: cappedRate(space, rateOf(draft, { probe, probeOptions }, space), draft),
-    cooldown: draft.cooldown ?? DEFAULT_COOLDOWN,
-    seed,
-    rows: draft.report ?? 'successes',
-    segmentFormat: draft.segmentFormat ?? DEFAULT_OUTPUT,
-    contact: draft.contact ?? '',
-    purpose: draft.purpose ?? '',
-    allowSpecial: allowed,
-    spaceHash: hashSpace(bytes),
-    rulesHash: hashSpace(rules),
-  };
-  return { request, composition, space, bytes, rules };
-}
-
-function rateOf(
-  { rate, bandwidth }: SurveyDraft,
-  sent: Parameters<typeof rateOfBandwidth>[1],
-  space: Space,
-): Pps {
-  if (bandwidth !== undefined) return rateOfBandwidth(bandwidth, sent, space) as Pps;
-  return rate ?? DEFAULT_RATE;
-}
-
-/** The rate asked for, or less where a network would see more than the survey allows any. */
-function cappedRate(space: Space, rate: Pps, { maxRatePer24, maxRatePer48 }: SurveyDraft): Pps {
-  const { per24, per48 } = peaks(space, rate);
-  const by24 = per24 > 0 && maxRatePer24 !== undefined ? maxRatePer24 / per24 : 1;
-  const by48 = per48 > 0 && maxRatePer48 !== undefined ? maxRatePer48 / per48 : 1;
-  const factor = Math.min(1, by24, by48);
-  if (factor < 1) printNote(`slowed to ${formatCount(rate * factor)}/s: no network may see more`);
-  return (rate * factor) as Pps;
-}
-
-/** Random interface identifiers follow from the seed, which is known only now. */
-function withSeed(entry: TargetEntry, seed: string): TargetEntry {
-  const { extent } = entry;
-  if (extent.family === 4 || extent.window.ids?.text !== 'random') return entry;
-  return { ...entry, extent: { family: 6, window: parseWindow(extent.window.text, seed) } };
 }

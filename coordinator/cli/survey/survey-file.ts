@@ -14,7 +14,7 @@ import { sinkNamed } from '../../sink/sink-registry.js';
 import { printNote } from '../output/print.js';
 import type { SurveyDraft } from './draft.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';
-import { parseReport } from './survey-options.js';
+import { parseRowPolicy } from './survey-options.js';
 import { parsePortsWithTop } from './top-ports.js';
 
 /** What YAML takes for a number is text here, as it was written: `0123` is no 123, and `1e3` no 1000. */
@@ -54,8 +54,8 @@ const shape = z.strictObject({
   bandwidth: parsed(parseBandwidth).optional(),
   cooldown: parsed(parseDuration).optional(),
   seed: parsed(parseName).optional(),
-  report: parsed(parseReport).optional(),
-  output: parsed((name) => sinkNamed(name).name).optional(),
+  rows: parsed(parseRowPolicy).optional(),
+  segmentFormat: parsed((name) => sinkNamed(name).name).optional(),
   contact: parsed(parseSentence).optional(),
   purpose: parsed(parseSentence).optional(),
   maxRatePer24: parsed(parseRate).optional(),

@@ -12,8 +12,9 @@ import type { RowPolicy } from '../../../shared/survey/survey.js';
 import { parseName, parseSentence } from '../../../shared/survey/text.js';
 import { sinkNamed } from '../../sink/sink-registry.js';
 import { printNote } from '../output/print.js';
-import { DEFAULT_OUTPUT, DEFAULT_PROBE, type SurveyDraft } from './draft.js';
+import type { SurveyDraft } from './draft.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';
+import { DEFAULT_OUTPUT, DEFAULT_PROBE } from './resolve.js';
 import { parsePortsWithTop } from './top-ports.js';
 
 /** What commander gathers from the flags below. */
@@ -32,7 +33,7 @@ export interface SurveyFlags {
   readonly bandwidth?: number;
   readonly cooldown?: Millis;
   readonly seed?: string;
-  readonly report?: RowPolicy;
+  readonly rows?: RowPolicy;
   readonly outputModule?: string;
   readonly contact?: string;
   readonly purpose?: string;
@@ -85,7 +86,7 @@ export function addSurveyOptions(command: Command): Command {
       'how it is sent: layout=mss|linux|windows|bsd, ttl=1…255',
       parseProbeArgs,
     ),
-    option('--report <which>', 'successes (default) or all', parseReport),
+    option('--rows <which>', 'replies that make rows: successes (default) or all', parseRowPolicy),
     option(
       '-O, --output-module <name>',
       `how segments are kept: parquet, csv or ndjson (default: ${DEFAULT_OUTPUT})`,
@@ -136,9 +137,9 @@ export async function draftFromFlags(
   };
 }
 
-export function parseReport(text: string): RowPolicy {
+export function parseRowPolicy(text: string): RowPolicy {
   if (text === 'successes' || text === 'all') return text;
-  throw new Fault('BAD_OPTION', 'a report is successes or all', { value: text });
+  throw new Fault('BAD_OPTION', 'the rows are successes or all', { value: text });
 }
 
 /** Reads `name=value,name=value`; which there are is the probe's to say. */

@@ -9,14 +9,12 @@ import { Fault } from '../../base/faults.js';
 import type { Exclusion } from '../../survey/policy/exclusions.js';
 import type { Survey } from '../../survey/survey.js';
 import type { Codec } from '../codec.js';
+import type { ControlApi, ControlHandlers } from '../control-api.js';
+import type { Grant, Heartbeat } from '../heartbeat.js';
 import type {
   Bus,
-  ControlApi,
-  ControlHandlers,
   ExclusionStore,
-  Grant,
   GrantChannel,
-  Heartbeat,
   Heartbeats,
   Leader,
   LeaderStore,

@@ -1,8 +1,7 @@
 /** Result batches in memory: each kept once by its identity, until it is stored. */
 import { Channel } from '../../base/channel.js';
 import type { ResultBatch } from '../../survey/results.js';
-import { batchCodec } from '../batch-codec.js';
-import { batchIdentity } from '../batch-identity.js';
+import { batchCodec, batchId } from '../batch-codec.js';
 import type { ResultDelivery, ResultStream } from '../interfaces.js';
 
 export class MemoryResults implements ResultStream {
@@ -10,7 +9,7 @@ export class MemoryResults implements ResultStream {
   #consumer: Channel<ResultDelivery> | undefined;
 
   async publish(batch: ResultBatch): Promise<void> {
-    const identity = batchIdentity(batch);
+    const identity = batchId(batch);
     if (this.#kept.has(identity)) return;
     this.#kept.set(identity, batchCodec.encode(batch));
     this.#deliver(identity);

@@ -3,17 +3,20 @@
 import type { BrokerAccess } from '../../base/broker-access.js';
 import { describeError } from '../../base/faults.js';
 import { stopController } from '../../base/stop.js';
-import type { Bus, Grant, GrantChannel, Heartbeat, Heartbeats } from '../interfaces.js';
+import type { Grant, Heartbeat } from '../heartbeat.js';
+import type { Bus, GrantChannel, Heartbeats } from '../interfaces.js';
 import { grantCodec, heartbeatCodec } from '../messages.js';
-import { type BrokerConnection, openBucket, openConnection } from './connection.js';
+import type { BrokerConnection } from './connection.js';
 import { NatsControl } from './nats-control.js';
-import { NatsExclusions } from './nats-exclusions.js';
-import { NatsLeader } from './nats-leader.js';
-import { NatsLeases } from './nats-leases.js';
 import { NatsResults } from './nats-results.js';
-import { openSpaces } from './nats-spaces.js';
-import { NatsSurveys } from './nats-surveys.js';
 import { NatsWork } from './nats-work.js';
+import { openConnection } from './open-connection.js';
+import { NatsExclusions } from './stores/nats-exclusions.js';
+import { NatsLeader } from './stores/nats-leader.js';
+import { NatsLeases } from './stores/nats-leases.js';
+import { openSpaces } from './stores/nats-spaces.js';
+import { NatsSurveys } from './stores/nats-surveys.js';
+import { openBucket } from './streams.js';
 import { BUCKET, SUBJECT } from './subjects.js';
 import { listen } from './subscribe.js';
 
@@ -49,15 +52,15 @@ function heartbeats(broker: BrokerConnection): Heartbeats {
   return {
     publish(heartbeat: Heartbeat) {
       broker.connection.publish(
-        SUBJECT.telemetry(heartbeat.agent),
+        SUBJECT.heartbeat(heartbeat.agent),
         heartbeatCodec.encode(heartbeat),
       );
     },
     subscribe: (signal) => {
-      const subjectOf = ({ agent }: Heartbeat) => SUBJECT.telemetry(agent);
+      const subjectOf = ({ agent }: Heartbeat) => SUBJECT.heartbeat(agent);
       return listen(
         broker,
-        { subject: SUBJECT.TELEMETRY_ALL, codec: heartbeatCodec, subjectOf },
+        { subject: SUBJECT.HEARTBEATS_ALL, codec: heartbeatCodec, subjectOf },
         signal,
       );
     },

@@ -5,13 +5,8 @@
 import { type Msg, NoRespondersError, RequestError } from '@nats-io/transport-node';
 import { describeError, Fault, toFaultCode } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
-import type {
-  ControlApi,
-  ControlHandlers,
-  ControlVerb,
-  ControlVerbs,
-  LeaderStore,
-} from '../interfaces.js';
+import type { ControlApi, ControlHandlers, ControlVerb, ControlVerbs } from '../control-api.js';
+import type { LeaderStore } from '../interfaces.js';
 import { type ControlReply, replyCodec, requestCodec } from '../messages.js';
 import type { BrokerConnection } from './connection.js';
 import { SUBJECT } from './subjects.js';

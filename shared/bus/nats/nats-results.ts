@@ -1,10 +1,11 @@
 /** Result batches on a work-queue stream: removed by acknowledgement, once their segment is durable. */
 import type { JsMsg } from '@nats-io/jetstream';
 import type { ResultBatch } from '../../survey/results.js';
-import { batchCodec } from '../batch-codec.js';
-import { batchIdentity } from '../batch-identity.js';
+import { batchCodec, batchId } from '../batch-codec.js';
 import type { ResultDelivery, ResultStream } from '../interfaces.js';
-import { type BrokerConnection, renewCollector, withRetry } from './connection.js';
+import type { BrokerConnection } from './connection.js';
+import { withRetry } from './retry.js';
+import { renewCollector } from './streams.js';
 import { CONSUMER, STREAM, SUBJECT } from './subjects.js';
 import { decodeOrSkip } from './subscribe.js';
 
@@ -22,7 +23,7 @@ export class NatsResults implements ResultStream {
   async publish(batch: ResultBatch): Promise<void> {
     const subject = SUBJECT.results(batch.survey, batch.agent, batch.shard);
     const bytes = batchCodec.encode(batch);
-    const msgID = batchIdentity(batch);
+    const msgID = batchId(batch);
     await withRetry(this.#broker, () => this.#broker.jetstream.publish(subject, bytes, { msgID }));
   }
 

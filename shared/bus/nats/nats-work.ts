@@ -8,7 +8,8 @@ import { nanos } from '@nats-io/transport-node';
 import { LIMITS } from '../../base/limits.js';
 import type { ShardOffer, ShardQueue } from '../interfaces.js';
 import { offerCodec } from '../messages.js';
-import { API_ERROR, type BrokerConnection, isApiError, withRetry } from './connection.js';
+import type { BrokerConnection } from './connection.js';
+import { API_ERROR, isApiError, withRetry } from './retry.js';
 import { CONSUMER, STREAM, SUBJECT } from './subjects.js';
 import { decodeOrSkip } from './subscribe.js';
 
@@ -20,7 +21,6 @@ const WAIT_MILLIS_MIN = 1000;
 export class NatsWork implements ShardQueue {
   readonly #broker: BrokerConnection;
   readonly #consumers = new Map<string, Consumer>();
-  #moved: Promise<void> | undefined;
 
   constructor(broker: BrokerConnection) {
     this.#broker = broker;
@@ -28,8 +28,6 @@ export class NatsWork implements ShardQueue {
 
   async open(survey: string): Promise<void> {
     const { manager } = this.#broker;
-    this.#moved ??= this.#remove(CONSUMER.AGENTS); // of earlier versions: it would take every offer
-    await this.#moved;
     await withRetry(this.#broker, () =>
       manager.consumers.add(STREAM.WORK, {
         durable_name: CONSUMER.agentsOf(survey),

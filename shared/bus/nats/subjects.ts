@@ -11,8 +11,6 @@ export const STREAM = {
 /** Durable consumers; on a work queue no two of them may want the same message. */
 export const CONSUMER = {
   COLLECTOR: 'collector',
-  /** The one of all surveys, as older versions had it. */
-  AGENTS: 'agents',
   agentsOf: (survey: string) => `agents-${survey}`,
 } as const;
 
@@ -27,11 +25,11 @@ export const BUCKET = {
 export const SUBJECT = {
   WORK_ALL: 'work.>',
   RESULTS_ALL: 'results.>',
-  TELEMETRY_ALL: 'telemetry.*',
+  HEARTBEATS_ALL: 'heartbeats.*',
   work: (survey: string, shard: number) => `work.${survey}.${shard}`,
   workOf: (survey: string) => `work.${survey}.>`,
   results: (survey: string, agent: string, shard: number) => `results.${survey}.${agent}.${shard}`,
-  telemetry: (agent: string) => `telemetry.${agent}`,
+  heartbeat: (agent: string) => `heartbeats.${agent}`,
   grant: (survey: string, agent: string) => `grants.${survey}.${agent}`,
   grantsTo: (agent: string) => `grants.*.${agent}`,
   control: (verb: string) => `control.${verb}`,

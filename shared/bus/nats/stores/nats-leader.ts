@@ -1,11 +1,12 @@
 /** The leader's record in a key-value bucket. */
 import type { KV } from '@nats-io/kv';
-import type { Leader, LeaderStore, Versioned } from '../interfaces.js';
-import { leaderCodec } from '../messages.js';
+import type { Leader, LeaderStore, Versioned } from '../../interfaces.js';
+import { leaderCodec } from '../../messages.js';
+import type { BrokerConnection } from '../connection.js';
+import { withRetry } from '../retry.js';
+import { KEY } from '../subjects.js';
+import { decodeOrSkip } from '../subscribe.js';
 import { compareAndSet } from './compare-and-set.js';
-import { type BrokerConnection, withRetry } from './connection.js';
-import { KEY } from './subjects.js';
-import { decodeOrSkip } from './subscribe.js';
 
 export class NatsLeader implements LeaderStore {
   readonly #broker: BrokerConnection;

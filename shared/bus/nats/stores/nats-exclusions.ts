@@ -1,12 +1,13 @@
 /** Exclusions in a key-value bucket: one key per version, written once. */
 import type { KV } from '@nats-io/kv';
-import type { Exclusion } from '../../survey/policy/exclusions.js';
-import type { ExclusionStore } from '../interfaces.js';
-import { exclusionCodec } from '../messages.js';
+import type { Exclusion } from '../../../survey/policy/exclusions.js';
+import type { ExclusionStore } from '../../interfaces.js';
+import { exclusionCodec } from '../../messages.js';
+import type { BrokerConnection } from '../connection.js';
+import { withRetry } from '../retry.js';
+import { KEY } from '../subjects.js';
+import { decodeOrSkip, watchBucket } from '../subscribe.js';
 import { compareAndSet } from './compare-and-set.js';
-import { type BrokerConnection, withRetry } from './connection.js';
-import { KEY } from './subjects.js';
-import { decodeOrSkip, watchBucket } from './subscribe.js';
 
 export class NatsExclusions implements ExclusionStore {
   readonly #broker: BrokerConnection;

@@ -4,7 +4,8 @@
  * himself.
  */
 import type { KV } from '@nats-io/kv';
-import { API_ERROR, type BrokerConnection, isApiError, withRetry } from './connection.js';
+import type { BrokerConnection } from '../connection.js';
+import { API_ERROR, isApiError, withRetry } from '../retry.js';
 
 /** @returns the new revision, or undefined where another write came first */
 export async function compareAndSet(

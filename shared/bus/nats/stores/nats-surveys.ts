@@ -1,11 +1,12 @@
 /** Surveys in a key-value bucket. */
 import type { KV } from '@nats-io/kv';
-import type { Survey } from '../../survey/survey.js';
-import type { SurveyStore, Versioned } from '../interfaces.js';
-import { surveyCodec } from '../messages.js';
+import type { Survey } from '../../../survey/survey.js';
+import type { SurveyStore, Versioned } from '../../interfaces.js';
+import { surveyCodec } from '../../messages.js';
+import type { BrokerConnection } from '../connection.js';
+import { withRetry } from '../retry.js';
+import { decodeOrSkip, watchBucket } from '../subscribe.js';
 import { compareAndSet } from './compare-and-set.js';
-import { type BrokerConnection, withRetry } from './connection.js';
-import { decodeOrSkip, watchBucket } from './subscribe.js';
 
 export class NatsSurveys implements SurveyStore {
   readonly #broker: BrokerConnection;

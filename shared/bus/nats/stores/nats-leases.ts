@@ -1,12 +1,13 @@
 /** The lease book in a key-value bucket. */
 import type { KV } from '@nats-io/kv';
-import type { Lease } from '../../survey/lease.js';
-import type { LeaseStore, Versioned } from '../interfaces.js';
-import { leaseCodec } from '../messages.js';
+import type { Lease } from '../../../survey/lease.js';
+import type { LeaseStore, Versioned } from '../../interfaces.js';
+import { leaseCodec } from '../../messages.js';
+import type { BrokerConnection } from '../connection.js';
+import { withRetry } from '../retry.js';
+import { KEY, STREAM } from '../subjects.js';
+import { watchBucket } from '../subscribe.js';
 import { compareAndSet } from './compare-and-set.js';
-import { type BrokerConnection, withRetry } from './connection.js';
-import { KEY, STREAM } from './subjects.js';
-import { watchBucket } from './subscribe.js';
 
 export class NatsLeases implements LeaseStore {
   readonly #broker: BrokerConnection;

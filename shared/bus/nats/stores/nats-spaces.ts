@@ -1,8 +1,9 @@
 /** Spaces in an object store, by hash: large lists travel once, in chunks. */
 import { StorageType } from '@nats-io/jetstream';
-import type { SpaceStore } from '../interfaces.js';
-import { type BrokerConnection, withRetry } from './connection.js';
-import { BUCKET } from './subjects.js';
+import type { SpaceStore } from '../../interfaces.js';
+import type { BrokerConnection } from '../connection.js';
+import { withRetry } from '../retry.js';
+import { BUCKET } from '../subjects.js';
 
 export async function openSpaces(broker: BrokerConnection): Promise<SpaceStore> {
   const options = { storage: StorageType.File, replicas: broker.replicas };

@@ -1,0 +1,19 @@
+/** `transect rate`: changes the rate of a running survey. */
+import type { Command } from 'commander';
+import type { Pps } from '../../shared/base/brand.js';
+import { command } from '../../shared/command/program.js';
+import { formatCount, parseRate } from '../../shared/survey/quantities.js';
+import { printNote } from './output/print.js';
+import { addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
+
+export function rateCommand(): Command {
+  const made = command('rate', 'send faster or slower from now on');
+  made.argument('<survey>');
+  made.argument('<pps>', 'probes per second, all agents together: 500, 20k', parseRate);
+  return addBrokerOptions(made).action(setRate);
+}
+
+async function setRate(survey: string, rate: Pps, flags: BrokerFlags): Promise<void> {
+  const { survey: id } = await withBus(flags, (bus) => bus.control.ask('rate', { survey, rate }));
+  printNote(`survey ${id} sends at most ${formatCount(rate)} probes/s from now on`);
+}

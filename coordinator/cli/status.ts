@@ -1,0 +1,65 @@
+/** `transect status`: the progress of one survey, or of all. */
+import type { Command } from 'commander';
+import { isoTime } from '../../shared/base/clock.js';
+import { command, option } from '../../shared/command/program.js';
+import { formatCount } from '../../shared/survey/quantities.js';
+import { type SurveyStatus, silentOf } from '../../shared/survey/status.js';
+import { formatTable, percent, plural, printNote, printOut, unsentLines } from './output/print.js';
+import { addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
+
+export function statusCommand(): Command {
+  const made = command('status', 'the progress of a survey, or of all').argument('[survey]');
+  return addBrokerOptions(made).addOption(option('--json', 'print JSON')).action(status);
+}
+
+async function status(survey: string | undefined, flags: BrokerFlags & { json?: boolean }) {
+  const { statuses } = await withBus(flags, (bus) =>
+    bus.control.ask('status', { survey: survey ?? '' }),
+  );
+  const [first] = statuses;
+  if (flags.json) await printOut(JSON.stringify(survey === undefined ? statuses : first));
+  else if (survey !== undefined && first !== undefined) await printOut(describe(first));
+  else if (statuses.length > 0) await printOut(formatTable(statuses.map(brief)));
+  else printNote('no surveys yet; submit one with: transect launch survey.yaml');
+}
+
+function brief(status: SurveyStatus): Record<string, string | number> {
+  return {
+    survey: status.survey,
+    name: status.name,
+    state: status.state,
+    targets: formatCount(status.targets),
+    covered: percent(status.targetsCovered, status.targets),
+    'rate/s': formatCount(status.rate),
+    rows: formatCount(status.rowsStored),
+  };
+}
+
+function describe(status: SurveyStatus): string {
+  const { targets, probesSent, targetsCovered, synack, rst, icmp } = status;
+  const lines = {
+    survey: `${status.survey} ${status.name}`,
+    state: status.state,
+    targets: formatCount(targets),
+    sent: formatCount(probesSent),
+    covered: `${formatCount(targetsCovered)} (${percent(targetsCovered, targets)})`,
+    open: formatCount(synack),
+    closed: formatCount(rst),
+    icmp: formatCount(icmp),
+    silent: formatCount(silentOf(status)),
+    ...unsentLines(status),
+    rows: formatCount(status.rowsStored),
+    shards: `${formatCount(status.shardsStored)} of ${formatCount(status.shards)} stored`,
+    rate: `${formatCount(status.rate)} of ${formatCount(status.budget)} probes/s, ${plural(status.agents, 'agent')}`,
+    started: isoTime(status.startedAt),
+    ...(status.endedAt > 0 ? { ended: isoTime(status.endedAt) } : {}),
+    ...(status.notice === '' ? {} : { notice: status.notice }),
+    ...(status.problem === '' ? {} : { STALLED: status.problem }),
+    ...(status.framesDropped > 0
+      ? { dropped: `${formatCount(status.framesDropped)} frames by captures` }
+      : {}),
+  };
+  return Object.entries(lines)
+    .map(([name, text]) => `${name.padEnd(9)} ${text}`)
+    .join('\n');
+}

@@ -1,0 +1,91 @@
+/** Resolves a draft to a survey request: defaults, target space, rate caps, hashes. */
+import type { Millis, Pps } from '../../../shared/base/brand.js';
+import { shortId, systemRandom } from '../../../shared/base/random.js';
+import { probeNamed } from '../../../shared/probe/probe-registry.js';
+import { formatBlock } from '../../../shared/survey/policy/block.js';
+import { rulesToBytes } from '../../../shared/survey/policy/block-rules.js';
+import { formatCount } from '../../../shared/survey/quantities.js';
+import { type Composition, compose } from '../../../shared/survey/space/compose.js';
+import type { Space } from '../../../shared/survey/space/space.js';
+import { hashSpace, spaceToBytes } from '../../../shared/survey/space/space-bytes.js';
+import { parseWindow } from '../../../shared/survey/space/window.js';
+import type { SurveyRequest } from '../../../shared/survey/survey.js';
+import type { TargetEntry } from '../../../shared/survey/target-list.js';
+import { rateOfBandwidth } from '../../plan/estimate.js';
+import { peaks } from '../../plan/peak-rate.js';
+import { printNote } from '../output/print.js';
+
+import { refuseIncomplete, type SurveyDraft } from './draft.js';
+
+export interface ResolvedSurvey {
+  readonly request: SurveyRequest;
+  readonly composition: Composition;
+  readonly space: Space;
+  /** The canonical bytes of the space, which its hash names. */
+  readonly bytes: Uint8Array;
+  /** What was left out and why. */
+  readonly rules: Uint8Array;
+}
+
+const DEFAULT_RATE = 1000 as Pps;
+const DEFAULT_COOLDOWN = 8000 as Millis;
+export const DEFAULT_PROBE = 'tcp-syn';
+export const DEFAULT_OUTPUT = 'parquet';
+const SEED_LETTERS = 12;
+
+/** @throws Fault BAD_OPTION, SPECIAL_TARGETS, EMPTY_SPACE or SPACE_TOO_LARGE */
+export function resolveDraft(draft: SurveyDraft): ResolvedSurvey {
+  refuseIncomplete(draft);
+  const { targets, hitlist, pairs, ports = [], allowSpecial, exclusions } = draft;
+  const seed = draft.seed ?? shortId(systemRandom, SEED_LETTERS);
+  const seeded = targets.map((entry) => withSeed(entry, seed));
+  const composition = compose({ targets: seeded, hitlist, pairs, exclusions, allowSpecial, ports });
+  const { space } = composition;
+  const bytes = spaceToBytes(space, seed);
+  const probe = draft.probe ?? DEFAULT_PROBE;
+  const probeOptions = probeNamed(probe).parseOptions(draft.probeOptions ?? {});
+  const allowed = allowSpecial.map(({ block }) => formatBlock(block));
+  const rules = rulesToBytes(exclusions, allowed);
+  const request: SurveyRequest = {
+    name: draft.name ?? '',
+    probe,
+    probeOptions,
+    rate: cappedRate(space, rateOf(draft, { probe, probeOptions }, space), draft),
+    cooldown: draft.cooldown ?? DEFAULT_COOLDOWN,
+    seed,
+    rows: draft.rows ?? 'successes',
+    segmentFormat: draft.segmentFormat ?? DEFAULT_OUTPUT,
+    contact: draft.contact ?? '',
+    purpose: draft.purpose ?? '',
+    allowSpecial: allowed,
+    spaceHash: hashSpace(bytes),
+    rulesHash: hashSpace(rules),
+  };
+  return { request, composition, space, bytes, rules };
+}
+
+function rateOf(
+  { rate, bandwidth }: SurveyDraft,
+  sent: Parameters<typeof rateOfBandwidth>[1],
+  space: Space,
+): Pps {
+  if (bandwidth !== undefined) return rateOfBandwidth(bandwidth, sent, space) as Pps;
+  return rate ?? DEFAULT_RATE;
+}
+
+/** The rate asked for, or less where a network would see more than the survey allows any. */
+function cappedRate(space: Space, rate: Pps, { maxRatePer24, maxRatePer48 }: SurveyDraft): Pps {
+  const { per24, per48 } = peaks(space, rate);
+  const by24 = per24 > 0 && maxRatePer24 !== undefined ? maxRatePer24 / per24 : 1;
+  const by48 = per48 > 0 && maxRatePer48 !== undefined ? maxRatePer48 / per48 : 1;
+  const factor = Math.min(1, by24, by48);
+  if (factor < 1) printNote(`slowed to ${formatCount(rate * factor)}/s: no network may see more`);
+  return (rate * factor) as Pps;
+}
+
+/** Random interface identifiers follow from the seed, which is known only now. */
+function withSeed(entry: TargetEntry, seed: string): TargetEntry {
+  const { extent } = entry;
+  if (extent.family === 4 || extent.window.ids?.text !== 'random') return entry;
+  return { ...entry, extent: { family: 6, window: parseWindow(extent.window.text, seed) } };
+}

@@ -1,0 +1,58 @@
+/** The control API: the verbs that the command line asks of the coordinator, and their answers. */
+import type { Exclusion } from '../survey/policy/exclusions.js';
+import type { AgentStatus, LookupResult, SurveyStatus } from '../survey/status.js';
+import type { SurveyRequest } from '../survey/survey.js';
+
+/** What the command line asks of the coordinator, and what comes back for each verb. */
+export interface ControlVerbs {
+  launch: { ask: { request: SurveyRequest }; answer: { survey: string } };
+  /** Without a survey: all of them. */
+  status: { ask: { survey: string }; answer: { statuses: readonly SurveyStatus[] } };
+  pause: { ask: { survey: string }; answer: { survey: string } };
+  resume: { ask: { survey: string }; answer: { survey: string } };
+  cancel: { ask: { survey: string; immediately: boolean }; answer: { survey: string } };
+  /** Packets per second from now on. */
+  rate: { ask: { survey: string; rate: number }; answer: { survey: string } };
+  /** Adds an exclusion; answers once all agents obey, or after 1.5 s. */
+  exclude: {
+    ask: { prefix: string; reason: string; by: string };
+    answer: { version: number; waiting: readonly string[] };
+  };
+  /** Takes back the exclusion of a version, or of a range; answers as `exclude` does. */
+  lift: {
+    ask: { lifted: string; reason: string; by: string };
+    answer: { version: number; waiting: readonly string[] };
+  };
+  exclusions: { ask: object; answer: { exclusions: readonly Exclusion[] } };
+  lookup: {
+    ask: { survey: string; target: string };
+    answer: { survey: string; results: readonly LookupResult[] };
+  };
+  agents: { ask: object; answer: { agents: readonly AgentStatus[] } };
+  /** What a survey has on disk: paths within its folder. */
+  files: {
+    ask: { survey: string };
+    answer: { survey: string; folder: string; files: readonly string[] };
+  };
+  file: {
+    ask: { survey: string; file: string; offset: number };
+    answer: { chunk: Uint8Array; total: number };
+  };
+}
+
+export type ControlVerb = keyof ControlVerbs;
+
+export type ControlHandlers = {
+  readonly [Verb in ControlVerb]: (
+    ask: ControlVerbs[Verb]['ask'],
+  ) => Promise<ControlVerbs[Verb]['answer']>;
+};
+
+export interface ControlApi {
+  /** @throws Fault NO_COORDINATOR where nobody answers, or the fault of the one who did */
+  ask<Verb extends ControlVerb>(
+    verb: Verb,
+    ask: ControlVerbs[Verb]['ask'],
+  ): Promise<ControlVerbs[Verb]['answer']>;
+  serve(handlers: ControlHandlers, signal: AbortSignal): void;
+}

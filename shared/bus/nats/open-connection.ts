@@ -1,0 +1,115 @@
+/** The connection to the broker that all NATS parts share: connects, checks the server, follows reconnections. */
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { Kvm } from '@nats-io/kv';
+import { Objm } from '@nats-io/obj';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { BrokerAccess } from '../../base/broker-access.js';
+import { systemClock } from '../../base/clock.js';
+import { describeError, Fault } from '../../base/faults.js';
+import { LIMITS } from '../../base/limits.js';
+import type { BrokerConnection } from './connection.js';
+import { connectFault, locationOf, loginOptions } from './login.js';
+import { API_ERROR, isApiError, untilReady } from './retry.js';
+import { ensureStreams } from './streams.js';
+
+/** The oldest server whose work queues behave as we need; Debian 12 ships 2.9.10. */
+const OLDEST_SERVER = [2, 9, 4] as const;
+/** Copies of everything, where the broker is a cluster. */
+const CLUSTER_REPLICAS = 3;
+/** A broker that has been silent for twice this is given up for another. */
+const PING_MILLIS = 2000;
+/** @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
+export async function openConnection(
+  access: BrokerAccess,
+  name: string,
+  closing: AbortSignal,
+): Promise<BrokerConnection> {
+  const connection = await connect({
+    ...loginOptions(access),
+    pingInterval: PING_MILLIS,
+    maxPingOut: 2,
+    name,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: 250,
+    reconnectJitter: 100,
+    timeout: LIMITS.requestMillis,
+  }).catch((cause: unknown) => {
+    throw connectFault(access, cause);
+  });
+  checkServer(connection, access);
+  const options = { timeout: LIMITS.requestMillis };
+  const client = jetstream(connection, options);
+  try {
+    const isCluster = connection.info?.cluster !== undefined;
+    const manage = () => jetstreamManager(connection, options);
+    // One server without JetStream says so at once; a cluster says the same while it elects.
+    const manager = isCluster ? await untilReady(manage) : await manage();
+    const replicas = isCluster ? CLUSTER_REPLICAS : 1;
+    const onReconnect = followReconnects(connection);
+    const keep = keeper(onReconnect, closing);
+    await keep(() => ensureStreams(manager, replicas));
+    const buckets = new Kvm(client);
+    const objects = new Objm(client);
+    return {
+      connection,
+      jetstream: client,
+      manager,
+      buckets,
+      objects,
+      onReconnect,
+      keep,
+      clock: systemClock,
+      replicas,
+      closing,
+    };
+  } catch (cause) {
+    await connection.close();
+    const lacksRoom =
+      isApiError(cause, API_ERROR.NO_STORAGE) || isApiError(cause, API_ERROR.STREAM_STORE);
+    const remedy = lacksRoom
+      ? 'give it more room: its disk, or max_file_store'
+      : 'start it with -js';
+    const reason = `the NATS server refuses JetStream (${describeError(cause)}); ${remedy}`;
+    throw new Fault('BROKER_UNREACHABLE', reason, locationOf(access), cause);
+  }
+}
+
+function checkServer(connection: NatsConnection, access: BrokerAccess): void {
+  const version = connection.info?.version ?? '0';
+  const parts = version.split('.').map(Number);
+  for (const [i, least] of OLDEST_SERVER.entries()) {
+    const part = parts[i] ?? 0;
+    if (part > least) return;
+    if (part < least) {
+      const reason = `nats-server ${version} is too old: ${OLDEST_SERVER.join('.')} or later is needed`;
+      throw new Fault('BROKER_UNREACHABLE', reason, locationOf(access));
+    }
+  }
+}
+
+/** Making what is there changes nothing. */
+function keeper(
+  onReconnect: BrokerConnection['onReconnect'],
+  closing: AbortSignal,
+): BrokerConnection['keep'] {
+  return async (make) => {
+    onReconnect(() => {
+      if (!closing.aborted) untilReady(make).catch(() => {}); // the next reconnection tries again
+    });
+    return await untilReady(make);
+  };
+}
+
+function followReconnects(connection: NatsConnection): BrokerConnection['onReconnect'] {
+  const listeners = new Set<() => void>();
+  const follow = async () => {
+    for await (const { type } of connection.status()) {
+      if (type === 'reconnect') for (const listener of listeners) listener();
+    }
+  };
+  void follow().catch(() => {}); // ends with the connection
+  return (listener) => {
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  };
+}

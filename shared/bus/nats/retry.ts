@@ -1,0 +1,81 @@
+/**
+ * Retries of JetStream requests. In-flight requests are lost when the connection drops (nats.js does not
+ * replay them), so an idempotent request is retried until the broker is back or we are closing.
+ */
+import { JetStreamApiError } from '@nats-io/jetstream';
+import {
+  ConnectionError,
+  NoRespondersError,
+  RequestError,
+  TimeoutError,
+} from '@nats-io/transport-node';
+import { systemClock } from '../../base/clock.js';
+import type { BrokerConnection } from './connection.js';
+
+const RETRY_MILLIS = 200;
+/** How long a cluster that has just been started is waited for. */
+const READY_MILLIS = 15_000;
+
+/** JetStream API errors that are answers, not accidents. */
+export const API_ERROR = {
+  WRONG_LAST_SEQUENCE: 10071,
+  /** Also what a full subject says: which of the two follows from the stream asked. */
+  STREAM_FULL: 10077,
+  /** A cluster that has not found all its members yet. */
+  NO_PEERS: 10005,
+  /** There is less storage than a stream is to have. */
+  NO_STORAGE: 10047,
+  /** A stream's files cannot be made. */
+  STREAM_STORE: 10049,
+} as const;
+
+/**
+ * Repeats what may be repeated until it succeeds, is answered, or we are closing. A broker that is
+ * away, restarting or full is no answer; everything else is, above all a refused compare-and-set.
+ */
+export async function withRetry<Result>(
+  broker: BrokerConnection,
+  attempt: () => Promise<Result>,
+): Promise<Result> {
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (!isTransient(error) || broker.closing.aborted || broker.connection.isClosed())
+        throw error;
+      await broker.clock.sleep(RETRY_MILLIS, broker.closing);
+    }
+  }
+}
+
+function isTransient(error: unknown): boolean {
+  if (error instanceof JetStreamApiError) {
+    return error.status === 503 || isApiError(error, API_ERROR.STREAM_FULL);
+  }
+  return (
+    error instanceof TimeoutError ||
+    error instanceof RequestError ||
+    error instanceof NoRespondersError ||
+    // What a server that is shutting down answers; the client does not export the class.
+    (error instanceof Error && error.name === 'JetStreamNotEnabled') ||
+    error instanceof ConnectionError
+  );
+}
+
+export function isApiError(error: unknown, code: number): boolean {
+  return error instanceof JetStreamApiError && error.code === code;
+}
+
+/** A cluster has no leader, or not all its members, for a while after its start. */
+export async function untilReady<Result>(attempt: () => Promise<Result>): Promise<Result> {
+  const giveUpAt = systemClock.monotonic() + READY_MILLIS;
+  for (;;) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const isEarly = isTransient(error) || isApiError(error, API_ERROR.NO_PEERS);
+      if (!isEarly || systemClock.monotonic() > giveUpAt) throw error;
+      await systemClock.sleep(RETRY_MILLIS);
+    }
+  }
+}

@@ -1,0 +1,69 @@
+/** The streams, consumers and buckets of the broker: created if they are missing. */
+import {
+  AckPolicy,
+  DiscardPolicy,
+  type JetStreamManager,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream';
+import { nanos } from '@nats-io/transport-node';
+import { LIMITS } from '../../base/limits.js';
+import type { BrokerConnection } from './connection.js';
+import { API_ERROR, isApiError } from './retry.js';
+import { type BUCKET, CONSUMER, STREAM, SUBJECT } from './subjects.js';
+
+/** Room for rows that wait to be stored: as much of it as the server can spare. */
+const RESULTS_OCTETS = { most: 4 * 1024 ** 3, least: 64 * 1024 ** 2 } as const;
+export async function ensureStreams(manager: JetStreamManager, replicas: number): Promise<void> {
+  const shared = {
+    retention: RetentionPolicy.Workqueue,
+    storage: StorageType.File,
+    discard: DiscardPolicy.New,
+    num_replicas: replicas,
+  };
+  await manager.streams.add({
+    ...shared,
+    name: STREAM.WORK,
+    subjects: [SUBJECT.WORK_ALL],
+    max_msgs_per_subject: 1,
+    discard_new_per_subject: true,
+  });
+  const results = { ...shared, name: STREAM.RESULTS, subjects: [SUBJECT.RESULTS_ALL] };
+  if (await hasStream(manager, STREAM.RESULTS)) return; // with the room that it was given
+  for (let max_bytes: number = RESULTS_OCTETS.most; ; max_bytes /= 2) {
+    try {
+      await manager.streams.add({ ...results, max_bytes });
+      return;
+    } catch (error) {
+      if (!isApiError(error, API_ERROR.NO_STORAGE) || max_bytes <= RESULTS_OCTETS.least)
+        throw error;
+    }
+  }
+}
+
+async function hasStream(manager: JetStreamManager, name: string): Promise<boolean> {
+  const streams = await manager.streams.names().next();
+  return streams.includes(name);
+}
+
+/** A consumer from the oldest batch on: made anew, so that what a crash left unstored comes again. */
+export async function renewCollector(manager: JetStreamManager): Promise<void> {
+  await manager.consumers.delete(STREAM.RESULTS, CONSUMER.COLLECTOR).catch(() => {});
+  await manager.consumers.add(STREAM.RESULTS, {
+    durable_name: CONSUMER.COLLECTOR,
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: nanos(LIMITS.resultAckMillis),
+    max_ack_pending: -1,
+  });
+}
+
+export function openBucket(
+  broker: BrokerConnection,
+  name: Exclude<(typeof BUCKET)[keyof typeof BUCKET], 'spaces'>,
+) {
+  const { replicas } = broker;
+  // Only the leader of a cluster's bucket knows what was written last.
+  const allow_direct = replicas === 1;
+  const options = { history: 1, storage: StorageType.File, replicas, allow_direct };
+  return broker.keep(() => broker.buckets.create(name, options));
+}
