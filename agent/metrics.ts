@@ -1,4 +1,4 @@
-/** What an agent tells Prometheus, read from its missions' own counts at each scrape. */
+/** The agent's Prometheus metrics, read from the counters of its joined surveys at each scrape. */
 import { CLASSIFICATION_NAMES } from '../shared/probe/classification.js';
 import type { Metrics, Reading } from '../shared/telemetry/metrics.js';
 import type { Agent } from './agent.js';

@@ -1,4 +1,4 @@
-/** Opens an agent's station for a survey on the real network: ways out, senders, captures. */
+/** Opens the network I/O of an agent for a survey on the real network: egress plan, senders, captures. */
 import { readFile } from 'node:fs/promises';
 import type { Clock } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
@@ -33,7 +33,7 @@ const SCRIPT = new URL('./sender-worker.js', import.meta.url);
 export interface NetworkIoOptions extends EgressOptions {
   /** Sending threads per survey. */
   readonly senders: number;
-  /** One of the wires, where the operator insists on it. */
+  /** Set if the operator insists on one. */
   readonly transmit?: TransmitMethod | undefined;
   /** Files of ranges that this agent never probes. */
   readonly blocklists: readonly string[];
@@ -52,7 +52,7 @@ export async function networkIoOpener(
     const { routes, origin, unroutable, notes } = found;
     const devices = [...new Set(routes.map(({ device }) => device))];
     const linkMonitor = new LinkMonitor(devices, origin.sources);
-    // The captures listen before the first probe leaves.
+    // Captures start before the first probe is sent.
     const filter = probeNamed(survey.probe).captureFilter(origin);
     const captures = openCaptures(listening, devices, { filter, vlan: options.vlan });
     const setup: SenderSetup = {
@@ -69,7 +69,7 @@ export async function networkIoOpener(
       blocked: blockedFor(survey, own),
     };
     try {
-      // A sender that dies takes its agent along: what it held is settled by others.
+      // If a sender dies, its agent dies too: other agents settle what it held.
       const onDeath = (reason: Error) => {
         throw reason;
       };
@@ -99,7 +99,7 @@ function blockedFor({ allowSpecial }: Survey, own: readonly BlockEntry[]): SendF
   };
 }
 
-/** By what this agent holds back targets itself, so that a look-up can name it; undefined where nothing is. */
+/** The agent's own blocklist rules, so that a lookup can name them; undefined if there are none. */
 function ownRules(
   own: readonly BlockEntry[],
   unroutable: readonly Unroutable[],

@@ -1,6 +1,6 @@
 /**
- * A sender's thread: for each survey it is assigned to, it opens the ways out it was given and runs the
- * send loop until it is told to stop. It shares no object with the main thread, only the desk.
+ * A sender thread: for each survey assigned to it, it opens the planned egresses and runs the send loop until
+ * it is stopped. It shares no object with the main thread, only `SenderControl`.
  */
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../shared/base/assert.js';
@@ -26,7 +26,7 @@ assert(parentPort !== null, 'runs as a worker');
 const port = parentPort;
 port.on('message', serve);
 
-/** Sends for one survey; returns once its desk says stop, or with what keeps it from sending. */
+/** Sends for one survey; returns once its control says stop, or after a fault. */
 function serve({
   setup,
   senderIndex,

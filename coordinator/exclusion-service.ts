@@ -1,6 +1,6 @@
 /**
- * Where exclusions are entered: each gets the next version, is put before all agents, and is written
- * to an audit log beside the surveys. Should the broker lose them, the log brings them back.
+ * The exclusion service: gives each exclusion the next version, publishes it to all agents, and writes it to
+ * an audit log in the data folder. If the broker loses exclusions, they are restored from the log.
  */
 import { join } from 'node:path';
 import type { Clock } from '../shared/base/clock.js';
@@ -26,7 +26,7 @@ export class ExclusionService {
   readonly list = new Exclusions();
   readonly #file: string;
   readonly #deps: ExclusionServiceDeps;
-  /** Versions that the audit log has. */
+  /** Versions written to the audit log. */
   #logged = 0;
   #logging: Promise<void> = Promise.resolve();
 
@@ -35,7 +35,7 @@ export class ExclusionService {
     this.#deps = deps;
   }
 
-  /** Takes what the broker and the log know; each makes up for the other. */
+  /** Merges the exclusions of the broker and of the audit log. */
   async restore(): Promise<void> {
     const { bus, disk } = this.#deps;
     const logged = new Exclusions();
@@ -51,10 +51,10 @@ export class ExclusionService {
   }
 
   /**
-   * Excludes from now on. Resolves once it is before all agents; a log that cannot be written does not
-   * keep it from them, and gets it with the next one.
+   * Excludes a range from now on. Resolves once it is published to all agents; if the log cannot be written,
+   * that does not delay it, and it is logged with the next entry.
    * @returns its version
-   * @throws Fault BAD_LIST or BAD_OPTION about the prefix, BAD_MESSAGE about what the broker has
+   * @throws Fault BAD_LIST or BAD_OPTION about the prefix, BAD_MESSAGE about data on the broker
    */
   async add(prefix: string, reason: string, by: string): Promise<number> {
     const range = prefix.trim();
@@ -63,10 +63,9 @@ export class ExclusionService {
   }
 
   /**
-   * Takes an exclusion back: surveys that are running probe what they have not come to yet, where their plan
-   * holds it.
+   * Lifts an exclusion: running surveys probe its targets in their plan that they have not reached yet.
    * @param lifted its version, or its range as it was entered
-   * @returns the version that lifts it @throws Fault BAD_OPTION where there is no such exclusion
+   * @returns the version that lifts it @throws Fault BAD_OPTION if there is no such exclusion
    */
   async lift(lifted: string, reason: string, by: string): Promise<number> {
     const wanted = lifted.trim();
@@ -90,7 +89,7 @@ export class ExclusionService {
         await this.#writeLog();
         return version;
       }
-      await clock.sleep(AGAIN_MILLIS); // another one was faster: it is about to be heard of
+      await clock.sleep(AGAIN_MILLIS); // another coordinator was faster: its entry is about to arrive
       for (const known of await bus.exclusions.list()) this.list.add(known);
     }
     const why =
@@ -98,7 +97,7 @@ export class ExclusionService {
     throw new Fault('BAD_MESSAGE', why, { value: `v.${this.list.version + 1}` });
   }
 
-  /** Each version that others entered, as it is heard of. */
+  /** Yields each version that others entered. */
   async *follow(signal: AbortSignal): AsyncGenerator<number> {
     for await (const entry of this.#deps.bus.exclusions.watch(signal)) {
       if (!this.list.add(entry)) continue;
@@ -107,7 +106,7 @@ export class ExclusionService {
     }
   }
 
-  /** One after the other: what was added and what was heard of at once is one entry. */
+  /** Serialised, so that an entry that was both added and received is logged once. */
   #writeLog(): Promise<void> {
     this.#logging = this.#logging.then(() => this.#writeNews());
     return this.#logging;
@@ -127,7 +126,7 @@ export class ExclusionService {
   }
 }
 
-/** Half a line, where its writer died, is none. */
+/** Ignores a torn last line. */
 function parseEntry(line: string): Exclusion | undefined {
   try {
     const entry = JSON.parse(line) as Exclusion;

@@ -1,4 +1,4 @@
-/** What the coordinator tells Prometheus, read from the surveys' own counts at each scrape. */
+/** The coordinator's Prometheus metrics, read from the counters of its surveys at each scrape. */
 import type { SurveyStatus } from '../shared/survey/status.js';
 import { UNSENT_NAMES } from '../shared/survey/unsent.js';
 import type { Metrics, Reading } from '../shared/telemetry/metrics.js';

@@ -1,7 +1,7 @@
 /**
- * One capture for each interface, shared by all surveys of this agent: opened for the first, closed after
- * the last. Each frame is dissected once and then shown to the surveys in turn, until one recognises it by
- * its key. The filter in the kernel is the union of what they want.
+ * One capture per interface, shared by all surveys of this agent: opened for the first survey, closed after
+ * the last. Each frame is dissected once and then offered to the surveys in turn, until one recognises it by
+ * its key. The kernel filter is the union of the surveys' filters.
  */
 import { Fault } from '../../shared/base/faults.js';
 import { Dissection, REJECT, REJECT_NAMES } from '../../shared/packet/dissect.js';
@@ -11,7 +11,7 @@ import { openRingSource } from './ring-source.js';
 
 type Open = (setup: SourceSetup) => FrameSource;
 
-/** Sources, best first. */
+/** Best first. */
 const SOURCES: readonly Open[] = [openRingSource, openPcapSource];
 
 export class Captures {
@@ -26,7 +26,7 @@ export class Captures {
   open(setup: SourceSetup): Capture {
     const key = `${setup.device} ${setup.vlan ?? ''}`;
     const known = this.#shared.get(key);
-    // A source that has died stays with the surveys that have it: they are about to let it go.
+    // A dead source stays with the surveys that have it: they are about to close it.
     const isUsable = known?.source.isAlive === true;
     const shared = isUsable ? known : new SharedCapture(this.#open(setup));
     const capture = shared.join(setup.filter, () => {
@@ -59,7 +59,7 @@ class SharedCapture {
   readonly source: FrameSource;
   readonly #dissection: Dissection;
   readonly #listeners: Listener[] = [];
-  /** Frames that are no reply, by `REJECT`; and those that answer no probe of ours. */
+  /** Rejected frames by `REJECT`; and those that answer no probe of ours. */
   readonly #rejects = new Float64Array(REJECT_NAMES.length);
   #foreign = 0;
 
@@ -69,7 +69,7 @@ class SharedCapture {
     source.start((start, end, timestamp) => this.#receive(start, end, timestamp));
   }
 
-  /** @param onEmpty called once the last survey has left, when the source is closed */
+  /** @param onEmpty called after the last survey has left, when the source is closed */
   join(filter: string, onEmpty: () => void): Capture {
     const { source } = this;
     const listener: Listener = { filter, receive: () => false };

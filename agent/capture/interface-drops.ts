@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 
 const COUNTERS = ['rx_missed_errors', 'rx_fifo_errors'] as const;
 
-/** Since the interface was made; 0 where it cannot be read. */
+/** Counted since the interface was created; 0 if it cannot be read. */
 export function interfaceDrops(device: string): number {
   let drops = 0;
   for (const counter of COUNTERS) {

@@ -1,11 +1,11 @@
 /**
- * Frames through the `pcap` package, for interfaces on which the kernel gives no ring of ours. Every
- * frame arrives in the same buffer and is handled before the next.
+ * Captures frames through the `pcap` package, for interfaces on which the kernel provides no packet ring.
+ * Every frame arrives in the same buffer and is handled before the next.
  *
- * The package (3.1.0) cannot close a session soundly: its poll handle is a member of an object that the
- * garbage collector frees while the event loop still lists it, and `close` takes effect with the next
- * frame only. So a session is kept for the life of the process and used again. Its filter cannot be
- * replaced either: there is a session for each, and few of them, since the filter follows from our addresses.
+ * The package (3.1.0) cannot close a session safely: its poll handle is a member of an object that the
+ * garbage collector frees while the event loop still lists it, and `close` takes effect with the next frame
+ * only. So a session is kept for the life of the process and reused. Its filter cannot be replaced either:
+ * there is one session per filter, and few of them, because the filter follows from our addresses.
  */
 import pcap from 'pcap';
 import { monotonicMillis } from '../../shared/base/clock.js';
@@ -16,19 +16,19 @@ import type { CaptureTotals, FrameSource, Receive, SourceSetup } from '../interf
 import { interfaceIndex } from '../system/libc.js';
 import { compileFilter } from '../system/pcap-library.js';
 
-/** How long the kernel may gather frames before it wakes us. */
+/** The kernel may buffer frames for this long before it wakes us. */
 const GATHER_MILLIS = 20;
 
-/** What we use of the package's session, which has no types for it. */
+/** The part of the package's session that we use; the package has no types for it. */
 interface Session {
   readonly link_type: string;
-  /** The binding; what it calls when there is something to read may be replaced. */
+  /** The native binding; its read callback may be replaced. */
   readonly session: { read_callback: () => void; dispatch(buf: Buffer, header: Buffer): number };
   on(event: 'packet', listener: () => void): void;
   stats(): { ps_recv: number; ps_drop: number; ps_ifdrop: number };
 }
 
-/** A session, and who reads it at present. */
+/** A session and its current reader. */
 interface Kept {
   readonly session: Session;
   readonly link: LinkLayer;
@@ -37,7 +37,7 @@ interface Kept {
 }
 
 const kept = new Map<string, Kept>();
-/** Every frame is delivered in it, whatever its session. */
+/** Every session delivers its frames here. */
 const frame = Buffer.alloc(LIMITS.snapOctets);
 /** Seconds, microseconds, octets captured, octets on the wire: four u32 in host order. */
 const header = Buffer.alloc(16);
@@ -56,9 +56,9 @@ export function openPcapSource(setup: SourceSetup): FrameSource {
       interfaceDropped: earlier.interfaceDropped + now.interfaceDropped - before.interfaceDropped,
     };
   };
-  /** Goes on with another session, or with none. */
+  /** Continues with another session, or with none. */
   const leave = (next: Kept | undefined) => {
-    held.session.session.dispatch(frame, header); // what its buffer holds is for those who go on
+    held.session.session.dispatch(frame, header); // frames still buffered belong to the previous reader
     earlier = totals();
     const { receive } = held;
     held.receive = undefined;
@@ -97,7 +97,7 @@ export function openPcapSource(setup: SourceSetup): FrameSource {
 function sessionFor({ device, vlan }: SourceSetup, filter: string): Kept {
   const expression = vlan === undefined ? filter : `vlan ${vlan} and (${filter})`;
   const key = `${interfaceIndex(device)} ${device} ${expression}`;
-  if (!kept.has(key)) compileFilter(filter, LIMITS.snapOctets); // a session that refuses it stays open
+  if (!kept.has(key)) compileFilter(filter, LIMITS.snapOctets); // a session that rejects its filter stays open
   const held = kept.get(key) ?? open(device, expression);
   held.isAlive = true;
   kept.set(key, held);
@@ -129,7 +129,7 @@ function totalsOf(session: Session): CaptureTotals {
   };
 }
 
-/** @throws Fault UNSUPPORTED: frames of other kinds are not read, and must not pass for silence */
+/** @throws Fault UNSUPPORTED: frames of other kinds cannot be read, and must not look like silence */
 function linkLayerOf(session: Session, device: string): LinkLayer {
   if (session.link_type === 'LINKTYPE_ETHERNET') return 'ethernet';
   if (session.link_type === 'LINKTYPE_RAW') return 'ip';

@@ -1,6 +1,6 @@
 /**
- * The hot path of receiving: dissected frame → recognise → which position, which shard. It knows the
- * plan and the key and nothing of what was sent; whether a shard is ours is its caller's to say.
+ * The hot path of receiving: dissected frame → validate the cookie → position and shard. It needs the plan
+ * and the key and knows nothing of what was sent; the caller decides whether the shard is ours.
  */
 
 import type { Dissection } from '../../shared/packet/dissect.js';
@@ -12,7 +12,7 @@ import type { Plan } from '../../shared/survey/plan.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import type { Reply } from '../interfaces.js';
 
-/** An echo of an older clock than this is not of this probe. */
+/** Echoes of an older clock value are not of this probe. */
 const ROUND_TRIP_MICROS_MAX = 600e6;
 
 type Asked = Pick<Survey, 'probe' | 'probeOptions' | 'key'>;
@@ -24,7 +24,7 @@ export class Receiver {
   readonly #reply: { -readonly [Field in keyof Reply]: Reply[Field] };
   readonly #isStamped: boolean;
 
-  /** @param dissection where each frame is read before `receive` is called */
+  /** @param dissection each frame is dissected here before `receive` is called */
   constructor(plan: Plan, survey: Asked, dissection: Dissection) {
     this.#plan = plan;
     this.#probe = probeNamed(survey.probe);
@@ -41,9 +41,9 @@ export class Receiver {
   }
 
   /**
-   * Reads the frame that has been dissected. The reply returned is the same object each time and holds
-   * until the next frame; undefined where the frame answers no probe of this survey.
-   * @param timestamp when it was captured, microseconds since the Unix epoch
+   * Reads the dissected frame. The returned reply is the same object each time and is valid until the next
+   * frame; undefined if the frame answers no probe of this survey.
+   * @param timestamp capture time, microseconds since the Unix epoch
    */
   receive(timestamp: number): Reply | undefined {
     const reply = this.#reply;
@@ -59,7 +59,7 @@ export class Receiver {
     return reply;
   }
 
-  /** RFC 7323 §3.2: TSecr of a SYN-ACK is the TSval of its SYN, and that was our clock's low half. */
+  /** RFC 7323 §3.2: TSecr of a SYN-ACK is the TSval of its SYN, and that was the low half of our clock. */
   #roundTrip(timestamp: number): number {
     const { timestampEcho } = this.#reply.options;
     if (!this.#isStamped || timestampEcho <= 0) return -1;

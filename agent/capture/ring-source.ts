@@ -47,11 +47,11 @@ const BLOCK_OCTETS = 1024 * 1024;
 const BLOCKS = LIMITS.captureOctets / BLOCK_OCTETS;
 /** Frames vary in length in this version; the kernel still wants a number. */
 const FRAME_OCTETS = 2048;
-/** A block that is not full is handed over after this. */
+/** The kernel hands over a partly filled block after this. */
 const BLOCK_MILLIS = 8;
-/** How often the ring is looked at while it is empty. */
+/** Polling interval while the ring is empty. */
 const LOOK_MILLIS = 10;
-/** Frames read before other work of this thread has its turn. */
+/** Frames read before other work of this thread runs. */
 const TURN_FRAMES = 16_384;
 
 const BLOCK_STATUS = 8; // u32
@@ -90,7 +90,7 @@ class RingSource implements FrameSource {
   #totals: CaptureTotals = { framesReceived: 0, framesDropped: 0, interfaceDropped: 0 };
   #readUntil: number;
   #isReading = false;
-  /** The block to be read next, and what is left of it. */
+  /** The block to be read next, and the rest of it. */
   #block = 0;
   #packetsLeft = 0;
   #packetAt = 0;
@@ -129,7 +129,7 @@ class RingSource implements FrameSource {
     return this.#readUntil;
   }
 
-  /** Also where the interface came back under the same name: its packets go to another index then. */
+  /** The interface may have come back under the same name: its packets go to another index then. */
   get isAlive(): boolean {
     if (this.#closing.signal.aborted) return false;
     try {
@@ -139,7 +139,7 @@ class RingSource implements FrameSource {
     }
   }
 
-  /** The kernel's counts start anew at each reading: struct tpacket_stats_v3 { u32 packets, drops, … }. */
+  /** The kernel resets its counts at each reading: struct tpacket_stats_v3 { u32 packets, drops, … }. */
   get totals(): CaptureTotals {
     if (this.#closing.signal.aborted) return this.#totals;
     const counts = getOption(this.#fd, SOL_PACKET, PACKET_STATISTICS, 12);
@@ -167,7 +167,7 @@ class RingSource implements FrameSource {
     this.#totals = this.totals;
     this.#closing.abort();
     closeSocket(this.#fd);
-    // A frame may be being read at this moment: the one who reads unmaps the memory once it has stopped.
+    // A frame may be being read at this moment: the reader unmaps the memory once it has stopped.
     if (!this.#isReading) this.#release();
   }
 
@@ -176,20 +176,20 @@ class RingSource implements FrameSource {
     while (!signal.aborted) {
       const lookedAt = this.#clock.monotonic();
       const isEmpty = this.#read(receive, TURN_FRAMES);
-      // What is in the block that is being filled has come within this.
+      // Frames in the block that is being filled arrived within this time.
       if (isEmpty) this.#readUntil = lookedAt - BLOCK_MILLIS;
       await this.#clock.sleep(isEmpty ? LOOK_MILLIS : 0, signal);
     }
   }
 
-  /** No view of the memory may be left once it is unmapped. */
+  /** No view of the memory may remain once it is unmapped. */
   #release(): void {
     this.#view = new DataView(new ArrayBuffer(0));
     this.#statuses = new Int32Array(0);
     this.#memory.release();
   }
 
-  /** Reads so many frames at most. @returns whether no closed block is left */
+  /** Reads at most so many frames. @returns true if no closed block is left */
   #read(receive: Receive, most: number): boolean {
     for (let left = most; left > 0 && !this.#closing.signal.aborted; ) {
       if (this.#packetsLeft === 0 && !this.#openBlock()) return true;
@@ -220,7 +220,7 @@ class RingSource implements FrameSource {
     receive(start, start + view.getUint32(at + CAPTURED, true), micros);
   }
 
-  /** Whether the kernel has handed over the next block. */
+  /** True once the kernel has handed over the next block. */
   #openBlock(): boolean {
     const at = this.#block * BLOCK_OCTETS;
     const status = Atomics.load(this.#statuses, (at + BLOCK_STATUS) >> 2);

@@ -1,7 +1,7 @@
 /**
- * Finds how probes leave, by looking at routes and interfaces: for every next hop a way out of its own,
- * with Ethernet frames to the gateway or to each neighbour, and through the kernel where the interface
- * carries no Ethernet. All of it is plain data, so that the senders' threads can open it.
+ * Plans the egress of probes from routes and interfaces: one egress route per next hop, with Ethernet frames
+ * to the gateway or to each neighbour, or through the kernel if the interface carries no Ethernet. The plan
+ * is plain data, so that the sender threads can open it.
  */
 import { networkInterfaces } from 'node:os';
 import type { Clock } from '../../shared/base/clock.js';
@@ -18,26 +18,26 @@ import { ipJson } from './route-table.js';
 import { type RouteSlice, slicesOf, sourceTowards, type Unroutable } from './routes.js';
 import { freePorts } from './source-ports.js';
 
-/** One way out: a family, an interface, a next hop, and what it leads to. */
+/** An egress route: a family, an interface, a next hop, and the destinations that it serves. */
 export interface EgressRoute {
   readonly family: Family;
   readonly device: string;
   readonly sources: readonly Words[];
   readonly destinations: Destinations;
-  /** Undefined where the kernel finds who a packet is for. */
+  /** Undefined if the kernel finds the next hop. */
   readonly nextHop: NextHop | undefined;
 }
 
 export interface EgressPlan {
   readonly routes: readonly EgressRoute[];
   readonly origin: Origin;
-  /** Targets that no way out leads to. */
+  /** Targets without an egress route. */
   readonly unroutable: readonly Unroutable[];
-  /** What people should know before anything is sent. */
+  /** Shown to people before anything is sent. */
   readonly notes: readonly string[];
 }
 
-/** What the operator fixed; the rest is found out. */
+/** Settings of the operator; the rest is found out. */
 export interface EgressOptions {
   readonly device?: string | undefined;
   readonly gatewayMac?: MacAddress | undefined;
@@ -60,7 +60,7 @@ export async function planEgress(
 ): Promise<EgressPlan> {
   const ports = options.sourcePorts ?? (await freePorts());
   const { device, sources = [], gatewayMac } = options;
-  // Where all is said, nothing needs to be looked up, and no route needs to be there.
+  // If interface and gateway are given, no route is looked up, and none needs to exist.
   const isSaid = device !== undefined && gatewayMac !== undefined;
   const { slices, unroutable, notes } = isSaid
     ? { slices: slicesAsGiven(space, device), unroutable: [], notes: [] }
@@ -93,7 +93,10 @@ async function egressRoute(
   return { family, device, sources, destinations, nextHop };
 }
 
-/** Our address towards a leg: as the kernel would choose it, or one of the interface's. @throws Fault NO_ROUTE */
+/**
+ * Our source address towards a slice: the one that the kernel would choose, or one of the interface's.
+ * @throws Fault NO_ROUTE
+ */
 async function ownSource(
   { device, family, example }: RouteSlice,
   { gatewayMac, device: said }: EgressOptions,
@@ -129,7 +132,7 @@ async function linkOf(
   return { source, gateway: await resolveNeighbour(gateway, { device, source, addresses }, clock) };
 }
 
-/** An address of ours that is of no use, and targets that are asked from another one. */
+/** Notes about source addresses that are not used, and about targets that see another one. */
 function notesOn(sources: readonly Words[], routes: readonly EgressRoute[]): string[] {
   const notes = strangersAmong(sources);
   for (const family of [4, 6] as const) {
@@ -146,7 +149,7 @@ function notesOn(sources: readonly Words[], routes: readonly EgressRoute[]): str
   return notes;
 }
 
-/** Addresses that no interface has: replies come to them only where others send them here. */
+/** Addresses that no interface has: replies to them arrive only if other hosts route them here. */
 function strangersAmong(sources: readonly Words[]): string[] {
   const entries = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
   const ours = new Set(entries.map(({ address }) => formatWords(parseWords(address))));
@@ -157,7 +160,7 @@ function strangersAmong(sources: readonly Words[]): string[] {
   return [`--source-ip: no interface has ${which}; replies are heard only if they are routed here`];
 }
 
-/** Undefined for interfaces that carry no Ethernet frames, or do not need them. */
+/** Undefined for interfaces without Ethernet frames, and for those that need no ARP. */
 async function hardwareAddressOf(device: string): Promise<MacAddress | undefined> {
   const [nextHop] = await ipJson<{
     link_type?: string;

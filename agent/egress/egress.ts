@@ -1,7 +1,7 @@
 /**
- * One open way out: a wire, the volley that is being written on it, and the addresses that probes
- * carry as theirs. All its frames are laid out here, once. On a link of our own each frame goes to the
- * neighbour it is for.
+ * One open egress: a frame sender, the batch of probes being written, and the source addresses. All frames
+ * are laid out here, once. If targets are neighbours on the link, each frame gets its own destination MAC
+ * address.
  */
 import { Endpoint, type Words } from '../../shared/net/endpoint.js';
 import type { PortRange } from '../../shared/net/ports.js';
@@ -17,9 +17,9 @@ export interface EgressDeps {
   readonly ports: PortRange;
   readonly probe: Probe;
   readonly options: ProbeOptions;
-  /** Where targets are neighbours: who they are on the link. */
+  /** Resolves targets that are neighbours on the link. */
   readonly neighbours?: Neighbours | undefined;
-  /** Octets of the link header, where there is one. */
+  /** Octets of the link header; 0 without one. */
   readonly linkHeaderOctets?: number;
 }
 
@@ -27,17 +27,17 @@ export class Egress {
   readonly frameSender: FrameSender;
   readonly family: Family;
   readonly neighbours: Neighbours | undefined;
-  /** Targets that leave this way, and then their probes. */
+  /** The targets of this egress, and then their probes. */
   readonly batch: ProbeBatch;
-  /** Frames written and not yet taken by the kernel. */
+  /** Frames written and not yet accepted by the kernel. */
   pending = 0;
   readonly #deps: EgressDeps;
   readonly #frame: Frame;
   readonly #sources: readonly Endpoint[];
-  /** By row, where targets are neighbours. */
+  /** By row, if targets are neighbours. */
   readonly #macs: Uint8Array[] = [];
   readonly #slots: number[] = [];
-  /** Rows of the last volley that was written. */
+  /** Rows of the batch that was written last. */
   #rows = 0;
 
   constructor(deps: EgressDeps) {
@@ -59,14 +59,14 @@ export class Egress {
     }
   }
 
-  /** The last target that was added, of an order, is the neighbour with this address on the link. */
+  /** Sets MAC address and job of the target that was added last. */
   addressTo(mac: Uint8Array, slot: number): void {
     this.#macs[this.batch.count - 1] = mac;
     this.#slots[this.batch.count - 1] = slot;
   }
 
   /**
-   * Writes the volley's probes into the wire's next frames.
+   * Writes the probes of the batch into the next frames.
    * @param stamp our clock, microseconds modulo 2^32
    */
   write(cookies: CookieMac, stamp: number): void {
@@ -84,17 +84,17 @@ export class Egress {
     batch.count = 0;
   }
 
-  /** The position of the first frame that is written and not taken. */
+  /** The position of the first pending frame. */
   get firstPosition(): number {
     return this.batch.position[this.#rows - this.pending] as number;
   }
 
-  /** The order of that frame, where targets are neighbours: a volley may be of several then. */
+  /** The job of the first pending frame if targets are neighbours: a batch may hold several jobs then. */
   get firstSlot(): number | undefined {
     return this.neighbours && this.#slots[this.#rows - this.pending];
   }
 
-  /** The kernel refuses that frame for good. */
+  /** Drops the first pending frame: the kernel refuses it permanently. */
   dropFirst(): void {
     this.frameSender.dropFirst();
     this.pending--;

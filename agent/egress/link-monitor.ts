@@ -1,6 +1,6 @@
 /**
- * Whether interfaces are up and hold our addresses, as they did when a station was opened. While they
- * do not, replies cannot be heard: silence then says nothing about targets.
+ * Link monitor: are the interfaces up, and do they have our addresses, as when it was created? If not,
+ * replies cannot be received, and silence says nothing about targets.
  */
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
@@ -12,7 +12,7 @@ export class LinkMonitor {
   readonly #facts: readonly string[];
   readonly #changes: string;
 
-  /** Notes which of these interfaces and addresses there are now. */
+  /** Records which of these interfaces and addresses exist now. */
   constructor(devices: readonly string[], sources: readonly Words[]) {
     this.#devices = devices;
     this.#changes = this.#changesNow();
@@ -20,19 +20,19 @@ export class LinkMonitor {
     this.#facts = [...factsNow()].filter((fact) => fact.split(' ').every((w) => wanted.has(w)));
   }
 
-  /** Whether all that was noted still holds. */
+  /** True while everything recorded still holds. */
   isUp(): boolean {
     const now = factsNow();
     return this.#facts.every((fact) => now.has(fact)) && this.#changesNow() === this.#changes;
   }
 
-  /** How often each link came and went: a moment between two looks is not overlooked. */
+  /** The carrier changes of each link: so a short outage between two checks is noticed. */
   #changesNow(): string {
     return this.#devices.map(carrierChanges).join(' ');
   }
 }
 
-/** Interfaces that are up and running, alone and with each of their addresses. */
+/** Interfaces that are up and running, alone and together with each of their addresses. */
 function factsNow(): Set<string> {
   const facts = new Set<string>();
   for (const [device, entries = []] of Object.entries(networkInterfaces())) {
@@ -42,7 +42,7 @@ function factsNow(): Set<string> {
   return facts;
 }
 
-/** The kernel's count (ABI/testing/sysfs-class-net); empty where it cannot be seen. */
+/** The kernel's counter (ABI/testing/sysfs-class-net); empty if it cannot be read. */
 function carrierChanges(device: string): string {
   try {
     return readFileSync(`/sys/class/net/${device}/carrier_changes`, 'utf8').trim();

@@ -1,7 +1,7 @@
 /**
- * Who is who on a link of our own: asked by ARP (RFC 826) and by neighbour discovery (RFC 4861 §7.2),
- * within the rate, instead of by the kernel, whose table holds a thousand entries and drops the rest in
- * silence. Who does not answer three times in 1.2 s is not there.
+ * Resolves neighbours on the link by ARP (RFC 826) and neighbour discovery (RFC 4861 §7.2), within the rate,
+ * instead of leaving it to the kernel, whose table holds a thousand entries and silently drops the rest. A
+ * neighbour that does not answer three requests within 1.2 s is unreachable.
  */
 import type { Endpoint, Words } from '../../shared/net/endpoint.js';
 import { ARP_OCTETS, layOutArp, readArp, setArpTarget } from '../../shared/packet/arp.js';
@@ -27,36 +27,36 @@ import { openNeighbourSocket } from './neighbour-socket.js';
 
 const MINIMUM_OCTETS = 60;
 
-/** When an address is asked for again, and given up, after it was asked for last. */
+/** Interval between requests, and their number. */
 const AGAIN_MILLIS = 400;
 const ASKS_MAX = 3;
-/** Where the kernel takes none of them, nobody was asked: 4 s, for links that come and go. */
+/** After so many refused requests nobody was asked: 4 s, for links that flap. */
 const REFUSALS_MAX = 10;
-/** How long an answer holds, and how long nobody is there. */
+/** Lifetimes of positive and negative entries. */
 const KNOWN_MILLIS = 60_000;
 const NOBODY_MILLIS = 30_000;
-/** Neighbours that are remembered. */
+/** Entries in the table. */
 const ENTRIES_MAX = 262_144;
-/** Entries that are looked at to forget one: those asked for stand in the way for 1.2 s. */
+/** Entries checked to evict one: those being resolved stay for at most 1.2 s. */
 const FORGET_LOOKS = 64;
-/** Answers that are heard at a time. */
+/** Answers read per call. */
 const HEAR_MAX = 512;
 
 export interface LinkNeighboursSetup {
   readonly device: string;
   readonly family: Family;
   readonly nextHop: NextHop;
-  /** Ours: the first one asks. */
+  /** Our addresses: the first one is the sender of requests. */
   readonly sources: readonly Words[];
 }
 
 interface Entry {
   readonly words: Words;
   asks: number;
-  /** Asks that the kernel did not take. */
+  /** Requests that the kernel refused. */
   refusals: number;
   askedAt: number;
-  /** Until when `mac`, or that nobody is there, holds; 0 while it is asked for. */
+  /** Expiry of `mac`, or of the negative entry; 0 while it is being resolved. */
   until: number;
   mac: Uint8Array | undefined;
 }
@@ -70,7 +70,7 @@ export class LinkNeighbours implements Neighbours {
   readonly #heard = new Uint8Array(256);
   readonly #heardView = new DataView(this.#heard.buffer);
   readonly #entries = new Map<string, Entry>();
-  /** Those that are asked for, in the order in which they were asked last. */
+  /** Entries being resolved, in the order of their last requests. */
   #asking: Entry[] = [];
 
   /** @throws Fault NO_CAP_NET_RAW, NO_ROUTE or SYSTEM_CALL */
@@ -102,7 +102,7 @@ export class LinkNeighbours implements Neighbours {
   lookup(target: Endpoint, now: number): Found {
     const entry = this.#entries.get(keyOf(target.w0, target.w1, target.w2, target.w3));
     if (entry?.mac !== undefined) return entry.mac;
-    // One that was forgotten meanwhile is asked for again by the next look.
+    // An evicted entry is requested again by this lookup.
     if (entry === undefined) this.request(target, now);
     if (entry === undefined || entry.until === 0) return RESOLVING;
     return entry.asks > 0 ? UNREACHABLE : NOT_SENT;
@@ -132,7 +132,7 @@ export class LinkNeighbours implements Neighbours {
     closeSocket(this.#fd);
   }
 
-  /** A question that the kernel has no room for is asked again like one that was not answered. */
+  /** A request that the kernel had no room for is repeated like one that was not answered. */
   #send(entry: Entry, now: number): boolean {
     const at = this.#linkOctets;
     if (this.#family === 4) setArpTarget(this.#view, at, entry.words[3]);
@@ -166,7 +166,7 @@ export class LinkNeighbours implements Neighbours {
     return found && { key: keyOf(0, 0, 0xffff, found.address), mac: found.mac };
   }
 
-  /** The oldest that is not asked for at present; where all of those looked at are, none. */
+  /** Evicts the oldest entry that is not being resolved; none if all checked ones are. */
   #forgetOne(): void {
     let looks = FORGET_LOOKS;
     for (const [key, { until }] of this.#entries) {

@@ -1,6 +1,6 @@
 /**
- * Packet sockets that ask who neighbours are, and hear the answers to that and nothing else. Their filters
- * are classic BPF, small enough to be written by hand: a sender's thread loads no libpcap.
+ * Packet sockets that send ARP requests and neighbour solicitations, and receive nothing but the answers.
+ * Their filters are classic BPF, small enough to write by hand: a sender's thread loads no libpcap.
  */
 
 import { ARP_OPERATION_AT, ARP_REPLY, ETHER_TYPE_ARP } from '../../shared/packet/arp.js';

@@ -1,7 +1,7 @@
 /**
- * The next hop's address on the link: from the kernel's neighbour table where it has been confirmed lately
- * or was set by hand, else by asking for it ourselves. An entry that is stale may be another host's by now,
- * and probes to nobody would make silence of everybody.
+ * Resolves the MAC address of the next hop: from the kernel's neighbour table if the entry is confirmed or
+ * static, else by a request of our own. A stale entry may be another host's by now, and probes sent to nobody
+ * would make every target look silent.
  */
 import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
@@ -20,15 +20,15 @@ interface NeighbourRecord {
   readonly state?: readonly string[];
 }
 
-/** Who asks, and where. */
+/** The sender of the request. */
 export interface Asker {
   readonly device: string;
-  /** Its address on the link. */
+  /** Its MAC address. */
   readonly source: MacAddress;
   readonly addresses: readonly Words[];
 }
 
-/** @throws Fault NO_NEIGHBOUR where nobody answers */
+/** @throws Fault NO_NEIGHBOUR if nobody answers */
 export async function resolveNeighbour(
   gateway: string,
   { device, source, addresses }: Asker,

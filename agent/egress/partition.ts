@@ -1,6 +1,6 @@
 /**
- * Address space cut by routes: sorted, disjoint, half-open segments, each with what it leads to. Numbers for
- * IPv4, BigInt for IPv6; everything is one pass over sorted lists, so a million routes cost a second.
+ * Partitions address space by routes: sorted, disjoint, half-open segments, each with a value. Numbers for
+ * IPv4, BigInt for IPv6; every operation is one pass over sorted lists, so a million routes take a second.
  */
 export interface Span<Address extends number | bigint> {
   readonly from: Address;
@@ -15,11 +15,11 @@ export interface Segment<Address extends number | bigint, Value> extends Span<Ad
 /** A prefix with a value. */
 export interface Entry<Address extends number | bigint, Value> extends Segment<Address, Value> {
   readonly length: number;
-  /** Of two that are the same prefix the lower one counts. */
+  /** Of two equal prefixes the one with the lower metric counts. */
   readonly metric: number;
 }
 
-/** What each address leads to by the longest prefix that holds it. */
+/** Maps each address to the value of its longest matching prefix. */
 export function flatten<Address extends number | bigint, Value>(
   entries: readonly Entry<Address, Value>[],
 ): Segment<Address, Value>[] {
@@ -58,7 +58,10 @@ export function flatten<Address extends number | bigint, Value>(
   return segments;
 }
 
-/** Cuts spans by segments: what segments hold of them, and what is left. Both are sorted and disjoint. */
+/**
+ * Cuts spans by segments. @returns the parts within segments, and the rest; both inputs are sorted and
+ * disjoint
+ */
 export function overlay<Address extends number | bigint, Value>(
   spans: readonly Span<Address>[],
   segments: readonly Segment<Address, Value>[],
@@ -83,13 +86,13 @@ export function overlay<Address extends number | bigint, Value>(
   return { taken, left };
 }
 
-/** The larger of two; Math knows no BigInt. */
+/** The larger of two; Math cannot compare BigInts. */
 export function later<Address extends number | bigint>(a: Address, b: Address): Address {
   if (a > b) return a;
   return b;
 }
 
-/** Segments in order of their starts, from several sorted lists. */
+/** Sorts segments of several sorted lists by their starts. */
 export function inOrder<Address extends number | bigint, Value>(
   segments: readonly Segment<Address, Value>[],
 ): Segment<Address, Value>[] {

@@ -1,12 +1,12 @@
 /**
- * Policy routing (ip-rule(8)): which tables the kernel looks into for a packet of ours, in which order. A
- * tunnel that takes all traffic is often nothing but such rules.
+ * Policy routing (ip-rule(8)): which routing tables the kernel searches for our packets, and in which order.
+ * A VPN that takes all traffic often consists of such rules.
  */
 import type { Family } from '../../shared/probe/probe.js';
 import type { Span } from './partition.js';
 import { addressToBigInt, ipJson } from './route-table.js';
 
-/** What `ip -json -N rule` prints of a rule. */
+/** A rule as `ip -json -N rule` prints it. */
 export interface RuleRecord {
   readonly priority: number;
   readonly src?: string;
@@ -33,21 +33,21 @@ export interface RuleRecord {
   readonly l3mdev?: unknown;
 }
 
-/** What there is to know of our packets before they are looked up. */
+/** Properties of our packets that rules can match before the lookup. */
 export interface OurPackets {
   readonly family: Family;
-  /** Where the operator fixed them. */
+  /** Undefined if the operator has not set them. */
   readonly sources: readonly bigint[];
   readonly device: string | undefined;
 }
 
-/** One look into a table, or an end of the search. */
+/** One table lookup, or the end of the search. */
 export interface Step {
-  /** Destinations that it is for; undefined for all. */
+  /** Destinations of the rule; undefined for all. */
   readonly to: Span<bigint> | undefined;
-  /** Undefined where packets go no further. */
+  /** Undefined if packets go no further. */
   readonly table: number | undefined;
-  /** Prefixes no longer than this are passed over. */
+  /** Prefixes up to this length are ignored. */
   readonly suppressed: number;
   /** For people. */
   readonly text: string;
@@ -63,12 +63,12 @@ export async function readRules(family: Family): Promise<readonly RuleRecord[]> 
   return [...rules].sort((a, b) => a.priority - b.priority);
 }
 
-/** The looks that the kernel takes for our packets, in order. */
+/** The lookups that the kernel does for our packets, in order. */
 export function stepsFor(rules: readonly RuleRecord[], ours: OurPackets): readonly Step[] {
   const steps: Step[] = [];
   for (let i = 0; i < rules.length && steps.length < STEPS_MAX; i++) {
     const rule = rules[i] as RuleRecord;
-    // "not" turns all of the rule's conditions round, its destination too: that is no span any more.
+    // "not" inverts all conditions of the rule, including its destination, which is no single span then.
     const isInverted = Object.hasOwn(rule, 'not');
     if (isInverted ? matches(rule, ours) && rule.dst === undefined : !matches(rule, ours)) continue;
     if (rule.goto !== undefined) {
@@ -89,7 +89,7 @@ export function stepsFor(rules: readonly RuleRecord[], ours: OurPackets): readon
   return steps;
 }
 
-/** Whether all that the rule asks for holds of our packets, whatever their destination. */
+/** True if our packets match the rule, apart from their destination. */
 function matches(rule: RuleRecord, { family, sources, device }: OurPackets): boolean {
   const mark = Number(rule.fwmark ?? 0);
   if (mark !== 0) return false; // ours have none
@@ -97,7 +97,7 @@ function matches(rule: RuleRecord, { family, sources, device }: OurPackets): boo
   if (rule.oif !== undefined && rule.oif !== device) return false;
   if (rule.tos !== undefined && Number(rule.tos) !== 0) return false;
   if (rule.ipproto !== undefined && !TCP.includes(rule.ipproto)) return false;
-  // Rules for some ports only are for some of our packets: the comparison with the kernel shows them.
+  // Rules for certain ports match some of our packets only: the comparison with the kernel reveals them.
   const names = ['sport', 'dport', 'sport_start', 'dport_start', 'l3mdev'] as const;
   if (names.some((name) => Object.hasOwn(rule, name))) return false;
   const uid = process.getuid?.() ?? 0;

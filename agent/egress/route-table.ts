@@ -18,12 +18,12 @@ const MAIN_TABLE = 254;
 const ANSWER_OCTETS = 64 * 1024 * 1024;
 const BITS = { 4: 32n, 6: 128n } as const;
 
-/** What some destinations lead to. */
+/** The next hop of some destinations. */
 export type Hop =
   | {
       readonly kind: 'hop';
       readonly device: string;
-      /** Absent where the destinations are neighbours of their own. */
+      /** Undefined if the destinations are neighbours on the link. */
       readonly gateway: string | undefined;
     }
   /** Nowhere: by the type of the route, such as `blackhole`. */
@@ -34,7 +34,7 @@ export type Hop =
 export type RouteEntry = Entry<bigint, Hop>;
 
 const NULL_TYPES = ['unreachable', 'prohibit', 'blackhole', 'broadcast', 'multicast'];
-/** Types by their numbers (rtnetlink(7)), which is how `ip -N` prints them. */
+/** Route types by number (rtnetlink(7)), as `ip -N` prints them. */
 const TYPES = [
   'unspecified',
   'unicast',
@@ -50,16 +50,16 @@ const TYPES = [
 ];
 
 /**
- * Routes by the number of their table.
- * @param device only routes by this interface, where it is given, and those that lead nowhere
- * @throws Fault NO_ROUTE where they cannot be read
+ * Routes by table number.
+ * @param device only routes through this interface if given, and null routes
+ * @throws Fault NO_ROUTE if they cannot be read
  */
 export async function readRoutes(
   family: Family,
   device: string | undefined,
 ): Promise<ReadonlyMap<number, RouteEntry[]>> {
   const tables = new Map<number, RouteEntry[]>();
-  // Equal hops are one object, so that neighbouring routes to the same one are joined.
+  // Equal hops share one object, so that adjacent routes to the same hop can be joined.
   const hops = new Map<string, Hop>();
   const shared = (hop: Hop) => {
     const key = JSON.stringify(hop);
@@ -78,7 +78,7 @@ export async function readRoutes(
   return tables;
 }
 
-/** @returns undefined for a route that no packet of ours takes */
+/** @returns undefined for a route that our packets never take */
 export function parseRoute(
   line: string,
   family: Family,
@@ -97,12 +97,12 @@ export function parseRoute(
   return value && { table, entry: { ...prefixOf(to, family), metric, value } };
 }
 
-/** By name or number; undefined for what is no type. */
+/** By name or number; undefined if the word is no type. */
 function typeOf(word: string): string | undefined {
   return /^\d+$/.test(word) ? TYPES[Number(word)] : TYPES.find((name) => name === word);
 }
 
-/** Of several next hops the first is taken: a flow must keep to one way, and any will do. */
+/** Of several next hops the first is used: a flow must keep to one path, and any will do. */
 function hopOf(
   type: string,
   choices: readonly (readonly string[])[],
@@ -112,7 +112,7 @@ function hopOf(
   if (type === 'throw') return { kind: 'throw' };
   for (const words of choices) {
     if (words.some((word) => word === 'dead' || word === 'linkdown')) continue;
-    // What is sent to our own addresses goes by the loopback, whichever interface has them.
+    // Packets to our own addresses go through the loopback, whichever interface has them.
     const isOurs = type === 'local' || type === 'anycast';
     const by = isOurs ? 'lo' : after(words, 'dev');
     if (by === undefined || (device !== undefined && by !== device)) continue;
@@ -133,7 +133,7 @@ function prefixOf(text: string, family: Family) {
   return { from, to: from + size, length };
 }
 
-/** @throws where the text is no address of the family */
+/** @throws if the text is no address of the family */
 export function addressToBigInt(text: string, family: Family): bigint {
   if (family === 4) return text.split('.').reduce((sum, octet) => sum * 256n + BigInt(octet), 0n);
   const [head = '', tail] = text.split('::');

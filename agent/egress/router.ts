@@ -1,7 +1,7 @@
 /**
- * Which way out leads to a target. Most surveys have one way for each family, and then nothing is
- * looked up. The territories are plain data, so that the sender's thread can be given them; they are
- * disjoint, and a target may be in none.
+ * Router: the egress of a target. Most surveys have one egress per family, and then nothing is looked up. The
+ * destinations are plain data, so that they can be sent to the sender's thread; they are disjoint, and a
+ * target may be in none of them.
  */
 
 import type { Target } from '../../shared/net/endpoint.js';
@@ -15,7 +15,7 @@ export class Router {
   readonly #onlyIpv4: number;
   readonly #onlyIpv6: number;
 
-  /** @param isWhole whether every target is in one of the territories */
+  /** @param coversAll true if every target has an egress */
   constructor(destinations: readonly Destinations[], coversAll = true) {
     this.#ipv4 = destinations.flatMap((destinations, egress) =>
       destinations.family === 4
@@ -29,7 +29,7 @@ export class Router {
     this.#onlyIpv6 = coversAll ? onlyOf(this.#ipv6) : -1;
   }
 
-  /** The number of the way out, or −1 where none leads there. */
+  /** Index of the egress, or −1 if none serves the target. */
   egressFor(target: Target): number {
     const isIpv4 = target.isIpv4;
     const only = isIpv4 ? this.#onlyIpv4 : this.#onlyIpv6;
@@ -48,7 +48,7 @@ export class Router {
   }
 }
 
-/** The one way out of a family, or −1 where there are several, or none. */
+/** The only egress of a family, or −1 if there are none or several. */
 function onlyOf(entries: readonly { readonly egress: number }[]): number {
   const [first] = entries;
   return first !== undefined && entries.length === 1 ? first.egress : -1;

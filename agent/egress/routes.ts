@@ -1,7 +1,7 @@
 /**
- * Where the kernel would send the targets: its rules and tables are followed for all of address space, so
- * the answer holds for every target and not only for a sample; one target of each leg is then held against
- * the kernel's own answer.
+ * Finds the routes of all targets: follows the kernel's policy rules and routing tables for the whole address
+ * space, so the answer holds for every target and not for a sample; then compares one target of each slice
+ * with the kernel's own answer.
  */
 import { Fault } from '../../shared/base/faults.js';
 import { cidrsOf } from '../../shared/net/cidr.js';
@@ -16,21 +16,21 @@ import { type RuleRecord, readRules, stepsFor } from './policy-rules.js';
 import { addressToBigInt, type Hop, ipJson, type RouteEntry, readRoutes } from './route-table.js';
 
 const BITS = { 4: 32, 6: 128 } as const;
-/** Spans that lead nowhere and are named one by one. */
+/** Unroutable spans that are named one by one. */
 const NAMED_MAX = 10_000;
 
-/** A hop, and the part of the space that goes there. */
+/** The part of the target space that one next hop serves. */
 export interface RouteSlice {
   readonly family: Family;
   readonly device: string;
-  /** Absent where the destinations are neighbours of their own. */
+  /** Undefined if the destinations are neighbours on the link. */
   readonly gateway: string | undefined;
   readonly destinations: Destinations;
-  /** One of the targets. */
+  /** One of its targets. */
   readonly example: Words;
 }
 
-/** Targets that no packet would reach, and why. */
+/** Targets that no packet reaches, with the reason. */
 export interface Unroutable {
   /** A prefix. */
   readonly text: string;
@@ -41,11 +41,11 @@ export interface Unroutable {
 export interface Legs {
   readonly slices: readonly RouteSlice[];
   readonly unroutable: readonly Unroutable[];
-  /** What people should know before anything is sent. */
+  /** Shown to people before anything is sent. */
   readonly notes: readonly string[];
 }
 
-/** What is known of the kernel's routing for one family. */
+/** The kernel's routing for one family. */
 export interface Routing {
   readonly family: Family;
   readonly rules: readonly RuleRecord[];
@@ -54,13 +54,13 @@ export interface Routing {
 
 export interface RoutingOptions {
   readonly device: string | undefined;
-  /** Ours, where the operator fixed them; of both families. */
+  /** Our source addresses of both families, if the operator has set them. */
   readonly sources: readonly Words[];
 }
 
 type Segments = readonly Segment<bigint, Hop>[];
 
-/** @throws Fault NO_ROUTE where tables cannot be read, or name targets that no route leads to */
+/** @throws Fault NO_ROUTE if the tables cannot be read, or if no route leads to any target */
 export async function slicesOf(space: Space, options: RoutingOptions): Promise<Legs> {
   const found: { slices: RouteSlice[]; unroutable: Unroutable[]; notes: string[] } = {
     slices: [],
@@ -78,7 +78,7 @@ export async function slicesOf(space: Space, options: RoutingOptions): Promise<L
     const cut = cutTargets(targets[family], segments, family);
     const isLast = found.slices.length === 0 && family === families.at(-1);
     const hasNoRoute = cut.slices.length === 0 && cut.unroutable.length === 0;
-    // A name may have addresses of a family that this host does not speak at all.
+    // A host name may have addresses of a family that this host does not use at all.
     if (hasNoRoute && !isLast) {
       found.notes.push(`no route leads to any of the IPv${family} targets: they are not asked`);
       found.unroutable.push(...nowhereOf(cut.left, family, 'no route of this host leads there'));
@@ -96,7 +96,7 @@ export async function slicesOf(space: Space, options: RoutingOptions): Promise<L
   return found;
 }
 
-/** What each address of a family leads to; addresses without a route are in no segment. */
+/** The next hop of each address of a family; addresses without a route are in no segment. */
 export function segmentsOf(
   { family, rules, tables }: Routing,
   { device, sources }: RoutingOptions,
@@ -129,7 +129,7 @@ function tableSegments(
   return flatten(entries).filter(({ value }) => value.kind !== 'throw');
 }
 
-/** Targets along segments. */
+/** Cuts targets by segments. */
 export function cutTargets(
   targets: readonly Span<bigint>[],
   segments: Segments,
@@ -151,14 +151,14 @@ export function cutTargets(
     if (hop.kind !== 'hop') continue;
     const { device, gateway } = hop;
     const all = segments.filter(({ value }) => value === hop);
-    // The route's own spans where they are fewer: a hitlist has one for each address.
+    // The route's own spans if they are fewer: a hitlist has one span per address.
     const destinations = territoryOf(all.length < spans.length ? all : spans, family);
     slices.push({ family, device, gateway, destinations, example: wordsOf(first.from, family) });
   }
   return { slices, unroutable, left };
 }
 
-/** One target of each leg held against what the kernel says of it. */
+/** Compares one target of each slice with the kernel's answer. */
 async function differences(
   slices: readonly RouteSlice[],
   device: string | undefined,
@@ -172,7 +172,7 @@ async function differences(
       ...(slice.device === 'lo' ? [] : by),
     ]).catch(() => []);
     const [kernel] = answer;
-    if (kernel?.dev === undefined) continue; // it wants to know more than the destination
+    if (kernel?.dev === undefined) continue; // it needs more than the destination
     const gateway = kernel.gateway ?? kernel.via?.host;
     if (kernel.dev === slice.device && gateway === slice.gateway) continue;
     const name = (dev: string, via: string | undefined) =>
@@ -185,11 +185,11 @@ async function differences(
   return notes;
 }
 
-/** Our address as the kernel would choose it towards a target. @throws Fault NO_ROUTE */
+/** The source address that the kernel would choose towards a target. @throws Fault NO_ROUTE */
 export async function sourceTowards(target: Words, device: string): Promise<Words> {
   const text = formatWords(target);
   const family = text.includes(':') ? '-6' : '-4';
-  // Towards an address of our own the kernel must be left to find out that it is one.
+  // For an address of our own, the kernel must find out by itself that it is local.
   const by = device === 'lo' ? [] : ['oif', device];
   const [record] = await ipJson<{ prefsrc?: string }>([family, 'route', 'get', text, ...by]);
   if (record?.prefsrc === undefined) {

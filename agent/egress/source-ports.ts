@@ -4,14 +4,14 @@ import { Fault } from '../../shared/base/faults.js';
 import type { PortRange } from '../../shared/net/ports.js';
 
 const PORT_RANGE_FILE = '/proc/sys/net/ipv4/ip_local_port_range';
-/** Enough to spread over, few enough that the capture's filter stays tight. */
+/** Enough to spread over, few enough to keep the capture filter narrow. */
 const SOURCE_PORTS_MAX = 4096;
 const SOURCE_PORTS_ENOUGH = 256;
 const SOURCE_PORT_MIN = 1024;
 
 /**
- * Ports that the host's own connections never use, so that they cannot mix in: above its range where
- * there is room, else right below it, away from the ports that services like to listen on.
+ * Ports that the host's own connections never use: above the kernel's ephemeral range if there is room, else
+ * right below it, away from the well-known ports of services.
  */
 export async function freePorts(): Promise<PortRange> {
   const text = await readFile(PORT_RANGE_FILE, 'utf8');

@@ -1,22 +1,22 @@
 /**
- * How many probes may leave now. Two buckets fill with time at the granted rate. The *credit* keeps
- * the average: it outlasts the few milliseconds by which a sleeping thread wakes too late. The *burst*
- * keeps the peace: it holds two milliseconds of budget and fills a little faster, so that what was
- * missed is made up for without a burst. What a longer pause would have earned is forgotten.
+ * Rate limiter of a sender: two token buckets that fill at the granted rate. The *credit* bucket keeps the
+ * average: its depth covers the few milliseconds by which a sleeping thread wakes too late. The *burst*
+ * bucket limits bursts: it holds two milliseconds of budget and fills a little faster, so that missed time is
+ * made up for without a burst. What a longer pause would have earned is dropped.
  *
- * Within any second no more than 1.01 times the rate leaves: the credit's depth is eight milliseconds
- * of budget, the burst's is two.
+ * Within any second at most 1.01 times the rate is sent: the depth of the credit is eight milliseconds of
+ * budget, that of the burst two.
  */
 
 const BURST_MILLIS = 2;
 const CREDIT_MILLIS = 8;
-/** How much faster than the rate a backlog is worked off. */
+/** A backlog is worked off this much faster than the rate. */
 const MAKING_UP = 1.4;
-/** At low rates: one probe, and what waking late by a fraction has earned. */
+/** Minimum bucket depth: one probe plus slack for late wake-ups. */
 const CREDIT_MIN = 1.5;
 /**
- * Probes are let through together once so many milliseconds of budget have gathered: a system call for
- * each would keep a core busy at a tenth of what it can send.
+ * Probes are sent together once this many milliseconds of budget have accumulated: a system call for each
+ * probe would keep a core busy at a tenth of what it can send.
  */
 const WORTH_MILLIS = 1.95;
 const WAIT_MILLIS_MIN = 0.1;
@@ -25,7 +25,7 @@ const WAIT_MILLIS_MAX = 100;
 export class Pacer {
   #credit = 0;
   #burst = 0;
-  /** What is left of the probes that were let through together. */
+  /** The rest of the probes that may be sent together. */
   #open = 0;
   #seenAt: number;
 
@@ -33,7 +33,7 @@ export class Pacer {
     this.#seenAt = now;
   }
 
-  /** Whole probes that may leave at `now` (monotonic milliseconds) at `rate` packets per second. */
+  /** Whole probes that may be sent at `now` (monotonic milliseconds) at `rate` packets per second. */
   allowance(now: number, rate: number): number {
     const perMilli = rate / 1000;
     const elapsed = now - this.#seenAt;
@@ -62,7 +62,7 @@ export class Pacer {
     this.#open -= probes;
   }
 
-  /** Milliseconds to sleep until there is enough to be worth a system call. */
+  /** Milliseconds to sleep until there is enough for a system call. */
   pause(rate: number): number {
     if (rate <= 0) return WAIT_MILLIS_MAX;
     const perMilli = rate / 1000;
@@ -74,7 +74,7 @@ export class Pacer {
   }
 }
 
-/** Probes that are worth waking up for, at a rate per millisecond. */
+/** The smallest number of probes that is worth a wake-up, at a rate per millisecond. */
 function worthOf(perMilli: number): number {
   return Math.max(1, Math.floor(WORTH_MILLIS * perMilli));
 }

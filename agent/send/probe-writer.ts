@@ -1,7 +1,7 @@
 /**
- * From positions to frames: which target a position is, which way out leads to it, whether it may be
- * probed, and, on a link of our own, who it is there. Targets on such a link wait in a line until that is
- * known. What is passed by without a probe is noted with the reason.
+ * Turns positions into frames: finds target and egress of each position, checks whether it may be probed,
+ * and, on the link, its MAC address. Targets on the link wait in the resolution queue until they are
+ * resolved. Positions that cannot be sent are recorded with the reason.
  */
 import type { TargetIndex } from '../../shared/base/brand.js';
 import { Target } from '../../shared/net/endpoint.js';
@@ -22,29 +22,29 @@ export interface ProbeWriterDeps {
   readonly key: Uint8Array;
   readonly egresses: readonly Egress[];
   readonly router: Router;
-  /** Whether a way out leads to every target. */
+  /** True if every target has an egress. */
   readonly coversAll: boolean;
-  /** Told of every packet that is written. */
+  /** Counts every packet that is written. */
   readonly pacer: Pacer;
   readonly isAbandoned: (slot: number) => boolean;
-  /** Microseconds of the clock that captured frames are stamped with. */
+  /** Microseconds of the clock that also stamps captured frames. */
   readonly wallMicros: () => number;
 }
 
 interface JobPosition {
-  /** Of the order. */
+  /** Of the job. */
   readonly slot: number;
   readonly position: number;
 }
 
 export class ProbeWriter {
-  /** What is held back at present. */
+  /** The current send filter. */
   sendFilter: SendFilter;
   readonly unsent = new UnsentLog();
   readonly #deps: ProbeWriterDeps;
   readonly #cookies: CookieMac;
   readonly #target = new Target();
-  /** Whether all targets are plain, and leave by the one way out there is. */
+  /** True if all targets are plain, and use the only egress. */
   readonly #isPlain: boolean;
   readonly #queue: ResolutionQueue | undefined;
 
@@ -58,29 +58,29 @@ export class ProbeWriter {
     this.#queue = hasNeighbours ? new ResolutionQueue() : undefined;
   }
 
-  /** Frames that any of the ways out can take: all probes of a batch may go the same way. */
+  /** Frames that every egress can take: all probes of a batch may use the same one. */
   get room(): number {
     let room = Number.POSITIVE_INFINITY;
     for (const { frameSender } of this.#deps.egresses) room = Math.min(room, frameSender.room());
     return room;
   }
 
-  /** Whether a whole run may be written: the line takes as many as may have to wait. */
+  /** True if a whole run may be written: the queue has room for all that may have to wait. */
   get hasQueueRoom(): boolean {
     return this.#queue === undefined || this.#queue.room >= RUN_MAX;
   }
 
-  /** From here on positions of this order are written, and of no other before the next call. */
+  /** From here on positions of this job are written, and of no other one before the next call. */
   open(slot: number): void {
     this.#queue?.open(slot);
   }
 
-  /** The first position of an order that waits; undefined where none does. */
+  /** The first queued position of a job; undefined if there is none. */
   firstQueued(slot: number): number | undefined {
     return this.#queue?.firstOf(slot);
   }
 
-  /** Hears who neighbours are, and asks again where that is due. @returns packets sent */
+  /** Reads neighbour answers, and repeats due requests. @returns packets sent */
   tend(now: number, most: number): number {
     let sent = 0;
     for (const { neighbours } of this.#deps.egresses) {
@@ -90,7 +90,7 @@ export class ProbeWriter {
     return sent;
   }
 
-  /** Writes the probes of those at the head of the line that are known. @returns whether any left the line */
+  /** Writes the probes of resolved targets at the head of the queue. @returns whether any left the queue */
   writeResolved(most: number, now: number): boolean {
     const queue = this.#queue;
     if (queue === undefined) return false;
@@ -111,7 +111,7 @@ export class ProbeWriter {
     return taken > 0;
   }
 
-  /** Adds a neighbour to its way out, unless it may not be probed or nobody is there. */
+  /** Adds a neighbour to its egress, unless it may not be probed or is unreachable. */
   #add(egress: Egress, slot: number, position: number, target: Target, mac: Found) {
     const { batch } = egress;
     batch.add(target, position);
@@ -129,7 +129,7 @@ export class ProbeWriter {
     return false;
   }
 
-  /** Writes the probes of an order's positions [position, position + count) into frames. */
+  /** Writes the probes of a job's positions [position, position + count) into frames. */
   write(slot: number, position: number, count: number, now: number): void {
     const { plan, egresses } = this.#deps;
     const indices = plan.permutation.run(position, count);
@@ -143,7 +143,7 @@ export class ProbeWriter {
     this.#writeAll(slot);
   }
 
-  /** @param slot of the order that all targets are of; −1 where the guard has looked at them */
+  /** @param slot of the job of all targets; −1 if the send filter was applied already */
   #writeAll(slot: number): void {
     const { egresses, wallMicros } = this.#deps;
     const stamp = wallMicros() >>> 0;
@@ -162,7 +162,7 @@ export class ProbeWriter {
     this.#deps.pacer.spend(written);
   }
 
-  /** Gives the targets at the indices to the ways out that lead to them. */
+  /** Distributes the targets at the indices to their egresses. */
   #route(first: JobPosition, indices: Float64Array, count: number, now: number): void {
     const { plan, router, egresses } = this.#deps;
     const target = this.#target;
@@ -178,7 +178,7 @@ export class ProbeWriter {
     }
   }
 
-  /** Puts a neighbour in the line, and asks for it where that is new; not one that may not be probed. */
+  /** Queues a neighbour, and requests its MAC address if that is new; not a target that may not be probed. */
   #wait(egress: Egress, number: number, at: JobPosition, now: number): void {
     const { batch, neighbours, family } = egress;
     const target = this.#target;
@@ -191,15 +191,15 @@ export class ProbeWriter {
     }
   }
 
-  /** What was written has left. */
+  /** All that was written has been sent. */
   commit(): void {
     this.#queue?.commit();
   }
 
   /**
-   * What was written and has not left is taken back; what has left stays so, and is not written again.
-   * @param order the one that is being walked along, if there is one, and how far
-   * @returns how far it is now
+   * Withdraws what was written and not sent, to be written again; what was sent stays sent.
+   * @param job the current job, if there is one, and its position
+   * @returns its new position
    */
   withdraw(job: { readonly slot: number; readonly position: number }): number {
     const left = this.#deps.egresses.filter(({ pending }) => pending > 0);
@@ -222,7 +222,7 @@ export class ProbeWriter {
     return reached;
   }
 
-  /** An order is abandoned: none of its targets is probed any more. */
+  /** A job was abandoned: none of its targets is probed any more. */
   drop(slot: number): void {
     this.#queue?.drop(slot);
   }

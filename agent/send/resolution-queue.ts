@@ -1,14 +1,14 @@
 /**
- * Targets on a link of our own that wait, in the order of their positions, until it is known who on the
- * link they are. A ring of columns: what is taken from its head, or added at its tail, counts only once it
- * is committed, for what is written may still be taken back.
+ * Resolution queue: targets on the link that wait, in the order of their positions, until their MAC address
+ * is resolved. A ring buffer of columns with commit and rollback: what is taken from its head or added at its
+ * tail counts only once it is committed, because written frames may still be withdrawn.
  */
 import type { Endpoint } from '../../shared/net/endpoint.js';
 import { Target } from '../../shared/net/endpoint.js';
 
 const CAPACITY = 65_536;
 const MASK = CAPACITY - 1;
-/** The order of those that are not wanted any more. */
+/** The slot of targets that are no longer wanted. */
 export const NO_JOB = 0xffffffff;
 
 interface JobPosition {
@@ -23,9 +23,9 @@ export class ResolutionQueue {
   readonly #words = new Uint32Array(4 * CAPACITY);
   readonly #port = new Uint16Array(CAPACITY);
   readonly #target = new Target();
-  /** By order: what the tail was when it was opened. Those of an order stand together. */
+  /** By job: the tail when it was opened. The targets of a job are contiguous. */
   readonly #begunAt = new Map<number, number>();
-  /** Counts of all that was ever taken and added. */
+  /** Counts of all targets ever taken and added. */
   #head = 0;
   #tail = 0;
   #committedHead = 0;
@@ -47,7 +47,7 @@ export class ResolutionQueue {
     this.#port[at] = target.port;
   }
 
-  /** The one at the head; the target is the same object each time. There must be one. */
+  /** The target at the head; the same object each time. The queue must not be empty. */
   get slot(): number {
     return this.#slot[this.#head & MASK] as number;
   }
@@ -69,7 +69,7 @@ export class ResolutionQueue {
     return target;
   }
 
-  /** Takes the one at the head. */
+  /** Takes the target at the head. */
   take(): void {
     this.#head++;
   }
@@ -80,7 +80,7 @@ export class ResolutionQueue {
   }
 
   /**
-   * Puts back what was taken, from the first on that has not left.
+   * Puts back what was taken, from the first target on that was not sent.
    * @returns what was put back
    */
   rollBack(isFirst: (slot: number, position: number) => boolean): readonly JobPosition[] {
@@ -98,7 +98,7 @@ export class ResolutionQueue {
     return back;
   }
 
-  /** Of what was added last, keeps the positions of an order before one, and commits. */
+  /** Of what was added last, keeps a job's positions before the given one, and commits. */
   keepBefore(slot: number, position: number): void {
     const isKept = (at: number) =>
       this.#slot[at & MASK] !== slot || (this.#position[at & MASK] as number) < position;
@@ -106,19 +106,19 @@ export class ResolutionQueue {
     this.#committedTail = this.#tail;
   }
 
-  /** Takes an order's targets for nobody's: its slot may be given to another one. */
+  /** Drops the targets of a job: its slot may be given to another one. */
   drop(slot: number): void {
     for (let at = this.#head; at < this.#tail; at++) {
       if (this.#slot[at & MASK] === slot) this.#slot[at & MASK] = NO_JOB;
     }
   }
 
-  /** From here on targets of an order are added, and of no other before the next call. */
+  /** From here on targets of a job are added, and of no other one before the next call. */
   open(slot: number): void {
     this.#begunAt.set(slot, this.#tail);
   }
 
-  /** The first position of an order that waits; undefined where none does. Positions of an order ascend. */
+  /** The first queued position of a job; undefined if there is none. Positions of a job ascend. */
   firstOf(slot: number): number | undefined {
     const first = Math.max(this.#begunAt.get(slot) ?? 0, this.#committedHead);
     const isItsOwn = first < this.#committedTail && this.#slot[first & MASK] === slot;

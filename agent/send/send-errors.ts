@@ -1,4 +1,4 @@
-/** What the kernel says when it does not take a frame (errno(3)), and what to do about it. */
+/** Errors of send calls (errno(3)), and how to react to them. */
 
 import { UNSENT } from '../../shared/survey/unsent.js';
 import type { SendErrors } from '../interfaces.js';
@@ -6,11 +6,11 @@ import type { SendErrors } from '../interfaces.js';
 interface SendErrorPolicy {
   readonly errno: number;
   readonly name: string;
-  /** How long to wait before trying again, in milliseconds; 0 where it is about this very frame. */
+  /** Milliseconds to wait before a retry; 0 if the error is about this very frame. */
   readonly pauseMillis: number;
-  /** Why the target was not asked, where the frame is given up; an `UNSENT` code. */
+  /** `UNSENT` code of the position if the frame is given up. */
   readonly unsent?: number;
-  /** Whether it says that nothing leaves this way any more: the station is of no more use. */
+  /** True if nothing can be sent this way any more: the network I/O is of no further use. */
   readonly isDown?: true;
 }
 
@@ -18,19 +18,19 @@ const FULL_MILLIS = 1;
 const DOWN_MILLIS = 100;
 
 export const SEND_ERRORS: readonly SendErrorPolicy[] = [
-  // The queue is full: it drains.
+  // The queue is full, and drains.
   { errno: 11, name: 'EAGAIN', pauseMillis: FULL_MILLIS },
   { errno: 12, name: 'ENOMEM', pauseMillis: FULL_MILLIS },
   { errno: 105, name: 'ENOBUFS', pauseMillis: FULL_MILLIS },
-  // The driver dropped it, as drivers do that are pressed.
+  // The driver dropped the frame, as drivers under pressure do.
   { errno: 16, name: 'EBUSY', pauseMillis: FULL_MILLIS },
-  // The interface, the address or the route is away: it may come back.
+  // The interface, the address or the route is gone, and may come back.
   { errno: 6, name: 'ENXIO', pauseMillis: DOWN_MILLIS, isDown: true },
   { errno: 19, name: 'ENODEV', pauseMillis: DOWN_MILLIS, isDown: true },
   { errno: 99, name: 'EADDRNOTAVAIL', pauseMillis: DOWN_MILLIS, isDown: true },
   { errno: 100, name: 'ENETDOWN', pauseMillis: DOWN_MILLIS, isDown: true },
   { errno: 101, name: 'ENETUNREACH', pauseMillis: DOWN_MILLIS, isDown: true },
-  // This frame is not wanted.
+  // This frame is refused.
   { errno: 1, name: 'EPERM', pauseMillis: 0, unsent: UNSENT.FIREWALLED },
   { errno: 13, name: 'EACCES', pauseMillis: 0 },
   { errno: 22, name: 'EINVAL', pauseMillis: 0 },
@@ -40,12 +40,12 @@ export const SEND_ERRORS: readonly SendErrorPolicy[] = [
   { errno: 0, name: 'OTHER', pauseMillis: 0 },
 ];
 
-/** Whether the kernel ever said that nothing leaves, however short that was. */
+/** True if the kernel ever reported that the link is down, however briefly. */
 export function hasLinkError(sendErrors: SendErrors): boolean {
   return SEND_ERRORS.some(({ name, isDown }) => isDown && (sendErrors[name] ?? 0) > 0);
 }
 
-/** Index into `REFUSALS`. */
+/** Index into `SEND_ERRORS`. */
 export function sendErrorOf(errno: number): number {
   const index = SEND_ERRORS.findIndex((sendError) => sendError.errno === errno);
   return index < 0 ? SEND_ERRORS.length - 1 : index;

@@ -1,7 +1,7 @@
 /**
- * The last look before the wire: an address that may not be probed does not leave, whatever the plan
- * says, and it is known why. The space was built without these addresses; this is the other half of that
- * assertion, and where exclusions that came later and an agent's own blocklist hold.
+ * Send filter: the last check before a probe is sent. An address that may not be probed is not sent, whatever
+ * the plan contains, and the reason is known. The space was composed without these addresses; this is the
+ * other half of that assertion, and it also enforces later exclusions and the agent's own blocklist.
  */
 import { Ranges } from '../../shared/net/ranges.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';
@@ -15,9 +15,9 @@ const BLOCKED = 1;
 const MIXED = 2;
 const BLOCK_SIZE = 65536;
 
-/** What is blocked, as plain data. */
+/** The blocked addresses, as plain data. */
 export interface SendFilterLists {
-  /** Of the exclusions that are among it. */
+  /** Of the exclusions. */
   readonly version: number;
   /** By exclusions in force. */
   readonly excluded: AddressLists;
@@ -25,17 +25,17 @@ export interface SendFilterLists {
   readonly own: AddressLists;
 }
 
-/** Called with the row that is held back, and an `UNSENT` code. */
+/** Called with the blocked row, and its `UNSENT` code. */
 export type OnHeldBack = (row: number, code: number) => void;
 
 export class SendFilter {
-  /** Of the exclusions that it knows. */
+  /** Of the exclusions that it enforces. */
   readonly version: number;
   readonly #ipv4: Ranges;
   readonly #ipv6: Ranges6;
   readonly #excluded4: Ranges;
   readonly #excluded6: Ranges6;
-  /** One octet per /16: all free, all blocked, or look it up. */
+  /** One octet per /16: all free, all blocked, or mixed. */
   readonly #table = new Uint8Array(65536);
 
   constructor({ version, excluded, own }: SendFilterLists) {
@@ -53,7 +53,7 @@ export class SendFilter {
     }
   }
 
-  /** Takes out of a volley what may not be probed. */
+  /** Removes blocked targets from a batch. */
   filter(batch: ProbeBatch, family: Family, onHeldBack: OnHeldBack): void {
     const { count } = batch;
     let kept = 0;
@@ -70,7 +70,7 @@ export class SendFilter {
     batch.count = kept;
   }
 
-  /** Why one address may not be probed: an `UNSENT` code, or 0 where it may. */
+  /** The `UNSENT` code of one target, or 0 if it may be probed. */
   codeFor(batch: ProbeBatch, row: number, family: Family): number {
     const isRefused =
       family === 4 ? this.#refuses4(batch.w3[row] as number) : this.#refuses6(batch, row);

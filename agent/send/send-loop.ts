@@ -1,13 +1,13 @@
 /**
- * The hot path of sending: along the positions of orders, through the writer, to the kernel, at the pace
- * granted. Runs in a thread of its own without promises or allocation; what it may do and what it has done
- * is on the desk. A probe counts as sent when the kernel took it.
+ * The hot path of sending: walks the positions of send jobs and writes their probes to the kernel at the
+ * paced rate. Runs in its own thread, without promises or allocation; grants, jobs and progress are in the
+ * shared `SenderControl`. A probe counts as sent once the kernel accepted it.
  *
- * Where several senders share an order, each takes every n-th stretch of it, so that together they
- * move along it, and nothing about shards or positions depends on how many there are.
+ * If several senders share a job, they stripe it: each takes every n-th stripe, so that together they advance
+ * along it, and nothing about shards or positions depends on their number.
  *
- * Targets on a link of our own wait in a line until it is known who they are on the link; other targets,
- * and other orders, go on meanwhile.
+ * Targets on the link wait in the resolution queue until they are resolved; other targets, and other jobs,
+ * continue meanwhile.
  */
 import { LIMITS } from '../../shared/base/limits.js';
 import { RUN_MAX } from '../../shared/permutation/feistel.js';
@@ -23,14 +23,14 @@ import type { SendFilter } from './send-filter.js';
 import type { SenderControl } from './sender-control.js';
 import type { UnsentMessage } from './unsent-log.js';
 
-/** Positions [from, to) to be sent, and where on the desk progress is noted. */
+/** Positions [from, to) to be sent, and the slot of `SenderControl` for their progress. */
 export interface SendJob {
   readonly slot: number;
   readonly from: number;
   readonly to: number;
 }
 
-/** Which of how many senders this is. */
+/** The index of this sender among all that share the jobs. */
 export interface SenderIndex {
   readonly index: number;
   readonly count: number;
@@ -41,46 +41,46 @@ export interface SendLoopDeps {
   readonly key: Uint8Array;
   readonly egresses: readonly Egress[];
   readonly router: Router;
-  /** Whether a way out leads to every target. */
+  /** True if every target has an egress. */
   readonly coversAll: boolean;
-  /** What is held back at first. */
+  /** The first send filter. */
   readonly sendFilter: SendFilter;
-  /** The next version of what is held back, if there is one. */
+  /** The next send filter, if there is one. */
   readonly nextFilter: () => SendFilter | undefined;
   readonly senderIndex: SenderIndex;
   readonly control: SenderControl;
-  /** The next order, if there is one. */
+  /** The next job, if there is one. */
   readonly nextJob: () => SendJob | undefined;
-  /** Hands over what was passed by, before the desk says how far an order has come. */
+  /** Called with unsent positions, before the control says how far the job is. */
   readonly onUnsent: (message: UnsentMessage) => void;
   /** Monotonic milliseconds, the clock of the grants. */
   readonly now: () => number;
-  /** Microseconds of the clock that captured frames are stamped with. */
+  /** Microseconds of the clock that also stamps captured frames. */
   readonly wallMicros: () => number;
 }
 
 const IDLE_MILLIS = 100;
 const ENOBUFS = 105;
 const FULL_MILLIS = 1;
-/** A queue that takes nothing for so long does not drain: a rule at the interface drops what we send, say. */
+/** A queue that accepts nothing for this long is stuck: a rule at the interface may drop all that we send. */
 const STUCK_MILLIS = 5000;
-/** How often the line is looked at while all in it wait. */
+/** Polling interval while all queued targets are being resolved. */
 const QUEUE_POLL_MILLIS = 5;
-/** What one sender takes at a time of an order that several share. */
+/** Positions that one sender takes at a time of a shared job. */
 const STRIPE = 512;
 
 export class SendLoop {
   readonly #deps: SendLoopDeps;
   readonly #pacer: Pacer;
   readonly #writer: ProbeWriter;
-  /** The order that is being walked along, and how far. */
+  /** The current job, and the position in it. */
   #job: SendJob | undefined;
   #position = 0;
-  /** Positions that the current step goes on by, once all of it has left. */
+  /** Positions of the current step, once all of it has been sent. */
   #walked = 0;
-  /** Since when the kernel has taken nothing of what it might have taken. */
+  /** Since when the kernel has accepted nothing. */
   #fullSince = Number.POSITIVE_INFINITY;
-  /** Orders that have been walked to their end, of which some targets still wait. */
+  /** Jobs at their end of which some targets are still queued. */
   readonly #draining = new Set<SendJob>();
 
   constructor(deps: SendLoopDeps) {
@@ -90,7 +90,7 @@ export class SendLoop {
     this.#writer = new ProbeWriter({ ...deps, pacer: this.#pacer, isAbandoned }, deps.sendFilter);
   }
 
-  /** Until the desk says stop. */
+  /** Runs until the control says stop. */
   run(): void {
     const { control, nextJob } = this.#deps;
     while (!control.isStopped) {
@@ -106,7 +106,7 @@ export class SendLoop {
     for (let job = nextJob(); job !== undefined; job = nextJob()) control.end(job.slot);
   }
 
-  /** Sends our stretches of one order to its end, or until it is abandoned. */
+  /** Sends our stripes of one job to its end, or until it is abandoned. */
   send(job: SendJob): void {
     const { control } = this.#deps;
     this.#startJob(job);
@@ -126,7 +126,7 @@ export class SendLoop {
     control.addVersionSpan(job.slot, this.#writer.sendFilter.version, job.from);
   }
 
-  /** Sends some more, or waits until it may. @param heard the desk's bell before anything was looked at */
+  /** Sends a batch, or waits until it may. @param wakeCount of the control, read before anything else */
   #step(wakeCount: number): void {
     const { control, now } = this.#deps;
     const job = this.#job;
@@ -142,7 +142,7 @@ export class SendLoop {
     const allowance = this.#pacer.allowance(instant, rate);
     if (allowance === 0) {
       control.wait(wakeCount, this.#pacer.pause(rate));
-      this.#reportProgress(); // what is abandoned ends also while nothing may be sent
+      this.#reportProgress(); // abandoned jobs end even while nothing may be sent
       return;
     }
     const { room } = this.#writer;
@@ -161,7 +161,7 @@ export class SendLoop {
     this.#reportProgress();
   }
 
-  /** Goes on along the order. @returns whether there was anything to go on with */
+  /** Continues the current job. @returns whether there was anything to do */
   #writeNext(most: number, now: number): boolean {
     const job = this.#job;
     if (job === undefined || !this.#writer.hasQueueRoom) return false;
@@ -172,7 +172,7 @@ export class SendLoop {
     return true;
   }
 
-  /** Hands what is written to the kernel; what may not leave any more is written anew once it may. */
+  /** Sends what is written; what may no longer be sent is withdrawn, and written again once it may. */
   #dispatch(): void {
     const hasLeft = this.#sendAll();
     const job = this.#job;
@@ -188,7 +188,7 @@ export class SendLoop {
     this.#draining.add(job);
   }
 
-  /** Tells how far orders have come; first what was passed by on the way. */
+  /** Reports how far jobs are; first their unsent positions. */
   #reportProgress(): void {
     const { control, onUnsent } = this.#deps;
     const { unsent } = this.#writer;
@@ -217,7 +217,7 @@ export class SendLoop {
     this.#draining.clear();
   }
 
-  /** Takes the latest version of what is held back; costs one look at the desk where there is none. */
+  /** Takes the latest send filter; costs one read of the control if there is none. */
   #updateFilter(): boolean {
     const { control, nextFilter } = this.#deps;
     const before = this.#writer.sendFilter;
@@ -228,7 +228,7 @@ export class SendLoop {
     return this.#writer.sendFilter !== before;
   }
 
-  /** Hands what is written to the kernel; false where the rest of it may not leave any more. */
+  /** Sends pending frames; returns false if the grant lapsed before all were sent. */
   #sendAll(): boolean {
     for (const egress of this.#deps.egresses) {
       if (egress.pending > 0 && !this.#sendFrames(egress)) return false;
@@ -236,7 +236,7 @@ export class SendLoop {
     return true;
   }
 
-  /** Hands frames to the kernel until it has them all; false where the rest may not leave any more. */
+  /** Sends the pending frames of one egress; returns false if the grant lapsed before all were sent. */
   #sendFrames(egress: Egress): boolean {
     const { control, now } = this.#deps;
     const { frameSender } = egress;
@@ -274,7 +274,7 @@ export class SendLoop {
     return true;
   }
 
-  /** Whether what has been written may still leave: the kernel may have kept us waiting for long. */
+  /** True if written frames may still be sent: the kernel may have kept us waiting for long. */
   get #maySend(): boolean {
     const { control, now } = this.#deps;
     const isLeft = this.#job !== undefined && control.isAbandoned(this.#job.slot);
@@ -283,7 +283,7 @@ export class SendLoop {
     return isLent && control.postedVersion === this.#writer.sendFilter.version;
   }
 
-  /** The first position from `position` on that is in a stretch of ours. */
+  /** The first position from `position` on that is in a stripe of ours. */
   #nextOurs(position: number): number {
     const { index, count } = this.#deps.senderIndex;
     if (count === 1) return position;

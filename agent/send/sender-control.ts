@@ -1,27 +1,28 @@
 /**
- * Memory shared between an agent's main thread and one sender's: the grant, the stop flag, how far
- * each shard has been sent, and under which version of the exclusions. Every word has one writer.
- * 64-bit words are plain doubles: aligned, so they are never seen half-written.
+ * Shared memory between an agent's main thread and one sender thread: the grant, the stop flag, the progress
+ * of each job, and the versions of the exclusions. Every word has one writer, and 64-bit words are aligned
+ * doubles, which are never torn; so no seqlock is needed. The sender sleeps in a futex wait (`Atomics.wait`)
+ * on the wake count.
  */
 import type { VersionSpan } from '../../shared/survey/policy/exclusions.js';
 import { SEND_ERRORS } from './send-errors.js';
 
-/** Orders that may be known to the sender at once. */
+/** Jobs that the sender may know at once. */
 export const SLOTS = 1024;
-/** Changes of the exclusions that are kept while an order is sent and nobody looks. */
+/** Version changes kept per job between two reads of the main thread. */
 const MARKS = 6;
-const ORDER_SENT = 0; // every position before it has left, or was passed by
+const ORDER_SENT = 0; // every position below it was sent, or recorded as unsent
 const MARK_COUNT = 1;
 const MARKS_AT = 2;
 const WORDS_PER_SLOT = MARKS_AT + 2 * MARKS;
 
 const GRANT_RATE = 0; // packets per second
 const GRANT_UNTIL = 1; // monotonic milliseconds
-const REQUIRED = 2; // version of the exclusions, before anything leaves
-const POSTED = 3; // version that is waiting for the sender, or that it has taken
-const GUARDED = 4; // version that the sender holds targets against
+const REQUIRED = 2; // version that must be enforced before anything is sent
+const POSTED = 3; // version that was sent to the sender, or that it has taken
+const GUARDED = 4; // version that the sender enforces
 const SENT = 5; // probes that left
-const REFUSED = 6; // system calls refused, by `REFUSALS`
+const REFUSED = 6; // refused system calls, by `SEND_ERRORS`
 const HEAD_DOUBLES = REFUSED + SEND_ERRORS.length;
 
 const BELL = 0;
@@ -49,25 +50,25 @@ export class SenderControl {
   get grantUntil(): number {
     return this.#doubles[GRANT_UNTIL] as number;
   }
-  /** Sender: whether it may send at all as far as exclusions go. */
+  /** Sender: true if the required version is enforced. */
   get isFilterCurrent(): boolean {
     return this.enforcedVersion >= (this.#doubles[REQUIRED] as number);
   }
-  /** Version of the exclusions that the sender holds targets against. */
+  /** The version of the exclusions that the sender enforces. */
   get enforcedVersion(): number {
     return this.#doubles[GUARDED] as number;
   }
   set enforcedVersion(version: number) {
     this.#doubles[GUARDED] = version;
   }
-  /** Version of the exclusions that the sender has been sent. */
+  /** The version of the exclusions that was sent to the sender. */
   get postedVersion(): number {
     return this.#doubles[POSTED] as number;
   }
   get probesSent(): number {
     return this.#doubles[SENT] as number;
   }
-  /** System calls refused so far with `REFUSALS[index]`. */
+  /** System calls refused so far with `SEND_ERRORS[index]`. */
   sendErrorCount(index: number): number {
     return this.#doubles[REFUSED + index] as number;
   }
@@ -75,10 +76,13 @@ export class SenderControl {
     return Atomics.load(this.#flags, STOP) !== 0;
   }
 
-  /** Main thread: lends a rate until an instant of the monotonic clock, to one who is guarded. */
+  /**
+   * Main thread: grants a rate until an instant of the monotonic clock, provided that a version is enforced.
+   */
   grant(rate: number, until: number, exclusions: number): void {
     this.#doubles[REQUIRED] = exclusions;
-    // A longer term is set last and a shorter one first, so that no mix of the two exceeds either.
+    // A later expiry is written last and an earlier one first, so that no mix of the two grants exceeds
+    // either.
     if (rate > this.grantRate) this.#doubles[GRANT_UNTIL] = until;
     this.#doubles[GRANT_RATE] = rate;
     this.#doubles[GRANT_UNTIL] = until;
@@ -102,7 +106,7 @@ export class SenderControl {
     Atomics.notify(this.#flags, BELL);
   }
 
-  /** Sender: sleeps until the bell or for `millis`. `heard` is the bell's count before looking. */
+  /** Sender: sleeps until it is woken, or for `millis`. `wakeCount` was read before the check for work. */
   wait(wakeCount: number, millis: number): void {
     Atomics.wait(this.#flags, BELL, wakeCount, millis);
   }
@@ -119,14 +123,14 @@ export class SenderControl {
     this.#doubles[REFUSED + index] = this.sendErrorCount(index) + 1;
   }
 
-  /** Main thread: makes a slot ready for a new order. */
+  /** Main thread: prepares a slot for a new job. */
   prepare(slot: number, from: number): void {
     this.setSentUpTo(slot, from);
     this.#doubles[HEAD_DOUBLES + slot * WORDS_PER_SLOT + MARK_COUNT] = 0;
     Atomics.store(this.#flags, FLAGS_AT + slot, 0);
   }
 
-  /** Sender: how far an order is. */
+  /** Sender: the progress of a job. */
   setSentUpTo(slot: number, sent: number): void {
     this.#doubles[HEAD_DOUBLES + slot * WORDS_PER_SLOT + ORDER_SENT] = sent;
   }
@@ -135,7 +139,7 @@ export class SenderControl {
     return this.#doubles[HEAD_DOUBLES + slot * WORDS_PER_SLOT + ORDER_SENT] as number;
   }
 
-  /** Sender: from a position on, targets of an order are held against this version. */
+  /** Sender: from a position on, targets of a job are checked against this version. */
   addVersionSpan(slot: number, version: number, from: number): void {
     const at = HEAD_DOUBLES + slot * WORDS_PER_SLOT;
     const count = this.#doubles[at + MARK_COUNT] as number;
@@ -145,7 +149,7 @@ export class SenderControl {
     this.#doubles[at + MARK_COUNT] = count + 1;
   }
 
-  /** The last marks of an order, ascending. */
+  /** The last version spans of a job, ascending. */
   versionSpansOf(slot: number): readonly VersionSpan[] {
     const at = HEAD_DOUBLES + slot * WORDS_PER_SLOT;
     const count = this.#doubles[at + MARK_COUNT] as number;

@@ -13,10 +13,10 @@ export interface SenderSetup {
   readonly probeOptions: ProbeOptions;
   readonly key: Uint8Array;
   readonly routes: readonly EgressRoute[];
-  /** Whether they lead to every target. */
+  /** True if they serve every target. */
   readonly coversAll: boolean;
   readonly ports: PortRange;
-  /** The wire that the operator insists on. */
+  /** Set if the operator insists on one. */
   readonly transmit: TransmitMethod | undefined;
   /** Addresses that must not be probed, whatever the exclusions. */
   readonly blocked: SendFilterLists;

@@ -1,4 +1,7 @@
-/** The main thread's end of one sender: gives a thread its assignment, and talks to it across its desk. */
+/**
+ * The main thread's end of one sender: assigns a survey to a thread of the pool, and communicates with it
+ * through its `SenderControl` and message ports.
+ */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { describeError, Fault, toFaultCode } from '../../shared/base/faults.js';
 import type { SendFilterLists } from './send-filter.js';
@@ -7,21 +10,21 @@ import { SenderControl } from './sender-control.js';
 import type { ThreadPool } from './thread-pool.js';
 import type { UnsentMessage } from './unsent-log.js';
 
-/** What a thread reports: that it is ready, why it cannot send (any more), and last that it has ended. */
+/** Messages of a thread: it is ready; it cannot send, or can no longer; and, last, it has ended. */
 export type ThreadMessage =
   | { readonly transmit: string }
   | { readonly fault: { readonly code: string; readonly message: string } }
   | { readonly ended: true };
 
-/** What a thread is sent to begin with. */
+/** The first message to a thread. */
 export interface Assignment<Setup extends object> {
   readonly setup: Setup;
   readonly senderIndex: SenderIndex;
   readonly control: SharedArrayBuffer;
   readonly jobs: MessagePort;
-  /** Brings versions of what is held back; a port of its own, so that orders do not wait before it. */
+  /** Carries send filters; a port of its own, so that they do not queue behind jobs. */
   readonly filters: MessagePort;
-  /** Takes what was passed by: `UnsentMessage`. */
+  /** Carries unsent positions: `UnsentMessage`. */
   readonly unsent: MessagePort;
 }
 
@@ -30,18 +33,18 @@ type OnDeath = (reason: Error) => void;
 interface SenderThreadDeps {
   readonly pool: ThreadPool;
   readonly senderIndex: SenderIndex;
-  /** Called when the thread stops sending although it was not closed. */
+  /** Called if the thread stops sending although it was not closed. */
   readonly onDeath: OnDeath;
 }
 
 export class SenderThread {
   readonly control = new SenderControl();
-  /** Names of the wires it opened. */
+  /** Names of the frame senders that it opened. */
   transmit = '';
   readonly #orders: MessagePort;
   readonly #guards: MessagePort;
   readonly #unsent: MessagePort;
-  /** Resolves once it is ready; rejects where it cannot be. */
+  /** Resolves once it is ready; rejects if it fails before that. */
   readonly #ready: Promise<void>;
   readonly #ended: Promise<void>;
 
@@ -62,7 +65,7 @@ export class SenderThread {
       ended = resolve;
     });
     let isReady = false;
-    /** Before it is ready its fault is its starter's to hear; afterwards it is a death. */
+    /** Before it is ready, a fault goes to the caller of `start`; afterwards it is a death. */
     const fail = (fault: Error) => {
       if (!isReady) ready.reject(fault);
       else if (!this.control.isStopped) deps.onDeath(fault);
@@ -100,8 +103,8 @@ export class SenderThread {
   }
 
   /**
-   * Has a thread of the pool open what `setup` describes and wait for orders.
-   * @throws the fault of a thread that cannot open its wires
+   * Lets a thread of the pool open what `setup` describes and wait for jobs.
+   * @throws the fault of a thread that cannot open its frame senders
    */
   static async start(setup: object, deps: SenderThreadDeps): Promise<SenderThread> {
     const thread = new SenderThread(setup, deps);
@@ -120,7 +123,7 @@ export class SenderThread {
     this.control.wake();
   }
 
-  /** What was passed by since the last call, of all before what the desk said at that time. */
+  /** Unsent positions since the last call: all below the `sentUpTo` that was read before. */
   *takeUnsent(): Generator<UnsentMessage> {
     for (;;) {
       const framesReceived = receiveMessageOnPort(this.#unsent);
@@ -129,7 +132,7 @@ export class SenderThread {
     }
   }
 
-  /** From the next batch on, what is blocked is this. */
+  /** Applies a send filter from the next batch on. */
   sendFilter(blocked: SendFilterLists): void {
     this.#guards.postMessage(blocked);
     this.control.postVersion(blocked.version);

@@ -1,6 +1,6 @@
 /**
- * The senders of a survey as one: each order goes to all of them, each grant is shared out evenly, and
- * what has been sent is what all of them have got past.
+ * The senders of a survey as one: each job goes to all of them, each grant is divided evenly, and a position
+ * counts as sent once all are past it.
  */
 import { assert } from '../../shared/base/assert.js';
 import type { AddressLists } from '../../shared/survey/policy/address-lists.js';
@@ -12,7 +12,7 @@ import { SenderThread } from './sender-thread.js';
 import { SharedSending } from './shared-sending.js';
 import type { ThreadPool } from './thread-pool.js';
 
-/** @throws as `SenderThread.start` does; then none is left running */
+/** @throws as `SenderThread.start` does; then no thread is left running */
 export async function startSenders(
   pool: ThreadPool,
   setup: { readonly blocked: SendFilterLists },
@@ -33,7 +33,7 @@ export async function startSenders(
 class Senders implements Sender {
   readonly transmit: string;
   readonly #threads: readonly SenderThread[];
-  /** What is held back whatever the exclusions. */
+  /** Blocked by the agent itself, whatever the exclusions. */
   readonly #own: AddressLists;
   readonly #sendings = new Map<number, SharedSending>();
   readonly #free = Array.from({ length: SLOTS }, (_, slot) => slot);
@@ -63,7 +63,7 @@ class Senders implements Sender {
     return sending;
   }
 
-  /** What the threads have passed by goes to its order. */
+  /** Gives the unsent positions of the threads to their jobs. */
   #drainUnsent(): void {
     for (const thread of this.#threads) {
       for (const { slot, positions, codes } of thread.takeUnsent()) {

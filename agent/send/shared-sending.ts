@@ -1,6 +1,6 @@
 /**
- * One order that several senders share, seen as one, until it is forgotten: then it says what it last
- * knew, whoever its place has gone to since.
+ * One job that several senders share, seen as one. Once its slot is released it keeps its last values,
+ * whichever job uses the slot afterwards.
  */
 import { assert } from '../../shared/base/assert.js';
 import type { VersionSpan } from '../../shared/survey/policy/exclusions.js';
@@ -9,11 +9,11 @@ import type { SenderControl } from './sender-control.js';
 
 export interface SharedSendingDeps {
   readonly controls: readonly SenderControl[];
-  /** Its place on them. */
+  /** Its slot in the controls. */
   readonly slot: number;
-  /** Brings what the senders have passed by to `pass`, of all orders. */
+  /** Delivers the unsent positions of all jobs to `addUnsent`. */
   readonly drainUnsent: () => void;
-  /** Gives the place back. */
+  /** Returns the slot. */
   readonly free: () => void;
 }
 
@@ -21,7 +21,7 @@ export class SharedSending implements Sending {
   readonly #deps: SharedSendingDeps;
   readonly #marks: VersionSpan[] = [];
   #unsent: Unsent[] = [];
-  /** How far it came, once it is forgotten. */
+  /** The last `sentUpTo`, once the slot is released. */
   #last: number | undefined;
 
   constructor(deps: SharedSendingDeps) {
@@ -33,7 +33,6 @@ export class SharedSending implements Sending {
     return this.#last ?? Math.min(...controls.map((control) => control.sentUpToOf(slot)));
   }
 
-  /** Takes note of a position that was passed by. */
   addUnsent(unsent: Unsent): void {
     this.#unsent.push(unsent);
   }
@@ -45,7 +44,7 @@ export class SharedSending implements Sending {
     return taken;
   }
 
-  /** A version counts from where all senders that have begun hold against it. */
+  /** A version counts from the position from which on all senders that have started enforce it. */
   get versionSpans(): readonly VersionSpan[] {
     if (this.#last !== undefined) return this.#marks;
     const { controls, slot } = this.#deps;

@@ -1,7 +1,7 @@
 /**
- * Threads that outlive the surveys they send for, and are used again: koffi keeps three mappings of the
- * process for every thread that has ever loaded it (3.3.4), so an agent that made a thread for each survey
- * would one day have as many as the kernel allows. There are as many as were ever needed at once.
+ * A pool of sender threads, which outlive the surveys they send for. koffi (3.3.4) keeps three memory
+ * mappings for every thread that ever loaded it, so an agent that created a thread per survey would reach the
+ * kernel's limit. The pool has as many threads as were ever needed at once.
  */
 import { Worker } from 'node:worker_threads';
 
@@ -24,7 +24,7 @@ export class ThreadPool {
     return worker;
   }
 
-  /** Keeps a thread that has finished its assignment. */
+  /** Returns a thread that has finished its assignment. */
   returnWorker(worker: Worker): void {
     this.#idle.add(worker);
   }

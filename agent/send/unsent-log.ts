@@ -1,10 +1,10 @@
 /**
- * Positions of orders that were passed by without a probe, and why, until they are handed over. What is
- * written may still be taken back, and then what was noted of it is forgotten.
+ * Unsent positions of jobs, with the reason, until they are taken. Written frames may be withdrawn, and then
+ * the entries of that batch are dropped.
  */
 import { UNSENT_FIRST } from '../../shared/survey/unsent.js';
 
-/** What the main thread is sent: positions of one order and, in parallel, `UNSENT` codes. */
+/** Unsent positions of one job and, in parallel, their `UNSENT` codes. */
 export interface UnsentMessage {
   readonly slot: number;
   readonly positions: Float64Array;
@@ -20,14 +20,14 @@ export class UnsentLog {
     return this.#codes.length;
   }
 
-  /** @param code one of `UNSENT` */
+  /** @param code an `UNSENT` code */
   note(slot: number, position: number, code: number): void {
     this.#slots.push(slot);
     this.#positions.push(position);
     this.#codes.push(code);
   }
 
-  /** Forgets what was noted of some places. */
+  /** Drops entries. */
   forget(isOf: (slot: number, position: number) => boolean): void {
     let kept = 0;
     for (let i = 0; i < this.#codes.length; i++) {
@@ -40,7 +40,7 @@ export class UnsentLog {
     this.#cut(kept);
   }
 
-  /** All that was noted, a message for each order; the log is empty then. */
+  /** Takes all entries, one message per job; the log is empty then. */
   take(): readonly UnsentMessage[] {
     const bySlot = new Map<number, number[]>();
     for (const [i, slot] of this.#slots.entries()) {

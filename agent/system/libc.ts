@@ -1,6 +1,6 @@
 /**
- * The system calls that sending needs, through koffi: sockets, one call for many messages, memory
- * that both sides see. Linux on 64-bit little-endian machines; constants are those of its headers.
+ * The system calls of sending, through koffi: sockets, one call for many messages, memory shared with the
+ * kernel. For Linux on 64-bit little-endian machines; constants are those of its headers.
  */
 import koffi from 'koffi';
 import { Fault } from '../../shared/base/faults.js';
@@ -55,15 +55,15 @@ const MSG_DONTWAIT = 0x40;
 const EPERM = 1;
 const EACCES = 13;
 
-/** Memory with an address that system calls can be given. */
+/** Memory whose address can be passed to system calls. */
 export interface Memory {
   readonly buffer: ArrayBuffer;
   readonly view: DataView;
   /** Address of the first octet. */
   readonly base: bigint;
   /**
-   * Unmaps it. The engine cannot detach `buffer`, so reading or writing it, or a view of it, afterwards
-   * is a segmentation fault: whoever releases has dropped every view, or ends its thread.
+   * Unmaps it. The engine cannot detach `buffer`, so any later access through it, or through a view of it, is
+   * a segmentation fault: the caller has dropped every view, or ends its thread.
    */
   release(): void;
 }
@@ -73,7 +73,7 @@ export function allocate(octets: number): Memory {
   return map(octets, MAP_SHARED_ANONYMOUS, -1, 0n);
 }
 
-/** Memory of a socket that the kernel reads and writes too. @throws Fault SYSTEM_CALL */
+/** Memory of a socket that is shared with the kernel. @throws Fault SYSTEM_CALL */
 export function mapSocket(fd: number, octets: number, offset = 0n): Memory {
   return map(octets, MAP_SHARED_POPULATE, fd, offset);
 }
@@ -98,7 +98,7 @@ export function openSocket(domain: number, type: number, protocol: number): numb
   return fd;
 }
 
-/** Builds on a socket, which is closed if that fails. */
+/** Runs `work` on a socket, which is closed if that fails. */
 export function onSocket<Built>(fd: number, build: () => Built): Built {
   try {
     return build();
@@ -114,7 +114,7 @@ export function setOption(fd: number, level: number, name: number, value: number
   if (setsockopt(fd, level, name, octets, octets.length) < 0) throw systemFault('setsockopt');
 }
 
-/** Sets an integer where the kernel knows the option. */
+/** Sets an integer if the kernel knows the option. */
 export function tryOption(fd: number, level: number, name: number, value: number): void {
   setsockopt(fd, level, name, int32(value), 4);
 }
@@ -131,13 +131,13 @@ export function bindSocket(fd: number, address: Buffer): void {
   if (bindCall(fd, address, address.length) < 0) throw systemFault('bind');
 }
 
-/** How many messages the kernel took: 0 where it took none, and then `lastErrno` says why. */
+/** @returns how many messages the kernel accepted; if 0, `lastErrno` says why */
 export function sendMessages(fd: number, messages: bigint, count: number): number {
   const sent = sendmmsg(fd, messages, count, MSG_DONTWAIT) as number;
   return Math.max(0, sent);
 }
 
-/** Makes the kernel look at a socket's ring; false where it has something to say, in `lastErrno`. */
+/** Makes the kernel process a socket's ring. @returns false on an error, in `lastErrno` */
 export function kick(fd: number): boolean {
   return (sendto(fd, 0n, 0, MSG_DONTWAIT, 0n, 0) as number) >= 0;
 }
@@ -146,12 +146,17 @@ export function lastErrno(): number {
   return koffi.errno();
 }
 
-/** Sends one packet without waiting; false where the kernel refused it, and `lastErrno` says why. */
+/**
+ * Sends one packet without waiting. @returns false if the kernel refused it, with the reason in `lastErrno`
+ */
 export function sendOne(fd: number, octets: Uint8Array): boolean {
   return (sendOctets(fd, octets, octets.length, MSG_DONTWAIT, 0n, 0) as number) >= 0;
 }
 
-/** Reads one packet into `octets` without waiting. @returns its length, at most that of `octets`; −1 for none */
+/**
+ * Reads one packet into `octets` without waiting. @returns its length, at most that of `octets`; −1 if there
+ * is none
+ */
 export function receiveOne(fd: number, octets: Uint8Array): number {
   return recv(fd, octets, octets.length, MSG_DONTWAIT) as number;
 }
@@ -187,7 +192,7 @@ export function closeSocket(fd: number): void {
   closeCall(fd);
 }
 
-/** The kernel's number of an interface. @throws Fault NO_ROUTE where there is none */
+/** The kernel's index of an interface. @throws Fault NO_ROUTE if there is none */
 export function interfaceIndex(name: string): number {
   const index = nameToIndex(name) as number;
   if (index > 0) return index;

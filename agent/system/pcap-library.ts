@@ -1,6 +1,6 @@
 /**
- * What we use of libpcap's own functions, through koffi. The `pcap` package cannot be loaded in a worker,
- * and offers neither the filter compiler nor a way to close a session that is safe.
+ * The functions of libpcap that we use, through koffi. The `pcap` package cannot be loaded in a worker, and
+ * has neither the filter compiler nor a safe way to close a session.
  */
 import koffi from 'koffi';
 import { Fault } from '../../shared/base/faults.js';
@@ -13,7 +13,7 @@ const INSTRUCTION_OCTETS = 8;
 
 let loaded: ReturnType<typeof load> | undefined;
 
-/** @throws Fault SYSTEM_CALL where no libpcap is installed */
+/** @throws Fault SYSTEM_CALL if libpcap is not installed */
 export function pcapLibrary() {
   loaded ??= load();
   return loaded;
@@ -62,7 +62,7 @@ function load() {
         freecode: pcap.func('void pcap_freecode(_Inout_ void *program)'),
       };
     } catch {
-      // The next name, then.
+      // Tries the next name.
     }
   }
   throw new Fault('SYSTEM_CALL', `no libpcap is installed (${LIBRARIES.join(', ')})`);

@@ -1,4 +1,4 @@
-/** What leads to one next hop: the link header that every frame to it carries. */
+/** The link header of every frame to one next hop. */
 import {
   ETHER_TYPE_IPV4,
   ETHER_TYPE_IPV6,
@@ -10,22 +10,22 @@ import type { Family } from '../../shared/probe/probe.js';
 import type { NextHop } from '../interfaces.js';
 import { AF_PACKET, interfaceIndex } from '../system/libc.js';
 
-/** What a wire is opened with; plain data. */
+/** The parameters of a frame sender; plain data. */
 export interface FrameSenderSetup {
   readonly device: string;
   readonly family: Family;
   /** Octets of each packet, IP header included. */
   readonly octets: number;
-  /** Absent where the kernel finds the next hop. */
+  /** Undefined if the kernel finds the next hop. */
   readonly nextHop?: NextHop | undefined;
-  /** Which of the interface's queues this sender is to use, where there are several. */
+  /** The interface queue of this sender, if there are several. */
   readonly queue: number;
 }
 
-/** Frames that leave with a link header of ours need one. */
+/** Frames with a link header of ours need a next hop. */
 export type NextHopSetup = FrameSenderSetup & { readonly nextHop: NextHop };
 
-/** Until it is known who a frame is for. */
+/** The destination of a frame before its target is resolved. */
 const UNREACHABLE: MacAddress = new Uint8Array(6);
 
 export function linkHeaderOctets({ nextHop }: NextHopSetup): number {

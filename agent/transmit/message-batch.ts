@@ -20,7 +20,7 @@ export interface BatchShape {
   readonly frameOctets: number;
   /** Octets before the packet. */
   readonly linkHeaderOctets: number;
-  /** The destination that each message carries, as raw IP sockets need; its address is filled in. */
+  /** The destination of each message, which raw IP sockets need; its address is filled in. */
   readonly address?: Buffer;
 }
 
@@ -33,7 +33,7 @@ export class MessageBatch {
   readonly #messages: readonly bigint[];
   readonly #addressesAt: number;
   readonly #linkOctets: number;
-  /** The first frame that has not left; the kernel must have all of a run before the next. */
+  /** The first frame that was not sent; the kernel must accept a whole run before the next. */
   #first = 0;
   #left = 0;
 
@@ -65,14 +65,14 @@ export class MessageBatch {
     this.#messages = messages;
   }
 
-  /** Where frame n starts, link header included. */
+  /** Offset of frame n, link header included. */
   startOf(frame: number): number {
     return frame * FRAME_STRIDE;
   }
   packetAt(frame: number): number {
     return frame * FRAME_STRIDE + this.#linkOctets;
   }
-  /** Where the destination of message n stands. */
+  /** Offset of the destination of message n. */
   addressAt(frame: number): number {
     return this.#addressesAt + frame * ADDRESS_STRIDE;
   }

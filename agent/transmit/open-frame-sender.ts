@@ -1,6 +1,6 @@
 /**
- * Chooses a wire by trying: the fastest that the interface takes. Which one it became is reported by
- * its name. An operator may insist on one.
+ * Opens the fastest frame sender that the interface supports, by trying; its name is reported. An operator
+ * may insist on one method.
  */
 import { Fault } from '../../shared/base/faults.js';
 import type { TransmitMethod } from '../../shared/command/network-options.js';
@@ -14,7 +14,7 @@ import { openXdpSocket } from './xdp-socket.js';
 
 type LinkTransmitMethod = Exclude<TransmitMethod, 'raw-ip'>;
 
-/** Wires for frames with a link header, fastest first (`benchmarks/README.md`). */
+/** Methods for frames with a link header, fastest first (`benchmarks/README.md`). */
 export const LINK_SENDERS: Readonly<
   Record<LinkTransmitMethod, (setup: NextHopSetup) => FrameSender>
 > = {
@@ -24,7 +24,7 @@ export const LINK_SENDERS: Readonly<
   pcap: openPcapInject,
 };
 
-/** @param wanted undefined for the best @throws Fault */
+/** @param wanted undefined for the fastest @throws Fault */
 export function openFrameSender(setup: FrameSenderSetup, wanted?: TransmitMethod): FrameSender {
   if (wanted === 'raw-ip') {
     if (setup.nextHop?.vlan === undefined) return openRawIp(setup);

@@ -1,6 +1,6 @@
 /**
- * Ethernet frames through a packet socket (packet(7)), past the queueing discipline, one sendmmsg(2)
- * for many. Every Ethernet-like interface takes them.
+ * Sends Ethernet frames through a packet socket (packet(7)), bypassing the queueing discipline, many per
+ * sendmmsg(2). Works on every Ethernet-like interface.
  */
 import type { FrameSender } from '../interfaces.js';
 import {
@@ -28,7 +28,7 @@ const SEND_BUFFER_OCTETS = 4 * 1024 * 1024;
 
 /** @throws Fault NO_CAP_NET_RAW, NO_ROUTE or SYSTEM_CALL */
 export function openPacketSocket(setup: NextHopSetup): FrameSender {
-  // Protocol 0: this socket receives nothing; replies come through the capture.
+  // Protocol 0: this socket receives nothing; replies are captured elsewhere.
   const fd = openSocket(AF_PACKET, SOCK_RAW, 0);
   onSocket(fd, () => {
     setOption(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_OCTETS);

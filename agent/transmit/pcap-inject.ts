@@ -1,6 +1,6 @@
 /**
- * Ethernet frames through libpcap's own inject: one call per frame, and the slowest way out, but it
- * asks for nothing but a libpcap.
+ * Sends Ethernet frames through libpcap's pcap_inject: one call per frame, and the slowest method, but it
+ * needs nothing but libpcap.
  */
 import { Fault } from '../../shared/base/faults.js';
 import type { FrameSender } from '../interfaces.js';

@@ -35,14 +35,14 @@ export function openRawIp({ device, family, octets }: FrameSenderSetup): FrameSe
   const fd = openSocket(form.domain, SOCK_RAW, IPPROTO_RAW);
   onSocket(fd, () => {
     setOption(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_OCTETS);
-    // What is for an address of our own goes by the loopback by itself, and is lost if it is made to.
+    // Packets to our own addresses use the loopback by themselves, and are lost if they are bound to it.
     if (device !== LOOPBACK) setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${device}\0`));
   });
   const address = Buffer.alloc(form.addressOctets);
   address.writeUInt16LE(form.domain);
   const batch = new MessageBatch(fd, { frameOctets: octets, linkHeaderOctets: 0, address });
   const { view } = batch;
-  /** The packet's destination, as the socket wants to be told it again. */
+  /** The packet's destination, which the socket needs once more. */
   const copyDestination = (frame: number) => {
     const from = batch.packetAt(frame) + form.destination;
     const to = batch.addressAt(frame) + form.addressField;

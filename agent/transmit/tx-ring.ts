@@ -70,7 +70,7 @@ export function openTxRing(setup: NextHopSetup): FrameSender {
     writeLinkHeader(view, i * stride + HEADER_OCTETS, setup);
   }
   let first = 0;
-  /** Frames written and not taken. */
+  /** Frames written and not accepted. */
   let left = 0;
   let errno = 0;
   const statusOf = (slot: number) => ((first + slot) & FRAME_MASK) * wordsPerFrame + STATUS;
@@ -99,10 +99,10 @@ export function openTxRing(setup: NextHopSetup): FrameSender {
       left = count - taken;
       return taken;
     },
-    // The kernel's own place in the ring is the one of the frame it refused: what comes after it
-    // must be written there, so it is the first place that stays and the frame that goes.
+    // The kernel's position in the ring is the refused frame: the next one must be written there, so the slot
+    // stays and the frame goes.
     dropFirst() {
-      // Behind them the kernel may still read what it has taken.
+      // The kernel may still read the frames it has accepted.
       for (let slot = 1; slot < left; slot++) moveDown(memory.buffer, stride, first, slot);
       left--;
     },
@@ -117,12 +117,12 @@ export function openTxRing(setup: NextHopSetup): FrameSender {
   };
 }
 
-/** It is sent, or being sent. */
+/** It was sent, or is being sent. */
 function wasTaken(status: number | undefined): boolean {
   return status !== SEND_REQUEST && status !== WRONG_FORMAT;
 }
 
-/** Copies the frame at `place` to the place before it. */
+/** Copies the frame in `slot` to the slot before it. */
 function moveDown(ring: ArrayBuffer, stride: number, first: number, slot: number): void {
   const from = ((first + slot) % FRAMES) * stride + HEADER_OCTETS;
   const to = ((first + slot - 1) % FRAMES) * stride + HEADER_OCTETS;

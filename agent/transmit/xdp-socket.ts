@@ -51,7 +51,7 @@ const RING_MASK = RING_ENTRIES - 1;
 const BATCH = 256;
 const DESCRIPTOR_OCTETS = 16;
 
-/** @throws Fault NO_CAP_NET_RAW, NO_ROUTE or SYSTEM_CALL: the interface does not take such sockets */
+/** @throws Fault NO_CAP_NET_RAW, NO_ROUTE or SYSTEM_CALL if the interface does not support such sockets */
 export function openXdpSocket(setup: NextHopSetup): FrameSender {
   const nextHop = linkHeaderOctets(setup);
   const umem = allocate(FRAMES * FRAME_STRIDE);
@@ -67,13 +67,13 @@ export function openXdpSocket(setup: NextHopSetup): FrameSender {
     umem.release();
     throw error;
   }
-  /** What is in the ring cannot be taken back, but a new socket has nothing in its ring. */
+  /** Descriptors in the ring cannot be withdrawn, but a new socket has an empty ring. */
   const forget = (skipped: number) => {
     order = socket?.orderFrom(skipped) ?? order;
     socket?.close();
     socket = undefined;
   };
-  /** The kernel lets go of a queue a moment after its socket was closed; an interface may be gone. */
+  /** The kernel releases a queue a moment after its socket was closed; an interface may be gone. */
   const current = () => {
     try {
       socket ??= new XdpSocket(setup, umem, frameOctets, order);
@@ -113,7 +113,7 @@ export function openXdpSocket(setup: NextHopSetup): FrameSender {
   };
 }
 
-/** Where a ring's words stand within its mapping. */
+/** Offsets of a ring's words within its mapping. */
 interface RingOffsets {
   readonly producer: number;
   readonly consumer: number;
@@ -129,21 +129,21 @@ class XdpSocket {
   readonly #completionWords: Int32Array;
   readonly #txAt: RingOffsets;
   readonly #completionAt: RingOffsets;
-  /** Frames in the order of their use: from `#head` to `#tail` those that may be written. */
+  /** Frames in the order of their use: those from `#head` to `#tail` may be written. */
   readonly #job: Uint32Array;
   #head = 0;
   #tail = FRAMES;
   /**
-   * Descriptors written, and those that the kernel has used up, since the socket was opened. These and
-   * the others are counts modulo 2^32, as in the rings.
+   * Descriptors written, and those that the kernel has used up, since the socket was opened. All counts are
+   * modulo 2^32, as in the rings.
    */
   #produced = 0;
   #consumed = 0;
   #completed = 0;
-  /** Completions of frames that were dropped and asked for again: not the last ones to come. */
+  /** Completions of frames that were dropped and queued again: not their last ones. */
   readonly #again = new Uint8Array(FRAMES);
 
-  /** @param order all frames, those at the first places first */
+  /** @param order all frames, those in the first slots first */
   constructor(setup: NextHopSetup, umem: Memory, frameOctets: number, order: Uint32Array) {
     this.#job = order;
     const fd = openSocket(AF_XDP, SOCK_RAW, 0);
@@ -151,7 +151,7 @@ class XdpSocket {
     const mapped: Memory[] = [];
     try {
       setOption(fd, SOL_XDP, XDP_UMEM_REG, umemRegistration(umem.base));
-      // A fill ring is required; nothing is ever put into it, since nothing is received.
+      // A fill ring is required, and stays empty, because nothing is received.
       setOption(fd, SOL_XDP, XDP_UMEM_FILL_RING, 64);
       setOption(fd, SOL_XDP, XDP_UMEM_COMPLETION_RING, RING_ENTRIES);
       setOption(fd, SOL_XDP, XDP_TX_RING, RING_ENTRIES);
@@ -180,7 +180,7 @@ class XdpSocket {
     }
   }
 
-  /** Frames that may be written. Those asked for and not yet used up stand at the first places. */
+  /** Frames that may be written. Those queued and not yet used up are in the first slots. */
   free(): number {
     this.#reclaim();
     return (this.#tail - this.#head) | 0;
@@ -191,7 +191,7 @@ class XdpSocket {
   }
 
   send(count: number): number {
-    // Completions make room for others: the kernel takes nothing while their ring is full.
+    // Completions make room: the kernel accepts nothing while their ring is full.
     this.#reclaim();
     const waiting = (this.#produced - this.#consumed) | 0;
     for (let slot = waiting; slot < count; slot++) this.#ask(this.frameAt(slot));
@@ -202,7 +202,7 @@ class XdpSocket {
     let taken = Math.max(0, (seen - before) | 0);
     this.#consumed = (before + taken) | 0;
     if (this.errno === EBUSY) {
-      // The last one used up was dropped. If it was the only one, the kernel did not even say so.
+      // The last descriptor used up was dropped. If it was the only one, the kernel reported nothing.
       if (taken === 0) this.#consumed = (before + 1) | 0;
       else taken--;
       this.#requeue(taken);
@@ -211,7 +211,7 @@ class XdpSocket {
     return taken;
   }
 
-  /** All frames, those from a place on first. */
+  /** All frames, starting with those from a slot on. */
   orderFrom(slot: number): Uint32Array {
     const first = Array.from({ length: ((this.#tail - this.#head) | 0) - slot }, (_, i) => {
       return this.frameAt(slot + i);
@@ -233,7 +233,7 @@ class XdpSocket {
     this.#txWords[(this.#txAt.entries + entry * DESCRIPTOR_OCTETS) >> 2] = frame * FRAME_STRIDE;
   }
 
-  /** The frame at a place was dropped: it goes behind those that are waiting, with a new descriptor. */
+  /** The frame in a slot was dropped: it is queued again behind those that wait, with a new descriptor. */
   #requeue(slot: number): void {
     const frame = this.frameAt(slot);
     const waiting = (this.#produced - this.#consumed) | 0;

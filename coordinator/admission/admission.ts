@@ -1,7 +1,6 @@
 /**
- * Admission: from what is asked to a survey that agents may work on. The rules are checked here
- * again, whatever the client that sent the request has checked: block wins, and nobody surveys the
- * public Internet anonymously.
+ * Admission control: turns a request into a survey that agents may work on. The rules are checked here again,
+ * whatever the client has checked: block wins, and nobody surveys the public Internet anonymously.
  */
 import { Fault } from '../../shared/base/faults.js';
 import { type Random, shortId } from '../../shared/base/random.js';
@@ -50,7 +49,7 @@ export function admit(
   return { survey, plan };
 }
 
-/** The rules; clients ask them too, to refuse early. @throws as `admit` does */
+/** The rules; clients call this too, to refuse early. @throws as `admit` does */
 export function checkRequest(request: SurveyRequest, space: Space): void {
   refuseSpecial(request, space);
   refuseAnonymous(request, space);

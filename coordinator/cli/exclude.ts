@@ -1,4 +1,7 @@
-/** `transect exclude`: opt-outs that running surveys obey within the second, and later ones from the start. */
+/**
+ * `transect exclude`: exclusions that running surveys enforce within the second, and later surveys from the
+ * start.
+ */
 import { userInfo } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
@@ -17,7 +20,7 @@ interface ReasonFlags extends BrokerFlags {
   readonly yes?: boolean;
 }
 
-/** Prefixes shorter than these are asked about: nobody means to exclude that much by a slip. */
+/** Shorter prefixes need a confirmation: nobody excludes that much on purpose. */
 const WIDE = { 4: 8, 6: 16 } as const;
 
 export function excludeCommand(): Command {
@@ -75,7 +78,7 @@ function isWide(block: Block): boolean {
   return block.range.to - block.range.from > 2 ** (32 - WIDE[4]);
 }
 
-/** @throws Fault BAD_OPTION where the answer is no, or nobody is there to answer */
+/** @throws Fault BAD_OPTION if the answer is no, or nobody can answer */
 async function confirm(prefix: string): Promise<void> {
   const details = { flag: 'CIDR', value: prefix };
   if (!process.stdin.isTTY) {
@@ -91,7 +94,7 @@ async function confirm(prefix: string): Promise<void> {
   throw new Fault('BAD_OPTION', 'nothing is excluded', details);
 }
 
-/** In a container there may be nobody of our number. */
+/** In a container there may be no user with our number. */
 function userName(): string {
   try {
     return userInfo().username;

@@ -37,7 +37,7 @@ async function launch(given: readonly string[], flags: SurveyFlags & BrokerFlags
   });
 }
 
-/** The flags of a survey, without those of the broker. */
+/** The flags of the survey, without those of the broker. */
 function surveyFlagsOf(flags: SurveyFlags & BrokerFlags): SurveyFlags {
   return Object.fromEntries(Object.entries(flags).filter(([name]) => !name.startsWith('nats')));
 }

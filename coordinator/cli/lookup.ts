@@ -1,4 +1,4 @@
-/** `transect lookup`: did you probe this address, when, from where, with what result — or why not? */
+/** `transect lookup`: was this address probed, when, by whom, with what outcome, or why not? */
 import type { Command } from 'commander';
 import { isoTime } from '../../shared/base/clock.js';
 import { command, option } from '../../shared/command/program.js';

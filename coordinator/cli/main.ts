@@ -1,4 +1,4 @@
-/** `transect`: all commands there are, one line each. */
+/** `transect`: the list of all commands. */
 import { VERSION } from '../../shared/base/version.js';
 import { command, runProgram } from '../../shared/command/program.js';
 import { agentsCommand } from './agents.js';

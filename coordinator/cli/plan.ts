@@ -1,4 +1,4 @@
-/** `transect plan`: what would happen. */
+/** `transect plan`: what a survey would do. */
 import type { Command } from 'commander';
 import { command, option } from '../../shared/command/program.js';
 import { fullPlan, summarizePlan } from '../plan/plan-summary.js';
@@ -21,7 +21,7 @@ async function plan(given: readonly string[], flags: SurveyFlags & { json?: bool
   await printOut(json ? JSON.stringify(report) : fullPlan(report));
 }
 
-/** Reads and composes a survey. */
+/** Reads a survey and resolves it. */
 export async function readAndResolve(
   given: readonly string[],
   flags: SurveyFlags,
@@ -29,10 +29,7 @@ export async function readAndResolve(
   return resolveDraft(await readDraft(given, flags));
 }
 
-/**
- * Reads all that was given, once: a pipe is empty the second time. A survey file may be followed by flags,
- * which go before what it says.
- */
+/** Reads every input once, because a pipe is empty the second time. Flags override the survey file. */
 export async function readDraft(
   given: readonly string[],
   flags: SurveyFlags,

@@ -1,4 +1,4 @@
-/** How commands reach a broker. */
+/** Connects commands to the broker. */
 
 import type { Bus } from '../../shared/bus/interfaces.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
@@ -6,7 +6,9 @@ import { type BrokerFlags, brokerAccess } from '../../shared/command/broker-opti
 
 export { addBrokerOptions, type BrokerFlags } from '../../shared/command/broker-options.js';
 
-/** Connects, works, and closes whatever happens. @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
+/**
+ * Connects, works, and closes the connection in any case. @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED
+ */
 export async function withBus<Result>(
   flags: BrokerFlags,
   work: (bus: Bus) => Promise<Result>,

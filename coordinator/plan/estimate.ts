@@ -1,4 +1,4 @@
-/** What a plan will cost: time and bandwidth at the rate asked for. */
+/** Estimates time and bandwidth of a plan at a rate. */
 import { probeNamed } from '../../shared/probe/probe-registry.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Survey } from '../../shared/survey/survey.js';
@@ -10,7 +10,7 @@ const ETHERNET_PAYLOAD_OCTETS_MIN = 46;
 export interface Estimate {
   /** Sending and the last cooldown. */
   readonly millis: number;
-  /** On an Ethernet link, everything counted. */
+  /** Bits per second on an Ethernet link, all overhead included. */
   readonly bitsPerSecond: number;
 }
 
@@ -27,7 +27,7 @@ export function rateOfBandwidth(bitsPerSecond: number, probe: Sent, space: Space
   return bitsPerSecond / wireBits(probe, space);
 }
 
-/** Bits that one probe takes on an Ethernet link: the longest, where a space has both families. */
+/** Bits of one probe on an Ethernet link; the longer one if a space has both families. */
 function wireBits({ probe, probeOptions }: Sent, space: Space): number {
   const octets = probeNamed(probe).octets(space.hasIpv6 ? 6 : 4, probeOptions);
   return (Math.max(ETHERNET_PAYLOAD_OCTETS_MIN, octets) + ETHERNET_OVERHEAD_OCTETS) * 8;

@@ -1,13 +1,12 @@
 /**
- * The highest rate that any one network is expected to see. Every stretch of the order is a random
- * sample of the space, so a network that holds a share of the targets sees that share of the rate; the
- * network with the most targets sees the most.
+ * The highest rate that any single network is expected to see. Every run of positions is a random sample of
+ * the space, so a network with a share of the targets sees that share of the rate.
  */
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Window } from '../../shared/survey/space/window.js';
 
 export interface Peaks {
-  /** Probes per second into the busiest IPv4 /24 and /16, and IPv6 /48; 0 where there is none. */
+  /** Probes per second into the busiest IPv4 /24 and /16, and IPv6 /48; 0 if there is none. */
   readonly per24: number;
   readonly per16: number;
   readonly per48: number;
@@ -72,7 +71,7 @@ function densest6({ parts }: Space): number {
   return most;
 }
 
-/** Exclusions within the window are not counted: the bound is from above. */
+/** Exclusions within the window are not counted, so this is an upper bound. */
 function densestIn({ prefix, end, slots, size }: Window): number {
   const above = Math.min(end, IPV6_NETWORK_BITS) - Math.min(prefix.length, IPV6_NETWORK_BITS);
   return Math.min(size, slots / 2 ** above);

@@ -1,4 +1,4 @@
-/** What would happen: everything that can be known of a survey before a packet leaves. */
+/** The summary of a plan: everything known of a survey before a packet is sent. */
 import { formatPorts } from '../../shared/net/ports.js';
 import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
 import { publicTargetIn } from '../../shared/survey/policy/special-purpose-policy.js';
@@ -8,7 +8,7 @@ import type { SurveyRequest } from '../../shared/survey/survey.js';
 import { estimate } from './estimate.js';
 import { type Peaks, peaks } from './peak-rate.js';
 
-/** A public /24 or /48 is hit hard when it sees more than this: masscan's whole default rate. */
+/** A public /24 or /48 that sees more than this gets a warning: masscan's whole default rate. */
 const GENTLE_PPS = 100;
 
 export interface PlanSummary {

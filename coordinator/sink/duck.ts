@@ -1,7 +1,7 @@
 /**
- * DuckDB in this process, in memory, for writing and reading Parquet. Rows are handed over as columns
- * of raw octets: values one by one take five times as long (66 k instead of 315 k rows/s of 30 columns;
- * 2 cores, 2026-11).
+ * DuckDB in this process, in memory, for writing and reading Parquet. Rows are passed as columns of raw
+ * octets: passing single values takes five times as long (66 k instead of 315 k rows/s of 30 columns; 2
+ * cores, 2026-11).
  */
 import {
   type DuckDBConnection,
@@ -12,30 +12,30 @@ import {
 import duckdb from '@duckdb/node-bindings';
 import { assert } from '../../shared/base/assert.js';
 
-/** Rows that DuckDB takes at a time. */
+/** Rows per chunk of DuckDB. */
 export const CHUNK_ROWS = 2048;
 const SETTINGS = { threads: '1', memory_limit: '512MB' };
 
-/** One column of a chunk. Texts go beside the octets. */
+/** One column of a chunk. Texts are separate from the octets. */
 export interface ChunkColumn {
   readonly octets: Uint8Array;
-  /** Of one value; 0 for text. */
+  /** Octets of a value; 0 for text. */
   readonly width: number;
-  /** Bit n % 8 of octet n / 8: whether row n has a value; looked at where `hasNulls`. */
+  /** Bit n % 8 of octet n / 8: row n has a value; used if `hasNulls`. */
   readonly valid: Uint8Array;
   readonly texts: (string | null)[];
   hasNulls: boolean;
 }
 
 /**
- * An instance keeps what its allocator has once had (some 300 MB after 400 segments, DuckDB 1.5.6): after so
- * many connections it makes room for another, and is closed with the last of them.
+ * An instance never returns the memory of its allocator (some 300 MB after 400 segments, DuckDB 1.5.6): after
+ * so many connections it is replaced, and closed with its last connection.
  */
 const CONNECTIONS_PER_INSTANCE = 100;
 
 interface Duck {
   readonly opening: Promise<DuckDBInstance>;
-  /** Connections there have been, and those that are open. */
+  /** Connections ever opened, and those that are open. */
   connections: number;
   open: number;
 }
@@ -82,7 +82,7 @@ export async function appendChunks(
   connection: DuckDBConnection,
   table: string,
   columns: readonly ChunkColumn[],
-  /** Fills the columns with the next rows, CHUNK_ROWS at most; returns how many, 0 at the end. */
+  /** Fills the columns with at most CHUNK_ROWS next rows. @returns how many, 0 at the end */
   next: () => number,
 ): Promise<void> {
   const appender = await connection.createAppender(table);
@@ -126,8 +126,8 @@ function fill(vector: duckdb.Vector, column: ChunkColumn, rows: number): void {
 }
 
 /**
- * The rows of a query that has no side effects, some thousands at a time. A stream that breaks ends as if
- * there were no more rows (DuckDB 1.5.6), so they are counted first.
+ * The rows of a query without side effects, some thousands at a time. A stream that breaks ends as if there
+ * were no more rows (DuckDB 1.5.6), so they are counted first.
  */
 export async function* rowsOf(
   connection: DuckDBConnection,
@@ -156,7 +156,7 @@ export async function* rowsOfQuery(sql: string): AsyncGenerator<readonly DuckDBV
   }
 }
 
-/** A text within SQL. */
+/** Quotes a text for SQL. */
 export function quote(text: string): string {
   return `'${text.replaceAll("'", "''")}'`;
 }

@@ -1,4 +1,4 @@
-/** One JSON object per line: valid up to any line end, however the writer died. */
+/** One JSON object per line: valid up to any line end, even after a crash. */
 import { FIELDS, type Value } from './row.js';
 import type { TextFormat } from './sink.js';
 import { columnTypes, textSink } from './text-sink.js';

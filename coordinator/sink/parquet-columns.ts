@@ -1,6 +1,6 @@
 /**
- * The columns of Parquet files: how each is taken from a row, how it is stored, and how ZMap's fields
- * are had from what is stored. Addresses are 16 octets (IPv4 mapped, RFC 4291 §2.5.5.2) and text.
+ * The columns of Parquet files: how each is read from a row, how it is stored, and how ZMap's fields are
+ * computed from the stored ones. Addresses are 16 octets (IPv4 mapped, RFC 4291 §2.5.5.2) and text.
  */
 import type { Words } from '../../shared/net/endpoint.js';
 import { formatWords, isMapped } from '../../shared/net/ipv6.js';
@@ -22,7 +22,7 @@ export interface GatheredColumn {
   readonly type: string;
   /** Octets of a value; 0 for text. */
   readonly width: number;
-  /** Writes a value in host order. @returns false where the row has none */
+  /** Writes a value in host order. @returns false if the row has none */
   readonly write?: (view: DataView, at: number, source: RowSource) => boolean;
   readonly text?: (source: RowSource) => string | null;
 }
@@ -90,9 +90,9 @@ const u64 = (name: string, type: string, read: Read): GatheredColumn => ({
 });
 
 /**
- * Three columns of an address: its octets, which are read first; its last word where it is IPv4, whose
- * text DuckDB makes; and its text where it is IPv6. DuckDB keeps sixteen octets as a number in host
- * order, the first bit turned over (a UUID).
+ * Three columns of an address: its octets; its last word if it is IPv4, for which DuckDB makes the text; and
+ * its text if it is IPv6. DuckDB stores sixteen octets as a number in host order with the first bit inverted
+ * (a UUID).
  */
 function address(name: string, read: (source: RowSource) => Words, has = always): GatheredColumn[] {
   let words: Words = [0, 0, 0, 0];
@@ -128,7 +128,7 @@ function address(name: string, read: (source: RowSource) => Words, has = always)
   ];
 }
 
-/** What all rows of a batch have in common, as a place in a dictionary. */
+/** Values that all rows of a batch share, as dictionary indices. */
 function common(
   name: string,
   dictionary: Dictionary,
@@ -145,7 +145,7 @@ function common(
   });
 }
 
-/** Texts that only a few rows differ in, by their places in a list that grows. */
+/** Texts that few rows differ in, as indices into a growing list. */
 export class Dictionary {
   readonly #places = new Map<string, number>();
 
@@ -200,7 +200,7 @@ export function gathered(names: Dictionary): readonly GatheredColumn[] {
   ];
 }
 
-/** What is stored, of what was gathered. */
+/** The stored columns, as SQL over the gathered ones. */
 export function storedOf(names: Dictionary): string {
   const { list } = names;
   const classes = CLASSIFICATION_NAMES.map((name) => quote(name ?? ''));
@@ -231,7 +231,7 @@ function storedAddress(name: string): string[] {
   ];
 }
 
-/** ZMap's fields that are not stored, made of what is: SQL by name. */
+/** ZMap's fields that are not stored, computed from the stored ones: SQL by name. */
 export const DERIVED: Readonly<Record<string, string>> = {
   timestamp_str: `strftime("timestamp", '%Y-%m-%dT%H:%M:%S.%g') || 'Z'`,
   timestamp_ts: `epoch_us("timestamp") // 1000000`,

@@ -1,6 +1,6 @@
 /**
- * Parquet, compressed by zstd, through DuckDB: typed columns that any tool reads. What text formats
- * spell out (time stamps in three fields, names of ICMP codes) is made from what is stored.
+ * Parquet, compressed by zstd, through DuckDB: typed columns that any tool reads. Fields that text formats
+ * spell out (timestamps in three fields, names of ICMP codes) are computed from the stored ones.
  */
 import type { DuckDBConnection } from '@duckdb/node-api';
 import {

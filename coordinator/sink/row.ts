@@ -1,6 +1,6 @@
 /**
- * One row of results as people and pipelines see it: ZMap's field names, so that what was built on
- * zmap goes on working, and ours beside them. The table is the only list of fields there is.
+ * One row of results as people and pipelines see it: ZMap's field names, so that existing pipelines work, and
+ * our own. This table is the only list of fields.
  */
 import { isoTime } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
@@ -42,7 +42,7 @@ interface FieldReader extends Field {
   read(source: RowSource): Value;
 }
 
-/** A row within its batch, and what the plan knows of its target; moved from row to row. */
+/** A row of a batch, with its target from the plan; one object that is moved from row to row. */
 export class RowSource {
   readonly #plan: Plan;
   batch!: ResultBatch;
@@ -71,7 +71,7 @@ export class RowSource {
   column(name: ColumnName): number {
     return this.#columns[name][this.row] as number;
   }
-  /** Four words of an address of ours, or of a router. */
+  /** Four words of an address: ours, or a router's. */
   source(): Words {
     return wordsOf(this, SOURCE);
   }
@@ -140,10 +140,12 @@ export function rowOf(source: RowSource): Row {
   return TABLE.map((field) => field.read(source));
 }
 
-/** Stands for a column without values, as zgrab2's input has them. */
+/** A column without values, as zgrab2's input has them. */
 export const BLANK = 'blank';
 
-/** Where fields stand in a row, in the order asked for; −1 for a blank. @throws Fault BAD_OPTION for an unknown one */
+/**
+ * Indices of fields in a row, in the given order; −1 for a blank. @throws Fault BAD_OPTION for an unknown one
+ */
 export function fieldIndices(names: readonly string[]): readonly number[] {
   return names.map((name) => {
     const index = name === BLANK ? -1 : INDEX.get(name);
@@ -161,7 +163,7 @@ export function parseFields(text: string): readonly string[] {
   return names;
 }
 
-/** What is written where nobody asked: ZMap's defaults. */
+/** ZMap's default fields. */
 export function defaultFields(ports: number): readonly string[] {
   return ports === 1 ? ['saddr'] : ['saddr', 'sport'];
 }

@@ -1,4 +1,4 @@
-/** All sinks there are. Adding one costs its file and its line here. */
+/** The sink registry: all sinks. Adding one takes a file and a line here. */
 import { Fault } from '../../shared/base/faults.js';
 import { csv } from './csv.js';
 import { ndjson } from './ndjson.js';

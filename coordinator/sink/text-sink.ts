@@ -1,4 +1,4 @@
-/** A sink that writes one line per row: valid up to any line end, however the writer died. */
+/** A sink that writes one line per row: valid up to any line end, even after a crash. */
 import type { Disk } from '../../shared/host/disk.js';
 import { FIELDS, fieldIndices, type Row, rowOf } from './row.js';
 import type { Sink, TextFormat } from './sink.js';
@@ -11,7 +11,7 @@ const [POSITION = 0] = fieldIndices(['position']);
 export interface TextSinkOptions {
   readonly name: string;
   readonly format: TextFormat;
-  /** Reads one line of a file that holds all fields; undefined for a header. */
+  /** Parses one line of a file with all fields; undefined for a header. */
   readonly parse: (line: string) => Row | undefined;
   readonly table: (paths: string) => string;
 }
@@ -46,7 +46,7 @@ export function textSink({ name, format, parse, table }: TextSinkOptions): Sink 
 
 const SQL_TYPES = { string: 'VARCHAR', number: 'DOUBLE', boolean: 'BOOLEAN' } as const;
 
-/** The columns of text files, as DuckDB wants to be told. */
+/** The columns of text files, in DuckDB's syntax. */
 export function columnTypes(): string {
   return `{${FIELDS.map(({ name, kind }) => `'${name}': '${SQL_TYPES[kind]}'`).join(', ')}}`;
 }

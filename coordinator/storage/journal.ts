@@ -1,11 +1,12 @@
 /**
- * The journal of a survey: one line for each shard that is stored, written after its rows are durable.
- * A shard is stored when its line is there, and not before. Together with the segments it is all that
- * is needed to know what was covered, by whom and when.
+ * The journal of a survey: one line per stored shard, appended after its rows are durable. A shard is stored
+ * once its line is there, and not before. Journal and segments together prove what was covered, by whom and
+ * when.
  *
- * Lines carry the term of the coordinator that wrote them. Each begins with a line that says only its
- * term; what a coordinator of an earlier term writes after that does not count, so that one who was
- * thought dead and wakes up in the middle of a write changes nothing. Several shards share a sync.
+ * Lines carry the term of the coordinator that wrote them (a fencing term). Each coordinator starts with a
+ * line of its term alone; lines of an earlier term after that do not count, so a coordinator that was thought
+ * dead and wakes up in the middle of a write changes nothing. Several shards share a sync (group commit). A
+ * torn last line is ignored.
  */
 import { z } from 'zod';
 import { Fault } from '../../shared/base/faults.js';
@@ -20,11 +21,11 @@ export interface ShardEntry {
   readonly shard: number;
   readonly from: number;
   readonly to: number;
-  /** Positions [from, covered) are covered: fewer than [from, to) where the survey was cancelled. */
+  /** Positions [from, coveredUpTo) are covered: fewer than [from, to) if the survey was cancelled. */
   readonly coveredUpTo: number;
   readonly rowCount: number;
   readonly epochs: readonly EpochRecord[];
-  /** Positions of which no probe left; none where it is absent. */
+  /** Unsent positions; absent if there are none. */
   readonly unsent?: UnsentPositions;
 }
 
@@ -47,7 +48,7 @@ const lineShape = z.union([
     epochs: z.array(epoch),
   }),
 ]);
-/** What is read back of the journal after writing: more than others can have written meanwhile. */
+/** The tail that is read back after writing: longer than other coordinators can have written meanwhile. */
 const TAIL_OCTETS = 256 * 1024;
 
 interface Waiting {
@@ -69,13 +70,13 @@ export class Journal {
     this.#term = term;
   }
 
-  /** From now on nothing of an earlier term counts. @throws Fault UNWRITABLE where a later one has begun */
+  /** Fences the lines of earlier terms. @throws Fault UNWRITABLE, or DEPOSED if a later term has begun */
   async begin(): Promise<void> {
     await this.#refuseIfDeposed();
     await this.#append({});
   }
 
-  /** Durable when it resolves. @throws Fault UNWRITABLE */
+  /** Durable once it resolves. @throws Fault UNWRITABLE or DEPOSED */
   add(entry: ShardEntry): Promise<void> {
     return this.#append(entry);
   }
@@ -88,14 +89,14 @@ export class Journal {
     });
   }
 
-  /** Where a later term has begun, our lines do not count. @throws Fault UNWRITABLE */
+  /** @throws Fault DEPOSED if a later term has begun: then our lines do not count */
   async #refuseIfDeposed(): Promise<void> {
     if ((await lastTermIn(this.#disk, this.#file)) <= this.#term) return;
     const reason = 'another coordinator has taken over';
     throw new Fault('DEPOSED', reason, { file: this.#file });
   }
 
-  /** What waits while a write is under way goes with the next one. */
+  /** Lines that arrive during a write are part of the next one (group commit). */
   async #write(): Promise<void> {
     if (this.#isWriting) return;
     this.#isWriting = true;
@@ -114,7 +115,7 @@ export class Journal {
   }
 }
 
-/** The entries that count, in the order they were written; the first one of a shard is the one. */
+/** The valid entries, in the order they were written; the first one of a shard counts. */
 export async function* readJournal(disk: Disk, file: string): AsyncGenerator<ShardEntry> {
   let term = 0;
   const seen = new IntervalSet();
@@ -122,13 +123,13 @@ export async function* readJournal(disk: Disk, file: string): AsyncGenerator<Sha
     const read = parseLine(line);
     if (read === undefined || read.term < term) continue;
     term = read.term;
-    // A line may be there twice, where its writer could not know that the disk had taken it.
+    // A line may be there twice, if its writer could not know that the disk had accepted it.
     if (read.shard !== undefined && seen.add(read.shard))
       yield withAllCounts(read as unknown as ShardEntry);
   }
 }
 
-/** The latest term that a journal knows of, by its end; 0 where there is none. */
+/** The latest term of a journal, read from its end; 0 if there is none. */
 export async function lastTermIn(disk: Disk, file: string): Promise<number> {
   const from = Math.max(0, (await disk.size(file)) - TAIL_OCTETS);
   const tail = Buffer.from(await disk.readPart(file, from, TAIL_OCTETS)).toString();
@@ -136,7 +137,7 @@ export async function lastTermIn(disk: Disk, file: string): Promise<number> {
   return Math.max(0, ...terms);
 }
 
-/** The entry of one shard, or undefined where it is not stored. */
+/** The entry of one shard, or undefined if it is not stored. */
 export async function findEntry(
   disk: Disk,
   file: string,
@@ -146,13 +147,13 @@ export async function findEntry(
   return undefined;
 }
 
-/** Journals of older versions have fewer counts. */
+/** Entries of older versions have fewer counts. */
 function withAllCounts(entry: ShardEntry): ShardEntry {
   const epochs = entry.epochs.map((report) => ({ ...noneUnsent(), ...report }));
   return { ...entry, epochs };
 }
 
-/** Half a line, where its writer died, is none. */
+/** Ignores a torn line. */
 function parseLine(line: string): z.infer<typeof lineShape> | undefined {
   try {
     const parsed: unknown = JSON.parse(line);

@@ -1,6 +1,6 @@
 /**
- * What a survey leaves behind beside its rows: the question, the plan, what is complete and what is
- * not. Written at the end, whole; a survey without one has not ended.
+ * The manifest of a survey: the survey, its plan, what is complete and what is not. Written at the end,
+ * whole; a survey without one has not ended.
  */
 import { join } from 'node:path';
 import { isoTime } from '../../shared/base/clock.js';
@@ -14,10 +14,10 @@ import type { Survey } from '../../shared/survey/survey.js';
 import { UNSENT_NAMES } from '../../shared/survey/unsent.js';
 import { MANIFEST_FILE } from './folder-layout.js';
 
-/** Ranges listed in a manifest; a survey of a long list names their count and hash only. */
+/** Ranges listed in a manifest; beyond that, only their count and hash are given. */
 const RANGES_LISTED_MAX = 1000;
 
-/** Positions [from, covered) of [from, to) are stored. */
+/** Positions [from, coveredUpTo) of [from, to) are stored. */
 interface Part {
   readonly shard: number;
   readonly from: number;
@@ -48,7 +48,7 @@ export async function writeManifest(
   await disk.writeWhole(join(folder, MANIFEST_FILE), [content]);
 }
 
-/** The last status of a survey that has ended; undefined where it has no manifest. */
+/** The last status of a survey that has ended; undefined if it has no manifest. */
 export async function readManifestStatus(
   disk: Disk,
   folder: string,
@@ -117,7 +117,7 @@ function manifestOf(content: ManifestContent): object {
   };
 }
 
-/** Probes, positions and equipment by agent, in order of their names. */
+/** Probes, positions and I/O statistics by agent, in order of their names. */
 function agentsOf({ agents, ioStatsOf }: ManifestContent): object[] {
   return [...agents]
     .sort(([a], [b]) => (a < b ? -1 : 1))

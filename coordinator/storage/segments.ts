@@ -13,7 +13,7 @@ import type { Sink } from '../sink/sink.js';
 import { sinkNamed } from '../sink/sink-registry.js';
 
 const NUMBER_DIGITS = 9;
-/** Files are merged into files of so many shards, unless they are large enough as they are. */
+/** Files are merged into files of so many shards, unless they are large enough already. */
 const LEVELS = [64, 4096, 262_144] as const;
 const MERGED_OCTETS_MAX = 64 * 1024 * 1024;
 const NAME = /^(\d{9,})(?:-(\d{9,}))?\.(\w+)$/;
@@ -37,7 +37,7 @@ export class SegmentStore {
     this.sink = sinkNamed(output);
   }
 
-  /** Durable when it resolves. @throws Fault UNWRITABLE */
+  /** Durable once it resolves. @throws Fault UNWRITABLE */
   async write(shard: number, rows: Iterable<RowSource>): Promise<void> {
     await this.sink.write(this.#disk, this.#file(shard, shard + 1), rows);
   }
@@ -47,12 +47,12 @@ export class SegmentStore {
     await this.#disk.remove(this.#file(shard, shard + 1));
   }
 
-  /** The files to read, ascending: none that is within another. */
+  /** The files to read, ascending: none of them is part of another. */
   async list(): Promise<Segment[]> {
     return outermost(this.#parse(await this.#disk.list(this.folder)));
   }
 
-  /** Removes what one who died left behind: files half-written, and files that have been merged. */
+  /** Removes leftovers of a crash: temporary files, and files that were merged. */
   async sweep(): Promise<void> {
     const names = await this.#disk.list(this.folder);
     const all = this.#parse(names);
@@ -67,9 +67,9 @@ export class SegmentStore {
     return this.sink.read(this.#disk, file);
   }
 
-  /** The classification stored for a position; undefined where it has no row. */
+  /** The classification stored for a position; undefined if it has no row. */
   async rowAt(shard: number, position: number): Promise<string | undefined> {
-    // The smallest first: while it is merged, the larger one is there before it goes.
+    // The smallest first: during a merge, the larger file exists before the smaller ones go.
     for (const length of [1, ...LEVELS]) {
       const from = shard - (shard % length);
       const found = await this.#find(this.#file(from, from + length), position);
@@ -79,9 +79,9 @@ export class SegmentStore {
   }
 
   /**
-   * Merges the files of every aligned run that has just become whole. Safe to be interrupted and to
-   * be repeated: the merged file is whole before the others go.
-   * @param shard was stored last
+   * Merges the files of every aligned run that is now complete. Safe to interrupt and to repeat: the merged
+   * file is durable before the others are removed.
+   * @param shard stored last
    * @param areStored whether all shards of [from, to) are stored
    */
   async compact(shard: number, areStored: (from: number, to: number) => boolean): Promise<void> {
@@ -129,7 +129,7 @@ export class SegmentStore {
 }
 
 function outermost(segments: readonly Segment[]): Segment[] {
-  // The larger of those that start together comes first, and covers what follows within it.
+  // Of those that start together the largest comes first, and covers the following ones.
   const sorted = [...segments].sort((a, b) => a.from - b.from || b.to - a.to);
   let end = -1;
   return sorted.filter(({ to }) => {

@@ -1,7 +1,7 @@
 /**
- * What became of each shard: waiting, on offer, leased, stored. A fold over events, with memory for
- * the shards under way only: what is stored is kept as intervals, and beyond the horizon nothing has
- * been offered yet.
+ * The shard tracker (the ledger): the state of each shard, from waiting to offered, leased and stored. A fold
+ * over events, with memory for unfinished shards only: stored shards are intervals, and from `#nextToOffer`
+ * on nothing has been offered yet.
  */
 import { assert } from '../../shared/base/assert.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
@@ -18,31 +18,31 @@ export interface ShardTotals extends UnsentCounts {
   icmp: number;
 }
 
-/** What one agent did, in stored shards. */
+/** Sums of one agent, over stored shards. */
 export interface AgentTotals extends ShardTotals {
   readonly vantage: string;
   targetsSettled: number;
 }
 
-/** Offering a shard that is still on offer changes nothing. */
+/** Offering a shard again that is still on offer changes nothing. */
 const OFFER_AGAIN_MILLIS = 60_000;
 
 export class ShardTracker {
   readonly shardCount: number;
   readonly #stored = new IntervalSet();
-  /** Shards on offer, and since when. */
+  /** Shards on offer, and when they were offered. */
   readonly #offered = new Map<number, number>();
   /** Of shards that are leased and not stored. */
   readonly #leases = new Map<number, Versioned<Lease>>();
-  /** How many of them each agent holds. */
+  /** Leases held, by agent. */
   readonly #held = new Map<string, number>();
-  /** Since when each of them has not moved; the stillest first. */
+  /** When each lease last changed; the oldest first. */
   readonly #unchangedSince = new Map<number, number>();
-  /** Revisions of the leases of stored shards above the frontier. */
+  /** Revisions of the leases of stored shards above the low watermark. */
   readonly #storedLeaseRevisions = new Map<number, number>();
   /** Of all leases seen. */
   #lastRevision = 0;
-  /** Shards from it on have not been offered. */
+  /** Lower shards have been offered. */
   #nextToOffer = 0;
   #storedBelow = 0;
   #covered = 0;

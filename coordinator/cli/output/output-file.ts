@@ -1,7 +1,7 @@
 /**
- * Where a command's rows go: `-` is stdout; a regular file is written whole, at the end, by renaming, and a
- * link to one is followed; a device, a pipe or a socket is written in place. Whether it can be written is
- * found out before any work is done for it.
+ * The destination of a command's rows: `-` is stdout; a regular file is written whole, at the end, by
+ * renaming, and a symbolic link to one is followed; a device, a pipe or a socket is written in place. It is
+ * opened before any other work, so that a bad path fails early.
  */
 import { createReadStream, createWriteStream, fstatSync } from 'node:fs';
 import { access, constants, open, readlink, rm, stat } from 'node:fs/promises';
@@ -15,20 +15,20 @@ import { scratchFolder } from '../../../shared/host/scratch.js';
 
 const STDOUT = '-';
 const FLAG = '--output-file';
-/** As the kernel has it (path_resolution(7)). */
+/** The kernel's limit (path_resolution(7)). */
 const LINKS_MAX = 40;
 
 export interface OutputFile {
-  /** As people see it. */
+  /** For people. */
   readonly name: string;
   readonly isStdout: boolean;
-  /** Writes all there is to write. @throws Fault UNWRITABLE, or ReaderGone */
+  /** Writes all chunks. @throws Fault UNWRITABLE, or ReaderGone */
   write(chunks: Chunks): Promise<void>;
-  /** The same for what only another program can write: `make` gets the path to write to. */
+  /** The same for content that another program writes: `make` gets the path to write to. */
   make(make: (path: string) => Promise<void>): Promise<void>;
 }
 
-/** @throws Fault UNWRITABLE where it cannot be written */
+/** @throws Fault UNWRITABLE if it cannot be written */
 export async function openOutput(path: string): Promise<OutputFile> {
   if (path === STDOUT) return streamed('standard output', writeAll, true);
   const target = await linkedTo(path);
@@ -55,7 +55,7 @@ export async function openOutput(path: string): Promise<OutputFile> {
   };
 }
 
-/** The descriptor of ours that a path stands for: opened anew, its file would be written from the start. */
+/** The file descriptor of ours that a path stands for: opening the path would write from its start. */
 function descriptorOf(file: string): number | undefined {
   if (file === '/dev/stdout') return 1;
   if (file === '/dev/stderr') return 2;
@@ -72,7 +72,7 @@ function isOpen(descriptor: number): boolean {
   }
 }
 
-/** What a path stands for in the end, or the descriptor of ours on the way. @throws Fault UNWRITABLE */
+/** Follows symbolic links, to the end or to a file descriptor of ours. @throws Fault UNWRITABLE */
 async function linkedTo(path: string): Promise<string> {
   let file = resolve(path);
   for (let links = 0; links < LINKS_MAX; links++) {
@@ -118,7 +118,7 @@ async function writeTo(descriptor: number, path: string, chunks: Chunks): Promis
   });
 }
 
-/** Opening a named pipe waits for its reader, as it does for every program. */
+/** Opening a named pipe waits for its reader, as in every program. */
 async function writeInPlace(target: string, path: string, chunks: Chunks): Promise<void> {
   try {
     const handle = await open(target, constants.O_WRONLY);
@@ -134,7 +134,7 @@ async function writeInPlace(target: string, path: string, chunks: Chunks): Promi
   }
 }
 
-/** Whether a file can be made where the whole one is to be: by making one, and taking it away. */
+/** Checks whether a file can be created there, by creating one and removing it. */
 async function tryBeside(target: string, path: string): Promise<void> {
   const beside = join(dirname(target), `.transect-${process.pid}.part`);
   try {

@@ -1,6 +1,6 @@
 /**
- * Lines for people and for machines: rows and answers go to stdout, the rest to stderr. Whatever text they
- * hold, no control character reaches a terminal.
+ * Output for people and for machines: rows and answers go to stdout, the rest to stderr. No control character
+ * reaches a terminal, whatever the text contains.
  */
 import { inert } from '../../../shared/base/printable.js';
 import { writeOut } from '../../../shared/command/output.js';
@@ -18,7 +18,7 @@ export async function printOut(text: string): Promise<void> {
   await writeOut(inert(text.endsWith('\n') ? text : `${text}\n`, true));
 }
 
-/** What has been done cannot be taken back where its number cannot be written: stderr has it then. */
+/** Prints the id of something that cannot be undone; if stdout fails, stderr gets the id. */
 export async function printCompleted(id: string, what: string): Promise<void> {
   try {
     await printOut(id);
@@ -32,12 +32,12 @@ export function printNote(text: string): void {
   process.stderr.write(`${inert(text, true)}\n`);
 }
 
-/** Replaces the line that a terminal shows last; what does not fit is cut. */
+/** Replaces the last line of a terminal; a line that is too long is cut. */
 export function rewriteLine(text: string): void {
   process.stderr.write(`\r\x1b[K${inert(text).slice(0, (process.stderr.columns ?? 80) - 1)}`);
 }
 
-/** Columns under headings, padded; numbers to the right. */
+/** Columns under headings, padded; numbers are right-aligned. */
 export function formatTable(rows: readonly Readonly<Record<string, string | number>>[]): string {
   const names = Object.keys(rows[0] ?? {});
   const table = new Table(names);
@@ -46,7 +46,7 @@ export function formatTable(rows: readonly Readonly<Record<string, string | numb
 
 type Cell = string | number | boolean | null;
 
-/** A table that is written some rows at a time: the first ones decide how wide its columns are. */
+/** A table that is printed in parts: the first rows decide the widths of its columns. */
 export class Table {
   readonly #names: readonly string[];
   #columns: readonly { readonly width: number; readonly isNumber: boolean }[] | undefined;
@@ -55,7 +55,7 @@ export class Table {
     this.#names = names;
   }
 
-  /** Lines with their ends; the headings go before the first. */
+  /** Lines with their line ends; the headings precede the first. */
   lines(rows: readonly (readonly Cell[])[]): string {
     const cells = rows.map((row) => row.map((cell) => inert(cell === null ? '' : String(cell))));
     if (this.#columns !== undefined) return cells.map((line) => this.#queue(line)).join('');
@@ -102,7 +102,7 @@ function outlook(status: SurveyStatus): string {
   return `${formatDuration((left / rate) * 1000)} left`;
 }
 
-/** What came of a survey, for a newcomer. @param elapsed milliseconds that it took, by the monotonic clock */
+/** The summary of a survey, for people. @param elapsed milliseconds, by the monotonic clock */
 export function summaryOf(
   status: SurveyStatus,
   elapsed: number,
@@ -145,12 +145,12 @@ export function percent(part: number, whole: number): string {
   return `${((100 * part) / Math.max(1, whole)).toFixed(1)} %`;
 }
 
-/** A number and its noun. */
+/** A number with its noun. */
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${count === 1 ? one : many}`;
 }
 
-/** What was not asked, by the reason. */
+/** The targets that were not probed, by reason. */
 export function unsentLines(status: Readonly<UnsentCounts>): Record<string, string> {
   const reasons = UNSENT_NAMES.filter((name) => status[name] > 0);
   const lines = reasons.map((name) => `${formatCount(status[name])} ${UNSENT_WORDS[name]}`);

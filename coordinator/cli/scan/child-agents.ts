@@ -1,6 +1,6 @@
 /**
- * Agents as child processes of the all-in-one. They die with their parent whatever happens
- * (`setpriv --pdeathsig`), and do not hear Ctrl-C themselves: stopping is decided in one place.
+ * Agents as child processes of `scan`. They die with their parent in any case (`setpriv --pdeathsig`), and do
+ * not receive Ctrl-C: `scan` alone decides when to stop.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -13,20 +13,20 @@ import { findProgram } from '../../../shared/host/programs.js';
 
 const SCRIPT = fileURLToPath(new URL('../../../agent/main.js', import.meta.url));
 const LEAVE_MILLIS = 3000;
-/** The level of warnings in the log. */
+/** pino's level of warnings. */
 const WARN = 40;
 
 export interface ChildAgents {
-  /** Rejects once the last of them has ended although they were needed. */
+  /** Rejects once the last agent has ended although it was still needed. */
   readonly failed: Promise<never>;
-  /** Ends them: in order, or at once. */
+  /** Ends them: in order, or immediately. */
   stop(immediately: boolean): Promise<void>;
 }
 
 /**
- * @param environment says how the broker is reached
- * @param flags passed on to each agent as they are
- * @param say hears what agents warn of, once
+ * @param environment tells the children how to reach the broker
+ * @param flags passed on to each agent
+ * @param say called once with each warning of the agents
  */
 export function startAgents(
   count: number,
@@ -42,7 +42,7 @@ export function startAgents(
     report = reject;
   });
   failed.catch(() => {});
-  /** Agents on one host have the same to say. */
+  /** Agents on one host give the same warnings. */
   const warned = new Set<string>();
   const children = Array.from({ length: count }, (_, i) => {
     const child = startAgent(setpriv, environment, ['--vantage', `local-${i + 1}`, ...flags]);
@@ -55,7 +55,7 @@ export function startAgents(
         warned.add(warning);
       });
     }
-    // Once what it said last has been read.
+    // After its last output has been read.
     child.once('close', (code) => {
       alive--;
       if (!isWanted) return;
@@ -97,7 +97,7 @@ function isRunning(child: ChildProcess): boolean {
   return child.exitCode === null && child.signalCode === null;
 }
 
-/** A line of the log, or what a program that cannot start says. */
+/** A log line, or the message of a program that cannot start. */
 function understand(line: string): { warning: string; words: string } {
   try {
     const record = JSON.parse(line) as { level?: unknown; msg?: unknown; error?: unknown };
@@ -109,7 +109,7 @@ function understand(line: string): { warning: string; words: string } {
   }
 }
 
-/** The child's own exit code where it has a meaning of its own. */
+/** The child's own exit code if it has a meaning. */
 function faultOf(code: number | null, reason: string): Fault {
   if (code === EXIT.NO_CAPABILITY) return new Fault('NO_CAP_NET_RAW', reason);
   if (code === EXIT.NO_ROUTE) return new Fault('NO_ROUTE', reason);

@@ -1,6 +1,6 @@
 /**
- * The targets in probing order, as `address,port` lines, without a packet: fast enough to be piped.
- * Lines are written as octets into one buffer; IPv4 through a table of its 256 octets as text.
+ * The targets in probing order, as `address,port` lines, without sending: fast enough to be piped. Lines are
+ * written as octets into one buffer; IPv4 through a table of the 256 numbers as text.
  */
 import type { Position } from '../../../shared/base/brand.js';
 import { writeOutSync } from '../../../shared/command/output.js';

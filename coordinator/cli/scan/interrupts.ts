@@ -1,7 +1,7 @@
 /**
- * Signals that ask to end, counted from the moment a command begins: the first asks to finish in order,
- * the second to stop now. Those that come before anyone listens are not lost. A reader of the rows who
- * goes away asks once, however often that is noticed.
+ * Stop signals, counted from the start of a command: the first asks to finish in order, the second to stop at
+ * once. Signals that arrive before anybody listens are not lost. A reader of the rows that goes away counts
+ * as one signal.
  */
 import { onStopSignal } from '../../../shared/command/signals.js';
 
@@ -10,18 +10,18 @@ export class Interrupts implements Disposable {
   #hasReaderGone = false;
   #listener: (count: number) => void = () => {};
   #hurry: () => void = () => {};
-  /** Resolves at the second. */
+  /** Resolves at the second signal. */
   readonly hurried = new Promise<void>((resolve) => {
     this.#hurry = resolve;
   });
   readonly #forget = onStopSignal(() => this.#raise());
 
-  /** How often so far. */
+  /** Signals so far. */
   get count(): number {
     return this.#count;
   }
 
-  /** Calls the listener with the count so far, if any, and at each interrupt. */
+  /** Calls the listener with the count so far, if any, and at each signal. */
   listen(listener: (count: number) => void): void {
     this.#listener = listener;
     if (this.#count > 0) listener(this.#count);

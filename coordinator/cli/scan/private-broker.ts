@@ -1,8 +1,7 @@
 /**
- * A nats-server of one's own: loopback, a port the kernel picks, JetStream in a temporary folder, and a
- * login that is made up for this run. The login stands in a file and in the environment of children, both
- * of which only we can read. The server dies with its parent whatever happens (`setpriv --pdeathsig`), and
- * its folder goes when it is stopped in order.
+ * A private nats-server for `scan`: loopback, a port chosen by the kernel, JetStream in a temporary folder,
+ * and a random login. The login is in a file and in the environment of children, and only we can read both.
+ * The server dies with its parent in any case (`setpriv --pdeathsig`), and its folder is removed at the end.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -25,17 +24,17 @@ const LOOPBACK = '127.0.0.1';
 
 export interface PrivateBroker {
   readonly access: BrokerAccess;
-  /** For children that are to reach it. */
+  /** For child processes. */
   readonly environment: NodeJS.ProcessEnv;
-  /** Resolves when the server ends, wanted or not. */
+  /** Resolves when the server ends, for whatever reason. */
   readonly ended: Promise<void>;
-  /** What a client's failure means to people who know nothing of this server. */
+  /** Translates a client's failure for people who know nothing of this server. */
   failed(cause: unknown): Fault;
-  /** @param immediately without waiting for it to put its files in order */
+  /** @param immediately kills it, instead of letting it finish its files */
   stop(immediately?: boolean): Promise<void>;
 }
 
-/** @throws Fault NO_NATS_SERVER where it is not installed or does not start */
+/** @throws Fault NO_NATS_SERVER if it is not installed or does not start */
 export async function startPrivateBroker(): Promise<PrivateBroker> {
   const isLoopbackUp = Object.values(networkInterfaces())
     .flat()
@@ -51,7 +50,7 @@ export async function startPrivateBroker(): Promise<PrivateBroker> {
   const login = { user: USER, password: randomBytes(SECRET_OCTETS).toString('hex') };
   const config = join(folder, 'nats.conf');
   await writeFile(config, configOf(folder, login.password), { mode: 0o600 });
-  // A session of its own: Ctrl-C in the terminal is for us, and we stop the server when done.
+  // In a session of its own: Ctrl-C in the terminal is for us, and we stop the server at the end.
   const child = spawn(setpriv, ['--pdeathsig', 'KILL', server, '--config', config], {
     detached: true,
     stdio: 'ignore',
@@ -120,7 +119,7 @@ function troubleIn(folder: string, reason: string, cause?: unknown): Fault {
   return new Fault('NO_NATS_SERVER', `the private broker: ${reason} (${where})`, {}, cause);
 }
 
-/** The file is written in one go, but may be seen before it is. */
+/** The file is written in one go, but may be seen before that. */
 function readPorts(text: string): string | undefined {
   try {
     return (JSON.parse(text) as { nats?: string[] }).nats?.[0];

@@ -1,7 +1,7 @@
 /**
- * The rows of a scan, on their way out: to stdout within the second, before their shard is stored, or to a
- * file, whole, at the end. What is on stdout cannot be taken back, so a row that comes again (after a
- * crash, or a SYN-ACK after a reset) is marked `repeat`. Of a limited number of rows no more leave.
+ * The rows of a scan: to stdout within the second, before their shard is stored, or to a file, whole, at the
+ * end. Rows on stdout cannot be taken back, so a row that comes again (after a crash, or a SYN-ACK after a
+ * reset) is marked `repeat`. With a limit, no more rows than that are written.
  */
 import { Fault } from '../../../shared/base/faults.js';
 import { ReaderGone, writeOut } from '../../../shared/command/output.js';
@@ -16,7 +16,7 @@ import { writeRows } from '../stored/results.js';
 import { StoredRows } from '../stored/stored-rows.js';
 
 export interface RowsWanted {
-  /** Undefined for stdout as rows come. */
+  /** Undefined to write rows to stdout as they come. */
   readonly file: string | undefined;
   /** Name of a sink. */
   readonly module: string;
@@ -26,7 +26,7 @@ export interface RowsWanted {
 }
 
 export interface RowsOutParts {
-  /** So many rows as were asked for are there. */
+  /** Called once the limit of rows is reached. */
   readonly onEnough: () => void;
   readonly onReaderGone: () => void;
 }
@@ -34,16 +34,16 @@ export interface RowsOutParts {
 export class RowsOut {
   readonly #wanted: RowsWanted;
   readonly #deps: RowsOutParts;
-  /** Where they go at the end. */
+  /** The file for the end. */
   readonly #file: OutputFile | undefined;
   readonly #format: TextFormat | undefined;
   readonly #indices: readonly number[];
-  /** Offsets that have had a row, by shard; those of stored shards are forgotten. */
+  /** Offsets with a row, by shard; those of stored shards are dropped. */
   readonly #seen = new Map<number, Set<number>>();
   #rows = 0;
   #hasReader = true;
   #hasBegun = false;
-  /** What keeps rows from going to stdout, where it is not that nobody reads. */
+  /** The reason why stdout cannot be written, other than a closed reader. */
   #fault: Fault | undefined;
   #writing: Promise<void> = Promise.resolve();
 
@@ -55,7 +55,7 @@ export class RowsOut {
     this.#indices = fieldIndices(wanted.fields);
   }
 
-  /** @throws Fault BAD_OPTION where the format cannot go there, UNWRITABLE where nothing can */
+  /** @throws Fault BAD_OPTION if the format cannot be written there, UNWRITABLE if nothing can */
   static async open(wanted: RowsWanted, deps: RowsOutParts): Promise<RowsOut> {
     const { file, module } = wanted;
     const isText = sinkNamed(module).text !== undefined;
@@ -67,14 +67,16 @@ export class RowsOut {
     return new RowsOut(wanted, isStreamed ? undefined : await openOutput(file), deps);
   }
 
-  /** Takes what has come; resolves once it is out, so that whoever brings it waits for a slow reader. */
+  /**
+   * Writes the rows of a batch; resolves once they are written, so that the sender waits for a slow reader.
+   */
   take(run: SurveyRun, batch: ResultBatch): Promise<void> {
     this.#writing = this.#take(run, batch);
     return this.#writing;
   }
 
   async #take(run: SurveyRun, batch: ResultBatch): Promise<void> {
-    if (run.isStored(batch.shard)) return; // delivered once more: its rows are out
+    if (run.isStored(batch.shard)) return; // a duplicate delivery: its rows are written
     this.#forgetStored(run);
     const text = this.#textOf(run, batch);
     if (this.#file === undefined && text !== '') await this.#write(this.#header() + text);
@@ -83,8 +85,8 @@ export class RowsOut {
 
   /**
    * Writes the file, if there is one.
-   * @returns where rows are, for people
-   * @throws Fault UNWRITABLE that says where they are nevertheless
+   * @returns where the rows are, for people
+   * @throws Fault UNWRITABLE that says where the rows are nevertheless
    */
   async finish(run: SurveyRun): Promise<Record<string, string>> {
     const { folder, survey } = run;
@@ -98,7 +100,7 @@ export class RowsOut {
       await writeRows(new StoredRows(folder.path, survey), writing, this.#file);
     } catch (error) {
       if (error instanceof ReaderGone) return { segments: folder.segments.folder };
-      // No row was stored: then there is none to be written.
+      // No row was stored, so there is none to write.
       if (error instanceof Fault && error.code === 'NOT_FOUND') return {};
       if (!(error instanceof Fault && error.code === 'UNWRITABLE')) throw error;
       throw elsewhere(error, folder.path);
@@ -110,7 +112,7 @@ export class RowsOut {
     return this.#wanted.rowsMax ?? Number.POSITIVE_INFINITY;
   }
 
-  /** The field names, once: before the first row, or at the end where nothing answered. */
+  /** The field names, once: before the first row, or at the end if there is none. */
   #header(): string {
     const { hasHeader, fields } = this.#wanted;
     const header = hasHeader && !this.#hasBegun ? (this.#format?.header(fields) ?? '') : '';
@@ -126,7 +128,7 @@ export class RowsOut {
     this.#seen.set(batch.shard, seen);
     let text = '';
     for (let row = 0; row < offset.length && this.#rows < this.#rowsMax; row++) {
-      if (isUnsent(classification[row] as number)) continue; // nothing was asked
+      if (isUnsent(classification[row] as number)) continue; // no probe was sent
       const at = offset[row] as number;
       if (seen.has(at)) flags[row] = (flags[row] as number) | FLAG_REPEAT;
       else this.#rows++;
@@ -141,7 +143,7 @@ export class RowsOut {
     for (const shard of this.#seen.keys()) if (run.isStored(shard)) this.#seen.delete(shard);
   }
 
-  /** Where nobody reads, or nothing can be written, what has been probed is still settled and stored. */
+  /** Even if nobody reads, or nothing can be written, the replies are still settled and stored. */
   async #write(text: string): Promise<void> {
     if (!this.#hasReader || text === '') return;
     try {

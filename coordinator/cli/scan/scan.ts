@@ -1,7 +1,7 @@
 /**
- * `transect scan`: everything in one command. A private broker, the coordinator in this process and
- * the agents as children do what they would do on many hosts; rows go to stdout as they come, or to
- * a file, whole, at the end. Ctrl-C once settles and stores what was sent; twice stops at once.
+ * `transect scan`: everything in one command. A private broker, the coordinator in this process and agents as
+ * child processes do what they would do on many hosts; rows go to stdout as they come, or to a file, whole,
+ * at the end. The first Ctrl-C settles and stores what was sent; the second stops at once.
  */
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
@@ -42,7 +42,7 @@ import type { ScanFlags } from './scan-flags.js';
 import { type Ending, untilEnded } from './watch.js';
 
 const AGENTS_MAX = 64;
-/** How rows are written for people where they do not say. */
+/** The default format on stdout. */
 const STREAMED = 'csv';
 
 export function scanCommand(): Command {
@@ -136,7 +136,7 @@ async function survey(session: Session): Promise<void> {
     const watched = { run, coordinator, agents, flags, interrupts, ending, say };
     const status = await Promise.race([untilEnded(watched), lost, failed]);
     const elapsed = systemClock.monotonic() - begunAt;
-    // A slow reader is waited for, but not by one who is in a hurry.
+    // Waits for a slow reader, unless the user is in a hurry.
     const files = (await Promise.race([rows.finish(run), interrupts.hurried])) ?? {};
     const manifest = join(run.folder.path, MANIFEST_FILE);
     say(`\n${summaryOf({ ...status, agents: flags.agents }, elapsed, { ...files, manifest })}`);
@@ -148,7 +148,7 @@ async function survey(session: Session): Promise<void> {
   }
 }
 
-/** What the exit code says. @throws Fault where the survey did not come to the end that was asked for */
+/** Sets the exit code. @throws Fault if the survey did not end as it should */
 function judge({ survey: { id } }: SurveyRun, status: SurveyStatus, session: Session): void {
   const { interrupts, ending } = session;
   if (interrupts.count > 0) process.exitCode = interrupts.count > 1 ? EXIT.STOPPED : EXIT.DRAINED;

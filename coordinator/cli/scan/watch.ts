@@ -1,6 +1,6 @@
 /**
- * Watches a scan until its manifest is written: shows progress, enforces limits, hears interrupts. The
- * second interrupt is obeyed within seconds, whatever hangs.
+ * Watches a scan until its manifest is written: shows progress, enforces limits, reacts to interrupts. The
+ * second interrupt takes effect within seconds, whatever hangs.
  */
 import { systemClock } from '../../../shared/base/clock.js';
 import { Fault, toFaultCode } from '../../../shared/base/faults.js';
@@ -13,7 +13,7 @@ import type { ChildAgents } from './child-agents.js';
 import type { Interrupts } from './interrupts.js';
 import type { ScanFlags } from './scan-flags.js';
 
-/** A limit that was asked for ends the survey. */
+/** Set once a limit that the user asked for ends the survey. */
 export interface Ending {
   isEnough: boolean;
   /** Ends it now. */
@@ -31,10 +31,10 @@ export interface Watched {
 }
 
 const PROGRESS_MILLIS = 1000;
-/** What is asked to stop at once has this long to write its manifest. */
+/** After the second interrupt, the manifest has to be written within this time. */
 const STOP_MILLIS = 3000;
 
-/** @throws Fault of agents that cannot work, or STOPPED where nothing could be written in time */
+/** @throws Fault of agents that cannot work, or STOPPED if nothing could be written in time */
 export async function untilEnded(watched: Watched): Promise<SurveyStatus> {
   const { run, agents, interrupts, ending, say } = watched;
   const watch = stopController();
@@ -71,7 +71,7 @@ function tooLate(run: SurveyRun): Fault {
   });
 }
 
-/** Shows progress and enforces limits; rejects where no agent can work, else never settles. */
+/** Shows progress and enforces limits; rejects if no agent can work, and never resolves. */
 async function watchRun(
   { run, coordinator, flags, ending, say }: Watched,
   signal: AbortSignal,
@@ -91,7 +91,7 @@ async function watchRun(
     const refusal = agents.find(({ state }) => state === 'refused');
     const refused = refusal?.problem ?? '';
     if (refused !== '' && agents.every(({ state }) => state === 'refused')) {
-      // Who has worked before may work again: an interface comes back.
+      // Agents that have worked before may work again: an interface may come back.
       if (status.probesSent === 0)
         throw new Fault(toFaultCode(refusal?.problemCode ?? ''), refused);
       if (refused !== problem) say(`\nwaiting: ${refused}`);

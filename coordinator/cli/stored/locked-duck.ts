@@ -1,7 +1,7 @@
 /**
- * DuckDB for the SQL of users: it reads the segments of one survey, writes the one file that it was given,
- * keeps what does not fit into memory in a folder that goes with it, and reaches nothing else: no other
- * file, no network, no extension, and none of this can be changed (duckdb.org, "Securing DuckDB").
+ * DuckDB for users' SQL, in a sandbox: it reads the segments of one survey, writes the one file it was given,
+ * spills to a temporary folder of its own, and reaches nothing else: no other file, no network, no extension;
+ * and the configuration is locked (duckdb.org, "Securing DuckDB").
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -20,11 +20,11 @@ export interface Reach {
   readonly writes?: string | undefined;
   /** Run before the lock: it may name files. */
   readonly prepare?: string | undefined;
-  /** No lock at all, for whoever wants all of DuckDB. */
+  /** No sandbox, for users who want all of DuckDB. */
   readonly isUnsafe?: boolean | undefined;
 }
 
-/** A connection that reaches no further; closed when disposed. */
+/** A sandboxed connection; closed when disposed. */
 export class LockedDuck implements AsyncDisposable {
   readonly connection: DuckDBConnection;
   readonly #instance: DuckDBInstance;
@@ -58,7 +58,7 @@ export class LockedDuck implements AsyncDisposable {
   }
 }
 
-/** @throws Fault BAD_OPTION where the text is anything but one statement that only reads */
+/** @throws Fault BAD_OPTION unless the text is one statement that only reads */
 export async function refuseWriting(
   connection: DuckDBConnection,
   sql: string,
@@ -75,12 +75,12 @@ export async function refuseWriting(
   const { statementType } = statement;
   statement.destroySync();
   if (statementType === StatementType.SELECT) return;
-  // EXPLAIN ANALYZE runs what it explains.
+  // EXPLAIN ANALYZE runs the statement.
   if (statementType === StatementType.EXPLAIN && EXPLAIN.test(sql)) return;
   throw new Fault('BAD_OPTION', 'only statements that read are run, such as SELECT', location);
 }
 
-/** The package (1.5.6) does not say why statements cannot be told apart; preparing them does. */
+/** The package (1.5.6) does not say why it cannot split statements; preparing them does. */
 async function whyUnreadable(connection: DuckDBConnection, sql: string): Promise<string> {
   try {
     (await connection.prepare(sql)).destroySync();
@@ -91,7 +91,7 @@ async function whyUnreadable(connection: DuckDBConnection, sql: string): Promise
   }
 }
 
-/** In this order: each takes away what the next could have used. */
+/** In this order: each setting removes what the next one could have used. */
 function lockOf({ folder, writes }: Reach): readonly string[] {
   return [
     `SET allowed_directories=[${quote(join(folder, '/'))}]`,

@@ -19,7 +19,7 @@ interface QueryFlags extends BrokerFlags {
 
 type Cell = string | number | boolean | null;
 
-/** Lines of text from rows that come some at a time. */
+/** Formats rows that come in parts. */
 interface Format {
   header(): string;
   lines(rows: readonly (readonly Cell[])[]): string;
@@ -79,7 +79,7 @@ interface Answer {
   readonly rows: AsyncIterable<readonly (readonly DuckDBValue[])[]>;
 }
 
-/** The answer becomes a table first, which may be larger than memory, and is read from there. */
+/** The answer, which may be larger than memory, is stored in a table first, and read from there. */
 async function askSafely(connection: DuckDBConnection, sql: string): Promise<Answer> {
   await refuseWriting(connection, sql, { value: sql });
   if (/^\s*explain\b/i.test(sql)) return await askFreely(connection, sql);
@@ -100,7 +100,7 @@ async function askFreely(connection: DuckDBConnection, sql: string): Promise<Ans
   return { names: result.columnNames(), rows: rows() };
 }
 
-/** Whole numbers up to 2^53 as numbers, everything else that is no plain value as text. */
+/** Whole numbers up to 2^53 as numbers; values that are not plain as text. */
 function plain(value: DuckDBValue): Cell {
   if (typeof value === 'bigint') {
     const number = Number(value);
@@ -114,7 +114,7 @@ function csvLine(cells: readonly Cell[]): string {
   return `${cells.map((cell) => quoted(inertCell(inert(cell === null ? '' : String(cell))))).join(',')}\n`;
 }
 
-/** As a prototype-free object: a column may be called `__proto__`. */
+/** Without a prototype: a column may be called `__proto__`. */
 function objectOf(names: readonly string[], row: readonly Cell[]): object {
   const object: Record<string, Cell> = Object.create(null);
   for (const [i, name] of names.entries()) object[name] = row[i] ?? null;

@@ -1,4 +1,4 @@
-/** `transect results`: the rows of stored shards, in any of the formats, with any of the fields. */
+/** `transect results`: the rows of stored shards, in any format, with any fields. */
 import type { Command } from 'commander';
 import { systemClock } from '../../../shared/base/clock.js';
 import { Fault } from '../../../shared/base/faults.js';
@@ -22,7 +22,7 @@ interface ResultsFlags extends BrokerFlags {
   readonly headerRow: boolean;
 }
 
-/** How rows are written: all of them, or so many. */
+/** Which rows are written, and how. */
 export interface Writing extends Selection {
   /** Undefined for Parquet. */
   readonly format: TextFormat | undefined;
@@ -87,7 +87,7 @@ async function results(name: string, flags: ResultsFlags): Promise<void> {
   });
 }
 
-/** How rows are written to a pipe; undefined for Parquet to where the user says. @throws Fault BAD_OPTION */
+/** The format of rows in a pipe; undefined for Parquet, which needs a file. @throws Fault BAD_OPTION */
 function textOf(module: string, file: string | undefined): TextFormat | undefined {
   const { text } = sinkNamed(module);
   if (text !== undefined || file !== undefined) return text;
@@ -95,7 +95,7 @@ function textOf(module: string, file: string | undefined): TextFormat | undefine
   throw new Fault('BAD_OPTION', reason, { flag: '--output-module', value: module });
 }
 
-/** Writes rows, whole; as Parquet where there is no text format. @throws Fault UNWRITABLE */
+/** Writes all rows; as Parquet if there is no text format. @throws Fault UNWRITABLE */
 export async function writeRows(
   rows: StoredRows,
   writing: Writing,

@@ -1,6 +1,6 @@
 /**
- * The rows of stored shards: read by DuckDB, whatever the format, with the fields and the filter asked for.
- * What the journal says is there is there, or the reading fails.
+ * The rows of stored shards: read by DuckDB, from every format, with the chosen fields and filter. A row that
+ * the journal lists is there, or reading fails.
  */
 import { join } from 'node:path';
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
@@ -40,7 +40,7 @@ export class StoredRows {
     this.#store = new SegmentStore(folder, segmentFormat, systemDisk);
   }
 
-  /** Rows of the shards that were stored since the last call, by shard; of all, at first. */
+  /** Rows of the shards that were stored since the last call, by shard; at first, of all. */
   async *fresh(selection: Selection): AsyncGenerator<readonly Value[]> {
     const shards: number[] = [];
     for await (const { shard, rowCount } of this.#entries()) {
@@ -68,14 +68,14 @@ export class StoredRows {
         shards.splice(0, shards.length, ...shards.filter((shard) => !isRead.has(shard)));
         attempt = 0;
       } catch (error) {
-        // Merged while we were about to read it: the list is another one now.
+        // Merged just before we read it: the list has changed.
         const isGone = (await this.#disk.size(segment.file)) === 0;
         if (!isGone || hasBegun || attempt === TRIES) throw faultOf(error, segment, selection);
       }
     }
   }
 
-  /** Writes all rows as one Parquet file, which is there already and empty. @throws Fault BAD_OPTION */
+  /** Writes all rows as one Parquet file, which exists and is empty. @throws Fault BAD_OPTION */
   async exportTo(file: string, selection: Selection): Promise<void> {
     const location = { flag: FILTER, value: selection.filter };
     const copy = async (connection: DuckDBConnection) => {
@@ -89,8 +89,8 @@ export class StoredRows {
   }
 
   /**
-   * Works on all rows there are, as the table `results`; again where segments were merged meanwhile.
-   * @throws Fault UNKNOWN_SURVEY where there are none, UNREADABLE_FILE where some are missing
+   * Works on all rows, as the table `results`; again if segments were merged meanwhile.
+   * @throws Fault NOT_FOUND if there are none, UNREADABLE_FILE if some are missing
    */
   async withTable<Result>(
     work: (connection: DuckDBConnection) => Promise<Result>,
@@ -112,7 +112,7 @@ export class StoredRows {
     return readJournal(this.#disk, join(this.#folder, JOURNAL_FILE));
   }
 
-  /** The segments there are. @throws Fault UNREADABLE_FILE where one is missing that the journal speaks of */
+  /** All segments. @throws Fault UNREADABLE_FILE if one is missing that the journal lists */
   async #complete(): Promise<readonly Segment[]> {
     for (let attempt = 1; ; attempt++) {
       const shards: number[] = [];
@@ -147,7 +147,9 @@ export class StoredRows {
     return await work(duck.connection);
   }
 
-  /** A small file can hold any number of equal rows. @throws Fault UNREADABLE_FILE */
+  /**
+   * A small file can contain any number of equal rows (a decompression bomb). @throws Fault UNREADABLE_FILE
+   */
   async #refuseBomb(connection: DuckDBConnection, { from, to, file }: Segment): Promise<void> {
     if (!file.endsWith('.parquet')) return;
     const sql = `SELECT sum(num_rows)::DOUBLE FROM parquet_file_metadata([${quote(file)}])`;
@@ -173,7 +175,7 @@ export class StoredRows {
     let source = sql;
     if (selection.filter !== undefined) {
       await refuseWriting(connection, sql, location);
-      // Rows are counted before they are read, and a filter may hold by chance.
+      // The filter is evaluated once: rows are counted before they are read, and a filter may be random.
       await connection.run(`CREATE OR REPLACE TEMP TABLE chosen AS ${sql}`);
       source = 'SELECT * FROM chosen';
     }
@@ -183,16 +185,16 @@ export class StoredRows {
   }
 }
 
-/** Into the file itself: it is beside its place already, and nothing else may be written. */
+/** Directly into the file: it is a temporary one already, and no other file may be written. */
 const OPTIONS = 'FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false';
 
-/** Shards of one segment that are to be read. */
+/** Shards of one segment that are read. */
 interface Part {
   readonly segment: Segment;
   readonly within: readonly number[];
 }
 
-/** Every whole number of ours is below 2^53. */
+/** Our whole numbers are below 2^53. */
 function plainValue(value: DuckDBValue): Value {
   if (typeof value === 'bigint') return Number(value);
   return value === null || typeof value !== 'object' ? value : value.toString();
@@ -203,7 +205,7 @@ function select(table: string, { fields, filter }: Selection): string {
   return `SELECT ${names} FROM ${table}${filter === undefined ? '' : ` WHERE ${filter}`}`;
 }
 
-/** Without a filter there is nothing of the user's that could be wrong. */
+/** Without a filter the error is not about the user's input. */
 function faultOf(error: unknown, { file }: Segment, { filter }: Selection): unknown {
   if (filter !== undefined) return refusalOf(error, { flag: FILTER, value: filter });
   if (error instanceof Fault) return error;
@@ -215,7 +217,7 @@ function holds(shards: readonly number[], from: number, to: number): boolean {
   return shards.some((shard) => from <= shard && shard < to);
 }
 
-/** What DuckDB says about a filter or a query is about what the user wrote, and where. */
+/** Turns DuckDB's error about a filter or a query into a fault about the user's input. */
 export function refusalOf(error: unknown, { flag, value }: Fault['details']): unknown {
   const message = describeError(error);
   const isUsers =

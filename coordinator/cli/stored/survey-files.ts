@@ -1,7 +1,6 @@
 /**
- * A survey's files, wherever they are: in a folder that is named, in the coordinator's folder where that
- * is on this host, or copied from the coordinator through the broker into a folder that goes with the
- * command. Whoever reads them sees files on a disk.
+ * The files of a survey, from any place: a named folder, the coordinator's folder if that is on this host, or
+ * a copy through the broker, in a temporary folder. Their readers see files on a disk.
  */
 import { rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -26,11 +25,11 @@ const TRIES = 5;
 export interface SurveyFiles {
   readonly folder: string;
   readonly survey: PublicSurvey;
-  /** Brings the folder up to date. @returns whether nothing more will come */
+  /** Updates the folder. @returns true if nothing more will come */
   refresh(): Promise<boolean>;
 }
 
-/** @param name a survey, or the folder of one */
+/** @param name a survey, or its folder */
 export async function withSurveyFiles<Result>(
   flags: BrokerFlags,
   name: string,
@@ -49,12 +48,12 @@ export async function withSurveyFiles<Result>(
       await fetchFile(bus, id, SURVEY_FILE, copy);
       const text = (await recordIn(copy)) ?? '';
       const survey = surveyFromJson(text, SURVEY_FILE);
-      // On the same host nothing needs to be copied. The answer may name any folder: what counts is in it.
+      // On the same host nothing is copied. The answer may name any folder, so its content is compared.
       if ((await recordIn(folder).catch(() => undefined)) === text) {
         return await work({ folder, survey, refresh: isEnded });
       }
       const refresh = async () => {
-        const hasEnded = await isEnded(); // asked first: what is stored by then is copied
+        const hasEnded = await isEnded(); // asked first: everything stored by then is copied
         await mirror(bus, id, copy);
         return hasEnded;
       };
@@ -66,7 +65,7 @@ export async function withSurveyFiles<Result>(
   });
 }
 
-/** A path that is there, or that has a slash, is never the name of a survey. @throws Fault NOT_FOUND */
+/** A path that exists, or that contains a slash, is never the name of a survey. @throws Fault NOT_FOUND */
 async function localFolder(name: string): Promise<Omit<SurveyFiles, 'refresh'> | undefined> {
   const folder = resolve(name);
   const found = await stat(folder).catch(() => undefined);
@@ -88,7 +87,7 @@ async function recordIn(folder: string): Promise<string | undefined> {
   return (await systemDisk.read(join(folder, SURVEY_FILE), LIMITS.recordOctets))?.toString();
 }
 
-/** Copies what is not here yet; the journal first, so that what it speaks of is there. */
+/** Copies missing files; the journal first, so that the files it lists exist. */
 async function mirror(bus: Bus, survey: string, folder: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -106,7 +105,7 @@ async function mirror(bus: Bus, survey: string, folder: string): Promise<void> {
       await rename(`${journal}.new`, journal).catch(() => {}); // there is none yet
       return;
     } catch (error) {
-      // Small files are merged while we copy them: then the list is another one.
+      // Small files are merged while we copy them: then the list changes.
       if (attempt === TRIES || !(error instanceof Fault && error.code === 'UNKNOWN_SURVEY'))
         throw error;
     }
@@ -117,7 +116,7 @@ function noneYet(error: unknown): void {
   if (!(error instanceof Fault && error.code === 'UNKNOWN_SURVEY')) throw error;
 }
 
-/** Nothing is ever written outside the folder that was made for it. */
+/** Nothing is written outside the folder that was created for it. */
 function stranger(file: string): Fault {
   return new Fault('BAD_MESSAGE', 'the answer names a file that no survey has', { value: file });
 }

@@ -1,4 +1,7 @@
-/** `transect verify`: proves from plan, journal and segments that every position is accounted for once. */
+/**
+ * `transect verify`: proves from plan, journal and segments that every position is accounted for exactly
+ * once.
+ */
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { EXIT } from '../../../shared/base/exit.js';

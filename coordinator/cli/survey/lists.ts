@@ -1,4 +1,4 @@
-/** Lists of targets, from files, stdin and names: read once, at the edge, with what was wrong in them. */
+/** Reads lists from files, stdin and host names: once, at the edge, with an account of bad lines. */
 import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { text as readStream } from 'node:stream/consumers';
@@ -27,7 +27,7 @@ export async function readBlockList(file: string, flag: string): Promise<BlockEn
   return parseBlockList(await readText(file, flag), nameOf(file));
 }
 
-/** Reads addresses, one per line; bad lines are told through `note`. @throws Fault UNREADABLE_FILE */
+/** Reads addresses, one per line; bad lines are reported through `note`. @throws Fault UNREADABLE_FILE */
 export async function readHitlist(
   file: string,
   flag: string,
@@ -36,7 +36,7 @@ export async function readHitlist(
   return told(parseHitlist(await readText(file, flag)), nameOf(file), note);
 }
 
-/** Reads (address, port) pairs, one per line; bad lines are told. @throws Fault UNREADABLE_FILE */
+/** Reads (address, port) pairs, one per line; bad lines are reported. @throws Fault UNREADABLE_FILE */
 export async function readPairs(
   file: string,
   flag: string,
@@ -46,8 +46,8 @@ export async function readPairs(
 }
 
 /**
- * Reads one argument: a target, or several parted by commas. A host name stands for all of its
- * addresses, resolved once, here; what it resolved to is told. @throws Fault BAD_OPTION
+ * Reads one argument: a target, or several separated by commas. A host name stands for all of its addresses;
+ * it is resolved once, here, and the result is reported. @throws Fault BAD_OPTION
  */
 export async function readTarget(
   text: string,
@@ -84,7 +84,7 @@ function told(
   return targets;
 }
 
-/** The flag that stdin was read for. */
+/** The flag for which stdin was read. */
 let stdinReader: string | undefined;
 
 function readText(file: string, flag: string): Promise<string> {

@@ -21,9 +21,9 @@ export interface ResolvedSurvey {
   readonly request: SurveyRequest;
   readonly composition: Composition;
   readonly space: Space;
-  /** The canonical bytes of the space, which its hash names. */
+  /** The canonical bytes of the space, of which its hash is computed. */
   readonly bytes: Uint8Array;
-  /** What was left out and why. */
+  /** The exclusion rules, for lookups. */
   readonly rules: Uint8Array;
 }
 
@@ -73,7 +73,7 @@ function rateOf(
   return rate ?? DEFAULT_RATE;
 }
 
-/** The rate asked for, or less where a network would see more than the survey allows any. */
+/** The requested rate, or less if a network would see more than the survey allows. */
 function cappedRate(space: Space, rate: Pps, { maxRatePer24, maxRatePer48 }: SurveyDraft): Pps {
   const { per24, per48 } = peaks(space, rate);
   const by24 = per24 > 0 && maxRatePer24 !== undefined ? maxRatePer24 / per24 : 1;

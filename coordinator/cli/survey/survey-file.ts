@@ -1,4 +1,4 @@
-/** Survey files: YAML, each key the counterpart of a flag. Every fault names file, line and value. */
+/** Survey files: YAML; each key is the counterpart of a flag. Every fault names file, line and value. */
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type Document, LineCounter, parseDocument, visit } from 'yaml';
@@ -17,7 +17,7 @@ import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } fro
 import { parseRowPolicy } from './survey-options.js';
 import { parsePortsWithTop } from './top-ports.js';
 
-/** What YAML takes for a number is text here, as it was written: `0123` is no 123, and `1e3` no 1000. */
+/** Numbers are read as text, as written: `0123` is not 123, and `1e3` is not 1000. */
 const scalar = z.string();
 const file = z.strictObject({ file: z.string() });
 const targetItem = z.union([
@@ -29,7 +29,7 @@ const targetItem = z.union([
 const blockItem = z.union([scalar, file]);
 const targetItems = z.union([targetItem.transform((item) => [item]), z.array(targetItem)]);
 const blockItems = z.union([blockItem.transform((item) => [item]), z.array(blockItem)]);
-/** What a key's text means; what its parser throws becomes an issue at that key. */
+/** Parses a key's text; an error of the parser becomes an issue at that key. */
 const parsed = <Value>(parse: (text: string) => Value) =>
   scalar.transform((text, context): Value => {
     try {
@@ -62,7 +62,7 @@ const shape = z.strictObject({
   maxRatePer48: parsed(parseRate).optional(),
 });
 
-/** Gives every scalar that is no text the text it has in the file. */
+/** Replaces every scalar that is not text by its text in the file. */
 function takeAsWritten(document: Document): void {
   visit(document, {
     Scalar(key, node) {
@@ -169,7 +169,7 @@ function faultOf(
   return new Fault('BAD_SURVEY', `${key}: ${reason}`, { file, line, value });
 }
 
-/** The line on which a key or item stands, as far down its path as the file goes. */
+/** The line of a key or item, as far down its path as the file goes. */
 function locate(document: Document, lines: LineCounter, file: string, path: readonly unknown[]) {
   for (let length = path.length; length > 0; length--) {
     const node = document.getIn(path.slice(0, length), true) as { range?: [number] } | undefined;

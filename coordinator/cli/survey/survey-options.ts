@@ -1,4 +1,4 @@
-/** What can be said about a survey on the command line, each once: a flag, a parser, a line of help. */
+/** The survey options of the command line, each declared once: a flag, a parser, a line of help. */
 import type { Command } from 'commander';
 import type { Millis, Pps } from '../../../shared/base/brand.js';
 import { Fault } from '../../../shared/base/faults.js';
@@ -142,7 +142,7 @@ export function parseRowPolicy(text: string): RowPolicy {
   throw new Fault('BAD_OPTION', 'the rows are successes or all', { value: text });
 }
 
-/** Reads `name=value,name=value`; which there are is the probe's to say. */
+/** Reads `name=value,name=value`; the probe decides which names there are. */
 function parseProbeArgs(text: string): ProbeOptions {
   const pairs = text.split(',').map((pair) => pair.split('='));
   if (pairs.every(({ length }) => length === 2)) return Object.fromEntries(pairs) as ProbeOptions;

@@ -1,8 +1,8 @@
 /**
- * `top:N` in a list of ports: the N most common TCP ports of a list that the machine has. We ship none:
- * which ports are common is a measurement with a source and a date. Read are nmap's own file, where
- * Debian's nmap is installed, and `top:N@FILE` with lines of a port and a number, the higher the more
- * common, such as a survey of one's own gives.
+ * `top:N` in a list of ports: the N most common TCP ports of a list on this machine. We ship none: which
+ * ports are common is a measurement with a source and a date. Supported are nmap's own file, if Debian's nmap
+ * is installed, and `top:N@FILE` with lines of a port and a number, the higher the more common, such as the
+ * result of a survey.
  */
 import { readFileSync } from 'node:fs';
 import { describeError, Fault } from '../../../shared/base/faults.js';
@@ -13,7 +13,7 @@ const TOP = /^top:(\d+)(?:@(.+))?$/;
 /** `http 80/tcp 0.484143 # …` or `80 0.48`. */
 const LINE = /^(?:\S+\s+)?(\d{1,5})(?:\/tcp)?[\s,]+([\d.]+)/;
 
-/** Reads a list of ports in which `top:N` and `top:N@FILE` may stand. @throws Fault */
+/** Reads a list of ports that may contain `top:N` and `top:N@FILE`. @throws Fault */
 export function parsePortsWithTop(text: string): readonly Port[] {
   const items = text.split(',').map((item) => {
     const match = TOP.exec(item.trim());
