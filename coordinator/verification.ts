@@ -1,7 +1,7 @@
 /**
- * The proof of coverage: from the plan, the journal and the segments alone, that every position is
- * accounted for exactly once, and every row is where it belongs. It believes nothing that it can work
- * out: shards from the plan, targets from their positions, counts from the rows.
+ * The proof of coverage: checks from plan, journal and segments alone that every position is accounted for
+ * exactly once, and that every row belongs where it is. It trusts nothing that it can compute: shards from
+ * the plan, targets from their positions, counts from the rows.
  */
 import { join } from 'node:path';
 import { IntervalSet } from '../shared/base/intervals.js';
@@ -15,19 +15,19 @@ import { JOURNAL_FILE, MANIFEST_FILE, type PublicSurvey } from './storage/folder
 import { readJournal, type ShardEntry } from './storage/journal.js';
 import { SegmentStore } from './storage/segments.js';
 
-/** Faults that are listed; more are counted. */
+/** Violations that are listed; more are counted. */
 const LISTED_MAX = 20;
 
 export interface Verification extends Readonly<UnsentCounts> {
   readonly targets: number;
   readonly targetsCovered: number;
-  /** Of the covered. */
+  /** Of the covered targets. */
   readonly targetsProbed: number;
   readonly shards: number;
   readonly shardsStored: number;
   readonly rows: number;
   readonly violations: number;
-  /** The first of them, as sentences. */
+  /** The first violations, as sentences. */
   readonly examples: readonly string[];
 }
 
@@ -45,7 +45,7 @@ export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Pro
   if (plan.hash !== survey.planHash)
     checker.addViolation('the plan is not the one the survey was made with');
   const segments = new SegmentStore(folder, survey.segmentFormat, disk);
-  // While it runs, rows are there before their line is.
+  // While the survey runs, rows are stored before their journal line.
   const isOver = (await disk.size(join(folder, MANIFEST_FILE))) > 0;
   const withRows = new Map<number, ShardEntry>();
   for await (const entry of readJournal(disk, join(folder, JOURNAL_FILE))) {
@@ -54,7 +54,7 @@ export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Pro
   }
   for (const segment of await segments.list()) {
     for await (const row of segments.read(segment)) checker.checkRow(row, withRows, isOver);
-    // No other file has rows of these shards: what was seen of them can be judged and forgotten.
+    // No other file has rows of these shards: they can be checked and dropped.
     for (const entry of [...withRows.values()]) {
       if (entry.shard < segment.from || entry.shard >= segment.to) continue;
       checker.closeShard(entry);
@@ -65,7 +65,7 @@ export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Pro
   return checker.verdict();
 }
 
-/** What was seen of one shard's rows. */
+/** Rows found of one shard. */
 interface Seen {
   readonly positions: Set<number>;
   readonly classes: Record<string, number>;
@@ -173,7 +173,7 @@ class CoverageChecker {
     seen.classes[name] = (seen.classes[name] ?? 0) + 1;
   }
 
-  /** All rows have been heard. */
+  /** All rows of the shard have been checked. */
   closeShard({ shard, rowCount, epochs }: ShardEntry): void {
     const seen = this.#seen.get(shard);
     this.#seen.delete(shard);

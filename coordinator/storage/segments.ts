@@ -1,7 +1,7 @@
 /**
- * Where a survey's rows are kept: a file per shard, named by the shard, written whole; storing it
- * again replaces it by the same. Once all shards of an aligned run are stored, their files are merged
- * into one named by the run; while both are there, the larger one is the one to read.
+ * The segments of a survey: one file per shard, named by the shard, written whole; storing a shard again
+ * replaces its file by the same content. Once all shards of an aligned run are stored, their files are merged
+ * into one that is named by the run (as LSM trees compact); while both exist, the larger one is read.
  *
  *     segments/000000042.parquet               rows of one shard; no file where it has none
  *     segments/000000000-000000064.parquet     rows of shards 0 to 63

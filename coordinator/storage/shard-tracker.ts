@@ -40,7 +40,7 @@ export class ShardTracker {
   readonly #unchangedSince = new Map<number, number>();
   /** Revisions of the leases of stored shards above the low watermark. */
   readonly #storedLeaseRevisions = new Map<number, number>();
-  /** Of all leases seen. */
+  /** The highest revision of all leases seen. */
   #lastRevision = 0;
   /** Lower shards have been offered. */
   #nextToOffer = 0;
@@ -68,11 +68,11 @@ export class ShardTracker {
   get isComplete(): boolean {
     return this.#stored.size === this.shardCount;
   }
-  /** Shards below it are stored. */
+  /** The low watermark: all lower shards are stored. */
   get storedBelow(): number {
     return this.#storedBelow;
   }
-  /** Whether every shard has been offered and found a holder at some time. */
+  /** True once every shard has been offered and leased at some time. */
   get isFullyLeased(): boolean {
     return this.#nextToOffer === this.shardCount && this.#offered.size === 0;
   }
@@ -80,17 +80,17 @@ export class ShardTracker {
     return this.#agents;
   }
 
-  /** Shards that are leased and not stored, with their leases. */
+  /** The leases of shards that are not stored. */
   get leases(): readonly Lease[] {
     return [...this.#leases.values()].map(({ value }) => value);
   }
 
-  /** Whether an agent holds the lease of any shard. */
+  /** True if an agent holds the lease of any shard. */
   isHolder(agent: string): boolean {
     return this.#held.has(agent);
   }
 
-  /** What each agent has settled, and how many of these positions were answered. */
+  /** Positions settled and answered, by agent. */
   get repliesByAgent(): ReadonlyMap<
     string,
     { readonly probesSent: number; readonly replies: number }
@@ -109,7 +109,7 @@ export class ShardTracker {
     return sums;
   }
 
-  /** The lease of a shard that is leased and not stored. */
+  /** The lease of a shard that is not stored. */
   leaseOf(shard: number): Lease | undefined {
     return this.#leases.get(shard)?.value;
   }
@@ -117,14 +117,14 @@ export class ShardTracker {
   isStored(shard: number): boolean {
     return this.#stored.has(shard);
   }
-  /** Whether all shards of [from, to) are stored. */
+  /** True if all shards of [from, to) are stored. */
   areStored(from: number, to: number): boolean {
     return this.#stored.hasAll(from, to);
   }
 
   /**
-   * The shards to offer next, so that `window` are on offer; they count as offered from now on. Those
-   * that nobody took for long come again: a broker whose host died may have lost them.
+   * The shards to offer next, so that `window` are on offer; they count as offered from now on. Shards that
+   * nobody took for a long time are offered again: a broker whose host lost power may have lost them.
    */
   offerNext(window: number, now: number): number[] {
     const next: number[] = [];
@@ -144,7 +144,7 @@ export class ShardTracker {
     return next;
   }
 
-  /** Leases that have not moved since `before`, at most `most` of them; they count as moved now. */
+  /** Leases that have not changed since `before`, at most `most` of them; they count as changed now. */
   takeStalled(before: number, now: number, most: number): Lease[] {
     const still: Lease[] = [];
     for (const [shard, since] of this.#unchangedSince) {
@@ -196,9 +196,9 @@ export class ShardTracker {
       this.#storedLeaseRevisions.delete(below);
   }
 
-  /** Records with revisions below it are of shards below the frontier: nobody needs them. */
+  /** Lease records with lower revisions are of shards below the low watermark, and can be purged. */
   get purgeableRevision(): number {
-    let least = this.#lastRevision + 1; // what we have not seen yet is younger
+    let least = this.#lastRevision + 1; // leases not seen yet have higher revisions
     for (const { revision } of this.#leases.values()) least = Math.min(least, revision);
     for (const revision of this.#storedLeaseRevisions.values()) least = Math.min(least, revision);
     return least;

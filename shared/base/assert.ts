@@ -1,6 +1,6 @@
 /**
- * Assertions guard what we promise ourselves. What the world does wrong (networks, files, people)
- * is a `Fault`, never an assertion.
+ * Assertions guard our own invariants. Errors of the outside world (networks, files, people) are a `Fault`,
+ * never an assertion.
  */
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionFailure(message);

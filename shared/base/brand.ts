@@ -1,15 +1,15 @@
 /**
- * Nominal number types. A position, a target index and a rate are all JavaScript numbers; a brand
- * keeps one from being passed for another, at no cost when running.
+ * Nominal number types. A position, a target index and a rate are all JavaScript numbers; a brand keeps one
+ * from being passed for another, at no runtime cost.
  */
 declare const brand: unique symbol;
 
 export type Brand<Base, Name extends string> = Base & { readonly [brand]: Name };
 
-/** A place in the space: 0 ≤ index < size ≤ 2^53. */
+/** Index of a target in the space: 0 ≤ index < size ≤ 2^53. */
 export type TargetIndex = Brand<number, 'TargetIndex'>;
 
-/** A place in probing order: 0 ≤ position < size ≤ 2^53. */
+/** Index in probing order: 0 ≤ position < size ≤ 2^53. */
 export type Position = Brand<number, 'Position'>;
 
 /** Packets per second, > 0; fractions are allowed. */

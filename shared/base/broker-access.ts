@@ -1,9 +1,9 @@
 /**
- * How a broker is reached: where it is, and who we are to it. Secrets stand here and nowhere else: what is
- * shown to people, in logs, errors and the process list, is `where`.
+ * Access to a broker: its servers, our login, TLS. Secrets are in these fields only; people, logs, errors and
+ * the process list get `brokerUrls`.
  */
 
-/** Who we are to a NATS server, in each of the forms it knows. */
+/** Our login at a NATS server, in each of its forms. */
 export type BrokerLogin =
   | { readonly kind: 'password'; readonly user: string; readonly password: string }
   | { readonly kind: 'token'; readonly token: string }
@@ -14,7 +14,7 @@ export type BrokerLogin =
 
 /** PEM texts. */
 export interface BrokerTls {
-  /** Who may vouch for the server; the system's authorities where there is none. */
+  /** The certificate authorities of the server; the system's if undefined. */
   readonly ca?: string | undefined;
   readonly certificate?: string | undefined;
   readonly key?: string | undefined;
@@ -24,9 +24,9 @@ export interface BrokerAccess {
   /** `host:port` of each server, without secrets. */
   readonly servers: readonly string[];
   readonly login?: BrokerLogin | undefined;
-  /** TLS or nothing; undefined where the server decides. */
+  /** TLS is required if set; else the server decides. */
   readonly tls?: BrokerTls | undefined;
-  /** The flag that names another one; undefined where the user named none, as in `scan`. */
+  /** The flag that names another broker; undefined if the user named none, as in `scan`. */
   readonly flag?: string | undefined;
 }
 

@@ -1,6 +1,6 @@
 /**
- * A queue between a callback that delivers and a loop that consumes: iterate it, and it waits. It
- * ends when its signal aborts; what is still queued then is dropped.
+ * A queue between a callback that delivers and a loop that consumes: its iterator waits for items. It ends
+ * when its signal aborts; items still queued are dropped.
  */
 import { assert } from './assert.js';
 
@@ -10,7 +10,7 @@ export class Channel<Item> implements AsyncIterable<Item> {
   #wake: (() => void) | undefined;
   #isClosed = false;
 
-  /** @param bound more items than this waiting is a broken invariant of the producer */
+  /** @param bound more waiting items violate an invariant of the producer */
   constructor(signal: AbortSignal, bound = 1_000_000) {
     this.#bound = bound;
     if (signal.aborted) this.close();
@@ -24,7 +24,7 @@ export class Channel<Item> implements AsyncIterable<Item> {
     this.#wake?.();
   }
 
-  /** The same for what others send, who keep no promise. @returns false where it is full */
+  /** The same for items of untrusted senders. @returns false if the queue is full */
   offer(item: Item): boolean {
     if (this.#queue.length >= this.#bound) return false;
     this.push(item);

@@ -1,7 +1,7 @@
 /**
- * Time is a port: code that waits or stamps takes a `Clock`, so that whole surveys run in virtual
- * time. The monotonic reading comes from `hrtime`, which all threads of a process share
- * (`performance.now` starts anew in each worker).
+ * The clock port: code that waits or takes timestamps takes a `Clock`, so that whole surveys run in virtual
+ * time. The monotonic reading comes from `hrtime`, which all threads of a process share (`performance.now`
+ * starts anew in each worker).
  */
 import type { Millis } from './brand.js';
 
@@ -19,13 +19,13 @@ export function monotonicMillis(): Millis {
   return (Number(process.hrtime.bigint()) / 1e6) as Millis;
 }
 
-/** How far the two readings of the wall clock may differ: one of them has whole milliseconds only. */
+/** The two readings of the wall clock may differ by this: one of them has whole milliseconds only. */
 const STEP_MILLIS = 2;
 let origin = performance.timeOrigin;
 
 /**
- * Microseconds since the Unix epoch. Finer than `Date.now`, and follows it where the clock is set,
- * which `performance` does not.
+ * Microseconds since the Unix epoch. Finer than `Date.now`, and, unlike `performance`, follows changes of the
+ * system clock.
  */
 export function wallMicros(): number {
   const now = performance.now();
@@ -56,7 +56,7 @@ export function isoTime(wall: number): string {
   return new Date(wall).toISOString();
 }
 
-/** Calls `beat` every `periodMillis` until the signal aborts; a late beat is not made up for. */
+/** Calls `beat` every `periodMillis` until the signal aborts; missed beats are not made up for. */
 export async function every(
   clock: Clock,
   periodMillis: number,

@@ -7,9 +7,9 @@ export const EXIT = {
   DONE: 0,
   /** Something failed that none of the codes below names. */
   FAILED: 1,
-  /** The command line, a survey file or a list file cannot be used as given. */
+  /** The command line, a survey file or a list file is invalid. */
   USAGE: 2,
-  /** The survey is refused by policy: special-purpose or public targets without what they need. */
+  /** The survey is refused by policy: special-purpose or public targets without the required flags. */
   REFUSED: 3,
   /** The process lacks CAP_NET_RAW, so it can neither send nor capture. */
   NO_CAPABILITY: 4,
@@ -17,15 +17,15 @@ export const EXIT = {
   NO_BROKER: 5,
   /** No route, interface, source address or next hop leads to the targets. */
   NO_ROUTE: 6,
-  /** No coordinator answered, or the survey named is unknown to it. */
+  /** No coordinator answered, or it does not know the survey. */
   NO_ANSWER: 7,
-  /** Results cannot be written: the file, the folder or the disk refuses. */
+  /** Results cannot be written: an error of the file, the folder or the disk. */
   NO_OUTPUT: 8,
-  /** Nothing could be sent: of what the survey asked about, nothing was asked. */
+  /** No probe of the survey could be sent. */
   NOTHING_SENT: 9,
-  /** Interrupted once: sending stopped, what was settled is stored, the manifest is written. */
+  /** Interrupted once: sending stopped, settled results are stored, the manifest is written. */
   DRAINED: 130,
-  /** Interrupted twice: stopped at once; what is on disk is whole. */
+  /** Interrupted twice: stopped at once; files on disk are whole. */
   STOPPED: 131,
 } as const;
 

@@ -1,13 +1,13 @@
 /**
- * Faults are what the world does wrong, told in one sentence that says what to do. Callers branch
- * on `code`; `details` names the flag, file, line and value where there are any.
+ * Faults are errors of the outside world, each with one sentence that says what to do. Callers branch on
+ * `code`; `details` names flag, file, line and value if there are any.
  */
 import { EXIT, type ExitCode } from './exit.js';
 
 const EXIT_OF = {
   /** An option or argument has a value that cannot be used. */
   BAD_OPTION: EXIT.USAGE,
-  /** A line of a target, block or allow list cannot be read as one. */
+  /** A line of a target, block or allow list cannot be parsed. */
   BAD_LIST: EXIT.USAGE,
   /** A survey file is not a survey. */
   BAD_SURVEY: EXIT.USAGE,
@@ -15,15 +15,15 @@ const EXIT_OF = {
   UNREADABLE_FILE: EXIT.USAGE,
   /** Nothing is left to probe once exclusions are subtracted. */
   EMPTY_SPACE: EXIT.USAGE,
-  /** The space has more than 2^53 targets, or cannot be held. */
+  /** The space has more than 2^53 targets, or does not fit into memory. */
   SPACE_TOO_LARGE: EXIT.USAGE,
   /** Targets lie in special-purpose ranges that the survey does not allow by name. */
   SPECIAL_TARGETS: EXIT.REFUSED,
   /** Public targets without a contact and a purpose. */
   ANONYMOUS_SURVEY: EXIT.REFUSED,
-  /** What is asked for is known, and cannot be done yet. */
+  /** A known request that is not supported yet. */
   UNSUPPORTED: EXIT.REFUSED,
-  /** An agent's own policy forbids what it was asked. */
+  /** The agent's own policy forbids the request. */
   LOCAL_POLICY: EXIT.REFUSED,
   /** Raw sockets are not permitted. */
   NO_CAP_NET_RAW: EXIT.NO_CAPABILITY,
@@ -31,11 +31,11 @@ const EXIT_OF = {
   NO_NATS_SERVER: EXIT.NO_BROKER,
   /** The broker does not answer. */
   BROKER_UNREACHABLE: EXIT.NO_BROKER,
-  /** The broker answers and refuses us: the login, or TLS. */
+  /** The broker rejects the login, or TLS fails. */
   BROKER_REFUSED: EXIT.NO_BROKER,
   /** No usable route, interface or source address. */
   NO_ROUTE: EXIT.NO_ROUTE,
-  /** The next hop does not answer ARP. */
+  /** The next hop does not answer ARP or neighbour solicitations. */
   NO_NEIGHBOUR: EXIT.NO_ROUTE,
   /** A system call failed. */
   SYSTEM_CALL: EXIT.FAILED,
@@ -43,7 +43,7 @@ const EXIT_OF = {
   NO_COORDINATOR: EXIT.NO_ANSWER,
   /** The coordinator knows no such survey. */
   UNKNOWN_SURVEY: EXIT.NO_ANSWER,
-  /** The agents' plan differs from the coordinator's: mixed versions. */
+  /** The agent's plan differs from the coordinator's: mixed versions. */
   PLAN_MISMATCH: EXIT.FAILED,
   /** Coordinator and agent speak different versions of the messages. */
   VERSION_SKEW: EXIT.FAILED,
@@ -59,11 +59,11 @@ const EXIT_OF = {
   BAD_MESSAGE: EXIT.FAILED,
   /** An output cannot be written. */
   UNWRITABLE: EXIT.NO_OUTPUT,
-  /** Not one probe of a survey left. */
+  /** No probe of a survey was sent. */
   NOTHING_SENT: EXIT.NOTHING_SENT,
-  /** Told twice to stop, and what was there could not be written in time. */
+  /** Stopped by a second interrupt before everything could be written. */
   STOPPED: EXIT.STOPPED,
-  /** A survey was ended by somebody else. */
+  /** Somebody else ended the survey. */
   ENDED_BY_OTHERS: EXIT.FAILED,
   /** A child process ended although it was still needed. */
   CHILD_ENDED: EXIT.FAILED,
@@ -71,12 +71,12 @@ const EXIT_OF = {
 
 export type FaultCode = keyof typeof EXIT_OF;
 
-/** A code that came over the wire: one we do not know is a malformed message. */
+/** The code of a fault that came in a message; an unknown code is a malformed message. */
 export function toFaultCode(text: string): FaultCode {
   return Object.hasOwn(EXIT_OF, text) ? (text as FaultCode) : 'BAD_MESSAGE';
 }
 
-/** Where bad input stands, so that people find it: every part that is known is given. */
+/** Location of bad input; every known part is given. */
 export interface FaultDetails {
   readonly flag?: string | undefined;
   readonly file?: string | undefined;
@@ -99,7 +99,7 @@ export class Fault extends Error {
     return EXIT_OF[this.code];
   }
 
-  /** The same fault with more of its place known; what is already known stays. */
+  /** The same fault with more of its location; known parts stay. */
   at(details: FaultDetails): Fault {
     return new Fault(this.code, this.message, { ...details, ...known(this.details) }, this.cause);
   }
@@ -120,7 +120,7 @@ function known(details: FaultDetails): FaultDetails {
   return Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined));
 }
 
-/** The exit code an error stands for. */
+/** The exit code of an error. */
 export function exitCodeOf(error: unknown): ExitCode {
   return error instanceof Fault ? error.exitCode : EXIT.FAILED;
 }

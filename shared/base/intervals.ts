@@ -1,6 +1,6 @@
 /**
- * A set of whole numbers kept as sorted, disjoint, half-open ranges: a set that fills from below, with
- * a few holes, costs a few ranges however large it grows.
+ * A set of whole numbers as sorted, disjoint, half-open ranges: a set that fills from below, with a few
+ * holes, takes a few ranges however large it grows.
  */
 export class IntervalSet {
   /** Starts and ends, pairwise: [from0, to0, from1, to1, …), ascending. */
@@ -21,12 +21,12 @@ export class IntervalSet {
     return this.#boundAfter(number) % 2 === 1;
   }
 
-  /** Whether all of [from, to) is in the set. */
+  /** True if all of [from, to) is in the set. */
   hasAll(from: number, to: number): boolean {
     return from >= to || (this.has(from) && this.firstGap(from) >= to);
   }
 
-  /** @returns false where the number was in the set already */
+  /** @returns false if the number was in the set already */
   add(number: number): boolean {
     const at = this.#boundAfter(number);
     if (at % 2 === 1) return false;
@@ -41,7 +41,7 @@ export class IntervalSet {
     return true;
   }
 
-  /** How many bounds are at or below `number`; odd where the number is in the set. */
+  /** The number of bounds at or below `number`; odd if the number is in the set. */
   #boundAfter(number: number): number {
     let low = 0;
     let high = this.#bounds.length;

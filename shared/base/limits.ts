@@ -1,19 +1,19 @@
 /**
- * Every bound in one place, with the relations they must keep. A queue, batch, retry or loop that
- * is not bounded here is bounded by one of these.
+ * Every bound in one place, with the relations between them. A queue, batch, retry or loop that has no bound
+ * of its own is bounded by one of these.
  */
 import { assert } from './assert.js';
 
 export const LIMITS = {
-  /** Targets in a space: what a double holds exactly. */
+  /** Targets in a space: a double holds them exactly. */
   spaceSizeMax: 2 ** 53,
-  /** Positions in a shard, at most: bounds an agent's memory per lease (one byte each). */
+  /** Positions in a shard: bounds an agent's memory per lease (one octet each). */
   shardLengthMax: 2 ** 22,
-  /** Shards offered and not yet leased, per survey: what keeps the agents fed. */
+  /** Shards offered and not yet leased, per survey: keeps the agents busy. */
   dispatchWindow: 64,
-  /** The same where agents take them faster than that. */
+  /** The same, if agents lease them faster than that. */
   dispatchWindowMax: 2048,
-  /** Shards that one agent holds at once: sending, waiting or cooling. */
+  /** Shards that one agent holds at once: sending, waiting or cooling down. */
   leasesPerAgent: 512,
   /** Shards that one agent is leasing at once. */
   leasingAtOnce: 16,
@@ -21,19 +21,19 @@ export const LIMITS = {
   requestsWaiting: 65_536,
   /** Rows in one result batch; about 50 octets each, so about 200 KiB. */
   batchRows: 4096,
-  /** How long a row waits in an agent before its batch leaves. */
+  /** A row waits this long in an agent before its batch is published. */
   batchMillis: 250,
-  /** How often an agent writes checkpoints and heartbeats. */
+  /** Period of an agent's checkpoints and heartbeats. */
   checkpointMillis: 1000,
-  /** How often an agent looks whether a shard has settled. */
+  /** Period of an agent's checks whether a shard has settled. */
   settlePollMillis: 100,
-  /** A grant lapses this long after the heartbeat it answers. */
+  /** Lifetime of a grant, from the heartbeat that it answers. */
   grantMillis: 3000,
-  /** An agent not heard of for this long is gone. */
+  /** Liveness timeout: an agent without heartbeats for this long is dead. */
   agentTimeoutMillis: 5000,
   /** A work message not extended for this long is offered again. */
   workAckMillis: 8000,
-  /** How often a held work message is extended. */
+  /** Period of extensions of a held work message. */
   workExtendMillis: 2000,
   /** A result batch not stored for this long is delivered again. */
   resultAckMillis: 600_000,
@@ -41,9 +41,9 @@ export const LIMITS = {
   requestMillis: 2000,
   /** Rows of settled shards that wait to be stored, per survey: about 200 octets of memory each. */
   rowsWaiting: 2 ** 19,
-  /** Surveys that are over whose last status a coordinator keeps in memory. */
+  /** Finished surveys whose last status a coordinator keeps in memory. */
   finishedSurveys: 1000,
-  /** Octets of a file that is read as a whole: a space of 128 million listed addresses. */
+  /** Octets of a file that is read whole: a space of 128 million listed addresses. */
   fileOctets: 2 * 1024 ** 3 - 1,
   /** Octets of one line of a journal. */
   lineOctets: 64 * 1024 ** 2,
@@ -51,11 +51,11 @@ export const LIMITS = {
   recordOctets: 16 * 1024 ** 2,
   /** Octets of a segment, or of an answer, carried by one message. */
   chunkOctets: 512 * 1024,
-  /** Positions of a probe that the kernel refuses, tried again this often before it is lost. */
+  /** Attempts to send a probe that the kernel refuses, before the position counts as unsent. */
   sendTries: 4,
   /** Octets captured of each reply: link, IP with options, TCP with options, an ICMP quote. */
   snapOctets: 192,
-  /** More dropped frames than this share of all make a survey's silence doubtful. */
+  /** Warn above this share of dropped frames: replies are being missed. */
   dropShareMax: 0.001,
   /** Buffer of the capture, in octets. */
   captureOctets: 64 * 1024 * 1024,

@@ -1,12 +1,11 @@
 /**
- * Text of others, made harmless for whoever prints it: control characters move cursors and ring bells,
- * direction marks (Unicode TR 36 §2) turn lines round, and cells that begin like a formula are run by
- * spreadsheets.
+ * Makes untrusted text harmless for printing: control characters move cursors and ring bells, direction marks
+ * (Unicode TR 36 §2) reverse lines, and spreadsheets run cells that begin like a formula.
  */
 
 /** C0, DEL and C1, line and paragraph separators, direction marks, the byte order mark, lone surrogates. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}\ufeff]/gu;
-/** What is left of a letter outside the basic plane where a text was cut. */
+/** The remains of a letter outside the basic plane, after a text was cut. */
 const HALF_LETTER = /[\ud800-\udbff]$/;
 const FORMULA = /^[=+\-@\t\r]/;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
@@ -15,7 +14,9 @@ export function isPrintable(text: string): boolean {
   return text.search(UNPRINTABLE) < 0;
 }
 
-/** The same text with `\uXXXX` for what must not reach a terminal; line ends stay where `keepLines`. */
+/**
+ * The same text with `\uXXXX` for characters that must not reach a terminal; line ends stay if `keepLines`.
+ */
 export function inert(text: string, keepLines = false): string {
   return text.replace(UNPRINTABLE, (letter) => {
     if (keepLines && letter === '\n') return letter;
@@ -23,13 +24,13 @@ export function inert(text: string, keepLines = false): string {
   });
 }
 
-/** One printable line of so many letters at most, for what is sent to others. */
+/** One printable line of at most `most` letters, for messages. */
 export function oneLine(text: string, most: number): string {
   const line = inert(text.trim().replace(/\s+/g, ' '));
   return line.length <= most ? line : `${line.slice(0, most - 1).replace(HALF_LETTER, '')}…`;
 }
 
-/** A cell of a table that spreadsheets read, which they take for text unless it is a number. */
+/** A spreadsheet cell, marked as text unless it is a number. */
 export function inertCell(text: string): string {
   return FORMULA.test(text) && !NUMBER.test(text) ? `'${text}` : text;
 }

@@ -1,11 +1,11 @@
 /**
- * Randomness is a port. Keys and survey ids come from `systemRandom`; the simulation passes a
- * seeded source, so that a run can be repeated byte by byte.
+ * The random port. Keys and survey ids come from `systemRandom`; the simulation passes a seeded source, so
+ * that a run can be repeated byte by byte.
  */
 import { randomBytes } from 'node:crypto';
 
 export interface Random {
-  /** `length` bytes. */
+  /** `length` octets. */
   bytes(length: number): Uint8Array;
 }
 

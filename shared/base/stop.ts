@@ -1,6 +1,6 @@
 /**
- * The one signal that ends a program or a part of it. Many loops listen to it for as long as they
- * run, which is what Node would otherwise warn of as a leak.
+ * The signal that stops a program, or a part of it. Many loops listen to it for as long as they run, so
+ * Node's warning about listener leaks is off.
  */
 import { setMaxListeners } from 'node:events';
 

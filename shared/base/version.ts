@@ -1,5 +1,5 @@
-/** The version of this build, and that of the messages it speaks. */
+/** The version of this build, and of its messages. */
 export const VERSION = '0.1.0';
 
-/** Raised whenever coordinator and agents of before and after would misunderstand each other. */
+/** Increased whenever a coordinator and an agent of different builds would misunderstand each other. */
 export const PROTOCOL = 6;

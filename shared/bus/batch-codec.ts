@@ -1,4 +1,4 @@
-/** Result batches as octets: columns, checked by hand where they come in. */
+/** Encodes result batches; decoding checks the columns by hand. */
 import { LIMITS } from '../base/limits.js';
 import { CLASSIFICATION_NAMES } from '../probe/classification.js';
 import { COLUMN_NAMES, type Columns, type ResultBatch, UPPER_COLUMNS } from '../survey/results.js';
@@ -10,7 +10,7 @@ const proto = transect.v1;
 const isKnownCode = (code: number) =>
   isUnsent(code) || (code > 0 && code < CLASSIFICATION_NAMES.length);
 
-/** No schema: one per element would cost more than all the rest. */
+/** No schema: checking each element by one would cost more than all the rest. */
 export const batchCodec: Codec<ResultBatch> = {
   encode({ columns, ...head }) {
     const isIpv4 = UPPER_COLUMNS.every(([name, word]) => columns[name].every((w) => w === word));
@@ -21,7 +21,7 @@ export const batchCodec: Codec<ResultBatch> = {
   decode(bytes) {
     const message = decodeWith(proto.ResultBatch, bytes);
     const survey = token.safeParse(message.survey).data;
-    // What else cannot be written is set aside by name, once it is known whose it is (`whyUnwritable`).
+    // Batches that cannot be written are set aside later, with the name of their agent (`reasonUnwritable`).
     if (survey === undefined) throw malformed('ResultBatch', 'survey');
     const { agent, vantage } = message;
     const isIpv4 = UPPER_COLUMNS.every(([name]) => message[name].length === 0);

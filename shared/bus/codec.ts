@@ -1,6 +1,6 @@
 /**
- * From octets to values that passed a schema, and back. What protobufjs decodes is a bag of numbers and
- * strings that anyone on the broker may have written.
+ * Codecs: from octets to values that passed a schema, and back. Decoded messages are untrusted: anyone on the
+ * broker may have written them.
  */
 import type { Reader, Writer } from 'protobufjs';
 import { z } from 'zod';
@@ -8,18 +8,18 @@ import { Fault } from '../base/faults.js';
 import { isPrintable } from '../base/printable.js';
 import { VANTAGE } from '../net/vantage.js';
 
-/** Names end up in subjects and file names. */
+/** Names become parts of subjects and file names. */
 export const token = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
 
-/** Where an agent stands: it ends up in rows, whose cells must not begin like a formula. */
+/** Vantage labels appear in rows, whose cells must not begin like a formula. */
 export const vantage = z.string().regex(VANTAGE);
 
-/** Text that people will see: one printable line of so many letters at most. */
+/** Text for people: one printable line of at most `most` letters. */
 export function text(most: number) {
   return z.string().max(most).refine(isPrintable);
 }
 
-/** A message that has a schema: both directions, checked where it comes in. */
+/** Both directions of a message; decoding checks it. */
 export interface Codec<Value> {
   encode(value: Value): Uint8Array;
   /** @throws Fault BAD_MESSAGE */
@@ -55,7 +55,7 @@ export function codec<Value, Message>(
     decode(bytes) {
       const options = { longs: Number, defaults: true, arrays: true, objects: true };
       const plain = type.toObject(decodeWith(type, bytes), options);
-      // A sub-message that is absent decodes as null; the schemas say `optional`.
+      // An absent sub-message decodes as null; the schemas say `optional`.
       const present = Object.entries(plain).filter(([, field]) => field !== null);
       const checked = shape.safeParse(Object.fromEntries(present));
       if (checked.success) return checked.data as Value;

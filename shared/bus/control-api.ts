@@ -3,22 +3,22 @@ import type { Exclusion } from '../survey/policy/exclusions.js';
 import type { AgentStatus, LookupResult, SurveyStatus } from '../survey/status.js';
 import type { SurveyRequest } from '../survey/survey.js';
 
-/** What the command line asks of the coordinator, and what comes back for each verb. */
+/** Request and answer of each verb. */
 export interface ControlVerbs {
   launch: { ask: { request: SurveyRequest }; answer: { survey: string } };
-  /** Without a survey: all of them. */
+  /** An empty survey means all of them. */
   status: { ask: { survey: string }; answer: { statuses: readonly SurveyStatus[] } };
   pause: { ask: { survey: string }; answer: { survey: string } };
   resume: { ask: { survey: string }; answer: { survey: string } };
   cancel: { ask: { survey: string; immediately: boolean }; answer: { survey: string } };
   /** Packets per second from now on. */
   rate: { ask: { survey: string; rate: number }; answer: { survey: string } };
-  /** Adds an exclusion; answers once all agents obey, or after 1.5 s. */
+  /** Adds an exclusion; answers once all agents enforce it, or after 1.5 s. */
   exclude: {
     ask: { prefix: string; reason: string; by: string };
     answer: { version: number; waiting: readonly string[] };
   };
-  /** Takes back the exclusion of a version, or of a range; answers as `exclude` does. */
+  /** Lifts the exclusion with a version, or of a range; answers as `exclude` does. */
   lift: {
     ask: { lifted: string; reason: string; by: string };
     answer: { version: number; waiting: readonly string[] };
@@ -29,7 +29,7 @@ export interface ControlVerbs {
     answer: { survey: string; results: readonly LookupResult[] };
   };
   agents: { ask: object; answer: { agents: readonly AgentStatus[] } };
-  /** What a survey has on disk: paths within its folder. */
+  /** The files of a survey: paths within its folder. */
   files: {
     ask: { survey: string };
     answer: { survey: string; folder: string; files: readonly string[] };
@@ -49,7 +49,7 @@ export type ControlHandlers = {
 };
 
 export interface ControlApi {
-  /** @throws Fault NO_COORDINATOR where nobody answers, or the fault of the one who did */
+  /** @throws Fault NO_COORDINATOR if nobody answers, or the fault of the coordinator */
   ask<Verb extends ControlVerb>(
     verb: Verb,
     ask: ControlVerbs[Verb]['ask'],

@@ -1,9 +1,9 @@
 /** Heartbeats of agents, and the grants that answer them. */
 
-/** What an agent does for one survey. */
+/** An agent's work for one survey. */
 export interface Activity {
   readonly survey: string;
-  /** Has targets left to send. */
+  /** Has probes left to send, and asks for a share of the rate. */
   readonly hasWork: boolean;
   /** Packets per second over the last second. */
   readonly rate: number;
@@ -13,21 +13,21 @@ export interface Activity {
   readonly ceiling: number;
   /** Serial of the grant in force, 0 for none. */
   readonly grantSerial: number;
-  /** First replies heard, of any class. */
+  /** New replies, of any class. */
   readonly replies: number;
   readonly ioStats: IoStats;
-  /** The version of the exclusions that every probe from now on is held against. */
+  /** The version of the exclusions that every probe from now on is checked against. */
   readonly exclusionsVersion: number;
 }
 
-/** What an agent sends and listens with for one survey, and how that fares. */
+/** I/O statistics of an agent for one survey. */
 export interface IoStats {
-  /** How frames leave: `af-xdp eth0`. */
+  /** Transmit method and interface: `af-xdp eth0`. */
   readonly transmit: string;
   readonly framesReceived: number;
   readonly framesDropped: number;
   readonly interfaceDropped: number;
-  /** System calls that the kernel refused, by the name of the error. */
+  /** Refused system calls by errno name. */
   readonly sendErrors: Readonly<Record<string, number>>;
 }
 
@@ -37,7 +37,7 @@ export interface Heartbeat {
   readonly agent: string;
   readonly vantage: string;
   readonly version: string;
-  /** Of the messages it speaks. */
+  /** Of its messages. */
   readonly protocol: number;
   /** The agent's own monotonic clock, in milliseconds. */
   readonly sentAt: number;
@@ -51,8 +51,8 @@ export interface Heartbeat {
 }
 
 /**
- * A rate lent in answer to a heartbeat. It lapses `lasts` milliseconds after `answers` on the
- * agent's own clock: however late it is delivered, the coordinator knows when it is over.
+ * A rate, granted in answer to a heartbeat. It expires `ttlMillis` after `heartbeatAt` on the agent's own
+ * clock: however late it is delivered, the coordinator knows when it is over.
  */
 export interface Grant {
   readonly survey: string;
@@ -61,10 +61,12 @@ export interface Grant {
   readonly rate: number;
   readonly heartbeatAt: number;
   readonly ttlMillis: number;
-  /** The version of the exclusions that the agent must obey before it sends any more. */
+  /** The version of the exclusions that the agent must enforce before it sends any more. */
   readonly exclusionsVersion: number;
-  /** Why the agent must hand back what it holds and take no more; empty where it may go on. */
+  /**
+   * The reason for quarantine: the agent releases its shards, and leases no others; empty if there is none.
+   */
   readonly quarantineReason: string;
-  /** Shards that others can finish sooner: to be handed back. */
+  /** Shards to release, because other agents can finish them sooner. */
   readonly releaseShards: readonly number[];
 }

@@ -1,9 +1,9 @@
 /**
- * What coordinator and agents say to each other, in words of the survey. `nats/` and `memory/`
- * implement these ports under one contract suite; nothing outside them knows a subject or a stream.
+ * The interfaces between coordinator and agents, in terms of surveys. `nats/` and `memory/` implement them
+ * under one contract suite; nothing outside knows a subject or a stream.
  *
- * Delivery is at least once everywhere, and acknowledgements are not fenced: what may happen once
- * only is decided by the lease book's compare-and-set, never by a queue.
+ * Delivery is at least once everywhere, and acknowledgements are not fenced: whatever must happen once only
+ * is decided by the compare-and-set of the lease store, never by a queue.
  */
 
 import type { Lease } from '../survey/lease.js';
@@ -29,45 +29,45 @@ export interface Bus {
   close(): Promise<void>;
 }
 
-/** The surveys there are; kept, changed only by compare-and-set, and watched by everyone. */
+/** All surveys; changed by compare-and-set only, and watched by everyone. */
 export interface SurveyStore {
   read(id: string): Promise<Versioned<Survey> | undefined>;
-  /** As `LeaseBook.write`. */
+  /** As `LeaseStore.write`. */
   write(survey: Survey, revision: number): Promise<number | undefined>;
   list(): Promise<readonly Versioned<Survey>[]>;
   /** All surveys now, then each change, until the signal aborts. */
   watch(signal: AbortSignal): AsyncIterable<Survey>;
 }
 
-/** Spaces by the hash of their canonical bytes. */
+/** Target spaces by the hash of their canonical bytes; also block rules. */
 export interface SpaceStore {
   put(hash: string, bytes: Uint8Array): Promise<void>;
   get(hash: string): Promise<Uint8Array | undefined>;
 }
 
 /**
- * Shards on offer, a queue for each survey, so that no survey waits behind another: each shard is
- * delivered to one agent at a time, and again if that one falls silent.
+ * Shards on offer: a queue per survey, so that no survey waits behind another. Each shard is delivered to one
+ * agent at a time, and again if that agent stops extending it.
  */
 export interface ShardQueue {
-  /** Makes the queue of a survey; one that is there stays as it is. */
+  /** Creates the queue of a survey; an existing one stays as it is. */
   open(survey: string): Promise<void>;
   /** Offers a shard; offering one that is already on offer changes nothing. */
   offer(survey: string, shard: number): Promise<void>;
-  /** The survey's next shard, or undefined after `waitMillis`, or where it has no queue. */
+  /** The survey's next shard; undefined after `waitMillis`, or if it has no queue. */
   next(survey: string, waitMillis: number, signal: AbortSignal): Promise<ShardOffer | undefined>;
-  /** Withdraws the queue of a survey with all its offers. */
+  /** Removes the queue of a survey with all its offers. */
   close(survey: string): Promise<void>;
 }
 
 export interface ShardOffer {
   readonly survey: string;
   readonly shard: number;
-  /** Keeps the shard from being offered to another for a while. */
+  /** Keeps the shard for a while (NATS: working). */
   extend(): void;
-  /** The shard needs no further offer. */
+  /** The shard needs no further offer (NATS: ack). */
   complete(): Promise<void>;
-  /** Offers the shard again after `millis`. */
+  /** Offers the shard again after `millis` (NATS: nak). */
   release(millis: number): void;
 }
 
@@ -76,50 +76,47 @@ export interface Versioned<Value> {
   readonly revision: number;
 }
 
-/** The truth about leases: records changed only by compare-and-set. */
+/** The lease records, which decide who may probe a shard; changed by compare-and-set only. */
 export interface LeaseStore {
   read(survey: string, shard: number): Promise<Versioned<Lease> | undefined>;
-  /**
-   * Replaces the record of this revision (0: there is none yet).
-   * @returns the new revision, or undefined where another write came first
-   */
+  /** Replaces the record with this revision (0: there is none yet). */
   write(lease: Lease, revision: number): Promise<number | undefined>;
   /** All records of a survey now, then each change, until the signal aborts. */
   watch(survey: string, signal: AbortSignal): AsyncIterable<Versioned<Lease>>;
-  /** Forgets the records of a survey, or those whose revision is below `before`. */
+  /** Removes the records of a survey, or those with a revision below `before`. */
   purge(survey: string, before?: number): Promise<void>;
 }
 
-/** The exclusions there are, by version; kept, and watched by everyone. */
+/** All exclusions, by version; watched by everyone. */
 export interface ExclusionStore {
-  /** @returns false where an entry of this version is there already */
+  /** @returns false if an entry with this version exists */
   add(entry: Exclusion): Promise<boolean>;
   list(): Promise<readonly Exclusion[]>;
   /** All entries now, then each new one, until the signal aborts. */
   watch(signal: AbortSignal): AsyncIterable<Exclusion>;
 }
 
-/** Who coordinates. */
+/** The record of the leader. */
 export interface Leader {
   readonly id: string;
-  /** Counts the leaders there have been. */
+  /** Fencing term: the number of leaders so far. */
   readonly term: number;
-  /** Has left in order: nobody needs to wait. */
+  /** It resigned: a standby can take over at once. */
   readonly resigned: boolean;
 }
 
-/** The one record that says who leads, changed only by compare-and-set. */
+/** The leader's record, changed by compare-and-set only. */
 export interface LeaderStore {
   read(): Promise<Versioned<Leader> | undefined>;
-  /** As `LeaseBook.write`. */
+  /** As `LeaseStore.write`. */
   write(leader: Leader, revision: number): Promise<number | undefined>;
 }
 
 /** Result batches: kept until their segment is durable. */
 export interface ResultStream {
-  /** Resolves when the batch is kept; waits where the stream is full. */
+  /** Resolves once the batch is stored in the stream; waits while the stream is full. */
   publish(batch: ResultBatch): Promise<void>;
-  /** Every batch not yet stored, from the oldest, until the signal aborts. One consumer only. */
+  /** Every unacknowledged batch, from the oldest on, until the signal aborts. One consumer only. */
   consume(signal: AbortSignal): AsyncIterable<ResultDelivery>;
 }
 
@@ -127,11 +124,11 @@ export interface ResultDelivery {
   readonly batch: ResultBatch;
   /** Batches in the stream that have not been delivered yet. */
   readonly remaining: number;
-  /** The batch is durable elsewhere, or of no use: forget it. */
+  /** Removes the batch from the stream: its rows are durable, or not needed. */
   acknowledge(): void;
 }
 
-/** Signs of life. */
+/** Heartbeats of all agents. */
 export interface Heartbeats {
   publish(heartbeat: Heartbeat): void;
   subscribe(signal: AbortSignal): AsyncIterable<Heartbeat>;

@@ -1,7 +1,6 @@
 /**
- * The one place where octets become domain values. What protobufjs decodes is a bag of numbers and
- * strings that anyone on the broker may have written; each message passes a schema before it is
- * believed, and what fails is a `Fault` with the code BAD_MESSAGE.
+ * The codecs of all messages: the only place where octets become domain values. Decoded messages are
+ * untrusted; each passes a schema, and a failure is a `Fault` with the code BAD_MESSAGE.
  */
 import { z } from 'zod';
 import { LIMITS } from '../base/limits.js';
@@ -27,7 +26,7 @@ const octets = z
   .transform((value) => new Uint8Array(value));
 
 const ALLOWED_MAX = 10_000;
-/** Names of errors that the kernel may give. */
+/** Distinct errno names. */
 const ERRORS_MAX = 200;
 /** Surveys that one agent works on at once. */
 const ACTIVITIES_MAX = 1000;
@@ -72,7 +71,7 @@ const requestShape = surveyShape.omit({
   firstEpoch: true,
 });
 
-/** Positions by the reason why no probe of them left. */
+/** Unsent positions by reason. */
 const unsentShape = {
   excluded: count,
   blocked: count,
@@ -110,7 +109,6 @@ const leaseShape = z.object({
   epochs: z.array(epochShape),
 });
 
-/** Nobody hears more answers than there were questions. */
 const heartbeatShape = z.object({
   agent: token,
   vantage,

@@ -1,7 +1,7 @@
 /**
- * Where the broker is, and the login: the same flags and variables everywhere. A flag goes before its
- * variable, and both before what the URL says. Secrets themselves are in files, variables or the URL of
- * TRANSECT_NATS; a URL with a secret on the command line is taken out of the process list at once.
+ * Broker address and login: the same flags and variables in all commands. A flag overrides its variable, and
+ * both override the URL. Secrets are in files, variables or the URL of TRANSECT_NATS; a URL with a secret on
+ * the command line is removed from the process list at once.
  */
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
@@ -57,7 +57,7 @@ export function addBrokerOptions(command: Command): Command {
   return command;
 }
 
-/** @throws Fault BAD_OPTION or UNREADABLE_FILE, neither of which shows a secret */
+/** @throws Fault BAD_OPTION or UNREADABLE_FILE, neither of which contains a secret */
 export function brokerAccess(
   flags: BrokerFlags,
   environment: NodeJS.ProcessEnv = process.env,
@@ -76,7 +76,7 @@ export function brokerAccess(
   };
 }
 
-/** The environment of a child process that is to reach this broker, and no other, by name and password. */
+/** The environment with which a child process reaches this broker, and no other, by user and password. */
 export function environmentFor(
   { servers }: BrokerAccess,
   { user, password }: { readonly user: string; readonly password: string },
@@ -96,7 +96,9 @@ interface ParsedUrl {
   readonly login: BrokerLogin | undefined;
 }
 
-/** What may be shown of the whole value: nothing before its last @, for a secret may have any letter in it. */
+/**
+ * The part of a value that may be shown: nothing before its last @, because a secret may contain any letter.
+ */
 function withoutSecrets(text: string): string {
   const at = text.lastIndexOf('@');
   return at < 0 ? text : `…${text.slice(at)}`;
@@ -129,7 +131,7 @@ function secretLogin(secret: string, shown: string): BrokerLogin {
   }
 }
 
-/** By flags first and then by variables; @throws Fault BAD_OPTION where they name several */
+/** @throws Fault BAD_OPTION if several logins are given */
 function loginOf(flags: BrokerFlags, environment: NodeJS.ProcessEnv): BrokerLogin | undefined {
   const password = secretOf(flags, 'natsPasswordFile', environment['TRANSECT_NATS_PASSWORD']);
   const token = secretOf(flags, 'natsTokenFile', environment['TRANSECT_NATS_TOKEN']);
@@ -196,7 +198,7 @@ function fileOf(flags: BrokerFlags, name: FileFlag): string | undefined {
   }
 }
 
-/** The process list shows a program's arguments to everyone on the host: this overwrites them. */
+/** The process list shows a program's arguments to everyone on the host: overwrites them. */
 function hideArguments(): void {
   if (process.argv.some((text) => text.includes('@'))) process.title = 'transect';
 }

@@ -1,6 +1,6 @@
 /**
- * How an agent stands on the network, as flags: declared once for the agent itself and for the
- * all-in-one, which checks them and passes them on as they were typed.
+ * The network flags of an agent: declared once for the agent and for `scan`, which checks them and passes
+ * them on as typed.
  */
 import type { Command } from 'commander';
 import { Fault } from '../base/faults.js';
@@ -10,7 +10,7 @@ import { type MacAddress, parseMac, VLAN_MAX } from '../packet/ethernet.js';
 import { option } from './program.js';
 import { parseSources } from './source-addresses.js';
 
-/** Wires for frames with a link header, fastest first; and the kernel's own way. */
+/** Methods for frames with a link header, fastest first; and the kernel's own routing. */
 const TRANSMIT_METHODS = ['af-xdp', 'tx-ring', 'packet', 'pcap', 'raw-ip'] as const;
 export type TransmitMethod = (typeof TRANSMIT_METHODS)[number];
 
@@ -43,7 +43,7 @@ const OPTIONS: readonly (readonly [string, string, (text: string) => unknown])[]
   ],
 ];
 
-/** @param asTyped whether values are kept as text once they are checked, to be passed on */
+/** @param asTyped keeps the text of values once they are checked, to be passed on */
 export function addNetworkOptions(command: Command, asTyped: boolean): Command {
   for (const [flags, about, parse] of OPTIONS) {
     const checked = (text: string) => {
@@ -55,7 +55,7 @@ export function addNetworkOptions(command: Command, asTyped: boolean): Command {
   return command;
 }
 
-/** The station flags among what commander gathered as typed, as arguments again. */
+/** The network flags that were given, as arguments again. */
 export function networkArguments(flags: Readonly<Record<string, unknown>>): string[] {
   return OPTIONS.flatMap(([declared]) => {
     const long = /--([a-z-]+)/.exec(declared)?.[1] ?? '';

@@ -1,13 +1,12 @@
 /**
- * What a command writes to its standard streams. Every octet of stdout is awaited: a reader that is slow
- * is waited for, one that has gone ends the command quietly, and what cannot be written is a fault. A
- * closed stderr only silences what goes there.
+ * The standard streams of a command. Every octet of stdout is awaited: a slow reader is waited for, a closed
+ * one ends the command quietly, and a failed write is a fault. A closed stderr only silences messages.
  */
 import { once } from 'node:events';
 import { writeSync } from 'node:fs';
 import { describeError, Fault } from '../base/faults.js';
 
-/** Nobody reads stdout any more: there is nothing left to do, and nothing went wrong. */
+/** The reader of stdout is gone: nothing is left to do, and nothing went wrong. */
 export class ReaderGone extends Error {
   override readonly name = 'ReaderGone';
 
@@ -21,7 +20,7 @@ const waiting = new Int32Array(new SharedArrayBuffer(4));
 let failure: Error | undefined;
 let isWatched = false;
 
-/** To be called before anything is written: errors of the streams are ours to hear from then on. */
+/** Handles errors of the streams; call it before anything is written. */
 export function watchOutput(): void {
   if (isWatched) return;
   isWatched = true;
@@ -31,7 +30,7 @@ export function watchOutput(): void {
   process.stderr.on('error', () => {});
 }
 
-/** Writes to stdout; resolves once it may be forgotten. @throws ReaderGone, or Fault UNWRITABLE */
+/** Writes to stdout; resolves once the text is written. @throws ReaderGone, or Fault UNWRITABLE */
 export async function writeOut(content: string | Uint8Array): Promise<void> {
   watchOutput();
   if (failure !== undefined) throw outputFault(failure);
@@ -43,21 +42,21 @@ export async function writeOut(content: string | Uint8Array): Promise<void> {
   if (stdout.writableNeedDrain && !stdout.destroyed) await once(stdout, 'drain').catch(() => {});
 }
 
-/** Writes octets to stdout by a system call of its own, for what is too fast for streams. @throws as above */
+/** Writes octets to stdout by a system call, for output that is too fast for streams. @throws as above */
 export function writeOutSync(octets: Uint8Array): void {
   for (let from = 0; from < octets.length; ) {
     try {
       from += writeSync(process.stdout.fd, octets, from, octets.length - from);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      // A pipe that is full: its reader is at work.
+      // A full pipe: its reader is at work.
       if (code === 'EAGAIN') Atomics.wait(waiting, 0, 0, WAIT_MILLIS);
       else throw outputFault(error);
     }
   }
 }
 
-/** Waits for what others (help texts) have written without waiting. @throws as `writeOut` does */
+/** Waits for output of others (help texts). @throws as `writeOut` does */
 export async function flushOutput(): Promise<void> {
   await writeOut('');
 }

@@ -1,6 +1,6 @@
 /**
- * What the programs share at their edge: options that name their flag when a value is bad, errors as
- * one line on stderr, and named exit codes.
+ * The command line of both programs: options that name their flag in errors, errors as one line on stderr,
+ * and named exit codes.
  */
 import { Command, CommanderError, Option } from 'commander';
 import { EXIT, type ExitCode } from '../base/exit.js';
@@ -23,7 +23,7 @@ export function option(
   return made;
 }
 
-/** An option that may be given several times; the values are gathered. */
+/** An option that may be repeated; the values are collected. */
 export function repeatable<Value>(
   flags: string,
   about: string,
@@ -37,18 +37,18 @@ export function repeatable<Value>(
   return made;
 }
 
-/** What a daemon logs. */
+/** The log level of a daemon. */
 export function logLevelOption(): Option {
   const levels = ['error', 'warn', 'info', 'debug'];
   return option('--log-level <level>', 'what is logged', undefined, 'info').choices(levels);
 }
 
-/** A program or subcommand that throws instead of ending the process. */
+/** A program or subcommand that throws instead of exiting. */
 export function command(name: string, about: string): Command {
   return new Command(name).description(about).exitOverride().showSuggestionAfterError();
 }
 
-/** Runs a program to its exit code. What goes wrong is one line on stderr. */
+/** Runs a program. @returns its exit code; errors are one line on stderr */
 export async function runProgram(program: Command, args: readonly string[]): Promise<ExitCode> {
   watchOutput();
   try {
@@ -63,7 +63,7 @@ export async function runProgram(program: Command, args: readonly string[]): Pro
 /** One line on stderr, and the exit code. */
 async function report(name: string, error: unknown): Promise<ExitCode> {
   if (error instanceof CommanderError) {
-    // Commander has said why, or printed what was asked for.
+    // Commander has printed the reason, or the help.
     if (error.exitCode !== 0) return EXIT.USAGE;
     return await flushOutput().then(
       () => EXIT.DONE,

@@ -1,13 +1,13 @@
 /**
- * The signals that ask a program to end: SIGINT, SIGTERM, and SIGHUP, which a terminal that closes sends.
- * A program that was started with SIGHUP ignored (nohup(1)) goes on. Node puts ignored signals back to
- * their defaults before any of our code runs, so the launchers pass on what they found.
+ * The stop signals: SIGINT, SIGTERM, and SIGHUP, which a closing terminal sends. A program that was started
+ * with SIGHUP ignored (nohup(1)) ignores it. Node resets ignored signals before our code runs, so the
+ * launchers pass on what they found.
  */
 const HANGUP_IGNORED = 'TRANSECT_HANGUP_IGNORED';
 
 export type StopSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
 
-/** Calls back at each signal that asks to end. @returns how to stop listening */
+/** Calls back at each stop signal. @returns a function that stops listening */
 export function onStopSignal(listener: (name: StopSignal) => void): () => void {
   const isHangupIgnored = process.env[HANGUP_IGNORED] === '1';
   const signals: StopSignal[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];

@@ -1,13 +1,13 @@
-/** Our own addresses as people give them: addresses, ranges of IPv4, and prefixes, parted by commas. */
+/** Source addresses as people give them: addresses, ranges of IPv4, and prefixes, separated by commas. */
 import { Fault } from '../base/faults.js';
 import type { Words } from '../net/endpoint.js';
 import { mappedWords, parsePrefix6, parseWords } from '../net/ipv6.js';
 import { parseRange } from '../net/prefix.js';
 
-/** A probe's address is chosen by sixteen bits. */
+/** Sixteen bits choose a probe's source address. */
 const SOURCES_MAX = 65_535;
 
-/** @throws Fault BAD_OPTION naming the part that is wrong */
+/** @throws Fault BAD_OPTION naming the bad part */
 export function parseSources(text: string): readonly Words[] {
   const parts = text.split(',').map((part) => part.trim());
   const sources = parts.flatMap((part) => [...addressesOf(part)]);

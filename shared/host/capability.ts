@@ -1,4 +1,4 @@
-/** Whether this process may use raw sockets, before it tries. */
+/** Checks whether this process may use raw sockets. */
 import { readFileSync } from 'node:fs';
 import { Fault } from '../base/faults.js';
 

@@ -1,8 +1,7 @@
 /**
- * Disk is a port. Files are whole or not there: written beside, made durable, renamed into place;
- * writing the same file twice changes nothing. Beside them there are journals, which only grow, by
- * whole lines. What is read are regular files, of no more octets than is said: a folder may have come
- * from anywhere.
+ * The disk port. Files are whole or missing: written to a temporary file, synced, renamed; writing the same
+ * file twice changes nothing. Journals are append-only, in whole lines. Reading accepts regular files of
+ * bounded size only: a folder may have come from anywhere.
  */
 import { randomBytes } from 'node:crypto';
 import { constants, rmSync } from 'node:fs';
@@ -15,27 +14,27 @@ export type Chunks = Iterable<string | Uint8Array> | AsyncIterable<string | Uint
 
 export interface Disk {
   /**
-   * Durable when it resolves; missing folders are made, for us and our group. What is there and is no
-   * regular file is not replaced, and a link is not followed. @throws Fault UNWRITABLE
+   * Durable once it resolves; missing folders are created, for us and our group. Only regular files are
+   * replaced, and links are not followed. @throws Fault UNWRITABLE
    */
   writeWhole(file: string, chunks: Chunks): Promise<void>;
-  /** As `writeWhole`, for what only another program can write: `make` gets where to. */
+  /** As `writeWhole`, for content that another program writes: `make` gets the path. */
   makeWhole(file: string, make: (beside: string) => Promise<void>): Promise<void>;
-  /** Appends whole lines, after the last whole line there is. Durable when it resolves. @throws Fault UNWRITABLE */
+  /** Appends whole lines, after the last whole line. Durable once it resolves. @throws Fault UNWRITABLE */
   append(file: string, lines: string): Promise<void>;
-  /** Undefined where there is no such file. @throws Fault UNREADABLE_FILE above so many octets */
+  /** Undefined if the file is missing. @throws Fault UNREADABLE_FILE above so many octets */
   read(file: string, octetsMax?: number): Promise<Buffer | undefined>;
-  /** At most `length` octets from `offset` on; none where there are none. */
+  /** At most `length` octets from `offset` on; none beyond the end. */
   readPart(file: string, offset: number, length: number): Promise<Uint8Array>;
-  /** The whole lines of a file, without their ends; none where it is missing. @throws Fault UNREADABLE_FILE */
+  /** The whole lines of a file, without line ends; none if it is missing. @throws Fault UNREADABLE_FILE */
   lines(file: string): AsyncIterable<string>;
-  /** Names of the regular files in a folder; none where it is missing, or is no folder. */
+  /** Names of the regular files in a folder; none if it is missing, or no folder. */
   list(folder: string): Promise<readonly string[]>;
-  /** Names of the folders in a folder; none where it is missing. */
+  /** Names of the folders in a folder; none if it is missing. */
   folders(folder: string): Promise<readonly string[]>;
-  /** Octets of a regular file; 0 where it is missing. */
+  /** Octets of a regular file; 0 if it is missing. */
   size(file: string): Promise<number>;
-  /** Nothing happens where there is no such file. */
+  /** Does nothing if the file is missing. */
   remove(file: string): Promise<void>;
 }
 
@@ -43,7 +42,7 @@ const FOLDER_MODE = 0o750;
 const READ_OCTETS = 1 << 20;
 const NEW_LINE = 0x0a;
 
-/** Files that are not whole yet: they go where we are told to end at once. */
+/** Temporary files: removed if the process is stopped at once. */
 const beingMade = new Set<string>();
 process.on('exit', () => {
   for (const file of beingMade) rmSync(file, { force: true });
@@ -66,7 +65,7 @@ export const systemDisk: Disk = {
       await makeFolder(dirname(file));
       await refuseIrregular(file);
       beside = `${file}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
-      // Made by us and by nobody else: a link that waits there under this name is not followed.
+      // Exclusive: a link that waits there under this name is not followed.
       await (await open(beside, 'wx')).close();
       beingMade.add(beside);
       await make(beside);
@@ -89,7 +88,7 @@ export const systemDisk: Disk = {
         await refuseIrregular(file);
         const { size } = await handle.stat();
         const last = size === 0 ? '\n' : await tail(handle, size);
-        // Whoever died while he wrote left half a line: it is ended, and nobody can read it.
+        // Terminate a torn line left by a crash.
         await handle.writeFile(last === '\n' ? lines : `\n${lines}`);
         await handle.sync();
         if (size === 0) await sync(dirname(file));
@@ -127,7 +126,7 @@ export const systemDisk: Disk = {
     try {
       yield* linesOf(handle, file);
     } finally {
-      await handle.close(); // also where the reader has seen enough
+      await handle.close(); // even if the reader has seen enough
     }
   },
   async list(folder) {
@@ -150,8 +149,8 @@ export const systemDisk: Disk = {
 };
 
 /**
- * Makes a folder and those it is in, for us and our group, where they are missing. Node's own way (20.20) never
- * ends below folders that take none, such as /proc. @throws what the kernel says
+ * Creates a folder and its parents, for us and our group. Node's own function (20.20) never returns below
+ * folders that cannot be written, such as /proc. @throws the error of the kernel
  */
 export async function makeFolder(path: string): Promise<void> {
   const make = () => mkdir(path, { mode: FOLDER_MODE });
@@ -163,19 +162,19 @@ export async function makeFolder(path: string): Promise<void> {
     if (code !== 'ENOENT' || dirname(path) === path) throw error;
     await makeFolder(dirname(path));
     await make().catch(async (again: NodeJS.ErrnoException) => {
-      if (again.code !== 'EEXIST') throw again; // else another one was faster
+      if (again.code !== 'EEXIST') throw again; // else another process was faster
     });
   }
 }
 
-/** @throws Fault UNWRITABLE where a path is a link, or what is there is no regular file */
+/** @throws Fault UNWRITABLE if a path is a link, or no regular file */
 async function refuseIrregular(file: string): Promise<void> {
   const found = await lstat(file).catch(undefinedIfMissing);
   if (found === undefined || found.isFile()) return;
   throw new Fault('UNWRITABLE', 'is no regular file, and is not replaced', { file });
 }
 
-/** Undefined where there is no such file. A pipe is not waited for. @throws Fault UNREADABLE_FILE */
+/** Undefined if the file is missing. Does not wait for a pipe. @throws Fault UNREADABLE_FILE */
 async function openRegular(file: string): Promise<FileHandle | undefined> {
   const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
   const handle = await open(file, flags).catch((error: NodeJS.ErrnoException) => {
@@ -189,7 +188,7 @@ async function openRegular(file: string): Promise<FileHandle | undefined> {
   throw new Fault('UNREADABLE_FILE', 'cannot read the file: it is no regular file', { file });
 }
 
-/** Whole lines; what stands behind the last line end is none. @throws Fault UNREADABLE_FILE */
+/** Whole lines; a torn last line is ignored. @throws Fault UNREADABLE_FILE */
 async function* linesOf(handle: FileHandle, file: string): AsyncGenerator<string> {
   const parts: Buffer[] = [];
   let octets = 0;

@@ -1,15 +1,15 @@
-/** Other programs, by name: PATH is short under cron, and a user's lacks the folders of administrators. */
+/** Finds other programs by name: PATH is short under cron, and a user's lacks the administrators' folders. */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { Fault, type FaultCode } from '../base/faults.js';
 
-/** Looked at after those of PATH. */
+/** Searched after PATH. */
 const FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin'];
 
 /**
  * The path of a program.
- * @param remedy what to do where there is none
- * @throws Fault of this code that says what was looked for, and where
+ * @param remedy what to do if it is missing
+ * @throws Fault with this code that names the program and the folders searched
  */
 export function findProgram(name: string, code: FaultCode, remedy: string): string {
   const given = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');

@@ -1,6 +1,6 @@
 /**
- * Folders that go with the process: private to us, named by our number, and swept by the next run where
- * their process died without taking them along.
+ * Temporary folders: private to us, named by our process id, removed at the end, or by the next run if their
+ * process died.
  */
 
 import { lstatSync } from 'node:fs';
@@ -11,7 +11,7 @@ import { describeError, Fault } from '../base/faults.js';
 
 const NAME = /^transect-[a-z]+-(\d+)-[A-Za-z0-9]+$/;
 
-/** Makes a folder that only we may enter. @throws Fault UNWRITABLE naming TMPDIR */
+/** Creates a folder that only we may enter. @throws Fault UNWRITABLE naming TMPDIR */
 export async function scratchFolder(purpose: string): Promise<string> {
   await sweep();
   try {
@@ -22,7 +22,7 @@ export async function scratchFolder(purpose: string): Promise<string> {
   }
 }
 
-/** Removes what dead processes of ours left; whatever is not plainly ours stays. */
+/** Removes the folders of dead processes; only what is plainly ours. */
 async function sweep(): Promise<void> {
   const names = await readdir(tmpdir()).catch(() => []);
   for (const name of names) {
@@ -42,7 +42,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** A folder itself, and no link to one that somebody else put there. */
+/** A folder itself, not a link that somebody else put there. */
 function isOurs(path: string): boolean {
   try {
     const { uid } = lstatSync(path);

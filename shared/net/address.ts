@@ -1,7 +1,7 @@
 /**
- * IPv4 addresses as unsigned 32-bit numbers in host order. Text is read through ip-num, which
- * knows every malformed form; writing is our own, because every row of a result passes here
- * (0.1 µs; ip-num's BigInt form takes 1.5 µs).
+ * IPv4 addresses as unsigned 32-bit numbers in host order. Text is parsed by ip-num, which knows every
+ * malformed form; formatting is our own, because every row of a result needs it (0.1 µs; ip-num's BigInt form
+ * takes 1.5 µs).
  */
 import { IPv4, Validator } from 'ip-num';
 import type { Brand } from '../base/brand.js';

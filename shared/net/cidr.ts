@@ -1,4 +1,4 @@
-/** Spans of addresses as the fewest prefixes that make them up. */
+/** Splits spans of addresses into the fewest prefixes. */
 import type { Words } from './endpoint.js';
 import { formatWords, isMapped } from './ipv6.js';
 
@@ -11,7 +11,7 @@ export interface Cidr {
 export function* cidrsOf(from: bigint, to: bigint, bits: 32 | 128): Generator<Cidr> {
   for (let at = from; at < to; ) {
     let host = 0;
-    // The largest block that starts here and does not end behind.
+    // The largest block that starts here and lies within the span.
     while (
       host < bits &&
       at % (1n << BigInt(host + 1)) === 0n &&
@@ -23,7 +23,7 @@ export function* cidrsOf(from: bigint, to: bigint, bits: 32 | 128): Generator<Ci
   }
 }
 
-/** Addresses of one family, as the fewest prefixes that make them up: `198.18.0.0/31`, `2001:db8::/127`. */
+/** Addresses of one family, as the fewest prefixes: `198.18.0.0/31`, `2001:db8::/127`. */
 export function* cidrsOfAll(addresses: readonly Words[]): Generator<string> {
   const sorted = addresses.map(toBigInt).sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
   for (let i = 0; i < sorted.length; ) {

@@ -1,13 +1,13 @@
 /**
- * IPv6 addresses as four unsigned 32-bit words, most significant first. Text is read through ip-num
- * and written in the canonical form of RFC 5952 §4.
+ * IPv6 addresses as four unsigned 32-bit words, most significant first. Text is parsed by ip-num and written
+ * in the canonical form of RFC 5952 §4.
  */
 import { IPv6, Validator } from 'ip-num';
 import { Fault } from '../base/faults.js';
 import { formatIpv4, parseIpv4 } from './address.js';
 import type { Endpoint, Words } from './endpoint.js';
 
-/** The addresses whose first `length` bits are those of `words`; the rest of `words` is zero. */
+/** The addresses whose first `length` bits are those of `words`; the other bits are zero. */
 export interface Prefix6 {
   readonly words: Words;
   /** 0 … 128. */
@@ -27,7 +27,7 @@ export function parseIpv6(text: string): Words {
   return [word(0), word(1), word(2), word(3)];
 }
 
-/** Reads `2001:db8::/32`; bits behind the length are cleared. @throws Fault BAD_OPTION */
+/** Reads `2001:db8::/32`; bits beyond the length are cleared. @throws Fault BAD_OPTION */
 export function parsePrefix6(text: string): Prefix6 {
   const [address = '', length = ''] = text.split('/');
   if (!/^\d{1,3}$/.test(length) || Number(length) > 128) {
@@ -65,7 +65,7 @@ export function mappedWords(address: number): Words {
   return [0, 0, 0xffff, address];
 }
 
-/** Whether the words are an IPv4 address (RFC 4291 §2.5.5.2). */
+/** True if the words are an IPv4 address (RFC 4291 §2.5.5.2). */
 export function isMapped([w0, w1, w2]: Words): boolean {
   return w0 === 0 && w1 === 0 && w2 === 0xffff;
 }
@@ -81,7 +81,7 @@ export function lastOf({ words, length }: Prefix6): Words {
   return [fill(words[0], 0), fill(words[1], 1), fill(words[2], 2), fill(words[3], 3)];
 }
 
-/** Whether an address has the prefix. */
+/** True if an address has the prefix. */
 export function hasPrefix(address: Words, { words, length }: Prefix6): boolean {
   return address.every((word, i) => ((word ^ (words[i] as number)) & maskOf(length, i)) === 0);
 }

@@ -1,4 +1,4 @@
-/** Ports: `80,443,8000-8100`, `*` for all, `!22` to leave some out; each from 1 to 65535. */
+/** Ports: `80,443,8000-8100`, `*` for all, `!22` to exclude some; each from 1 to 65535. */
 import type { Brand } from '../base/brand.js';
 import { Fault } from '../base/faults.js';
 
@@ -14,8 +14,8 @@ export interface PortRange {
 const PORT_MAX = 65535;
 
 /**
- * Reads a comma-separated list as a sorted one without doubles. What is left out wins, wherever it
- * stands; a list that only leaves out starts from all. @throws Fault BAD_OPTION naming the item
+ * Reads a comma-separated list as a sorted one without duplicates. Exclusions win, wherever they are; a list
+ * of exclusions alone starts from all ports. @throws Fault BAD_OPTION naming the item
  */
 export function parsePorts(text: string): readonly Port[] {
   const chosen = new Uint8Array(PORT_MAX + 1);

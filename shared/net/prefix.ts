@@ -36,7 +36,7 @@ export function parsePrefix(text: string): Range {
   return { from, to: from + size };
 }
 
-/** The shortest text for a range: a prefix where it is one, else first-last. */
+/** The shortest text for a range: a prefix if it is one, else first-last. */
 export function formatRange(range: Range): string {
   const size = range.to - range.from;
   const bits = Math.log2(size);

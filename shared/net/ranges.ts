@@ -1,7 +1,7 @@
 /**
- * A set of whole numbers (IPv4 addresses; places in an IPv6 window) as sorted, disjoint, non-adjacent
- * half-open ranges [from, to) below 2^53. All operations are linear merges, so millions of entries
- * cost milliseconds.
+ * A set of whole numbers (IPv4 addresses; slots of an IPv6 window) as sorted, disjoint, non-adjacent
+ * half-open ranges [from, to) below 2^53. All operations are linear merges, so millions of entries take
+ * milliseconds.
  */
 import { assert } from '../base/assert.js';
 
@@ -31,7 +31,7 @@ export class Ranges {
     return builder.build();
   }
 
-  /** A set from its own arrays, as they travel between processes; checked. */
+  /** A set from its own arrays, as received from another process; checked. */
   static fromSorted(from: Float64Array, to: Float64Array): Ranges {
     assert(from.length === to.length, 'as many starts as ends');
     let end = -1;
@@ -101,7 +101,7 @@ export class Ranges {
   }
 }
 
-/** Takes ranges in order of their starts and joins those that touch. */
+/** Joins touching ranges; the input is in order of starts. */
 class Builder {
   readonly #from: number[] = [];
   readonly #to: number[] = [];

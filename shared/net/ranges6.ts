@@ -1,6 +1,6 @@
 /**
- * A set of IPv6 addresses as sorted, disjoint ranges. Built with BigInt, which is slow, from few
- * prefixes; asked in the hot path with 32-bit words.
+ * A set of IPv6 addresses as sorted, disjoint ranges. Built with BigInt, which is slow, from few prefixes;
+ * searched in the hot path with 32-bit words.
  */
 import type { Words } from './endpoint.js';
 import type { Prefix6 } from './ipv6.js';
@@ -18,19 +18,19 @@ interface Range6 {
 export class Ranges6 {
   static readonly none = new Ranges6(new Uint32Array(0));
 
-  /** Per range four words of the first address and four of the last one. */
+  /** Per range: four words of the first address and four of the last one. */
   readonly words: Uint32Array;
 
   private constructor(words: Uint32Array) {
     this.words = words;
   }
 
-  /** The union of any prefixes, less the union of `except`. */
+  /** The union of any prefixes, minus the union of `except`. */
   static of(prefixes: Iterable<Prefix6>, except: Iterable<Prefix6> = []): Ranges6 {
     return Ranges6.#build(subtract(union(prefixes), union(except)));
   }
 
-  /** A set from its own array, as it travels between threads. */
+  /** A set from its own array, as received from another thread. */
   static fromWords(words: Uint32Array): Ranges6 {
     return new Ranges6(words);
   }
@@ -66,7 +66,7 @@ export class Ranges6 {
     }
   }
 
-  /** Negative, zero or positive as the address at `at` comes before, with or after another. */
+  /** Negative, zero or positive as the address at `at` comes before, with or after the other one. */
   #compare(at: number, w0: number, w1: number, w2: number, w3: number): number {
     const { words } = this;
     return (

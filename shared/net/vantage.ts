@@ -1,9 +1,9 @@
-/** Labels of vantage points: where agents stand. */
+/** Labels of vantage points: the places of agents. */
 
-/** At most 48 letters, digits, `_` and `-`; never a `-` first, which spreadsheets take for a formula. */
+/** At most 48 letters, digits, `_` and `-`; no leading `-`, which spreadsheets take for a formula. */
 export const VANTAGE = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,47}$/;
 
-/** The nearest label to a text that may be none, such as a host's name. */
+/** The nearest label to any text, such as a host name. */
 export function toVantage(text: string): string {
   const label = text
     .replace(/[^A-Za-z0-9_-]/g, '-')

@@ -16,11 +16,11 @@ import {
 export const ETHER_TYPE_ARP = 0x0806;
 export const ARP_OCTETS = 28;
 export const ARP_REPLY = 2;
-/** Of the operation. */
+/** Offset of the operation. */
 export const ARP_OPERATION_AT = 6;
 const REQUEST = 1;
 
-/** Lays out a frame that asks everybody on the link; `aimArp` says for whom. @param source our IPv4 address */
+/** Lays out a broadcast request; `setArpTarget` sets its target. @param source our IPv4 address */
 export function layOutArp(
   view: DataView,
   { source: mac, vlan }: FrameSender,
@@ -37,12 +37,12 @@ export function layOutArp(
   view.setUint32(at + 14, source);
 }
 
-/** @param at where the ARP packet starts */
+/** @param at offset of the ARP packet */
 export function setArpTarget(view: DataView, at: number, target: number): void {
   view.setUint32(at + 24, target);
 }
 
-/** Who a reply says its sender is; undefined for a hardware address that nobody can have. */
+/** The sender of a reply; undefined for an invalid hardware address. */
 export function readArp(
   view: DataView,
   at: number,

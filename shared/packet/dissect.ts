@@ -1,10 +1,10 @@
 /**
- * Reads one captured frame in place. `dissect` does every length check there is and then sets the
- * views of a `Dissection`; when it returns `OK`, no accessor of a view it set can run off the end.
- * The promise holds until the frame's buffer is refilled, which is when the next frame arrives.
+ * Dissects one captured frame in place. `dissect` does all length checks and then sets the views of a
+ * `Dissection`; after `OK`, no accessor of a view can read beyond the end. This holds until the frame's
+ * buffer is refilled, which is when the next frame arrives.
  *
- * Malformed frames are data: a reject code indexes a counter, nothing throws. Checksums are not
- * verified: interfaces do that, and frames captured on veth or loopback carry partial ones.
+ * Malformed frames are data: a reject code indexes a counter, nothing throws. Checksums are not verified:
+ * interfaces do that, and frames captured on veth or loopback carry partial ones.
  */
 import { Endpoint, Flow } from '../net/endpoint.js';
 import { ipOffsetIn } from './ethernet.js';
@@ -13,7 +13,7 @@ import { IPV4_OCTETS, Ipv4View, PROTOCOL_ICMP, PROTOCOL_TCP } from './ipv4.js';
 import { ExtensionWalk, IPV6_OCTETS, Ipv6View, NEXT_ICMPV6 } from './ipv6.js';
 import { TCP_OCTETS, TcpView } from './tcp.js';
 
-/** What a frame turned out to be. Everything but `OK` is a reason to count and drop it. */
+/** The outcome of a dissection. Everything but `OK` is a reason to count and drop the frame. */
 export const REJECT = {
   OK: 0,
   /** No IP header follows the link header. */
@@ -32,20 +32,20 @@ export const REJECT_NAMES = Object.keys(REJECT).map((name) => name.toLowerCase()
 
 export type LinkLayer = 'ethernet' | 'ip';
 
-/** The views of one frame, and whom it speaks of. `quotedTcp` has only its first eight octets. */
+/** The views of one frame, and its flow. `quotedTcp` has only its first eight octets. */
 export class Dissection {
   readonly ipv4: Ipv4View;
   readonly ipv6: Ipv6View;
   readonly tcp: TcpView;
   readonly icmp: IcmpView;
   readonly quotedTcp: TcpView;
-  /** The probe that this answers, if it is one: the segment turned round, or what was quoted. */
+  /** The flow of the probe that this answers, if it is a reply: the segment reversed, or the quoted one. */
   readonly flow = new Flow();
-  /** Who sent this. */
+  /** The sender of the frame. */
   readonly responder = new Endpoint();
-  /** Which of `ipv4` and `ipv6` is set. */
+  /** The family whose view is set: `ipv4` or `ipv6`. */
   isIpv6 = false;
-  /** Whether `tcp` is set; else `icmp` and `quotedTcp` are. */
+  /** True if `tcp` is set; else `icmp` and `quotedTcp` are. */
   isTcp = false;
   readonly #quotedIpv4: Ipv4View;
   readonly #quotedIpv6: Ipv6View;
@@ -65,7 +65,7 @@ export class Dissection {
   get timeToLive(): number {
     return this.isIpv6 ? this.ipv6.hopLimit : this.ipv4.timeToLive;
   }
-  /** 0 where there is none. */
+  /** 0 if there is none. */
   get identification(): number {
     return this.isIpv6 ? 0 : this.ipv4.identification;
   }
@@ -139,8 +139,8 @@ export class Dissection {
     this.icmp.at = at;
     const { type } = this.icmp;
     if (!(this.isIpv6 ? quotesPacketV6(type) : quotesPacket(type))) return REJECT.OTHER_PROTOCOL;
-    // A quote may be cut anywhere after eight octets of the inner transport header (RFC 792), so
-    // its total length says nothing about what is here.
+    // A quote may be cut anywhere after eight octets of the inner transport header (RFC 792), so its total
+    // length is meaningless here.
     const quote = at + ICMP_OCTETS;
     const verdict = this.isIpv6 ? this.#readQuoteV6(quote, end) : this.#readQuote(quote, end);
     if (verdict !== REJECT.OK) return verdict;

@@ -24,7 +24,7 @@ const VLAN_TAGS_MAX = 2;
 /** Six octets, as the kernel gives them. */
 export type MacAddress = Uint8Array;
 
-/** What leads a frame to its next hop. */
+/** The addresses of a frame to its next hop. */
 export interface EthernetHeader {
   readonly destination: MacAddress;
   readonly source: MacAddress;
@@ -33,7 +33,7 @@ export interface EthernetHeader {
   readonly vlan?: number | undefined;
 }
 
-/** Who sends frames, and in which VLAN. */
+/** Sender and VLAN of frames. */
 export type FrameSender = Pick<EthernetHeader, 'source' | 'vlan'>;
 
 /** Octets of a header with or without a tag. */
@@ -54,7 +54,7 @@ export function writeEthernet(view: DataView, at: number, header: EthernetHeader
   view.setUint16(type, header.type);
 }
 
-/** Where the IP header starts in a frame that takes up [start, end), or −1 where there is none. */
+/** Offset of the IP header in a frame at [start, end), or −1 if there is none. */
 export function ipOffsetIn(view: DataView, start: number, end: number): number {
   let type = start + TYPE;
   for (let tags = 0; tags <= VLAN_TAGS_MAX && type + 2 <= end; tags++) {
@@ -66,7 +66,7 @@ export function ipOffsetIn(view: DataView, start: number, end: number): number {
   return -1;
 }
 
-/** Reads `aa:bb:cc:dd:ee:ff`; undefined where the text is no such address. */
+/** Reads `aa:bb:cc:dd:ee:ff`; undefined if the text is no such address. */
 export function parseMac(text: string): MacAddress | undefined {
   if (!/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i.test(text)) return undefined;
   return Uint8Array.from(text.split(':'), (octet) => Number.parseInt(octet, 16));
@@ -76,7 +76,7 @@ export function setMac(view: DataView, at: number, mac: MacAddress): void {
   for (let i = 0; i < 6; i++) view.setUint8(at + i, mac[i] ?? 0);
 }
 
-/** A copy; undefined for a group address, or none, which nobody has. */
+/** A copy; undefined for a group address or zero, which no host has. */
 export function readMac(view: DataView, at: number): MacAddress | undefined {
   const mac = new Uint8Array(view.buffer, view.byteOffset + at, 6).slice();
   const isNobody = mac.every((octet) => octet === 0);

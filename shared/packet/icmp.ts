@@ -6,7 +6,7 @@ const TYPE = 0; // u8
 const CODE = 1; // u8
 
 export const ICMP_OCTETS = 8;
-/** Octets of the inner transport header that every quote carries (RFC 792). */
+/** Octets of the inner transport header in every quote (RFC 792). */
 export const ICMP_QUOTE_OCTETS = 8;
 
 export const ICMP_UNREACHABLE = 3;
@@ -32,7 +32,7 @@ export class IcmpView {
   }
 }
 
-/** Whether messages of this type quote the packet they are about. */
+/** True if messages of this type quote a packet. */
 export function quotesPacket(type: number): boolean {
   return (
     type === ICMP_UNREACHABLE ||

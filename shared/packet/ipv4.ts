@@ -27,7 +27,7 @@ export const PROTOCOL_TCP = 6;
 const FRAGMENT_OFFSET_MASK = 0x1fff;
 const DO_NOT_FRAGMENT = 0x4000;
 
-/** Reads and writes fields in place at `at`. Numbers are host order. Nothing is checked here. */
+/** Reads and writes fields in place at `at`. Numbers are in host order. Nothing is checked here. */
 export class Ipv4View {
   view: DataView;
   at = 0;
@@ -81,8 +81,8 @@ export class Ipv4View {
   }
 
   /**
-   * Lays out a header without options. Identification, source and destination are zero and the
-   * checksum is that of such a header: what a probe's own fields are added to.
+   * Lays out a header without options. Identification, source and destination are zero, and the checksum is
+   * that of such a header: a probe's own fields are added to it.
    * @returns the sum of the constant words
    */
   layOut(header: { totalLength: number; timeToLive: number; protocol: number }): number {

@@ -30,7 +30,7 @@ const FRAGMENT_OCTETS = 8;
 const FRAGMENT_OFFSET_MASK = 0xfff8;
 const EXTENSIONS_MAX = 8;
 
-/** Reads and writes fields in place at `at`. Numbers are host order. Nothing is checked here. */
+/** Reads and writes fields in place at `at`. Numbers are in host order. Nothing is checked here. */
 export class Ipv6View {
   view: DataView;
   at = 0;
@@ -94,15 +94,15 @@ export class Ipv6View {
   }
 }
 
-/** Steps over extension headers to what they carry. One per dissection, refilled. */
+/** Skips extension headers. One object per dissection, refilled. */
 export class ExtensionWalk {
-  /** The transport's number (RFC 8200 §4.1), and where its header starts. */
+  /** Protocol number of the transport (RFC 8200 §4.1), and the offset of its header. */
   protocol = 0;
   at = 0;
-  /** Whether the packet is a fragment other than the first, which has no transport header. */
+  /** True if the packet is a fragment other than the first, which has no transport header. */
   isLaterFragment = false;
 
-  /** @returns false where a header runs past `end`, or there are too many */
+  /** @returns false if a header runs past `end`, or there are too many */
   walk(view: DataView, at: number, first: number, end: number): boolean {
     this.protocol = first;
     this.at = at;
@@ -117,7 +117,7 @@ export class ExtensionWalk {
         this.at += FRAGMENT_OCTETS;
         if (this.isLaterFragment) return true;
       } else {
-        // RFC 8200 §4.3 counts units of eight octets after the first, RFC 4302 §2.2 of four less two.
+        // RFC 8200 §4.3 counts units of eight octets after the first, RFC 4302 §2.2 units of four minus two.
         const length = view.getUint8(this.at + 1);
         this.at += header === NEXT_AUTHENTICATION ? (length + 2) << 2 : (length + 1) << 3;
       }

@@ -18,7 +18,7 @@ import {
 } from './ethernet.js';
 import { IPV6_OCTETS, NEXT_ICMPV6 } from './ipv6.js';
 
-/** Of the next header, in the IPv6 header. */
+/** Offset of the next header field in the IPv6 header. */
 export const NEXT_HEADER_AT = 6;
 export const ADVERTISEMENT = 136;
 export const SOLICITATION_OCTETS = 32;
@@ -26,16 +26,16 @@ const SOLICITATION = 135;
 const OPTION_SOURCE = 1;
 const OPTION_TARGET = 2;
 const HOP_LIMIT_AT = 7;
-/** Of all neighbour discovery (RFC 4861 §7.1.1). */
+/** Hop limit of all neighbour discovery (RFC 4861 §7.1.1). */
 const HOP_LIMIT = 255;
 
-/** Lays out a frame that asks; `aimSolicitation` says for whom. @param source our address */
+/** Lays out a solicitation; `setSolicitationTarget` sets its target. @param source our address */
 export function layOutSolicitation(
   view: DataView,
   { source: mac, vlan }: FrameSender,
   source: Words,
 ): void {
-  // 33:33:ff and the last three octets of the target (RFC 2464 §7); these follow per question.
+  // 33:33:ff and the last three octets of the target (RFC 2464 §7), which are set per solicitation.
   const group = Uint8Array.of(0x33, 0x33, 0xff, 0, 0, 0);
   writeEthernet(view, 0, { destination: group, source: mac, type: ETHER_TYPE_IPV6, vlan });
   const at = ethernetOctets(vlan);
@@ -53,7 +53,7 @@ export function layOutSolicitation(
   setMac(view, icmp + 26, mac);
 }
 
-/** @param at where the IPv6 header starts */
+/** @param at offset of the IPv6 header */
 export function setSolicitationTarget(view: DataView, at: number, target: Words): void {
   const low = target[3] & 0xffffff;
   view.setUint32(2, (0xff << 24) | low);
@@ -65,25 +65,28 @@ export function setSolicitationTarget(view: DataView, at: number, target: Words)
   view.setUint16(icmp + 2, foldChecksum(sumWords(view, icmp, SOLICITATION_OCTETS, pseudo)));
 }
 
-/** Whose address it says is whose; undefined for a hardware address that nobody can have. @param octets of the frame */
+/**
+ * The target and MAC address of an advertisement; undefined for an invalid MAC address. @param octets of the
+ * frame
+ */
 export function readAdvertisement(
   view: DataView,
   octets: number,
 ): { words: Words; mac: MacAddress } | undefined {
   const at = ETHERNET_OCTETS + IPV6_OCTETS;
   if (octets < at + 24) return undefined;
-  // What came from another link has passed a router (RFC 4861 §7.1.2).
+  // A packet from another link has passed a router (RFC 4861 §7.1.2).
   if (view.getUint8(ETHERNET_OCTETS + HOP_LIMIT_AT) !== HOP_LIMIT) return undefined;
   const end = at + view.getUint16(ETHERNET_OCTETS + 4);
   if (end > octets || !hasValidChecksum(view, at, end)) return undefined;
   const word = (i: number) => view.getUint32(at + 8 + 4 * i);
   const hasOption = octets >= at + 32 && view.getUint8(at + 24) === OPTION_TARGET;
-  // An answer to a multicast question names its address; else the frame's sender is it.
+  // The answer to a multicast solicitation contains the MAC address; else the frame's sender is it.
   const mac = readMac(view, hasOption ? at + 26 : 6);
   return mac && { words: [word(0), word(1), word(2), word(3)], mac };
 }
 
-/** @param at where ICMPv6 starts, behind a plain IPv6 header */
+/** @param at offset of ICMPv6, after a plain IPv6 header */
 function hasValidChecksum(view: DataView, at: number, end: number): boolean {
   const pseudo = sumWords(view, at - 32, 32, NEXT_ICMPV6 + (end - at));
   return foldChecksum(sumWords(view, at, end - at, pseudo)) === 0;

@@ -23,7 +23,7 @@ export const FLAG_SYN = 0x02;
 export const FLAG_RST = 0x04;
 export const FLAG_ACK = 0x10;
 
-/** Reads and writes fields in place at `at`. Numbers are host order. Nothing is checked here. */
+/** Reads and writes fields in place at `at`. Numbers are in host order. Nothing is checked here. */
 export class TcpView {
   view: DataView;
   at = 0;
@@ -56,7 +56,7 @@ export class TcpView {
     return this.view.getUint16(this.at + WINDOW);
   }
 
-  /** Both ports as one number: ours in the high half, theirs in the low. */
+  /** Both ports as one number: ours in the high half, the target's in the low. */
   set ports(value: number) {
     this.view.setUint32(this.at + SOURCE_PORT, value);
   }
@@ -90,13 +90,13 @@ const OPTION_WINDOW_SCALE = 3; // length 3
 const OPTION_SACK_PERMITTED = 4; // length 2
 const OPTION_TIMESTAMPS = 8; // length 10
 
-/** The options of one header; −1 where one is absent. Filled anew by each `read`. */
+/** The options of one header; −1 if one is absent. Refilled by each `read`. */
 export class TcpOptions {
   /** Octets. */
   maximumSegment = -1;
   /** Bits to shift by. */
   windowScale = -1;
-  /** 1 where permitted. */
+  /** 1 if permitted. */
   sackPermitted = -1;
   timestampValue = -1;
   timestampEcho = -1;
@@ -115,7 +115,7 @@ export class TcpOptions {
         continue;
       }
       const length = at + 1 < end ? view.getUint8(at + 1) : 0;
-      if (length < 2 || at + length > end) return; // malformed: what was read so far stands
+      if (length < 2 || at + length > end) return; // malformed: the options read so far stay
       this.#take(view, at, kind, length);
       at += length;
     }

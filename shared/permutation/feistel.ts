@@ -1,17 +1,16 @@
 /**
- * A keyed Feistel network over two mixed radices, with cycle walking (Black and Rogaway, "Ciphers
- * with Arbitrary Finite Domains", CT-RSA 2002, §§4–5).
+ * The probing order: a keyed Feistel network over two mixed radices, with cycle walking; a format-preserving
+ * permutation (Black and Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002, §§4–5).
  *
- * A number is split into a low part of `lowBits` bits and a high part below `highSpan`, the fewest
- * that cover the size. Rounds take turns: low ⊕= F(high), high += ⌊F(low) · highSpan / 2^32⌋
- * modulo highSpan. A round
- * undoes itself by ⊕ or by subtraction, so the inverse is the same rounds in reverse, whatever F is.
- * A result ≥ size is sent through again until it falls inside ("walking the cycle"): since the
- * network permutes [0, highSpan · 2^lowBits), walking permutes [0, size). The domain exceeds the size
- * by less than 2^lowBits ≈ √size, so walks are rare at every size. A plain power-of-two domain would
- * exceed it by up to a factor of two, and the mispredicted second pass costs more than all rounds.
+ * A number is split into a low part of `lowBits` bits and a high part below `highSpan`, the fewest that cover
+ * the size. Rounds alternate: low ⊕= F(high), high += ⌊F(low) · highSpan / 2^32⌋ modulo highSpan. A round is
+ * undone by ⊕ or by subtraction, so the inverse is the same rounds in reverse, whatever F is. A result ≥ size
+ * is sent through again until it falls inside ("cycle walking"): since the network permutes [0, highSpan ·
+ * 2^lowBits), walking permutes [0, size). The domain exceeds the size by less than 2^lowBits ≈ √size, so
+ * walks are rare at every size. A plain power-of-two domain would exceed it by up to a factor of two, and the
+ * mispredicted second pass costs more than all rounds.
  *
- * Exactness: both parts have at most 27 bits, so they are 32-bit integers; they are put together by
+ * Exactness: both parts have at most 27 bits, so they are 32-bit integers; they are combined by
  * multiplication and addition of doubles, exact below 2^53.
  */
 import { createHash } from 'node:crypto';
@@ -22,9 +21,9 @@ import { type FeistelShape, ScrambleKernel } from '../simd/wasm-kernels.js';
 import type { Permutation } from './permutation.js';
 
 /**
- * Six rounds. Measured (`benchmarks/permutation-quality.ts`): two are regular at every size; four
- * cannot be told from a true shuffle in large spaces, but in spaces of 64 and 256 neighbours follow
- * each other a quarter too often; with six no statistic there shows a difference.
+ * Six rounds. Measured (`benchmarks/permutation-quality.ts`): two are regular at every size; four cannot be
+ * told from a true shuffle in large spaces, but in spaces of 64 and 256 neighbours follow each other a
+ * quarter too often; with six no statistic there shows a difference.
  */
 const ROUNDS = 6;
 
@@ -105,7 +104,7 @@ export class FeistelPermutation implements Permutation {
     return high * lowSpan + low;
   }
 
-  /** Further passes, until the number is one of ours. */
+  /** Further passes, until the number is below the size. */
   #walk(scrambled: number): number {
     let value = scrambled;
     while (value >= this.size) value = this.#scramble(value);

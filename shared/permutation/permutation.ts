@@ -1,7 +1,7 @@
 /**
- * The order in which a space is probed: a bijection of [0, size) that can be entered anywhere, in
- * both directions. Random access is what makes a shard two integers, a checkpoint one, and a reply
- * traceable to its position without a log of what was sent.
+ * The permutation of target indices: a bijection of [0, size) with random access in both directions. So a
+ * shard is two integers, a checkpoint is one, and a reply is traceable to its position without a log of sent
+ * probes.
  */
 import type { Position, TargetIndex } from '../base/brand.js';
 
@@ -11,8 +11,8 @@ export interface Permutation {
   /** The target index probed at a position. */
   at(position: Position): TargetIndex;
   /**
-   * The target indices probed at positions [from, from + count), count ≤ 256: for hot paths. What is
-   * returned is the caller's until the next call.
+   * The target indices probed at positions [from, from + count), count ≤ 256: for hot paths. The returned
+   * array is valid until the next call.
    */
   run(from: number, count: number): Float64Array;
   /** The position at which a target index is probed: the inverse of `at`. */

@@ -11,7 +11,7 @@
 import type { TagKernel } from '../simd/wasm-kernels.js';
 
 const ROUNDS = 12;
-/** The octet that follows a message which does not fill its last block (§2 of the paper: 10*). */
+/** The octet after a message that does not fill its last block (§2 of the paper: 10*). */
 const PADDING = 1;
 /** x^128 + x^7 + x^2 + x + 1, for doubling in GF(2^128). */
 const REDUCTION = 0x87;
@@ -27,7 +27,7 @@ export class Chaskey {
   readonly #l2: number;
   readonly #l3: number;
 
-  /** What a message of one block starts from, and what its tag ends with. */
+  /** Initial state of a one-block message, and the end of its tag. */
   readonly #block: Int32Array;
 
   /** The first two words of the last tag, signed. */
@@ -52,8 +52,8 @@ export class Chaskey {
   }
 
   /**
-   * The tag of the twelve octets x, y, z (little-endian words), in `first` and `second`. One block; all
-   * of its state in locals.
+   * The tag of the twelve octets x, y, z (little-endian words), in `first` and `second`. One block; all state
+   * is in locals.
    */
   tag12(x: number, y: number, z: number): void {
     let v0 = this.#k0 ^ this.#l0 ^ x;

@@ -1,7 +1,6 @@
 /**
- * Cookies make validation stateless: what a probe carries is a keyed hash of its flow, and an answer
- * must echo it. Whoever holds the survey key can check any answer to anyone's probe; whoever does
- * not cannot forge one.
+ * SYN cookies for stateless validation: a probe carries a keyed hash (MAC) of its flow, and a reply must echo
+ * it. Whoever has the survey key can validate any reply to anyone's probe; whoever does not cannot forge one.
  */
 import type { Endpoint, Flow } from '../net/endpoint.js';
 import type { PortRange } from '../net/ports.js';
@@ -25,7 +24,7 @@ export class CookieMac {
     this.#choiceKey = this.#mac.first;
   }
 
-  /** 32 bits, unsigned, of the last flow: what TCP carries as its sequence number. */
+  /** 32 bits, unsigned, of the last flow: TCP's sequence number. */
   get sequence(): number {
     return this.#mac.first >>> 0;
   }
@@ -35,7 +34,7 @@ export class CookieMac {
     return this.#mac.second & 0xffff;
   }
 
-  /** Bakes the cookie of a flow. */
+  /** Computes the cookie of a flow. */
   compute({ source, target }: Flow): void {
     const ports = (source.port << 16) | target.port;
     if (target.isIpv4) this.#mac.tag12(source.w3, target.w3, ports);
@@ -51,7 +50,7 @@ export class CookieMac {
     }
   }
 
-  /** Chooses which of our addresses and ports probe each target of a volley: always the same ones. */
+  /** Chooses source address and port for each target of a batch: always the same ones. */
   choose(batch: ProbeBatch, sources: readonly Endpoint[], from: PortRange): void {
     const { count, w1, w3, port, source, sourceW3, ports } = batch;
     const key = this.#choiceKey;
@@ -74,12 +73,12 @@ export class CookieMac {
     }
   }
 
-  /** Bakes the cookies of a volley of IPv4 probes. */
+  /** Computes the cookies of a batch of IPv4 probes. */
   computeIpv4(batch: ProbeBatch): void {
     this.#mac.tagMany(batch.tags, batch.count);
   }
 
-  /** Bakes the cookies of a volley of IPv6 probes. */
+  /** Computes the cookies of a batch of IPv6 probes. */
   computeIpv6(batch: ProbeBatch, sources: readonly Endpoint[]): void {
     const { count, w0, w1, w2, w3, ports, source } = batch;
     const words = this.#words;

@@ -1,13 +1,13 @@
 /**
- * Probes of one family on their way to the wire, column by column. Each step from target to frame is
- * one tight loop over columns, because nothing is boxed then and iterations overlap; and the columns
- * that cookies are made of lie where their kernel reads them.
+ * A batch of probes of one family on their way to the network, column by column. Each step from target to
+ * frame is one tight loop over columns, because nothing is boxed then and iterations overlap; the inputs of
+ * the cookies are in the memory of their kernel.
  */
 import type { Endpoint } from '../net/endpoint.js';
 import { TagKernel } from '../simd/wasm-kernels.js';
 
 export class ProbeBatch {
-  /** Probes there are: rows [0, count) of every column. */
+  /** Number of probes: rows [0, count) of every column. */
   count = 0;
   /** Words of the targets' addresses, most significant first; IPv4 uses the last one only. */
   readonly w0: Uint32Array;
@@ -15,19 +15,19 @@ export class ProbeBatch {
   readonly w2: Uint32Array;
   readonly w3: Uint32Array;
   readonly port: Uint16Array;
-  /** Where the targets stand in the order. */
+  /** Positions of the targets. */
   readonly position: Float64Array;
-  /** Which of our addresses, and its last word. */
+  /** Index of the source address, and its last word. */
   readonly source: Uint16Array;
   readonly sourceW3: Uint32Array;
   /** Our port in the high half, the target's in the low. */
   readonly ports: Uint32Array;
-  /** The cookies; of `identification` the low 16 bits count. */
+  /** The cookies; the low 16 bits of `identification` count. */
   readonly sequence: Uint32Array;
   readonly identification: Uint32Array;
-  /** Where in the wire's memory the packets start. */
+  /** Offsets of the packets in the frame sender's memory. */
   readonly packetAt: Uint32Array;
-  /** Makes the cookies of IPv4 probes: x is our address, y the target's, z the ports. */
+  /** Computes the cookies of IPv4 probes: x is our address, y the target's, z the ports. */
   readonly tags: TagKernel;
 
   constructor(capacity: number) {
@@ -57,7 +57,7 @@ export class ProbeBatch {
     this.position[row] = position;
   }
 
-  /** Moves a target to another row, over what is there. */
+  /** Moves a target to another row, overwriting it. */
   move(from: number, to: number): void {
     this.w0[to] = this.w0[from] as number;
     this.w1[to] = this.w1[from] as number;

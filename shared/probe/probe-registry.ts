@@ -1,11 +1,11 @@
-/** All probes there are. Adding one costs its file and its line here. */
+/** The probe registry: all probes. Adding one takes a file and a line here. */
 import { Fault } from '../base/faults.js';
 import type { Probe } from './probe.js';
 import { tcpSyn } from './tcp-syn.js';
 
 const PROBES: readonly Probe[] = [tcpSyn];
 
-/** The probe of this name. @throws Fault BAD_OPTION that lists the names. */
+/** The probe with this name. @throws Fault BAD_OPTION that lists the names. */
 export function probeNamed(name: string): Probe {
   const probe = PROBES.find((candidate) => candidate.name === name);
   if (probe === undefined) {

@@ -1,6 +1,7 @@
 /**
- * What a probe is. One file per probe, one line in the catalogue; pure functions and data, so that
- * the coordinator (which checks options) and the agents (which send) share the same file.
+ * The probe interface. One file per probe, one line in the registry; pure functions and data, so that the
+ * coordinator (which checks options) and the agents (which send) share the file. The verbs are ZMap's:
+ * prepare, make, validate, classify.
  */
 import type { Endpoint, Words } from '../net/endpoint.js';
 import type { PortRange } from '../net/ports.js';
@@ -13,10 +14,10 @@ import type { ProbeBatch } from './probe-batch.js';
 
 export type Family = 4 | 6;
 
-/** Settings by name, as a survey file gives them under `probeOptions`. */
+/** Settings by name, as in the `probeOptions` of a survey file. */
 export type ProbeOptions = Readonly<Record<string, string>>;
 
-/** Where an agent's probes come from. */
+/** The source addresses and ports of an agent. */
 export interface Origin {
   /** Our addresses of both families, IPv4 mapped. */
   readonly sources: readonly Words[];
@@ -31,9 +32,9 @@ export class Frame {
   readonly tcp: TcpView;
   ipSum = 0;
   tcpSum = 0;
-  /** Where the TCP timestamp stands, from the start of its header; 0 where there is none. */
+  /** Offset of the TCP timestamp, from the start of its header; 0 if there is none. */
   stampAt = 0;
-  /** Our clock when probes leave: microseconds modulo 2^32. */
+  /** Our clock when probes are sent: microseconds modulo 2^32. */
   stamp = 0;
 
   constructor(view: DataView, family: Family) {
@@ -55,25 +56,25 @@ export interface Probe {
   readonly name: string;
   /** One line for people. */
   readonly about: string;
-  /** Which versions of IP it speaks. */
+  /** Supported IP versions. */
   readonly families: readonly Family[];
   /** Options with their defaults. @throws Fault BAD_OPTION naming an unknown or unusable one. */
   parseOptions(given: ProbeOptions): ProbeOptions;
   /** Octets of one probe, IP header included. */
   octets(family: Family, options: ProbeOptions): number;
-  /** Whether replies echo our clock, so that they tell the round-trip time. */
+  /** True if replies echo our clock, so that they reveal the round-trip time. */
   isStamped(options: ProbeOptions): boolean;
   /**
-   * A filter (pcap-filter(7), for packets from their IP header on) that lets through all replies to
-   * probes from here, and little else.
+   * A filter (pcap-filter(7), for packets from their IP header on) that passes all replies to our probes, and
+   * little else.
    */
   captureFilter(origin: Origin): string;
-  /** Writes what all probes share; called once per buffer. */
+  /** Writes the fields that all probes share; called once per frame. */
   prepare(frame: Frame, options: ProbeOptions): void;
-  /** Writes what changes, for each probe of a volley; its cookies are baked. */
+  /** Writes the fields that differ, for each probe of a batch; its cookies are computed. */
   make(frame: Frame, batch: ProbeBatch, sources: readonly Endpoint[]): void;
-  /** Whether a frame answers a probe of ours: then its `flow` is that probe's. */
+  /** True if a frame answers a probe of ours: then its `flow` is that probe's. */
   validate(reply: Dissection, cookies: CookieMac): boolean;
-  /** What a recognised reply says: a `CLASSIFICATION`. */
+  /** The `CLASSIFICATION` of a validated reply. */
   classify(reply: Dissection): number;
 }

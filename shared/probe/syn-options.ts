@@ -1,14 +1,14 @@
 /**
- * The options that SYN segments of well-known systems carry (RFC 9293 §3.2, RFC 7323, RFC 2018), in
- * their order. Some networks drop segments that look like nobody's, and more hosts answer those that
- * look like somebody's; a layout with timestamps also gives round-trip times.
+ * TCP options of SYN segments as well-known systems send them (RFC 9293 §3.2, RFC 7323, RFC 2018), in their
+ * order. Some networks drop unusual segments, and more hosts answer usual ones; a layout with timestamps also
+ * gives round-trip times.
  */
 import { TCP_OCTETS } from '../packet/tcp.js';
 
 export interface SynLayout {
   readonly window: number;
   readonly options: readonly number[];
-  /** Where the timestamp's value stands, from the start of the TCP header; 0 where there is none. */
+  /** Offset of the timestamp's value, from the start of the TCP header; 0 if there is none. */
   readonly stampAt: number;
 }
 
@@ -24,7 +24,7 @@ const windowScale = (bits: number) => [3, 3, bits];
 type LayoutMaker = (mss: readonly number[]) => { window: number; options: readonly number[] };
 
 const LAYOUTS = {
-  /** The shortest that says anything: frames stay at Ethernet's minimum. */
+  /** The shortest useful layout: frames stay at Ethernet's minimum. */
   mss: (mss) => ({ window: 65535, options: mss }),
   linux: (mss) => ({
     window: 64240,
@@ -48,7 +48,7 @@ export function synLayout(name: LayoutName, isIpv6: boolean): SynLayout {
   return { ...layout, stampAt: stampAt(layout.options) };
 }
 
-/** Steps over the options to the timestamp's value. */
+/** Skips options up to the timestamp's value. */
 function stampAt(options: readonly number[]): number {
   let at = 0;
   while (at < options.length && options[at] !== TIMESTAMPS[0]) {

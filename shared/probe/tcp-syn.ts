@@ -1,8 +1,8 @@
 /**
- * TCP SYN: is a service listening? An open port answers SYN-ACK, a closed one RST, and routers that
- * cannot or will not deliver answer ICMP. The cookie is the sequence number: a SYN-ACK acknowledges
- * cookie + 1 (RFC 9293 §3.4), a reset acknowledges the cookie or cookie + 1 (§3.10.7.1; the first
- * form is what some middleboxes send), and ICMP errors quote ports and sequence number.
+ * The TCP SYN probe: is a service listening? An open port answers SYN-ACK, a closed one RST, and routers that
+ * cannot or will not deliver answer ICMP. The SYN cookie is the sequence number: a SYN-ACK acknowledges
+ * cookie + 1 (RFC 9293 §3.4), a reset acknowledges the cookie or cookie + 1 (§3.10.7.1; some middleboxes send
+ * the former), and ICMP errors quote ports and sequence number.
  */
 import { Fault } from '../base/faults.js';
 import { cidrsOfAll } from '../net/cidr.js';
@@ -19,13 +19,13 @@ import type { Family, Frame, Origin, Probe, ProbeOptions } from './probe.js';
 import type { ProbeBatch } from './probe-batch.js';
 import { LAYOUT_NAMES, type LayoutName, synLayout } from './syn-options.js';
 
-/** What of a SYN stays the same: the default time to live is Linux's. */
+/** Default options: the time to live is Linux's. */
 const DEFAULTS: ProbeOptions = { layout: 'mss', ttl: '64' };
 
-/** Prefixes of our own addresses in a capture's filter. */
+/** Prefixes of our own addresses in a capture filter. */
 const NETS_MAX = 128;
 
-/** Where options come from; in a survey file it is `probeOptions`. */
+/** The flag of probe options; in a survey file it is `probeOptions`. */
 const FLAG = '--probe-args';
 
 export const tcpSyn: Probe = {
@@ -69,8 +69,8 @@ export const tcpSyn: Probe = {
     const octets = TCP_OCTETS + layout.options.length;
     frame.tcp.layOut({ flags: FLAG_SYN, window: layout.window, options: layout.options });
     frame.stampAt = layout.stampAt;
-    // The pseudo-header adds protocol and length (RFC 9293 §3.1, RFC 8200 §8.1); addresses, ports,
-    // sequence number and stamp come per probe.
+    // The pseudo-header adds protocol and length (RFC 9293 §3.1, RFC 8200 §8.1); addresses, ports, sequence
+    // number and timestamp are added per probe.
     frame.tcpSum = sumWords(frame.tcp.view, frame.tcp.at, octets, PROTOCOL_TCP + octets);
     if (frame.family === 4) {
       const totalLength = IPV4_OCTETS + octets;
@@ -82,7 +82,7 @@ export const tcpSyn: Probe = {
 
   make(frame: Frame, batch: ProbeBatch, sources: readonly Endpoint[]): void {
     const { stamp, stampAt, tcp } = frame;
-    // The stamp is the same for all of a volley: what it adds to their checksums is constant, too.
+    // The timestamp is the same for a whole batch, so its part of the checksums is constant, too.
     const unstamped = frame.tcpSum;
     if (stampAt > 0) frame.tcpSum += sumOf32(stamp);
     if (frame.family === 4) makeIpv4(frame, batch);
@@ -188,7 +188,7 @@ function answersIn(flags: string): string {
 function filterFor(sources: readonly Words[], segments: string, errors: string): string {
   if (sources.length === 0) return '';
   const nets = [...cidrsOfAll(sources)].map((net) => `dst net ${net}`);
-  // Beyond so many the kernel would not take the filter; the cookies tell what is ours.
+  // The kernel would not accept a longer filter; the cookies identify our replies.
   const ours = nets.length > NETS_MAX ? '' : `(${nets.join(' or ')}) and `;
   return `(${ours}(${segments} or ${errors}))`;
 }

@@ -1,6 +1,6 @@
 /**
- * The loops of `assembly/` with their memory: columns of plain typed arrays that a kernel reads and
- * writes. Plain TypeScript takes 22 ns for a position and 20 ns for a cookie, these take 7 and 8
+ * The WebAssembly kernels of `assemblyscript/` with their memory: columns of plain typed arrays that a kernel
+ * reads and writes. Plain TypeScript takes 22 ns for a position and 20 ns for a cookie, these take 7 and 8
  * (Xeon, Node 20, 2026-11-23): JavaScript has neither vectors nor 64-bit products.
  */
 import { readFileSync } from 'node:fs';
@@ -37,7 +37,7 @@ interface Kernels {
   ): void;
 }
 
-/** What we use of WebAssembly: Node.js has it, its types are those of browsers. */
+/** The part of WebAssembly that we use; Node's types do not declare it. */
 declare const WebAssembly: {
   readonly Module: new (bytes: Uint8Array) => object;
   readonly Instance: new (module: object, imports: object) => { readonly exports: object };
@@ -45,7 +45,7 @@ declare const WebAssembly: {
 
 let compiled: object | undefined;
 
-/** An instance with a memory of its own, from which columns are taken. */
+/** An instance with a memory of its own, from which columns are allocated. */
 class Instance {
   readonly kernels: Kernels;
   #free = 0;
@@ -55,7 +55,7 @@ class Instance {
     this.kernels = new WebAssembly.Instance(compiled, {}).exports as unknown as Kernels;
     const { memory } = this.kernels;
     const missing = octets - memory.buffer.byteLength;
-    // The memory grows before any column is taken from it: growing would detach them.
+    // The memory grows before any column is allocated: growing would detach them.
     if (missing > 0) memory.grow(Math.ceil(missing / PAGE_OCTETS));
   }
 
@@ -76,12 +76,12 @@ class Instance {
   }
 }
 
-/** Kernels work on so many at a time: columns have room for all of the last ones. */
+/** Kernels process so many at a time: columns have room for a full last step. */
 function roundedUp(count: number): number {
   return Math.ceil(count / LANES) * LANES;
 }
 
-/** How a Feistel network splits its numbers, and its round keys. */
+/** Parameters of a Feistel network, and its round keys. */
 export interface FeistelShape {
   readonly keys: ArrayLike<number>;
   readonly lowSpan: number;
@@ -91,7 +91,7 @@ export interface FeistelShape {
 
 /** One pass through a Feistel network for many numbers in a row. */
 export class ScrambleKernel {
-  /** What the last call made. */
+  /** The output of the last call. */
   readonly values: Float64Array;
   readonly #kernels: Kernels;
   readonly #keys: Uint32Array;
@@ -106,7 +106,7 @@ export class ScrambleKernel {
     this.values = instance.doubles(capacity);
   }
 
-  /** Scrambles from, from + 1, … into `values`; count ≤ capacity. */
+  /** Permutes from, from + 1, … into `values`; count ≤ capacity. */
   run(from: number, count: number): void {
     const { keys, lowSpan, lowShift, highSpan } = this.#shape;
     const rounds = keys.length;
@@ -138,7 +138,7 @@ export class TagKernel {
     this.seconds = instance.words(capacity);
   }
 
-  /** @param key what the block starts from (four words) and what its tag ends with (two) */
+  /** @param key the initial state (four words) and the end of the tag (two) */
   run(key: ArrayLike<number>, count: number): void {
     this.#key.set(key);
     const { x, y, z, firsts, seconds } = this;

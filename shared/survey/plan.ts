@@ -1,7 +1,7 @@
 /**
- * A plan is a space, an order and a cut: everything about who probes what follows from it, and its
- * hash names it. Agents build the plan from what they are sent and compare hashes, so that two
- * versions that would disagree never share a survey.
+ * A plan: a space, a permutation and a shard length. Everything about who probes what follows from it, and
+ * its hash names it. Agents build the plan themselves and compare hashes, so that versions that disagree
+ * never share a survey.
  */
 import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.js';
@@ -13,7 +13,7 @@ import type { Permutation } from '../permutation/permutation.js';
 import type { Space } from './space/space.js';
 import { hashSpace, spaceToBytes } from './space/space-bytes.js';
 
-/** Raised whenever the same inputs would give another order or another cut. */
+/** Increased whenever the same inputs would give another permutation or other shards. */
 const PLAN_VERSION = 2;
 const SHARD_LENGTH_MIN = 256;
 const SHARD_LENGTH_USUAL = 2 ** 16;
@@ -57,18 +57,18 @@ export class Plan {
     return { number, from: from as Position, to: to as Position };
   }
 
-  /** The target probed at a position; for single look-ups, not for hot paths. */
+  /** The target at a position; for single lookups, not for hot paths. */
   targetAt(position: number): Target {
     return this.fillTarget(position, new Target());
   }
 
-  /** Fills in the target probed at a position. */
+  /** Sets `target` to the target at a position. */
   fillTarget(position: number, target: Target): Target {
     this.space.at(this.permutation.at(position as Position), target);
     return target;
   }
 
-  /** Where in the order a target is probed, or −1 where the space does not hold it. */
+  /** The position of a target, or −1 if the space does not contain it. */
   positionOf(target: Target): Position | -1 {
     const index = this.space.indexOf(target);
     return index < 0 ? -1 : this.permutation.positionOf(index as TargetIndex);
@@ -77,9 +77,8 @@ export class Plan {
 
 /**
  * The length of shards: about 64 shards for a small space, so that several agents share it; at most 2^16
- * positions, and no more than the whole rate sends in 16 s, so that of four agents the slowest settles
- * one in about a minute; more only where the number of shards would not fit 31 bits. Always a power of
- * two.
+ * positions, and no more than the whole rate sends in 16 s, so that the slowest of four agents settles one in
+ * about a minute; more only if the number of shards would not fit into 31 bits. Always a power of two.
  * @param rate packets per second of all agents together
  */
 export function shardLengthFor(size: number, rate: number): number {

@@ -1,6 +1,6 @@
 /**
- * Results as they travel: the rows of one shard, column by column. Arrays of numbers, because a
- * batch is filled in the capture callback and an object per row would cost more than the reply.
+ * Result batches: the rows of one shard, column by column. Arrays of numbers, because a batch is filled in
+ * the capture callback and an object per row would cost more than the reply.
  */
 import { VANTAGE } from '../net/vantage.js';
 
@@ -38,8 +38,8 @@ export const COLUMN_NAMES = [
 export type ColumnName = (typeof COLUMN_NAMES)[number];
 
 /**
- * The upper words of addresses. Most batches hold IPv4 only, whose upper words are always the same:
- * these columns then travel empty.
+ * The upper words of addresses. Most batches contain IPv4 only, whose upper words are constant: these columns
+ * are sent empty then.
  */
 export const UPPER_COLUMNS = [
   ['source0', 0],
@@ -50,7 +50,7 @@ export const UPPER_COLUMNS = [
   ['responder2', 0xffff],
 ] as const satisfies readonly (readonly [ColumnName, number])[];
 
-/** Equally long arrays; units and meanings stand in `proto/results.proto`. */
+/** Equally long arrays; units and meanings are in `proto/results.proto`. */
 export type Columns = Record<ColumnName, number[]>;
 
 export interface ResultBatch {
@@ -61,7 +61,7 @@ export interface ResultBatch {
   readonly serial: number;
   readonly agent: string;
   readonly vantage: string;
-  /** Microseconds since the Unix epoch; the rows' stamps are relative to it. */
+  /** Microseconds since the Unix epoch; the timestamps of the rows are relative to it. */
   readonly timestamp: number;
   readonly columns: Columns;
 }
@@ -71,10 +71,10 @@ export const FLAG_COOLDOWN = 2;
 
 export const OPTION_MASK = { MSS: 1, WINDOW_SCALE: 2, SACK: 4, TIMESTAMPS: 8 } as const;
 
-/** The first microsecond of the year 2100: a clock that says so is wrong, and Date ends not far behind. */
+/** The first microsecond of the year 2100: later clocks are wrong, and Date ends not far beyond. */
 const MICROS_MAX = 4_102_444_800e6;
 
-/** Why the rows of a batch cannot be written in all formats; undefined where they can. */
+/** The reason why the rows of a batch cannot be written in all formats; undefined if they can. */
 export function reasonUnwritable({ agent, vantage, timestamp }: ResultBatch): string | undefined {
   if (!AGENT.test(agent)) return 'its agent has no name';
   if (!VANTAGE.test(vantage)) return 'its vantage is no label';

@@ -1,4 +1,4 @@
-/** What the coordinator tells people about surveys and agents. */
+/** Status of surveys and agents, for people and monitoring. */
 import { LIMITS } from '../base/limits.js';
 import type { SurveyState } from './survey.js';
 import { sumUnsent, type UnsentCounts } from './unsent.js';
@@ -8,11 +8,11 @@ export interface SurveyStatus extends Readonly<UnsentCounts> {
   readonly name: string;
   readonly state: SurveyState;
   readonly targets: number;
-  /** Probes that left, repeated ones included. */
+  /** Including repeated ones. */
   readonly probesSent: number;
-  /** Positions whose segment is stored. */
+  /** Positions in stored shards. */
   readonly targetsCovered: number;
-  /** covered / targets. */
+  /** targetsCovered / targets. */
   readonly coverage: number;
   /** Packets per second over the last second, and the budget. */
   readonly rate: number;
@@ -28,20 +28,20 @@ export interface SurveyStatus extends Readonly<UnsentCounts> {
   /** Wall clock; `endedAt` is 0 while it runs. */
   readonly startedAt: number;
   readonly endedAt: number;
-  /** Frames that passed the filters of captures, and those that captures or interfaces dropped. */
+  /** Frames that passed the capture filters, and those that captures or interfaces dropped. */
   readonly framesReceived: number;
   readonly framesDropped: number;
-  /** Replies heard so far, settled or not: for progress. */
+  /** Replies received so far, settled or not: for progress. */
   readonly replies: number;
   /** Result batches whose rows could not be written. */
   readonly batchesSetAside: number;
-  /** What people should know of it; empty where there is nothing. */
+  /** A notice for people; empty if there is none. */
   readonly notice: string;
-  /** What keeps it from going on; empty where nothing does. */
+  /** The reason why it does not continue; empty if it does. */
   readonly problem: string;
 }
 
-/** Covered targets that were asked and did not answer: not those of which no probe left. */
+/** Covered targets that were probed and did not answer: without the unsent ones. */
 export function silentOf(
   status: Pick<SurveyStatus, 'targetsCovered' | 'synack' | 'rst' | 'icmp'> & Readonly<UnsentCounts>,
 ): number {
@@ -49,7 +49,7 @@ export function silentOf(
   return Math.max(0, targetsCovered - synack - rst - icmp - sumUnsent(status));
 }
 
-/** The share of frames that were dropped, where it is more than a survey may bear; else 0. */
+/** The share of dropped frames if it is above the limit; else 0. */
 export function alarmingDrops({
   framesReceived,
   framesDropped,
@@ -58,22 +58,22 @@ export function alarmingDrops({
   return share > LIMITS.dropShareMax ? share : 0;
 }
 
-/** What became of one target. */
+/** The answer to a lookup: what became of one target. */
 export interface LookupResult {
   readonly address: string;
   readonly port: number;
   readonly planned: boolean;
-  /** Why it is not planned; empty where it is. */
+  /** The reason why it was not planned, or not probed; empty if it was. */
   readonly rule: string;
   readonly position: number;
   readonly shard: number;
   readonly state: 'unplanned' | 'waiting' | 'leased' | 'probed' | 'stored';
-  /** Who probed it, and the span of the epoch in which it did; empty and 0 where nobody has. */
+  /** The prober, and the time span of its epoch; empty and 0 if nobody has probed it. */
   readonly agent: string;
   readonly vantage: string;
   readonly from: number;
   readonly until: number;
-  /** A classification, `silent`, `not reported`, or empty where not yet known. */
+  /** A classification, an unsent reason, `silent`, `no success`, or empty if not yet known. */
   readonly outcome: string;
 }
 
@@ -89,6 +89,6 @@ export interface AgentStatus {
   readonly problem: string;
   /** The `FaultCode` of the problem; empty if there is none. */
   readonly problemCode: string;
-  /** Packets per second lent to it, all surveys together. */
+  /** Packets per second granted to it, all surveys together. */
   readonly granted: number;
 }

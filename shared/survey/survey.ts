@@ -1,9 +1,9 @@
-/** What a survey is once it is admitted: all that agents need to probe, and sinks to write. */
+/** An admitted survey: everything that agents need to probe, and sinks to write. */
 import type { Millis, Pps } from '../base/brand.js';
 import { Fault } from '../base/faults.js';
 import type { ProbeOptions } from '../probe/probe.js';
 
-/** Which replies become rows: those that mean a service is there, or every class. */
+/** Which replies make rows: successes, or every class. */
 export type RowPolicy = 'successes' | 'all';
 
 export type SurveyState = 'running' | 'paused' | 'draining' | 'done' | 'cancelled';
@@ -16,7 +16,7 @@ export interface Survey {
   readonly probeOptions: ProbeOptions;
   /** All agents together. */
   readonly rate: Pps;
-  /** How long after its probe a reply may arrive. */
+  /** Replies may arrive this long after their probe. */
   readonly cooldown: Millis;
   readonly seed: string;
   /** Sixteen random octets: the key of the cookies. */
@@ -29,28 +29,28 @@ export interface Survey {
   /** Prefixes of special-purpose ranges that may be probed. */
   readonly allowSpecial: readonly string[];
   readonly spaceHash: string;
-  /** Of what was left out and why, as it was said. */
+  /** Of its block rules. */
   readonly rulesHash: string;
   readonly shardLength: number;
   readonly planHash: string;
   /** Wall clock. */
   readonly createdAt: number;
-  /** Of the messages that its coordinator speaks. */
+  /** Of the messages of its coordinator. */
   readonly protocol: number;
-  /** Shards below it are stored, and their leases may be forgotten. */
+  /** The low watermark: all lower shards are stored, and their leases may be purged. */
   readonly storedBelow: number;
   /** Of the coordinator that wrote this record. */
   readonly term: number;
-  /** Leases and batches of earlier epochs are of before the broker forgot this survey. */
+  /** Leases and batches of earlier epochs are from before the broker lost this survey. */
   readonly firstEpoch: number;
 }
 
-/** What ids of surveys look like: they are names of folders and parts of subjects. */
+/** Survey ids are names of folders and parts of subjects. */
 export function isSurveyId(text: string): boolean {
   return /^[a-z0-9]{1,32}$/.test(text);
 }
 
-/** What people ask for; the coordinator makes a `Survey` of it. */
+/** A request, of which the coordinator makes a `Survey`. */
 export type SurveyRequest = Omit<
   Survey,
   | 'id'
@@ -65,12 +65,12 @@ export type SurveyRequest = Omit<
   | 'firstEpoch'
 >;
 
-/** A survey that hands out no more work for good. */
+/** True if the survey offers no more work, ever. */
 export function isEnding(state: SurveyState): boolean {
   return state !== 'running' && state !== 'paused';
 }
 
-/** A survey of which nothing more will be stored. */
+/** True if nothing more of the survey will be stored. */
 export function isOver(state: SurveyState): boolean {
   return state === 'done' || state === 'cancelled';
 }

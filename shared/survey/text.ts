@@ -1,8 +1,8 @@
-/** Text that people write and others will see: names, reasons, contacts. */
+/** Text for people: names, reasons, contacts. */
 import { Fault } from '../base/faults.js';
 import { isPrintable } from '../base/printable.js';
 
-/** Letters of such text at most, as messages carry it. */
+/** Maximal length of such text in messages, in letters. */
 export const TEXT = { WORD: 64, NAME: 200, LINE: 1000 } as const;
 
 /** One printable line, trimmed. @throws Fault BAD_OPTION */

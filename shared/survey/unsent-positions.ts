@@ -1,6 +1,6 @@
 /**
- * Which positions of a shard were passed by without a probe, kept by reason in a line of the journal: a bit
- * for each position, compressed, so that a look-up can say of each target whether it was asked.
+ * The unsent positions of a shard, stored by reason in its journal line: a compressed bitmap, so that a
+ * lookup can say of each target whether it was probed.
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { isUnsent, UNSENT_NAMES, type UnsentName, unsentName } from './unsent.js';
@@ -27,7 +27,7 @@ export function encodeUnsent(codes: Uint8Array): UnsentPositions | undefined {
   return Object.fromEntries(entries) as UnsentPositions;
 }
 
-/** Why no probe of a position left; undefined where one did. @param length positions of the shard */
+/** The reason why a position was not sent; undefined if it was. @param length positions of the shard */
 export function unsentAt(
   unsent: UnsentPositions | undefined,
   offset: number,
@@ -39,7 +39,7 @@ export function unsentAt(
   });
 }
 
-/** How many positions there are, by reason. */
+/** Unsent positions by reason. */
 export function countUnsent(
   unsent: UnsentPositions | undefined,
   length: number,
@@ -54,7 +54,7 @@ export function countUnsent(
   return Object.fromEntries(counts) as Record<UnsentName, number>;
 }
 
-/** Undefined for what is no such text, and for more than the shard can have. */
+/** Undefined for malformed text, and for more positions than the shard can have. */
 function decode(text: string | undefined, length: number): Uint8Array | undefined {
   if (text === undefined) return undefined;
   try {

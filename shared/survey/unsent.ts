@@ -1,17 +1,17 @@
 /**
- * Why a position was settled although no probe of it left: what was not asked is not silent. Codes stand
- * in the classification column of batches, above those of replies; such rows are stored apart.
+ * Reasons why a position was settled without a probe: an unsent target is not silent. Codes are in the
+ * classification column of batches, above those of replies; such rows are stored apart.
  */
 export const UNSENT = {
   /** By an exclusion in force: an opt-out. */
   EXCLUDED: 16,
   /** By the agent's own blocklist. */
   BLOCKED: 17,
-  /** The host has no route to it, or one that leads nowhere. */
+  /** The host has no route to it, or a null route. */
   UNROUTABLE: 18,
-  /** On the own link, and nobody there has the address. */
+  /** On the link, and no neighbour has the address. */
   NO_NEIGHBOUR: 19,
-  /** The host's own firewall let no probe out. */
+  /** The host's own firewall dropped the probe. */
   FIREWALLED: 20,
   /** The kernel refused it for another reason. */
   SEND_FAILED: 21,
@@ -32,7 +32,7 @@ export const UNSENT_NAMES = [
 export type UnsentName = (typeof UNSENT_NAMES)[number];
 export type UnsentCounts = Record<UnsentName, number>;
 
-/** For people, behind a number of targets. */
+/** For people, after a number of targets. */
 export const UNSENT_WORDS: Readonly<Record<UnsentName, string>> = {
   excluded: 'excluded',
   blocked: 'on an agent’s own blocklist',
@@ -46,7 +46,7 @@ export function isUnsent(code: number): boolean {
   return code >= UNSENT_FIRST && code < UNSENT_FIRST + UNSENT_NAMES.length;
 }
 
-/** @param code one of `UNSENT` */
+/** @param code an `UNSENT` code */
 export function unsentName(code: number): UnsentName {
   return UNSENT_NAMES[code - UNSENT_FIRST] as UnsentName;
 }

@@ -1,10 +1,10 @@
-/** `/metrics` for Prometheus and `/healthz` for supervisors, on coordinator and agents alike. */
+/** Serves `/metrics` for Prometheus and `/healthz` for supervisors, on coordinator and agents. */
 import fastify, { type FastifyInstance } from 'fastify';
 import { describeError, Fault } from '../base/faults.js';
 import type { Metrics } from './metrics.js';
 
 const LOOPBACK = '127.0.0.1';
-/** What half a request, or an idle connection, may cost us. */
+/** Bounds of incomplete requests and idle connections. */
 const REQUEST_MILLIS = 5000;
 const CONNECTION_MILLIS = 30_000;
 const CONNECTIONS_MAX = 64;
@@ -13,12 +13,12 @@ const BODY_OCTETS = 1024;
 
 export interface HttpAddress {
   readonly host: string;
-  /** 0 lets the kernel pick. */
+  /** 0 lets the kernel choose. */
   readonly port: number;
 }
 
 export interface AgentHealth {
-  /** A sentence about what is wrong, or undefined where all is well. */
+  /** One sentence about the problem, or undefined if there is none. */
   problem(): string | undefined;
 }
 
@@ -33,7 +33,7 @@ export function parseHttpAddress(text: string): HttpAddress {
   return { host: match[1] ?? (match[2] || LOOPBACK), port };
 }
 
-/** Serves until closed. @throws Fault BAD_OPTION where the address cannot be listened on */
+/** Serves until closed. @throws Fault BAD_OPTION if the address cannot be used */
 export async function serveTelemetry(
   address: HttpAddress,
   metrics: Metrics,

@@ -1,7 +1,6 @@
 /**
- * Structured logs through pino, one JSON object per line on stderr; `pretty` is for people who watch
- * a terminal. Levels: error = a person must act; warn = something was lost or refused; info = a
- * survey, shard-independent, changed state; debug = single shards and messages.
+ * Structured logs through pino, one JSON object per line on stderr. Levels: error = a person must act; warn =
+ * something was lost or refused; info = a survey changed state; debug = single shards and messages.
  */
 import { pino } from 'pino';
 
@@ -22,7 +21,7 @@ export function openLog(name: string, level: LogLevel): Log {
   );
 }
 
-/** For tests and for code that has nothing to say. */
+/** No-op logger. */
 export const silentLog: Log = {
   error() {},
   warn() {},

@@ -1,13 +1,12 @@
 /**
- * Metrics are declared beside the part that moves them, through this register. Most are read when
- * they are asked for: a hot path keeps plain numbers and nobody pays for a scrape that never comes.
- * Labels are bounded: never an address, a prefix or a shard.
+ * The register of metrics, which `agent/metrics.ts` and `coordinator/metrics.ts` declare. Values are read at
+ * each scrape: a hot path keeps plain numbers. Labels are bounded: never an address, a prefix or a shard.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 
 type Labels = Readonly<Record<string, string>>;
 export type Reading = { readonly labels: Labels; readonly value: number };
-/** A number, or one for each set of labels. */
+/** A number, or one per set of labels. */
 export type Read = () => number | readonly Reading[];
 
 export class Metrics {
@@ -17,7 +16,7 @@ export class Metrics {
     collectDefaultMetrics({ register: this.#registry });
   }
 
-  /** A number that goes up and down, read at each scrape. */
+  /** A gauge, read at each scrape. */
   gauge(name: string, help: string, labels: readonly string[], read: Read): void {
     const labelNames = [...labels];
     const options = { name, help, labelNames, registers: [this.#registry] };
@@ -30,7 +29,7 @@ export class Metrics {
     });
   }
 
-  /** A number that only grows; what is read is its total so far. */
+  /** A counter; the total so far is read at each scrape. */
   counter(name: string, help: string, labels: readonly string[], read: Read): void {
     const labelNames = [...labels];
     const options = { name, help, labelNames, registers: [this.#registry] };

@@ -1,7 +1,6 @@
 /**
- * The bus within one process, for simulation and tests: the same contract as NATS, time from the
- * clock it is given. Values pass through their codecs, so that what would not survive the wire does
- * not survive here either.
+ * The bus within one process, for simulation and tests: the same contract as NATS, with a given clock. Values
+ * pass through their codecs, so that whatever would be lost on the network is lost here, too.
  */
 import { Channel } from '../../base/channel.js';
 import type { Clock } from '../../base/clock.js';
@@ -35,15 +34,15 @@ import { MemoryWork } from './memory-work.js';
 
 export interface MemoryBus extends Bus {
   /**
-   * What a broker does that is killed and started again, as measured of nats-server 2.9.10: offers that
-   * someone holds are delivered to others as well, and offers that were done come back.
+   * Simulates a broker that is killed and restarted, as measured with nats-server 2.9.10: held offers are
+   * delivered to others as well, and completed offers come back.
    */
   restart(): void;
-  /** What one may do whose host loses power: offers and batches that it had acknowledged are gone. */
+  /** Simulates a broker whose host loses power: acknowledged offers and batches are gone. */
   losePower(): void;
 }
 
-/** Everyone who shares one of these shares a broker. */
+/** All that share one of these share a broker. */
 export function memoryBus(clock: Clock): MemoryBus {
   const work = new MemoryWork(clock);
   const results = new MemoryResults();
@@ -68,7 +67,7 @@ export function memoryBus(clock: Clock): MemoryBus {
   };
 }
 
-/** Delivers to everyone who listens at the time: what core NATS does. */
+/** Delivers to everyone who listens at the time, as core NATS does. */
 class Topic<Value> {
   readonly #listeners = new Set<Channel<Value>>();
   readonly #codec: Codec<Value>;
@@ -82,7 +81,7 @@ class Topic<Value> {
     for (const listener of this.#listeners) listener.push(this.#codec.decode(bytes));
   }
 
-  /** Listens from now on, not from the first iteration on. */
+  /** Listens from the call on, not from the first iteration on. */
   listen(signal: AbortSignal): Channel<Value> {
     const channel = new Channel<Value>(signal);
     this.#listeners.add(channel);

@@ -1,4 +1,4 @@
-/** The lease book in memory: compare-and-set on revisions that only grow. */
+/** The lease store in memory: compare-and-set on increasing revisions. */
 import { Channel } from '../../base/channel.js';
 import type { Lease } from '../../survey/lease.js';
 import type { LeaseStore, Versioned } from '../interfaces.js';

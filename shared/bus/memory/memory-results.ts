@@ -1,4 +1,4 @@
-/** Result batches in memory: each kept once by its identity, until it is stored. */
+/** Result batches in memory: each kept once by its id, until it is acknowledged. */
 import { Channel } from '../../base/channel.js';
 import type { ResultBatch } from '../../survey/results.js';
 import { batchCodec, batchId } from '../batch-codec.js';
@@ -15,7 +15,7 @@ export class MemoryResults implements ResultStream {
     this.#deliver(identity);
   }
 
-  /** Everything that nobody has stored is gone. */
+  /** Loses all batches. */
   lose(): void {
     this.#kept.clear();
   }

@@ -1,4 +1,4 @@
-/** Shards on offer in memory: one holder at a time, offered again when not extended. */
+/** Shards on offer in memory: one holder at a time, offered again if not extended. */
 import type { Clock } from '../../base/clock.js';
 import { LIMITS } from '../../base/limits.js';
 import type { ShardOffer, ShardQueue } from '../interfaces.js';
@@ -6,19 +6,19 @@ import type { ShardOffer, ShardQueue } from '../interfaces.js';
 interface Entry {
   readonly survey: string;
   readonly shard: number;
-  /** Monotonic time before which it is hidden: held by someone, or given back with a delay. */
+  /** Monotonic time before which it is hidden: held, or released with a delay. */
   hiddenUntil: number;
 }
 
-/** How often an empty queue is looked at again. */
+/** Polling interval of an empty queue. */
 const POLL_MILLIS = 20;
-/** Offers that a restarted broker may bring back. */
+/** Completed offers that a restarted broker may bring back. */
 const REMEMBERED = 50;
 
 export class MemoryWork implements ShardQueue {
   readonly #open = new Set<string>();
   readonly #entries = new Map<string, Entry>();
-  /** Offers that were done. */
+  /** Completed offers. */
   readonly #done: Entry[] = [];
   readonly #clock: Clock;
 
@@ -59,7 +59,7 @@ export class MemoryWork implements ShardQueue {
     return undefined;
   }
 
-  /** Everything on offer is delivered again, and what was done lately comes back. */
+  /** Delivers everything on offer again, and recently completed offers, too. */
   relapse(): void {
     for (const entry of this.#entries.values()) entry.hiddenUntil = 0;
     for (const entry of this.#done.splice(0)) {
@@ -68,7 +68,7 @@ export class MemoryWork implements ShardQueue {
     }
   }
 
-  /** Everything on offer is gone. */
+  /** Loses all offers. */
   lose(): void {
     this.#entries.clear();
   }

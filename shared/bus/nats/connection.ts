@@ -14,13 +14,13 @@ export interface BrokerConnection {
   readonly clock: Clock;
   /** Copies of streams and buckets. */
   readonly replicas: number;
-  /** Aborts when we close: what still retries gives up. */
+  /** Aborts when we close: then retries give up. */
   readonly closing: AbortSignal;
   /**
-   * Calls back at each reconnection: what a server pushed to the old connection is lost, and what it
-   * would push to the new one may be. @returns how to stop
+   * Calls back at each reconnection: messages pushed to the old connection are lost. @returns a function that
+   * unsubscribes
    */
   onReconnect(listener: () => void): () => void;
-  /** Makes a stream or bucket now, and again after each reconnection: a broker may come back empty. */
+  /** Creates a stream or bucket now, and again after each reconnection: a broker may come back empty. */
   keep<Made>(make: () => Promise<Made>): Promise<Made>;
 }

@@ -1,4 +1,4 @@
-/** How we log in to a NATS server, and the sentence for what keeps us from it: none of them shows a secret. */
+/** Login at a NATS server, and the error sentences about it, none of which contains a secret. */
 import { isIP } from 'node:net';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import {
@@ -15,7 +15,7 @@ import { describeError, Fault, type FaultDetails } from '../../base/faults.js';
 
 type LoginOptions = Pick<ConnectionOptions, 'servers' | 'authenticator' | 'tls'>;
 
-/** Given TLS options, the client refuses servers that do not speak TLS before it says who we are. */
+/** With TLS options the client refuses servers without TLS before it sends the login. */
 export function loginOptions({ servers, login, tls }: BrokerAccess): LoginOptions {
   return {
     servers: [...servers],
@@ -25,14 +25,14 @@ export function loginOptions({ servers, login, tls }: BrokerAccess): LoginOption
         ...(tls.ca && { ca: tls.ca }),
         ...(tls.certificate && { cert: tls.certificate }),
         ...(tls.key && { key: tls.key }),
-        // Passed on to node:tls as it is.
+        // Passed on to node:tls unchanged.
         ...({ checkServerIdentity: identityCheck(servers) } as object),
       },
     }),
   };
 }
 
-/** The error of a connection that could not be made, as a sentence that tells what to do. */
+/** Turns a failed connection into a sentence that says what to do. */
 export function connectFault(access: BrokerAccess, cause: unknown): Fault {
   const reason = describeError(cause);
   const place = locationOf(access);
@@ -82,7 +82,7 @@ function authenticatorOf(login: BrokerLogin) {
 }
 
 /**
- * The client says no name of a server that is given by its address, and the certificate is then held
+ * For a server given by its address, the client passes no name, and node:tls would check the certificate
  * against `localhost`. Such a server must prove one of the addresses that we were given.
  */
 function identityCheck(servers: readonly string[]) {

@@ -1,4 +1,4 @@
-/** The bus over NATS JetStream: opens one connection and hands it to each part. */
+/** The bus over NATS JetStream: opens one connection and shares it among the parts. */
 
 import type { BrokerAccess } from '../../base/broker-access.js';
 import { describeError } from '../../base/faults.js';

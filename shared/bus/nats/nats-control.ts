@@ -1,6 +1,6 @@
 /**
- * Requests of the command line to the coordinator: core request and reply. A reply may be larger than a
- * message: it comes in chunks, and an empty message is its end.
+ * The control API over core NATS request and reply. A reply may be larger than a message: it comes in chunks,
+ * and an empty message ends it.
  */
 import { type Msg, NoRespondersError, RequestError } from '@nats-io/transport-node';
 import { describeError, Fault, toFaultCode } from '../../base/faults.js';
@@ -11,9 +11,9 @@ import { type ControlReply, replyCodec, requestCodec } from '../messages.js';
 import type { BrokerConnection } from './connection.js';
 import { SUBJECT } from './subjects.js';
 
-/** Planning a large space takes longer than a look-up. */
+/** Planning a large space takes longer than a lookup. */
 const ANSWER_MILLIS = LIMITS.requestMillis * 10;
-/** Longer than a coordinator that stands by waits. */
+/** Longer than a standby waits before it takes over. */
 const TAKEOVER_MILLIS = 10_000;
 const LOOK_MILLIS = 200;
 
@@ -39,7 +39,7 @@ export class NatsControl implements ControlApi {
     });
   }
 
-  /** Where a coordinator has died, another one is about to take over: it is waited for. */
+  /** If a coordinator has died, a standby is about to take over: waits for it. */
   async #request(verb: ControlVerb, bytes: Uint8Array): Promise<Uint8Array> {
     const { clock } = this.#broker;
     const giveUpAt = clock.monotonic() + TAKEOVER_MILLIS;
@@ -83,7 +83,7 @@ export class NatsControl implements ControlApi {
           if (error !== null) return;
           answer(handler, message.data)
             .then((reply) => respond(message, replyCodec.encode(reply)))
-            .catch(() => {}); // the connection is gone: the asker times out
+            .catch(() => {}); // the connection is gone: the requester times out
         },
       });
       signal.addEventListener('abort', () => subscription.unsubscribe(), { once: true });

@@ -9,7 +9,7 @@ import { renewCollector } from './streams.js';
 import { CONSUMER, STREAM, SUBJECT } from './subjects.js';
 import { decodeOrSkip } from './subscribe.js';
 
-/** Batches under way at once: at most about 200 KiB each. */
+/** Unacknowledged batches: at most about 200 KiB each. */
 const PREFETCH = 64;
 const RETRY_MILLIS = 500;
 
@@ -32,7 +32,7 @@ export class NatsResults implements ResultStream {
       try {
         yield* this.#consumeOnce(signal);
       } catch {
-        // The server restarts, or a heartbeat was missed: what is unstored stays in the stream.
+        // The server restarts, or a heartbeat was missed: unstored batches stay in the stream.
         await this.#broker.clock.sleep(RETRY_MILLIS, signal);
       }
     }
@@ -45,7 +45,7 @@ export class NatsResults implements ResultStream {
     const messages = await consumer.consume({ max_messages: PREFETCH, expires: 5000 });
     const stop = () => void messages.close();
     signal.addEventListener('abort', stop, { once: true });
-    const unsubscribe = this.#broker.onReconnect(stop); // what was under way comes again, from the stream
+    const unsubscribe = this.#broker.onReconnect(stop); // unacknowledged batches are delivered again
     try {
       if (signal.aborted) return;
       for await (const message of messages) {

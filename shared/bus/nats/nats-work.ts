@@ -1,7 +1,7 @@
 /**
- * Shards on a work-queue stream with one message per subject: a shard is on offer at most once. They
- * are pulled one at a time with next(), never prefetched: what a consumer has buffered when it dies
- * would wait out the whole ack-wait.
+ * Shards on a work-queue stream with one message per subject: a shard is on offer at most once. They are
+ * pulled one at a time, never prefetched: messages in the buffer of a dead consumer would be delivered again
+ * only after the ack-wait.
  */
 import { AckPolicy, type Consumer, JetStreamApiError, type JsMsg } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
@@ -13,9 +13,9 @@ import { API_ERROR, isApiError, withRetry } from './retry.js';
 import { CONSUMER, STREAM, SUBJECT } from './subjects.js';
 import { decodeOrSkip } from './subscribe.js';
 
-/** JetStream API errors that say: it is not there. */
+/** JetStream's status for "not found". */
 const NOT_THERE = 404;
-/** nats.js refuses shorter waits. */
+/** nats.js rejects shorter waits. */
 const WAIT_MILLIS_MIN = 1000;
 
 export class NatsWork implements ShardQueue {
@@ -63,14 +63,14 @@ export class NatsWork implements ShardQueue {
       const message = await consumer.next({ expires });
       return message === null ? undefined : toOffer(message);
     } catch {
-      // The server restarts, a heartbeat was missed, or the survey is over: the caller asks again.
+      // The server restarts, a heartbeat was missed, or the survey is over: the caller retries.
       this.#consumers.delete(survey);
       await this.#broker.clock.sleep(LIMITS.batchMillis, signal);
       return undefined;
     }
   }
 
-  /** First the consumer: on nats-server 2.9.10 a filtered purge makes one skip what is to come. */
+  /** The consumer first: on nats-server 2.9.10 a filtered purge makes a consumer skip later messages. */
   async close(survey: string): Promise<void> {
     await this.#remove(CONSUMER.agentsOf(survey));
     const filter = SUBJECT.workOf(survey);

@@ -1,4 +1,4 @@
-/** The connection to the broker that all NATS parts share: connects, checks the server, follows reconnections. */
+/** Opens the connection to the broker: connects, checks the server, follows reconnections. */
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { Objm } from '@nats-io/obj';
@@ -12,11 +12,11 @@ import { connectFault, locationOf, loginOptions } from './login.js';
 import { API_ERROR, isApiError, untilReady } from './retry.js';
 import { ensureStreams } from './streams.js';
 
-/** The oldest server whose work queues behave as we need; Debian 12 ships 2.9.10. */
+/** The oldest server whose work queues behave as needed; Debian 12 ships 2.9.10. */
 const OLDEST_SERVER = [2, 9, 4] as const;
-/** Copies of everything, where the broker is a cluster. */
+/** Copies of everything, if the broker is a cluster. */
 const CLUSTER_REPLICAS = 3;
-/** A broker that has been silent for twice this is given up for another. */
+/** A broker that is silent for twice this is given up for another. */
 const PING_MILLIS = 2000;
 /** @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
 export async function openConnection(
@@ -42,7 +42,7 @@ export async function openConnection(
   try {
     const isCluster = connection.info?.cluster !== undefined;
     const manage = () => jetstreamManager(connection, options);
-    // One server without JetStream says so at once; a cluster says the same while it elects.
+    // A single server without JetStream says so at once; a cluster says the same during an election.
     const manager = isCluster ? await untilReady(manage) : await manage();
     const replicas = isCluster ? CLUSTER_REPLICAS : 1;
     const onReconnect = followReconnects(connection);
@@ -87,7 +87,7 @@ function checkServer(connection: NatsConnection, access: BrokerAccess): void {
   }
 }
 
-/** Making what is there changes nothing. */
+/** Creating what exists changes nothing. */
 function keeper(
   onReconnect: BrokerConnection['onReconnect'],
   closing: AbortSignal,

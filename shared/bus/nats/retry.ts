@@ -16,22 +16,22 @@ const RETRY_MILLIS = 200;
 /** How long a cluster that has just been started is waited for. */
 const READY_MILLIS = 15_000;
 
-/** JetStream API errors that are answers, not accidents. */
+/** JetStream API errors that are answers, not outages. */
 export const API_ERROR = {
   WRONG_LAST_SEQUENCE: 10071,
-  /** Also what a full subject says: which of the two follows from the stream asked. */
+  /** Also reported for a full subject: which of the two it is follows from the stream. */
   STREAM_FULL: 10077,
   /** A cluster that has not found all its members yet. */
   NO_PEERS: 10005,
-  /** There is less storage than a stream is to have. */
+  /** There is less storage than the stream should have. */
   NO_STORAGE: 10047,
-  /** A stream's files cannot be made. */
+  /** A stream's files cannot be created. */
   STREAM_STORE: 10049,
 } as const;
 
 /**
- * Repeats what may be repeated until it succeeds, is answered, or we are closing. A broker that is
- * away, restarting or full is no answer; everything else is, above all a refused compare-and-set.
+ * Retries an idempotent request until it succeeds, is answered, or we are closing. A broker that is away,
+ * restarting or full is no answer; everything else is, above all a failed compare-and-set.
  */
 export async function withRetry<Result>(
   broker: BrokerConnection,
@@ -56,7 +56,7 @@ function isTransient(error: unknown): boolean {
     error instanceof TimeoutError ||
     error instanceof RequestError ||
     error instanceof NoRespondersError ||
-    // What a server that is shutting down answers; the client does not export the class.
+    // The answer of a server that is shutting down; the client does not export the class.
     (error instanceof Error && error.name === 'JetStreamNotEnabled') ||
     error instanceof ConnectionError
   );

@@ -12,7 +12,7 @@ import type { BrokerConnection } from './connection.js';
 import { API_ERROR, isApiError } from './retry.js';
 import { type BUCKET, CONSUMER, STREAM, SUBJECT } from './subjects.js';
 
-/** Room for rows that wait to be stored: as much of it as the server can spare. */
+/** Octets for rows that wait to be stored: as much of it as the server can spare. */
 const RESULTS_OCTETS = { most: 4 * 1024 ** 3, least: 64 * 1024 ** 2 } as const;
 export async function ensureStreams(manager: JetStreamManager, replicas: number): Promise<void> {
   const shared = {
@@ -29,7 +29,7 @@ export async function ensureStreams(manager: JetStreamManager, replicas: number)
     discard_new_per_subject: true,
   });
   const results = { ...shared, name: STREAM.RESULTS, subjects: [SUBJECT.RESULTS_ALL] };
-  if (await hasStream(manager, STREAM.RESULTS)) return; // with the room that it was given
+  if (await hasStream(manager, STREAM.RESULTS)) return; // with the size that it was created with
   for (let max_bytes: number = RESULTS_OCTETS.most; ; max_bytes /= 2) {
     try {
       await manager.streams.add({ ...results, max_bytes });
@@ -46,7 +46,9 @@ async function hasStream(manager: JetStreamManager, name: string): Promise<boole
   return streams.includes(name);
 }
 
-/** A consumer from the oldest batch on: made anew, so that what a crash left unstored comes again. */
+/**
+ * A consumer that starts at the oldest batch: recreated, so that batches left by a crash are delivered again.
+ */
 export async function renewCollector(manager: JetStreamManager): Promise<void> {
   await manager.consumers.delete(STREAM.RESULTS, CONSUMER.COLLECTOR).catch(() => {});
   await manager.consumers.add(STREAM.RESULTS, {
@@ -62,7 +64,7 @@ export function openBucket(
   name: Exclude<(typeof BUCKET)[keyof typeof BUCKET], 'spaces'>,
 ) {
   const { replicas } = broker;
-  // Only the leader of a cluster's bucket knows what was written last.
+  // Only the leader of a clustered bucket knows the last write.
   const allow_direct = replicas === 1;
   const options = { history: 1, storage: StorageType.File, replicas, allow_direct };
   return broker.keep(() => broker.buckets.create(name, options));

@@ -1,14 +1,14 @@
-/** Every subject, stream, consumer and bucket there is, in one place. */
+/** Every subject, stream, consumer and bucket, in one place. */
 
 export const STREAM = {
   WORK: 'WORK',
   RESULTS: 'RESULTS',
-  /** The stream behind the bucket of leases, and what its subjects start with. */
+  /** The stream of the lease bucket, and the prefix of its subjects. */
   LEASES: 'KV_leases',
   LEASE_SUBJECTS: '$KV.leases.',
 } as const;
 
-/** Durable consumers; on a work queue no two of them may want the same message. */
+/** Durable consumers; on a work queue no two of them may match the same message. */
 export const CONSUMER = {
   COLLECTOR: 'collector',
   agentsOf: (survey: string) => `agents-${survey}`,

@@ -1,21 +1,21 @@
-/** Loops over what NATS delivers, until a signal aborts; malformed messages are passed over. */
+/** Subscriptions and bucket watches, until a signal aborts; malformed messages are skipped. */
 import type { KV, KvWatchEntry } from '@nats-io/kv';
 import { Channel } from '../../base/channel.js';
 import type { Codec } from '../codec.js';
 import type { Versioned } from '../interfaces.js';
 import type { BrokerConnection } from './connection.js';
 
-/** Messages that wait for us; what comes while there are more is lost, as core NATS may lose any. */
+/** Bound of queued messages; further ones are dropped, as core NATS may drop any. */
 const WAITING_MAX = 65_536;
 
 export interface Listening<Value> {
   readonly subject: string;
   readonly codec: Codec<Value>;
-  /** The subject that a message must have come on: who may publish where is the broker's to say. */
+  /** The subject that a message must have come on: the broker's permissions decide who may publish where. */
   readonly subjectOf: (value: Value) => string;
 }
 
-/** A core subscription as decoded values. Listens from the call on. */
+/** Decodes a core subscription. Listens from the call on. */
 export function listen<Value>(
   broker: BrokerConnection,
   { subject, codec, subjectOf }: Listening<Value>,
@@ -66,7 +66,7 @@ export async function* watchBucket<Value>(
   }
 }
 
-/** Anyone may write to the broker: what is no such message is not for us. */
+/** Anyone may write to the broker: other messages are ignored. */
 export function decodeOrSkip<Value>(codec: Codec<Value>, bytes: Uint8Array): Value | undefined {
   try {
     return codec.decode(bytes);

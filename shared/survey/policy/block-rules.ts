@@ -1,6 +1,6 @@
 /**
- * What was asked for and what was left out, as it was said: kept beside a space, so that "why was this
- * address not probed" has an answer that names the rule. Named by its hash, as spaces are.
+ * Block rules: the exclusions of a survey as they were given, stored beside its space, so that a lookup can
+ * name the rule by which an address was not probed. Identified by their hash, as spaces are.
  */
 import { z } from 'zod';
 import { Fault } from '../../base/faults.js';
@@ -11,7 +11,7 @@ import { SPECIAL_BLOCKS } from './special-purpose-registry.js';
 
 interface Rule {
   readonly text: string;
-  /** The flag, or file and line, that said it. */
+  /** The flag, or file and line, that gave it. */
   readonly source: string;
 }
 
@@ -33,7 +33,7 @@ export function rulesToBytes(
   return new Uint8Array(Buffer.from(JSON.stringify(rules)));
 }
 
-/** @throws Fault BAD_MESSAGE where the bytes are no rules */
+/** @throws Fault BAD_MESSAGE if the bytes are no rules */
 export function rulesFromBytes(bytes: Uint8Array): BlockRules {
   try {
     return shape.parse(JSON.parse(Buffer.from(bytes).toString()));
@@ -42,7 +42,10 @@ export function rulesFromBytes(bytes: Uint8Array): BlockRules {
   }
 }
 
-/** Why a target is not in a space, in words. Special-purpose blocks go before exclusions. */
+/**
+ * The reason why a target is not in a space, for people. Special-purpose blocks take precedence over
+ * exclusions.
+ */
 export function reasonLeftOut(target: Target, { exclusions, allowSpecial }: BlockRules): string {
   const allowed = Blocklist.of(allowSpecial.map((text) => parseBlock(text, '--allow-special')));
   const block = SPECIAL_BLOCKS.find((each) => Blocklist.ofSpecial(each, allowed).holds(target));
@@ -51,7 +54,7 @@ export function reasonLeftOut(target: Target, { exclusions, allowSpecial }: Bloc
   return rule === undefined ? 'not among the targets' : `excluded by ${rule}`;
 }
 
-/** The rule that holds a target, and where it stands; undefined where none does. */
+/** The rule that contains a target, and its source; undefined if there is none. */
 export function ruleFor(target: Target, { exclusions }: BlockRules): string | undefined {
   const rule = exclusions.find(({ text, source }) =>
     Blocklist.of([parseBlock(text, source)]).holds(target),

@@ -1,4 +1,4 @@
-/** What may not be probed: ranges of both families, less what another list excepts from them. */
+/** Blocklist: blocked IPv4 and IPv6 ranges, minus an allowlist. */
 
 import type { Target } from '../../net/endpoint.js';
 import { hasPrefix, type Prefix6 } from '../../net/ipv6.js';
@@ -9,7 +9,7 @@ import type { SpecialBlock } from './special-purpose-registry.js';
 
 export class Blocklist {
   readonly ipv4: Ranges;
-  /** As listed; what `except` allows is not taken away. */
+  /** As listed; ranges of the allowlist are not removed. */
   readonly ipv6: readonly Prefix6[];
   readonly #except: Blocklist | undefined;
 
@@ -26,14 +26,14 @@ export class Blocklist {
     return new Blocklist(Ranges.of(ranges), prefixes);
   }
 
-  /** A block of a special-purpose registry, less what a survey allows by name. */
+  /** A block of a special-purpose registry, minus the ranges that a survey allows by name. */
   static ofSpecial(block: SpecialBlock, allowed: Blocklist): Blocklist {
     return block.family === 4
       ? new Blocklist(Ranges.of([block.range]), [], allowed)
       : new Blocklist(Ranges.none, [block.prefix], allowed);
   }
 
-  /** The places of a window that this list takes away. */
+  /** The slots of a window that this list blocks. */
   slotsIn(window: Window): Ranges {
     const ranges = this.ipv6.map((prefix) => window.slotsWithin(prefix));
     const slots = Ranges.of(ranges.filter(({ from, to }) => from < to));

@@ -1,4 +1,4 @@
-/** What of a space is special-purpose, and what is public: the questions that policy asks. */
+/** Special-purpose and public addresses of a space: the questions of the admission policy. */
 
 import { Target } from '../../net/endpoint.js';
 import { formatAddress } from '../../net/ipv6.js';
@@ -11,7 +11,7 @@ import { type BlockEntry, parseBlock } from './block.js';
 import { Blocklist } from './blocklist.js';
 import { SPECIAL, SPECIAL_BLOCKS } from './special-purpose-registry.js';
 
-/** Special-purpose IPv4 addresses other than those allowed: what an agent's guard refuses. */
+/** Special-purpose IPv4 addresses other than those allowed: an agent's send filter blocks them. */
 export function blockedSpecialIpv4(allowSpecial: readonly string[]): Ranges {
   return SPECIAL.subtract(Blocklist.of(entriesOf(allowSpecial)).ipv4);
 }
@@ -22,7 +22,7 @@ export function blockedSpecialIpv6(allowSpecial: readonly string[]): Ranges6 {
   return Ranges6.of(special, Blocklist.of(entriesOf(allowSpecial)).ipv6);
 }
 
-/** A special-purpose target of the space that is not allowed, as text; undefined where none is. */
+/** A special-purpose target of the space that is not allowed, as text; undefined if there is none. */
 export function specialTargetIn(space: Space, allowSpecial: readonly string[]): string | undefined {
   const lists = specialExcept(allowSpecial);
   const [range] = space.ipv4Addresses.intersect(blockedSpecialIpv4(allowSpecial));
@@ -35,7 +35,7 @@ export function specialTargetIn(space: Space, allowSpecial: readonly string[]): 
   return listed === undefined ? undefined : formatAddress(listed);
 }
 
-/** A public target of the space, as text; undefined where all are special-purpose. */
+/** A public target of the space, as text; undefined if all are special-purpose. */
 export function publicTargetIn(space: Space): string | undefined {
   const lists = specialExcept([]);
   const [range] = space.ipv4Addresses.subtract(SPECIAL);

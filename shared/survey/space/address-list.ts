@@ -1,6 +1,6 @@
 /**
- * Addresses listed one by one (a hitlist), or (address, port) pairs: sorted, without doubles, in flat
- * arrays. Ports are zero in a hitlist.
+ * Single addresses (a hitlist), or (address, port) pairs: sorted, without duplicates, in flat arrays. Ports
+ * are zero in a hitlist.
  */
 import { assert } from '../../base/assert.js';
 import { Target } from '../../net/endpoint.js';
@@ -33,7 +33,7 @@ export class AddressList {
     return new AddressList(words, ports);
   }
 
-  /** A list from its own arrays, as they travel between processes; checked. */
+  /** A list from its own arrays, as received from another process; checked. */
   static fromSorted(words: Uint32Array, ports: Uint16Array): AddressList {
     assert(words.length === WORDS * ports.length, 'as many addresses as ports');
     for (let i = 1; i < ports.length; i++) {
@@ -42,7 +42,7 @@ export class AddressList {
     return new AddressList(words, ports);
   }
 
-  /** Writes the address, and the port where there is one, into the target. */
+  /** Writes the address, and the port if there is one, into the target. */
   at(ordinal: number, target: Target): void {
     const { words } = this;
     const i = ordinal * WORDS;
@@ -54,7 +54,7 @@ export class AddressList {
     if (port !== 0) target.port = port;
   }
 
-  /** The ordinal of the target's address and of `port` (0 in a hitlist), or −1. */
+  /** The rank of the target's address and of `port` (0 in a hitlist), or −1. */
   ordinalOf(target: Target, port: number): number {
     let low = 0;
     let high = this.size;
@@ -87,7 +87,7 @@ export class AddressList {
   }
 }
 
-/** Whether entry `a` comes before entry `b`. */
+/** True if entry `a` comes before entry `b`. */
 function isBefore(words: Uint32Array, ports: Uint16Array, a: number, b: number): boolean {
   for (let word = 0; word < WORDS; word++) {
     const difference = (words[a * WORDS + word] as number) - (words[b * WORDS + word] as number);

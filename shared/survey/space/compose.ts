@@ -1,6 +1,6 @@
 /**
- * From lists to a space: targets minus special-purpose ranges that are not allowed, minus exclusions.
- * The order of entries is irrelevant and block wins. What was taken away is counted by its reason.
+ * Composes a space from lists: targets, minus special-purpose ranges that are not allowed, minus exclusions.
+ * The order of entries is irrelevant, and block wins. Removed addresses are counted by reason.
  */
 import { Fault, type FaultDetails } from '../../base/faults.js';
 import { Target } from '../../net/endpoint.js';
@@ -25,7 +25,7 @@ export interface Lists {
   readonly ports: readonly Port[];
 }
 
-/** Addresses (or pairs) by where they came from, or by what took them away. */
+/** Addresses (or pairs) by source, or by the reason of their removal. */
 export interface Tally {
   readonly reason: string;
   readonly addresses: number;
@@ -55,7 +55,7 @@ export function compose(lists: Lists): Composition {
   return { space: draft.finish(lists.ports), sources: sourcesOf(lists), exclusions: draft.tallies };
 }
 
-/** A space being made: what is left of each part, and what took the rest. */
+/** A space under construction: the rest of each part, and what was removed. */
 class SurveyDraft {
   readonly tallies: Tally[] = [];
   #ipv4: Ranges;
@@ -119,7 +119,7 @@ interface SpecialList {
   readonly list: Blocklist;
 }
 
-/** A target that is nothing but special-purpose was asked for by name: silence would be wrong. */
+/** A target that is entirely special-purpose was named explicitly: reports it. */
 function refuseSpecial(
   extent: Extent,
   location: FaultDetails,
@@ -142,8 +142,8 @@ interface LocatedWindow {
 }
 
 /**
- * Windows by prefix; those that lie in a whole prefix are part of it.
- * @throws Fault BAD_OPTION or BAD_LIST where one lies in another that has only some of its addresses
+ * Windows by prefix; those within a whole prefix are part of it.
+ * @throws Fault BAD_OPTION or BAD_LIST if one lies within another that has only some of its addresses
  */
 function disjoint(given: readonly LocatedWindow[]): readonly Window[] {
   const byText = new Map(given.map((each) => [each.window.text, each]));
@@ -160,7 +160,7 @@ function disjoint(given: readonly LocatedWindow[]): readonly Window[] {
   return kept;
 }
 
-/** A prefix before what lies in it, and whole prefixes before windows of the same prefix. */
+/** A prefix precedes its sub-prefixes, and a whole prefix precedes windows of the same prefix. */
 function byPrefix({ window: a }: LocatedWindow, { window: b }: LocatedWindow): number {
   const { words, length } = a.prefix;
   const isWhole = ({ ids }: Window) => (ids === undefined ? 0 : 1);

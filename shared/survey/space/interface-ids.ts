@@ -14,19 +14,19 @@ import { parseIpv6 } from '../../net/ipv6.js';
 import { parseRange } from '../../net/prefix.js';
 import { Chaskey } from '../../probe/chaskey.js';
 
-/** The last two words of an address; a slot to be refilled. */
+/** The last two words of an address; mutable, refilled. */
 interface LowWords {
   w2: number;
   w3: number;
 }
 
 export interface InterfaceIds {
-  /** The text that makes this pattern again. */
+  /** The text of this pattern. */
   readonly text: string;
   readonly count: number;
-  /** Bits that the largest identifier needs: 1 … 64. */
+  /** Bits of the largest identifier: 1 … 64. */
   readonly bits: number;
-  /** Adds (by or) identifier `k` to an address whose prefix is the `n`-th of its window. */
+  /** Adds (by or) identifier `k` to the `n`-th address of its window. */
   fill(k: number, n: number, address: LowWords): void;
 }
 

@@ -1,11 +1,10 @@
 /**
- * The n-th number of a set of ranges, and the place of a number in it.
+ * Rank and select over a set of ranges: the n-th number of the set, and the rank of a number in it.
  *
- * A directory gives the range in which each stretch of ordinals begins, about one stretch per range.
- * From there a few ranges are stepped over without branches, since whether a range begins before an
- * ordinal is a coin toss to the processor; a crowded stretch is bisected. What a look-up needs of a
- * range lies side by side, in 32 bits where it fits, because with many ranges time goes into waiting
- * for memory. `benchmarks/README.md` has what it costs.
+ * A directory gives the range in which each run of ranks begins, about one run per range. From there a few
+ * ranges are skipped without branches, because whether a range begins before a rank is unpredictable for the
+ * processor; a crowded run is bisected. The data of a range is contiguous, in 32 bits if it fits, because
+ * with many ranges lookups wait for memory. Costs are in `benchmarks/README.md`.
  */
 import { assert } from '../../base/assert.js';
 import type { Ranges } from '../../net/ranges.js';
@@ -13,23 +12,23 @@ import type { Ranges } from '../../net/ranges.js';
 const STRETCHES_MIN = 1024;
 const STRETCHES_MAX = 2 ** 22;
 const STRETCHES_PER_RANGE = 1;
-/** Ranges looked at beyond the last: none begins there. */
+/** Padding beyond the last range. */
 const STEPS = 4;
 const NARROW_MAX = 2 ** 32 - 1;
 
 export class RankSelect {
   readonly ranges: Ranges;
   readonly size: number;
-  /** Per range: the numbers before it in the set, and what to add to an ordinal in it. */
+  /** Per range: the numbers before it in the set, and the difference between number and rank. */
   readonly #table: Float64Array | Uint32Array;
-  /** The range that holds the first ordinal of each stretch. */
+  /** The range with the first rank of each run. */
   readonly #directory: Uint32Array;
   readonly #perStretch: number;
 
   constructor(ranges: Ranges) {
     this.ranges = ranges;
     const { count, from, to } = ranges;
-    // Beyond the last range none begins. Half the memory is worth a case of its own.
+    // No range begins beyond the last one. Half the memory is worth a case of its own.
     const isNarrow = (to.at(-1) ?? 0) < NARROW_MAX;
     const length = 2 * (count + STEPS);
     this.#table = isNarrow
@@ -56,17 +55,17 @@ export class RankSelect {
     }
   }
 
-  /** Whether all numbers are below 2^32 − 1, so that `fill` may be used. */
+  /** True if all numbers are below 2^32 − 1, so that `fill` may be used. */
   get isNarrow(): boolean {
     return this.#table instanceof Uint32Array;
   }
 
-  /** The number at an ordinal: 0 ≤ ordinal < size. */
+  /** The number with a rank: 0 ≤ rank < size. */
   at(ordinal: number): number {
     const table = this.#table;
     const stretch = (ordinal * this.#perStretch) >>> 0;
     let low = this.#directory[stretch] as number;
-    // Most stretches begin few ranges: step over them without branches, which would be coin tosses.
+    // Most runs contain few ranges: skips them without branches, which would be unpredictable.
     low += Number((table[2 * low + 2] as number) <= ordinal);
     low += Number((table[2 * low + 2] as number) <= ordinal);
     low += Number((table[2 * low + 2] as number) <= ordinal);
@@ -74,7 +73,7 @@ export class RankSelect {
     return ordinal + (table[2 * low + 1] as number);
   }
 
-  /** The numbers at `count` ordinals of a narrow set: `at` with integers alone. For hot paths. */
+  /** The numbers with `count` ranks of a narrow set: `at` with integers alone. For hot paths. */
   fill(ranks: Float64Array, count: number, numbers: Uint32Array): void {
     const table = this.#table;
     const directory = this.#directory;
@@ -92,7 +91,7 @@ export class RankSelect {
     }
   }
 
-  /** The ordinal of a number, or −1 where the set does not hold it. */
+  /** The rank of a number, or −1 if the set does not contain it. */
   of(number: number): number {
     const { from, to } = this.ranges;
     let low = 0;
@@ -107,7 +106,7 @@ export class RankSelect {
     return number - (this.#table[2 * low + 1] as number);
   }
 
-  /** Bisects the ranges from `from` on that begin within a stretch. */
+  /** Bisects the ranges from `from` on that begin within a run. */
   #search(from: number, stretch: number, ordinal: number): number {
     let low = from;
     let high = this.#directory[stretch + 1] as number;

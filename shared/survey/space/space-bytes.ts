@@ -75,13 +75,13 @@ export function hashSpace(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex');
 }
 
-/** What is kept under a hash is what it says, whoever kept it. @throws Fault BAD_MESSAGE where it is not */
+/** Verifies bytes that are stored under a hash. @throws Fault BAD_MESSAGE if they have another hash */
 export function refuseOtherBytes(bytes: Uint8Array, hash: string, what: string): void {
   if (hashSpace(bytes) === hash) return;
   throw new Fault('BAD_MESSAGE', `${what} is not what its hash names`, { value: hash });
 }
 
-/** @throws Fault BAD_MESSAGE where the bytes are not a space */
+/** @throws Fault BAD_MESSAGE if the bytes are not a space */
 export function spaceFromBytes(bytes: Uint8Array): Space {
   try {
     return readSpace(bytes);

@@ -1,7 +1,7 @@
 /**
- * The ordered set of (address, port) that a survey may probe. Addresses come from IPv4 ranges, IPv6
- * windows and a hitlist, in this order; index i is the port i mod P of the address ⌊i / P⌋. Listed
- * (address, port) pairs follow. `at` and `indexOf` are inverses.
+ * The target space: the ordered set of (address, port) that a survey may probe. Addresses come from IPv4
+ * ranges, IPv6 windows and a hitlist, in this order; index i is the port i mod P of the address ⌊i / P⌋.
+ * Listed (address, port) pairs follow. `at` and `indexOf` are inverses.
  */
 import type { TargetIndex } from '../../base/brand.js';
 import { Fault } from '../../base/faults.js';
@@ -35,7 +35,7 @@ export class Space {
   readonly size: number;
   readonly #ipv4: RankSelect;
   readonly #ipv4Size: number;
-  /** Addresses before each window, and at the end those before the hitlist. */
+  /** Addresses before each window, and, last, those before the hitlist. */
   readonly #before: Float64Array;
   readonly #portCount: number;
   readonly #ports: Uint16Array;
@@ -76,7 +76,7 @@ export class Space {
     return new Space({ ipv4, windows: [], hitlist: none, ports, pairs: none });
   }
 
-  /** Whether any target is IPv6. */
+  /** True if any target is IPv6. */
   get hasIpv6(): boolean {
     const { windows, hitlist, pairs } = this.parts;
     if (windows.length > 0) return true;
@@ -91,7 +91,7 @@ export class Space {
     return singles.length === 0 ? this.parts.ipv4 : Ranges.of([...this.parts.ipv4, ...singles]);
   }
 
-  /** Prefixes that hold every IPv6 address in the space, whatever its ports. */
+  /** Prefixes that contain every IPv6 address in the space, whatever its ports. */
   get ipv6Prefixes(): readonly Prefix6[] {
     const { windows, hitlist, pairs } = this.parts;
     const listed = [...hitlist, ...pairs].filter((target) => !target.isIpv4);
@@ -101,12 +101,12 @@ export class Space {
     ];
   }
 
-  /** Whether all targets are IPv4 ranges (broadcast apart) times ports, so that `fill` may be used. */
+  /** True if all targets are IPv4 ranges (other than broadcast) times ports, so that `fill` may be used. */
   get isPlain(): boolean {
     return this.#ipv4Size * this.#portCount === this.size && this.#ipv4.isNarrow;
   }
 
-  /** The targets at `count` indices, which it uses up, of a plain space. For hot paths. */
+  /** The targets at `count` indices of a plain space; overwrites the indices. For hot paths. */
   fill(indices: Float64Array, count: number, addresses: Uint32Array, ports: Uint16Array): void {
     const portCount = this.#portCount;
     if (portCount === 1) ports.fill(this.#ports[0] as number, 0, count);
@@ -139,7 +139,7 @@ export class Space {
     } else this.#ipv6At(ordinal, target);
   }
 
-  /** The index of a target, or −1 where the space does not hold it. */
+  /** The index of a target, or −1 if the space does not contain it. */
   indexOf(target: Target): TargetIndex | -1 {
     const portIndex = this.#portIndex[target.port] ?? -1;
     const ordinal = portIndex < 0 ? -1 : this.#ordinalOf(target);

@@ -1,8 +1,8 @@
 /**
- * An IPv6 window: `2001:db8::/32-64@::1` walks through bits 32 to 64 behind a fixed prefix and fills
- * the rest with interface identifiers. A plain prefix is a window to bit 128. A place in the window is
- * n · ids.count + k; addresses ascend with their places, so a range of addresses is a range of
- * places, and exclusions of any length are found by bisection.
+ * An IPv6 window: `2001:db8::/32-64@::1` iterates over bits 32 to 64 after a fixed prefix and fills the rest
+ * with interface identifiers. A plain prefix is a window to bit 128. A slot of the window is n · ids.count +
+ * k; addresses ascend with their slots, so a range of addresses is a range of slots, and exclusions of any
+ * length are found by bisection.
  */
 import { Fault } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
@@ -27,14 +27,14 @@ const MAPPED = parsePrefix6('::ffff:0:0/96');
 
 export class Window {
   readonly prefix: Prefix6;
-  /** Bits prefix.length … end are walked through. */
+  /** Bits prefix.length … end are iterated over. */
   readonly end: number;
   readonly ids: InterfaceIds | undefined;
   readonly ranks: RankSelect;
-  /** Places, excluded ones included. */
+  /** Slots, excluded ones included. */
   readonly slots: number;
   readonly #idCount: number;
-  /** The walked bits end in this word, `#scale` above its lowest bit, and have `#span` values in it. */
+  /** The iterated bits end in this word, `#scale` above its lowest bit, and have `#span` values in it. */
   readonly #word: number;
   readonly #scale: number;
   readonly #span: number;
@@ -68,20 +68,20 @@ export class Window {
     return this.ids === undefined ? from : `${from}-${this.end}@${this.ids.text}`;
   }
 
-  /** The same window without some of its places. */
+  /** The same window without some of its slots. */
   keeping(kept: Ranges): Window {
     return new Window(this.prefix, this.end, this.ids, kept);
   }
 
-  /** Writes the address at an ordinal into the target. */
+  /** Writes the address with a rank into the target. */
   at(ordinal: number, target: Target): void {
     this.addressAt(this.ranks.at(ordinal), target);
   }
 
-  /** The ordinal of the target's address, or −1. */
+  /** The rank of the target's address, or −1. */
   ordinalOf(target: Target): number {
     if (!this.#holds(target)) return -1;
-    // The walked bits say which identifiers; of those few, which one is found by bisection.
+    // The iterated bits select a few identifiers; the right one of them is found by bisection.
     const scratch = this.#scratch;
     let low = this.#walkedBits(target) * this.#idCount;
     let high = low + this.#idCount - 1;
@@ -95,7 +95,7 @@ export class Window {
     return compareTargets(scratch, target) === 0 ? this.ranks.of(low) : -1;
   }
 
-  /** Whether an address has the window's prefix. */
+  /** True if an address has the window's prefix. */
   #holds({ w0, w1, w2, w3 }: Target): boolean {
     const [p0, p1, p2, p3] = this.prefix.words;
     const [m0, m1, m2, m3] = this.#mask;
@@ -107,7 +107,7 @@ export class Window {
     );
   }
 
-  /** The number that the walked bits of an address are: what `addressAt` writes, read back. */
+  /** The number in the iterated bits of an address: the inverse of `addressAt`. */
   #walkedBits({ w0, w1, w2, w3 }: Target): number {
     const [p0, p1, p2, p3] = this.prefix.words;
     const scale = this.#scale;
@@ -124,7 +124,7 @@ export class Window {
     }
   }
 
-  /** The places whose addresses have a prefix. */
+  /** The slots whose addresses have a prefix. */
   slotsWithin(prefix: Prefix6): Range {
     const last = lastOf(prefix);
     const from = this.slotFrom(prefix.words);
@@ -136,7 +136,7 @@ export class Window {
     return { from, to };
   }
 
-  /** The first place whose address is at or behind `words`; `places` where none is. */
+  /** The first slot whose address is `words` or a later one; `slots` if there is none. */
   slotFrom(words: Words): number {
     let low = 0;
     let high = this.slots;
@@ -149,11 +149,11 @@ export class Window {
     return low;
   }
 
-  /** Writes the address at a place, excluded or not, into the target. No allocation. */
+  /** Writes the address of a slot, excluded or not, into the target. No allocation. */
   addressAt(slot: number, target: Target): void {
     const k = slot % this.#idCount;
     const n = (slot - k) / this.#idCount;
-    // The walked bits end in one word and go on in the one or two before it.
+    // The iterated bits may span up to three words.
     const part = n % this.#span;
     const above = (n - part) / this.#span;
     const low = part * this.#scale;
@@ -228,7 +228,7 @@ export function parseWindow(text: string, seed: string): Window {
   return new Window(prefix, end, ids);
 }
 
-/** Negative, zero or positive as one address comes before, with or after another. */
+/** Negative, zero or positive as one address comes before, with or after the other. */
 function compareTargets(a: Target, b: Target): number {
   return a.w0 - b.w0 || a.w1 - b.w1 || a.w2 - b.w2 || a.w3 - b.w3;
 }

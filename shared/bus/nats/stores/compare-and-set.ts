@@ -1,13 +1,12 @@
 /**
- * Writes to a key-value bucket that happen only on top of a known revision. A write whose answer is
- * lost may have happened: it is looked up by content before it is called lost, so that nobody fences
- * himself.
+ * Compare-and-set on a key-value bucket. A write whose answer is lost may have happened: its content is
+ * compared, so that a lost reply is not taken for a lost race.
  */
 import type { KV } from '@nats-io/kv';
 import type { BrokerConnection } from '../connection.js';
 import { API_ERROR, isApiError, withRetry } from '../retry.js';
 
-/** @returns the new revision, or undefined where another write came first */
+/** @returns the new revision, or undefined if another write came first */
 export async function compareAndSet(
   broker: BrokerConnection,
   bucket: KV,

@@ -20,7 +20,8 @@ export class NatsLeader implements LeaderStore {
   async read(): Promise<Versioned<Leader> | undefined> {
     const entry = await withRetry(this.#broker, () => this.#bucket.get(KEY.LEADER));
     if (entry === null) return undefined;
-    // Anyone may write to the broker, or delete: what is no record is a vacant seat, and terms go on growing.
+    // Anyone may write to the broker, or delete: treats garbage as "no leader", and keeps the term
+    // increasing.
     const unknown = { id: '', term: entry.revision, resigned: true };
     const value = decodeOrSkip(leaderCodec, entry.value) ?? unknown;
     return { value, revision: entry.revision };

@@ -1,4 +1,4 @@
-/** The lease book in a key-value bucket. */
+/** The lease store in a key-value bucket. */
 import type { KV } from '@nats-io/kv';
 import type { Lease } from '../../../survey/lease.js';
 import type { LeaseStore, Versioned } from '../../interfaces.js';

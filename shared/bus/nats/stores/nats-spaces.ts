@@ -1,4 +1,4 @@
-/** Spaces in an object store, by hash: large lists travel once, in chunks. */
+/** Target spaces in an object store, by hash: large lists travel once, in chunks. */
 import { StorageType } from '@nats-io/jetstream';
 import type { SpaceStore } from '../../interfaces.js';
 import type { BrokerConnection } from '../connection.js';
@@ -11,7 +11,7 @@ export async function openSpaces(broker: BrokerConnection): Promise<SpaceStore> 
   return {
     async put(hash, bytes) {
       await withRetry(broker, async () => {
-        // What is there may be anything: it stays only where it is the same.
+        // The object may be anything: it is kept only if it has the right bytes.
         const known = await store.getBlob(hash);
         const isSame = known !== null && Buffer.from(bytes).equals(known);
         if (!isSame) await store.putBlob({ name: hash }, bytes);
