@@ -44,10 +44,17 @@ interface AgentFlags extends NetworkFlags, BrokerFlags {
 
 const ID_LETTERS = 5;
 
-const program = command('transect-agent', 'probes for the coordinator on the same broker')
+const program = command('transect-agent', 'send probes for the coordinator on the same broker')
   .version(VERSION)
-  .addOption(option('--vantage <label>', 'where this agent stands', parseVantage, defaultVantage()))
-  .addOption(option('--max-rate <pps>', 'never send faster (default: no limit)', parseRate, 0))
+  .addOption(
+    option(
+      '--vantage <label>',
+      'vantage point label stored with each row',
+      parseVantage,
+      defaultVantage(),
+    ),
+  )
+  .addOption(option('--max-rate <pps>', 'never send faster; 0 means no limit', parseRate, 0))
   .addOption(
     repeatable('-b, --blocklist-file <file>', 'ranges this agent never probes', (file) => file),
   )
@@ -92,11 +99,11 @@ async function run(flags: AgentFlags): Promise<void> {
     if (stop.signal.aborted) process.exit(EXIT.STOPPED);
     stop.abort();
   });
-  const lost = bus.disconnected.then((error) => {
+  const disconnected = bus.disconnected.then((error) => {
     if (!stop.signal.aborted) throw new Fault('BROKER_UNREACHABLE', error.message);
   });
   log.info({ nats: brokerUrls(access), vantage: flags.vantage, version: VERSION }, 'agent ready');
-  await Promise.race([working.run(stop.signal), lost]);
+  await Promise.race([working.run(stop.signal), disconnected]);
   await http?.close();
   await bus.close();
 }

@@ -11,13 +11,9 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
   const counter = (name: string, help: string, read: (joined: JoinedSurvey) => number) =>
     metrics.counter(`transect_agent_${name}_total`, help, ['survey'], perSurvey(read));
 
-  counter(
-    'probes_sent',
-    'Probes that left.',
-    ({ networkIo }) => networkIo.sender.totals.probesSent,
-  );
-  counter('replies_repeated', 'Replies after the first.', ({ duplicates }) => duplicates);
-  counter('replies_late', 'Replies after their target had settled.', ({ late }) => late);
+  counter('probes_sent', 'Probes sent.', ({ networkIo }) => networkIo.sender.totals.probesSent);
+  counter('replies_repeated', 'Duplicate replies.', ({ duplicates }) => duplicates);
+  counter('replies_late', 'Late replies: their target had settled.', ({ late }) => late);
   counter(
     'replies_elsewhere',
     'Replies to other agents’ shards.',
@@ -26,15 +22,19 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
   counter('frames_captured', 'Frames the capture passed.', ({ ioStats }) => {
     return ioStats.framesReceived;
   });
-  counter('frames_dropped', 'Frames the kernel dropped: we were too slow.', ({ ioStats }) => {
-    return ioStats.framesDropped;
-  });
-  counter('frames_interface_dropped', 'Frames the interface dropped.', ({ ioStats }) => {
+  counter(
+    'frames_dropped',
+    'Frames that the kernel dropped, because the agent was too slow.',
+    ({ ioStats }) => {
+      return ioStats.framesDropped;
+    },
+  );
+  counter('frames_interface_dropped', 'Frames that the interface dropped.', ({ ioStats }) => {
     return ioStats.interfaceDropped;
   });
   metrics.counter(
     'transect_agent_send_errors_total',
-    'System calls that the kernel refused, by the name of the error.',
+    'Refused system calls, by errno name.',
     ['survey', 'errno'],
     () =>
       surveys().flatMap(({ survey, networkIo }) =>
@@ -52,7 +52,7 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
   );
   metrics.counter(
     'transect_agent_replies_total',
-    'First replies by class.',
+    'New replies, by class.',
     ['survey', 'class'],
     () =>
       surveys().flatMap(({ survey, replies }) =>
@@ -64,7 +64,7 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
   );
   metrics.counter(
     'transect_agent_frames_rejected_total',
-    'Frames that are no reply of ours, by reason.',
+    'Captured frames that are no replies to our probes, by reason.',
     ['survey', 'reason'],
     () =>
       surveys().flatMap(({ survey, rejects }) =>

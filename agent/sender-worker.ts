@@ -22,7 +22,7 @@ import type { SenderSetup } from './send/sender-setup.js';
 import type { Assignment, ThreadMessage } from './send/sender-thread.js';
 import { openFrameSender } from './transmit/open-frame-sender.js';
 
-assert(parentPort !== null, 'runs as a worker');
+assert(parentPort !== null, 'the sender worker runs outside a worker thread');
 const port = parentPort;
 port.on('message', serve);
 

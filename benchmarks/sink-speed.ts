@@ -61,14 +61,14 @@ const batches: ResultBatch[] = Array.from({ length: SHARD / BATCH }, (_, serial)
 const report = { from: 0, settledUpTo: SHARD } as EpochRecord;
 
 function rowsOfShard(): ShardRows {
-  const assembly = new ShardRows(plan.shard(0));
-  for (const batch of batches) assembly.add(batch, report);
-  return assembly;
+  const rows = new ShardRows(plan.shard(0));
+  for (const batch of batches) rows.add(batch, report);
+  return rows;
 }
 
-function* sources(assembly: ShardRows): Generator<RowSource> {
+function* sources(rows: ShardRows): Generator<RowSource> {
   const source = new RowSource(plan);
-  for (const { batch, row } of assembly.inOrder()) yield source.moveTo(batch, row);
+  for (const { batch, row } of rows.inOrder()) yield source.moveTo(batch, row);
 }
 
 const folder = mkdtempSync(join(tmpdir(), 'transect-sink-bench-'));

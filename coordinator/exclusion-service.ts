@@ -92,8 +92,7 @@ export class ExclusionService {
       await clock.sleep(AGAIN_MILLIS); // another coordinator was faster: its entry is about to arrive
       for (const known of await bus.exclusions.list()) this.list.add(known);
     }
-    const why =
-      'this version of the exclusions is on the broker and cannot be read; delete its key';
+    const why = 'this version of the exclusions on the broker cannot be read; delete its key';
     throw new Fault('BAD_MESSAGE', why, { value: `v.${this.list.version + 1}` });
   }
 
@@ -121,7 +120,10 @@ export class ExclusionService {
       await disk.append(this.#file, news.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
       this.#logged = Math.max(this.#logged, version);
     } catch (error) {
-      log.error({ error: describeError(error) }, 'the log of exclusions cannot be written yet');
+      log.error(
+        { error: describeError(error) },
+        'failed to write the exclusion log; it is retried',
+      );
     }
   }
 }

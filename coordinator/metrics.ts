@@ -21,25 +21,17 @@ export function declareMetrics(metrics: Metrics, leading: () => Coordinator | un
     metrics.counter(`transect_${name}_total`, help, ['survey'], perSurvey(read));
 
   gauge('targets', 'Targets planned.', ({ targets }) => targets);
-  gauge(
-    'targets_covered',
-    'Targets whose segment is stored.',
-    ({ targetsCovered }) => targetsCovered,
-  );
-  gauge('coverage_ratio', 'Covered targets over planned ones.', ({ coverage }) => coverage);
+  gauge('targets_covered', 'Targets in stored shards.', ({ targetsCovered }) => targetsCovered);
+  gauge('coverage_ratio', 'Covered targets divided by planned ones.', ({ coverage }) => coverage);
   gauge('rate_pps', 'Probes per second over the last second.', ({ rate }) => rate);
-  gauge('rate_budget_pps', 'Probes per second allowed.', ({ budget }) => budget);
-  gauge('shards_stored', 'Shards whose segment is stored.', ({ shardsStored }) => shardsStored);
+  gauge('rate_budget_pps', 'Rate limit of the survey, probes per second.', ({ budget }) => budget);
+  gauge('shards_stored', 'Shards stored.', ({ shardsStored }) => shardsStored);
   gauge('shards', 'Shards planned.', ({ shards }) => shards);
   gauge('survey_agents', 'Agents at work on a survey.', ({ agents }) => agents);
-  counter(
-    'probes_sent',
-    'Probes that left, repeated ones included.',
-    ({ probesSent }) => probesSent,
-  );
+  counter('probes_sent', 'Probes sent, including repeated ones.', ({ probesSent }) => probesSent);
   metrics.counter(
     'transect_targets_unsent_total',
-    'Covered targets of which no probe left, by the reason.',
+    'Covered targets without a probe, by reason.',
     ['survey', 'reason'],
     () =>
       exposed().flatMap(({ status }) =>
@@ -49,15 +41,15 @@ export function declareMetrics(metrics: Metrics, leading: () => Coordinator | un
         })),
       ),
   );
-  counter('batches_set_aside', 'Batches whose rows cannot be written.', (status) => {
+  counter('batches_set_aside', 'Result batches whose rows cannot be written.', (status) => {
     return status.batchesSetAside;
   });
   counter('rows_stored', 'Rows in stored segments.', ({ rowsStored }) => rowsStored);
   counter('capture_drops', 'Frames that captures dropped.', ({ framesDropped }) => framesDropped);
-  gauge('stalled', 'Whether results cannot be stored, or not fast enough.', ({ problem }) =>
+  gauge('stalled', '1 while results cannot be stored, or not fast enough.', ({ problem }) =>
     problem === '' ? 0 : 1,
   );
-  metrics.gauge('transect_leading', 'Whether this process leads.', [], () => [
+  metrics.gauge('transect_leading', '1 if this process leads.', [], () => [
     { labels: {}, value: leading() === undefined ? 0 : 1 },
   ]);
   metrics.gauge('transect_agents', 'Agents by state.', ['state'], () => {

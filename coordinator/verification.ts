@@ -43,7 +43,7 @@ const CLASSES = ['synack', 'rst', 'icmp'] as const;
 export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Promise<Verification> {
   const checker = new CoverageChecker(plan, survey);
   if (plan.hash !== survey.planHash)
-    checker.addViolation('the plan is not the one the survey was made with');
+    checker.addViolation('the plan differs from the one of the survey');
   const segments = new SegmentStore(folder, survey.segmentFormat, disk);
   // While the survey runs, rows are stored before their journal line.
   const isOver = (await disk.size(join(folder, MANIFEST_FILE))) > 0;
@@ -62,7 +62,7 @@ export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Pro
     }
   }
   for (const entry of withRows.values()) checker.closeShard(entry);
-  return checker.verdict();
+  return checker.result();
 }
 
 /** Rows found of one shard. */
@@ -109,36 +109,38 @@ class CoverageChecker {
       );
     }
     let position = from;
-    for (const report of epochs) {
-      if (report.from !== position) {
+    for (const epoch of epochs) {
+      if (epoch.from !== position) {
         this.addViolation(
-          `shard ${shard}: epoch ${report.epoch} begins at ${report.from}, not at ${position}`,
+          `shard ${shard}: epoch ${epoch.epoch} starts at ${epoch.from}, not at ${position}`,
         );
       }
-      position = report.settledUpTo;
-      const { sentUpTo, probesSent, synack, rst, icmp } = report;
-      const settled = report.settledUpTo - report.from;
+      position = epoch.settledUpTo;
+      const { sentUpTo, probesSent, synack, rst, icmp } = epoch;
+      const settled = epoch.settledUpTo - epoch.from;
       const isPossible =
         settled >= 0 &&
-        report.settledUpTo <= sentUpTo &&
-        probesSent <= sentUpTo - report.from &&
-        sumUnsent(report) + synack + rst + icmp <= settled;
+        epoch.settledUpTo <= sentUpTo &&
+        probesSent <= sentUpTo - epoch.from &&
+        sumUnsent(epoch) + synack + rst + icmp <= settled;
       if (!isPossible) {
-        this.addViolation(
-          `shard ${shard}: epoch ${report.epoch} reports more than it can have done`,
-        );
+        this.addViolation(`shard ${shard}: epoch ${epoch.epoch} claims more than it can have done`);
       }
-      for (const name of UNSENT_NAMES) this.#unsent[name] += report[name];
+      for (const name of UNSENT_NAMES) this.#unsent[name] += epoch[name];
     }
     if (position !== coveredUpTo) {
-      this.addViolation(`shard ${shard}: its epochs end at ${position}, covered to ${coveredUpTo}`);
+      this.addViolation(
+        `shard ${shard}: its epochs end at ${position}, but it is covered up to ${coveredUpTo}`,
+      );
     }
     this.#covered += coveredUpTo - from;
     const there = countUnsent(unsent, to - from);
     for (const name of UNSENT_NAMES) {
-      const reported = epochs.reduce((sum, report) => sum + report[name], 0);
+      const reported = epochs.reduce((sum, epoch) => sum + epoch[name], 0);
       if (there[name] === reported) continue;
-      this.addViolation(`shard ${shard}: ${there[name]} of ${reported} positions noted as ${name}`);
+      this.addViolation(
+        `shard ${shard}: ${there[name]} of ${reported} positions recorded as ${name}`,
+      );
     }
   }
 
@@ -182,14 +184,14 @@ class CoverageChecker {
       this.addViolation(`shard ${shard} has ${count} rows, ${rowCount} were stored`);
     const reported = this.#survey.rows === 'all' ? CLASSES : CLASSES.slice(0, 1);
     for (const name of reported) {
-      const settled = epochs.reduce((sum, report) => sum + report[name], 0);
+      const settled = epochs.reduce((sum, epoch) => sum + epoch[name], 0);
       const there = seen?.classes[name] ?? 0;
       if (settled !== there)
         this.addViolation(`shard ${shard}: ${there} of ${settled} ${name} rows`);
     }
   }
 
-  verdict(): Verification {
+  result(): Verification {
     return {
       targets: this.#plan.size,
       targetsCovered: this.#covered,
@@ -204,9 +206,9 @@ class CoverageChecker {
   }
 }
 
-const PLACES = new Map(FIELDS.map(({ name }, i) => [name, i]));
+const FIELD_INDEX = new Map(FIELDS.map(({ name }, i) => [name, i]));
 
 function named(row: Row): Record<string, Value> {
   const names = ['shard', 'position', 'saddr', 'sport', 'agent', 'classification'];
-  return Object.fromEntries(names.map((name) => [name, row[PLACES.get(name) ?? 0] ?? null]));
+  return Object.fromEntries(names.map((name) => [name, row[FIELD_INDEX.get(name) ?? 0] ?? null]));
 }

@@ -122,9 +122,9 @@ class SharedCapture {
   }
 
   #receive(start: number, end: number, timestamp: number): void {
-    const verdict = this.#dissection.dissect(this.source.link, start, end);
-    if (verdict !== REJECT.OK) {
-      this.#rejects[verdict] = (this.#rejects[verdict] as number) + 1;
+    const reject = this.#dissection.dissect(this.source.link, start, end);
+    if (reject !== REJECT.OK) {
+      this.#rejects[reject] = (this.#rejects[reject] as number) + 1;
       return;
     }
     for (const { receive } of this.#listeners) if (receive(timestamp)) return;

@@ -15,7 +15,7 @@ import type { Reply } from '../interfaces.js';
 /** Echoes of an older clock value are not of this probe. */
 const ROUND_TRIP_MICROS_MAX = 600e6;
 
-type Asked = Pick<Survey, 'probe' | 'probeOptions' | 'key'>;
+type ReceiverSurvey = Pick<Survey, 'probe' | 'probeOptions' | 'key'>;
 
 export class Receiver {
   readonly #plan: Plan;
@@ -25,7 +25,7 @@ export class Receiver {
   readonly #isStamped: boolean;
 
   /** @param dissection each frame is dissected here before `receive` is called */
-  constructor(plan: Plan, survey: Asked, dissection: Dissection) {
+  constructor(plan: Plan, survey: ReceiverSurvey, dissection: Dissection) {
     this.#plan = plan;
     this.#probe = probeNamed(survey.probe);
     this.#isStamped = this.#probe.isStamped(survey.probeOptions);

@@ -200,7 +200,7 @@ class RingSource implements FrameSource {
         left--;
         this.#deliver(at, receive);
       }
-      if (this.#packetsLeft === 0) this.#giveBack();
+      if (this.#packetsLeft === 0) this.#releaseBlock();
     }
     return false;
   }
@@ -230,7 +230,7 @@ class RingSource implements FrameSource {
     return true;
   }
 
-  #giveBack(): void {
+  #releaseBlock(): void {
     if (this.#closing.signal.aborted) return;
     Atomics.store(this.#statuses, (this.#block * BLOCK_OCTETS + BLOCK_STATUS) >> 2, 0);
     this.#block = (this.#block + 1) % BLOCKS;

@@ -61,8 +61,8 @@ export async function planEgress(
   const ports = options.sourcePorts ?? (await freePorts());
   const { device, sources = [], gatewayMac } = options;
   // If interface and gateway are given, no route is looked up, and none needs to exist.
-  const isSaid = device !== undefined && gatewayMac !== undefined;
-  const { slices, unroutable, notes } = isSaid
+  const isFixed = device !== undefined && gatewayMac !== undefined;
+  const { slices, unroutable, notes } = isFixed
     ? { slices: slicesAsGiven(space, device), unroutable: [], notes: [] }
     : await slicesOf(space, { device, sources });
   const routes: EgressRoute[] = [];
@@ -75,9 +75,9 @@ function slicesAsGiven(space: Space, device: string): RouteSlice[] {
   const families: Family[] = [];
   if (space.ipv4Addresses.count > 0) families.push(4);
   if (space.ipv6Prefixes.length > 0) families.push(6);
-  const nobody: Words = [0, 0, 0, 0];
+  const noAddress: Words = [0, 0, 0, 0];
   return families.map((family) => {
-    return { family, device, gateway: undefined, destinations: WHOLE[family], example: nobody };
+    return { family, device, gateway: undefined, destinations: WHOLE[family], example: noAddress };
   });
 }
 
@@ -99,9 +99,10 @@ async function egressRoute(
  */
 async function ownSource(
   { device, family, example }: RouteSlice,
-  { gatewayMac, device: said }: EgressOptions,
+  { gatewayMac, device: fixedDevice }: EgressOptions,
 ): Promise<Words> {
-  if (gatewayMac === undefined || said === undefined) return await sourceTowards(example, device);
+  if (gatewayMac === undefined || fixedDevice === undefined)
+    return await sourceTowards(example, device);
   const [record] = await ipJson<{ addr_info?: readonly { local?: string; scope?: string }[] }>([
     ...[`-${family}`, 'address', 'show', 'dev', device],
   ]);
@@ -157,7 +158,7 @@ function strangersAmong(sources: readonly Words[]): string[] {
   const [first] = strange;
   if (first === undefined) return [];
   const which = strange.length === 1 ? first : `${first} and ${strange.length - 1} others`;
-  return [`--source-ip: no interface has ${which}; replies are heard only if they are routed here`];
+  return [`--source-ip: no interface has ${which}; replies arrive only if they are routed here`];
 }
 
 /** Undefined for interfaces without Ethernet frames, and for those that need no ARP. */

@@ -29,18 +29,18 @@ const MINIMUM_OCTETS = 60;
 
 /** Interval between requests, and their number. */
 const AGAIN_MILLIS = 400;
-const ASKS_MAX = 3;
+const REQUESTS_MAX = 3;
 /** After so many refused requests nobody was asked: 4 s, for links that flap. */
 const REFUSALS_MAX = 10;
 /** Lifetimes of positive and negative entries. */
 const KNOWN_MILLIS = 60_000;
-const NOBODY_MILLIS = 30_000;
+const UNREACHABLE_MILLIS = 30_000;
 /** Entries in the table. */
 const ENTRIES_MAX = 262_144;
 /** Entries checked to evict one: those being resolved stay for at most 1.2 s. */
-const FORGET_LOOKS = 64;
+const EVICT_CHECKS = 64;
 /** Answers read per call. */
-const HEAR_MAX = 512;
+const ANSWERS_MAX = 512;
 
 export interface LinkNeighboursSetup {
   readonly device: string;
@@ -52,10 +52,10 @@ export interface LinkNeighboursSetup {
 
 interface Entry {
   readonly words: Words;
-  asks: number;
+  requests: number;
   /** Requests that the kernel refused. */
   refusals: number;
-  askedAt: number;
+  requestedAt: number;
   /** Expiry of `mac`, or of the negative entry; 0 while it is being resolved. */
   until: number;
   mac: Uint8Array | undefined;
@@ -67,11 +67,11 @@ export class LinkNeighbours implements Neighbours {
   readonly #request: Uint8Array;
   readonly #view: DataView;
   readonly #linkOctets: number;
-  readonly #heard = new Uint8Array(256);
-  readonly #heardView = new DataView(this.#heard.buffer);
+  readonly #answer = new Uint8Array(256);
+  readonly #answerView = new DataView(this.#answer.buffer);
   readonly #entries = new Map<string, Entry>();
   /** Entries being resolved, in the order of their last requests. */
-  #asking: Entry[] = [];
+  #resolving: Entry[] = [];
 
   /** @throws Fault NO_CAP_NET_RAW, NO_ROUTE or SYSTEM_CALL */
   constructor({ device, family, nextHop, sources }: LinkNeighboursSetup) {
@@ -91,11 +91,18 @@ export class LinkNeighbours implements Neighbours {
     const known = this.#entries.get(key);
     if (known !== undefined && (known.until === 0 || now < known.until)) return false;
     const words: Words = [target.w0, target.w1, target.w2, target.w3];
-    const entry: Entry = { words, asks: 0, refusals: 0, askedAt: now, until: 0, mac: undefined };
+    const entry: Entry = {
+      words,
+      requests: 0,
+      refusals: 0,
+      requestedAt: now,
+      until: 0,
+      mac: undefined,
+    };
     this.#entries.delete(key);
     this.#entries.set(key, entry);
-    if (this.#entries.size > ENTRIES_MAX) this.#forgetOne();
-    this.#asking.push(entry);
+    if (this.#entries.size > ENTRIES_MAX) this.#evictOne();
+    this.#resolving.push(entry);
     return this.#send(entry, now);
   }
 
@@ -105,26 +112,26 @@ export class LinkNeighbours implements Neighbours {
     // An evicted entry is requested again by this lookup.
     if (entry === undefined) this.request(target, now);
     if (entry === undefined || entry.until === 0) return RESOLVING;
-    return entry.asks > 0 ? UNREACHABLE : NOT_SENT;
+    return entry.requests > 0 ? UNREACHABLE : NOT_SENT;
   }
 
   poll(now: number, most: number): number {
-    this.#hear(now);
+    this.#readAnswers(now);
     let sent = 0;
     let done = 0;
-    for (const entry of this.#asking) {
-      if (sent >= most || now - entry.askedAt < AGAIN_MILLIS) break; // the others are younger
+    for (const entry of this.#resolving) {
+      if (sent >= most || now - entry.requestedAt < AGAIN_MILLIS) break; // the others are younger
       done++;
       if (entry.until !== 0) continue; // answered meanwhile
-      if (entry.asks >= ASKS_MAX || entry.refusals >= REFUSALS_MAX) {
-        entry.until = now + NOBODY_MILLIS;
+      if (entry.requests >= REQUESTS_MAX || entry.refusals >= REFUSALS_MAX) {
+        entry.until = now + UNREACHABLE_MILLIS;
         continue;
       }
       if (this.#send(entry, now)) sent++;
-      entry.askedAt = now;
-      this.#asking.push(entry);
+      entry.requestedAt = now;
+      this.#resolving.push(entry);
     }
-    if (done > 0) this.#asking = this.#asking.slice(done);
+    if (done > 0) this.#resolving = this.#resolving.slice(done);
     return sent;
   }
 
@@ -137,16 +144,16 @@ export class LinkNeighbours implements Neighbours {
     const at = this.#linkOctets;
     if (this.#family === 4) setArpTarget(this.#view, at, entry.words[3]);
     else setSolicitationTarget(this.#view, at, entry.words);
-    entry.askedAt = now;
+    entry.requestedAt = now;
     const isTaken = sendOne(this.#fd, this.#request);
-    if (isTaken) entry.asks++;
+    if (isTaken) entry.requests++;
     else entry.refusals++;
     return isTaken;
   }
 
-  #hear(now: number): void {
-    for (let n = 0; n < HEAR_MAX; n++) {
-      const octets = receiveOne(this.#fd, this.#heard);
+  #readAnswers(now: number): void {
+    for (let n = 0; n < ANSWERS_MAX; n++) {
+      const octets = receiveOne(this.#fd, this.#answer);
       if (octets < 0) return;
       const answer = this.#read(octets);
       const entry = answer && this.#entries.get(answer.key);
@@ -158,17 +165,17 @@ export class LinkNeighbours implements Neighbours {
 
   #read(octets: number): { key: string; mac: MacAddress } | undefined {
     if (this.#family === 6) {
-      const found = readAdvertisement(this.#heardView, octets);
+      const found = readAdvertisement(this.#answerView, octets);
       return found && { key: keyOf(...found.words), mac: found.mac };
     }
     const at = ETHERNET_OCTETS;
-    const found = octets < at + ARP_OCTETS ? undefined : readArp(this.#heardView, at);
+    const found = octets < at + ARP_OCTETS ? undefined : readArp(this.#answerView, at);
     return found && { key: keyOf(0, 0, 0xffff, found.address), mac: found.mac };
   }
 
   /** Evicts the oldest entry that is not being resolved; none if all checked ones are. */
-  #forgetOne(): void {
-    let looks = FORGET_LOOKS;
+  #evictOne(): void {
+    let looks = EVICT_CHECKS;
     for (const [key, { until }] of this.#entries) {
       if (until !== 0) {
         this.#entries.delete(key);

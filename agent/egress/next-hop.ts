@@ -54,8 +54,8 @@ export async function resolveNeighbour(
   } finally {
     neighbours.close();
   }
-  const asks = family === 6 ? 'neighbour solicitations' : 'ARP';
-  const reason = `the gateway does not answer ${asks} on ${device}; name its address with --gateway-mac`;
+  const method = family === 6 ? 'neighbour solicitations' : 'ARP';
+  const reason = `the gateway does not answer ${method} on ${device}; name its address with --gateway-mac`;
   throw new Fault('NO_NEIGHBOUR', reason, { value: gateway });
 }
 

@@ -162,9 +162,9 @@ export async function ipJson<Item>(args: readonly string[]): Promise<readonly It
 
 async function* ipLines(args: readonly string[]): AsyncGenerator<string> {
   const child = spawn(ipProgram(), args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  let said = '';
+  let stderr = '';
   child.stderr.on('data', (text: Buffer) => {
-    said = (said + text).slice(-1000);
+    stderr = (stderr + text).slice(-1000);
   });
   const ended = new Promise<number | null>((resolve) => {
     child.once('error', () => resolve(-1));
@@ -172,7 +172,7 @@ async function* ipLines(args: readonly string[]): AsyncGenerator<string> {
   });
   yield* createInterface({ input: child.stdout });
   const code = await ended;
-  if (code !== 0) throw ipFault(args, said.trim() || `it ended with ${code}`);
+  if (code !== 0) throw ipFault(args, stderr.trim() || `it ended with ${code}`);
 }
 
 function ipProgram(): string {

@@ -38,7 +38,7 @@ export interface Unroutable {
   readonly reason: string;
 }
 
-export interface Legs {
+export interface RouteSlices {
   readonly slices: readonly RouteSlice[];
   readonly unroutable: readonly Unroutable[];
   /** Shown to people before anything is sent. */
@@ -61,7 +61,7 @@ export interface RoutingOptions {
 type Segments = readonly Segment<bigint, Hop>[];
 
 /** @throws Fault NO_ROUTE if the tables cannot be read, or if no route leads to any target */
-export async function slicesOf(space: Space, options: RoutingOptions): Promise<Legs> {
+export async function slicesOf(space: Space, options: RoutingOptions): Promise<RouteSlices> {
   const found: { slices: RouteSlice[]; unroutable: Unroutable[]; notes: string[] } = {
     slices: [],
     unroutable: [],
@@ -80,8 +80,10 @@ export async function slicesOf(space: Space, options: RoutingOptions): Promise<L
     const hasNoRoute = cut.slices.length === 0 && cut.unroutable.length === 0;
     // A host name may have addresses of a family that this host does not use at all.
     if (hasNoRoute && !isLast) {
-      found.notes.push(`no route leads to any of the IPv${family} targets: they are not asked`);
-      found.unroutable.push(...nowhereOf(cut.left, family, 'no route of this host leads there'));
+      found.notes.push(`no route leads to any of the IPv${family} targets: they are not probed`);
+      found.unroutable.push(
+        ...unroutablesOf(cut.left, family, 'no route of this host leads there'),
+      );
       continue;
     }
     const [first] = cut.left;
@@ -147,12 +149,12 @@ export function cutTargets(
   const unroutable: Unroutable[] = [];
   for (const { hop, spans } of byHop.values()) {
     const [first] = spans as [Span<bigint>];
-    if (hop.kind === 'null') unroutable.push(...nowhereOf(spans, family, reasonOf(hop.type)));
+    if (hop.kind === 'null') unroutable.push(...unroutablesOf(spans, family, reasonOf(hop.type)));
     if (hop.kind !== 'hop') continue;
     const { device, gateway } = hop;
     const all = segments.filter(({ value }) => value === hop);
     // The route's own spans if they are fewer: a hitlist has one span per address.
-    const destinations = territoryOf(all.length < spans.length ? all : spans, family);
+    const destinations = destinationsOf(all.length < spans.length ? all : spans, family);
     slices.push({ family, device, gateway, destinations, example: wordsOf(first.from, family) });
   }
   return { slices, unroutable, left };
@@ -178,7 +180,7 @@ async function differences(
     const name = (dev: string, via: string | undefined) =>
       via === undefined ? dev : `${via} on ${dev}`;
     notes.push(
-      `${target} is sent by ${name(slice.device, slice.gateway)}, as rules and tables say; ` +
+      `${target} is sent by ${name(slice.device, slice.gateway)}, as the routing rules and tables say; ` +
         `the kernel's own answer is ${name(kernel.dev, gateway)}`,
     );
   }
@@ -204,7 +206,11 @@ function reasonOf(type: string): string {
   return type.startsWith('rule') ? `a ${type} of this host` : `a ${type} route of this host`;
 }
 
-function nowhereOf(spans: readonly Span<bigint>[], family: Family, reason: string): Unroutable[] {
+function unroutablesOf(
+  spans: readonly Span<bigint>[],
+  family: Family,
+  reason: string,
+): Unroutable[] {
   const named: Unroutable[] = [];
   for (const span of spans) {
     for (const { from, length } of cidrsOf(span.from, span.to, BITS[family])) {
@@ -221,7 +227,7 @@ function textOf({ from, to }: Span<bigint>, family: Family): string {
   return `${formatWords(wordsOf(from, family))}/${length}`;
 }
 
-function territoryOf(spans: readonly Span<bigint>[], family: Family): Destinations {
+function destinationsOf(spans: readonly Span<bigint>[], family: Family): Destinations {
   const joined: { from: bigint; to: bigint }[] = [];
   for (const { from, to } of spans) {
     const last = joined.at(-1);

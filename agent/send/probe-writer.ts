@@ -53,8 +53,8 @@ export class ProbeWriter {
     this.sendFilter = sendFilter;
     this.#cookies = new CookieMac(deps.key);
     const hasNeighbours = deps.egresses.some(({ neighbours }) => neighbours !== undefined);
-    const isOneWay = deps.egresses.length === 1 && deps.coversAll && !hasNeighbours;
-    this.#isPlain = isOneWay && deps.plan.space.isPlain;
+    const isSingleEgress = deps.egresses.length === 1 && deps.coversAll && !hasNeighbours;
+    this.#isPlain = isSingleEgress && deps.plan.space.isPlain;
     this.#queue = hasNeighbours ? new ResolutionQueue() : undefined;
   }
 
@@ -81,7 +81,7 @@ export class ProbeWriter {
   }
 
   /** Reads neighbour answers, and repeats due requests. @returns packets sent */
-  tend(now: number, most: number): number {
+  pollNeighbours(now: number, most: number): number {
     let sent = 0;
     for (const { neighbours } of this.#deps.egresses) {
       if (neighbours !== undefined) sent += neighbours.poll(now, most - sent);
@@ -206,11 +206,11 @@ export class ProbeWriter {
     const isFirst = (slot: number, position: number) =>
       left.some((egress) => egress.firstSlot === slot && egress.firstPosition === position);
     const back = this.#queue?.rollBack(isFirst) ?? [];
-    this.unsent.forget((slot, position) =>
+    this.unsent.drop((slot, position) =>
       back.some((jobPosition) => jobPosition.slot === slot && jobPosition.position === position),
     );
-    const ofOrder = left.filter(({ firstSlot }) => firstSlot === undefined);
-    const reached = Math.min(...ofOrder.map(({ firstPosition }) => firstPosition));
+    const ofJob = left.filter(({ firstSlot }) => firstSlot === undefined);
+    const reached = Math.min(...ofJob.map(({ firstPosition }) => firstPosition));
     for (const egress of left) {
       egress.frameSender.discard();
       egress.pending = 0;
@@ -218,7 +218,7 @@ export class ProbeWriter {
     const { slot, position } = job;
     if (!Number.isFinite(reached)) return position;
     this.#queue?.keepBefore(slot, reached);
-    this.unsent.forget((of, at) => of === slot && at >= reached);
+    this.unsent.drop((of, at) => of === slot && at >= reached);
     return reached;
   }
 

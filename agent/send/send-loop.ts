@@ -152,7 +152,7 @@ export class SendLoop {
       return;
     }
     const most = Math.min(allowance, room, RUN_MAX);
-    const spent = this.#writer.tend(instant, most);
+    const spent = this.#writer.pollNeighbours(instant, most);
     if (spent >= most) return;
     const fromLine = this.#writer.writeResolved(most - spent, instant);
     const isIdle = !fromLine && !this.#writeNext(most - spent, instant);
@@ -165,7 +165,7 @@ export class SendLoop {
   #writeNext(most: number, now: number): boolean {
     const job = this.#job;
     if (job === undefined || !this.#writer.hasQueueRoom) return false;
-    const ours = this.#stretchEnd(this.#position, job.to) - this.#position;
+    const ours = this.#stripeEnd(this.#position, job.to) - this.#position;
     const count = Math.min(most, ours);
     if (count > 0) this.#writer.write(job.slot, this.#position, count, now);
     this.#walked = Math.max(0, count);
@@ -279,20 +279,20 @@ export class SendLoop {
     const { control, now } = this.#deps;
     const isLeft = this.#job !== undefined && control.isAbandoned(this.#job.slot);
     if (control.isStopped || isLeft || !control.isFilterCurrent) return false;
-    const isLent = control.grantRate > 0 && now() < control.grantUntil;
-    return isLent && control.postedVersion === this.#writer.sendFilter.version;
+    const isGranted = control.grantRate > 0 && now() < control.grantUntil;
+    return isGranted && control.postedVersion === this.#writer.sendFilter.version;
   }
 
   /** The first position from `position` on that is in a stripe of ours. */
   #nextOurs(position: number): number {
     const { index, count } = this.#deps.senderIndex;
     if (count === 1) return position;
-    const stretch = Math.floor(position / STRIPE);
-    const ahead = (index - (stretch % count) + count) % count;
-    return ahead === 0 ? position : (stretch + ahead) * STRIPE;
+    const stripe = Math.floor(position / STRIPE);
+    const ahead = (index - (stripe % count) + count) % count;
+    return ahead === 0 ? position : (stripe + ahead) * STRIPE;
   }
 
-  #stretchEnd(position: number, to: number): number {
+  #stripeEnd(position: number, to: number): number {
     if (this.#deps.senderIndex.count === 1) return to;
     return Math.min(to, (Math.floor(position / STRIPE) + 1) * STRIPE);
   }

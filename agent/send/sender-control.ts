@@ -20,7 +20,7 @@ const GRANT_RATE = 0; // packets per second
 const GRANT_UNTIL = 1; // monotonic milliseconds
 const REQUIRED = 2; // version that must be enforced before anything is sent
 const POSTED = 3; // version that was sent to the sender, or that it has taken
-const GUARDED = 4; // version that the sender enforces
+const ENFORCED = 4; // version that the sender enforces
 const SENT = 5; // probes that left
 const REFUSED = 6; // refused system calls, by `SEND_ERRORS`
 const HEAD_DOUBLES = REFUSED + SEND_ERRORS.length;
@@ -56,10 +56,10 @@ export class SenderControl {
   }
   /** The version of the exclusions that the sender enforces. */
   get enforcedVersion(): number {
-    return this.#doubles[GUARDED] as number;
+    return this.#doubles[ENFORCED] as number;
   }
   set enforcedVersion(version: number) {
-    this.#doubles[GUARDED] = version;
+    this.#doubles[ENFORCED] = version;
   }
   /** The version of the exclusions that was sent to the sender. */
   get postedVersion(): number {

@@ -41,8 +41,8 @@ export class SenderThread {
   readonly control = new SenderControl();
   /** Names of the frame senders that it opened. */
   transmit = '';
-  readonly #orders: MessagePort;
-  readonly #guards: MessagePort;
+  readonly #jobs: MessagePort;
+  readonly #filters: MessagePort;
   readonly #unsent: MessagePort;
   /** Resolves once it is ready; rejects if it fails before that. */
   readonly #ready: Promise<void>;
@@ -53,8 +53,8 @@ export class SenderThread {
     const jobs = new MessageChannel();
     const filters = new MessageChannel();
     const unsent = new MessageChannel();
-    this.#orders = jobs.port1;
-    this.#guards = filters.port1;
+    this.#jobs = jobs.port1;
+    this.#filters = filters.port1;
     this.#unsent = unsent.port1;
     let ready = { resolve() {}, reject(_error: Error) {} };
     this.#ready = new Promise((resolve, reject) => {
@@ -119,7 +119,7 @@ export class SenderThread {
 
   job(job: SendJob): void {
     this.control.prepare(job.slot, job.from);
-    this.#orders.postMessage(job);
+    this.#jobs.postMessage(job);
     this.control.wake();
   }
 
@@ -134,15 +134,15 @@ export class SenderThread {
 
   /** Applies a send filter from the next batch on. */
   sendFilter(blocked: SendFilterLists): void {
-    this.#guards.postMessage(blocked);
+    this.#filters.postMessage(blocked);
     this.control.postVersion(blocked.version);
   }
 
   async close(): Promise<void> {
     this.control.stop();
     await this.#ended;
-    this.#orders.close();
-    this.#guards.close();
+    this.#jobs.close();
+    this.#filters.close();
     this.#unsent.close();
   }
 }

@@ -46,7 +46,7 @@ class Senders implements Sender {
 
   send(from: number, to: number): Sending {
     const slot = this.#free.pop();
-    assert(slot !== undefined, 'fewer orders than slots');
+    assert(slot !== undefined, 'more send jobs than slots');
     const controls = this.#threads.map(({ control }) => control);
     const free = () => {
       this.#sendings.delete(slot);

@@ -77,7 +77,7 @@ export class SharedSending implements Sending {
   releaseSlot(): void {
     assert(
       this.#last === undefined && this.hasEnded,
-      'a slot is freed once, when its order has ended',
+      'a slot is released twice, or before its job has ended',
     );
     this.#deps.drainUnsent();
     this.#last = this.sentUpTo;

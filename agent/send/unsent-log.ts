@@ -28,7 +28,7 @@ export class UnsentLog {
   }
 
   /** Drops entries. */
-  forget(isOf: (slot: number, position: number) => boolean): void {
+  drop(isOf: (slot: number, position: number) => boolean): void {
     let kept = 0;
     for (let i = 0; i < this.#codes.length; i++) {
       const [slot, position] = [this.#slots[i] as number, this.#positions[i] as number];

@@ -28,16 +28,15 @@ export const LINK_SENDERS: Readonly<
 export function openFrameSender(setup: FrameSenderSetup, wanted?: TransmitMethod): FrameSender {
   if (wanted === 'raw-ip') {
     if (setup.nextHop?.vlan === undefined) return openRawIp(setup);
-    throw new Fault('BAD_OPTION', 'the kernel tags no frames for us: leave out --wire or --vlan', {
-      flag: '--wire',
+    throw new Fault('BAD_OPTION', '--transmit raw-ip cannot send VLAN tags', {
+      flag: '--transmit',
       value: wanted,
     });
   }
   if (!hasLink(setup)) {
     if (wanted === undefined) return openRawIp(setup);
-    const reason =
-      'frames to these targets need the kernel’s neighbour table: only raw-ip sends them';
-    throw new Fault('BAD_OPTION', reason, { flag: '--wire', value: wanted });
+    const reason = 'targets on the link need raw-ip here: --transmit raw-ip';
+    throw new Fault('BAD_OPTION', reason, { flag: '--transmit', value: wanted });
   }
   if (wanted !== undefined) return LINK_SENDERS[wanted](setup);
   let fault: unknown;

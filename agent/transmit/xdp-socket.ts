@@ -68,7 +68,7 @@ export function openXdpSocket(setup: NextHopSetup): FrameSender {
     throw error;
   }
   /** Descriptors in the ring cannot be withdrawn, but a new socket has an empty ring. */
-  const forget = (skipped: number) => {
+  const drop = (skipped: number) => {
     order = socket?.orderFrom(skipped) ?? order;
     socket?.close();
     socket = undefined;
@@ -101,8 +101,8 @@ export function openXdpSocket(setup: NextHopSetup): FrameSender {
       errno = open.errno;
       return taken;
     },
-    dropFirst: () => forget(1),
-    discard: () => forget(0),
+    dropFirst: () => drop(1),
+    discard: () => drop(0),
     get errno() {
       return errno;
     },
@@ -194,7 +194,7 @@ class XdpSocket {
     // Completions make room: the kernel accepts nothing while their ring is full.
     this.#reclaim();
     const waiting = (this.#produced - this.#consumed) | 0;
-    for (let slot = waiting; slot < count; slot++) this.#ask(this.frameAt(slot));
+    for (let slot = waiting; slot < count; slot++) this.#submit(this.frameAt(slot));
     Atomics.store(this.#txWords, this.#txAt.producer >> 2, this.#produced);
     const before = this.#consumed;
     this.errno = kick(this.#fd) ? 0 : lastErrno();
@@ -226,7 +226,7 @@ class XdpSocket {
     this.#completion.release();
   }
 
-  #ask(frame: number): void {
+  #submit(frame: number): void {
     const entry = this.#produced & RING_MASK;
     this.#produced = (this.#produced + 1) | 0;
     // Addresses in the UMEM are below 2^32: the upper half of the word stays zero.
@@ -242,7 +242,7 @@ class XdpSocket {
     }
     this.#job[(this.#head + slot + waiting) & FRAME_MASK] = frame;
     this.#again[frame] = (this.#again[frame] as number) + 1;
-    this.#ask(frame);
+    this.#submit(frame);
   }
 
   /** Takes back the frames that the kernel has finished with. */

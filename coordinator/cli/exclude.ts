@@ -25,26 +25,28 @@ const WIDE = { 4: 8, 6: 16 } as const;
 
 export function excludeCommand(): Command {
   const made = command('exclude', 'keep all surveys from probing a range, from now on');
-  const add = command('add', 'exclude a range: running surveys obey at once, later ones too');
+  const add = command('add', 'exclude a range from running and later surveys');
   add.argument('<cidr>', 'a prefix, a range or an address', (text) => {
     parseBlock(text, 'CIDR');
     return text.trim();
   });
-  add.addOption(option('--yes', 'do not ask before a range that is very wide'));
+  add.addOption(option('--yes', 'exclude a very wide range without confirmation'));
   made.addCommand(withReason(add).action(addExclusion));
-  const lift = command('lift', 'take an exclusion back, from now on; the log keeps both');
+  const lift = command('lift', 'lift an exclusion, from now on; the log keeps both');
   lift.argument('<version-or-cidr>', 'as `exclude list` shows it');
   made.addCommand(withReason(lift).action(liftExclusion));
-  const list = command('list', 'all exclusions, with their versions');
-  list.addOption(option('--json', 'for machines'));
+  const list = command('list', 'list all exclusions and their versions');
+  list.addOption(option('--json', 'print JSON'));
   made.addCommand(addBrokerOptions(list).action(listExclusions));
   return made;
 }
 
 function withReason(made: Command): Command {
-  const why = 'why: whoever asks later finds it';
+  const why = 'the reason, for the audit log';
   made.addOption(option('--reason <text>', why, parseSentence).makeOptionMandatory());
-  made.addOption(option('--by <name>', 'who says so (default: you)', parseName));
+  made.addOption(
+    option('--by <name>', 'your name, for the audit log (default: your login)', parseName),
+  );
   return addBrokerOptions(made);
 }
 
@@ -54,7 +56,7 @@ async function addExclusion(prefix: string, flags: ReasonFlags) {
   const ask = { prefix, reason, by };
   const { version, waiting } = await withBus(flags, (bus) => bus.control.ask('exclude', ask));
   await printCompleted(String(version), 'exclusion');
-  tell(`version ${version}: ${prefix} is excluded`, waiting);
+  report(`version ${version}: ${prefix} is excluded`, waiting);
 }
 
 async function liftExclusion(lifted: string, flags: ReasonFlags) {
@@ -62,14 +64,14 @@ async function liftExclusion(lifted: string, flags: ReasonFlags) {
   const ask = { lifted, reason, by };
   const { version, waiting } = await withBus(flags, (bus) => bus.control.ask('lift', ask));
   await printCompleted(String(version), 'exclusion');
-  tell(`version ${version}: ${lifted} is no longer excluded`, waiting);
+  report(`version ${version}: ${lifted} is no longer excluded`, waiting);
 }
 
-function tell(what: string, waiting: readonly string[]): void {
+function report(what: string, waiting: readonly string[]): void {
   printNote(
     waiting.length === 0
-      ? `${what}, and all agents at work obey`
-      : `${what}; not yet heard from ${waiting.join(', ')}, who cannot send without obeying`,
+      ? `${what}, and all agents at work enforce it`
+      : `${what}; ${waiting.join(', ')} has not acknowledged yet; it cannot send until it does`,
   );
 }
 
@@ -82,7 +84,7 @@ function isWide(block: Block): boolean {
 async function confirm(prefix: string): Promise<void> {
   const details = { flag: 'CIDR', value: prefix };
   if (!process.stdin.isTTY) {
-    throw new Fault('BAD_OPTION', 'this range is very wide: say --yes if it is meant', details);
+    throw new Fault('BAD_OPTION', 'this range is very wide: confirm with --yes', details);
   }
   const asking = createInterface({ input: process.stdin, output: process.stderr });
   try {
@@ -106,7 +108,7 @@ function userName(): string {
 async function listExclusions(flags: BrokerFlags & { json?: boolean }) {
   const { exclusions } = await withBus(flags, (bus) => bus.control.ask('exclusions', {}));
   if (flags.json) await printOut(JSON.stringify(exclusions));
-  else if (exclusions.length === 0) printNote('nothing is excluded beyond what surveys say');
+  else if (exclusions.length === 0) printNote('no global exclusions');
   else {
     const active = new Set(inForce(exclusions));
     const rows = exclusions.map((entry) => {

@@ -8,9 +8,9 @@ import { printOut } from './output/print.js';
 import { addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
 
 export function lookupCommand(): Command {
-  const made = command('lookup', 'whether, when and by whom an address was probed, or why not');
+  const made = command('lookup', 'look up whether, when and by whom an address was probed');
   made.argument('<survey>').argument('<target>', 'ADDR, ADDR:PORT or [ADDR]:PORT');
-  return addBrokerOptions(made).addOption(option('--json', 'for machines')).action(lookup);
+  return addBrokerOptions(made).addOption(option('--json', 'print JSON')).action(lookup);
 }
 
 async function lookup(survey: string, target: string, flags: BrokerFlags & { json?: boolean }) {
@@ -26,7 +26,7 @@ function describe(result: LookupResult): string {
   if (state === 'leased') return `${address} port ${port}: about to be probed; ${location}`;
   const span = `between ${isoTime(result.from)} and ${isoTime(result.until)}`;
   if (rule !== '') {
-    return `${address} port ${port}: not probed: ${rule}; passed by ${span} by ${agent}; ${location}`;
+    return `${address} port ${port}: not probed: ${rule}; skipped ${span} by ${agent}; ${location}`;
   }
   const outcome = state === 'stored' ? result.outcome : 'not stored yet';
   return `${address} port ${port}: ${outcome}; probed ${span} by ${agent} at ${vantage}; ${location}`;

@@ -17,9 +17,7 @@ import { queryCommand } from './stored/query.js';
 import { resultsCommand } from './stored/results.js';
 import { verifyCommand } from './stored/verify.js';
 
-const program = command('transect', 'surveys address space, from one host or many').version(
-  VERSION,
-);
+const program = command('transect', 'survey address space from one host or many').version(VERSION);
 program.addCommand(scanCommand());
 program.addCommand(coordinatorCommand());
 program.addCommand(planCommand());

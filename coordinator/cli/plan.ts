@@ -9,9 +9,12 @@ import { draftFromFile } from './survey/survey-file.js';
 import { addSurveyOptions, draftFromFlags, type SurveyFlags } from './survey/survey-options.js';
 
 export function planCommand(): Command {
-  const made = command('plan', 'what a survey would do: targets, exclusions, duration, peak rates');
+  const made = command(
+    'plan',
+    'show what a survey would do: targets, exclusions, duration, peak rates',
+  );
   made.argument('[file-or-targets...]', 'survey.yaml, or targets as in scan');
-  return addSurveyOptions(made).addOption(option('--json', 'for machines')).action(plan);
+  return addSurveyOptions(made).addOption(option('--json', 'print JSON')).action(plan);
 }
 
 async function plan(given: readonly string[], flags: SurveyFlags & { json?: boolean }) {

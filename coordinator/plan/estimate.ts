@@ -19,16 +19,16 @@ type Costs = Sent & Pick<Survey, 'rate' | 'cooldown'>;
 
 export function estimate(survey: Costs, space: Space): Estimate {
   const millis = (space.size / survey.rate) * 1000 + survey.cooldown;
-  return { millis, bitsPerSecond: survey.rate * wireBits(survey, space) };
+  return { millis, bitsPerSecond: survey.rate * probeBits(survey, space) };
 }
 
 /** Packets per second that a bandwidth in bits per second carries. */
 export function rateOfBandwidth(bitsPerSecond: number, probe: Sent, space: Space): number {
-  return bitsPerSecond / wireBits(probe, space);
+  return bitsPerSecond / probeBits(probe, space);
 }
 
 /** Bits of one probe on an Ethernet link; the longer one if a space has both families. */
-function wireBits({ probe, probeOptions }: Sent, space: Space): number {
+function probeBits({ probe, probeOptions }: Sent, space: Space): number {
   const octets = probeNamed(probe).octets(space.hasIpv6 ? 6 : 4, probeOptions);
   return (Math.max(ETHERNET_PAYLOAD_OCTETS_MIN, octets) + ETHERNET_OVERHEAD_OCTETS) * 8;
 }

@@ -60,7 +60,7 @@ export function summarizePlan(request: SurveyRequest, composition: Composition):
 export function briefPlan(summary: PlanSummary): string {
   const { addresses, targets, shards, rate, durationMillis, bitsPerSecond, seed } = summary;
   const left = summary.exclusions.reduce((sum, tally) => sum + tally.addresses, 0);
-  const notes = left > 0 ? `, ${formatCount(left)} addresses left out` : '';
+  const notes = left > 0 ? `, ${formatCount(left)} addresses excluded` : '';
   return [
     `plan: ${formatCount(targets)} targets (${formatCount(addresses)} addresses${notes})`,
     `in ${formatCount(shards)} shards;`,
@@ -92,7 +92,7 @@ export function fullPlan(summary: PlanSummary): string {
     ['probes', `${formatCount(summary.probes)} of ${summary.probe}`],
     ['shards', `${formatCount(summary.shards)} of ${formatCount(summary.shardLength)} targets`],
     ['duration', `${formatDuration(durationMillis)} at ${formatCount(rate)} probes/s`],
-    ['bandwidth', `${formatBits(bitsPerSecond)} on Ethernet, everything counted`],
+    ['bandwidth', `${formatBits(bitsPerSecond)} on Ethernet, all overhead included`],
     ['at most', seen.join(', ')],
     ['seed', summary.seed],
     ['hash', summary.hash],

@@ -143,7 +143,7 @@ export async function* rowsOf(
     rows += chunk.rowCount;
     yield chunk.getRows();
   }
-  assert(rows === expected, `a query gave ${rows} of ${expected} rows`);
+  assert(rows === expected, `a query returned ${rows} of ${expected} rows`);
 }
 
 /** The rows of a query, one by one, on a connection of its own. */

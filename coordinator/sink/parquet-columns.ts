@@ -135,30 +135,30 @@ function common(
   read: (batch: ResultBatch) => string,
 ): GatheredColumn {
   let batch: ResultBatch | undefined;
-  let place = 0;
+  let index = 0;
   return u16(name, (source) => {
     if (source.batch !== batch) {
       batch = source.batch;
-      place = dictionary.placeOf(read(batch));
+      index = dictionary.placeOf(read(batch));
     }
-    return place;
+    return index;
   });
 }
 
 /** Texts that few rows differ in, as indices into a growing list. */
 export class Dictionary {
-  readonly #places = new Map<string, number>();
+  readonly #indices = new Map<string, number>();
 
   placeOf(text: string): number {
-    const known = this.#places.get(text);
+    const known = this.#indices.get(text);
     if (known !== undefined) return known;
-    this.#places.set(text, this.#places.size);
-    return this.#places.size - 1;
+    this.#indices.set(text, this.#indices.size);
+    return this.#indices.size - 1;
   }
 
   /** An SQL list of the texts. */
   get list(): string {
-    return `[${[...this.#places.keys()].map(quote).join(', ')}]::VARCHAR[]`;
+    return `[${[...this.#indices.keys()].map(quote).join(', ')}]::VARCHAR[]`;
   }
 }
 

@@ -98,15 +98,15 @@ const TABLE: readonly FieldReader[] = [
   number('ttl', 'time to live of the reply', (source) => source.column('timeToLive')),
   number('ipid', 'IP identification of the reply', (source) => source.column('identification')),
   text('classification', 'synack, rst or icmp', ({ code }) => CLASSIFICATION_NAMES[code] ?? null),
-  boolean('success', 'whether the service is there', ({ code }) => isSuccess(code)),
-  boolean('repeat', 'whether the target had answered before', flag(FLAG_REPEAT)),
-  boolean('cooldown', 'whether it came after the last probe', flag(FLAG_COOLDOWN)),
+  boolean('success', 'true if the service is there', ({ code }) => isSuccess(code)),
+  boolean('repeat', 'true if the target had answered before', flag(FLAG_REPEAT)),
+  boolean('cooldown', 'true if it arrived after the last probe', flag(FLAG_COOLDOWN)),
   text('icmp_responder', 'address of the router', (source) =>
     source.isIcmp ? formatWords(source.responder()) : null,
   ),
   number('icmp_type', 'ICMP type', icmp('icmpType')),
   number('icmp_code', 'ICMP code', icmp('icmpCode')),
-  text('icmp_unreach_str', 'ICMP unreachable code in words', unreachable),
+  text('icmp_unreach_str', 'name of the ICMP unreachable code', unreachable),
   number('tcpopt_mss', 'maximum segment size', tcpOption(OPTION_MASK.MSS, 'maximumSegment')),
   number('tcpopt_wscale', 'window scale', tcpOption(OPTION_MASK.WINDOW_SCALE, 'windowScale')),
   boolean('tcpopt_sack_perm', 'SACK permitted', (source) =>
@@ -114,7 +114,7 @@ const TABLE: readonly FieldReader[] = [
   ),
   number('tcpopt_ts_val', 'timestamp value', tcpOption(OPTION_MASK.TIMESTAMPS, 'timestampValue')),
   number('tcpopt_ts_ecr', 'timestamp echo', tcpOption(OPTION_MASK.TIMESTAMPS, 'timestampEcho')),
-  text('timestamp_str', 'when the reply came, ISO 8601', (source) =>
+  text('timestamp_str', 'arrival of the reply, ISO 8601', (source) =>
     isoTime(source.micros() / 1e3),
   ),
   number('timestamp_ts', 'the same, seconds since the epoch', (source) =>
@@ -123,10 +123,10 @@ const TABLE: readonly FieldReader[] = [
   number('timestamp_us', 'microseconds of that second', (source) => source.micros() % 1e6),
   text('survey', 'survey id', ({ batch }) => batch.survey),
   number('shard', 'shard of the target', ({ batch }) => batch.shard),
-  number('position', 'position of the target in the order', ({ position }) => position),
-  text('vantage', 'where the agent stands', ({ batch }) => batch.vantage),
+  number('position', 'position of the target in the probing order', ({ position }) => position),
+  text('vantage', 'vantage point label of the agent', ({ batch }) => batch.vantage),
   text('agent', 'the agent', ({ batch }) => batch.agent),
-  number('rtt_ms', 'round-trip time, where the reply echoes our clock', (source) =>
+  number('rtt_ms', 'round-trip time, if the reply echoes our clock', (source) =>
     source.column('roundTrip') === 0 ? null : (source.column('roundTrip') - 1) / 1000,
   ),
 ];

@@ -19,7 +19,7 @@ export class Channel<Item> implements AsyncIterable<Item> {
 
   push(item: Item): void {
     if (this.#isClosed) return;
-    assert(this.#queue.length < this.#bound, 'a channel stays below its bound');
+    assert(this.#queue.length < this.#bound, 'a channel exceeds its bound');
     this.#queue.push(item);
     this.#wake?.();
   }

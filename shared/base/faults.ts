@@ -107,12 +107,12 @@ export class Fault extends Error {
   /** One line for people: `--ports, "70000": a port is a number from 0 to 65535`. */
   toLine(): string {
     const { flag, file, line, value } = this.details;
-    const place = [
+    const location = [
       flag,
       file === undefined ? undefined : line === undefined ? file : `${file}:${line}`,
       value === undefined ? undefined : JSON.stringify(value),
     ].filter((part) => part !== undefined);
-    return place.length === 0 ? this.message : `${place.join(', ')}: ${this.message}`;
+    return location.length === 0 ? this.message : `${location.join(', ')}: ${this.message}`;
   }
 }
 

@@ -61,9 +61,15 @@ export const LIMITS = {
   captureOctets: 64 * 1024 * 1024,
 } as const;
 
-assert(LIMITS.workExtendMillis * 3 < LIMITS.workAckMillis, 'a lease survives two lost extensions');
-assert(LIMITS.checkpointMillis * 2 < LIMITS.grantMillis, 'a grant survives one lost heartbeat');
+assert(
+  LIMITS.workExtendMillis * 3 < LIMITS.workAckMillis,
+  'a lease does not survive two lost extensions',
+);
+assert(
+  LIMITS.checkpointMillis * 2 < LIMITS.grantMillis,
+  'a grant does not survive one lost heartbeat',
+);
 assert(
   LIMITS.grantMillis < LIMITS.agentTimeoutMillis,
-  'a silent agent’s grants lapse before it is gone',
+  'an agent counts as dead before its grants expire',
 );

@@ -41,15 +41,17 @@ const FLAGS = {
 } as const satisfies Record<keyof BrokerFlags, string>;
 
 export function addBrokerOptions(command: Command): Command {
-  const about = 'the NATS server, or several, parted by commas; tls:// is TLS or nothing';
+  const about = 'the NATS server, or a comma-separated list; tls:// requires TLS';
   const options = [
     option('--nats <url>', about, undefined, DEFAULT_URL).env('TRANSECT_NATS'),
-    option('--nats-user <name>', 'log in by name and password').env('TRANSECT_NATS_USER'),
+    option('--nats-user <name>', 'log in by user and password').env('TRANSECT_NATS_USER'),
     option('--nats-password-file <file>', 'the password (or TRANSECT_NATS_PASSWORD)'),
     option('--nats-token-file <file>', 'log in by token (or TRANSECT_NATS_TOKEN)'),
     option('--nats-nkey <file>', 'log in by nkey: its seed').env('TRANSECT_NATS_NKEY'),
     option('--nats-creds <file>', 'log in by a .creds file').env('TRANSECT_NATS_CREDS'),
-    option('--nats-ca <file>', 'who may vouch for the server (PEM)').env('TRANSECT_NATS_CA'),
+    option('--nats-ca <file>', 'certificate authorities of the server (PEM)').env(
+      'TRANSECT_NATS_CA',
+    ),
     option('--nats-cert <file>', 'our certificate (PEM)').env('TRANSECT_NATS_CERT'),
     option('--nats-key <file>', 'the key of our certificate (PEM)').env('TRANSECT_NATS_KEY'),
   ];
@@ -126,7 +128,7 @@ function secretLogin(secret: string, shown: string): BrokerLogin {
     if (rest.length === 0) return { kind: 'token', token: user };
     return { kind: 'password', user, password: rest.join(':') };
   } catch {
-    const reason = 'the login in the URL is not percent-encoded as it must be';
+    const reason = 'the login in the URL is not percent-encoded';
     throw new Fault('BAD_OPTION', reason, { flag: FLAGS.nats, value: shown });
   }
 }
@@ -139,11 +141,11 @@ function loginOf(flags: BrokerFlags, environment: NodeJS.ProcessEnv): BrokerLogi
   const creds = secretOf(flags, 'natsCreds', undefined);
   const { natsUser: user } = flags;
   if (user === undefined && password !== undefined) {
-    const reason = 'a password needs a name: --nats-user, or TRANSECT_NATS_USER';
+    const reason = 'a password needs a user: --nats-user, or TRANSECT_NATS_USER';
     throw new Fault('BAD_OPTION', reason, { flag: FLAGS.natsPasswordFile });
   }
   if (user !== undefined && password === undefined) {
-    const reason = 'a name needs a password: --nats-password-file, or TRANSECT_NATS_PASSWORD';
+    const reason = 'a user needs a password: --nats-password-file, or TRANSECT_NATS_PASSWORD';
     throw new Fault('BAD_OPTION', reason, { flag: FLAGS.natsUser, value: user });
   }
   const logins: BrokerLogin[] = [];
@@ -154,7 +156,7 @@ function loginOf(flags: BrokerFlags, environment: NodeJS.ProcessEnv): BrokerLogi
   if (creds !== undefined) logins.push({ kind: 'creds', text: creds });
   if (logins.length > 1) {
     const kinds = logins.map(({ kind }) => kind).join(' and ');
-    const reason = `several logins are given (${kinds}): give one`;
+    const reason = `several logins are given (${kinds}): use one`;
     throw new Fault('BAD_OPTION', reason, { flag: FLAGS.nats });
   }
   return logins[0];

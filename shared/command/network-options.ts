@@ -29,11 +29,19 @@ export interface NetworkFlags {
 const SENDERS_MAX = 64;
 
 const OPTIONS: readonly (readonly [string, string, (text: string) => unknown])[] = [
-  ['-i, --interface <name>', 'send and listen here (default: as routed)', (name) => name],
-  ['-S, --source-ip <list>', 'our addresses, ranges, prefixes (default: as routed)', parseSources],
-  ['-s, --source-port <ports>', 'our ports: 50000 or 50000-50999', parseSourcePorts],
-  ['-G, --gateway-mac <mac>', 'the next hop’s address on the link', parseHardwareAddress],
-  ['--source-mac <mac>', 'our address on the link', parseHardwareAddress],
+  [
+    '-i, --interface <name>',
+    'send and capture on this interface (default: as routed)',
+    (name) => name,
+  ],
+  [
+    '-S, --source-ip <list>',
+    'source addresses, ranges, prefixes (default: as routed)',
+    parseSources,
+  ],
+  ['-s, --source-port <ports>', 'source ports: 50000 or 50000-50999', parseSourcePorts],
+  ['-G, --gateway-mac <mac>', 'MAC address of the next hop', parseHardwareAddress],
+  ['--source-mac <mac>', 'our MAC address', parseHardwareAddress],
   ['--vlan <id>', 'send with this VLAN tag; needs --gateway-mac', parseVlan],
   ['--senders <n>', 'sending threads (default: 1)', parseSenders],
   [

@@ -11,7 +11,7 @@ export class ReaderGone extends Error {
   override readonly name = 'ReaderGone';
 
   constructor() {
-    super('nobody reads the output any more');
+    super('the reader of the output is gone');
   }
 }
 

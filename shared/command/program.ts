@@ -40,7 +40,7 @@ export function repeatable<Value>(
 /** The log level of a daemon. */
 export function logLevelOption(): Option {
   const levels = ['error', 'warn', 'info', 'debug'];
-  return option('--log-level <level>', 'what is logged', undefined, 'info').choices(levels);
+  return option('--log-level <level>', 'log level', undefined, 'info').choices(levels);
 }
 
 /** A program or subcommand that throws instead of exiting. */

@@ -171,7 +171,7 @@ export async function makeFolder(path: string): Promise<void> {
 async function refuseIrregular(file: string): Promise<void> {
   const found = await lstat(file).catch(undefinedIfMissing);
   if (found === undefined || found.isFile()) return;
-  throw new Fault('UNWRITABLE', 'is no regular file, and is not replaced', { file });
+  throw new Fault('UNWRITABLE', 'is not a regular file, and is not replaced', { file });
 }
 
 /** Undefined if the file is missing. Does not wait for a pipe. @throws Fault UNREADABLE_FILE */
@@ -213,7 +213,7 @@ async function* linesOf(handle: FileHandle, file: string): AsyncGenerator<string
 }
 
 function tooLarge(file: string, octets: number, octetsMax: number): Fault {
-  const reason = `${octets} octets are more than the ${octetsMax} that are read at once`;
+  const reason = `${octets} octets exceed the limit of ${octetsMax}`;
   return new Fault('UNREADABLE_FILE', reason, { file });
 }
 

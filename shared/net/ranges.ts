@@ -33,14 +33,14 @@ export class Ranges {
 
   /** A set from its own arrays, as received from another process; checked. */
   static fromSorted(from: Float64Array, to: Float64Array): Ranges {
-    assert(from.length === to.length, 'as many starts as ends');
+    assert(from.length === to.length, 'different numbers of starts and ends');
     let end = -1;
     for (let i = 0; i < from.length; i++) {
       const start = at(from, i);
-      assert(start > end && at(to, i) > start, 'ranges are sorted, disjoint and not empty');
+      assert(start > end && at(to, i) > start, 'ranges are unsorted, overlapping or empty');
       end = at(to, i);
     }
-    assert(end <= 2 ** 53, 'ranges end at 2^53');
+    assert(end <= 2 ** 53, 'a range ends beyond 2^53');
     return new Ranges(from, to);
   }
 

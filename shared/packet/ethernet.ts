@@ -79,6 +79,6 @@ export function setMac(view: DataView, at: number, mac: MacAddress): void {
 /** A copy; undefined for a group address or zero, which no host has. */
 export function readMac(view: DataView, at: number): MacAddress | undefined {
   const mac = new Uint8Array(view.buffer, view.byteOffset + at, 6).slice();
-  const isNobody = mac.every((octet) => octet === 0);
-  return isNobody || ((mac[0] as number) & 1) !== 0 ? undefined : mac;
+  const isInvalidMac = mac.every((octet) => octet === 0);
+  return isInvalidMac || ((mac[0] as number) & 1) !== 0 ? undefined : mac;
 }

@@ -45,7 +45,7 @@ export class FeistelPermutation implements Permutation {
    */
   constructor(size: number, seed: string | number, rounds = ROUNDS) {
     assert(Number.isInteger(size) && size >= 1 && size <= LIMITS.spaceSizeMax, `size ${size}`);
-    assert(rounds % 2 === 0, 'rounds come in pairs');
+    assert(rounds % 2 === 0, 'an odd number of rounds');
     const lowBits = Math.max(1, bitsFor(size) >>> 1);
     const lowSpan = 2 ** lowBits;
     this.size = size;

@@ -76,9 +76,9 @@ const MICROS_MAX = 4_102_444_800e6;
 
 /** The reason why the rows of a batch cannot be written in all formats; undefined if they can. */
 export function reasonUnwritable({ agent, vantage, timestamp }: ResultBatch): string | undefined {
-  if (!AGENT.test(agent)) return 'its agent has no name';
-  if (!VANTAGE.test(vantage)) return 'its vantage is no label';
-  if (!(timestamp >= 0 && timestamp < MICROS_MAX)) return 'its time is absurd';
+  if (!AGENT.test(agent)) return 'its agent name is invalid';
+  if (!VANTAGE.test(vantage)) return 'its vantage label is invalid';
+  if (!(timestamp >= 0 && timestamp < MICROS_MAX)) return 'its timestamp is out of range';
   return undefined;
 }
 

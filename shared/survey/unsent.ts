@@ -38,7 +38,7 @@ export const UNSENT_WORDS: Readonly<Record<UnsentName, string>> = {
   blocked: 'on an agent’s own blocklist',
   unroutable: 'unreachable: no route',
   noNeighbour: 'unreachable: no neighbour',
-  firewalled: 'held back by the host’s firewall',
+  firewalled: 'dropped by the host’s firewall',
   sendFailed: 'refused by the kernel',
 };
 

@@ -20,16 +20,16 @@ function add(results: ShardResults, position: number, code: number, timestamp = 
 
 describe('the cooldown tracker', () => {
   test('follows sending by the cooldown, and is never ahead of it', () => {
-    const track = new CooldownTracker(512);
-    track.observe(1000, 520);
-    track.observe(1100, 520);
-    track.observe(1200, 600);
-    expect(track.sentUpToAt(999)).toBe(512);
-    expect(track.sentUpToAt(1000)).toBe(520);
-    expect(track.sentUpToAt(1199)).toBe(520);
-    expect(track.sentUpToAt(5000)).toBe(600);
-    track.observe(6000, 600);
-    expect(track.sentUpToAt(7000)).toBe(600);
+    const tracker = new CooldownTracker(512);
+    tracker.observe(1000, 520);
+    tracker.observe(1100, 520);
+    tracker.observe(1200, 600);
+    expect(tracker.sentUpToAt(999)).toBe(512);
+    expect(tracker.sentUpToAt(1000)).toBe(520);
+    expect(tracker.sentUpToAt(1199)).toBe(520);
+    expect(tracker.sentUpToAt(5000)).toBe(600);
+    tracker.observe(6000, 600);
+    expect(tracker.sentUpToAt(7000)).toBe(600);
   });
 });
 

@@ -225,11 +225,11 @@ export function busContract(name: string, make: BusUnderTest): void {
     });
 
     test('carries heartbeats one way and grants to the agent they name the other', async () => {
-      const heard = take(coordinator.heartbeats.subscribe(stop.signal), 1);
+      const received = take(coordinator.heartbeats.subscribe(stop.signal), 1);
       const granted = take(agent.grants.subscribe('a', stop.signal), 1);
       await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
       agent.heartbeats.publish(heartbeat);
-      expect(await make.settle(heard)).toEqual([heartbeat]);
+      expect(await make.settle(received)).toEqual([heartbeat]);
       coordinator.grants.publish({ ...grant, agent: 'b' });
       coordinator.grants.publish(grant);
       expect(await make.settle(granted)).toEqual([grant]);
@@ -279,7 +279,7 @@ async function take<Item>(items: AsyncIterable<Item>, count: number): Promise<It
   return taken;
 }
 
-const report: EpochRecord = {
+const record: EpochRecord = {
   epoch: 1,
   agent: 'a',
   vantage: 'here',
@@ -299,7 +299,7 @@ const report: EpochRecord = {
 };
 
 function lease(agent: string, sentUpTo: number): Lease {
-  return { survey: 's1', shard: 4, state: 'held', epochs: [{ ...report, agent, sentUpTo }] };
+  return { survey: 's1', shard: 4, state: 'held', epochs: [{ ...record, agent, sentUpTo }] };
 }
 
 function batch(serial: number): ResultBatch {

@@ -35,31 +35,31 @@ describe.skipIf(networkIsMissing())('a source of frames', () => {
     '(%s) hears what passes its filter, and after a change what passes the new one',
     async (_, open) => {
       const source = open({ device: 'lo', filter: 'udp dst port 7001' });
-      const heard: number[] = [];
+      const received: number[] = [];
       const dissection = new Dissection(source.view);
       source.start((start, end, timestamp) => {
         expect(Math.abs(timestamp / 1000 - Date.now())).toBeLessThan(5000);
         expect(end - start).toBeGreaterThan(20);
         dissection.dissect(source.link, start, end);
-        heard.push(
+        received.push(
           new DataView(source.view.buffer, source.view.byteOffset + end - 7, 2).getUint16(0),
         );
       });
       await speak(7001);
       await speak(7002);
-      await until(() => heard.length > 0);
-      expect(heard.length).toBeGreaterThan(0);
-      const before = heard.length;
+      await until(() => received.length > 0);
+      expect(received.length).toBeGreaterThan(0);
+      const before = received.length;
       source.setFilter('udp dst port 7002 or udp dst port 7003');
       await speak(7002);
-      await until(() => heard.length > before);
-      expect(heard.length).toBeGreaterThan(before);
+      await until(() => received.length > before);
+      expect(received.length).toBeGreaterThan(before);
       expect(source.totals.framesReceived).toBeGreaterThan(0);
       source.close();
-      const after = heard.length;
+      const after = received.length;
       await speak(7002);
       await pause(100);
-      expect([heard.length, source.isAlive]).toEqual([after, false]);
+      expect([received.length, source.isAlive]).toEqual([after, false]);
     },
   );
 

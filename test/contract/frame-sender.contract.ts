@@ -76,7 +76,7 @@ class Writer {
 
 /** Numbers of the frames heard, in order; −1 for one whose octets are not what was written. */
 class Listener {
-  readonly heard: number[] = [];
+  readonly received: number[] = [];
   readonly #source: FrameSource;
 
   constructor(family: Family, octets: number, vlan: number | undefined) {
@@ -90,7 +90,7 @@ class Listener {
       const n = (target.w3 - targetOf(family, 0).w3) * 65536 + target.port;
       cookies.compute({ source, target } as Parameters<CookieMac['compute']>[0]);
       const isWhole = frame.tcp.sequence === cookies.sequence && end - start === octets;
-      this.heard.push(isWhole ? n : -1);
+      this.received.push(isWhole ? n : -1);
     });
   }
 
@@ -98,9 +98,9 @@ class Listener {
   async settled(count: number): Promise<readonly number[]> {
     const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis));
     const deadline = performance.now() + DEADLINE_MILLIS;
-    while (this.heard.length < count && performance.now() < deadline) await pause(10);
+    while (this.received.length < count && performance.now() < deadline) await pause(10);
     await pause(QUIET_MILLIS);
-    return this.heard;
+    return this.received;
   }
 
   close(): void {
@@ -148,9 +148,9 @@ export function wireContract(
       frameSender.close();
     });
     const expectHeard = async (expected: readonly number[]) => {
-      const heard = await listener.settled(expected.length);
-      expect(heard.toSorted((a, b) => a - b)).toEqual(expected);
-      listener.heard.length = 0;
+      const received = await listener.settled(expected.length);
+      expect(received.toSorted((a, b) => a - b)).toEqual(expected);
+      listener.received.length = 0;
     };
 
     test('carries every frame that was taken to the other end, once and whole', async () => {

@@ -49,11 +49,11 @@ beforeEach(async () => {
 afterEach(() => rm(data, { recursive: true, force: true }));
 
 const folder = () => join(data, survey.id);
-const establish = async (isRestorable = true) => {
+const create = async (isRestorable = true) => {
   const surveyFolder = new SurveyFolder(folder(), 'csv', { disk: systemDisk, term: 1 });
   await surveyFolder.create(survey, { space: bytes, rules, isRestorable });
 };
-const forgotten = async (known: string[] = [], before = [] as (typeof survey)[]) => {
+const orphans = async (known: string[] = [], before = [] as (typeof survey)[]) => {
   const found: (typeof survey)[] = [];
   const deps = { disk: systemDisk, random, log: silentLog };
   for await (const each of orphanedSurveys(data, new Set(known), before, deps)) {
@@ -64,24 +64,24 @@ const forgotten = async (known: string[] = [], before = [] as (typeof survey)[])
 
 describe('a folder of a survey that the broker does not know', () => {
   test('is put back paused and with a new key, or as it was where that is known', async () => {
-    await establish();
+    await create();
     const state = { state: 'paused', id: survey.id, planHash: survey.planHash };
-    expect(await forgotten()).toMatchObject([state]);
-    expect(await forgotten([], [{ ...survey, rate: 7 as Pps }])).toMatchObject([
+    expect(await orphans()).toMatchObject([state]);
+    expect(await orphans([], [{ ...survey, rate: 7 as Pps }])).toMatchObject([
       { state: 'running', rate: 7 },
     ]);
-    expect(await forgotten([survey.id])).toEqual([]);
+    expect(await orphans([survey.id])).toEqual([]);
   });
 
   test('is left alone where a scan leads it, where it is over, and where it is a copy', async () => {
-    await establish(false);
-    expect(await forgotten()).toEqual([]);
-    await establish();
+    await create(false);
+    expect(await orphans()).toEqual([]);
+    await create();
     await writeFile(join(folder(), 'manifest.json'), '{}');
-    expect(await forgotten()).toEqual([]);
+    expect(await orphans()).toEqual([]);
     await rm(join(folder(), 'manifest.json'));
     execFileSync('cp', ['-r', folder(), join(data, 'copy')]);
-    expect(await forgotten([survey.id])).toEqual([]);
+    expect(await orphans([survey.id])).toEqual([]);
   });
 
   test.each([
@@ -90,9 +90,9 @@ describe('a folder of a survey that the broker does not know', () => {
     ['survey.json', Buffer.from('{"id":"../outside"}')],
     ['survey.json', Buffer.from('no JSON')],
   ])('is not put back where %s is not what it should be', async (name, content) => {
-    await establish();
+    await create();
     await writeFile(join(folder(), name), content);
-    expect(await forgotten()).toEqual([]);
+    expect(await orphans()).toEqual([]);
   });
 });
 
@@ -101,7 +101,7 @@ describe('the number of terms', () => {
     const terms = persistentTerms(data, systemDisk, silentLog);
     expect(await terms.highest()).toBe(0);
     await terms.record(4);
-    await establish();
+    await create();
     const journal = join(folder(), 'journal.ndjson');
     await writeFile(journal, '{"term":3}\n{"term":40}\n{"term":5}\n');
     expect(await persistentTerms(data, systemDisk, silentLog).highest()).toBe(40);

@@ -41,10 +41,10 @@ describe('the rate allocator', () => {
         const isServing = (name: string) => now - (seenAt.get(name) ?? -1e9) <= 5000;
         const allocator = new RateAllocator({ budget, isServing });
         const agents = Array.from({ length: 5 }, (_, i) => new Grantee(`a${i}`));
-        const underWay: { at: number; agent: Grantee; grant: IssuedGrant }[] = [];
+        const inFlight: { at: number; agent: Grantee; grant: IssuedGrant }[] = [];
         for (const { agent: i, hasWork, passes, delay, isLost } of steps) {
           now += passes;
-          for (const late of underWay) if (late.at <= now) late.agent.take(late.grant);
+          for (const late of inFlight) if (late.at <= now) late.agent.take(late.grant);
           const used = agents.reduce((sum, each) => sum + each.rateAt(now), 0);
           expect(used).toBeLessThanOrEqual(budget * (1 + 1e-9));
           const agent = agents[i]!;
@@ -53,7 +53,7 @@ describe('the rate allocator', () => {
           const serial = agent.inForce?.serial ?? 0;
           const grant = allocator.issue(agent.name, activity(hasWork, serial), CAP, now);
           expect(allocator.grantedAt(now)).toBeLessThanOrEqual(budget * (1 + 1e-9));
-          if (!isLost) underWay.push({ at: now + delay, agent, grant });
+          if (!isLost) inFlight.push({ at: now + delay, agent, grant });
         }
       }),
       { numRuns: 300 },

@@ -40,8 +40,8 @@ function batchOf(shard: number): ResultBatch {
 function settledLease({ number: shard, from, to }: ReturnType<Plan['shard']>): Lease {
   const counts = { synack: ROWS, rst: 0, icmp: 0, ...noneUnsent(), rulesHash: '' };
   const extent = { from, sentUpTo: to, settledUpTo: to, probesSent: to - from, batches: 1 };
-  const report = { ...HOLDER, ...extent, ...counts, startedAt: 1, updatedAt: 2, versionSpans: [] };
-  return { survey: 's', shard, state: 'settled', epochs: [report] };
+  const record = { ...HOLDER, ...extent, ...counts, startedAt: 1, updatedAt: 2, versionSpans: [] };
+  return { survey: 's', shard, state: 'settled', epochs: [record] };
 }
 
 test('storing has a problem while too many rows wait for the disk, until half of them are stored', async () => {

@@ -17,7 +17,7 @@ import { MemoryDisk } from '../support/memory-disk.js';
 
 const SHARD = { number: 1, from: 256 as Position, to: 512 as Position };
 
-const report = (
+const record = (
   epoch: number,
   from: number,
   settledUpTo: number,
@@ -75,7 +75,7 @@ const add = (
 describe('the collector', () => {
   test('waits for every batch that the lease counts', () => {
     const collector = new BatchCollector();
-    const settled = lease(report(1, 256, 300, 1), report(2, 300, 512, 2));
+    const settled = lease(record(1, 256, 300, 1), record(2, 300, 512, 2));
     const deliver = (epoch: number, serial: number) =>
       add(collector, { batch: batch(epoch, serial, []), remaining: 0, acknowledge() {} });
     expect(collector.hasAll(settled)).toBe(false);
@@ -84,12 +84,12 @@ describe('the collector', () => {
     expect(collector.hasAll(settled)).toBe(false);
     deliver(2, 0);
     expect(collector.hasAll(settled)).toBe(true);
-    expect(collector.hasAll(lease(report(1, 256, 512, 0)))).toBe(true);
+    expect(collector.hasAll(lease(record(1, 256, 512, 0)))).toBe(true);
   });
 
   test('keeps only the rows that their epoch owns', () => {
     const collector = new BatchCollector();
-    const settled = lease(report(1, 256, 300, 1), report(2, 300, 512, 1));
+    const settled = lease(record(1, 256, 300, 1), record(2, 300, 512, 1));
     add(collector, {
       batch: batch(1, 0, [
         [0, 1],
@@ -120,7 +120,7 @@ describe('the collector', () => {
 
   test('keeps one row per position: the one that says most', () => {
     const collector = new BatchCollector();
-    const settled = lease(report(1, 256, 512, 2));
+    const settled = lease(record(1, 256, 512, 2));
     add(collector, {
       batch: batch(1, 0, [
         [5, 2],
@@ -156,7 +156,7 @@ describe('the collector', () => {
         known,
       );
     };
-    const two = { lease: lease(report(1, 256, 300, 1), report(2, 300, 300, 0)) };
+    const two = { lease: lease(record(1, 256, 300, 1), record(2, 300, 300, 0)) };
     expect(deliver(1, 0, two)).toBe(true);
     expect(deliver(1, 1, two)).toBe(false); // the first epoch ended with one batch
     expect(deliver(3, 0, two)).toBe(true); // an epoch that we are about to hear of
@@ -176,7 +176,7 @@ describe('the collector', () => {
 
   test('keeps all batches of a slow epoch, which has one for each row', () => {
     const collector = new BatchCollector();
-    const known = { lease: lease(report(1, 256, 300, 0)), positions: 65_536 };
+    const known = { lease: lease(record(1, 256, 300, 0)), positions: 65_536 };
     for (let serial = 0; serial < 10_000; serial++) {
       const delivery = {
         batch: batch(1, serial, [[serial % 44, 1]]),
@@ -185,12 +185,12 @@ describe('the collector', () => {
       };
       expect(add(collector, delivery, known)).toBe(true);
     }
-    expect(collector.hasAll(lease(report(1, 256, 300, 10_000)))).toBe(true);
+    expect(collector.hasAll(lease(record(1, 256, 300, 10_000)))).toBe(true);
   });
 
   test('believes few epochs that no lease has told of', () => {
     const collector = new BatchCollector();
-    const known = { lease: lease(report(1, 256, 300, 0)) };
+    const known = { lease: lease(record(1, 256, 300, 0)) };
     let kept = 0;
     for (let i = 0; i < 1000; i++) {
       const made = { ...batch(2 + (i % 16), 0, [[1, 1]]), agent: `stranger-${i}` };
@@ -205,7 +205,7 @@ describe('the collector', () => {
     const acknowledge = () => void released++;
     for (const serial of [0, 1, 2])
       add(collector, { batch: batch(1, serial, []), remaining: 0, acknowledge });
-    collector.rowsOf(lease(report(1, 256, 512, 2)), SHARD);
+    collector.rowsOf(lease(record(1, 256, 512, 2)), SHARD);
     expect(released).toBe(0);
     collector.acknowledge(1);
     expect(released).toBe(3);
@@ -228,7 +228,7 @@ describe('the shard tracker', () => {
     const tracker = new ShardTracker(10);
     expect(tracker.offerNext(4, 0)).toEqual([0, 1, 2, 3]);
     expect(tracker.offerNext(4, 0)).toEqual([]);
-    tracker.onLease(versioned(lease(report(1, 256, 300, 0))), 0);
+    tracker.onLease(versioned(lease(record(1, 256, 300, 0))), 0);
     expect(tracker.offerNext(4, 0)).toEqual([4]);
     expect(tracker.offerNext(100, 0)).toEqual([5, 6, 7, 8, 9]);
     expect(tracker.offerNext(100, 0)).toEqual([]);
@@ -238,7 +238,7 @@ describe('the shard tracker', () => {
   test('offers again what nobody has taken for a minute: a broker may have lost it', () => {
     const tracker = new ShardTracker(4);
     expect(tracker.offerNext(2, 0)).toEqual([0, 1]);
-    tracker.onLease({ value: lease(report(1, 256, 256, 0)), revision: 1 }, 0); // shard 1
+    tracker.onLease({ value: lease(record(1, 256, 256, 0)), revision: 1 }, 0); // shard 1
     expect(tracker.offerNext(2, 30_000)).toEqual([2]);
     expect(tracker.offerNext(2, 60_000)).toEqual([0]);
     expect(tracker.offerNext(2, 100_000)).toEqual([2]);
@@ -264,7 +264,7 @@ describe('the shard tracker', () => {
 
   test('adds up every epoch’s probes, before and after the shard is stored', () => {
     const tracker = new ShardTracker(2);
-    const both = lease(report(1, 256, 300, 0), report(2, 300, 512, 0));
+    const both = lease(record(1, 256, 300, 0), record(2, 300, 512, 0));
     tracker.onLease(versioned(both), 0);
     expect(tracker.totals).toMatchObject({ probesSent: 256, synack: 256 });
     tracker.onStored(entry(1, 256, 256, both.epochs));
@@ -293,7 +293,7 @@ describe('the shard tracker', () => {
   test('lets only those leases be forgotten whose shards are below the frontier', () => {
     const tracker = new ShardTracker(10);
     const held = (shard: number, revision: number) =>
-      tracker.onLease(versioned({ ...lease(report(1, 256, 300, 0)), shard }, revision), 0);
+      tracker.onLease(versioned({ ...lease(record(1, 256, 300, 0)), shard }, revision), 0);
     held(0, 11);
     held(1, 12);
     held(2, 13);

@@ -55,9 +55,9 @@ describe.skipIf(labIsMissing())('a running survey', () => {
   const statusOf = async (survey: string) =>
     JSON.parse((await transect('status', survey, '--json')).stdout);
   /** Probes that the target network has seen; its reports are a second old at most. */
-  const heard = async () => {
+  const received = async () => {
     await pause(1100);
-    return JSON.parse(internet.stdout.trim().split('\n').at(-1) ?? '').heard as number;
+    return JSON.parse(internet.stdout.trim().split('\n').at(-1) ?? '').received as number;
   };
   const untilDone = async (survey: string) => {
     while ((await statusOf(survey)).state !== 'done') await pause(300);
@@ -69,15 +69,15 @@ describe.skipIf(labIsMissing())('a running survey', () => {
     await startCoordinator(join(folder, 'data'));
     const survey = await launch('-r', '4k');
     await pause(3000);
-    const askedAt = performance.now();
+    const requestedAt = performance.now();
     const excluded = await transect(
       ...['exclude', 'add', '198.18.128.0/17', '--reason', 'mail of 3 May', '--by', 'noc'],
     );
-    expect(performance.now() - askedAt).toBeLessThan(2000); // of which half is the command's start
+    expect(performance.now() - requestedAt).toBeLessThan(2000); // of which half is the command's start
     expect(excluded.stdout.trim()).toBe('1');
     expect(excluded.stderr).toMatch(/and all agents at work obey/);
     await transect('pause', survey);
-    const [paused, later] = [await heard(), await heard()];
+    const [paused, later] = [await received(), await received()];
     expect(later).toBe(paused);
     expect(paused).toBeGreaterThan(2000);
     expect(await statusOf(survey)).toMatchObject({ state: 'paused' });
@@ -88,7 +88,7 @@ describe.skipIf(labIsMissing())('a running survey', () => {
     expect(status).toMatchObject({ targetsCovered: 131_072, budget: 20_000, sendFailed: 0 });
     expect(status.probesSent + status.excluded).toBe(131_072);
     expect(status.excluded).toBeGreaterThan(50_000);
-    expect(await heard()).toBe(status.probesSent);
+    expect(await received()).toBe(status.probesSent);
     expect((await transect('verify', survey)).stdout).toMatch(/complete: every target/);
     const half = 'SELECT count(*) AS n FROM results';
     expect((await transect('query', survey, half, '-O', 'csv')).stdout).toMatch(/^n\n\d+\n$/);
@@ -127,7 +127,7 @@ describe.skipIf(labIsMissing())('a running survey', () => {
       );
       expect((await transect('status', survey)).stdout).toMatch(/STALLED/);
       await pause(1500);
-      const [stalled, later] = [await heard(), await heard()];
+      const [stalled, later] = [await received(), await received()];
       expect(later).toBe(stalled);
       await run('mount', ['-o', 'remount,size=64m', small]);
       await untilDone(survey);

@@ -102,12 +102,12 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
   test('share one survey, and the union of their rows is exact', { timeout: 120_000 }, async () => {
     await join3();
     const survey = await launch('-r', '30k');
-    let heard = '';
-    for (let i = 0; i < 40 && !/probes_sent_total\{survey="\w+"\} [1-9]/.test(heard); i++) {
+    let received = '';
+    for (let i = 0; i < 40 && !/probes_sent_total\{survey="\w+"\} [1-9]/.test(received); i++) {
       await agents[0]?.run('sleep', '0.2');
-      heard = (await agents[0]!.run('curl', '-s', 'http://127.0.0.1:9101/metrics')).stdout;
+      received = (await agents[0]!.run('curl', '-s', 'http://127.0.0.1:9101/metrics')).stdout;
     }
-    expect(heard).toMatch(/transect_agent_probes_sent_total\{survey="\w+"\} [1-9]/);
+    expect(received).toMatch(/transect_agent_probes_sent_total\{survey="\w+"\} [1-9]/);
     const health = await agents[0]!.run('curl', '-s', 'http://127.0.0.1:9101/healthz');
     expect(JSON.parse(health.stdout)).toMatchObject({ ok: true });
     const status = await untilDone(survey);

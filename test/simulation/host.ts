@@ -243,16 +243,16 @@ export class Host {
   /** What a stream or a watch delivers: late, in order, and after a cut from where it stopped. */
   async *#follow<Item>(items: AsyncIterable<Item>, signal: AbortSignal): AsyncGenerator<Item> {
     const { clock, roll, delay } = this.#options;
-    const underWay = new Channel<{ item: Item; due: number }>(signal);
+    const inFlight = new Channel<{ item: Item; due: number }>(signal);
     const read = async () => {
       let due = 0;
       for await (const item of items) {
         due = Math.max(due, clock.monotonic() + delay * roll());
-        underWay.push({ item, due });
+        inFlight.push({ item, due });
       }
     };
     void read();
-    for await (const { item, due } of underWay) {
+    for await (const { item, due } of inFlight) {
       const early = due - clock.monotonic();
       if (early > 0) await clock.sleep(early, signal);
       while (this.isInCut && !signal.aborted) await clock.sleep(LOOK_MILLIS, signal);
@@ -269,9 +269,9 @@ export class Host {
     : never {
     const { roll, loss } = this.#options;
     for await (const delivery of this.#follow(broker.results.consume(signal), signal)) {
-      const heard = { ...delivery, acknowledge: () => this.#say(() => delivery.acknowledge()) };
-      yield heard;
-      if (roll() < loss) yield heard;
+      const received = { ...delivery, acknowledge: () => this.#say(() => delivery.acknowledge()) };
+      yield received;
+      if (roll() < loss) yield received;
     }
   }
 
@@ -285,16 +285,16 @@ export class Host {
   /** What is only said once: late, out of order, or not at all. */
   #overhear<Item>(items: AsyncIterable<Item>, signal: AbortSignal): AsyncIterable<Item> {
     const { roll, loss } = this.#options;
-    const heard = new Channel<Item>(signal);
+    const received = new Channel<Item>(signal);
     const listen = async () => {
       for await (const item of items) {
         if (this.dead.aborted || this.isFrozen || this.isInCut || roll() < loss) continue;
-        void this.#pass().then(() => heard.push(item));
-        if (roll() < loss) void this.#pass().then(() => heard.push(item));
+        void this.#pass().then(() => received.push(item));
+        if (roll() < loss) void this.#pass().then(() => received.push(item));
       }
     };
     void listen();
-    return this.#thawed(heard);
+    return this.#thawed(received);
   }
 }
 

@@ -78,7 +78,7 @@ export function excess(world: World, budgets: readonly Budget[]): number {
 export async function breaches(
   world: World,
   survey: Survey,
-  { excluded, deaf }: { excluded: (address: number) => boolean; deaf: ReadonlySet<string> },
+  { excluded, muted }: { excluded: (address: number) => boolean; muted: ReadonlySet<string> },
 ): Promise<string[]> {
   const found: string[] = [];
   const plan = await world.planOf(survey);
@@ -91,7 +91,7 @@ export async function breaches(
   const unheard = new Set<number>();
   for await (const { epochs } of readJournal(world.disk, join(folder, 'journal.ndjson'))) {
     for (const { agent, from, settledUpTo } of epochs) {
-      if (!deaf.has(agent)) continue;
+      if (!muted.has(agent)) continue;
       for (let position = from; position < settledUpTo; position++) unheard.add(position);
     }
   }

@@ -65,7 +65,7 @@ class FaultPlan {
   readonly #events: string[] = [];
   readonly #budgets: Budget[] = [];
   /** Rates that have been asked for, and not answered. */
-  readonly #orders = new Set<{ readonly rate: number }>();
+  readonly #jobs = new Set<{ readonly rate: number }>();
   readonly #deaf = new Set<string>();
   /** Addresses [from, to) that were excluded, and when. */
   readonly #exclusions: { from: number; to: number; at: number }[] = [];
@@ -95,7 +95,7 @@ class FaultPlan {
     const world = this.#world;
     const excluded = (address: number) =>
       this.#exclusions.some(({ from, to }) => from <= address && address < to);
-    const found = await breaches(world, survey, { excluded, deaf: this.#deaf });
+    const found = await breaches(world, survey, { excluded, muted: this.#deaf });
     const over = excess(world, this.#budgets);
     if (over > 0) found.push(`${over} probes above the budget in one second`);
     for (const { from, to, at } of this.#exclusions) {
@@ -293,16 +293,16 @@ class FaultPlan {
       this.#budgets.push({ from: clock.monotonic(), rate: most });
     };
     const asked = { rate };
-    this.#orders.add(asked);
+    this.#jobs.add(asked);
     allow(this.#budgets.at(-1)?.rate ?? 0);
     await order();
-    this.#orders.delete(asked);
+    this.#jobs.delete(asked);
     const survey = (await broker.surveys.read(this.#survey?.id ?? ''))?.value;
     allow(survey?.state === 'running' ? survey.rate : 0);
   }
 
   get #underWay(): number[] {
-    return [...this.#orders].map(({ rate }) => rate);
+    return [...this.#jobs].map(({ rate }) => rate);
   }
 
   async #ask(verb: 'rate' | 'pause' | 'resume', rate = 0): Promise<unknown> {
@@ -367,8 +367,8 @@ class FaultPlan {
 /** The heartbeat of an agent that claims whatever comes to its mind. */
 function boast(survey: string, draw: World['draw']): Heartbeat {
   const any = () => draw(0, 2) * draw(0, 1_000_000);
-  const heard = { framesReceived: any(), framesDropped: any(), interfaceDropped: any() };
-  const ioStats = { transmit: 'none', sendErrors: { EPERM: any() }, ...heard };
+  const received = { framesReceived: any(), framesDropped: any(), interfaceDropped: any() };
+  const ioStats = { transmit: 'none', sendErrors: { EPERM: any() }, ...received };
   const claims = { hasWork: draw(0, 2) === 1, rate: any(), probesSent: any(), replies: any() };
   const activity = {
     survey,

@@ -7,7 +7,7 @@ import { breaches, expectedRows, rowsOf } from './oracle.js';
 import { World } from './world.js';
 
 const LIMIT_MILLIS = 3_600_000;
-const NOTHING = { excluded: () => false, deaf: new Set<string>() };
+const NOTHING = { excluded: () => false, muted: new Set<string>() };
 
 async function launch(world: World, addresses: number, rate: number): Promise<Survey> {
   const launching = world.launch({ addresses, rate: rate as Pps });
@@ -259,19 +259,21 @@ describe('a simulated survey', () => {
     for (let i = 0; i < 3; i++) world.join();
     const survey = await launch(world, 30_000, 1500);
     await pass(world, 6000);
-    const deaf = world.agents[1]!;
-    deaf.link.hasLostNetwork = true;
+    const muted = world.agents[1]!;
+    muted.link.hasLostNetwork = true;
     const deafAt = world.clock.monotonic();
     const status = await finish(world, survey);
-    const last = world.internet.shots.findLast(({ agent }) => agent === deaf.name)!;
+    const last = world.internet.shots.findLast(({ agent }) => agent === muted.name)!;
     expect(last.at - deafAt).toBeLessThan(12_000);
     expect(status.state).toBe('done');
-    expect(await breaches(world, survey, { ...NOTHING, deaf: new Set([deaf.name]) })).toEqual([]);
+    expect(await breaches(world, survey, { ...NOTHING, muted: new Set([muted.name]) })).toEqual([]);
     const { agents } = await world.clock.runUntil(
       world.broker.control.ask('agents', {}),
       LIMIT_MILLIS,
     );
-    expect(agents.find(({ agent }) => agent === deaf.name)?.problem).toMatch(/receives no replies/);
+    expect(agents.find(({ agent }) => agent === muted.name)?.problem).toMatch(
+      /receives no replies/,
+    );
     world.close();
   });
 

@@ -23,7 +23,7 @@ export async function printCompleted(id: string, what: string): Promise<void> {
   try {
     await printOut(id);
   } catch (error) {
-    printNote(`${what} ${id} stands all the same`);
+    printNote(`${what} ${id} was created nevertheless`);
     throw error;
   }
 }
@@ -78,9 +78,9 @@ export class Table {
 /** One line of progress. */
 export function progressLine(status: SurveyStatus): string {
   const { targets, probesSent, targetsCovered, rate, replies, agents } = status;
-  const passed = Math.min(probesSent + sumUnsent(status), targets);
+  const done = Math.min(probesSent + sumUnsent(status), targets);
   return [
-    `${percent(passed, targets)} sent`,
+    `${percent(done, targets)} sent`,
     `${percent(targetsCovered, targets)} covered`,
     `${formatCount(probesSent)} of ${formatCount(targets)} probes`,
     `${formatCount(rate)}/s`,
@@ -119,7 +119,7 @@ export function summaryOf(
     open: `${formatCount(synack)} answered SYN-ACK: a service is there`,
     closed: `${formatCount(rst)} answered RST: nothing listens`,
     unreachable: `${formatCount(icmp)} answered by ICMP`,
-    silent: `${formatCount(silentOf(status))} were asked and did not answer`,
+    silent: `${formatCount(silentOf(status))} were probed and did not answer`,
     ...unsentLines(status),
     rows: formatCount(rowsStored),
     ...warnings(status),

@@ -101,8 +101,8 @@ function isRunning(child: ChildProcess): boolean {
 function understand(line: string): { warning: string; words: string } {
   try {
     const record = JSON.parse(line) as { level?: unknown; msg?: unknown; error?: unknown };
-    const told = [record.msg, record.error].filter((part) => typeof part === 'string');
-    const words = inert(told.join(': '));
+    const warned = [record.msg, record.error].filter((part) => typeof part === 'string');
+    const words = inert(warned.join(': '));
     return { words, warning: record.level === WARN ? words : '' };
   } catch {
     return { words: inert(line).trim(), warning: '' };

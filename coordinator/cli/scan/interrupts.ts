@@ -14,7 +14,7 @@ export class Interrupts implements Disposable {
   readonly hurried = new Promise<void>((resolve) => {
     this.#hurry = resolve;
   });
-  readonly #forget = onStopSignal(() => this.#raise());
+  readonly #unsubscribe = onStopSignal(() => this.#raise());
 
   /** Signals so far. */
   get count(): number {
@@ -34,7 +34,7 @@ export class Interrupts implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#forget();
+    this.#unsubscribe();
   }
 
   #raise(): void {

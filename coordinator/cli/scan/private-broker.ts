@@ -40,7 +40,7 @@ export async function startPrivateBroker(): Promise<PrivateBroker> {
     .flat()
     .some((one) => one?.address === LOOPBACK);
   if (!isLoopbackUp) {
-    const reason = `no interface has ${LOOPBACK}, where parts of a scan meet: ip link set lo up`;
+    const reason = `no interface has ${LOOPBACK}, which the parts of a scan need: ip link set lo up`;
     throw new Fault('NO_NATS_SERVER', reason);
   }
   const install = 'install it with: apt-get install nats-server';
@@ -69,7 +69,7 @@ export async function startPrivateBroker(): Promise<PrivateBroker> {
   try {
     const servers = [await serverOf(child, folder)];
     const access = { servers, login: { kind: 'password', ...login } } as const;
-    const failed = (cause: unknown) => troubleIn(folder, describeError(cause), cause);
+    const failed = (cause: unknown) => problemIn(folder, describeError(cause), cause);
     return { access, environment: environmentFor(access, login), ended, failed, stop };
   } catch (error) {
     await stop();
@@ -111,11 +111,11 @@ async function serverOf(child: ChildProcess, folder: string): Promise<string> {
   const log = await readFile(join(folder, 'log'), 'utf8').catch(() => '');
   const last = log.trim().split('\n').at(-1);
   const reason = last ? `nats-server does not start: ${last}` : 'nats-server ended by itself';
-  throw troubleIn(folder, reason);
+  throw problemIn(folder, reason);
 }
 
-function troubleIn(folder: string, reason: string, cause?: unknown): Fault {
-  const where = `it keeps its files in ${folder}; TMPDIR names another place`;
+function problemIn(folder: string, reason: string, cause?: unknown): Fault {
+  const where = `its files are in ${folder}; set TMPDIR for another folder`;
   return new Fault('NO_NATS_SERVER', `the private broker: ${reason} (${where})`, {}, cause);
 }
 

@@ -77,7 +77,7 @@ export class RowsOut {
 
   async #take(run: SurveyRun, batch: ResultBatch): Promise<void> {
     if (run.isStored(batch.shard)) return; // a duplicate delivery: its rows are written
-    this.#forgetStored(run);
+    this.#dropStored(run);
     const text = this.#textOf(run, batch);
     if (this.#file === undefined && text !== '') await this.#write(this.#header() + text);
     if (this.#rows >= this.#rowsMax) this.#deps.onEnough();
@@ -139,7 +139,7 @@ export class RowsOut {
     return text;
   }
 
-  #forgetStored(run: SurveyRun): void {
+  #dropStored(run: SurveyRun): void {
     for (const shard of this.#seen.keys()) if (run.isStored(shard)) this.#seen.delete(shard);
   }
 

@@ -48,20 +48,24 @@ const STREAMED = 'csv';
 export function scanCommand(): Command {
   const made = command(
     'scan',
-    'survey targets from this machine: broker, coordinator, agents in one',
+    'survey targets from this machine: broker, coordinator and agents in one',
   );
   made.argument('[targets...]', 'prefixes, ranges and addresses');
   addSurveyOptions(made);
   const options = [
     option('--agents <n>', 'agent processes', parseAgents, 1),
-    option('-o, --output-file <file>', 'write the rows here, whole, at the end; - is stdout'),
+    option('-o, --output-file <file>', 'write the rows to a file, whole, at the end; - is stdout'),
     fieldsOption(),
     headerOption(),
-    option('-N, --max-results <n>', 'end at so many rows', parseCount),
-    option('-t, --max-runtime <time>', 'drain after this time', parseDuration),
-    option('--data <dir>', 'where segments and manifests go', undefined, DEFAULT_DATA),
+    option('-N, --max-results <n>', 'stop after so many rows', parseCount),
+    option(
+      '-t, --max-runtime <time>',
+      'stop sending after this long, then store what is in flight',
+      parseDuration,
+    ),
+    option('--data <dir>', 'folder of segments and manifests', undefined, DEFAULT_DATA),
     option('-d, --dryrun', 'print the targets in probing order, and send nothing'),
-    option('-n, --max-targets <n>', 'with --dryrun: how many', parseCount),
+    option('-n, --max-targets <n>', 'with --dryrun: print at most so many', parseCount),
     option('-q, --quiet', 'no progress, no summary'),
   ];
   for (const each of options) made.addOption(each);
@@ -124,24 +128,24 @@ async function survey(session: Session): Promise<void> {
   try {
     const failed = coordinator.run(stop.signal).then(() => new Promise<never>(() => {}));
     failed.catch(() => {});
-    const lost = broker.ended.then(() => {
+    const brokerEnded = broker.ended.then(() => {
       throw new Fault('NO_NATS_SERVER', 'the private nats-server ended by itself');
     });
-    lost.catch(() => {});
+    brokerEnded.catch(() => {});
     await bus.spaces.put(resolved.request.spaceHash, resolved.bytes);
     await bus.spaces.put(resolved.request.rulesHash, resolved.rules);
     const begunAt = systemClock.monotonic();
     const run = await coordinator.launch(resolved.request);
     agents = startAgents(flags.agents, broker.environment, networkArguments({ ...flags }), say);
     const watched = { run, coordinator, agents, flags, interrupts, ending, say };
-    const status = await Promise.race([untilEnded(watched), lost, failed]);
+    const status = await Promise.race([untilEnded(watched), brokerEnded, failed]);
     const elapsed = systemClock.monotonic() - begunAt;
     // Waits for a slow reader, unless the user is in a hurry.
     const files = (await Promise.race([rows.finish(run), interrupts.hurried])) ?? {};
     const manifest = join(run.folder.path, MANIFEST_FILE);
     say(`\n${summaryOf({ ...status, agents: flags.agents }, elapsed, { ...files, manifest })}`);
     await agents.stop(interrupts.count > 1);
-    judge(run, status, session);
+    setExitCode(run, status, session);
   } finally {
     stop.abort();
     await agents?.stop(true);
@@ -149,11 +153,11 @@ async function survey(session: Session): Promise<void> {
 }
 
 /** Sets the exit code. @throws Fault if the survey did not end as it should */
-function judge({ survey: { id } }: SurveyRun, status: SurveyStatus, session: Session): void {
+function setExitCode({ survey: { id } }: SurveyRun, status: SurveyStatus, session: Session): void {
   const { interrupts, ending } = session;
   if (interrupts.count > 0) process.exitCode = interrupts.count > 1 ? EXIT.STOPPED : EXIT.DRAINED;
   else if (status.state === 'cancelled' && !ending.isEnough) {
-    throw new Fault('ENDED_BY_OTHERS', 'the survey was cancelled, and not by us', { value: id });
+    throw new Fault('ENDED_BY_OTHERS', 'the survey was cancelled by somebody else', { value: id });
   } else if (status.probesSent === 0 && status.targets > 0 && !ending.isEnough) {
     throw new Fault('NOTHING_SENT', `nothing was sent: ${unsentLines(status)['not asked']}`);
   }

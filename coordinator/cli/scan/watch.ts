@@ -65,7 +65,7 @@ export async function untilEnded(watched: Watched): Promise<SurveyStatus> {
 
 function tooLate(run: SurveyRun): Fault {
   const { problem } = run.status;
-  const reason = problem === '' ? 'it could not be written down in time' : problem;
+  const reason = problem === '' ? 'it could not be written in time' : problem;
   return new Fault('STOPPED', `stopped; what is stored is whole, the rest is lost: ${reason}`, {
     file: run.folder.path,
   });

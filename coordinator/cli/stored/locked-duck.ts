@@ -68,7 +68,7 @@ export async function refuseWriting(
     throw new Fault('BAD_OPTION', await whyUnreadable(connection, sql), location);
   });
   if (statements.count !== 1) {
-    const reason = `one statement is run; here are ${statements.count}`;
+    const reason = `expected one statement, got ${statements.count}`;
     throw new Fault('BAD_OPTION', reason, location);
   }
   const statement = await statements.prepare(0);
@@ -77,7 +77,7 @@ export async function refuseWriting(
   if (statementType === StatementType.SELECT) return;
   // EXPLAIN ANALYZE runs the statement.
   if (statementType === StatementType.EXPLAIN && EXPLAIN.test(sql)) return;
-  throw new Fault('BAD_OPTION', 'only statements that read are run, such as SELECT', location);
+  throw new Fault('BAD_OPTION', 'only statements that read are allowed, such as SELECT', location);
 }
 
 /** The package (1.5.6) does not say why it cannot split statements; preparing them does. */

@@ -34,7 +34,7 @@ const FOLLOW_MILLIS = 1000;
 const CHUNK_ROWS = 4096;
 
 export function resultsCommand(): Command {
-  const made = command('results', 'the rows stored so far');
+  const made = command('results', 'print or write the stored rows');
   made.argument('<survey>', 'a survey, or the folder of one');
   const options = [
     option('-o, --output-file <file>', 'write to a file, whole; - is stdout'),
@@ -43,8 +43,8 @@ export function resultsCommand(): Command {
     option('-O, --output-module <name>', 'csv (default), ndjson or parquet', (name) => {
       return sinkNamed(name).name;
     }),
-    option('--filter <sql>', 'only rows for which this holds: sport = 443 AND ttl < 64'),
-    option('--follow', 'go on with what is stored from now on, until the survey is over'),
+    option('--filter <sql>', 'an SQL condition on rows: sport = 443 AND ttl < 64'),
+    option('--follow', 'continue with newly stored rows until the survey is over'),
   ];
   for (const each of options) made.addOption(each);
   return addBrokerOptions(made).action(results);
@@ -57,7 +57,7 @@ export function fieldsOption() {
 }
 
 export function headerOption() {
-  return option('--no-header-row', 'no line of field names above the rows of csv');
+  return option('--no-header-row', 'omit the csv header');
 }
 
 async function results(name: string, flags: ResultsFlags): Promise<void> {
@@ -65,7 +65,7 @@ async function results(name: string, flags: ResultsFlags): Promise<void> {
   const fields = flags.outputFields ?? ['saddr', 'sport', 'classification'];
   const format = textOf(outputModule, outputFile);
   if (follow && outputFile !== undefined && outputFile !== '-') {
-    const reason = 'a file is written whole: follow to stdout, or leave --follow out';
+    const reason = 'a file is written whole: use --follow with stdout only';
     throw new Fault('BAD_OPTION', reason, { flag: '--output-file', value: outputFile });
   }
   const output = await openOutput(outputFile ?? '-');

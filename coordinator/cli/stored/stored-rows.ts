@@ -131,7 +131,7 @@ export class StoredRows {
   }
 
   #missing(shard: number): Fault {
-    const reason = `the rows of shard ${shard} are not there, although the journal says so`;
+    const reason = `the rows of shard ${shard} are missing, although the journal lists them`;
     return new Fault('UNREADABLE_FILE', reason, { file: this.#folder });
   }
 

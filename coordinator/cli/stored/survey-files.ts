@@ -78,7 +78,7 @@ async function localFolder(name: string): Promise<Omit<SurveyFiles, 'refresh'> |
     found === undefined
       ? 'there is no such folder'
       : found.isDirectory()
-        ? `the folder of no survey: it has no ${SURVEY_FILE}`
+        ? `not the folder of a survey: ${SURVEY_FILE} is missing`
         : 'a file, and not the folder of a survey';
   throw new Fault('NOT_FOUND', reason, { value: name });
 }
@@ -118,7 +118,11 @@ function noneYet(error: unknown): void {
 
 /** Nothing is written outside the folder that was created for it. */
 function stranger(file: string): Fault {
-  return new Fault('BAD_MESSAGE', 'the answer names a file that no survey has', { value: file });
+  return new Fault(
+    'BAD_MESSAGE',
+    'the coordinator’s answer names a file that is not part of a survey',
+    { value: file },
+  );
 }
 
 async function fetchFile(

@@ -33,7 +33,7 @@ export async function readHitlist(
   flag: string,
   note: (text: string) => void,
 ): Promise<readonly Target[]> {
-  return told(parseHitlist(await readText(file, flag)), nameOf(file), note);
+  return printed(parseHitlist(await readText(file, flag)), nameOf(file), note);
 }
 
 /** Reads (address, port) pairs, one per line; bad lines are reported. @throws Fault UNREADABLE_FILE */
@@ -42,7 +42,7 @@ export async function readPairs(
   flag: string,
   note: (text: string) => void,
 ): Promise<readonly Target[]> {
-  return told(parsePairs(await readText(file, flag)), nameOf(file), note);
+  return printed(parsePairs(await readText(file, flag)), nameOf(file), note);
 }
 
 /**
@@ -71,7 +71,7 @@ export async function readTarget(
   });
 }
 
-function told(
+function printed(
   { targets, badLines }: Listed,
   file: string,
   note: (text: string) => void,
@@ -79,7 +79,7 @@ function told(
   if (badLines.length > 0) {
     const named = badLines.slice(0, BAD_LINES_NAMED).join(', ');
     const more = badLines.length > BAD_LINES_NAMED ? ', …' : '';
-    note(`${file}: ${badLines.length} lines cannot be read and are left out: ${named}${more}`);
+    note(`${file}: skipped ${badLines.length} unreadable lines: ${named}${more}`);
   }
   return targets;
 }

@@ -79,7 +79,8 @@ function cappedRate(space: Space, rate: Pps, { maxRatePer24, maxRatePer48 }: Sur
   const by24 = per24 > 0 && maxRatePer24 !== undefined ? maxRatePer24 / per24 : 1;
   const by48 = per48 > 0 && maxRatePer48 !== undefined ? maxRatePer48 / per48 : 1;
   const factor = Math.min(1, by24, by48);
-  if (factor < 1) printNote(`slowed to ${formatCount(rate * factor)}/s: no network may see more`);
+  if (factor < 1)
+    printNote(`slowed to ${formatCount(rate * factor)}/s by the rate cap per network`);
   return (rate * factor) as Pps;
 }
 

@@ -49,56 +49,42 @@ export function addSurveyOptions(command: Command): Command {
     repeatable('-w, --allowlist-file <file>', 'targets, one range per line (- is stdin)', same),
     repeatable(
       '-I, --list-of-ips-file <file>',
-      'targets, one address per line; bad lines pass',
+      'targets, one address per line; bad lines are skipped',
       same,
     ),
     repeatable('--pairs-file <file>', 'targets, one address:port per line', same),
     repeatable('-b, --blocklist-file <file>', 'exclusions, one range per line', same),
-    repeatable('--exclude <cidr>', 'a range that is not probed', entry('--exclude')),
-    repeatable(
-      '--allow-special <cidr>',
-      'survey a special-purpose range, by name',
-      entry('--allow-special'),
-    ),
+    repeatable('--exclude <cidr>', 'a range to exclude', entry('--exclude')),
+    repeatable('--allow-special <cidr>', 'allow a special-purpose range', entry('--allow-special')),
     option('-r, --rate <pps>', 'probes per second, all agents together (default: 1000)', parseRate),
     option('-B, --bandwidth <bps>', 'the rate as bits per second on Ethernet', parseBandwidth),
-    option(
-      '--max-rate-per-24 <pps>',
-      'slow down so that no IPv4 /24 is expected to see more',
-      parseRate,
-    ),
-    option(
-      '--max-rate-per-48 <pps>',
-      'slow down so that no IPv6 /48 is expected to see more',
-      parseRate,
-    ),
-    option('-c, --cooldown <time>', 'how long replies are awaited (default: 8s)', parseDuration),
-    option(
-      '-e, --seed <text>',
-      'the order of probing follows from it (default: random)',
-      parseName,
-    ),
-    option('--probe <name>', `what is sent (default: ${DEFAULT_PROBE})`, (name) => {
+    option('--max-rate-per-24 <pps>', 'cap the expected rate into any IPv4 /24', parseRate),
+    option('--max-rate-per-48 <pps>', 'cap the expected rate into any IPv6 /48', parseRate),
+    option('-c, --cooldown <time>', 'wait this long for late replies (default: 8s)', parseDuration),
+    option('-e, --seed <text>', 'seed of the probing order (default: random)', parseName),
+    option('--probe <name>', `probe to send (default: ${DEFAULT_PROBE})`, (name) => {
       return probeNamed(name).name;
     }),
     option(
       '--probe-args <list>',
-      'how it is sent: layout=mss|linux|windows|bsd, ttl=1…255',
+      'options of the probe: layout=mss|linux|windows|bsd, ttl=1…255',
       parseProbeArgs,
     ),
     option('--rows <which>', 'replies that make rows: successes (default) or all', parseRowPolicy),
     option(
       '-O, --output-module <name>',
-      `how segments are kept: parquet, csv or ndjson (default: ${DEFAULT_OUTPUT})`,
+      `file format of stored results: parquet, csv or ndjson (default: ${DEFAULT_OUTPUT})`,
       (name) => {
         return sinkNamed(name).name;
       },
     ),
     option('--name <text>', 'a name for people', parseName),
-    option('--contact <address>', 'whom to ask about the survey', parseSentence).env(
-      'TRANSECT_CONTACT',
-    ),
-    option('--purpose <text>', 'what the survey is for', parseSentence).env('TRANSECT_PURPOSE'),
+    option(
+      '--contact <address>',
+      'contact address for questions about the survey',
+      parseSentence,
+    ).env('TRANSECT_CONTACT'),
+    option('--purpose <text>', 'purpose of the survey', parseSentence).env('TRANSECT_PURPOSE'),
   ];
   for (const each of options) command.addOption(each);
   return command;
@@ -146,7 +132,7 @@ export function parseRowPolicy(text: string): RowPolicy {
 function parseProbeArgs(text: string): ProbeOptions {
   const pairs = text.split(',').map((pair) => pair.split('='));
   if (pairs.every(({ length }) => length === 2)) return Object.fromEntries(pairs) as ProbeOptions;
-  throw new Fault('BAD_OPTION', 'probe arguments are name=value, parted by commas', {
+  throw new Fault('BAD_OPTION', 'probe arguments are name=value, separated by commas', {
     value: text,
   });
 }

@@ -35,25 +35,25 @@ export function loginOptions({ servers, login, tls }: BrokerAccess): LoginOption
 /** Turns a failed connection into a sentence that says what to do. */
 export function connectFault(access: BrokerAccess, cause: unknown): Fault {
   const reason = describeError(cause);
-  const place = locationOf(access);
+  const location = locationOf(access);
   if (cause instanceof AuthorizationError || /authoriz|authentic/i.test(reason)) {
     const sentence =
       access.login === undefined
-        ? `the NATS server wants a login and none is given (${reason})`
-        : `the NATS server refuses the login by ${NAMES[access.login.kind]} (${reason})`;
-    return new Fault('BROKER_REFUSED', sentence, place, cause);
+        ? `the NATS server requires a login, and none was given (${reason})`
+        : `the NATS server rejects the login by ${NAMES[access.login.kind]} (${reason})`;
+    return new Fault('BROKER_REFUSED', sentence, location, cause);
   }
   if (cause instanceof UserAuthenticationExpiredError)
-    return new Fault('BROKER_REFUSED', `the login has expired (${reason})`, place, cause);
+    return new Fault('BROKER_REFUSED', `the login has expired (${reason})`, location, cause);
   if (/does not support 'tls'/.test(reason)) {
-    const sentence = 'the NATS server does not speak TLS, and TLS is asked for';
-    return new Fault('BROKER_REFUSED', sentence, place, cause);
+    const sentence = 'TLS is required, and the NATS server does not support it';
+    return new Fault('BROKER_REFUSED', sentence, location, cause);
   }
   if (isAboutTls(cause, reason))
-    return new Fault('BROKER_REFUSED', `no TLS with the NATS server: ${reason}`, place, cause);
+    return new Fault('BROKER_REFUSED', `no TLS with the NATS server: ${reason}`, location, cause);
   const remedy = access.flag === undefined ? '' : `; start one, or name it with ${access.flag}`;
   const sentence = `no NATS server answers (${reason})${remedy}`;
-  return new Fault('BROKER_UNREACHABLE', sentence, place, cause);
+  return new Fault('BROKER_UNREACHABLE', sentence, location, cause);
 }
 
 export function locationOf(access: BrokerAccess): FaultDetails {
@@ -61,7 +61,7 @@ export function locationOf(access: BrokerAccess): FaultDetails {
 }
 
 const NAMES = {
-  password: 'name and password',
+  password: 'user and password',
   token: 'token',
   nkey: 'nkey',
   creds: 'creds file',

@@ -19,11 +19,11 @@ const LOOK_MILLIS = 200;
 
 export class NatsControl implements ControlApi {
   readonly #broker: BrokerConnection;
-  readonly #seat: LeaderStore;
+  readonly #leader: LeaderStore;
 
-  constructor(broker: BrokerConnection, seat: LeaderStore) {
+  constructor(broker: BrokerConnection, leader: LeaderStore) {
     this.#broker = broker;
-    this.#seat = seat;
+    this.#leader = leader;
   }
 
   async ask<Verb extends ControlVerb>(
@@ -48,7 +48,7 @@ export class NatsControl implements ControlApi {
         return await this.#requestOnce(verb, bytes);
       } catch (cause) {
         if (!(cause instanceof RequestError || cause instanceof NoRespondersError)) throw cause;
-        const leader = await this.#seat.read();
+        const leader = await this.#leader.read();
         const isExpected = leader !== undefined && !leader.value.resigned;
         if (!isExpected || clock.monotonic() >= giveUpAt) {
           const reason = 'no coordinator answers; start one with: transect coordinator';

@@ -67,7 +67,7 @@ export async function openConnection(
     const lacksRoom =
       isApiError(cause, API_ERROR.NO_STORAGE) || isApiError(cause, API_ERROR.STREAM_STORE);
     const remedy = lacksRoom
-      ? 'give it more room: its disk, or max_file_store'
+      ? 'give it more storage: its disk, or max_file_store'
       : 'start it with -js';
     const reason = `the NATS server refuses JetStream (${describeError(cause)}); ${remedy}`;
     throw new Fault('BROKER_UNREACHABLE', reason, locationOf(access), cause);

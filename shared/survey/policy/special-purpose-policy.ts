@@ -28,7 +28,7 @@ export function specialTargetIn(space: Space, allowSpecial: readonly string[]): 
   const [range] = space.ipv4Addresses.intersect(blockedSpecialIpv4(allowSpecial));
   if (range !== undefined) return formatRange(range);
   for (const window of space.parts.windows) {
-    const [location] = window.ranks.ranges.intersect(placesOf(lists, window));
+    const [location] = window.ranks.ranges.intersect(slotsOf(lists, window));
     if (location !== undefined) return addressIn(window, location.from);
   }
   const listed = ipv6Listed(space).find((target) => lists.some((list) => list.holds(target)));
@@ -41,7 +41,7 @@ export function publicTargetIn(space: Space): string | undefined {
   const [range] = space.ipv4Addresses.subtract(SPECIAL);
   if (range !== undefined) return formatRange(range);
   for (const window of space.parts.windows) {
-    const [location] = window.ranks.ranges.subtract(placesOf(lists, window));
+    const [location] = window.ranks.ranges.subtract(slotsOf(lists, window));
     if (location !== undefined) return addressIn(window, location.from);
   }
   const listed = ipv6Listed(space).find((target) => !lists.some((list) => list.holds(target)));
@@ -53,7 +53,7 @@ function specialExcept(allowSpecial: readonly string[]): readonly Blocklist[] {
   return SPECIAL_BLOCKS.map((block) => Blocklist.ofSpecial(block, allowed));
 }
 
-function placesOf(lists: readonly Blocklist[], window: Window): Ranges {
+function slotsOf(lists: readonly Blocklist[], window: Window): Ranges {
   return Ranges.of(lists.flatMap((list) => [...list.slotsIn(window)]));
 }
 

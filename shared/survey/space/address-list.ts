@@ -35,9 +35,9 @@ export class AddressList {
 
   /** A list from its own arrays, as received from another process; checked. */
   static fromSorted(words: Uint32Array, ports: Uint16Array): AddressList {
-    assert(words.length === WORDS * ports.length, 'as many addresses as ports');
+    assert(words.length === WORDS * ports.length, 'different numbers of addresses and ports');
     for (let i = 1; i < ports.length; i++) {
-      assert(isBefore(words, ports, i - 1, i), 'listed addresses ascend, without doubles');
+      assert(isBefore(words, ports, i - 1, i), 'listed addresses are unsorted or duplicate');
     }
     return new AddressList(words, ports);
   }

@@ -45,18 +45,22 @@ export function compose(lists: Lists): Composition {
     list: Blocklist.ofSpecial(block, allowed),
   }));
   for (const { extent, location } of lists.targets) refuseSpecial(extent, location, special);
-  const draft = new SurveyDraft(lists);
+  const builder = new SpaceBuilder(lists);
   for (const { block, list } of special) {
-    draft.exclude(`${block.text} ${block.name} (${block.rfc})`, list);
+    builder.exclude(`${block.text} ${block.name} (${block.rfc})`, list);
   }
   for (const [reason, entries] of bySource(lists.exclusions)) {
-    draft.exclude(reason, Blocklist.of(entries));
+    builder.exclude(reason, Blocklist.of(entries));
   }
-  return { space: draft.finish(lists.ports), sources: sourcesOf(lists), exclusions: draft.tallies };
+  return {
+    space: builder.finish(lists.ports),
+    sources: sourcesOf(lists),
+    exclusions: builder.tallies,
+  };
 }
 
 /** A space under construction: the rest of each part, and what was removed. */
-class SurveyDraft {
+class SpaceBuilder {
   readonly tallies: Tally[] = [];
   #ipv4: Ranges;
   #windows: readonly Window[];
@@ -131,7 +135,7 @@ function refuseSpecial(
     left = left.subtract(taken);
     if (left.count > 0) continue;
     const allow = extent.family === 4 ? formatRange(extent.range) : block.text;
-    const why = `${block.name} (${block.rfc}) is not surveyed unless you say so: --allow-special ${allow}`;
+    const why = `${block.name} (${block.rfc}) is not surveyed unless allowed: --allow-special ${allow}`;
     throw new Fault('SPECIAL_TARGETS', why, location);
   }
 }
@@ -163,8 +167,12 @@ function disjoint(given: readonly LocatedWindow[]): readonly Window[] {
 /** A prefix precedes its sub-prefixes, and a whole prefix precedes windows of the same prefix. */
 function byPrefix({ window: a }: LocatedWindow, { window: b }: LocatedWindow): number {
   const { words, length } = a.prefix;
-  const isWhole = ({ ids }: Window) => (ids === undefined ? 0 : 1);
-  return compareWords(words, b.prefix.words) || length - b.prefix.length || isWhole(a) - isWhole(b);
+  const isPlainPrefix = ({ ids }: Window) => (ids === undefined ? 0 : 1);
+  return (
+    compareWords(words, b.prefix.words) ||
+    length - b.prefix.length ||
+    isPlainPrefix(a) - isPlainPrefix(b)
+  );
 }
 
 function onlyAddress(window: Window): Target {

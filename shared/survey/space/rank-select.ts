@@ -9,9 +9,9 @@
 import { assert } from '../../base/assert.js';
 import type { Ranges } from '../../net/ranges.js';
 
-const STRETCHES_MIN = 1024;
-const STRETCHES_MAX = 2 ** 22;
-const STRETCHES_PER_RANGE = 1;
+const RUNS_MIN = 1024;
+const RUNS_MAX = 2 ** 22;
+const RUNS_PER_RANGE = 1;
 /** Padding beyond the last range. */
 const STEPS = 4;
 const NARROW_MAX = 2 ** 32 - 1;
@@ -23,7 +23,7 @@ export class RankSelect {
   readonly #table: Float64Array | Uint32Array;
   /** The range with the first rank of each run. */
   readonly #directory: Uint32Array;
-  readonly #perStretch: number;
+  readonly #perRun: number;
 
   constructor(ranges: Ranges) {
     this.ranges = ranges;
@@ -42,14 +42,14 @@ export class RankSelect {
       before += (to[i] as number) - start;
     }
     this.size = before;
-    const wanted = Math.min(STRETCHES_MAX, Math.max(STRETCHES_MIN, count * STRETCHES_PER_RANGE));
-    let stretch = 1;
-    while (stretch * wanted < before) stretch *= 2;
-    this.#perStretch = 1 / stretch;
-    this.#directory = new Uint32Array(Math.ceil(before / stretch) + 1);
+    const wanted = Math.min(RUNS_MAX, Math.max(RUNS_MIN, count * RUNS_PER_RANGE));
+    let run = 1;
+    while (run * wanted < before) run *= 2;
+    this.#perRun = 1 / run;
+    this.#directory = new Uint32Array(Math.ceil(before / run) + 1);
     let range = 0;
     for (let entry = 0; entry < this.#directory.length; entry++) {
-      const ordinal = entry * stretch;
+      const ordinal = entry * run;
       while (range < count - 1 && (this.#table[2 * range + 2] as number) <= ordinal) range++;
       this.#directory[entry] = range;
     }
@@ -63,13 +63,13 @@ export class RankSelect {
   /** The number with a rank: 0 ≤ rank < size. */
   at(ordinal: number): number {
     const table = this.#table;
-    const stretch = (ordinal * this.#perStretch) >>> 0;
-    let low = this.#directory[stretch] as number;
+    const run = (ordinal * this.#perRun) >>> 0;
+    let low = this.#directory[run] as number;
     // Most runs contain few ranges: skips them without branches, which would be unpredictable.
     low += Number((table[2 * low + 2] as number) <= ordinal);
     low += Number((table[2 * low + 2] as number) <= ordinal);
     low += Number((table[2 * low + 2] as number) <= ordinal);
-    if ((table[2 * low + 2] as number) <= ordinal) low = this.#search(low, stretch, ordinal);
+    if ((table[2 * low + 2] as number) <= ordinal) low = this.#search(low, run, ordinal);
     return ordinal + (table[2 * low + 1] as number);
   }
 
@@ -77,16 +77,16 @@ export class RankSelect {
   fill(ranks: Float64Array, count: number, numbers: Uint32Array): void {
     const table = this.#table;
     const directory = this.#directory;
-    assert(table instanceof Uint32Array, 'the numbers have 32 bits');
-    const shift = -Math.log2(this.#perStretch);
+    assert(table instanceof Uint32Array, 'a number exceeds 32 bits');
+    const shift = -Math.log2(this.#perRun);
     for (let i = 0; i < count; i++) {
       const ordinal = (ranks[i] as number) >>> 0;
-      const stretch = ordinal >>> shift;
-      let low = directory[stretch] as number;
+      const run = ordinal >>> shift;
+      let low = directory[run] as number;
       low += Number((table[2 * low + 2] as number) <= ordinal);
       low += Number((table[2 * low + 2] as number) <= ordinal);
       low += Number((table[2 * low + 2] as number) <= ordinal);
-      if ((table[2 * low + 2] as number) <= ordinal) low = this.#search(low, stretch, ordinal);
+      if ((table[2 * low + 2] as number) <= ordinal) low = this.#search(low, run, ordinal);
       numbers[i] = ordinal + (table[2 * low + 1] as number);
     }
   }
@@ -107,9 +107,9 @@ export class RankSelect {
   }
 
   /** Bisects the ranges from `from` on that begin within a run. */
-  #search(from: number, stretch: number, ordinal: number): number {
+  #search(from: number, run: number, ordinal: number): number {
     let low = from;
-    let high = this.#directory[stretch + 1] as number;
+    let high = this.#directory[run + 1] as number;
     while (low < high) {
       const middle = (low + high + 1) >>> 1;
       if ((this.#table[2 * middle] as number) <= ordinal) low = middle;

@@ -16,7 +16,7 @@ import { parseWindow } from './window.js';
 
 const MAGIC = 0x54535032;
 const RANGE_OCTETS = 8;
-const PLACES_OCTETS = 16;
+const SLOTS_OCTETS = 16;
 const ADDRESS_OCTETS = 16;
 const PORT_OCTETS = 2;
 const WORDS = 4;
@@ -78,7 +78,7 @@ export function hashSpace(bytes: Uint8Array): string {
 /** Verifies bytes that are stored under a hash. @throws Fault BAD_MESSAGE if they have another hash */
 export function refuseOtherBytes(bytes: Uint8Array, hash: string, what: string): void {
   if (hashSpace(bytes) === hash) return;
-  throw new Fault('BAD_MESSAGE', `${what} is not what its hash names`, { value: hash });
+  throw new Fault('BAD_MESSAGE', `${what} does not have the expected hash`, { value: hash });
 }
 
 /** @throws Fault BAD_MESSAGE if the bytes are not a space */
@@ -103,7 +103,7 @@ function readSpace(bytes: Uint8Array): Space {
   const windows = head.windows.map(({ text, seed, kept }) => {
     const window = parseWindow(text, seed);
     const slots = readRanges(kept, () => [input.readF64(), input.readF64()]);
-    assert((slots.to.at(-1) ?? 0) <= window.slots, 'places lie in their window');
+    assert((slots.to.at(-1) ?? 0) <= window.slots, 'a slot is outside its window');
     return window.keeping(slots);
   });
   const hitlist = readList(input, head.hitlist, false);
@@ -134,7 +134,7 @@ function readList(input: Cursor, count: number, hasPorts: boolean): AddressList 
 function bodyOctets({ ipv4, windows, hitlist, pairs }: Head): number {
   const kept = windows.reduce((sum, window) => sum + window.kept, 0);
   const listed = hitlist * ADDRESS_OCTETS + pairs * (ADDRESS_OCTETS + PORT_OCTETS);
-  return ipv4 * RANGE_OCTETS + kept * PLACES_OCTETS + listed;
+  return ipv4 * RANGE_OCTETS + kept * SLOTS_OCTETS + listed;
 }
 
 /** Reads and writes big-endian numbers one after the other. */

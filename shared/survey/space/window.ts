@@ -198,7 +198,7 @@ export function parseWindow(text: string, seed: string): Window {
   }
   const prefix = parsePrefix6(`${match[1]}/${match[2]}`);
   if (prefix.length >= MAPPED.length && hasPrefix(prefix.words, MAPPED)) {
-    const reason = 'IPv4-mapped addresses are IPv4: write them as such';
+    const reason = 'IPv4-mapped addresses are IPv4: write them as IPv4';
     throw new Fault('BAD_OPTION', reason, { value: text });
   }
   const isPlain = match[3] === undefined;

@@ -73,13 +73,13 @@ const capture = openPcapSource({ device, filter });
 const frame = new Dissection(capture.view);
 const captured = new Uint8Array(capture.view.buffer, capture.view.byteOffset);
 const census = mode === 'census' ? new Census() : undefined;
-let heard = 0;
+let received = 0;
 let answered = 0;
 
 capture.start((start, end, timestamp) => {
   if (frame.dissect('ethernet', start, end) !== REJECT.OK || !frame.isTcp) return;
   if (frame.tcp.flags !== FLAG_SYN) return;
-  heard++;
+  received++;
   // The frame is a probe: what dissection takes for our side of a flow is its target.
   const target = frame.flow.source;
   census?.count(target.w3, target.port, timestamp);
@@ -98,7 +98,7 @@ setInterval(() => {
 setInterval(() => {
   const { framesReceived, framesDropped } = capture.totals;
   console.log(
-    JSON.stringify({ heard, answered, framesReceived, framesDropped, ...census?.counts }),
+    JSON.stringify({ received, answered, framesReceived, framesDropped, ...census?.counts }),
   );
 }, REPORT_MILLIS);
 console.log('the Internet is up');
