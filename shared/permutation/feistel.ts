@@ -17,7 +17,7 @@ import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.js';
 import type { Position, TargetIndex } from '../base/brand.js';
 import { LIMITS } from '../base/limits.js';
-import { type FeistelShape, ScrambleKernel } from '../simd/wasm-kernels.js';
+import { type FeistelShape, FeistelKernel } from '../simd/wasm-kernels.js';
 import type { Permutation } from './permutation.js';
 
 /**
@@ -37,7 +37,7 @@ type Shape = FeistelShape & { readonly keys: Int32Array };
 export class FeistelPermutation implements Permutation {
   readonly size: number;
   readonly #shape: Shape;
-  readonly #kernel: ScrambleKernel;
+  readonly #kernel: FeistelKernel;
 
   /**
    * @param seed any text or number; the same seed and size give the same order everywhere
@@ -55,7 +55,7 @@ export class FeistelPermutation implements Permutation {
       lowShift: 32 - lowBits,
       highSpan: Math.ceil(size / lowSpan),
     };
-    this.#kernel = new ScrambleKernel(RUN_MAX, this.#shape);
+    this.#kernel = new FeistelKernel(RUN_MAX, this.#shape);
   }
 
   at(position: Position): TargetIndex {

@@ -90,7 +90,7 @@ export interface FeistelShape {
 }
 
 /** One pass through a Feistel network for many numbers in a row. */
-export class ScrambleKernel {
+export class FeistelKernel {
   /** The output of the last call. */
   readonly values: Float64Array;
   readonly #kernels: Kernels;

@@ -189,6 +189,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       );
       const handlers = { files: async () => ({ survey: 's', folder: '/s', files }) };
       coordinator.control.serve(handlers as unknown as ControlHandlers, stop.signal);
+      await make.settle(new Promise((resolve) => setTimeout(resolve, 50))); // until it subscribed
       const answer = await make.settle(agent.control.ask('files', { survey: 's' }));
       expect(answer.files).toEqual(files);
     });

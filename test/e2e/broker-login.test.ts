@@ -41,7 +41,7 @@ const run = (line: string, environment: Record<string, string> = {}) =>
   shell(line, folder.path, environment);
 /** A broker is reached where the next thing that is missing is a coordinator. */
 const REACHED = { code: EXIT.NO_ANSWER, said: /no coordinator answers/ };
-const REFUSED = { code: EXIT.NO_BROKER, said: /refuses|wants a login/ };
+const REFUSED = { code: EXIT.NO_BROKER, said: /rejects|requires a login/ };
 
 async function expectOutcome(
   line: string,

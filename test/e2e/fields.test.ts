@@ -100,7 +100,7 @@ describe.skipIf(!isRoot).each(KINDS)('from segments of %s', (kind) => {
       const sql = command === 'query' ? "'SELECT * FROM results'" : '';
       const { code, stdout, stderr } = await shell(`$T ${command} ${copy} ${sql}`, folder.path);
       expect([command, code === 0]).toEqual([command, false]);
-      expect(stdout + stderr).toMatch(/are not there|VIOLATION|no rows/);
+      expect(stdout + stderr).toMatch(/are missing|VIOLATION|no rows/);
     }
   }, 60_000);
 });

@@ -153,7 +153,7 @@ describe.skipIf(!isRoot)('the broker of a scan', () => {
     }
     expect(pid).toBeGreaterThan(0);
     const { stderr, code } = await run(`$T status --nats ${url}`);
-    expect([code, /wants a login/.test(stderr)]).toEqual([EXIT.NO_BROKER, true]);
+    expect([code, /requires a login/.test(stderr)]).toEqual([EXIT.NO_BROKER, true]);
     await scanning;
   }, 60_000);
 });

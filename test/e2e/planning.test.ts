@@ -67,7 +67,7 @@ describe('transect plan', () => {
     );
     const { stdout, stderr } = await run('plan', 'six.yaml', '--json');
     expect(JSON.parse(stdout)).toMatchObject({ addresses: 514, targets: 1030 });
-    expect(stderr).toMatch(/hits\.txt: 1 lines cannot be read and are left out: 2/);
+    expect(stderr).toMatch(/hits\.txt: skipped 1 unreadable line: 2/);
   });
 });
 

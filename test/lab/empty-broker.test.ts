@@ -112,7 +112,7 @@ describe.skipIf(labIsMissing())('a broker that comes back empty', () => {
     const second = await startCoordinator();
     await second.says(/came back without this survey/);
     await until(survey, ({ state }) => state === 'paused');
-    expect((await transect('status', survey)).stdout).toMatch(/put back from its folder/);
+    expect((await transect('status', survey)).stdout).toMatch(/restored from its folder/);
     await transect('resume', survey);
     const status = await until(survey, ({ state }) => state === 'done');
     expect(status).toMatchObject({ targets: TARGETS, targetsCovered: TARGETS });

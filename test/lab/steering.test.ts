@@ -75,7 +75,7 @@ describe.skipIf(labIsMissing())('a running survey', () => {
     );
     expect(performance.now() - requestedAt).toBeLessThan(2000); // of which half is the command's start
     expect(excluded.stdout.trim()).toBe('1');
-    expect(excluded.stderr).toMatch(/and all agents at work obey/);
+    expect(excluded.stderr).toMatch(/and all agents at work enforce it/);
     await transect('pause', survey);
     const [paused, later] = [await received(), await received()];
     expect(later).toBe(paused);

@@ -11,6 +11,7 @@ import {
   parseTargetList,
   type TargetEntry,
 } from '../../../shared/survey/target-list.js';
+import { plural } from '../output/print.js';
 
 /** Labels of letters, digits and inner hyphens, with a letter somewhere (RFC 1123 §2.1). */
 const NAME = /^(?=.*[a-z])[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*\.?$/i;
@@ -79,7 +80,7 @@ function printed(
   if (badLines.length > 0) {
     const named = badLines.slice(0, BAD_LINES_NAMED).join(', ');
     const more = badLines.length > BAD_LINES_NAMED ? ', …' : '';
-    note(`${file}: skipped ${badLines.length} unreadable lines: ${named}${more}`);
+    note(`${file}: skipped ${plural(badLines.length, 'unreadable line')}: ${named}${more}`);
   }
   return targets;
 }
