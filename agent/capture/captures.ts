@@ -1,7 +1,7 @@
 /**
  * One capture per interface, shared by all surveys of this agent: opened for the first survey, closed after
  * the last. Each frame is dissected once and then offered to the surveys in turn, until one recognises it by
- * its key. The kernel filter is the union of the surveys' filters.
+ * its key. The kernel (BPF) filter is the union of the surveys' filters.
  */
 import { Fault } from '../../shared/base/faults.js';
 import { Dissection, REJECT, REJECT_NAMES } from '../../shared/packet/dissect.js';

@@ -1,6 +1,6 @@
 /**
- * The hot path of receiving: dissected frame → validate the cookie → position and shard. It needs the plan
- * and the key and knows nothing of what was sent; the caller decides whether the shard is ours.
+ * The hot path of receiving a response: dissected frame → validate the cookie → position and shard. It needs
+ * the plan and the key and knows nothing of what was sent; the caller decides whether the shard is ours.
  */
 
 import type { Dissection } from '../../shared/packet/dissect.js';

@@ -1,7 +1,7 @@
 /**
- * Back-off per agent (multiplicative decrease, multiplicative increase): limits what an agent is granted
- * while its capture drops frames or its kernel refuses to send. A full send queue is no error, but such an
- * agent is granted little more than it uses, and the rest goes to the others.
+ * Backoff per agent (multiplicative decrease, multiplicative increase): throttles an agent whose capture
+ * drops frames (packet loss on our side) or whose kernel refuses to send. A full send queue is no error, but
+ * such an agent is granted little more than it uses, and the rest goes to the others.
  */
 import { LIMITS } from '../../shared/base/limits.js';
 import type { Activity } from '../../shared/bus/heartbeat.js';

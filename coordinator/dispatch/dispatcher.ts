@@ -1,5 +1,5 @@
 /**
- * Keeps a window of shards on offer: enough that no agent waits, few enough that a huge survey costs the
+ * The scheduler of shards: keeps a window of them on offer, enough that no agent waits, few enough that a huge survey costs the
  * broker and the coordinator no more than a small one. The window follows demand: twice the shards taken
  * since the last call.
  */

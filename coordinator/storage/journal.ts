@@ -6,7 +6,7 @@
  * Lines carry the term of the coordinator that wrote them (a fencing term). Each coordinator starts with a
  * line of its term alone; lines of an earlier term after that do not count, so a coordinator that was thought
  * dead and wakes up in the middle of a write changes nothing. Several shards share a sync (group commit). A
- * torn last line is ignored.
+ * torn write (an incomplete last line) is ignored.
  */
 import { z } from 'zod';
 import { Fault } from '../../shared/base/faults.js';

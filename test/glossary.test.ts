@@ -1,0 +1,112 @@
+/** The glossary of ARCHITECTURE.md and the code say the same. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const ROOT = new URL('..', import.meta.url).pathname;
+const textOf = (file: string) => readFileSync(join(ROOT, file), 'utf8');
+
+/** The folders in which the story and its parts are told; their exported classes are words of the domain. */
+const STORY = [
+  'coordinator',
+  'coordinator/agents',
+  'coordinator/dispatch',
+  'coordinator/sink',
+  'coordinator/storage',
+  'coordinator/survey',
+  'agent',
+  'agent/capture',
+  'agent/egress',
+  'agent/lease',
+  'agent/results',
+  'agent/send',
+  'agent/transmit',
+];
+
+/** Terms by which a newcomer searches; each is written in the first comment of the file that is meant. */
+const SEARCHED: Record<string, string> = {
+  'token bucket': 'agent/send/pacer.ts',
+  'rate limit': 'agent/send/pacer.ts',
+  throttle: 'coordinator/agents/agent-health.ts',
+  backoff: 'coordinator/agents/agent-health.ts',
+  fair: 'coordinator/agents/max-min-share.ts',
+  'leader election': 'coordinator/leader-election.ts',
+  fencing: 'coordinator/leader-election.ts',
+  liveness: 'coordinator/agents/agent-registry.ts',
+  quarantine: 'coordinator/agents/quarantine.ts',
+  egress: 'agent/egress/egress.ts',
+  duplicate: 'agent/results/shard-results.ts',
+  dedup: 'agent/results/shard-results.ts',
+  'packet loss': 'coordinator/agents/agent-health.ts',
+  seqlock: 'agent/send/sender-control.ts',
+  futex: 'agent/send/sender-control.ts',
+  'shared memory': 'agent/send/sender-control.ts',
+  scheduler: 'coordinator/dispatch/dispatcher.ts',
+  response: 'agent/capture/receiver.ts',
+  watermark: 'coordinator/dispatch/lease-maintenance.ts',
+  admission: 'coordinator/admission/admission.ts',
+  BPF: 'agent/capture/captures.ts',
+  'SYN cookie': 'shared/probe/cookies.ts',
+  'format-preserving': 'shared/permutation/feistel.ts',
+  'back-pressure': 'coordinator/storage/back-pressure.ts',
+  'torn write': 'coordinator/storage/journal.ts',
+  'group commit': 'coordinator/storage/journal.ts',
+};
+
+type Entry = { word: string; meaning: string; file: string; term: string };
+
+function glossary(): Entry[] {
+  const text = textOf('ARCHITECTURE.md');
+  const section = text.slice(text.indexOf('## Glossary'), text.indexOf('## Who knows what'));
+  const rows = section.split('\n').filter((line) => line.startsWith('| `'));
+  return rows.map((row) => {
+    const [word = '', meaning = '', file = '', term = ''] = row
+      .slice(1, -1)
+      .split('|')
+      .map((cell) => cell.trim().replace(/^`(.*)`$/, '$1'));
+    return { word, meaning, file, term };
+  });
+}
+
+const wordIn = (word: string, text: string) => new RegExp(`\\b${word}\\b`).test(text);
+
+describe('the glossary', () => {
+  const entries = glossary();
+
+  test('gives every word once, with a meaning, a file and the term of the field', () => {
+    expect(entries.length).toBeGreaterThan(60);
+    const words = entries.map((entry) => entry.word);
+    expect(words.filter((word, i) => words.indexOf(word) !== i)).toEqual([]);
+    expect(entries.filter(({ meaning, file, term }) => !(meaning && file && term))).toEqual([]);
+  });
+
+  test('has only words that are in the code of the file it names', () => {
+    const strays = entries.filter(({ word, file }) => !wordIn(word, withoutComments(textOf(file))));
+    // A position of the permutation is a branded number: its name is the type's.
+    expect(strays).toEqual([]);
+  });
+
+  test('has every exported class of the story', () => {
+    const known = new Map(entries.map((entry) => [entry.word, entry.file]));
+    const classes = STORY.flatMap((folder) =>
+      readdirSync(join(ROOT, folder))
+        .filter((name) => name.endsWith('.ts'))
+        .flatMap((name) => {
+          const file = `${folder}/${name}`;
+          const found = textOf(file).matchAll(/^export (?:abstract )?class (\w+)/gm);
+          return [...found].map(([, word = '']) => ({ word, file }));
+        }),
+    );
+    expect(classes.length).toBeGreaterThan(40);
+    expect(classes.filter(({ word, file }) => known.get(word) !== file)).toEqual([]);
+  });
+});
+
+describe('a search for a standard term', () => {
+  test.each(Object.entries(SEARCHED))('%s finds %s', (term, file) => {
+    const [header = ''] = textOf(file).split('*/');
+    expect(header.toLowerCase().replace(/\s*\n \* ?/g, ' ')).toContain(term.toLowerCase());
+  });
+});
+
+const withoutComments = (text: string) => text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
