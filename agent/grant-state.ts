@@ -37,7 +37,7 @@ export class GrantState {
     return true;
   }
 
-  /** Whether to send a heartbeat out of turn, to get a grant. @param hasWork whether there is anything to send */
+  /** True if a heartbeat should be sent out of turn, to get a grant. @param hasWork whether there is anything to send */
   shouldAsk(hasWork: boolean, now: number): boolean {
     if (!hasWork || this.rateAt(now) > 0) {
       this.#asks = 0;

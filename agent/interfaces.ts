@@ -121,7 +121,7 @@ export interface Sender {
 /** Frames that passed the filter, and dropped frames. */
 export type CaptureTotals = Pick<IoStats, 'framesReceived' | 'framesDropped' | 'interfaceDropped'>;
 
-/** What a source captures. */
+/** Settings of a frame source. */
 export interface SourceSetup {
   readonly device: string;
   /** An expression of pcap-filter(7) for packets from their IP header on. */

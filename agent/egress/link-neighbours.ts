@@ -30,7 +30,7 @@ const MINIMUM_OCTETS = 60;
 /** Interval between requests, and their number. */
 const AGAIN_MILLIS = 400;
 const REQUESTS_MAX = 3;
-/** After so many refused requests nobody was asked: 4 s, for links that flap. */
+/** After so many refused requests the target counts as not asked: 4 s, for links that flap. */
 const REFUSALS_MAX = 10;
 /** Lifetimes of positive and negative entries. */
 const KNOWN_MILLIS = 60_000;
@@ -157,7 +157,7 @@ export class LinkNeighbours implements Neighbours {
       if (octets < 0) return;
       const answer = this.#read(octets);
       const entry = answer && this.#entries.get(answer.key);
-      if (entry === undefined || answer === undefined) continue; // nobody asked
+      if (entry === undefined || answer === undefined) continue; // no request was sent
       entry.mac = answer.mac;
       entry.until = now + KNOWN_MILLIS;
     }

@@ -21,14 +21,14 @@ import type { Reply } from '../interfaces.js';
 
 type Batch = Pick<ResultBatch, 'serial' | 'timestamp' | 'columns'>;
 
-/** What became of a reply: the first of its class or better, a duplicate, or too late. */
+/** Outcome of a reply: the first of its class or better, a duplicate, or too late. */
 export const OUTCOME = { NEW: 0, DUPLICATE: 1, LATE: 2 } as const;
 
 /** How a reply is recorded. */
 export interface ReplyRecording {
   /** Microseconds since the Unix epoch. */
   readonly timestamp: number;
-  /** Whether it makes a row, or is counted only. */
+  /** True if it makes a row; otherwise it is counted only. */
   readonly isRow: boolean;
   /** `FLAG_…` of the row. */
   readonly flags: number;

@@ -36,7 +36,7 @@ export interface AllocatorOptions {
   readonly serial?: number;
   /** Our monotonic clock: grants are 0 before it, while those of a previous coordinator may be in force. */
   readonly grantsFrom?: number;
-  /** Whether an agent is alive and works on the survey. */
+  /** True if an agent is alive and works on the survey. */
   readonly isServing: (agent: string) => boolean;
 }
 
@@ -132,7 +132,7 @@ export class RateAllocator {
     this.#granted += grantee.inUse;
   }
 
-  /** Drops expired grants and dead agents, and computes the sum anew, free of rounding errors. */
+  /** Drops expired grants and dead agents, and recomputes the sum, free of rounding errors. */
   #sweep(now: number): void {
     this.#sweptAt = now;
     this.#granted = 0;

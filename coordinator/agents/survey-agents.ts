@@ -28,7 +28,7 @@ export interface SurveyAgentsOptions {
   readonly plan: Plan;
   /** Packets per second, all agents together. */
   readonly rate: number;
-  /** Whether another coordinator led the survey before: its grants may still be in force. */
+  /** True if another coordinator led the survey before: its grants may still be in force. */
   readonly isResumed: boolean;
   /** Of the coordinator. */
   readonly term: number;
@@ -38,13 +38,13 @@ export interface SurveyAgentsDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly grants: Pick<GrantChannel, 'publish'>;
-  /** Whether an agent is alive and works on this survey. */
+  /** True if an agent is alive and works on this survey. */
   readonly isServing: (agent: string) => boolean;
   /** The version of the exclusions that agents must enforce. */
   readonly exclusionsVersion: () => number;
   /** Leases that idle agents could finish; empty while shards are still on offer. */
   readonly unfinishedLeases: () => readonly Lease[];
-  /** Whether an agent holds a lease: only then can it have anything to send. */
+  /** True if an agent holds a lease: only then can it have anything to send. */
   readonly holdsLease: (agent: string) => boolean;
   /** Positions settled and answered, by agent, from leases. */
   readonly repliesByAgent: () => ReadonlyMap<string, ReplyRate>;

@@ -88,7 +88,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     const { rows, manifest } = await scan('198.18.0.0/16', '-p', '80,443', '-r', '40k');
     expectTrue(rows, slash16('198.18'), [80, 443]);
     expect(manifest.complete).toBe(true);
-    expect(manifest.counts.captureDrops).toBe(0);
+    expect(manifest.counts.framesDropped).toBe(0);
     const routers = new Set(rows.map(([, , , , , router]) => router).filter((text) => text !== ''));
     expect(routers.size).toBe(64);
   });
@@ -115,8 +115,8 @@ describe.skipIf(labIsMissing())('a survey', () => {
   });
 
   test.each(['af-xdp', 'tx-ring', 'packet', 'pcap', 'raw-ip'])(
-    'through %s is exact, and says which wire it took',
-    async (frameSender) => {
+    'through %s is exact, and names the transmit method it used',
+    async (method) => {
       await target.answerFor('198.18.0.0/16');
       const { rows, manifest } = await scan(
         '198.18.0.0/19',
@@ -125,11 +125,11 @@ describe.skipIf(labIsMissing())('a survey', () => {
         '-r',
         '20k',
         '--transmit',
-        frameSender,
+        method,
       );
       expect(rows).toHaveLength(8192);
       expect(rows.every(([, , code]) => code === 'rst')).toBe(true);
-      expect(manifest.agents[0].frameSender).toBe(`${frameSender} eth0`);
+      expect(manifest.agents[0].transmit).toBe(`${method} eth0`);
     },
   );
 
@@ -141,7 +141,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     const ours = new Map(rows.map(([address, , , , daddr]) => [address, daddr]));
     expect(ours.get('198.18.0.1')).toBe('100.64.0.1');
     expect(ours.get('127.77.0.1')).toBe('127.0.0.1');
-    expect(manifest.agents[0].frameSender).toMatch(
+    expect(manifest.agents[0].transmit).toMatch(
       /^(raw-ip lo, af-xdp eth0|af-xdp eth0, raw-ip lo)$/,
     );
   });
