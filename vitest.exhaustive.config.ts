@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** The proofs that take minutes, apart from the quick tests. */
+/** Proofs that take minutes, separate from the quick tests. */
 export default defineConfig({
   test: {
     include: ['test/exhaustive/*.exhaustive.ts'],

@@ -1,10 +1,10 @@
-/** Medians over rounds: machines are noisy, so single figures are not to be believed. */
+/** Medians over rounds, because single figures of a shared machine vary too much. */
 import { cpus, release } from 'node:os';
 
 const ROUNDS = 7;
 const WARM_UP = 2;
 
-/** Millions per second of `run(count)`, which does something `count` times: the median of rounds. */
+/** Millions per second of `run(count)`, which repeats something `count` times: the median of rounds. */
 export function millionsPerSecond(count: number, run: (count: number) => void): number {
   const rates: number[] = [];
   for (let round = 0; round < WARM_UP + ROUNDS; round++) {
@@ -17,8 +17,8 @@ export function millionsPerSecond(count: number, run: (count: number) => void): 
 }
 
 /**
- * The same for several things to be compared: all are warmed up first, and rounds alternate, so that
- * none is measured in code that the engine has compiled for it alone.
+ * The same for several candidates: all are warmed up first and rounds alternate, so that none is measured in
+ * code that the engine has specialised for it alone.
  */
 export function ratesSideBySide(
   count: number,
@@ -52,7 +52,7 @@ export function median(values: readonly number[]): number {
   return sorted[sorted.length >> 1] ?? Number.NaN;
 }
 
-/** Rows as a Markdown table, under the machine and the day. */
+/** Rows as a Markdown table, headed by the machine and the date. */
 export function printTable(title: string, rows: readonly Readonly<Record<string, string>>[]): void {
   console.log(tableOf(title, `medians of ${ROUNDS} rounds`, rows));
 }

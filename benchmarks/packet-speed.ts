@@ -1,4 +1,4 @@
-/** What a core does per packet, in memory: probes made on the way out, replies read on the way in. */
+/** Cost per packet on one core, in memory: probes written when sending, replies read when receiving. */
 import { Receiver } from '../agent/capture/receiver.js';
 import { Egress } from '../agent/egress/egress.js';
 import { Router } from '../agent/egress/router.js';
@@ -31,7 +31,7 @@ const FRAMES = 1024;
 const STRIDE = 128;
 const ROOM = 256;
 
-/** Takes everything at once: what is left is the making of probes. */
+/** A frame sender that accepts everything at once, so that only the writing of probes is measured. */
 function bottomlessWire(): FrameSender {
   let first = 0;
   return {
@@ -115,7 +115,9 @@ printTable('Probes made in memory, one core: target, guard, cookie, both checksu
   { what: 'IPv6, a window of 2^32 subnets', 'M/s': generation(ipv6, 6, 'mss') },
 ]);
 
-/** Replies to 1,024 probes of a plan, dissected, recognised, classified and placed, over and over. */
+/**
+ * Replies to 1,024 probes of a plan, dissected, validated, classified and mapped to positions, repeatedly.
+ */
 function reading(space: Space, source: PlainFlow['source']) {
   const plan = new Plan(space, '7', shardLengthFor(space.size, 1e6));
   const view = new DataView(new ArrayBuffer(192));

@@ -1,4 +1,4 @@
-/** How random the order of probing is, by number of rounds, beside a true shuffle. */
+/** Randomness of the probing order, by number of rounds, compared with a true shuffle. */
 import { randomFillSync } from 'node:crypto';
 import type { Position } from '../shared/base/brand.js';
 import { FeistelPermutation } from '../shared/permutation/feistel.js';
@@ -17,7 +17,7 @@ const feistel =
     return (position) => permutation.at(position as Position);
   };
 
-/** Fisher–Yates with the system's randomness; only for sizes that fit. */
+/** Fisher–Yates with the system's randomness; only for sizes that fit in memory. */
 function trueShuffle(size: number): Order {
   const order = Uint32Array.from({ length: size }, (_, i) => i);
   const prng = randomFillSync(new Uint32Array(size));
@@ -28,7 +28,7 @@ function trueShuffle(size: number): Order {
   return (position) => order[position] as number;
 }
 
-/** Without replacement does not matter where a window is a small part of the space. */
+/** Sampling without replacement makes no difference where the window is a small part of the space. */
 function trueSample(size: number): Order {
   const prng = randomFillSync(new Uint32Array(2 ** 20));
   return (position) => {

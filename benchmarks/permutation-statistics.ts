@@ -1,9 +1,9 @@
 /**
- * How an order differs from a random one, as numbers that are near 0 ± 1 for a true shuffle: standard
- * scores. Beyond ±5 they are no accident.
+ * How a permutation differs from a random one, as standard scores: near 0 ± 1 for a true shuffle; beyond ±5
+ * is no coincidence.
  */
 
-/** The index at each position of an order. */
+/** The index at each position of a permutation. */
 export type Order = (position: number) => number;
 
 export interface Scores {
@@ -11,9 +11,11 @@ export interface Scores {
   readonly spread: number;
   /** Correlation of each index with the next. */
   readonly serial: number;
-  /** Worst score of the gaps between the sorted indices of a window against those of chance. */
+  /**
+   * Worst score of the gaps between the sorted indices of a window, compared with those of random numbers.
+   */
   readonly gaps: number;
-  /** How often an index is followed by its neighbour, against once per order. */
+  /** How often an index is followed by its neighbour; the expected value is once per permutation. */
   readonly steps: number;
   /** The longest run of consecutive positions in one of 256 networks, in the window. */
   readonly run: number;
@@ -67,7 +69,7 @@ export function avalanche(orderOf: (seed: string) => Order, bits: number, seeds:
   return changed / looked;
 }
 
-/** Over whole small orders: how often neighbours follow each other, per order; 2 for chance. */
+/** How often neighbours follow each other, per permutation of small sizes; the expected value is 2. */
 export function neighboursPerOrder(
   orderOf: (seed: string) => Order,
   size: number,
@@ -83,7 +85,7 @@ export function neighboursPerOrder(
   return steps / seeds;
 }
 
-/** Networks of two sizes, and the low bits: within networks, or ports. */
+/** Subnets of two sizes, and the low bits: within subnets, or ports. */
 function partitions(size: number): [buckets: number, bucketOf: (index: number) => number][] {
   return [
     [BUCKETS, high(size, BUCKETS)],
@@ -96,7 +98,7 @@ function high(size: number, buckets: number): (index: number) => number {
   return (index) => Math.floor((index / size) * buckets);
 }
 
-/** @param share of the space that the window is: without replacement, counts vary less */
+/** @param share of the space that the window covers: sampled without replacement, counts vary less */
 function chiSquareScore(
   indices: Float64Array,
   bucketOf: (index: number) => number,
@@ -122,7 +124,7 @@ function serialScore(indices: Float64Array, size: number): number {
   return products / variance / Math.sqrt(indices.length - 1);
 }
 
-/** The variance of the gaps of n random points is the square of their mean, give or take. */
+/** The variance of the gaps between n random points is about the square of their mean. */
 function gapScore(sorted: Float64Array, size: number): number {
   const mean = size / (sorted.length + 1);
   let squares = 0;
@@ -130,7 +132,7 @@ function gapScore(sorted: Float64Array, size: number): number {
     squares += (((sorted[i] as number) - (sorted[i - 1] as number)) / mean - 1) ** 2;
   }
   const n = sorted.length - 1;
-  const share = sorted.length / size; // a sample without replacement has a little less variance
+  const share = sorted.length / size; // sampled without replacement, the variance is a little smaller
   return (squares / n / (1 - share) - 1) / Math.sqrt(8 / n);
 }
 

@@ -1,4 +1,4 @@
-/** Rows a second from result batches to a durable segment, by format; and what it costs to collect them. */
+/** Rows per second from result batches to a durable segment, by format; and the cost of collecting them. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ const plan = new Plan(
   SHARD,
 );
 
-/** Every position of a shard has answered: rows as real hosts make them. */
+/** Every position of a shard has a reply: rows as real hosts cause them. */
 const batches: ResultBatch[] = Array.from({ length: SHARD / BATCH }, (_, serial) => {
   const columns = emptyColumns();
   for (let i = 0; i < BATCH; i++) {

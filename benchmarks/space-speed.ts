@@ -1,4 +1,4 @@
-/** How fast targets are made: the permutation, the space, and both, on one core. */
+/** How fast targets are generated: the permutation, the space, and both, on one core. */
 import type { Position, TargetIndex } from '../shared/base/brand.js';
 import { Target } from '../shared/net/endpoint.js';
 import type { Port } from '../shared/net/ports.js';
@@ -25,7 +25,7 @@ const HTTPS = [443] as Port[];
 const fixed = (value: number) => value.toFixed(1);
 const all = Ranges.of([{ from: 0, to: 2 ** 32 }]).subtract(SPECIAL);
 
-/** `count` entries of 1 to 4,096 addresses, anywhere. */
+/** `count` entries of 1 to 4,096 addresses, at random places. */
 function blocklist(count: number): Range[] {
   let state = 1;
   const roll = () => {

@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 const ROOT = new URL('..', import.meta.url).pathname;
 const textOf = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 
-/** The folders in which the story and its parts are told; their exported classes are words of the domain. */
+/** The folders of the two stories and their parts; their exported classes are words of the domain. */
 const STORY = [
   'coordinator',
   'coordinator/agents',
@@ -23,7 +23,7 @@ const STORY = [
   'agent/transmit',
 ];
 
-/** Terms by which a newcomer searches; each is written in the first comment of the file that is meant. */
+/** Terms by which a newcomer searches; each stands in the first comment of the file in question. */
 const SEARCHED: Record<string, string> = {
   'token bucket': 'agent/send/pacer.ts',
   'rate limit': 'agent/send/pacer.ts',
@@ -82,7 +82,6 @@ describe('the glossary', () => {
 
   test('has only words that are in the code of the file it names', () => {
     const strays = entries.filter(({ word, file }) => !wordIn(word, withoutComments(textOf(file))));
-    // A position of the permutation is a branded number: its name is the type's.
     expect(strays).toEqual([]);
   });
 

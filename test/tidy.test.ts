@@ -1,4 +1,6 @@
-/** Style that can be checked is checked: sizes, where time and chance come from, leftovers. */
+/**
+ * Checks everything about style that can be checked: sizes, wording, sources of time and chance, leftovers.
+ */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -18,7 +20,7 @@ const sources = files.filter((file) => !isTest(file) && !file.endsWith('.config.
 
 const LINES_MAX = 300;
 const TEST_LINES_MAX = 500;
-const COLUMNS_MAX = 120; // the formatter aims at 100; strings may stand out
+const COLUMNS_MAX = 120; // the formatter aims at 100; long strings may exceed it
 const FILES_PER_FOLDER_MAX = 14;
 const FUNCTION_LINES_MAX = 70;
 
@@ -76,7 +78,7 @@ describe('the tree', () => {
   });
 });
 
-/** Functions and methods by indentation: a line that opens one, and the line that closes it. */
+/** Finds functions and methods by indentation: the line that opens one, and the line that closes it. */
 function longFunctions(file: string): string[] {
   const lines = textOf(file).split('\n');
   const found: string[] = [];

@@ -21,7 +21,7 @@ await throughput();
 await resumption();
 process.exit(0);
 
-/** From a command to the first probes on the wire. */
+/** From a command to the first frames sent. */
 async function beginning(): Promise<void> {
   await using system = await System.start(root, 2);
   const times: { command: number; answer: number }[] = [];
@@ -45,7 +45,7 @@ async function beginning(): Promise<void> {
   );
 }
 
-/** The system's senders beside the same senders alone, turn and turn about. */
+/** The system's senders and the same senders alone, measured alternately. */
 async function throughput(): Promise<void> {
   const rows: string[][] = [];
   for (const senders of [1, 2]) {
@@ -91,7 +91,7 @@ async function rateNow(): Promise<number> {
   return ((framesSent() - from.frames) * 1000) / (performance.now() - from.at);
 }
 
-/** From the death of one of two agents until the other has probed on where it stood. */
+/** From the death of one of two agents until the other has probed past its position. */
 async function resumption(): Promise<void> {
   const rows: string[][] = [];
   for (let round = 0; round < ROUNDS; round++) {

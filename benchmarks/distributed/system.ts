@@ -1,6 +1,6 @@
 /**
- * Coordinator, broker and agents as processes, each agent with an interface that swallows what it is
- * sent. For a network namespace of one's own.
+ * Coordinator, broker and agents as processes, each agent with an interface that drops everything it sends.
+ * To be run in a network namespace of its own.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -38,7 +38,7 @@ export function makeSinks(count: number): void {
   }
 }
 
-/** Frames that have left by all sinks. */
+/** Frames sent by all sinks. */
 export function framesSent(): number {
   let frames = 0;
   for (const line of readFileSync('/proc/self/net/dev', 'utf8').split('\n')) {
@@ -48,7 +48,7 @@ export function framesSent(): number {
   return frames;
 }
 
-/** @throws where `isTrue` has not become true in time */
+/** @throws Error if `isTrue` has not become true in time */
 export async function until(isTrue: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const deadline = performance.now() + SAYS_MILLIS;
   while (!(await isTrue())) {
@@ -78,12 +78,12 @@ export class System implements AsyncDisposable {
     return system;
   }
 
-  /** The agent that sends by `sink<i>`, ready. */
+  /** Starts the agent that sends by `sink<i>`; returns when it is ready. */
   async startAgent(i: number): Promise<ChildProcess> {
     return await this.#start('agent/main.js', '-i', `sink${i}`, '--vantage', `v${i}`);
   }
 
-  /** @returns the survey, and when the command was begun and answered */
+  /** @returns the survey, and when the command was started and answered */
   async launch(...flags: readonly string[]) {
     const begun = performance.now();
     const common = ['--allow-special', TARGETS, '-c', '1s'];

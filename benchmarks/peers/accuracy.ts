@@ -1,6 +1,6 @@
 /**
- * What is found of a real kernel's /16 where every address listens on one port and none on another,
- * and how long that takes, by us and by the peers.
+ * Accuracy and duration on a real kernel's /16, in which every address has one open port and one closed one,
+ * for ours and the peers.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -93,7 +93,7 @@ function rowOf(name: string, rate: number, outcomes: readonly Outcome[]): Record
   };
 }
 
-/** The highest of some rates at which the target answers everything, three times in a row. */
+/** The highest of some rates at which the target answers every probe, three times in a row. */
 async function highestRate(folder: string): Promise<number> {
   let highest = CALIBRATION[0] as number;
   for (const rate of CALIBRATION) {
@@ -121,7 +121,10 @@ async function measure(scan: Scan, rate: number, folder: string): Promise<Outcom
   return { ...count(text), seconds, hung };
 }
 
-/** Distinct listening addresses in any of the three formats, and rows that say the closed port is open. */
+/**
+ * Distinct addresses with the open port in any of the three formats, and rows that report the closed port as
+ * open.
+ */
 function count(text: string): { found: number; falseRows: number } {
   const open = new Set<string>();
   let falseRows = 0;

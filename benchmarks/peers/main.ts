@@ -1,7 +1,6 @@
 /**
- * The comparison with zmap, masscan and trafgen, and what else needs a network: prints tables and
- * writes them into `README.md` of the folder given. Takes about fifteen minutes.
- *
+ * The comparison with zmap, masscan and trafgen, and other benchmarks that need a network: prints tables and
+ * writes them into `README.md` of the given folder. Takes about fifteen minutes.
  *     node main.js REPOSITORY
  */
 import { execFileSync } from 'node:child_process';
@@ -19,7 +18,7 @@ const README = join(repository, 'benchmarks', 'README.md');
 const FROM = '<!-- bench:peers -->';
 const TO = '<!-- /bench:peers -->';
 const ROUNDS = 5;
-/** A format of dpkg-query's, not of JavaScript's. */
+/** dpkg-query's format, not a JavaScript template */
 const VERSION = ['$', '{Package} ', '$', '{Version}'].join('');
 const ACCURACY_RUNS = 10;
 

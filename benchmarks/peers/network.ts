@@ -1,6 +1,6 @@
 /**
- * The network of the comparison: a namespace with a bridge that swallows every frame, and two hosts
- * on a link of their own. Nothing leads out; all of it goes when the process ends.
+ * The network of the comparison: a namespace with a bridge that drops every frame, and two hosts on a link of
+ * their own. It has no uplink and is removed when the process ends.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -25,7 +25,7 @@ export function makeNetwork(): void {
   const here = ['-n', SCANNER.namespace];
   ip(...here, 'link', 'add', 'sink0', 'numtxqueues', QUEUES, 'type', 'bridge');
   ip(...here, 'link', 'set', 'sink0', 'up');
-  // zmap wants an interface to have an address.
+  // zmap requires an address on the interface.
   ip(...here, 'address', 'add', `${SINK.address}/24`, 'dev', 'sink0');
   ip(...here, 'link', 'add', 'eth0', 'type', 'veth', 'peer', 'eth0', 'netns', TARGET.namespace);
   for (const { namespace, address } of [SCANNER, TARGET]) {
@@ -47,7 +47,7 @@ export function removeNetwork(): void {
     try {
       ip('netns', 'del', namespace);
     } catch {
-      // It never came to be.
+      // The namespace was never created.
     }
   }
 }
@@ -56,7 +56,7 @@ export function ip(...args: string[]): string {
   return execFileSync('ip', args, { encoding: 'utf8' });
 }
 
-/** Runs a program in a namespace to its end. */
+/** Runs a program in a namespace until it ends. */
 function within(namespace: string, program: string, ...args: string[]): string {
   return execFileSync('ip', ['netns', 'exec', namespace, program, ...args], {
     encoding: 'utf8',
@@ -64,13 +64,13 @@ function within(namespace: string, program: string, ...args: string[]): string {
   });
 }
 
-/** Programs started and not yet stopped: their groups, since some leave children behind. */
+/** Process groups of programs that were started and not yet stopped; some have children that outlive them. */
 const running = new Set<number>();
 process.on('exit', () => {
   for (const pid of running) endGroup(pid);
 });
 
-/** Starts a program in a namespace, in a group of its own; it ends with this process. */
+/** Starts a program in a namespace, in a process group of its own; it ends with this process. */
 export function startWithin(namespace: string, program: string, ...args: string[]): ChildProcess {
   const tied = ['setpriv', '--pdeathsig', 'KILL', program, ...args];
   const child = spawn('ip', ['netns', 'exec', namespace, ...tied], {
@@ -93,11 +93,11 @@ function endGroup(pid: number): void {
   try {
     process.kill(-pid, 'SIGKILL');
   } catch {
-    // All of it has ended.
+    // The whole group has ended.
   }
 }
 
-/** Stops a program that may not want to. */
+/** Stops a program, by SIGKILL if it ignores SIGTERM. */
 export async function stop(child: ChildProcess): Promise<void> {
   endGroup(child.pid ?? 0);
   await ended(child);
@@ -105,7 +105,7 @@ export async function stop(child: ChildProcess): Promise<void> {
 
 export const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis));
 
-/** Frames that have left by an interface of the scanner's. */
+/** Frames sent by one of the scanner's interfaces. */
 export function framesSent(device: string): number {
   const text = ip('-n', SCANNER.namespace, '-s', '-json', 'link', 'show', 'dev', device);
   return JSON.parse(text)[0].stats64.tx.packets;
@@ -116,7 +116,7 @@ interface ProcessorTime {
   readonly system: number;
 }
 
-/** Seconds of processor time that a process, its threads and its children have used. */
+/** CPU seconds used by a process, its threads and its children. */
 export function processorTime(pid: number): ProcessorTime {
   const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
   const each = [pid, ...children.split(' ').filter(Boolean).map(Number)].map(timeOf);
@@ -125,7 +125,7 @@ export function processorTime(pid: number): ProcessorTime {
   return { user: sum(({ user }) => user), system: sum(({ system }) => system) };
 }
 
-/** Of one process, as proc(5) has it in `stat`. */
+/** CPU time of one process (proc(5), `stat`). */
 function timeOf(pid: number): ProcessorTime {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   const seconds = (field: number) => Number(fields[field - 3]) / TICKS_PER_SECOND;

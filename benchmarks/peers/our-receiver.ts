@@ -1,4 +1,4 @@
-/** Our receiver alone, as an agent runs it: node our-receiver.js DEVICE SECONDS. */
+/** The receiver alone, as an agent runs it: node our-receiver.js DEVICE SECONDS. */
 import { Captures } from '../../agent/capture/captures.js';
 import { Receiver } from '../../agent/capture/receiver.js';
 import { tcpSyn } from '../../shared/probe/tcp-syn.js';

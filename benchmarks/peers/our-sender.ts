@@ -1,6 +1,6 @@
 /**
- * Our senders alone, as an agent runs them: node our-sender.js DEVICE WIRE SENDERS RATE SECONDS.
- * Prints how long a stop and a change of rate took to be obeyed.
+ * The senders alone, as an agent runs them: node our-sender.js DEVICE METHOD SENDERS RATE SECONDS. Prints the
+ * latency of a stop and of a change of rate.
  */
 
 import type { SenderSetup } from '../../agent/send/sender-setup.js';

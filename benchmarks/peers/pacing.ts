@@ -1,4 +1,4 @@
-/** How exactly our sender keeps a rate, what that costs, and how fast it stops. */
+/** Pacing: how exactly our sender keeps a rate, its CPU time, and how fast it stops. */
 import { fileURLToPath } from 'node:url';
 import { median } from '../harness.js';
 import { ended, framesSent, pause, processorTime, SCANNER, SINK, startWithin } from './network.js';

@@ -1,4 +1,4 @@
-/** Receiving: answers replayed across a link faster than any survey hears them. */
+/** Receiving: replies replayed over a link at rates higher than those of surveys. */
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { ended, pause, SCANNER, startWithin, stop, TARGET } from './network.js';
@@ -40,7 +40,7 @@ export async function measureReceiving(rounds: number): Promise<Record<string, s
   return rows;
 }
 
-/** How many probes the simulated Internet of the lab answers, at several rates. */
+/** How many probes the lab's simulated Internet answers, at several rates. */
 export async function measureInternet(): Promise<Record<string, string>[]> {
   const rows: Record<string, string>[] = [];
   for (const rate of INTERNET_RATES) {
@@ -66,7 +66,7 @@ export async function measureInternet(): Promise<Record<string, string>[]> {
   return rows;
 }
 
-/** What a program has said by its end, line by line. */
+/** Output of a program, line by line, once it has ended. */
 async function lines(child: ChildProcess): Promise<string[]> {
   let text = '';
   child.stdout?.on('data', (octets: Buffer) => {

@@ -1,4 +1,4 @@
-/** The survey whose answers are replayed: a /16, one port, a fixed key. */
+/** The survey whose replies are replayed: a /16, one port, a fixed key. */
 import { mappedWords, parseWords } from '../../shared/net/ipv6.js';
 import type { Port } from '../../shared/net/ports.js';
 import { parseRange } from '../../shared/net/prefix.js';
@@ -15,7 +15,7 @@ const space = Space.ofIpv4(ranges, [PORT]);
 export const replayedPlan = new Plan(space, '7', shardLengthFor(space.size, 1e6));
 export const ORIGIN = { sources: [parseWords(SCANNER.address)], ports: SOURCE_PORTS };
 
-/** The flow of the n-th probe that is answered. */
+/** The flow of the n-th probe that gets a reply. */
 export function replayedFlow(n: number): PlainFlow {
   const { from } = parseRange(TARGETS);
   return {

@@ -1,6 +1,6 @@
 /**
- * Replays answers to a survey's probes as fast as asked: node replayer.js DEVICE RATE SECONDS. Each is a
- * SYN-ACK or a reset that carries the right cookie, written by the simulated Internet's code.
+ * Replays replies to a survey's probes at a given rate: node replayer.js DEVICE RATE SECONDS. Each is a
+ * SYN-ACK or a reset with a valid cookie, written by the code of the simulated Internet.
  */
 import { Pacer } from '../../agent/send/pacer.js';
 import { openTxRing } from '../../agent/transmit/tx-ring.js';
@@ -22,7 +22,7 @@ const probes = Array.from({ length: DISTINCT }, (_, i) => {
   bytes.set(probeOf(replayedFlow(i), KEY), 14);
   return { bytes, at: 14, shape };
 });
-// Every frame of the ring once: from then on they are only sent again.
+// Fills every frame of the ring once; after that, frames are only sent again.
 const packetAt = new Uint32Array(frameSender.frames);
 for (let i = 0; i < frameSender.frames; i++) {
   const flags = i % 2 === 0 ? FLAGS.SYN_ACK : FLAGS.RST_ACK;

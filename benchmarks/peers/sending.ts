@@ -1,4 +1,4 @@
-/** Sending, unlimited, into a bridge that swallows everything: ours and the peers, turn and turn about. */
+/** Unlimited sending into a bridge that drops everything: ours and the peers, measured alternately. */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { median } from '../harness.js';
@@ -10,7 +10,7 @@ const START_MILLIS_MAX = 5000;
 const SETTLE_MILLIS = 500;
 const WINDOW_MILLIS = 1200;
 
-/** One SYN of 58 octets, octet by octet, as a trafgen configuration. */
+/** One SYN of 58 octets as a trafgen configuration. */
 const FRAME = `{
   0x02, 0, 0, 0, 0, 0x02, 0x02, 0, 0, 0, 0, 0x01, 0x08, 0,
   0x45, 0, 0, 0x2c, 0x12, 0x34, 0x40, 0, 0x40, 0x06, 0, 0, 0x64, 0x40, 0, 1, 0x64, 0x40, 9, 9,
@@ -55,7 +55,7 @@ const CONTENDERS: readonly Contender[] = [
 
 interface Figures {
   readonly rate: number;
-  /** Nanoseconds of processor time per probe. */
+  /** Nanoseconds of CPU time per probe. */
   readonly user: number;
   readonly system: number;
 }
@@ -83,7 +83,7 @@ export async function compareSending(rounds: number): Promise<Record<string, str
   }));
 }
 
-/** Frames and processor time in a window well after the first frame. */
+/** Frames and CPU time in a window well after the first frame. */
 async function measure({ name, command }: Contender): Promise<Figures> {
   const [program = '', ...args] = command;
   const before = framesSent(SINK.device);

@@ -1,8 +1,7 @@
 /**
- * Many agents in one process: the real agents on the real broker. Their stations are simulated:
- * whatever is granted is sent at once, and nothing answers. So that two cores suffice, some of them
- * share a connection; coordinator and broker get the same messages.
- *
+ * Many agents in one process: the real agents on the real broker, with simulated network I/O: whatever is
+ * granted is sent at once, and no replies come. Some of them share a connection, so that two cores suffice;
+ * coordinator and broker get the same messages.
  *     node agents.js COUNT      the broker is named by the environment
  */
 import { Agent } from '../../agent/agent.js';
@@ -56,7 +55,7 @@ const openNetworkIo: OpenNetworkIo = async () => {
 };
 
 const stop = stopController();
-process.stdin.resume().once('end', () => process.exit(0)); // whoever started us is gone
+process.stdin.resume().once('end', () => process.exit(0)); // our parent has exited
 const agents: Agent[] = [];
 while (agents.length < Number(count)) {
   const bus = await natsBus(access, `agents from ${agents.length}`);

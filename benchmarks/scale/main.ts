@@ -1,7 +1,6 @@
 /**
- * What a large survey costs the coordinator: many agents and many shards, the real coordinator and the
- * real broker as processes of their own. Only the agents' networks are simulated.
- *
+ * Cost of a large survey for the coordinator: many agents and many shards, the real coordinator and the real
+ * broker as processes of their own. Only the agents' network I/O is simulated.
  *     npm run bench:scale [AGENTS] [SHARDS]
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -23,7 +22,7 @@ import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.j
 import { isOver } from '../../shared/survey/survey.js';
 
 const [root = '.', agents = '1000', shards = '1000000'] = process.argv.slice(2);
-/** Many shards of few positions: what is measured is the cost of a shard. */
+/** Many shards of few positions, because the cost per shard is measured. */
 const SHARD_LENGTH = 64;
 const REPORT_MILLIS = 10_000;
 const TICKS_PER_SECOND = 100;

@@ -17,7 +17,7 @@ import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.js';
 import type { Position, TargetIndex } from '../base/brand.js';
 import { LIMITS } from '../base/limits.js';
-import { type FeistelShape, FeistelKernel } from '../simd/wasm-kernels.js';
+import { FeistelKernel, type FeistelShape } from '../simd/wasm-kernels.js';
 import type { Permutation } from './permutation.js';
 
 /**

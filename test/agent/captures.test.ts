@@ -3,7 +3,7 @@ import { Captures } from '../../agent/capture/captures.js';
 import type { FrameSource, Receive, SourceSetup } from '../../agent/interfaces.js';
 import { Fault } from '../../shared/base/faults.js';
 
-/** A source that gives the frames that it is told to. */
+/** A source that delivers the frames that the test gives it. */
 class HandSource implements FrameSource {
   readonly link = 'ip';
   readonly view = new DataView(new ArrayBuffer(2048));

@@ -73,7 +73,7 @@ describe('an agent that makes ready for a survey', () => {
       ttlMillis: 3000,
     };
     joined.onGrant({ ...grant, exclusionsVersion: 0, quarantineReason: '', releaseShards: [] }, 0);
-    joined.setCeiling(500); // another survey wants half of it
+    joined.setCeiling(500); // another survey needs half of it
     joined.setCeiling(500);
     expect(granted).toEqual([1000, 500]);
   });

@@ -1,4 +1,4 @@
-/** Who is who on a link of our own: the line in which targets wait, and the messages that tell. */
+/** Neighbours on our own link: the resolution queue, and the packets of ARP and neighbour discovery. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { NO_JOB, ResolutionQueue } from '../../agent/send/resolution-queue.js';
@@ -28,7 +28,7 @@ describe('the line of targets that wait', () => {
         for (const { add, take, commit } of steps) {
           const before = line.length;
           for (let i = 0; i < add; i++) line.add(1, 0, added + i, Target.ipv4(added + i, 80));
-          const most = Math.min(take, before); // what this step added is not known yet
+          const most = Math.min(take, before); // additions of this step are not known yet
           for (let i = 0; i < most; i++) {
             expect([line.position, line.target.w3]).toEqual([taken + i, taken + i]);
             line.take();
@@ -38,7 +38,7 @@ describe('the line of targets that wait', () => {
             added += add;
             taken += most;
           } else {
-            // The frames from the middle on did not leave.
+            // The second half of the frames was not sent.
             const left = Math.floor(most / 2);
             line.rollBack((_slot, position) => position === taken + left);
             line.keepBefore(1, added);
@@ -72,7 +72,7 @@ describe('ARP', () => {
     setArpTarget(view, ETHERNET_OCTETS, 0x64400002);
     const octets = Buffer.from(view.buffer, 0, ETHERNET_OCTETS + ARP_OCTETS).toString('hex');
     expect(octets).toBe(
-      'ffffffffffff0200000000010806' + // to everybody, from us
+      'ffffffffffff0200000000010806' + // to the broadcast address, from us
         '0001080006040001' + // Ethernet, IPv4, request
         '02000000000164400001' +
         '00000000000064400002',
@@ -100,7 +100,7 @@ describe('neighbour discovery', () => {
     setSolicitationTarget(view, ETHERNET_OCTETS, theirs);
     return view;
   };
-  /** What the neighbour answers, with its address in an option. */
+  /** The neighbour's answer, with its address in an option. */
   const answering = (change: (view: DataView) => void = () => {}) => {
     const view = asking();
     const icmp = ETHERNET_OCTETS + 40;

@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { Pacer } from '../../agent/send/pacer.js';
 import { prng } from '../support/prng.js';
 
-/** Sends at what the pacer allows, waking up late as `lateness` says; when each batch left. */
+/**
+ * Sends as many as the pacer allows, with wake-ups delayed by `lateness`; returns when each batch was sent.
+ */
 function run(rate: number, millis: number, lateness: () => number) {
   const pacer = new Pacer(0);
   const batches: { at: number; probes: number }[] = [];
@@ -15,7 +17,7 @@ function run(rate: number, millis: number, lateness: () => number) {
   return batches;
 }
 
-/** Probes in the fullest and the emptiest window of so many milliseconds, after the first second. */
+/** Probes in the fullest and the emptiest window of this many milliseconds, after the first second. */
 function windows(batches: ReturnType<typeof run>, millis: number, end: number) {
   let most = 0;
   let least = Number.POSITIVE_INFINITY;
@@ -35,7 +37,7 @@ function windows(batches: ReturnType<typeof run>, millis: number, end: number) {
 
 const END = 6000;
 const rates = fc.double({ min: Math.log10(100), max: 7, noNaN: true }).map((power) => 10 ** power);
-/** A thread that wakes up a little late always, and some milliseconds late at times. */
+/** A thread that always wakes up a little late, and sometimes by milliseconds. */
 const sleeper = (random: () => number) => () => (random() < 0.05 ? random() * 3 : random() * 0.2);
 
 describe('the pacer', () => {
@@ -45,7 +47,7 @@ describe('the pacer', () => {
         const batches = run(rate, END, sleeper(prng(seed)));
         const { most, least } = windows(batches, 1000, END);
         expect(most).toBeLessThanOrEqual(rate * 1.01 + 1);
-        // A window begins and ends within a probe's interval.
+        // A window starts and ends within one probe's interval.
         expect(least).toBeGreaterThanOrEqual(rate * 0.99 - 2);
       }),
       { numRuns: 40 },
@@ -59,7 +61,7 @@ describe('the pacer', () => {
         for (const { probes } of batches) {
           expect(probes).toBeLessThanOrEqual(Math.max(1.5, rate * 0.002));
         }
-        // Nor two such batches right after each other.
+        // Nor two such batches in direct succession.
         expect(windows(batches, 1, END).most).toBeLessThanOrEqual(Math.max(2, rate * 0.0034));
       }),
       { numRuns: 40 },

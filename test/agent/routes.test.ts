@@ -7,7 +7,7 @@ import { cutTargets, segmentsOf } from '../../agent/egress/routes.js';
 import { cidrsOf } from '../../shared/net/cidr.js';
 import { formatWords } from '../../shared/net/ipv6.js';
 
-/** What `ip route show table all` prints of Debian's own tables, and of wg-quick's beside them. */
+/** Output of `ip route show table all` with Debian's own tables and those of wg-quick. */
 const LINES = [
   'default via 100.64.0.1 dev eth0 proto static metric 10',
   'default via 100.64.0.9 dev eth9 metric 20',
@@ -28,7 +28,7 @@ const RULES: readonly RuleRecord[] = [
   { priority: 32766, src: 'all', table: '254' },
   { priority: 32767, src: 'all', table: '253' },
 ];
-/** As wg-quick(8) makes them. */
+/** As wg-quick(8) creates them. */
 const TUNNEL: readonly RuleRecord[] = [
   { priority: 0, src: 'all', table: '255' },
   { priority: 100, src: 'all', table: '254', suppress_prefixlen: 0 },

@@ -1,7 +1,7 @@
 /**
- * A survey over a broker of three nodes, whose streams have three copies: a node is killed, the leader
- * is killed, one is cut off. The targets are this network namespace's own loopback, which a real kernel
- * answers for.
+ * A survey over a broker of three nodes, whose streams have three replicas: a node is killed, the leader is
+ * killed, one is disconnected. The targets are the loopback of this network namespace, for which the real
+ * kernel answers.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -138,7 +138,7 @@ describe.skipIf(dockerIsMissing())('a broker of three nodes', () => {
       `cluster: sent ${progress.join(', ')} after each fault; ${JSON.stringify(verdict)}; ` +
         `${total} probes heard, ${fastest.toFixed(0)} a second at most`,
     );
-    // No agent died, but each may have lost its leases with the broker: (cooldown + 1 s) of the rate.
+    // No agent died, but with the broker each may have lost its leases: (cooldown + 1 s) of the rate.
     expect(total).toBeGreaterThanOrEqual(2 * ADDRESSES);
     expect(total - 2 * ADDRESSES).toBeLessThanOrEqual(FAULTS * (COOLDOWN_SECONDS + 1) * RATE);
     expect(fastest).toBeLessThanOrEqual(1.02 * RATE);

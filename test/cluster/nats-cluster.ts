@@ -1,4 +1,4 @@
-/** Three nats-servers as one cluster, each in a container, with addresses that outlive a restart. */
+/** Three nats-servers as one cluster, each in a container, with addresses that survive a restart. */
 import { GenericContainer, getContainerRuntimeClient, Wait } from 'testcontainers';
 
 const NETWORK = 'nats';
@@ -17,7 +17,7 @@ export const URL_OF_ALL = Object.values(ADDRESSES)
 
 const docker = async () => (await getContainerRuntimeClient()).container.dockerode;
 
-/** Pings are frequent: a node that is cut off must be noticed within seconds. */
+/** Pings are frequent, so that a disconnected node is noticed within seconds. */
 function configOf(name: Name): string {
   const routes = Object.values(ADDRESSES).map((address) => `nats://${address}:6222`);
   return `
@@ -50,7 +50,7 @@ export async function startCluster(): Promise<void> {
   await Promise.all(NAMES.map((name) => new NatsServer(name).start()));
 }
 
-/** kill -9; what it stored stays. */
+/** kill -9; its stored data stays. */
 export async function kill(name: Name): Promise<void> {
   await (await docker()).getContainer(name).kill();
 }
@@ -68,7 +68,7 @@ export async function rejoin(name: Name): Promise<void> {
   await (await docker()).getNetwork(NETWORK).connect({ Container: name, EndpointConfig });
 }
 
-/** How many copies each stream of ours has, as one of the cluster's members sees it. */
+/** Number of replicas of each of our streams, as one member of the cluster reports it. */
 export async function copiesSeenBy(name: Name): Promise<Record<string, number>> {
   const url = `http://${ADDRESSES[name]}:8222/jsz?streams=true&config=true`;
   const answer = (await (await fetch(url)).json()) as {
@@ -80,7 +80,7 @@ export async function copiesSeenBy(name: Name): Promise<Record<string, number>> 
   return Object.fromEntries(streams.map((each) => [each.name, each.config.num_replicas]));
 }
 
-/** Who leads the cluster, as one of its members sees it. */
+/** The cluster's leader, as one of its members reports it. */
 export async function leaderSeenBy(name: Name): Promise<Name | undefined> {
   const url = `http://${ADDRESSES[name]}:8222/jsz`;
   const answer = await fetch(url, { signal: AbortSignal.timeout(500) });

@@ -1,7 +1,7 @@
 /**
- * A container engine of a test's own: dockerd in the network namespace that the test has moved into,
- * with mounts and processes of its own, so that one kill ends all of it. Images are made of this
- * machine's own programs; no registry is asked.
+ * A container engine for one test: dockerd in the network namespace that the test has entered, with mounts
+ * and processes of its own, so that one kill ends all of it. Images are made of this machine's own programs;
+ * no registry is used.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,12 +24,12 @@ import { basename, dirname, join } from 'node:path';
 import { getContainerRuntimeClient } from 'testcontainers';
 
 const CGROUPS = '/sys/fs/cgroup';
-/** Over what dockerd would leave on the machine: /run/docker and /etc/docker/key.json. */
+/** Mounted over paths that dockerd would leave on the machine: /run/docker and /etc/docker/key.json. */
 const PRIVATE_MOUNTS =
   'mkdir -p /etc/docker && mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /etc/docker && exec "$@"';
 const READY_MILLIS = 20_000;
 
-/** Why it cannot be had, or undefined where it can. */
+/** The reason why it is not available; undefined if it is. */
 export function dockerIsMissing(): string | undefined {
   if (process.getuid?.() !== 0) return 'a container engine needs root';
   return existsSync('/usr/sbin/dockerd') ? undefined : 'dockerd is not installed (docker.io)';
@@ -44,10 +44,10 @@ export class OwnDocker {
     this.#child = child;
   }
 
-  /** Only after `enterOwnNetwork`: its bridges and rules must not be the machine's. */
+  /** Only after `enterOwnNetwork`: its bridges and rules must not appear on the machine. */
   static async start(): Promise<OwnDocker> {
     sweep();
-    const folder = mkdtempSync(`/tmp/own-docker-${process.pid}-`); // sockets have short paths
+    const folder = mkdtempSync(`/tmp/own-docker-${process.pid}-`); // paths of sockets must be short
     writeFileSync(join(folder, 'daemon.json'), '{}');
     const socket = join(folder, 'docker.sock');
     const log = openSync(join(folder, 'log'), 'w');
@@ -95,16 +95,16 @@ export class OwnDocker {
     const changes = [`ENTRYPOINT ["${program}"]`];
     const progress = await dockerode.importImage(tar.stdout, { repo, tag, changes } as object);
     for await (const _ of progress) {
-      // Imported once there is nothing more to read.
+      // The import ends at end of input.
     }
   }
 
-  /** Ends the engine and everything that runs in it. */
+  /** Ends the engine and all of its processes. */
   async stop(): Promise<void> {
     const child = this.#child;
     if (child.exitCode === null && child.signalCode === null) {
       const exit = once(child, 'exit');
-      // Process 1 of its namespace: when unshare has reaped it, all others are gone.
+      // Process 1 of its namespace: once unshare has reaped it, all others are gone.
       const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8');
       const [init] = children.split(' ');
       if (init) process.kill(Number(init), 'SIGKILL');
@@ -115,7 +115,7 @@ export class OwnDocker {
   }
 }
 
-/** What killed tests left: files, and control groups without processes. */
+/** Left by killed tests: files, and control groups without processes. */
 function sweep(): void {
   for (const name of readdirSync('/tmp')) {
     const pid = /^own-docker-(\d+)-/.exec(name)?.[1];

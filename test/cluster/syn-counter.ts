@@ -1,6 +1,6 @@
 /**
- * Counts the SYNs that reach a prefix of this network namespace, by a counter in the kernel, and samples it
- * often: how many there were in all, and how many in the busiest span of a second or more.
+ * Counts the SYNs that reach a prefix of this network namespace, by a counter in the kernel that is sampled
+ * often: the total, and the highest rate over any span of a second or more.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -10,7 +10,7 @@ const SAMPLE_MILLIS = 100;
 
 interface Sample {
   readonly count: number;
-  /** The kernel was asked and had answered within these. */
+  /** Between these, the kernel was asked and answered. */
   readonly asked: number;
   readonly answered: number;
 }
@@ -38,14 +38,14 @@ export class SynCounter {
     this.#samples.push({ count, asked, answered: performance.now() });
   }
 
-  /** Ends the counting. @returns all SYNs, and the highest rate over any span of a second or more */
+  /** Stops counting. @returns all SYNs, and the highest rate over any span of a second or more */
   async stop(): Promise<{ readonly total: number; readonly fastest: number }> {
     clearInterval(this.#timer);
     await this.#sample();
     const samples = this.#samples.sort((a, b) => a.asked - b.asked);
     let fastest = 0;
     for (const [i, last] of samples.entries()) {
-      // The latest that began a second before it: longer spans are made of such.
+      // The latest sample that is at least a second older: longer spans consist of such.
       const first = samples.findLast(({ answered }, j) => j < i && last.asked - answered >= 1000);
       if (first === undefined) continue;
       const seconds = (last.answered - first.asked) / 1000;

@@ -1,4 +1,4 @@
-/** What every bus promises, whoever carries it. Each test gets a bus of its own. */
+/** The contract of every bus. Each test gets a bus of its own. */
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Millis, Pps } from '../../shared/base/brand.js';
@@ -12,9 +12,9 @@ import type { Survey } from '../../shared/survey/survey.js';
 import { noneUnsent } from '../../shared/survey/unsent.js';
 
 export interface BusUnderTest {
-  /** Two participants of the same broker. */
+  /** Two clients of the same broker. */
   open(): Promise<{ coordinator: Bus; agent: Bus; close(): Promise<void> }>;
-  /** Lets time pass until a promise settles. */
+  /** Advances time until a promise settles. */
   settle<Value>(promise: Promise<Value>): Promise<Value>;
 }
 
@@ -189,7 +189,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       );
       const handlers = { files: async () => ({ survey: 's', folder: '/s', files }) };
       coordinator.control.serve(handlers as unknown as ControlHandlers, stop.signal);
-      await make.settle(new Promise((resolve) => setTimeout(resolve, 50))); // until it subscribed
+      await make.settle(new Promise((resolve) => setTimeout(resolve, 50))); // until it has subscribed
       const answer = await make.settle(agent.control.ask('files', { survey: 's' }));
       expect(answer.files).toEqual(files);
     });
@@ -209,7 +209,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       const second = await coordinator.surveys.write(survey('done'), first!);
       expect((await make.settle(seen)).map(({ state }) => state)).toEqual(['running', 'done']);
       const stands = { value: survey('done'), revision: second };
-      // Whoever wrote the first one may be late with the next: it is refused.
+      // The writer of the first one may be late with the next, which is then refused.
       expect(await coordinator.surveys.write(survey('paused'), first!)).toBeUndefined();
       expect(await coordinator.surveys.write(survey('paused'), 0)).toBeUndefined();
       expect(await agent.surveys.read('s1')).toEqual(stands);

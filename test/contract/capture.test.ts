@@ -1,4 +1,7 @@
-/** What every source of frames keeps: it hears what passes its filter, and leaves nothing behind. */
+/**
+ * The contract of every frame source: it delivers frames that pass its filter, and leaves no resources
+ * behind.
+ */
 import { createSocket } from 'node:dgram';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openPcapSource } from '../../agent/capture/pcap-source.js';
@@ -13,7 +16,7 @@ const SOURCES = [
 ] as const;
 const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis));
 
-/** A datagram to a port where nobody listens. */
+/** A datagram to a port without a listener. */
 async function speak(port: number): Promise<void> {
   const socket = createSocket('udp4');
   await new Promise<void>((resolve) => socket.send('x', port, '127.0.0.1', () => resolve()));
@@ -71,7 +74,7 @@ describe.skipIf(networkIsMissing())('a source of frames', () => {
         source.start(() => {});
         await speak(7010);
         source.close();
-        await speak(7010); // a frame that comes when it is closed
+        await speak(7010); // a frame that arrives at closing time
       };
       for (const device of ['lo', 'quiet0']) await cycle(device);
       await pause(100);

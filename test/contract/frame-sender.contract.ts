@@ -1,4 +1,4 @@
-/** What every wire promises, on a real link: `left` is sent on, `right` is listened on. */
+/** The contract of every frame sender, on a real link: frames are sent on `left` and captured on `right`. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openRingSource } from '../../agent/capture/ring-source.js';
 import type { FrameSender, FrameSource } from '../../agent/interfaces.js';
@@ -16,9 +16,9 @@ import { KEY } from '../support/replies.js';
 export interface WireCase {
   readonly family: Family;
   readonly vlan?: number;
-  /** Whether it sees that nobody is at the other end; the kernel's own queue does not say. */
+  /** True if it notices that the other end is down; the kernel's own queue does not report it. */
   readonly noticesTheOtherEnd: boolean;
-  /** The link comes and goes; wires that ask the kernel for a route then need it again. */
+  /** The link goes down and up; senders that leave routing to the kernel then need the route again. */
   replug(): void;
 }
 
@@ -31,7 +31,7 @@ const LAYOUT = { layout: 'linux' };
 const QUIET_MILLIS = 150;
 const DEADLINE_MILLIS = 10_000;
 
-/** Port n of the target with number ⌊n / 65,536⌋: n can be read off the frame again. */
+/** Port n of the target with number ⌊n / 65,536⌋, so n can be read from the frame. */
 function targetOf(family: Family, n: number): Target {
   const target = new Target();
   target.setWords(family === 4 ? mappedWords(0xc6120000) : parseWords('2001:db8:42::'));
@@ -40,7 +40,7 @@ function targetOf(family: Family, n: number): Target {
   return target;
 }
 
-/** Writes probes of numbered targets into a wire's next frames. */
+/** Writes probes to numbered targets into a sender's next frames. */
 class Writer {
   readonly #frameSender: FrameSender;
   readonly #family: Family;
@@ -74,7 +74,7 @@ class Writer {
   }
 }
 
-/** Numbers of the frames heard, in order; −1 for one whose octets are not what was written. */
+/** Numbers of the captured frames, in order; −1 for one with wrong octets. */
 class Listener {
   readonly received: number[] = [];
   readonly #source: FrameSource;
@@ -85,7 +85,7 @@ class Listener {
     const cookies = new CookieMac(KEY);
     this.#source.start((start, end) => {
       if (frame.dissect(this.#source.link, start, end) !== REJECT.OK) return;
-      // The frame is no reply: its flow is the probe's turned round.
+      // The frame is not a reply: its flow is the reverse of the probe's.
       const { source: target, target: source } = frame.flow;
       const n = (target.w3 - targetOf(family, 0).w3) * 65536 + target.port;
       cookies.compute({ source, target } as Parameters<CookieMac['compute']>[0]);
@@ -94,7 +94,7 @@ class Listener {
     });
   }
 
-  /** Waits until so many frames were heard, and then until none comes any more. */
+  /** Waits until this many frames were captured, and then until no more arrive. */
   async settled(count: number): Promise<readonly number[]> {
     const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis));
     const deadline = performance.now() + DEADLINE_MILLIS;
@@ -121,7 +121,7 @@ export function wireContract(
     let writer: Writer;
     let listener: Listener;
     let next = 0;
-    /** Sends frames that are written until the kernel has taken them all. */
+    /** Sends the written frames until the kernel has accepted all of them. */
     const push = (count: number) => {
       const deadline = performance.now() + DEADLINE_MILLIS;
       for (let left = count; left > 0; ) {
@@ -129,7 +129,7 @@ export function wireContract(
         if (performance.now() > deadline) throw new Error(`${left} frames are not taken`);
       }
     };
-    /** Sends so many frames, of any number of runs, until the kernel has taken them all. */
+    /** Sends this many frames, in any number of batches, until the kernel has accepted all of them. */
     const sendAll = (count: number, runs: () => number) => {
       for (const end = next + count; next < end; ) {
         const run = Math.min(frameSender.room(), runs(), end - next);
@@ -176,8 +176,8 @@ export function wireContract(
       await expectHeard(numbers(from, next));
     });
 
-    // What the kernel queues or libpcap hands over is taken, whoever is at the other end; there,
-    // `presence.ts` notices.
+    // Frames that the kernel queues, or libpcap passes on, count as accepted although the other end is down;
+    // `link-monitor.ts` notices that.
     if (noticesTheOtherEnd) {
       test('loses nothing while the other end is down', async () => {
         const from = next;

@@ -1,4 +1,7 @@
-/** Every wire under one contract, on a link between two interfaces in a network of this file's own. */
+/**
+ * Every frame sender under one contract, on a link between two interfaces in a network namespace of this
+ * file's own.
+ */
 import { describe } from 'vitest';
 import type { NextHopSetup } from '../../agent/transmit/link-header.js';
 import { LINK_SENDERS } from '../../agent/transmit/open-frame-sender.js';
@@ -13,7 +16,7 @@ const RIGHT = '02:00:00:00:00:02';
 function plugIn(): void {
   ip('link', 'set', 'left', 'up');
   ip('link', 'set', 'right', 'up');
-  // Routes and neighbours go with the link.
+  // Routes and neighbours vanish with the link.
   ip('route', 'replace', '198.18.0.0/15', 'via', '100.64.0.2');
   ip('neigh', 'replace', '100.64.0.2', 'lladdr', RIGHT, 'dev', 'left');
   ip('-6', 'address', 'replace', '2001:db8::1/64', 'dev', 'left', 'nodad');

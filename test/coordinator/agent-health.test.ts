@@ -74,7 +74,7 @@ describe('an agent without replies', () => {
   const replyRate = (probesSent: number, replies: number) => ({ probesSent, replies });
   const named = (replyRates: readonly ReplyRate[]) =>
     new Map(replyRates.map((each, i) => [`a${i}`, each]));
-  /** Peers have settled what they say they heard. */
+  /** All peers have settled the replies that they claim. */
   const noReplies = (own: ReplyRate, peers: readonly ReplyRate[]) =>
     agentsWithoutReplies(named([own, ...peers]), named([replyRate(0, 0), ...peers])).get('a0');
 
@@ -82,7 +82,7 @@ describe('an agent without replies', () => {
     const peers = [replyRate(10_000, 400), replyRate(8000, 330)];
     expect(noReplies(replyRate(2000, 0), peers)).toMatch(/receives no replies: 0 to 2000 probes/);
     expect(noReplies(replyRate(2000, 75), peers)).toBeUndefined();
-    expect(noReplies(replyRate(2000, 20), peers)).toBeUndefined(); // half: a network may hide that much
+    expect(noReplies(replyRate(2000, 20), peers)).toBeUndefined(); // half: a network may hide as much
   });
 
   test('cannot be told from a quiet space, nor without peers, nor from few probes', () => {
@@ -100,7 +100,7 @@ describe('an agent without replies', () => {
     ];
     const all = named(replyRates);
     expect([...agentsWithoutReplies(all, all).keys()]).toEqual(['a0']);
-    // Of two with replies, each is compared with the other.
+    // Of two agents with replies, each is compared with the other.
     const two = named([replyRate(1e6, 100), replyRate(1000, 500)]);
     expect(agentsWithoutReplies(two, two).size).toBe(1);
   });

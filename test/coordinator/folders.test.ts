@@ -1,4 +1,4 @@
-/** Folders that others have made, or that were copied: what is believed of them. */
+/** Folders made by others, or copied: which of their contents are trusted. */
 import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -6,7 +6,7 @@ import { type IssuedGrant, RateAllocator } from '../../coordinator/agents/rate-a
 const activity = (hasWork: boolean, grantSerial: number) => ({ hasWork, grantSerial });
 const CAP = Number.POSITIVE_INFINITY;
 
-/** An agent as the allocator sees it: takes grants in any order, and drops them when they expire. */
+/** An agent as the allocator sees it: receives grants in any order, and drops them when they expire. */
 class Grantee {
   readonly name: string;
   hasWork = true;

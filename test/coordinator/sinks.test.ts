@@ -24,7 +24,7 @@ const RANGES = Ranges.of([{ from: 0xc6120000, to: 0xc6130000 }]);
 const plan = new Plan(Space.ofIpv4(RANGES, [80, 443] as Port[]), '7', 256);
 const SHARDS = 130;
 
-/** Words of any address of ours or of a router, of either family. */
+/** Words of any source or router address, of either family. */
 const anyWords = fc.oneof(
   fc.nat({ max: 0xffffffff }).map((word) => mappedWords(word)),
   fc.tuple(

@@ -159,18 +159,18 @@ describe('the collector', () => {
     const two = { lease: lease(record(1, 256, 300, 1), record(2, 300, 300, 0)) };
     expect(deliver(1, 0, two)).toBe(true);
     expect(deliver(1, 1, two)).toBe(false); // the first epoch ended with one batch
-    expect(deliver(3, 0, two)).toBe(true); // an epoch that we are about to hear of
+    expect(deliver(3, 0, two)).toBe(true); // an epoch whose lease change arrives later
     expect(deliver(400, 0, two)).toBe(false);
     let kept = 0;
     for (let serial = 0; serial < 100; serial++) if (deliver(2, serial, two, 256)) kept++;
     expect(kept).toBe(3); // three rows for each position
     for (let serial = 0; serial < 9000; serial++) if (deliver(2, 100 + serial, two)) kept++;
-    expect(kept).toBe(3); // and none without rows beside them
+    expect(kept).toBe(3); // and none without rows
     let unleased = 0;
     for (let serial = 0; serial < 3000; serial++)
       if (deliver(9 + (serial % 8), serial, {})) unleased++;
     expect(unleased).toBe(1024);
-    // A coordinator that has just taken over has not heard of the leases yet: nothing is let go.
+    // A coordinator that has just taken over does not know the leases yet: it drops nothing.
     expect(deliver(20, 0, { areLeasesKnown: false })).toBe(true);
   });
 
@@ -299,7 +299,7 @@ describe('the shard tracker', () => {
     held(2, 13);
     tracker.onStored(entry(0));
     expect([tracker.storedBelow, tracker.purgeableRevision]).toEqual([1, 12]);
-    tracker.onStored(entry(2)); // above the frontier: agents could not know that it is stored
+    tracker.onStored(entry(2)); // above the low watermark: agents could not know that it is stored
     expect([tracker.storedBelow, tracker.purgeableRevision]).toEqual([1, 12]);
     tracker.onStored(entry(1));
     expect([tracker.storedBelow, tracker.purgeableRevision]).toEqual([3, 14]);

@@ -1,4 +1,4 @@
-/** Every way in to a broker that NATS has, on a real server; and what is said where it is refused. */
+/** Every authentication method of NATS, on a real server; and the errors when it is refused. */
 import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -17,7 +17,7 @@ let folder: Awaited<ReturnType<typeof scratch>>;
 const servers: ReturnType<typeof spawn>[] = [];
 const at = (name: string) => join(folder.path, name);
 
-/** @param config beside the port @returns `host:port` */
+/** @param config settings beside the port @returns `host:port` */
 async function serve(name: string, config: string): Promise<string> {
   const ports = at(`${name}.server`);
   execFileSync('mkdir', ['-p', ports]);
@@ -39,7 +39,7 @@ async function serve(name: string, config: string): Promise<string> {
 
 const run = (line: string, environment: Record<string, string> = {}) =>
   shell(line, folder.path, environment);
-/** A broker is reached where the next thing that is missing is a coordinator. */
+/** The broker was reached if the error is that there is no coordinator. */
 const REACHED = { code: EXIT.NO_ANSWER, said: /no coordinator answers/ };
 const REFUSED = { code: EXIT.NO_BROKER, said: /rejects|requires a login/ };
 

@@ -1,4 +1,4 @@
-/** Every field, in every format, from every kind of segment; and what is said where a segment is missing. */
+/** Every field, in every format, from every kind of segment; and the error if a segment is missing. */
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

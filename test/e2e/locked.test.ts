@@ -1,4 +1,4 @@
-/** What SQL of users, files that are asked for, and others on this host can reach: nothing but the survey. */
+/** What users' SQL, requested files and other users of this host can reach: nothing but the survey. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

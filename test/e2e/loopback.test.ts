@@ -1,4 +1,4 @@
-/** The main job on this machine’s own loopback: a real kernel, a real broker, real processes. */
+/** The main task on this machine’s own loopback: a real kernel, a real broker, real processes. */
 import { execFileSync } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -24,7 +24,7 @@ const manifestIn = async (folder: string) => {
   const file = join(folder, 'transect-data', survey ?? '', 'manifest.json');
   return JSON.parse(await readFile(file, 'utf8'));
 };
-/** Child processes of a run that are still there. */
+/** Child processes of a run that still exist. */
 const childrenOf = (run: Run) => {
   try {
     return execFileSync('pgrep', ['-P', String(run.child.pid)]).toString();

@@ -1,4 +1,4 @@
-/** Where rows are written: `-o` of every command and format, whatever stands there. */
+/** Where rows are written: `-o` of every command and format, for every kind of path. */
 import { lstat, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -24,7 +24,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => folder[Symbol.asyncDispose]());
 
-/** What is said beside where the rows are. */
+/** Written to stderr, apart from the rows. */
 const said = (stderr: string) => stderr.replace(/^the rows stored so far are in .*\n/, '');
 
 const FORMATS = ['csv', 'ndjson', 'parquet'];
@@ -131,7 +131,7 @@ describe.skipIf(!isRoot)('rows', () => {
   });
 
   test('are in no file that others may write before we do', async () => {
-    // Somebody else's link where a part of the output is made.
+    // Another user's link at the path of the temporary output.
     const { stdout } = await run(
       'mkdir -p theirs; echo secret > victim; $T results $S -o theirs/rows.csv; ls theirs; cat victim',
     );

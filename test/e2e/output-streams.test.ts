@@ -1,4 +1,4 @@
-/** What happens to rows and words on their way out: readers that are slow, leave, or have no room. */
+/** Rows and messages on their way out: readers that are slow, leave early, or have no space. */
 import { readdir } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EXIT } from '../../shared/base/exit.js';
@@ -23,7 +23,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => folder[Symbol.asyncDispose]());
 
-/** Commands that write much, and how many lines. */
+/** Commands with much output, and their number of lines. */
 const LONG: readonly (readonly [name: string, line: string, lines: number])[] = [
   ['results as csv', '$T results $S -f saddr,position', ROWS + 1],
   ['results as ndjson', "$T results $S -O ndjson -f '*'", ROWS],
@@ -31,7 +31,7 @@ const LONG: readonly (readonly [name: string, line: string, lines: number])[] = 
   ['query as csv', "$T query $S 'SELECT * FROM results' -O csv", ROWS + 1],
   ['scan --dryrun', '$T scan -d 127.70.0.0/17 -p 81 --allow-special 127.0.0.0/8', ROWS],
 ];
-/** And those that write little. */
+/** Commands with little output. */
 const SHORT: readonly (readonly [name: string, line: string])[] = [
   ['verify', '$T verify $S'],
   ['verify --json', '$T verify $S --json'],

@@ -1,4 +1,4 @@
-/** `plan` and `scan --dryrun`: what is known before a packet leaves. */
+/** `plan` and `scan --dryrun`: known before a packet is sent. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

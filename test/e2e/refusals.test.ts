@@ -1,4 +1,4 @@
-/** Everything that is refused: before any packet, with a named code, and a line that says where. */
+/** Every refusal: before any packet, with a named code, and a line that says where. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * The proofs that take minutes: every position of whole spaces, by bitmap. Run with
- * `npm run test:exhaustive`; progress goes to stderr.
+ * Proofs that take minutes: every position of whole spaces, by bitmap. Run with `npm run test:exhaustive`;
+ * progress goes to stderr.
  */
 import { describe, expect, test } from 'vitest';
 import type { Position, TargetIndex } from '../../shared/base/brand.js';
@@ -19,7 +19,7 @@ const CONSECUTIVE = 40_000_000;
 class Bitmap {
   readonly #words = new Uint32Array(2 ** 27);
 
-  /** Sets a bit; false where it was set. */
+  /** Sets a bit; false if it was set. */
   add(number: number): boolean {
     const word = number >>> 5;
     const bit = 1 << (number & 31);
@@ -79,7 +79,8 @@ describe('every position', () => {
       expect(size).toBe(3_702_258_432);
       const permutation = new FeistelPermutation(size, '7');
       const target = new Target();
-      // A way back from every position means that no two share a target: a bijection, without a bitmap.
+      // If the inverse leads from each result to its position, no two share a target: a bijection, without a
+      // bitmap.
       for (let position = 0; position < size; position++) {
         progress('default IPv4', position, size);
         const index = permutation.at(position as Position);

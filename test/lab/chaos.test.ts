@@ -1,7 +1,7 @@
 /**
- * Everything dies, again and again, in the middle of a survey: agents, broker and coordinators by kill
- * -9, also while a segment is being written, and links by pulling plugs. What the target network saw
- * and what was stored are compared with the truth, which follows from a seed.
+ * Repeated deaths in the middle of a survey: agents, broker and coordinators by kill -9, also while a segment
+ * is being written, and links by unplugging. The probes that the target network received and the stored rows
+ * are compared with the truth, which follows from a seed.
  */
 import { existsSync, watch } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -41,7 +41,7 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
   let internet: Running;
   let broker: Running;
   let survey: string;
-  /** How often a segment was half-written when its writer died. */
+  /** Number of segments that were half-written when the coordinator died. */
   let written = 0;
   const hosts: Host[] = [];
   const agents: Running[] = [];
@@ -97,7 +97,7 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
     if (hosts.includes(host)) await host.routeVia(PREFIX, target);
   };
 
-  /** What happens, by its name; each says how it went. */
+  /** Events by name; each returns how it went. */
   const kinds: Readonly<Record<string, () => Promise<string>>> = {
     'an agent is killed': async () => {
       const i = draw(0, agents.length);
@@ -138,7 +138,7 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
     },
   };
 
-  /** Until a segment is begun; undefined where that does not happen soon. */
+  /** Waits until a segment is being written; undefined if that does not happen soon. */
   const untilWriting = async (): Promise<string | undefined> => {
     const segments = join(folder, 'data', survey, 'segments');
     while (!existsSync(segments)) await pause(20);
@@ -175,7 +175,7 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
       tally[name] = (tally[name] ?? 0) + 1;
       if (process.env['TRANSECT_CHAOS_TALK']) console.log(event, name, how, await statusOf());
     }
-    expect((await statusOf()).state).not.toBe('done'); // else the events came too late
+    expect((await statusOf()).state).not.toBe('done'); // otherwise the events came too late
     for (;;) {
       if ((await statusOf()).state === 'done') break;
       await pause(500);
@@ -224,7 +224,7 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
   });
 });
 
-/** Rows that must be there and are not, and rows that must not be there or say something else. */
+/** Rows that are missing, and rows that should not exist or have another outcome. */
 function compare(rows: readonly string[]): { missing: number; wrong: number } {
   const found = new Map<string, string>();
   for (const row of rows) found.set(row.slice(0, row.lastIndexOf(',')), row.split(',')[2] ?? '');

@@ -1,4 +1,4 @@
-/** A broker that is restarted with an empty store while a survey is under way, on real parts. */
+/** A broker that is restarted with an empty store during a survey, on real parts. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -67,7 +67,7 @@ describe.skipIf(labIsMissing())('a broker that comes back empty', () => {
     isReached: (status: { state: string; targetsCovered: number }) => boolean,
   ) => {
     for (let i = 0; i < 200; i++) {
-      const status = await statusOf(survey).catch(() => undefined); // nobody leads yet
+      const status = await statusOf(survey).catch(() => undefined); // there is no leader yet
       if (status !== undefined && isReached(status)) return status;
       await pause(300);
     }

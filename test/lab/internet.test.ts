@@ -41,7 +41,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     const [, ...lines] = csv.trim().split('\n');
     return lines.map((line) => line.split(','));
   };
-  /** Runs a scan to its end; its rows as they are stored. */
+  /** Runs a scan until it ends; returns its stored rows. */
   const scan = async (...flags: string[]) => {
     const file = join(folder, 'rows.csv');
     const { stderr } = await agent.run(TRANSECT, ...scanFlags(...flags, '-o', file));

@@ -1,8 +1,7 @@
 /**
- * A network in a box: hosts as network namespaces on one switch, with nothing that leads out. It
- * makes hosts, gives them addresses, lets one answer for whole prefixes with its real kernel, pulls
- * plugs, runs programs, and tears all of it down, whatever happens.
- *
+ * A network on one machine: hosts as network namespaces on one switch, without an uplink. It creates hosts,
+ * gives them addresses, lets one answer for whole prefixes with its real kernel, unplugs links, runs
+ * programs, and removes all of it at the end, whatever happens.
  *     await using lab = await Lab.open();
  *     const agent = await lab.host('agent1');
  *     const target = await lab.host('target');
@@ -16,7 +15,7 @@ import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 
-/** The only destinations a host of the lab may have routes to. */
+/** The only destinations to which a host of the lab may have routes. */
 const LAB_PREFIXES = [
   /^127\./,
   /^100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./,
@@ -31,7 +30,7 @@ const NETWORK_LENGTH_6 = 64;
 const INTERNET = fileURLToPath(new URL('../../dist/test/lab/internet/main.js', import.meta.url));
 const STOP_MILLIS = 5000;
 
-/** Why the lab cannot be had here, or undefined where it can. */
+/** The reason why the lab is not available; undefined if it is. */
 export function labIsMissing(): string | undefined {
   if (process.getuid?.() !== 0) return 'the lab needs root for network namespaces';
   if (!existsSync('/usr/sbin/ip') && !existsSync('/sbin/ip')) return 'the lab needs iproute2';
@@ -58,7 +57,7 @@ export class Lab implements AsyncDisposable {
     return lab;
   }
 
-  /** A new host on the switch with an address of its own. */
+  /** Adds a host to the switch, with an address. */
   async host(name: string): Promise<Host> {
     const namespace = `${this.#prefix}-${name}`;
     const number = this.#hosts.length + 1;
@@ -105,7 +104,7 @@ export class Host {
   async takeAddresses(): Promise<void> {
     const { 4: ipv4, 6: ipv6 } = this.addresses;
     await this.ip('address', 'replace', `${ipv4}/${NETWORK_LENGTH}`, 'dev', 'eth0');
-    // Without duplicate address detection: the address is to be there at once.
+    // Without duplicate address detection, so that the address is usable at once.
     const prefix = `${ipv6}/${NETWORK_LENGTH_6}`;
     await this.ip('-6', 'address', 'replace', prefix, 'dev', 'eth0', 'nodad');
   }
@@ -126,9 +125,9 @@ export class Host {
     await this.refuseUplinks();
   }
 
-  /** The host answers for every address there is, as `internet/truth.ts` says for this seed. */
+  /** The host answers for every address, as `internet/truth.ts` defines for this seed. */
   async simulateInternet(seed: number, ...mode: string[]): Promise<Running> {
-    // The host's own kernel would say of IPv6 addresses that there is no route to them.
+    // Otherwise the host's own kernel would report IPv6 addresses as unreachable.
     await this.ip('-6', 'route', 'replace', 'blackhole', '2001:db8::/32');
     const internet = this.start(process.execPath, INTERNET, 'eth0', `${seed}`, ...mode);
     await internet.says(/is up/);
@@ -139,18 +138,18 @@ export class Host {
     await this.ip('link', 'set', 'eth0', 'down');
   }
 
-  /** Plugs in again; routes that went with the link are the caller's to renew. */
+  /** Plugs the link in again; the caller restores routes that were lost with it. */
   async plug(): Promise<void> {
     await this.ip('link', 'set', 'eth0', 'up');
   }
 
-  /** Runs a program to its end. */
+  /** Runs a program until it ends. */
   async run(program: string, ...args: string[]): Promise<{ stdout: string; stderr: string }> {
     const options = { maxBuffer: 256 * 1024 * 1024 };
     return await run('ip', ['netns', 'exec', this.namespace, program, ...args], options);
   }
 
-  /** Starts a program; it ends with the lab at the latest, or with this process. */
+  /** Starts a program; it ends with the lab, or with this process, at the latest. */
   start(program: string, ...args: string[]): Running {
     const tied = ['setpriv', '--pdeathsig', 'KILL', program, ...args];
     const child = spawn('ip', ['netns', 'exec', this.namespace, ...tied], {
@@ -165,7 +164,7 @@ export class Host {
     await Promise.all([...this.#running].map((child) => new Running(child).stop()));
   }
 
-  /** @throws where the host has an interface or a route that is not of the lab */
+  /** @throws Error if the host has an interface or a route that does not belong to the lab */
   async refuseUplinks(): Promise<void> {
     const links = JSON.parse(await this.ip('-json', 'link')) as { ifname: string }[];
     const strange = links.find(({ ifname }) => ifname !== 'lo' && ifname !== 'eth0');
@@ -181,7 +180,7 @@ export class Host {
   }
 }
 
-/** A program that runs on a host. */
+/** A program on a host. */
 export class Running {
   readonly child: ChildProcess;
   stdout = '';
@@ -201,7 +200,7 @@ export class Running {
     return this.child.exitCode !== null || this.child.signalCode !== null;
   }
 
-  /** Waits until the program has said something. */
+  /** Waits until the program's output matches. */
   async says(pattern: RegExp, millis = 20_000): Promise<void> {
     const deadline = Date.now() + millis;
     while (!pattern.test(this.stdout + this.stderr)) {

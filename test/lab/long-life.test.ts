@@ -1,4 +1,6 @@
-/** A coordinator and an agent that work on one survey after the other: what they hold does not grow. */
+/**
+ * A coordinator and an agent that work on one survey after another: the resources that they hold do not grow.
+ */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { holdingsOf, seriesAt } from '../support/holdings.js';
@@ -7,11 +9,11 @@ import { labIsMissing } from './lab.js';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 const PORT = 29_317;
-/** Surveys before anything is compared, and afterwards. */
+/** Surveys before the first measurement, and until the second. */
 const WARM = 12;
 const MORE = 24;
 
-/** Sockets that are mapped into memory: those of captures and of senders. */
+/** Sockets that are mapped into memory: those of captures and of frame senders. */
 function ringsOf(pid: number): number {
   const lines = readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n');
   return lines.filter((line) => line.includes('socket:')).length;
@@ -46,10 +48,10 @@ describe.skipIf(labIsMissing())('surveys, one after the other,', () => {
       const then = before[i] as (typeof after)[number];
       expect(now.descriptors).toBeLessThanOrEqual(then.descriptors + 4);
       expect(now.threads).toBeLessThanOrEqual(then.threads + 1);
-      expect(now.rings).toBeLessThanOrEqual(1); // the last station may still be open
+      expect(now.rings).toBeLessThanOrEqual(1); // the last survey's network I/O may still be open
       expect(now.memory - then.memory).toBeLessThan(100 * 2 ** 20);
     }
-    // Series of surveys that have ended are there for two minutes; ten each, not hundreds.
+    // Series of surveys that have ended are kept for two minutes; ten each, not hundreds.
     const series = after.map((now, i) => now.series - (before[i]?.series ?? 0));
     expect(Math.max(...series)).toBeLessThan(100 * MORE);
   });

@@ -1,4 +1,7 @@
-/** What is asked, and what is not: hosts on a link of our own, null routes, a firewall, an agent's blocklist. */
+/**
+ * Which targets are probed, and which are not: hosts on our own link, null routes, a firewall, an agent's
+ * blocklist.
+ */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -48,8 +51,8 @@ describe.skipIf(labIsMissing())('a survey', () => {
       const { code, rows, summary } = await scan('100.80.0.0/18', ...allow, '-r', rate);
       expect(code, summary).toBe(EXIT.DONE);
       expect(rows.filter((row) => there.includes(row)).sort()).toEqual(there.toSorted());
-      // The others are not silent: nobody is there who could have been asked. We ourselves are, and
-      // the broadcast address is nobody's.
+      // The others are not silent: no host has these addresses, so they were not probed. The agent itself
+      // answers; the broadcast address belongs to no host.
       expect(rows).toHaveLength(HOSTS + 1);
       expect(summary).toMatch(/silent +0 were probed/);
       const nobody = (16_384 - HOSTS - 2).toLocaleString('en');
@@ -105,7 +108,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
   });
 
   test.each([
-    // What AF_XDP sends passes by the hook at the interface; what raw sockets send passes by none.
+    // AF_XDP bypasses the hook at the interface; raw sockets bypass none.
     ['netdev', '{ type filter hook egress device eth0 priority 0; }', 'packet', /refused by the/],
     ['inet', '{ type filter hook output priority 0; }', 'raw-ip', /dropped by the host’s firewall/],
   ])(
@@ -155,7 +158,8 @@ describe.skipIf(labIsMissing())('a survey', () => {
     const status = JSON.parse(await transect('status', survey, '--json'));
     expect(status).toMatchObject({ probesSent: 12, blocked: 4, targetsCovered: 16 });
     expect(await transect('verify', survey)).toMatch(/complete/);
-    // A list that can be read once only is read once, and holds beside the exclusions in force.
+    // A list that can be read only once is read once, and still applies together with the exclusions in
+    // force.
     await transect('exclude', 'add', '198.18.0.0/30', '--reason', 'mail');
     const line = `${TRANSECT} launch 198.18.0.0/28 ${flags.join(' ')} --nats ${url} -b <(echo 198.18.0.4/30)`;
     const next = (await prober.run('bash', '-c', line)).stdout.trim();

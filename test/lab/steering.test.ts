@@ -1,4 +1,4 @@
-/** What operators tell a running survey, on real parts: how soon it obeys, as the target network sees it. */
+/** Commands to a running survey, on real parts: how soon they take effect, as seen by the target network. */
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -54,7 +54,7 @@ describe.skipIf(labIsMissing())('a running survey', () => {
   };
   const statusOf = async (survey: string) =>
     JSON.parse((await transect('status', survey, '--json')).stdout);
-  /** Probes that the target network has seen; its reports are a second old at most. */
+  /** Probes that the target network has received; its reports are at most a second old. */
   const received = async () => {
     await pause(1100);
     return JSON.parse(internet.stdout.trim().split('\n').at(-1) ?? '').received as number;
@@ -73,7 +73,7 @@ describe.skipIf(labIsMissing())('a running survey', () => {
     const excluded = await transect(
       ...['exclude', 'add', '198.18.128.0/17', '--reason', 'mail of 3 May', '--by', 'noc'],
     );
-    expect(performance.now() - requestedAt).toBeLessThan(2000); // of which half is the command's start
+    expect(performance.now() - requestedAt).toBeLessThan(2000); // half of which is the start of the command
     expect(excluded.stdout.trim()).toBe('1');
     expect(excluded.stderr).toMatch(/and all agents at work enforce it/);
     await transect('pause', survey);
@@ -99,7 +99,7 @@ describe.skipIf(labIsMissing())('a running survey', () => {
     expect(results.join('')).toMatch(
       /excluded by 198\.18\.128\.0\/17, version 1 .*: mail of 3 May/,
     );
-    // A later survey starts without what is excluded.
+    // A later survey starts without the excluded targets.
     const next = await launch('-r', '50k');
     expect(await statusOf(next)).toMatchObject({ targets: 65_536 });
     const log = await readFile(join(folder, 'data', 'exclusions.ndjson'), 'utf8');

@@ -3,9 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { inert, inertCell, isPrintable, oneLine } from '../../shared/base/printable.js';
 
 const anything = fc.string({ unit: 'binary', maxLength: 60 });
-/** Half of a letter; in whole ones there are two. */
+/** Half of a surrogate pair. */
 const LONE = '\ud800';
-/** What moves cursors, hides or reverses text. */
+/** Characters that move the cursor, or hide or reverse text. */
 const HARMFUL = [
   '\u001b[2J',
   '\u0007',

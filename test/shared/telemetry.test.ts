@@ -17,10 +17,10 @@ describe('the HTTP server', () => {
       const socket = connect(PORT, '127.0.0.1', () =>
         socket.write('GET /metrics HTTP/1.1\r\nHost: x'),
       );
-      socket.on('error', () => {}); // refused: there are enough
+      socket.on('error', () => {}); // refused: the limit is reached
       sockets.push(socket);
     }
-    // As long as a monitor would wait: those that do not end their requests are thrown out.
+    // The patience of a monitor: clients that do not finish their requests are disconnected.
     let status = 0;
     for (let i = 0; i < 60 && status !== 200; i++) {
       status = await fetch(`http://127.0.0.1:${PORT}/healthz`).then(

@@ -1,7 +1,6 @@
 /**
- * The other end of the wire: answers probes from a seed, so that the truth about every target can be
- * computed. Replies are real frames, delayed, repeated, and at times preceded by a reset that a
- * firewall sends before the SYN-ACK arrives.
+ * The network of the simulation: answers probes by a seed, so that the truth about every target can be
+ * computed. Replies are real frames, delayed, repeated, and sometimes preceded by a firewall's reset.
  */
 
 import type { Capture, NetworkIo, OpenNetworkIo, Sending, Unsent } from '../../agent/interfaces.js';
@@ -28,9 +27,9 @@ const FRAME_OCTETS = 192;
 /** An agent's link to the network. */
 export interface Link {
   isDown: boolean;
-  /** How often it went down: noticed also by who did not look in between. */
+  /** Number of times that it went down: also noticed if it is up again at the next check. */
   downs: number;
-  /** Probes leave, and nothing comes back, and nobody says so. */
+  /** Probes are sent, no replies are received, and no error is reported. */
   hasLostNetwork: boolean;
 }
 
@@ -41,7 +40,7 @@ export interface Shot {
   readonly agent: string;
 }
 
-/** Who sends, from where. */
+/** The sending agent and its address. */
 interface Standing {
   readonly host: Host;
   readonly link: Link;
@@ -56,7 +55,7 @@ interface Aim {
 }
 
 export class FakeNetwork {
-  /** Every probe that left, by whomever. */
+  /** Every probe sent, by any agent. */
   readonly shots: Shot[] = [];
   readonly #clock: Clock;
   readonly #seed: number;
@@ -66,7 +65,7 @@ export class FakeNetwork {
     this.#seed = seed;
   }
 
-  /** What is true of a target: a `CLASSIFICATION`, `NONE` for silence. */
+  /** The truth about a target: a `CLASSIFICATION`, or `NONE` for silence. */
   truth(address: number, port: number): number {
     const prng = this.#roll(address, port, 1) % 8;
     if (prng < 2) return CLASSIFICATION.SYNACK;
@@ -75,8 +74,8 @@ export class FakeNetwork {
   }
 
   /**
-   * A station whose sender and capture live here. It falls silent when its host dies or is frozen, and
-   * while its link is down nothing is heard, though probes leave.
+   * Network I/O with a simulated sender and capture. It stops when its host dies or is frozen; while its link
+   * is down it receives nothing, although probes are sent.
    */
   networkIo(host: Host, link: Link, agent: string): OpenNetworkIo {
     return async (survey, plan) => {

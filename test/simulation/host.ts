@@ -1,7 +1,7 @@
 /**
- * One host of the simulation: a clock of its own, a line to the broker, a disk, and everything that can
- * befall it. Each call to a port is a point where it can die: before what it asks for is done, or
- * after, when only the answer is lost.
+ * One host of the simulation: its clock, its connection to the broker, its disk, and all faults of these.
+ * Each call to an interface is a point where it can die: before the call is done, or after it, so that only
+ * the answer is lost.
  */
 import type { Millis } from '../../shared/base/brand.js';
 import { Channel } from '../../shared/base/channel.js';
@@ -12,7 +12,7 @@ import type { Bus, ShardOffer, Versioned } from '../../shared/bus/interfaces.js'
 import type { Disk } from '../../shared/host/disk.js';
 
 const NEVER = new Promise<never>(() => {});
-/** A request without an answer is made again after this. */
+/** A request without an answer is repeated after this. */
 const TRY_AGAIN_MILLIS = 300;
 const LOOK_MILLIS = 50;
 
@@ -21,9 +21,9 @@ export interface HostOptions {
   readonly roll: () => number;
   /** Milliseconds each way, at most. */
   readonly delay: number;
-  /** Share of answers and of unacknowledged messages that get lost. */
+  /** Share of answers and of unacknowledged messages that is lost. */
   readonly loss: number;
-  /** Where its monotonic clock stands, and by how much its wall clock is wrong. */
+  /** Its monotonic clock, and the error of its wall clock. */
   readonly origin: number;
 }
 
@@ -33,12 +33,12 @@ export class Host {
   isOutCut = false;
   isInCut = false;
   isFrozen = false;
-  /** Milliseconds that its wall clock is ahead. */
+  /** Milliseconds by which its wall clock is ahead. */
   skew: number;
-  /** The call to a port at which it dies; whether what it asks for is still done. */
+  /** The call to an interface at which it dies; and whether that call is still done. */
   crashAt = Number.POSITIVE_INFINITY;
   crashesAfter = false;
-  /** Milliseconds that a write takes. */
+  /** Milliseconds per write. */
   diskMillis = 0;
   calls = 0;
 
@@ -149,7 +149,7 @@ export class Host {
     };
   }
 
-  /** A disk as this host uses it: whole files and whole lines, however slow and whoever dies. */
+  /** A disk as this host uses it: whole files and whole lines, however slow, and whichever host dies. */
   disk(disk: Disk): Disk {
     const write = async (work: () => Promise<void>) => {
       await this.#point(true);
@@ -173,7 +173,7 @@ export class Host {
     };
   }
 
-  /** A point where it may die. @param isBefore what is asked for is done */
+  /** A point where it may die. @param isBefore the call is done */
   async #point(isBefore: boolean): Promise<void> {
     if (isBefore) this.calls++;
     if (this.calls >= this.crashAt && isBefore !== this.crashesAfter) this.die();
@@ -190,7 +190,7 @@ export class Host {
     if (delay > 0) await clock.sleep(delay * roll());
   }
 
-  /** A request that is made again until it is answered. */
+  /** A request that is repeated until it is answered. */
   async #ask<Result>(work: () => Promise<Result>): Promise<Result> {
     const { clock, roll, loss } = this.#options;
     for (;;) {
@@ -207,7 +207,7 @@ export class Host {
     }
   }
 
-  /** A message that nobody acknowledges: late, lost, or there twice. */
+  /** An unacknowledged message: delayed, lost, or duplicated. */
   #say(work: () => void): void {
     const { roll, loss } = this.#options;
     if (this.dead.aborted || this.isFrozen || this.isOutCut || roll() < loss) return;
@@ -216,7 +216,7 @@ export class Host {
     if (roll() < loss) say();
   }
 
-  /** Whoever is dead, frozen or cut off does not answer. */
+  /** A dead, frozen or disconnected host does not answer. */
   #served(handlers: ControlHandlers): ControlHandlers {
     const served = Object.entries(handlers).map(([verb, handler]) => [
       verb,
@@ -240,7 +240,7 @@ export class Host {
     };
   }
 
-  /** What a stream or a watch delivers: late, in order, and after a cut from where it stopped. */
+  /** Messages of a stream or a watch: delayed, in order, and continued after a disconnection. */
   async *#follow<Item>(items: AsyncIterable<Item>, signal: AbortSignal): AsyncGenerator<Item> {
     const { clock, roll, delay } = this.#options;
     const inFlight = new Channel<{ item: Item; due: number }>(signal);
@@ -282,7 +282,7 @@ export class Host {
     }
   }
 
-  /** What is only said once: late, out of order, or not at all. */
+  /** Published messages: delayed, reordered, or lost. */
   #overhear<Item>(items: AsyncIterable<Item>, signal: AbortSignal): AsyncIterable<Item> {
     const { roll, loss } = this.#options;
     const received = new Channel<Item>(signal);
@@ -298,7 +298,7 @@ export class Host {
   }
 }
 
-/** What the NATS ports do: a write whose answer was lost is looked up by its content. */
+/** As the NATS stores do: a write whose answer was lost is recognised by its content. */
 async function decided<Value>(
   write: () => Promise<number | undefined>,
   read: () => Promise<Versioned<Value> | undefined>,

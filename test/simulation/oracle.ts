@@ -1,4 +1,7 @@
-/** What must hold of a survey in the simulation, whatever befell it. Each breach is a sentence. */
+/**
+ * The oracle: everything that must hold of a survey in the simulation after any faults. Each violation is a
+ * sentence.
+ */
 import { join } from 'node:path';
 import { FIELDS } from '../../coordinator/sink/row.js';
 import { readJournal } from '../../coordinator/storage/journal.js';
@@ -23,7 +26,7 @@ export async function rowsOf(world: World, { id, segmentFormat }: Survey): Promi
   return rows.sort();
 }
 
-/** The rows there must be, of the positions that `isIn`. */
+/** The expected rows of the positions for which `isIn` holds. */
 export function expectedRows(
   world: World,
   plan: Plan,
@@ -43,16 +46,16 @@ export function expectedRows(
   return rows.sort();
 }
 
-/** A budget, and from when on (virtual milliseconds) it held. */
+/** A budget, and the virtual milliseconds from which it held. */
 export interface Budget {
   readonly from: number;
   readonly rate: number;
 }
 
-/** Grants of before a change may be used for this long: their life, and what a clock's step adds. */
+/** Earlier grants may be used for this long after a change: their TTL, and a step of the clock. */
 const GRANT_MILLIS = 3050;
 
-/** Probes beyond the budget in the worst second; 0 where it was kept. */
+/** Probes beyond the budget in the worst second; 0 if it was kept. */
 export function excess(world: World, budgets: readonly Budget[]): number {
   const times = world.internet.shots.map(({ at }) => at);
   let first = 0;
@@ -74,7 +77,7 @@ export function excess(world: World, budgets: readonly Budget[]): number {
   return worst;
 }
 
-/** Breaches of what journal, segments and plan must say of each other, and of the truth. */
+/** Violations between journal, segments, plan and truth. */
 export async function breaches(
   world: World,
   survey: Survey,
@@ -87,7 +90,7 @@ export async function breaches(
   found.push(...verdict.examples);
   if (verdict.targetsCovered !== plan.size)
     found.push(`covered ${verdict.targetsCovered} of ${plan.size}`);
-  // What a deaf agent settled before it was found out is silence; everything else is known.
+  // Positions that an agent without replies settled before its quarantine are silent; all others are known.
   const unheard = new Set<number>();
   for await (const { epochs } of readJournal(world.disk, join(folder, 'journal.ndjson'))) {
     for (const { agent, from, settledUpTo } of epochs) {
@@ -104,7 +107,7 @@ export async function breaches(
   if (there.size !== rows.length) found.push(`${rows.length - there.size} rows are there twice`);
   const missing = certain.filter((row) => !there.has(row));
   if (missing.length > 0) found.push(`${missing.length} rows are missing, such as ${missing[0]}`);
-  // Of a target that resets before it answers, one who turns deaf hears the reset only.
+  // From a target that resets before it replies, an agent that stops receiving gets the reset only.
   const halfHeard = new Set(
     [...unheard].map((position) => {
       const { w3: address, port } = plan.targetAt(position);

@@ -1,7 +1,4 @@
-/**
- * Runs the simulation over many seeds: 1 to TRANSECT_SEEDS (1,000 where nothing is said), or only
- * TRANSECT_SEED.
- */
+/** Runs the simulation over many seeds: 1 to TRANSECT_SEEDS (default 1,000), or only TRANSECT_SEED. */
 import { expect, test } from 'vitest';
 import { type Outcome, simulate, tell } from './simulate.js';
 

@@ -1,7 +1,6 @@
 /**
- * One run of the simulation: what befalls a survey is drawn from a seed, and judged afterwards. A seed
- * that fails fails again, in the same way, as often as it is asked.
- *
+ * One run of the simulation: the faults of a survey are drawn from a seed, and its results are checked by the
+ * oracle. A seed that fails always fails in the same way.
  *     TRANSECT_SEED=4711 npm run simulate
  */
 import type { Pps } from '../../shared/base/brand.js';
@@ -15,13 +14,13 @@ import { type AgentHost, FIRST_ADDRESS, World } from './world.js';
 
 const LIMIT_MILLIS = 3_600_000;
 const FAULTS_MAX = 9;
-/** Faults begin within this; surveys take longer. */
+/** Faults start within this time; surveys take longer. */
 const UNREST_MILLIS = 9000;
 
 export interface Outcome {
   readonly seed: number;
   readonly breaches: readonly string[];
-  /** What befell it, in order. */
+  /** Events, in order. */
   readonly events: readonly string[];
   readonly targets: number;
   readonly probes: number;
@@ -30,7 +29,7 @@ export interface Outcome {
 }
 
 export async function simulate(seed: number): Promise<Outcome> {
-  const roll = prng(seed ^ 0x5eed); // apart from the world's own
+  const roll = prng(seed ^ 0x5eed); // separate from the world's own
   const draw = (from: number, to: number) => from + Math.floor(roll() * (to - from));
   const isLossy = draw(0, 3) > 0;
   const network = isLossy ? { delay: draw(0, 120), loss: draw(0, 8) / 100 } : { delay: 0, loss: 0 };
@@ -64,7 +63,7 @@ class FaultPlan {
   readonly #world: World;
   readonly #events: string[] = [];
   readonly #budgets: Budget[] = [];
-  /** Rates that have been asked for, and not answered. */
+  /** Requested rates that are not answered yet. */
   readonly #jobs = new Set<{ readonly rate: number }>();
   readonly #deaf = new Set<string>();
   /** Addresses [from, to) that were excluded, and when. */
@@ -82,7 +81,7 @@ class FaultPlan {
     this.#budgets.push({ from: 0, rate: survey.rate });
   }
 
-  /** Something happens at an instant, which is drawn now. */
+  /** An event at an instant that is drawn now. */
   plot(at: number): void {
     const kinds = Object.entries(this.#faults());
     const [name, fault] = kinds[this.#world.draw(0, kinds.length)] as [string, () => string];
@@ -121,7 +120,7 @@ class FaultPlan {
     };
   }
 
-  /** Everything that can befall a survey. */
+  /** All kinds of events. */
   #faults(): Record<string, () => string> {
     const world = this.#world;
     const draw = world.draw.bind(world);
@@ -283,8 +282,8 @@ class FaultPlan {
   }
 
   /**
-   * The budget counts as raised from before an order, and as lowered once none is under way: orders cross
-   * each other, and what was asked for last need not be what holds.
+   * The budget counts as raised from before a request, and as lowered once no request is in progress:
+   * requests may overtake each other, so the last one need not be the one in force.
    */
   async #steer(rate: number, order: () => Promise<unknown>): Promise<void> {
     const { clock, broker } = this.#world;
@@ -327,7 +326,7 @@ class FaultPlan {
     entered.at = this.#world.clock.monotonic();
   }
 
-  /** Batches and heartbeats that mean nothing good, in a name of its own. */
+  /** Malicious batches and heartbeats, under a name of their own. */
   #lie(): string {
     const { broker } = this.#world;
     const survey = this.#survey?.id ?? '';
@@ -364,7 +363,7 @@ class FaultPlan {
   }
 }
 
-/** The heartbeat of an agent that claims whatever comes to its mind. */
+/** The heartbeat of an agent with arbitrary claims. */
 function boast(survey: string, draw: World['draw']): Heartbeat {
   const any = () => draw(0, 2) * draw(0, 1_000_000);
   const received = { framesReceived: any(), framesDropped: any(), interfaceDropped: any() };
@@ -383,7 +382,7 @@ function boast(survey: string, draw: World['draw']): Heartbeat {
   return { ...head, ...state, sentAt: any(), activities: [activity] };
 }
 
-/** One line, and a line for each event where something went wrong. */
+/** One line, and a line for each event if something failed. */
 export function tell({ seed, breaches: found, events }: Outcome): string {
   return [`seed ${seed}: ${found.join('; ')}`, ...events.map((event) => `    ${event}`)].join('\n');
 }

@@ -1,4 +1,4 @@
-/** Single things that can befall a survey, in virtual time. What is drawn from seeds is in `seeds-*.test.ts`. */
+/** Single faults of a survey, in virtual time. Those drawn from seeds are in `seeds-*.test.ts`. */
 import { describe, expect, test } from 'vitest';
 import { verify } from '../../coordinator/verification.js';
 import type { Pps } from '../../shared/base/brand.js';
@@ -141,7 +141,7 @@ describe('a simulated survey', () => {
     const now = () => world.clock.monotonic();
     for (const heartbeatAt of [0, now(), now() + 1000, 1e12]) forge(heartbeatAt, 1e12);
     await pass(world, 5000);
-    // The life of a grant is ours to decide: it is the agent's clock that it is counted on.
+    // The TTL of a grant is measured on the agent's clock.
     const before = world.internet.shots.length;
     for (let ago = 0; ago < 5000; ago += 10) forge(now() - ago, 3_600_000);
     await pass(world, 1000);
@@ -174,7 +174,7 @@ describe('a simulated survey', () => {
     expect(resumedAt - diedAt).toBeGreaterThan(3000);
     expect(resumedAt - diedAt).toBeLessThanOrEqual(10_000);
     expect(await finish(world, survey)).toMatchObject({ state: 'done', probesSent: 40_000 });
-    expect(world.internet.shots).toHaveLength(40_000); // no agent lost a lease: nothing twice
+    expect(world.internet.shots).toHaveLength(40_000); // no agent lost a lease, so nothing was probed twice
     expect(await breaches(world, survey, NOTHING)).toEqual([]);
     world.close();
   });

@@ -1,4 +1,4 @@
-/** A clock that jumps from one thing to do to the next. Nothing sleeps for real. */
+/** A clock that advances to the next due timer. Nothing really sleeps. */
 import type { Millis } from '../../shared/base/brand.js';
 import type { Clock } from '../../shared/base/clock.js';
 
@@ -12,7 +12,7 @@ const EPOCH = 1_700_000_000_000;
 
 export class VirtualClock implements Clock {
   #now = 0;
-  /** Ascending by time; what was set first comes first. */
+  /** Ascending by time; timers of the same instant in the order in which they were set. */
   readonly #timers: Timer[] = [];
 
   wall(): Millis {
@@ -37,7 +37,7 @@ export class VirtualClock implements Clock {
     });
   }
 
-  /** Lets time pass until the promise settles. @throws after `limitMillis` of virtual time */
+  /** Advances time until the promise settles. @throws Error after `limitMillis` of virtual time */
   async runUntil<Value>(promise: Promise<Value>, limitMillis: number): Promise<Value> {
     let isSettled = false;
     const settled = promise.finally(() => {
@@ -46,7 +46,7 @@ export class VirtualClock implements Clock {
     settled.catch(() => {});
     const deadline = this.#now + limitMillis;
     for (;;) {
-      // Everything that can happen now happens before time moves on.
+      // Everything that can run now runs before time advances.
       await new Promise((resolve) => setImmediate(resolve));
       if (isSettled) return await settled;
       let next = this.#timers.shift();
@@ -55,7 +55,7 @@ export class VirtualClock implements Clock {
       if (next.at > deadline) throw new Error(`not settled after ${limitMillis} ms`);
       this.#now = next.at;
       next.fire();
-      // Whatever is due at the same instant happens with it.
+      // Timers of the same instant fire together.
       while (this.#timers[0]?.at === this.#now) this.#timers.shift()?.fire();
     }
   }

@@ -1,6 +1,6 @@
 /**
- * A whole world in virtual time: the real coordinators and the real agents on hosts of their own, a
- * broker, a disk and a network in memory. Everything that happens follows from one seed.
+ * The world of a simulation, in virtual time: the real coordinators and the real agents on hosts of their
+ * own, and a broker, disks and a network in memory. Everything follows from one seed.
  */
 import { Agent } from '../../agent/agent.js';
 import { Coordinator } from '../../coordinator/coordinator.js';
@@ -24,11 +24,11 @@ import { VirtualClock } from './virtual-clock.js';
 
 const COOLDOWN = 2000 as Millis;
 export const DATA = '/data';
-/** A request to a coordinator that dies over it is given up after this. */
+/** A request to a coordinator that dies while handling it fails after this. */
 const ANSWER_MILLIS = 5000;
 export const FIRST_ADDRESS = 0x7f4d0000;
 
-/** What a network is like between hosts and the broker. */
+/** Faults of the network between hosts and the broker. */
 export interface NetworkConditions {
   readonly delay: number;
   readonly loss: number;
@@ -65,12 +65,12 @@ export class World {
     this.internet = new FakeNetwork(this.clock, seed);
   }
 
-  /** A whole number of [from, to). */
+  /** An integer of [from, to). */
   draw(from: number, to: number): number {
     return from + Math.floor(this.roll() * (to - from));
   }
 
-  /** Something that happens later. */
+  /** Schedules an event. */
   later(millis: number, event: () => void): void {
     void this.clock.sleep(millis).then(event);
   }
@@ -98,7 +98,7 @@ export class World {
     return started;
   }
 
-  /** An agent that has just been started. */
+  /** An agent that has just started. */
   join(ceiling = 0): AgentHost {
     const host = this.#host();
     const leaving = stopController();
@@ -146,7 +146,7 @@ export class World {
     return launched;
   }
 
-  /** What a person does where no coordinator answers: tries again. */
+  /** As an operator would if no coordinator answers: tries again. */
   async withRetry<Result>(work: () => Promise<Result>): Promise<Result> {
     for (;;) {
       try {
@@ -162,7 +162,7 @@ export class World {
     throw new Error('nobody answers');
   }
 
-  /** Until the survey is over, whoever coordinates it by then. */
+  /** Waits until the survey is over, whichever coordinator leads it by then. */
   async ended(id: string): Promise<Survey> {
     for (;;) {
       const survey = (await this.broker.surveys.read(id))?.value;

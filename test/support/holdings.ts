@@ -1,8 +1,8 @@
-/** What a process holds, as /proc tells: memory, descriptors, threads; and how many series it exposes. */
+/** Resources of a process, from /proc: memory, descriptors, threads; and the number of series it exposes. */
 import { readdirSync, readFileSync } from 'node:fs';
 
 export interface Holdings {
-  /** Resident memory, in octets. */
+  /** Resident memory, octets. */
   readonly memory: number;
   /** Mappings of its address space. */
   readonly mappings: number;
@@ -21,7 +21,7 @@ export function holdingsOf(pid: number): Holdings {
   };
 }
 
-/** Lines of a Prometheus exposition that are no comments. */
+/** Lines of a Prometheus exposition, without comments. */
 export async function seriesAt(url: string): Promise<number> {
   const text = await (await fetch(url)).text();
   return text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;

@@ -1,4 +1,4 @@
-/** A coordinator and one agent as processes, and surveys launched on them one after the other. */
+/** A coordinator and one agent as processes, and surveys launched on them one after another. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, m
 
 export interface Program {
   readonly child: ChildProcess;
-  /** Where its metrics are. */
+  /** The port of its metrics. */
   readonly metrics: string;
 }
 
@@ -56,7 +56,7 @@ export class LongLife implements AsyncDisposable {
     return new LongLife({ programs, folder, broker, bus });
   }
 
-  /** Surveys one port of some addresses, and waits until that is over. */
+  /** Surveys one port of some addresses, and waits until the survey is over. */
   async survey(space: string, rate: number): Promise<SurveyStatus> {
     const { request, bytes, rules } = await readAndResolve([space], {
       ports: [8080 as Port],

@@ -1,11 +1,11 @@
-/** A disk in memory, for simulations: nothing real is waited for. */
+/** A disk in memory, for simulations: no real I/O. */
 
 import { Fault } from '../../shared/base/faults.js';
 import type { Disk } from '../../shared/host/disk.js';
 
 export class MemoryDisk implements Disk {
   readonly files = new Map<string, Buffer>();
-  /** Nothing can be written while it is. */
+  /** While true, writes fail. */
   isFull = false;
 
   async writeWhole(file: string, chunks: Parameters<Disk['writeWhole']>[1]): Promise<void> {

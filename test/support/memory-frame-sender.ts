@@ -1,4 +1,4 @@
-/** A wire that takes what `take` says of each run, and remembers what left. */
+/** A frame sender that accepts as many frames of a batch as `take` returns, and remembers them. */
 import type { FrameSender } from '../../agent/interfaces.js';
 import { formatAddress } from '../../shared/net/ipv6.js';
 import { read } from './replies.js';
@@ -6,14 +6,14 @@ import { read } from './replies.js';
 const FRAMES = 64;
 const STRIDE = 128;
 
-/** How many of `count` frames are taken, or why none is. */
+/** How many of `count` frames are accepted, or why none is. */
 export type Take = (count: number) => number | { errno: number };
 
 export class MemoryFrameSender implements FrameSender {
   readonly name = 'memory';
   readonly view = new DataView(new ArrayBuffer(FRAMES * STRIDE));
   readonly frames = FRAMES;
-  /** `address:port` of each frame that left. */
+  /** `address:port` of each frame that was sent. */
   readonly sent: string[] = [];
   errno = 0;
   take: Take;
@@ -54,7 +54,7 @@ export class MemoryFrameSender implements FrameSender {
 
   #destinationAt(place: number): string {
     const at = ((this.#first + place) % FRAMES) * STRIDE;
-    // Dissected as if it were a reply, so that its source and destination change places.
+    // Dissected as if it were a reply, so its source and destination change places.
     const { source } = read(new Uint8Array(this.view.buffer, at, this.#octets)).flow;
     return `${formatAddress(source)}:${source.port}`;
   }

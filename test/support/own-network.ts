@@ -1,13 +1,13 @@
 /**
- * Moves this process into a network namespace of its own: no interfaces but those made here, no way
- * out, and gone with the process. Each test file is a process, so nothing else is moved.
+ * Moves this process into a network namespace of its own: no interfaces but those created here, no uplink,
+ * and gone with the process. Each test file is a process, so no other test is affected.
  */
 import { execFileSync } from 'node:child_process';
 import koffi from 'koffi';
 
 const CLONE_NEWNET = 0x40000000;
 
-/** Why it cannot be had, or undefined where it can. */
+/** The reason why it is not available; undefined if it is. */
 export function networkIsMissing(): string | undefined {
   return process.getuid?.() === 0 ? undefined : 'network namespaces need root';
 }

@@ -1,4 +1,4 @@
-/** Packets as the network would send them, built from a probe of ours by slow and obvious code. */
+/** Packets as the network would send them, built from one of our probes by slow and simple code. */
 
 import { Endpoint, Target, type Words } from '../../shared/net/endpoint.js';
 import { mappedWords } from '../../shared/net/ipv6.js';
@@ -35,10 +35,10 @@ export const FLOW_V6: PlainFlow = {
 
 export const STAMP = 0x89abcdef;
 
-/** One for all: each has a kernel of its own. */
+/** One for all, because each has a kernel of its own. */
 const batch = new ProbeBatch(1);
 
-/** The octets of our probe of a flow, written over rubbish. */
+/** The octets of our probe of a flow, written over random octets. */
 export function probeOf(
   plain: PlainFlow,
   key: Uint8Array = KEY,
@@ -69,7 +69,7 @@ const isIpv6 = (packet: Uint8Array) => (packet[0] as number) >>> 4 === 6;
 /** Octets of the IP header of a packet without options or extension headers. */
 const ipOctets = (packet: Uint8Array) => (isIpv6(packet) ? 40 : 20);
 
-/** The addresses of an IP header turned round, with room for a payload behind it. */
+/** The addresses of an IP header exchanged, with room for a payload behind it. */
 function answering(probe: Uint8Array, payload: number, protocol: number, ttl: number): Uint8Array {
   const head = ipOctets(probe);
   const bytes = new Uint8Array(head + payload);
@@ -92,7 +92,7 @@ function answering(probe: Uint8Array, payload: number, protocol: number, ttl: nu
   return bytes;
 }
 
-/** A TCP answer to a probe: its flow turned round. `beyond` is added to the sequence number. */
+/** A TCP reply to a probe: its flow reversed. `beyond` is added to the sequence number. */
 export function segmentTo(
   probe: Uint8Array,
   flags: number,

@@ -1,4 +1,4 @@
-/** Runs the launchers as a user would, and says what came out. */
+/** Runs the two programs as a user would, and returns their output. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -52,7 +52,7 @@ export function start(
   return { child, outcome, says };
 }
 
-/** A folder that goes with the test. */
+/** A folder that is removed after the test. */
 export async function scratch(): Promise<AsyncDisposable & { readonly path: string }> {
   const path = await mkdtemp(join(tmpdir(), 'transect-e2e-'));
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };

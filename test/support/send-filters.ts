@@ -1,4 +1,4 @@
-/** Guards that hold back what a test says. */
+/** Send filters that hold back given addresses. */
 import { SendFilter } from '../../agent/send/send-filter.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';
@@ -10,7 +10,7 @@ export function excluding(ipv4: Ranges, ipv6 = Ranges6.none, version = 0): SendF
   return new SendFilter({ version, excluded: addressLists(ipv4, ipv6), own });
 }
 
-/** By the agent itself. */
+/** By the agent's own blocklist. */
 export function blocking(ipv4: Ranges, ipv6 = Ranges6.none): SendFilter {
   const excluded = addressLists(Ranges.none, Ranges6.none);
   return new SendFilter({ version: 0, excluded, own: addressLists(ipv4, ipv6) });

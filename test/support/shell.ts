@@ -1,4 +1,4 @@
-/** Runs lines of shell as people type them, with `transect` on the path. */
+/** Runs lines of shell as users type them, with `transect` on the path. */
 import { spawn } from 'node:child_process';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
@@ -9,7 +9,7 @@ export interface ShellOutcome {
   readonly stderr: string;
 }
 
-/** @param line of bash; `$T` is transect. Killed after `millis` */
+/** @param line for bash; `$T` is transect. Killed after `millis` */
 export async function shell(
   line: string,
   cwd: string,

@@ -1,10 +1,11 @@
 /**
- * The two loops that sending spends most of its time in, four lanes at once. This folder is
+ * The two loops in which sending spends most of its time, as SIMD: four lanes at once. This folder is
  * AssemblyScript (compiled by `deploy/build.sh` to `gen/kernels.wasm`), a subset of TypeScript with
- * WebAssembly's vectors. What the loops compute is defined by `permutation/feistel.ts` and
- * `probe/chaskey.ts`, and the tests compare them there number by number.
+ * WebAssembly's vectors. The results of the loops are defined by `permutation/feistel.ts` and
+ * `probe/chaskey.ts`; tests compare them number by number.
  *
- * All pointers are octets into the module's memory, aligned to 16; counts are rounded up to eights.
+ * All pointers are octets into the module's memory, aligned to 16; counts are rounded up to multiples of
+ * eight.
  */
 
 const MIX_A: i32 = 0x7feb352d;
@@ -55,7 +56,7 @@ function stepped(high: v128, mixed: v128, highs: v128, highest: v128): v128 {
   return i32x4.sub(sum, v128.and(highs, i32x4.gt_s(sum, highest)));
 }
 
-/** Writes four numbers, put together again. */
+/** Writes four numbers, joined from their high and low parts. */
 function put(at: usize, high: v128, low: v128, span: v128): void {
   const highs = v128.shuffle<i64>(high, high, 1, 1);
   const lows = v128.shuffle<i64>(low, low, 1, 1);
@@ -64,8 +65,8 @@ function put(at: usize, high: v128, low: v128, span: v128): void {
 }
 
 /**
- * One pass through the Feistel network for the numbers from, from + 1, …, as doubles at `out`. Two
- * times four at once: multiplications take long, and the others need not wait for them.
+ * One pass through the Feistel network for the numbers from, from + 1, …, as doubles at `out`. Eight at once,
+ * in two vectors: one vector's multiplications overlap with the other's.
  */
 export function scramble(
   from: f64,
@@ -119,8 +120,8 @@ function rotated16(value: v128): v128 {
 }
 
 /**
- * Chaskey-12 of many messages of three words: columns at x, y, z. The key is four words that the first
- * block starts from and two that the tag ends with; of the tag the first two words are kept.
+ * Chaskey-12 of many messages of three words: columns at x, y, z. The key is four words from which the first
+ * block starts, and two with which the tag ends; the first two words of the tag are kept.
  */
 export function tag(
   x: usize,

@@ -1,6 +1,6 @@
 /**
- * What a target network sees of a survey: how many probes, to how many targets, how many in the busiest
- * second, and the longest silence between two.
+ * Statistics of a survey at its target network: probes, distinct targets, probes in the busiest second, and
+ * the longest pause between two.
  */
 const BIN_MILLIS = 10;
 const BINS_PER_SECOND = 1000 / BIN_MILLIS;
@@ -8,7 +8,7 @@ const BINS_PER_SECOND = 1000 / BIN_MILLIS;
 export interface Counts {
   readonly probes: number;
   readonly targets: number;
-  /** Probes within the busiest second; seconds begin every ten milliseconds. */
+  /** Probes within the busiest second; seconds start every ten milliseconds. */
   readonly busiestSecond: number;
   readonly longestSilenceMillis: number;
 }
@@ -24,7 +24,7 @@ export class Census {
   #silence = 0;
   #lastMillis = 0;
 
-  /** @param address IPv4 @param micros when it came */
+  /** @param address IPv4 @param micros time of arrival */
   count(address: number, port: number, micros: number): void {
     const millis = micros / 1000;
     this.#seen.add(address * 65536 + port);

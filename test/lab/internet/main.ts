@@ -1,7 +1,6 @@
 /**
- * The simulated Internet: answers every SYN that reaches an interface, for any address of either
- * family, as `truth.ts` says. Runs on a host of a lab that others route to.
- *
+ * The simulated Internet: answers every SYN that reaches an interface, for any address of either family, as
+ * `truth.ts` defines. Runs on a host of a lab to which others have routes.
  *     node main.js DEVICE SEED [census]
  */
 import { openPcapSource } from '../../../agent/capture/pcap-source.js';
@@ -27,7 +26,7 @@ const REPORT_MILLIS = 1000;
 const RUN_MAX = 64;
 const NOBODY = new Uint8Array(6);
 
-/** One segment of an answer. */
+/** One segment of a reply. */
 interface Line {
   readonly millis: number;
   readonly flags: number;
@@ -37,7 +36,7 @@ interface Line {
 const [device = 'eth0', seedText = '1', mode = ''] = process.argv.slice(2);
 const seed = Number(seedText);
 
-/** Frames of one length, filled one by one and sent in runs. */
+/** Frames of one length, filled one by one and sent in batches. */
 class Outbox {
   readonly #frameSender: FrameSender;
   readonly #at = new Uint32Array(1024);
@@ -67,7 +66,7 @@ const outboxes = {
   4: { segments: outbox(SHAPES[4], segmentOctets), errors: outbox(SHAPES[4], errorOctets) },
   6: { segments: outbox(SHAPES[6], segmentOctets), errors: outbox(SHAPES[6], errorOctets) },
 };
-// With their link header: answers go back where probes came from.
+// With their link header: replies return to the sender of the probe.
 const filter = 'tcp[13] = 2 or (ip6[6] = 6 and ip6[53] = 2)';
 const capture = openPcapSource({ device, filter });
 const frame = new Dissection(capture.view);
@@ -80,7 +79,7 @@ capture.start((start, end, timestamp) => {
   if (frame.dissect('ethernet', start, end) !== REJECT.OK || !frame.isTcp) return;
   if (frame.tcp.flags !== FLAG_SYN) return;
   received++;
-  // The frame is a probe: what dissection takes for our side of a flow is its target.
+  // The frame is a probe: the side of its flow that dissection takes for ours is its target.
   const target = frame.flow.source;
   census?.count(target.w3, target.port, timestamp);
   const roll = rollOf(seed, target.words, target.port);
@@ -103,7 +102,7 @@ setInterval(() => {
 }, REPORT_MILLIS);
 console.log('the Internet is up');
 
-/** What a kind of target answers, and after how long. */
+/** Segments that a kind of target sends, and their delays. */
 function scriptOf(kind: Kind, roll: number): readonly Line[] {
   const line = (millis: number, flags: number, beyond = 1) => ({ millis, flags, beyond });
   const { SYN_ACK, RST_ACK } = FLAGS;
@@ -111,7 +110,7 @@ function scriptOf(kind: Kind, roll: number): readonly Line[] {
     open: [line(0, SYN_ACK)],
     closed: [line(0, RST_ACK)],
     slow: [line(100 + (roll % 1400), SYN_ACK)],
-    // Which probes are lost follows from their cookies: by chance, and the same again.
+    // Lost probes are chosen by their cookies: random, and reproducible.
     lossy: frame.tcp.sequence % 2 === 0 ? [] : [line(0, SYN_ACK)],
     repeating: [line(0, SYN_ACK), line(50, SYN_ACK), line(400, SYN_ACK)],
     lying: [line(0, SYN_ACK, 2 + (roll >>> 8))],
@@ -142,7 +141,7 @@ function segment(probe: Probe, what: Line): void {
   );
 }
 
-/** The capture's buffer is refilled: a later answer keeps a copy. */
+/** The capture's buffer is reused, so a delayed reply needs a copy. */
 function later(probe: Probe, line: Line): void {
   const bytes = probe.bytes.slice(0, probe.at + probe.shape.head + 20);
   setTimeout(() => segment({ ...probe, bytes }, line), line.millis);

@@ -1,6 +1,6 @@
 /**
- * Replies of the simulated Internet, written into frames in place: the probe's addresses and ports
- * turned round. Ordinary code, checksums summed over whole packets.
+ * Replies of the simulated Internet, written into frames in place: the probe's addresses and ports exchanged.
+ * Simple code; checksums are summed over whole packets.
  */
 
 import type { FrameSender } from '../../../agent/interfaces.js';
@@ -59,7 +59,7 @@ export function writeSegment(
   view.setUint16(tcp + 16, foldChecksum(sumWords(view, tcp, SEGMENT_OCTETS, sum)));
 }
 
-/** Writes an error from the router with this last word that quotes eight octets of the probe. */
+/** Writes an error from the router whose last word is given; it quotes eight octets of the probe. */
 export function writeError(
   frameSender: FrameSender,
   at: number,
@@ -83,7 +83,7 @@ export function writeError(
   view.setUint16(icmp + 2, foldChecksum(sumWords(view, icmp, octets, pseudo)));
 }
 
-/** Ethernet and IP headers of an answer: the probe's addresses turned round. */
+/** Ethernet and IP headers of a reply: the probe's addresses exchanged. */
 function writeHead(
   view: DataView,
   at: number,

@@ -1,27 +1,27 @@
 /**
- * What is true of every (address, port) of the simulated Internet: it follows from a seed, so that
- * whoever surveys it can be checked row by row, however large the survey.
+ * The truth about every (address, port) of the simulated Internet: it follows from a seed, so that any survey
+ * of it can be checked row by row, however large.
  */
 import type { Words } from '../../../shared/net/endpoint.js';
 
-/** How many of 64 targets are of a kind. */
+/** Number of targets of each kind, of 64. */
 const SHARES = {
   open: 10,
   closed: 14,
   silent: 20,
-  /** A router says that it does not deliver. */
+  /** A router reports that it cannot deliver. */
   filtered: 6,
-  /** Open, and takes up to a second and a half to say so. */
+  /** Open, and replies after up to a second and a half. */
   slow: 3,
-  /** Open, but every other probe or its answer is lost. */
+  /** Open, but every other probe or its reply is lost. */
   lossy: 2,
-  /** Open, and says so three times. */
+  /** Open, and replies three times. */
   repeating: 3,
-  /** Answers with an acknowledgment number that nobody sent: not a service that talks TCP. */
+  /** Replies with an acknowledgment number of no probe: not a TCP service. */
   lying: 2,
-  /** Open, and resets right after it said so. */
+  /** Open, and resets right after its SYN-ACK. */
   resetting: 2,
-  /** A firewall resets before the service answers. */
+  /** A firewall resets before the service replies. */
   wary: 2,
 } as const;
 

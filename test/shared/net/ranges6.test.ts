@@ -4,7 +4,7 @@ import type { Words } from '../../../shared/net/endpoint.js';
 import { hasPrefix, type Prefix6, parsePrefix6 } from '../../../shared/net/ipv6.js';
 import { Ranges6 } from '../../../shared/net/ranges6.js';
 
-/** Prefixes and addresses from a small corner, so that they meet. */
+/** Prefixes and addresses of a small part of the space, so that they meet. */
 const word = fc.constantFrom(0, 1, 2, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff);
 const address = fc.tuple(word, word, word, word) as fc.Arbitrary<Words>;
 const prefix = fc.tuple(address, fc.integer({ min: 0, max: 128 })).map(([words, length]) => {

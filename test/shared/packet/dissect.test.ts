@@ -17,7 +17,7 @@ const PROBE_V6 = probeOf(FLOW_V6);
 const PACKETS_V6 = [synAckTo(PROBE_V6, OPTIONS), resetTo(PROBE_V6), errorTo(PROBE_V6)];
 const ALL_PACKETS = [...PACKETS, ...PACKETS_V6];
 
-/** An IPv6 packet with extension headers before what it carries. */
+/** An IPv6 packet with extension headers before its payload. */
 function extended(packet: Uint8Array, headers: readonly (readonly number[])[]): Uint8Array {
   const types = headers.map(([type]) => type as number);
   const next = [...types.slice(1), packet[6] as number];
@@ -32,7 +32,7 @@ const DESTINATION = [60, 1, ...new Array(14).fill(0)];
 const FIRST_FRAGMENT = [44, 0, 0, 1, 1, 2, 3, 4];
 const LATER_FRAGMENT = [44, 0, 0, 9, 1, 2, 3, 4];
 
-/** Dissects a frame that ends exactly where its buffer ends, and reads all there is to read. */
+/** Dissects a frame that ends exactly at the end of its buffer, and reads all fields. */
 function readAll(frame: Uint8Array, link: LinkLayer): number {
   const exact = frame.slice();
   const views = new Dissection(new DataView(exact.buffer));
@@ -153,7 +153,7 @@ describe('dissecting', () => {
     const padded = new Uint8Array(60);
     padded.set(resetTo(PROBE));
     padded[2] = 0;
-    padded[3] = 30; // says it ends within the TCP header
+    padded[3] = 30; // claims to end within the TCP header
     expect(readAll(padded, 'ip')).toBe(REJECT.TRUNCATED);
   });
 

@@ -1,4 +1,4 @@
-/** Our reading and writing of packets against tshark's of the same octets. */
+/** Reading and writing of packets compared with tshark's reading of the same octets. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -101,7 +101,7 @@ describe('packets', () => {
       const fields = theirs[i]!;
       const first = (name: (typeof FIELDS)[number]) => fields[name]![0]!;
       if (verdict === REJECT.OTHER_PROTOCOL) {
-        expect(first('icmp.code')).toBe('3'); // port unreachable, about a datagram
+        expect(first('icmp.code')).toBe('3'); // port unreachable, quoting a datagram
         continue;
       }
       expect(verdict).toBe(REJECT.OK);

@@ -1,4 +1,4 @@
-/** What every permutation promises. */
+/** The contract of every permutation. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Position, TargetIndex } from '../../../shared/base/brand.js';

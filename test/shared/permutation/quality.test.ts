@@ -1,4 +1,7 @@
-/** The order against chance, with fixed seeds: a slice of `benchmarks/permutation-quality.ts`. */
+/**
+ * The probing order compared with random ones, with fixed seeds: an excerpt of
+ * `benchmarks/permutation-quality.ts`.
+ */
 import { describe, expect, test } from 'vitest';
 import {
   avalanche,
@@ -13,7 +16,7 @@ const orderOf = (size: number, rounds?: number) => (seed: string) => {
   return (position: number) => permutation.at(position as Position);
 };
 const SIZES = [2 ** 20, 3_702_258_432, 2 ** 40 + 12345];
-/** A score this far out is no accident: one in two million. */
+/** The probability of such a score is one in two million. */
 const SIGMA_MAX = 5;
 
 describe('the order of probing', () => {
@@ -35,7 +38,7 @@ describe('the order of probing', () => {
   });
 
   test.each([16, 64, 256])('of %d targets is not near-sequential', (size) => {
-    // Two by chance; over 1,000 seeds the mean strays by less than 0.25.
+    // Two are expected; the mean over 1,000 seeds deviates by less than 0.25.
     const neighbours = neighboursPerOrder(orderOf(size), size, 1000);
     expect(Math.abs(neighbours - 2 + 2 / size)).toBeLessThan(0.25);
   });

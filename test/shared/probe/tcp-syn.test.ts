@@ -25,7 +25,7 @@ function verdictOn(reply: Uint8Array, jar = cookies): { code: number; target: Ta
   return { code: tcpSyn.classify(dissection), target: dissection.flow.target };
 }
 
-/** Octets of the IP header; in it, where the source and the destination address end. */
+/** Octets of the IP header, and the offsets in it at which the source and the destination address end. */
 const FAMILIES = [
   { family: 4, flow: FLOW, head: 20, source: 15, destination: 19 },
   { family: 6, flow: FLOW_V6, head: 40, source: 23, destination: 39 },
