@@ -12,11 +12,11 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
     metrics.counter(`transect_agent_${name}_total`, help, ['survey'], perSurvey(read));
 
   counter('probes_sent', 'Probes sent.', ({ networkIo }) => networkIo.sender.totals.probesSent);
-  counter('replies_repeated', 'Duplicate replies.', ({ duplicates }) => duplicates);
+  counter('replies_duplicate', 'Duplicate replies.', ({ duplicates }) => duplicates);
   counter('replies_late', 'Late replies: their target had settled.', ({ late }) => late);
   counter(
-    'replies_elsewhere',
-    'Replies to other agents’ shards.',
+    'replies_foreign_shard',
+    'Replies of shards that other agents hold.',
     ({ foreignShard }) => foreignShard,
   );
   counter('frames_captured', 'Frames the capture passed.', ({ ioStats }) => {

@@ -1,5 +1,5 @@
 /** The coordinator's Prometheus metrics, read from the counters of its surveys at each scrape. */
-import type { SurveyStatus } from '../shared/survey/status.js';
+import { AGENT_STATES, type SurveyStatus } from '../shared/survey/status.js';
 import { UNSENT_NAMES } from '../shared/survey/unsent.js';
 import type { Metrics, Reading } from '../shared/telemetry/metrics.js';
 import type { Coordinator } from './coordinator.js';
@@ -45,7 +45,7 @@ export function declareMetrics(metrics: Metrics, leading: () => Coordinator | un
     return status.batchesSetAside;
   });
   counter('rows_stored', 'Rows in stored segments.', ({ rowsStored }) => rowsStored);
-  counter('capture_drops', 'Frames that captures dropped.', ({ framesDropped }) => framesDropped);
+  counter('frames_dropped', 'Frames that captures dropped.', ({ framesDropped }) => framesDropped);
   gauge('stalled', '1 while results cannot be stored, or not fast enough.', ({ problem }) =>
     problem === '' ? 0 : 1,
   );
@@ -53,13 +53,7 @@ export function declareMetrics(metrics: Metrics, leading: () => Coordinator | un
     { labels: {}, value: leading() === undefined ? 0 : 1 },
   ]);
   metrics.gauge('transect_agents', 'Agents by state.', ['state'], () => {
-    const states = new Map([
-      ['working', 0],
-      ['leaving', 0],
-      ['paused', 0],
-      ['refused', 0],
-      ['gone', 0],
-    ]);
+    const states = new Map(AGENT_STATES.map((state) => [state, 0]));
     const coordinator = leading();
     for (const { state } of coordinator?.agents.statuses(coordinator.surveyAgents) ?? [])
       states.set(state, (states.get(state) ?? 0) + 1);

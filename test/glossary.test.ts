@@ -80,12 +80,12 @@ describe('the glossary', () => {
     expect(entries.filter(({ meaning, file, term }) => !(meaning && file && term))).toEqual([]);
   });
 
-  test('has only words that are in the code of the file it names', () => {
+  test('has only words that occur in the code of the file it names', () => {
     const strays = entries.filter(({ word, file }) => !wordIn(word, withoutComments(textOf(file))));
     expect(strays).toEqual([]);
   });
 
-  test('has every exported class of the story', () => {
+  test('has every exported class of the two stories and their parts', () => {
     const known = new Map(entries.map((entry) => [entry.word, entry.file]));
     const classes = STORY.flatMap((folder) =>
       readdirSync(join(ROOT, folder))

@@ -47,7 +47,7 @@ describe('the tree', () => {
     expect(files.filter((file) => vague.test(basename(file)))).toEqual([]);
   });
 
-  test('begins every source file by saying what it is for', () => {
+  test('begins every source file with its purpose', () => {
     expect(sources.filter((file) => !textOf(file).startsWith('/**'))).toEqual([]);
   });
 
@@ -64,7 +64,7 @@ describe('the tree', () => {
     expect(files.filter((file) => file !== here && versionSpans.test(textOf(file)))).toEqual([]);
   });
 
-  test('has one home for what each library does, and no import against the direction', () => {
+  test('imports each library in one place, and nothing against the direction', () => {
     const run = () =>
       execFileSync(
         'npx',

@@ -16,7 +16,7 @@ export async function measureReceiving(rounds: number): Promise<Record<string, s
     const receiver = startWithin(
       ...([SCANNER.namespace, process.execPath, script('our-receiver'), 'eth0', seconds] as const),
     );
-    const heard = lines(receiver);
+    const received = lines(receiver);
     await until(receiver, /listening/);
     const replayer = startWithin(
       ...([TARGET.namespace, process.execPath, script('replayer')] as const),
@@ -25,13 +25,13 @@ export async function measureReceiving(rounds: number): Promise<Record<string, s
     const replayed = lines(replayer);
     await Promise.all([ended(replayer), ended(receiver)]);
     const { sent } = JSON.parse((await replayed).at(-1) ?? '{}');
-    const result = JSON.parse((await heard).at(-1) ?? '{}');
+    const result = JSON.parse((await received).at(-1) ?? '{}');
     rows.push({
       round: `${round}`,
       'replies/s': Math.round(sent / SECONDS).toLocaleString('en-US'),
       replayed: sent.toLocaleString('en-US'),
       classified: result.classified.toLocaleString('en-US'),
-      'dropped by kernel': `${result.dropped}`,
+      'dropped by kernel': `${result.framesDropped}`,
       'by interface': `${result.interfaceDropped}`,
       'user ns/reply': result.userNanos.toFixed(0),
     });
@@ -54,12 +54,12 @@ export async function measureInternet(): Promise<Record<string, string>[]> {
     await ended(sender);
     await pause(2500);
     await stop(internet);
-    const { heard, answered, dropped } = JSON.parse((await said).at(-1) ?? '{}');
+    const { received, answered, framesDropped } = JSON.parse((await said).at(-1) ?? '{}');
     rows.push({
       'probes/s': rate.toLocaleString('en-US'),
-      heard: heard.toLocaleString('en-US'),
+      received: received.toLocaleString('en-US'),
       answers: answered.toLocaleString('en-US'),
-      dropped: `${dropped}`,
+      dropped: `${framesDropped}`,
     });
     process.stderr.write('.');
   }

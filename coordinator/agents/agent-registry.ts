@@ -87,7 +87,7 @@ export class AgentRegistry {
     };
   }
 
-  #stateOf(entry: Entry, quarantine: string): string {
+  #stateOf(entry: Entry, quarantine: string): AgentStatus['state'] {
     if (!this.#isFresh(entry)) return 'gone';
     if (quarantine !== '') return 'quarantined';
     return versionSkewOf(entry.heartbeat) === '' ? entry.heartbeat.state : 'refused';

@@ -6,7 +6,12 @@ import { z } from 'zod';
 import { LIMITS } from '../base/limits.js';
 import type { Lease } from '../survey/lease.js';
 import type { Exclusion } from '../survey/policy/exclusions.js';
-import type { AgentStatus, LookupResult, SurveyStatus } from '../survey/status.js';
+import {
+  AGENT_STATES,
+  type AgentStatus,
+  type LookupResult,
+  type SurveyStatus,
+} from '../survey/status.js';
 import type { Survey, SurveyRequest } from '../survey/survey.js';
 import { TEXT } from '../survey/text.js';
 import type { UnsentName } from '../survey/unsent.js';
@@ -205,7 +210,7 @@ const agentShape = z.object({
   agent: token,
   vantage: z.string(),
   version: z.string(),
-  state: z.string(),
+  state: z.enum(AGENT_STATES),
   rate: finite,
   seenMillisAgo: finite,
   framesReceived: count,

@@ -77,11 +77,14 @@ export interface LookupResult {
   readonly outcome: string;
 }
 
+/** States of an agent, as a coordinator reports them. */
+export const AGENT_STATES = ['working', 'leaving', 'refused', 'quarantined', 'gone'] as const;
+
 export interface AgentStatus {
   readonly agent: string;
   readonly vantage: string;
   readonly version: string;
-  readonly state: string;
+  readonly state: (typeof AGENT_STATES)[number];
   readonly rate: number;
   readonly seenMillisAgo: number;
   readonly framesReceived: number;

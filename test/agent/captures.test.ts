@@ -70,7 +70,7 @@ describe('captures', () => {
     expect(opened).toHaveLength(3);
   });
 
-  test('show each frame to the surveys in turn, until one knows it', () => {
+  test('offer each frame to the surveys in turn, until one recognises it', () => {
     const { captures, opened } = opening();
     const [first, second] = ['tcp', 'udp'].map((filter) =>
       captures.open({ device: 'eth0', filter }),
@@ -92,7 +92,7 @@ describe('captures', () => {
     expect(first?.rejects['foreign']).toBe(1);
   });
 
-  test('count for each survey what came while it was there', () => {
+  test('count for each survey only frames that arrived while it was open', () => {
     const { captures, opened } = opening();
     const first = captures.open({ device: 'eth0', filter: 'tcp' });
     opened[0]?.deliver();
@@ -103,7 +103,7 @@ describe('captures', () => {
     expect([first.totals.framesReceived, second.totals.framesReceived]).toEqual([3, 1]);
   });
 
-  test('open a new source where the one there was has died', () => {
+  test('open a new source if the old one has failed', () => {
     const { captures, opened } = opening();
     const first = captures.open({ device: 'eth0', filter: 'tcp' });
     (opened[0] as HandSource).isAlive = false;
@@ -116,7 +116,7 @@ describe('captures', () => {
     expect(opened).toHaveLength(2);
   });
 
-  test('leave nothing open where a filter cannot be had', () => {
+  test('leave nothing open if a filter cannot be compiled', () => {
     const { captures, opened } = opening();
     expect(() => captures.open({ device: 'eth0', filter: 'nonsense' })).toThrow('no such filter');
     expect(opened[0]?.isClosed).toBe(true);

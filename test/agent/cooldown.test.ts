@@ -19,7 +19,7 @@ function add(results: ShardResults, position: number, code: number, timestamp = 
 }
 
 describe('the cooldown tracker', () => {
-  test('follows sending by the cooldown, and is never ahead of it', () => {
+  test('follows sending after the cooldown, and never earlier', () => {
     const tracker = new CooldownTracker(512);
     tracker.observe(1000, 520);
     tracker.observe(1100, 520);
@@ -45,7 +45,7 @@ describe('the results of a shard', () => {
     expect(results.counts).toMatchObject({ synack: 1, rst: 0, icmp: 0 });
   });
 
-  test('count what has settled, and no later reply changes it', () => {
+  test('count settled positions, which no later reply changes', () => {
     const results = new ShardResults(SHARD, 520);
     expect(add(results, 519, CLASSIFICATION.SYNACK)).toBe(OUTCOME.LATE);
     add(results, 520, CLASSIFICATION.RST);
@@ -58,7 +58,7 @@ describe('the results of a shard', () => {
     expect(results.counts).toMatchObject({ synack: 1, rst: 1, icmp: 0 });
   });
 
-  test('number their batches, and make no empty one', () => {
+  test('number their batches, and produce no empty one', () => {
     const results = new ShardResults(SHARD, 512);
     expect(results.takeBatch(100)).toBeUndefined();
     add(results, 513, CLASSIFICATION.SYNACK, 1_000_000);

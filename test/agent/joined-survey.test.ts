@@ -33,12 +33,12 @@ const { survey } = admit(
   1,
 );
 
-describe('an agent that makes ready for a survey', () => {
+describe('an agent that joins a survey', () => {
   const unroutable = async () => {
     throw new Error('no network I/O is opened');
   };
 
-  test('refuses a plan that it would make differently, before it opens anything', async () => {
+  test('refuses a plan that it computes differently, before it opens anything', async () => {
     const bus = memoryBus(systemClock);
     await bus.spaces.put(survey.spaceHash, bytes);
     for (const other of [{ planHash: '0'.repeat(64) }, { seed: '8' }, { shardLength: 128 }]) {
@@ -49,7 +49,7 @@ describe('an agent that makes ready for a survey', () => {
     await expect(opening).rejects.toThrow('no network I/O is opened');
   });
 
-  test('obeys its share of the agent’s own ceiling at once, whatever it was lent before', async () => {
+  test('keeps to its share of the agent’s own ceiling at once, whatever was granted before', async () => {
     const bus = memoryBus(systemClock);
     await bus.spaces.put(survey.spaceHash, bytes);
     const granted: number[] = [];
@@ -78,7 +78,7 @@ describe('an agent that makes ready for a survey', () => {
     expect(granted).toEqual([1000, 500]);
   });
 
-  test('refuses bytes that are not what their name says, whoever put them there', async () => {
+  test('refuses bytes whose hash does not match, whoever stored them', async () => {
     const bus = memoryBus(systemClock);
     const other = Space.ofIpv4(Ranges.of([{ from: 0x08080808, to: 0x08080809 }]), [80] as Port[]);
     await bus.spaces.put(survey.spaceHash, spaceToBytes(other, '7'));
@@ -86,7 +86,7 @@ describe('an agent that makes ready for a survey', () => {
     await expect(opening).rejects.toMatchObject({ code: 'BAD_MESSAGE' });
   });
 
-  test('closes its station again where its own rules cannot be told', async () => {
+  test('closes its network I/O again if its own blocklist cannot be sent to it', async () => {
     const bus = memoryBus(systemClock);
     await bus.spaces.put(survey.spaceHash, bytes);
     const closed: string[] = [];
@@ -109,7 +109,7 @@ describe('an agent that makes ready for a survey', () => {
     expect(closed).toEqual(['capture', 'sender']);
   });
 
-  test('refuses a survey whose space is not on the shelf', async () => {
+  test('refuses a survey whose space is missing from the object store', async () => {
     const opening = joinSurvey(memoryBus(systemClock), survey, unroutable, systemClock);
     await expect(opening).rejects.toMatchObject({ code: 'MISSING_SPACE' });
   });

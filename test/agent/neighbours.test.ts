@@ -16,8 +16,8 @@ import {
 const OURS = Uint8Array.of(2, 0, 0, 0, 0, 1);
 const THEIRS = Uint8Array.of(2, 0, 0, 0, 0, 2);
 
-describe('the line of targets that wait', () => {
-  test('gives them back in order, and what was not committed comes again', () => {
+describe('the resolution queue', () => {
+  test('returns targets in order, and again those that were not committed', () => {
     const step = fc.record({ add: fc.nat(20), take: fc.nat(20), commit: fc.boolean() });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
@@ -51,7 +51,7 @@ describe('the line of targets that wait', () => {
     );
   });
 
-  test('takes the targets of an order that is dropped for nobody’s, and of no other', () => {
+  test('drops the targets of an abandoned job, and of no other', () => {
     const line = new ResolutionQueue();
     for (const slot of [1, 2]) {
       line.open(slot);
@@ -66,7 +66,7 @@ describe('the line of targets that wait', () => {
 });
 
 describe('ARP', () => {
-  test('asks everybody for one address, and hears whose it is', () => {
+  test('broadcasts a request for one address, and reads its owner from the reply', () => {
     const view = new DataView(new ArrayBuffer(60));
     layOutArp(view, { source: OURS }, 0x64400001);
     setArpTarget(view, ETHERNET_OCTETS, 0x64400002);
@@ -84,7 +84,7 @@ describe('ARP', () => {
   test.each([
     ['a group', 1],
     ['nobody', 0],
-  ])('believes nobody who says that an address is that of %s', (_, first) => {
+  ])('rejects a reply that gives an address to %s', (_, first) => {
     const view = new DataView(new ArrayBuffer(60));
     view.setUint8(ETHERNET_OCTETS + 8, first);
     expect(readArp(view, ETHERNET_OCTETS)).toBeUndefined();
@@ -114,14 +114,14 @@ describe('neighbour discovery', () => {
     return view;
   };
 
-  test('asks the group of an address, with a valid checksum', () => {
+  test('asks the solicited-node group of an address, with a valid checksum', () => {
     const view = asking();
     expect(Buffer.from(view.buffer, 0, 6).toString('hex')).toBe('3333ff050020');
     const pseudo = sumWords(view, ETHERNET_OCTETS + 8, 32, 58 + 32);
     expect(foldChecksum(sumWords(view, ETHERNET_OCTETS + 40, 32, pseudo))).toBe(0);
   });
 
-  test('hears whose an address is', () => {
+  test('reads the owner of an address from an advertisement', () => {
     expect(readAdvertisement(answering(), 86)).toEqual({ words: theirs, mac: THEIRS });
   });
 
@@ -135,11 +135,11 @@ describe('neighbour discovery', () => {
     ],
     ['is cut off', () => {}, 60],
     ['says that it is longer than it is', (view) => view.setUint16(ETHERNET_OCTETS + 4, 200), 86],
-  ])('believes no advertisement that %s', (_, change, octets) => {
+  ])('rejects an advertisement that %s', (_, change, octets) => {
     expect(readAdvertisement(answering(change), octets)).toBeUndefined();
   });
 
-  test('never throws, whatever comes', () => {
+  test('never throws, whatever it receives', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 256 }), (octets) => {
         const view = new DataView(new ArrayBuffer(256));

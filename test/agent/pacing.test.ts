@@ -54,7 +54,7 @@ describe('the pacer', () => {
     );
   });
 
-  test('never lets more than two milliseconds of budget go at once', () => {
+  test('never allows more than two milliseconds of budget at once', () => {
     fc.assert(
       fc.property(rates, (rate) => {
         const batches = run(rate, END, () => 7);
@@ -89,7 +89,7 @@ describe('the pacer', () => {
     }
   });
 
-  test('sends nothing without a rate, and starts from nothing afterwards', () => {
+  test('sends nothing without a rate, and starts without credit afterwards', () => {
     const pacer = new Pacer(0);
     pacer.allowance(1000, 1e6);
     expect(pacer.allowance(1001, 0)).toBe(0);

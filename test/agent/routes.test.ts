@@ -93,7 +93,7 @@ describe('routes', () => {
     ]);
   });
 
-  test('lead into a tunnel that rules send all traffic to, but for what main knows better', () => {
+  test('lead into a tunnel to which rules send all traffic, except for longer prefixes of the main table', () => {
     expect(routed(TUNNEL, ['192.0.2.1', '198.18.4.1', '100.64.0.7', '198.18.7.1'])).toEqual([
       'wg0',
       'eth1 100.65.0.1',
@@ -102,7 +102,7 @@ describe('routes', () => {
     ]);
   });
 
-  test('by one interface only are those of the interface, and those that lead nowhere', () => {
+  test('restricted to one interface are those of the interface, and null routes', () => {
     expect(routed(RULES, ['192.0.2.1', '198.18.4.1', '198.18.5.1', '198.19.0.1'], 'eth1')).toEqual([
       'no route',
       'eth1 100.65.0.1',
@@ -111,7 +111,7 @@ describe('routes', () => {
     ]);
   });
 
-  test('cut targets into legs, name those that lead nowhere, and leave those without a route', () => {
+  test('cut targets into slices, name null routes, and leave out targets without a route', () => {
     const main = LINES.filter((line) => !line.startsWith('default'));
     const segments = segmentsOf({ family: 4, rules: RULES, tables: tablesOf(main) }, NONE);
     const targets = [{ from: address('198.18.4.0'), to: address('198.18.8.0') }];
@@ -145,11 +145,11 @@ describe('rules', () => {
     ['for UDP', { ipproto: 'udp' }, {}, false],
     ['for one port', { dport: 53 }, {}, false],
     ['that do nothing', { table: undefined as never }, {}, false],
-  ])('%s are taken or not', (_what, rule, by, expected) => {
+  ])('%s match or do not match', (_what, rule, by, expected) => {
     expect(taken(rule, by)).toBe(expected);
   });
 
-  test('that end the search are routes to nowhere, and goto goes on further down', () => {
+  test('that end the search are null routes, and goto continues at a later rule', () => {
     const rules: RuleRecord[] = [
       { priority: 1, src: 'all', dst: '198.18.0.0', dstlen: 15, action: 'prohibit' },
       { priority: 2, src: 'all', goto: 9, action: 'goto' },
@@ -172,7 +172,7 @@ describe('a partition', () => {
     value: fc.integer({ min: 0, max: 4 }),
   });
 
-  test('gives each address the longest prefix that holds it, the best metric first', () => {
+  test('gives each address the longest prefix that contains it, the best metric first', () => {
     fc.assert(
       fc.property(fc.array(prefix, { maxLength: 40 }), (drawn) => {
         const entries = drawn.map(({ length, at, metric, value }) => {
@@ -211,7 +211,7 @@ describe('a partition', () => {
     expect(flatten(entries)).toHaveLength(1_000_000);
   });
 
-  test('of prefixes is made up again of the fewest prefixes', () => {
+  test('of prefixes is expressed by the fewest prefixes', () => {
     fc.assert(
       fc.property(fc.nat(255), fc.nat(255), (a, b) => {
         const [from, to] = [BigInt(Math.min(a, b)), BigInt(Math.max(a, b))];

@@ -44,14 +44,14 @@ function volleyOf(targets: readonly Target[]): ProbeBatch {
   return batch;
 }
 
-describe('the guard', () => {
+describe('the send filter', () => {
   const keeps = (sendFilter: SendFilter, address: number) => {
     const batch = volleyOf([Target.ipv4(address, 80)]);
     sendFilter.filter(batch, 4, () => {});
     return batch.count === 1;
   };
 
-  test('holds back exactly the IPv4 addresses it was given', () => {
+  test('holds back exactly the given IPv4 addresses', () => {
     const sendFilter = excluding(SPECIAL);
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 0xffffffff }), (address) => {
@@ -65,7 +65,7 @@ describe('the guard', () => {
     }
   });
 
-  test('holds back exactly the IPv6 addresses it was given', () => {
+  test('holds back exactly the given IPv6 addresses', () => {
     const special = [parsePrefix6('2001:db8::/32'), parsePrefix6('::1/128')];
     const blocked = Ranges6.of(special, [parsePrefix6('2001:db8:42::/48')]);
     const sendFilter = excluding(Ranges.none, blocked);
@@ -97,7 +97,7 @@ describe('the guard', () => {
 });
 
 describe('the router', () => {
-  test('gives each target the way out that leads to it, and says where none does', () => {
+  test('gives each target its egress, and reports targets that have none', () => {
     const range = (text: string): Destinations => {
       const { from, to } = Ranges.of([parseRange(text)]);
       return { family: 4, from, to };
@@ -182,7 +182,7 @@ const targets = (from: number, to: number, of = plan) =>
   });
 
 describe('the send loop', () => {
-  test('sends each position of its order once, in order', () => {
+  test('sends each position of its job once, in order', () => {
     const frameSender = new MemoryFrameSender();
     const { loop, control } = loopOn(frameSender);
     loop.send({ slot: 0, from: 100, to: 700 });
@@ -192,7 +192,7 @@ describe('the send loop', () => {
     expect(control.probesSent).toBe(600);
   });
 
-  test('holds back what is excluded while it sends, and notes from which position on', () => {
+  test('holds back targets excluded while it sends, and records from which position on', () => {
     let version = 0;
     const filters: SendFilter[] = [];
     const frameSender = new MemoryFrameSender((count) => {
@@ -217,7 +217,7 @@ describe('the send loop', () => {
     expect(control.enforcedVersion).toBe(1);
   });
 
-  test('sends again what the kernel did not take, however little it takes', () => {
+  test('sends again frames that the kernel did not accept, however few it accepts', () => {
     let call = 0;
     const frameSender = new MemoryFrameSender((count) => {
       call++;
@@ -230,7 +230,7 @@ describe('the send loop', () => {
     expect(control.sendErrorCount(sendErrorOf(105))).toBeGreaterThan(10);
   });
 
-  test('waits for an interface that is down, counts each refusal, and loses nothing', () => {
+  test('waits while an interface is down, counts each refusal, and loses no probe', () => {
     let calls = 0;
     const frameSender = new MemoryFrameSender((count) => (calls++ < 3 ? { errno: 100 } : count));
     const { loop, control, unsent } = loopOn(frameSender);
@@ -241,7 +241,7 @@ describe('the send loop', () => {
     expect(unsent).toEqual([]);
   });
 
-  test('sends nothing that was excluded while an interface was down, and each other target once', () => {
+  test('sends no probe to targets excluded while an interface was down, and one to each other target', () => {
     const excluded = Ranges.of([{ from: 0xc6120000, to: 0xc6120100 }]);
     const postedVersion = excluding(excluded, Ranges6.none, 7);
     const filters: SendFilter[] = [];
@@ -262,7 +262,7 @@ describe('the send loop', () => {
     expect(unsent.map(([, code]) => code)).toEqual(new Array(512).fill(UNSENT.EXCLUDED));
   });
 
-  test('never says of a probe that left that it was held back, however little of a batch had left', () => {
+  test('never reports a sent probe as held back, however few of a batch were sent', () => {
     for (const taken of [0, 1, 5, 31]) {
       const filters: SendFilter[] = [];
       let calls = 0;
@@ -283,7 +283,7 @@ describe('the send loop', () => {
     }
   });
 
-  test('gives up what a queue that takes nothing for seconds holds, and comes to its end', () => {
+  test('discards the frames of a queue that accepts nothing for seconds, and ends', () => {
     const frameSender = new MemoryFrameSender(() => ({ errno: 105 }));
     const { loop, control, unsent } = loopOn(frameSender);
     loop.send({ slot: 0, from: 0, to: 300 });
@@ -292,7 +292,7 @@ describe('the send loop', () => {
     expect(control.hasEnded(0)).toBe(true);
   });
 
-  test('gives up a probe that the kernel refuses for good, says which and why, and goes on', () => {
+  test('skips a probe that the kernel refuses permanently, records which and why, and continues', () => {
     const bad = new Set([3, 17]);
     let next = 0;
     let sendErrors = 0;
@@ -312,7 +312,7 @@ describe('the send loop', () => {
     expect(control.sentUpToOf(0)).toBe(100);
   });
 
-  test('holds back what the guard refuses, and counts it', () => {
+  test('holds back targets that the send filter blocks, and counts them', () => {
     const frameSender = new MemoryFrameSender();
     const blocked = Ranges.of([{ from: 0xc6120000, to: 0xc6120080 }]);
     const { loop, unsent } = loopOn(frameSender, { blocked });
@@ -328,7 +328,7 @@ describe('the send loop', () => {
     expect(frameSender.sent).toEqual(kept);
   });
 
-  test('stops when its order is abandoned, and says how far it came', () => {
+  test('stops when its job is abandoned, and reports its position', () => {
     const frameSender = new MemoryFrameSender();
     const { loop, control } = loopOn(frameSender);
     frameSender.take = (count) => {
@@ -341,7 +341,7 @@ describe('the send loop', () => {
     expect(frameSender.sent.length).toBeLessThan(400);
   });
 
-  test('shares an order with other senders so that together they send each position once', () => {
+  test('shares a job with other senders so that together they send each position once', () => {
     const big = new Plan(
       Space.ofIpv4(Ranges.of([{ from: 0xc6120000, to: 0xc6122000 }]), [80] as Port[]),
       '7',
@@ -370,7 +370,7 @@ describe('the send loop', () => {
     }
   });
 
-  test('sends a space of both families by several ways out, each target once', () => {
+  test('sends a space of both families by several egress routes, each target once', () => {
     const mixed = new Plan(
       new Space({
         ipv4: Ranges.of([parseRange('198.18.0.0/24'), parseRange('198.19.0.0/24')]),

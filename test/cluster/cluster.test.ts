@@ -90,7 +90,7 @@ describe.skipIf(dockerIsMissing())('a broker of three nodes', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  test('loses nothing of a survey while nodes and leaders die and are cut off', {
+  test('loses nothing of a survey while nodes and leaders die or are disconnected', {
     timeout: 300_000,
   }, async () => {
     const syns = new SynCounter('127.50.0.0/16');
@@ -136,7 +136,7 @@ describe.skipIf(dockerIsMissing())('a broker of three nodes', () => {
     const { total, fastest } = await syns.stop();
     console.log(
       `cluster: sent ${progress.join(', ')} after each fault; ${JSON.stringify(verdict)}; ` +
-        `${total} probes heard, ${fastest.toFixed(0)} a second at most`,
+        `${total} probes received, ${fastest.toFixed(0)} a second at most`,
     );
     // No agent died, but with the broker each may have lost its leases: (cooldown + 1 s) of the rate.
     expect(total).toBeGreaterThanOrEqual(2 * ADDRESSES);

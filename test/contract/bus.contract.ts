@@ -45,7 +45,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(await next()).toBeUndefined();
     });
 
-    test('lets as many agents wait for an offer at once as there are in a large fleet', async () => {
+    test('lets the agents of a large survey wait for an offer at once', async () => {
       const surveyAgents = 600;
       const waiting = Array.from({ length: surveyAgents }, () =>
         agent.work.next('s1', 5000, stop.signal),
@@ -57,7 +57,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(shards).toEqual(Array.from({ length: surveyAgents }, (_, shard) => shard));
     });
 
-    test('delivers the shards of each survey to those who ask for that survey', async () => {
+    test('delivers the shards of each survey to agents that pull from that survey', async () => {
       await coordinator.work.open('s2');
       for (let shard = 0; shard < 100; shard++) await coordinator.work.offer('s1', shard);
       await coordinator.work.offer('s2', 7);
@@ -77,20 +77,20 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(await make.settle(agent.work.next('s2', WAIT_MILLIS, stop.signal))).toBeUndefined();
     });
 
-    test('keeps a shard on offer once, however often it is offered', async () => {
+    test('offers a shard once, however often it is published', async () => {
       for (let i = 0; i < 3; i++) await coordinator.work.offer('s1', 4);
       const offer = await next();
       await offer?.complete();
       expect(await next()).toBeUndefined();
     });
 
-    test('offers a shard again when its holder gives it back', async () => {
+    test('offers a shard again when its holder releases it', async () => {
       await coordinator.work.offer('s1', 4);
       (await next())?.release(10);
       expect(await next()).toMatchObject({ shard: 4 });
     });
 
-    test('lets only one of two writers of the same revision change a lease', async () => {
+    test('lets only one of two writers at the same revision change a lease', async () => {
       const revision = await agent.leases.write(lease('a', 1), 0);
       expect(revision).toBeGreaterThan(0);
       expect(await agent.leases.write(lease('b', 1), 0)).toBeUndefined();
@@ -103,7 +103,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect((await agent.leases.read('s1', 4))?.value.epochs[0]?.agent).toBe(holder);
     });
 
-    test('shows a watcher the leases there are, then each change, of its survey only', async () => {
+    test('shows a watcher the existing leases, then each change, of its survey only', async () => {
       const revision = await agent.leases.write(lease('a', 1), 0);
       await agent.leases.write({ ...lease('z', 1), survey: 's2' }, 0);
       const seen = take(coordinator.leases.watch('s1', stop.signal), 2);
@@ -113,7 +113,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(leases.map(({ value }) => value.epochs[0]?.sentUpTo)).toEqual([1, 2]);
     });
 
-    test('forgets the leases of a survey that is over, and keeps watching the others', async () => {
+    test('purges the leases of a survey that is over, and keeps watching the others', async () => {
       await agent.leases.write(lease('a', 1), 0);
       const other = { ...lease('a', 1), survey: 's2' };
       const revision = await agent.leases.write(other, 0);
@@ -129,7 +129,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       ]);
     });
 
-    test('forgets leases whose records are older than a revision, and no others', async () => {
+    test('purges leases whose records are older than a revision, and no others', async () => {
       const old = await agent.leases.write(lease('a', 1), 0);
       await agent.leases.write({ ...lease('a', 1), survey: 's2' }, 0);
       const young = await agent.leases.write({ ...lease('a', 1), shard: 5 }, 0);
@@ -142,7 +142,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(await agent.leases.read('s2', 4)).toBeDefined();
     });
 
-    test('keeps each version of the exclusions once, and shows them to all who watch', async () => {
+    test('stores each version of the exclusions once, and shows them to all watchers', async () => {
       const entry = {
         version: 1,
         prefix: '198.18.7.0/24',
@@ -159,7 +159,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(await agent.exclusions.list()).toEqual([entry, { ...entry, version: 2 }]);
     });
 
-    test('has one seat for the leader, taken by compare-and-set', async () => {
+    test('has one leader record, changed by compare-and-set', async () => {
       expect(await coordinator.leader.read()).toBeUndefined();
       const first = { id: 'a', term: 1, resigned: false };
       const revision = await coordinator.leader.write(first, 0);
@@ -202,7 +202,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(seen.map(({ remaining }) => remaining)).toEqual([1, 0]);
     });
 
-    test('shows a survey to those who read, list and watch', async () => {
+    test('shows a survey to readers, lists and watchers', async () => {
       const first = await coordinator.surveys.write(survey('running'), 0);
       const seen = take(agent.surveys.watch(stop.signal), 2);
       await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
@@ -225,7 +225,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(await agent.spaces.get('b'.repeat(64))).toBeUndefined();
     });
 
-    test('carries heartbeats one way and grants to the agent they name the other', async () => {
+    test('carries heartbeats to coordinators, and grants to the agent that they name', async () => {
       const received = take(coordinator.heartbeats.subscribe(stop.signal), 1);
       const granted = take(agent.grants.subscribe('a', stop.signal), 1);
       await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));

@@ -153,14 +153,14 @@ export function wireContract(
       listener.received.length = 0;
     };
 
-    test('carries every frame that was taken to the other end, once and whole', async () => {
+    test('delivers every accepted frame to the other end, once and whole', async () => {
       const from = next;
       let run = 0;
       sendAll(5000, () => 1 + (run++ % 300));
       await expectHeard(numbers(from, next));
     });
 
-    test('takes nothing and says why while the link is down, and everything afterwards', async () => {
+    test('accepts nothing and gives the reason while the link is down, and everything afterwards', async () => {
       const from = next;
       const count = Math.min(40, frameSender.room());
       writer.write(from, count);
@@ -198,7 +198,7 @@ export function wireContract(
       });
     }
 
-    test('leaves out the frame that is skipped, and only that one', async () => {
+    test('does not send the frame that is skipped, and only that one', async () => {
       const from = next;
       writer.write(from, 20);
       ip('link', 'set', 'left', 'down');
@@ -211,7 +211,7 @@ export function wireContract(
       await expectHeard([...numbers(from + 1, next)]);
     });
 
-    test('never sends what was withdrawn', async () => {
+    test('never sends a discarded frame', async () => {
       writer.write(next, 30);
       ip('link', 'set', 'left', 'down');
       expect(frameSender.send(30)).toBe(0);

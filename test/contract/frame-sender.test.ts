@@ -24,7 +24,7 @@ function plugIn(): void {
   ip('-6', 'neigh', 'replace', '2001:db8::2', 'lladdr', RIGHT, 'dev', 'left');
 }
 
-describe.skipIf(networkIsMissing() !== undefined)('a wire', () => {
+describe.skipIf(networkIsMissing() !== undefined)('a frame sender', () => {
   if (networkIsMissing() !== undefined) return;
   enterOwnNetwork();
   ip('link', 'add', 'left', 'address', LEFT, 'type', 'veth', 'peer', 'right', 'address', RIGHT);

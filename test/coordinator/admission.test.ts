@@ -28,7 +28,7 @@ const spaceOf = (...prefixes: string[]) =>
 const admitting = (changes: Partial<SurveyRequest>, space: Space) => () =>
   admit({ ...request, ...changes }, space, random, 1);
 
-describe('intake', () => {
+describe('admission', () => {
   test('refuses special-purpose addresses that the survey does not allow by name', () => {
     const space = spaceOf('127.1.0.0/24');
     expect(admitting({}, space)).toThrow(expect.objectContaining({ code: 'SPECIAL_TARGETS' }));
@@ -53,7 +53,7 @@ describe('intake', () => {
     expect(admitting({ contact: 'a@b.org', purpose: 'study' }, space)).not.toThrow();
   });
 
-  test('gives an admitted survey a key that is not its seed, and a plan that others can compare', () => {
+  test('gives an admitted survey a key that differs from its seed, and a plan hash for comparison', () => {
     const { survey, plan } = admit(
       { ...request, allowSpecial: ['198.18.0.0/15'] },
       spaceOf('198.18.0.0/16'),
@@ -66,7 +66,7 @@ describe('intake', () => {
     expect(survey.probeOptions).toEqual({ layout: 'mss', ttl: '64' });
   });
 
-  test('refuses a probe or probe option that there is not', () => {
+  test('refuses an unknown probe or probe option', () => {
     const space = spaceOf('198.18.0.0/16');
     expect(admitting({ probe: 'nope' }, space)).toThrow(
       expect.objectContaining({ code: 'BAD_OPTION' }),

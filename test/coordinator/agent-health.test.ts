@@ -43,7 +43,7 @@ describe('an agent’s health', () => {
     expect(health.replyRate).toEqual({ probesSent: 10_000, replies: 400 });
   });
 
-  test('cuts what it is lent when replies are dropped, and lets it grow again afterwards', () => {
+  test('lowers its grant when replies are dropped, and raises it again afterwards', () => {
     const health = new AgentHealth();
     health.update(activity(0), 1000, 0);
     health.update(activity(1, { framesDropped: 5 }), 1000, 1000);
@@ -58,7 +58,7 @@ describe('an agent’s health', () => {
     expect(health.cap).toBe(Number.POSITIVE_INFINITY);
   });
 
-  test('cuts it for frames that the kernel refuses, and only to what it uses for a full queue', () => {
+  test('lowers it for frames that the kernel refuses, and for a full queue only to the rate in use', () => {
     const refused = new AgentHealth();
     refused.update(activity(0), 1000, 0);
     refused.update(activity(1, { sendErrors: { EPERM: 3 } }), 1000, 1000);
@@ -85,7 +85,7 @@ describe('an agent without replies', () => {
     expect(noReplies(replyRate(2000, 20), peers)).toBeUndefined(); // half: a network may hide as much
   });
 
-  test('cannot be told from a quiet space, nor without peers, nor from few probes', () => {
+  test('is not assumed in a quiet space, without peers, or after few probes', () => {
     expect(noReplies(replyRate(1e6, 0), [])).toBeUndefined();
     expect(noReplies(replyRate(1e6, 0), [replyRate(1e6, 3)])).toBeUndefined();
     expect(noReplies(replyRate(500, 0), [replyRate(10_000, 400)])).toBeUndefined();
@@ -173,7 +173,7 @@ describe('the exclusion service', () => {
     expect(lines.map((line) => JSON.parse(line).version)).toEqual([1, 2, 3]);
   });
 
-  test('brings back from its log what the broker has lost', async () => {
+  test('restores from its log exclusions that the broker has lost', async () => {
     const disk = new MemoryDisk();
     const deps = { clock: systemClock, disk, log: silentLog };
     const first = new ExclusionService('/data', { bus: memoryBus(systemClock), ...deps });

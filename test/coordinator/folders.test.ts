@@ -63,7 +63,7 @@ const orphans = async (known: string[] = [], before = [] as (typeof survey)[]) =
 };
 
 describe('a folder of a survey that the broker does not know', () => {
-  test('is put back paused and with a new key, or as it was where that is known', async () => {
+  test('is restored paused and with a new key, or as it was if that is known', async () => {
     await create();
     const state = { state: 'paused', id: survey.id, planHash: survey.planHash };
     expect(await orphans()).toMatchObject([state]);
@@ -73,7 +73,7 @@ describe('a folder of a survey that the broker does not know', () => {
     expect(await orphans([survey.id])).toEqual([]);
   });
 
-  test('is left alone where a scan leads it, where it is over, and where it is a copy', async () => {
+  test('is not restored if a scan leads it, if it is over, or if it is a copy', async () => {
     await create(false);
     expect(await orphans()).toEqual([]);
     await create();
@@ -89,14 +89,14 @@ describe('a folder of a survey that the broker does not know', () => {
     ['rules.json', Buffer.from('{"excluded":[]}')],
     ['survey.json', Buffer.from('{"id":"../outside"}')],
     ['survey.json', Buffer.from('no JSON')],
-  ])('is not put back where %s is not what it should be', async (name, content) => {
+  ])('is not restored if %s is wrong', async (name, content) => {
     await create();
     await writeFile(join(folder(), name), content);
     expect(await orphans()).toEqual([]);
   });
 });
 
-describe('the number of terms', () => {
+describe('the term of the data folder', () => {
   test('is the highest that the file or any journal knows, and survives', async () => {
     const terms = persistentTerms(data, systemDisk, silentLog);
     expect(await terms.highest()).toBe(0);
@@ -109,7 +109,7 @@ describe('the number of terms', () => {
     expect(await persistentTerms(data, systemDisk, silentLog).highest()).toBe(4);
   });
 
-  test('is not guessed where its file says nothing', async () => {
+  test('is not guessed if its file is damaged', async () => {
     await writeFile(join(data, 'term'), 'many\n');
     const reading = persistentTerms(data, systemDisk, silentLog).highest();
     await expect(reading).rejects.toMatchObject({ code: 'UNREADABLE_FILE' });
@@ -132,7 +132,7 @@ describe('the disk', () => {
     expect(await readFile(join(data, 'victim'), 'utf8')).toBe('theirs');
   });
 
-  test('makes folders within folders, and says so at once where none can be made', async () => {
+  test('creates nested folders, and fails at once if it cannot', async () => {
     await makeFolder(join(data, 'a/b/c'));
     await mkdir(join(data, 'a/b/c/d'));
     await makeFolder(join(data, 'a/b/c/d'));

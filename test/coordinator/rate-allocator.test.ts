@@ -25,7 +25,7 @@ class Grantee {
 }
 
 describe('the rate allocator', () => {
-  test('never lets more be used than the budget, whatever is lost, late or gone', () => {
+  test('never lets the rates in use exceed the budget, whatever is lost, late or dead', () => {
     const step = fc.record({
       agent: fc.integer({ min: 0, max: 4 }),
       hasWork: fc.boolean(),
@@ -89,7 +89,7 @@ describe('the rate allocator', () => {
 });
 
 describe('max-min shares', () => {
-  test('add up to the budget, or to all that the sharers can use', () => {
+  test('add up to the budget, or to the sum of all caps', () => {
     const caps = fc.array(
       fc.oneof(fc.constantFrom(10, 50, Number.POSITIVE_INFINITY), fc.integer({ min: 1, max: 999 })),
       { minLength: 1, maxLength: 30 },

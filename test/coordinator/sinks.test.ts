@@ -92,7 +92,7 @@ function sinkContract(sink: Sink): void {
       return all;
     };
 
-    test('reads back every field of every row it wrote, whatever is in it', async () => {
+    test('reads back every field of every row it wrote, whatever its values', async () => {
       await fc.assert(
         fc.asyncProperty(anyBatch(7), async (batch) => {
           await store.write(7, sourcesOf(batch));
@@ -154,7 +154,7 @@ function sinkContract(sink: Sink): void {
       expect(await readAll()).toEqual(valuesOf(some!));
     });
 
-    test('removes what one who died in the middle left behind', async () => {
+    test('removes the temporary files of a writer that died', async () => {
       const batches = [0, 1].map((shard) => fc.sample(anyBatch(shard), 9).at(-1) as ResultBatch);
       for (const batch of batches) await store.write(batch.shard, sourcesOf(batch));
       const [first, second] = await store.list();
@@ -171,7 +171,7 @@ function sinkContract(sink: Sink): void {
 
 for (const name of ['parquet', 'csv', 'ndjson']) sinkContract(sinkNamed(name));
 
-test('text goes into a line and comes back, whatever is in it', () => {
+test('text is written to a line and read back, whatever its characters', () => {
   const anyText = fc.string({ minLength: 1 }).filter((value) => !/[\r\n]/.test(value));
   fc.assert(
     fc.property(fc.array(anyText, { minLength: 2, maxLength: 4 }), (cells) => {
@@ -257,7 +257,7 @@ describe('a row', () => {
     });
   });
 
-  test('has the fields asked for, or a fault that lists those there are', () => {
+  test('has the requested fields, or is a fault that lists the known ones', () => {
     expect(parseFields('saddr, sport')).toEqual(['saddr', 'sport']);
     expect(parseFields('*')).toEqual(ALL);
     expect(() => parseFields('saddr,nope')).toThrow(

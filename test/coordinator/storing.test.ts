@@ -118,7 +118,7 @@ describe('the collector', () => {
     ]);
   });
 
-  test('keeps one row per position: the one that says most', () => {
+  test('keeps one row per position: the one of the best class', () => {
     const collector = new BatchCollector();
     const settled = lease(record(1, 256, 512, 2));
     add(collector, {
@@ -146,7 +146,7 @@ describe('the collector', () => {
     ]);
   });
 
-  test('keeps nothing that no lease will count, however much of it there is', () => {
+  test('keeps no batches that no lease will count, however many arrive', () => {
     const collector = new BatchCollector();
     const deliver = (epoch: number, serial: number, known: Partial<ShardContext>, rows = 0) => {
       const content = Array.from({ length: rows }, (_, i) => [i, 1] as [number, number]);
@@ -174,7 +174,7 @@ describe('the collector', () => {
     expect(deliver(20, 0, { areLeasesKnown: false })).toBe(true);
   });
 
-  test('keeps all batches of a slow epoch, which has one for each row', () => {
+  test('keeps all batches of a slow epoch, which has one per row', () => {
     const collector = new BatchCollector();
     const known = { lease: lease(record(1, 256, 300, 0)), positions: 65_536 };
     for (let serial = 0; serial < 10_000; serial++) {
@@ -188,7 +188,7 @@ describe('the collector', () => {
     expect(collector.hasAll(lease(record(1, 256, 300, 10_000)))).toBe(true);
   });
 
-  test('believes few epochs that no lease has told of', () => {
+  test('keeps batches of few epochs that are in no lease', () => {
     const collector = new BatchCollector();
     const known = { lease: lease(record(1, 256, 300, 0)) };
     let kept = 0;
@@ -199,7 +199,7 @@ describe('the collector', () => {
     expect(kept).toBe(16);
   });
 
-  test('lets go of all batches of a shard once it is stored, and not before', () => {
+  test('acknowledges all batches of a shard once it is stored, and not before', () => {
     const collector = new BatchCollector();
     let released = 0;
     const acknowledge = () => void released++;
@@ -235,7 +235,7 @@ describe('the shard tracker', () => {
     expect(tracker.isFullyLeased).toBe(false);
   });
 
-  test('offers again what nobody has taken for a minute: a broker may have lost it', () => {
+  test('offers shards again that were not leased within a minute, because a broker may have lost the offer', () => {
     const tracker = new ShardTracker(4);
     expect(tracker.offerNext(2, 0)).toEqual([0, 1]);
     tracker.onLease({ value: lease(record(1, 256, 256, 0)), revision: 1 }, 0); // shard 1
@@ -245,7 +245,7 @@ describe('the shard tracker', () => {
     expect(tracker.offerNext(2, 119_999)).toEqual([]);
   });
 
-  test('does not offer again what is stored', () => {
+  test('does not offer stored shards again', () => {
     const tracker = new ShardTracker(5);
     tracker.onStored(entry(1, 256, 7));
     expect(tracker.offerNext(100, 0)).toEqual([0, 2, 3, 4]);
@@ -290,7 +290,7 @@ describe('the shard tracker', () => {
     expect(tracker.incomplete).toHaveLength(100);
   });
 
-  test('lets only those leases be forgotten whose shards are below the frontier', () => {
+  test('purges only leases whose shards are below the low watermark', () => {
     const tracker = new ShardTracker(10);
     const held = (shard: number, revision: number) =>
       tracker.onLease(versioned({ ...lease(record(1, 256, 300, 0)), shard }, revision), 0);
@@ -313,7 +313,7 @@ describe('the journal', () => {
     return found;
   };
 
-  test('gives back what was added, from the disk alone', async () => {
+  test('returns its entries, from the disk alone', async () => {
     const disk = new MemoryDisk();
     const journal = new Journal(disk, '/journal', 1);
     await journal.begin();
@@ -323,7 +323,7 @@ describe('the journal', () => {
     expect(await findEntry(disk, '/journal', 7)).toBeUndefined();
   });
 
-  test('does not count what a coordinator of an earlier term writes after the next one began', async () => {
+  test('does not count lines of an earlier term after a later one began', async () => {
     const disk = new MemoryDisk();
     const [before, after] = [new Journal(disk, '/journal', 1), new Journal(disk, '/journal', 2)];
     await before.begin();
@@ -334,7 +334,7 @@ describe('the journal', () => {
     expect(await written(disk)).toEqual([1, 3]);
   });
 
-  test('is read up to half a line where its writer died, and goes on after it', async () => {
+  test('is read up to a torn last line, and continues after it', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'transect-journal-'));
     const file = join(folder, 'journal.ndjson');
     const journal = new Journal(systemDisk, file, 1);
@@ -349,7 +349,7 @@ describe('the journal', () => {
 });
 
 describe('a set of intervals', () => {
-  test('holds what a plain set holds, whatever the order', () => {
+  test('contains the same numbers as a plain set, in any order of additions', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 60 })), (numbers) => {
         const intervals = new IntervalSet();

@@ -133,13 +133,13 @@ describe('a broker', () => {
     }
   }, 60_000);
 
-  test('that offers no TLS is not spoken to where TLS is asked for', async () => {
+  test('that offers no TLS is refused if TLS is requested', async () => {
     const { code, stderr } = await run(`$T status --nats tls://${plain}`);
     expect(stderr).toMatch(/TLS/);
     expect(code).toBe(EXIT.NO_BROKER);
   }, 60_000);
 
-  test('that is not there is another thing than one that refuses', async () => {
+  test('that is unreachable is reported differently from one that refuses', async () => {
     const { code, stderr } = await run('$T status --nats nats://127.0.0.1:1');
     expect(stderr).toMatch(/no NATS server answers/);
     expect(code).toBe(EXIT.NO_BROKER);
@@ -152,7 +152,7 @@ describe('a broker', () => {
     ['nats://u:sEcReT-4711,x@HOST', 'a password with a comma'],
     ['scan:sEcReT-4711@HOST:1:1', 'a password without a scheme'],
   ])(
-    'whose URL is %s shows nobody %s',
+    'whose URL is %s does not reveal %s',
     async (url) => {
       const { stdout, stderr, code } = await run(
         `$T status --nats '${url.replace('HOST', password)}'`,
@@ -164,7 +164,7 @@ describe('a broker', () => {
   );
 
   test.each(['token-file', 'nkey', 'creds'])(
-    'is not asked with an empty --nats-%s',
+    'is not contacted with an empty --nats-%s',
     async (flag) => {
       const { stderr, code } = await run(`$T status --nats nats://${plain} --nats-${flag} empty`);
       expect(stderr).toContain(`--nats-${flag}`);
@@ -173,7 +173,7 @@ describe('a broker', () => {
     60_000,
   );
 
-  test('leaves no secret in the list of processes', async () => {
+  test('is reached without a secret in the list of processes', async () => {
     const line = `$T coordinator --data d --nats nats://scan:${SECRET}@${password} 2>log & P=$!
       for i in $(seq 100); do grep -q leading log && break; sleep 0.1; done
       tr '\\0' ' ' < /proc/$P/cmdline; cat log; kill $P; wait $P`;

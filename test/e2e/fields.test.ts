@@ -83,14 +83,14 @@ describe.skipIf(!isRoot).each(KINDS)('from segments of %s', (kind) => {
     expect(stored.stdout.trim().split('\n')).toHaveLength(ROWS + 1);
   }, 60_000);
 
-  test('blank columns are empty, headers are left out where that is asked', async () => {
+  test('blank columns are empty, headers are left out on request', async () => {
     const { stdout } = await run('$T results $S -f saddr,blank,blank,sport --no-header-row', kind);
     const lines = stdout.trim().split('\n');
     expect(lines).toHaveLength(ROWS);
     for (const line of lines) expect(line).toMatch(/^127\.73\.0\.\d+,,,81$/);
   }, 60_000);
 
-  test('a segment that is missing is noticed by every command that reads rows', async () => {
+  test('a missing segment is reported by every command that reads rows', async () => {
     const path = surveys.get(kind) as string;
     const copy = `${kind}-damaged`;
     await shell(`cp -r ${path} ${copy}`, folder.path);
@@ -107,7 +107,7 @@ describe.skipIf(!isRoot).each(KINDS)('from segments of %s', (kind) => {
 
 describe.skipIf(!isRoot)('a scan', () => {
   test.each([1, 7, 10])(
-    'of which %i rows are wanted ends with exactly these',
+    'limited to %i rows ends with exactly these',
     async (most) => {
       const line = `$T scan 127.74.0.0/18 -p 81 --allow-special 127.0.0.0/8 --rows all -r 2k -c 300ms -q`;
       const { stdout, code } = await shell(
@@ -125,7 +125,7 @@ describe.skipIf(!isRoot)('a scan', () => {
     60_000,
   );
 
-  test('in which nobody answers has its header, unless that is not wanted', async () => {
+  test('without replies has its header, unless that is turned off', async () => {
     const line = '$T scan 127.75.0.0/30 -p 81 --allow-special 127.0.0.0/8 -c 300ms -q --data none';
     expect((await shell(line, folder.path)).stdout).toBe('saddr\n');
     expect((await shell(`${line} --no-header-row`, folder.path)).stdout).toBe('');

@@ -60,7 +60,7 @@ describe.skipIf(!isRoot)('SQL of users', () => {
     expect(await readdir(folder.path)).not.toContain('made.db');
   });
 
-  test('in a filter reaches no further', async () => {
+  test('in a filter reaches nothing more', async () => {
     const filters = [
       "EXISTS (SELECT * FROM read_text('/etc/passwd'))",
       "true; COPY (SELECT 1) TO 'made.csv'",
@@ -76,18 +76,18 @@ describe.skipIf(!isRoot)('SQL of users', () => {
     expect(await readdir(folder.path)).not.toContain('made.csv');
   }, 60_000);
 
-  test('may hold by chance, and gives each row that it holds for', async () => {
+  test('may use random functions, and each row is tested once', async () => {
     const { code, stderr } = await run('$T results $S --filter "random() < 0.5"');
     expect([code, stderr]).toEqual([EXIT.DONE, '']);
   });
 
-  test('reaches all of DuckDB where that is asked for', async () => {
+  test('may use all of DuckDB on request', async () => {
     const { stdout } = await run(`$T query --unsafe $S "SELECT * FROM 'secret.csv'" -O csv`);
     expect(stdout).toBe('a,b\n1,2\n');
   });
 });
 
-describe('files of a survey that may be asked for', () => {
+describe('files of a survey that may be requested', () => {
   test.each(['survey.json', 'space.bin', 'rules.json', 'journal.ndjson', 'manifest.json'])(
     'are %s',
     (name) => {
@@ -114,7 +114,7 @@ describe('files of a survey that may be asked for', () => {
 });
 
 describe.skipIf(!isRoot)('the broker of a scan', () => {
-  test('lets nobody in who does not know its login, which stands where only its owner reads', async () => {
+  test('refuses clients without its login, which is stored where only its owner can read', async () => {
     const scanning = run(`${SCAN.replace('/26', '/20')} -r 500 -t 6s --data other > /dev/null`);
     const mine = () => {
       for (const name of readdirSync(tmpdir())) {

@@ -60,7 +60,7 @@ describe('transect scan on loopback', () => {
     expect(manifest.agents).toHaveLength(2);
   }, 60_000);
 
-  test('writes rows to stdout as they come, in the form asked for', async () => {
+  test('writes rows to stdout as they arrive, in the requested format', async () => {
     await using folder = await scratch();
     const flags = ['-r', '5000', '-c', '3s', '-q', '-O', 'ndjson', '-f', 'saddr,sport,repeat'];
     const run = start('transect', ['scan', '127.78.0.0/24', ...LOOP, ...flags], folder.path);
@@ -81,7 +81,7 @@ describe('transect scan on loopback', () => {
     expect(new Set(rows.map(({ saddr, sport }) => `${saddr}:${sport}`)).size).toBe(512);
   }, 60_000);
 
-  test('reports successes only unless told otherwise, with ZMap’s default fields', async () => {
+  test('reports successes only by default, with ZMap’s default fields', async () => {
     await using folder = await scratch();
     const args = ['scan', '127.79.0.0/24', '--allow-special', '127.0.0.0/8', '-p', String(OPEN)];
     const { stdout } = await start('transect', [...args, '-r', '5000', '-c', '1s'], folder.path)
@@ -93,7 +93,7 @@ describe('transect scan on loopback', () => {
     expect(counts).toMatchObject({ rowsStored: 256, synack: 256, rst: 0 });
   }, 60_000);
 
-  test('keeps to the rate it was given, all agents together', async () => {
+  test('keeps to the given rate, all agents together', async () => {
     await using folder = await scratch();
     const flags = ['-r', '2000', '--agents', '3', '-c', '500ms', '-f', '*', '-q'];
     const args = ['scan', '127.80.0.0/20', ...LOOP, ...flags, '-o', 'out.csv'];
@@ -116,7 +116,7 @@ describe('transect scan on loopback', () => {
     expect(busiest).toBeLessThanOrEqual(2000 * 1.03);
   }, 60_000);
 
-  test('told once to stop, settles and stores what was sent, and says so', async () => {
+  test('on the first signal settles and stores the probes in flight, and reports it', async () => {
     await using folder = await scratch();
     const flags = ['-r', '10000', '--agents', '2', '-c', '1s', '-o', 'out.csv'];
     const run = start('transect', ['scan', '127.81.0.0/16', ...LOOP, ...flags], folder.path);
@@ -134,7 +134,7 @@ describe('transect scan on loopback', () => {
     expect(childrenOf(run)).toBe('');
   }, 60_000);
 
-  test('told twice to stop, stops at once, with whole files', async () => {
+  test('on the second signal stops at once, with whole files', async () => {
     await using folder = await scratch();
     const flags = ['-r', '10000', '-c', '20s', '-o', 'out.csv'];
     const run = start('transect', ['scan', '127.82.0.0/16', ...LOOP, ...flags], folder.path);

@@ -41,7 +41,7 @@ describe.skipIf(!isRoot).each(COMMANDS)('%s', (name, line) => {
     return name.includes('csv') ? lines - 1 : lines;
   };
 
-  test('writes a file that was not there, and replaces one that was', async () => {
+  test('creates a file, or replaces an existing one', async () => {
     for (const file of ['new', 'old']) {
       if (file === 'old') await writeFile(at('old'), 'x'.repeat(1_000_000));
       const { code, stderr } = await run(`rm -f new; ${line} -o ${file}`);
@@ -51,20 +51,20 @@ describe.skipIf(!isRoot).each(COMMANDS)('%s', (name, line) => {
     expect((await readdir(folder.path)).filter((each) => each.includes('.part'))).toEqual([]);
   });
 
-  test('leaves a device the device that it is', async () => {
+  test('leaves a device unchanged', async () => {
     const { code, stderr } = await run(`rm -f null; mknod null c 1 3; ${line} -o null`);
     expect([code, said(stderr)]).toEqual([EXIT.DONE, '']);
     const found = await lstat(at('null'));
     expect([found.isCharacterDevice(), found.rdev]).toEqual([true, 259]);
   });
 
-  test('says that a device is full', async () => {
+  test('reports that a device is full', async () => {
     const { code, stderr } = await run(`rm -f full; mknod full c 1 7; ${line} -o full`);
     expect(stderr).toMatch(/^transect: .*full.*(no space left on device|ENOSPC)/i);
     expect([code, (await lstat(at('full'))).isCharacterDevice()]).toEqual([EXIT.NO_OUTPUT, true]);
   });
 
-  test('follows links, to what is there and to what is not', async () => {
+  test('follows links, to existing paths and to missing ones', async () => {
     for (const target of ['there', 'not-there']) {
       const make = 'rm -f link not-there; echo old > there';
       const { code, stderr } = await run(`${make}; ln -s ${target} link; ${line} -o link`);
@@ -74,7 +74,7 @@ describe.skipIf(!isRoot).each(COMMANDS)('%s', (name, line) => {
     }
   });
 
-  test('finds out before it begins that nothing can be written there', async () => {
+  test('reports before it begins that nothing can be written there', async () => {
     for (const path of ['data', 'rows.csv/below', 'loop']) {
       const begun = Date.now();
       const { code, stderr } = await run(`ln -sfn loop loop; ${line} -o ${path}`);
@@ -86,14 +86,14 @@ describe.skipIf(!isRoot).each(COMMANDS)('%s', (name, line) => {
 });
 
 describe.skipIf(!isRoot)('rows', () => {
-  test.each(['csv', 'ndjson'])('go through a pipe with a name as %s', async (format) => {
+  test.each(['csv', 'ndjson'])('go through a named pipe as %s', async (format) => {
     const { stdout } = await run(
       `rm -f fifo; mkfifo fifo; cat fifo | wc -l & $T results $S -O ${format} -o fifo; wait; test -p fifo && echo pipe`,
     );
     expect(stdout).toBe(`${format === 'csv' ? ROWS + 1 : ROWS}\npipe\n`);
   });
 
-  test('of parquet are what DuckDB reads', async () => {
+  test('of parquet are readable by DuckDB', async () => {
     const { stdout } = await run(
       `$T results $S -O parquet -o out.parquet && $T query --unsafe $S "SELECT count(*) AS n FROM 'out.parquet'" -O csv`,
     );
@@ -103,13 +103,13 @@ describe.skipIf(!isRoot)('rows', () => {
   test.each([
     ['results', '$T results $S'],
     ['scan', `${SCAN} --data again`],
-  ])('of %s go to stdout for -, and no file of that name is made', async (_, line) => {
+  ])('of %s go to stdout for -, and no file of that name is created', async (_, line) => {
     const { stdout } = await run(`${line} -f saddr -o - | wc -l; ls | grep -cx -- -`);
     expect(stdout).toBe(`${ROWS + 1}\n0\n`);
   });
 
   test.each(['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1', 'to-stdout'])(
-    'named %s go on where stdout is',
+    'named %s continue where stdout is',
     async (path) => {
       const { stdout } = await run(
         `ln -sfn /dev/stdout to-stdout; { echo before; $T results $S -f saddr -o ${path} 2>/dev/null; echo after; } > file; wc -l < file; head -1 file; tail -1 file`,
@@ -124,13 +124,13 @@ describe.skipIf(!isRoot)('rows', () => {
     expect(code).toBe(EXIT.NO_OUTPUT);
   });
 
-  test('are refused at once where no folder can be made', async () => {
+  test('are refused at once if no folder can be created', async () => {
     const { code, stderr } = await run(`${SCAN} --data /proc/no-such-folder`);
     expect(stderr).toContain('/proc/no-such-folder');
     expect(code).toBe(EXIT.NO_OUTPUT);
   });
 
-  test('are in no file that others may write before we do', async () => {
+  test('are never in a file that others may write first', async () => {
     // Another user's link at the path of the temporary output.
     const { stdout } = await run(
       'mkdir -p theirs; echo secret > victim; $T results $S -o theirs/rows.csv; ls theirs; cat victim',

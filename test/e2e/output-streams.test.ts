@@ -72,7 +72,7 @@ describe.skipIf(!isRoot)('a reader', () => {
   );
 
   test.each(EACH)(
-    'that has no room for %s is told so',
+    'that has no space for %s ends it with an error',
     async (_, line) => {
       const { code, stderr } = await run(`${line} > /dev/full`);
       expect(stderr).toMatch(/^transect: cannot write to standard output: ENOSPC/);
@@ -82,7 +82,7 @@ describe.skipIf(!isRoot)('a reader', () => {
   );
 
   test.each(EACH)(
-    'of stderr that is gone does not keep %s from its end',
+    'of stderr that is gone does not prevent %s from finishing',
     async (_, line) => {
       const whole = await run(line);
       const without = await run(`${line} 2>&-`);
@@ -95,7 +95,7 @@ describe.skipIf(!isRoot)('a reader', () => {
     60_000,
   );
 
-  test('that leaves a scan ends it in order: what was sent is settled and stored', async () => {
+  test('that leaves a scan ends it in order: probes in flight are settled and stored', async () => {
     const line = `${SCAN.replace('40k', '4k')} --data left | head -3; echo \${PIPESTATUS[0]} >&2`;
     const { stdout, stderr } = await run(line);
     expect(stdout.trim().split('\n')).toHaveLength(3);
@@ -120,7 +120,7 @@ describe.skipIf(!isRoot)('a signal', () => {
     60_000,
   );
 
-  test('SIGHUP is ignored by what was started by nohup', async () => {
+  test('SIGHUP is ignored under nohup', async () => {
     const line = SCAN.replace('40k', '8k');
     const { stdout } = await run(
       `nohup ${line} --data nohup -o nohup.csv 2>/dev/null & P=$!; sleep 2; kill -HUP $P; wait $P; echo $?`,
@@ -140,7 +140,7 @@ describe.skipIf(!isRoot)('a signal', () => {
   }, 60_000);
 });
 
-test('what dead runs left in the temporary folder is swept by the next run', async () => {
+test('leftovers of dead runs in the temporary folder are removed by the next run', async () => {
   const { stdout, stderr } = await run(`
     export TMPDIR=$PWD/tmp; mkdir -p tmp
     $T results $S -f saddr >/dev/null; ls tmp | wc -l

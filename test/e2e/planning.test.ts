@@ -31,14 +31,14 @@ describe('transect plan', () => {
     expect(plan.hash).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  test('names the same plan for the same words, and another for another seed', async () => {
+  test('prints the same plan hash for the same request, and another for another seed', async () => {
     const words = ['9.9.9.0/24', '8.8.8.0/24', '-p', '80,443'];
     const { hash } = await planOf(...words, '-e', '7');
     expect((await planOf('8.8.8.0/24', '9.9.9.0/24', '-p', '443,80', '-e', '7')).hash).toBe(hash);
     expect((await planOf(...words, '-e', '8')).hash).not.toBe(hash);
   });
 
-  test('warns when one network would be hit hard, and names the rate that would not', async () => {
+  test('warns when one network would get many probes, and names a rate that avoids it', async () => {
     const plan = await planOf('9.9.9.0/24', '9.9.10.0/24', '-p', '80', '-r', '10k');
     expect(plan.peaks).toMatchObject({ per24: 5000, per16: 10000 });
     expect(plan.warnings).toEqual([expect.stringContaining('-r 200 it would see 100')]);
@@ -47,7 +47,7 @@ describe('transect plan', () => {
     );
   });
 
-  test('slows down to what a network may see', async () => {
+  test('lowers the rate to the cap per network', async () => {
     const { stdout, stderr } = await run(
       ...['plan', '9.9.9.0/24', '-p', '80', '-r', '10k', '--max-rate-per-24', '50', '--json'],
     );
@@ -57,7 +57,7 @@ describe('transect plan', () => {
     expect(JSON.parse((await run('plan', ...six, '--json')).stdout)).toMatchObject({ rate: 800 });
   });
 
-  test('takes IPv6 windows, hitlists and pairs from a survey file, and tells bad lines', async () => {
+  test('takes IPv6 windows, hitlists and pairs from a survey file, and reports bad lines', async () => {
     const write = (name: string, text: string) => writeFile(join(folder.path, name), text);
     await write('hits.txt', '2600:9::1\nnonsense\n2600:9::2\n2600:9::1\n');
     await write('pairs.txt', '9.9.9.9:53\n[2600:9::1]:8443\n');
@@ -78,7 +78,7 @@ describe('transect scan --dryrun', () => {
     return stdout.trim().split('\n');
   };
 
-  test('prints each target once, in the order that the seed gives, whatever the agents', async () => {
+  test('prints each target once, in the seed’s order, whatever the number of agents', async () => {
     const words = ['9.9.0.0/20', '-p', '80,443', '-e', '7'];
     const lines = await dry(...words);
     expect(lines).toHaveLength(8192);
@@ -89,7 +89,7 @@ describe('transect scan --dryrun', () => {
     expect(await dry(...words, '-n', '10')).toEqual(lines.slice(0, 10));
   });
 
-  test('prints IPv6 too, and ends quietly when nobody reads on', async () => {
+  test('prints IPv6 too, and ends quietly when the reader leaves', async () => {
     const lines = await dry('2600:1::/32-64@random', '-p', '*', '-e', '7', '-n', '1000');
     expect(lines.every((line) => /^2600:1:[0-9a-f:]+,\d+$/.test(line))).toBe(true);
     const { execFileSync } = await import('node:child_process');
@@ -98,7 +98,7 @@ describe('transect scan --dryrun', () => {
   });
 });
 
-test('a survey file’s text keys are taken as they are written', async () => {
+test('a survey file’s text keys are taken literally', async () => {
   await using folder = await scratch();
   const file = join(folder.path, 'survey.yaml');
   for (const seed of ['0123', '1e3', 'true', '0x10', '2024-01-01']) {

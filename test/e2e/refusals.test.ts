@@ -219,7 +219,7 @@ describe('transect refuses', () => {
     }
   });
 
-  test('nothing for want of a long PATH: cron’s lacks the folders of administrators', async () => {
+  test('nothing under cron’s PATH, which lacks the administrators’ folders', async () => {
     const { spawnSync } = await import('node:child_process');
     const script = new URL('../../dist/coordinator/cli/main.js', import.meta.url).pathname;
     const env = { PATH: '/usr/bin:/bin' };

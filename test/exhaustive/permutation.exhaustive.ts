@@ -37,7 +37,7 @@ function progress(what: string, done: number, of: number): void {
 
 describe('every position', () => {
   test(
-    'of sizes around powers of two up to 2^24 reaches another index',
+    'of sizes around powers of two up to 2^24 reaches a distinct index',
     () => {
       for (let bits = 12; bits <= 24; bits++) {
         for (const size of [2 ** bits - 1, 2 ** bits, 2 ** bits + 1]) {
@@ -56,7 +56,7 @@ describe('every position', () => {
   );
 
   test(
-    'of 2^32 reaches another index',
+    'of 2^32 reaches a distinct index',
     () => {
       const size = 2 ** 32;
       const permutation = new FeistelPermutation(size, '7');
@@ -95,7 +95,7 @@ describe('every position', () => {
   );
 
   test.each([2 ** 44, 2 ** 48])(
-    'of 40 million in a row of %d reaches another index',
+    'of 40 million in a row of %d reaches a distinct index',
     (size) => {
       const permutation = new FeistelPermutation(size, '7');
       for (const start of [0, Math.floor(size / 3), size - CONSECUTIVE]) {

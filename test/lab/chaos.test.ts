@@ -190,7 +190,7 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
       rows.length - new Set(rows.map((row) => row.slice(0, row.lastIndexOf(',')))).size;
     await pause(1500); // the last report of the target network
     const lines = internet.stdout.trim().split('\n');
-    const seen = JSON.parse(lines.at(-1) ?? '') as Counts & { received: number; dropped: number };
+    const seen = JSON.parse(lines.at(-1) ?? '') as Counts & { framesDropped: number };
     const interruptions = (tally['an agent is killed'] ?? 0) + (tally['a link is cut'] ?? 0);
     const repeatedMax = (interruptions * (COOLDOWN_SECONDS + 1) * RATE) / VANTAGES.length;
     console.log(
@@ -201,12 +201,12 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
         `  targets missed            ${TARGETS - verdict.targetsCovered}`,
         `  rows lost                 ${missing}`,
         `  rows wrong                ${wrong}`,
-        `  rows doubled              ${doubled}`,
-        `  probes heard              ${seen.probes}, ${seen.targets} targets`,
+        `  rows duplicated           ${doubled}`,
+        `  probes received           ${seen.probes}, ${seen.targets} targets`,
         `  probes repeated           ${seen.probes - seen.targets}, allowed ${repeatedMax}`,
         `  busiest second            ${seen.busiestSecond}, ${(seen.busiestSecond / RATE).toFixed(4)} of the budget`,
         `  longest silence           ${seen.longestSilenceMillis} ms`,
-        `  frames the target dropped ${seen.dropped}`,
+        `  dropped by the target     ${seen.framesDropped}`,
       ].join('\n'),
     );
     expect(verdict).toMatchObject({

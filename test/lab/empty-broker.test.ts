@@ -88,7 +88,7 @@ describe.skipIf(labIsMissing())('a broker that comes back empty', () => {
     expect(row.n).toBe(row.d);
   };
 
-  test('gets the survey back as it was from the coordinator that leads it, and both say so', {
+  test('has the survey restored as it was by the coordinator that leads it, and both log it', {
     timeout: 120_000,
   }, async () => {
     const coordinator = await startCoordinator();
@@ -101,7 +101,7 @@ describe.skipIf(labIsMissing())('a broker that comes back empty', () => {
     await expectWhole(survey);
   });
 
-  test('gets the survey back paused from a coordinator that was restarted, for a person to resume', {
+  test('has the survey restored in the state paused by a coordinator that was restarted', {
     timeout: 120_000,
   }, async () => {
     const first = await startCoordinator();

@@ -83,7 +83,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
       return subnet === '0' ? '2001:db8:42::1' : `2001:db8:42:${subnet}::1`;
     });
 
-  test('of a simulated Internet finds what is true of each of 131,072 targets', async () => {
+  test('of a simulated Internet reports the truth about each of 131,072 targets', async () => {
     await target.simulateInternet(SEED);
     const { rows, manifest } = await scan('198.18.0.0/16', '-p', '80,443', '-r', '40k');
     expectTrue(rows, slash16('198.18'), [80, 443]);
@@ -100,7 +100,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     expectTrue(rows, addresses, [80, 443]);
   });
 
-  test('of both families at once, by two senders, tells each address of a real kernel', async () => {
+  test('of both families at once, by two senders, reports each address of a real kernel', async () => {
     await target.answerFor('198.18.0.0/18');
     await target.answerFor('2001:db8:42::/48');
     await target.start('node', LISTENER, '8080').says(/listening/);
@@ -133,7 +133,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     },
   );
 
-  test('by two interfaces hears the replies on both', async () => {
+  test('by two interfaces receives the replies on both', async () => {
     await target.answerFor('198.18.0.0/22');
     const flags = ['198.18.0.0/22', '127.77.0.0/22', '-p', '81', '-r', '10k'];
     const { rows, manifest } = await scan(...flags, '--allow-special', '127.0.0.0/8');
@@ -146,7 +146,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     );
   });
 
-  test('tells round-trip times where the replies echo our clock', async () => {
+  test('reports round-trip times if the replies echo our clock', async () => {
     await target.answerFor('198.18.0.0/24');
     await target.start('node', LISTENER, '8080').says(/listening/);
     const { rows } = await scan('198.18.0.0/24', '-p', '8080', '--probe-args', 'layout=linux');
@@ -157,7 +157,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     }
   });
 
-  test('from several source addresses uses them all, and hears all replies', async () => {
+  test('from several source addresses uses them all, and receives all replies', async () => {
     await target.answerFor('198.18.0.0/20');
     await agent.ip('address', 'add', '100.64.0.101/24', 'dev', 'eth0');
     const flags = ['198.18.0.0/20', '-p', '81', '-r', '20k', '-S', '100.64.0.1,100.64.0.101'];
@@ -167,7 +167,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     expect(Math.abs(ours - 2048)).toBeLessThan(300);
   });
 
-  test('hands back what it may have missed while its link was down, and misses nothing', async () => {
+  test('releases shards that it may have missed while its link was down, and misses no target', async () => {
     await target.simulateInternet(SEED);
     const file = join(folder, 'rows.csv');
     const flags = scanFlags('198.18.0.0/18', '-p', '80,443', '-r', '4k', '-o', file);

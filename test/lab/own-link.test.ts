@@ -73,7 +73,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     expect(summary).toMatch(/silent +0 were probed/);
   });
 
-  test('asks who the gateway is where the kernel’s entry is stale', {
+  test('resolves the gateway again if the kernel’s entry is stale', {
     timeout: 60_000,
   }, async () => {
     await target.answerFor('198.18.0.0/24');
@@ -84,7 +84,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     expect([code, rows.length]).toEqual([EXIT.DONE, 256]);
   });
 
-  test('warns of an address of its own that this host does not have', {
+  test('warns of a source address that this host does not have', {
     timeout: 60_000,
   }, async () => {
     await target.answerFor('198.18.0.0/28');
@@ -94,7 +94,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     expect(summary).toMatch(/--source-ip: no interface has 100\.99\.99\.99/);
   });
 
-  test('names null routes, and says nothing of targets behind them', {
+  test('names null routes, and does not report targets behind them as silent', {
     timeout: 60_000,
   }, async () => {
     await target.answerFor('198.18.0.0/24');
@@ -112,7 +112,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     ['netdev', '{ type filter hook egress device eth0 priority 0; }', 'packet', /refused by the/],
     ['inet', '{ type filter hook output priority 0; }', 'raw-ip', /dropped by the host’s firewall/],
   ])(
-    'of which a firewall of this host drops all (%s) is not done, and says why',
+    'whose probes a firewall of this host drops (%s) is not completed, and gives the reason',
     {
       timeout: 60_000,
     },
@@ -131,7 +131,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     },
   );
 
-  test('can say which rule of an agent’s own blocklist held a target back', {
+  test('can report which rule of an agent’s own blocklist held a target back', {
     timeout: 60_000,
   }, async () => {
     await target.answerFor('198.18.0.0/28');

@@ -63,7 +63,7 @@ describe.skipIf(labIsMissing())('a running survey', () => {
     while ((await statusOf(survey)).state !== 'done') await pause(300);
   };
 
-  test('obeys an exclusion while it runs, pauses, resumes and changes its rate', {
+  test('applies an exclusion while it runs, pauses, resumes and changes its rate', {
     timeout: 120_000,
   }, async () => {
     await startCoordinator(join(folder, 'data'));
@@ -107,7 +107,7 @@ describe.skipIf(labIsMissing())('a running survey', () => {
     await transect('cancel', next, '--now');
   });
 
-  test('stalls when the disk is full, says so, and goes on when there is room', {
+  test('stalls when the disk is full, reports it, and continues when there is space', {
     timeout: 120_000,
   }, async () => {
     const run = promisify(execFile);

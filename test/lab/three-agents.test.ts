@@ -141,7 +141,7 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
     expect(metrics.stdout).toContain(`transect_targets_covered{survey="${survey}"} 131072`);
   });
 
-  test('lose one to kill -9, and still no row is missing or doubled', {
+  test('lose one to kill -9, and no row is missing or duplicated', {
     timeout: 120_000,
   }, async () => {
     const [north] = await join3();
@@ -154,7 +154,7 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
     await expectExact(survey);
   });
 
-  test('go on when the coordinator is killed and started again', { timeout: 120_000 }, async () => {
+  test('continue when the coordinator is killed and restarted', { timeout: 120_000 }, async () => {
     await join3();
     const survey = await launch('-r', '20k');
     await new Promise((resolve) => setTimeout(resolve, 3500));
@@ -166,7 +166,7 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
     await expectExact(survey);
   });
 
-  test('go on when the broker is killed and started again', { timeout: 120_000 }, async () => {
+  test('continue when the broker is killed and restarted', { timeout: 120_000 }, async () => {
     await join3();
     const survey = await launch('-r', '20k');
     await new Promise((resolve) => setTimeout(resolve, 3500));
@@ -179,7 +179,7 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
     await expectExact(survey);
   });
 
-  test('hand back what they hold when told to leave, and others finish it', {
+  test('release the shards they hold on SIGTERM, and others finish them', {
     timeout: 120_000,
   }, async () => {
     const [north, south] = await join3();

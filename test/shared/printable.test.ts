@@ -19,8 +19,8 @@ const HARMFUL = [
   '\r',
 ];
 
-describe('text of others', () => {
-  test('reaches a terminal without anything that the terminal obeys', () => {
+describe('untrusted text', () => {
+  test('reaches a terminal without control sequences', () => {
     fc.assert(
       fc.property(anything, fc.constantFrom(...HARMFUL), anything, (before, harm, after) => {
         const shown = inert(before + harm + after);
@@ -32,12 +32,12 @@ describe('text of others', () => {
     );
   });
 
-  test('stays what it is where it is harmless', () => {
+  test('is unchanged if it is harmless', () => {
     for (const text of ['', 'mail of 3 May', 'Übermaß, 数値', 'a\\u001bb'])
       expect(inert(text)).toBe(text);
   });
 
-  test('is no formula in a spreadsheet, and numbers stay numbers', () => {
+  test('is never a formula in a spreadsheet, and numbers stay numbers', () => {
     fc.assert(
       fc.property(fc.constantFrom('=', '+', '-', '@', '\t', '\r'), anything, (first, rest) => {
         const cell = inertCell(`${first}${rest}`);
@@ -49,7 +49,7 @@ describe('text of others', () => {
     expect(inertCell('=cmd()')).toBe("'=cmd()");
   });
 
-  test('is one line of so many letters at most where it is sent on', () => {
+  test('is cut to one line of limited length before it is passed on', () => {
     fc.assert(
       fc.property(anything, fc.integer({ min: 1, max: 40 }), (text, most) => {
         const line = oneLine(text, most);

@@ -10,7 +10,7 @@ afterEach(() => {
 });
 
 describe('the HTTP server', () => {
-  test('answers although thousands of others have begun requests and do not end them', async () => {
+  test('answers although thousands of clients have begun requests and do not finish them', async () => {
     const address = { host: '127.0.0.1', port: PORT };
     await using server = await serveTelemetry(address, new Metrics(), { problem: () => undefined });
     for (let i = 0; i < 3000; i++) {
@@ -36,7 +36,7 @@ describe('the HTTP server', () => {
     expect(open).toBeLessThan(300);
   }, 60_000);
 
-  test('refuses headers and bodies that nobody needs', async () => {
+  test('refuses oversized headers and bodies', async () => {
     const address = { host: '127.0.0.1', port: PORT + 1 };
     await using _server = await serveTelemetry(address, new Metrics(), { problem: () => 'ill' });
     const url = `http://127.0.0.1:${PORT + 1}/healthz`;

@@ -25,7 +25,7 @@ const finish = async (world: World, survey: Survey) => {
 };
 
 describe('a simulated survey', () => {
-  test('whose agents are left alone probes every target once and stores every answer once', async () => {
+  test('without faults probes every target once and stores every reply once', async () => {
     const world = new World(1);
     world.startCoordinator();
     for (let i = 0; i < 3; i++) world.join();
@@ -44,7 +44,7 @@ describe('a simulated survey', () => {
     world.close();
   });
 
-  test('begins at once, also where another one is slow and has many shards on offer', async () => {
+  test('starts at once, even if another one is slow and has many shards on offer', async () => {
     const world = new World(2);
     world.startCoordinator();
     for (let i = 0; i < 2; i++) world.join();
@@ -59,7 +59,7 @@ describe('a simulated survey', () => {
     world.close();
   });
 
-  test('is not disturbed by an offer of a shard that its plan does not have', async () => {
+  test('is not disturbed by an offer of a shard outside its plan', async () => {
     const world = new World(3);
     world.startCoordinator();
     world.join();
@@ -69,7 +69,7 @@ describe('a simulated survey', () => {
     world.close();
   });
 
-  test('that is cancelled stores exactly what was settled, and says so', async () => {
+  test('that is cancelled stores exactly the settled positions, and reports it', async () => {
     const world = new World(5);
     world.startCoordinator();
     world.join();
@@ -88,7 +88,7 @@ describe('a simulated survey', () => {
     world.close();
   });
 
-  test('that is cancelled at once stores what is settled by then, each shard once', async () => {
+  test('that is cancelled at once stores the positions settled by then, each shard once', async () => {
     for (let seed = 1; seed <= 12; seed++) {
       const world = new World(seed, { delay: 40, loss: 0 });
       world.startCoordinator();
@@ -112,7 +112,7 @@ describe('a simulated survey', () => {
     }
   });
 
-  test('falls silent when the coordinator is gone, within the life of a grant', async () => {
+  test('stops sending when the coordinator is gone, within the TTL of a grant', async () => {
     const world = new World(9);
     const { host } = world.startCoordinator();
     world.join();
@@ -127,7 +127,7 @@ describe('a simulated survey', () => {
     world.close();
   });
 
-  test('falls silent in time whatever grants others make up, before its coordinator dies and after', async () => {
+  test('stops sending in time whatever grants are forged, before its coordinator dies and after', async () => {
     const world = new World(9);
     const { host } = world.startCoordinator();
     const { name } = world.join();
@@ -158,7 +158,7 @@ describe('a simulated survey', () => {
     world.close();
   });
 
-  test('goes on within ten seconds when its coordinator dies and another stands by', async () => {
+  test('continues within ten seconds when its coordinator dies and there is a standby', async () => {
     const world = new World(10);
     const first = world.startCoordinator();
     await pass(world, 1000);
@@ -179,7 +179,7 @@ describe('a simulated survey', () => {
     world.close();
   });
 
-  test('hands over at once when its coordinator leaves in order', async () => {
+  test('is taken over at once when its coordinator resigns', async () => {
     const world = new World(11);
     const first = world.startCoordinator();
     await pass(world, 500);
@@ -223,7 +223,7 @@ describe('a simulated survey', () => {
     world.close();
   });
 
-  test('holds back what is excluded while it runs, at once, and says which version forbade it', async () => {
+  test('holds back targets excluded while it runs, at once, and reports which version blocked them', async () => {
     const world = new World(13);
     world.startCoordinator();
     for (let i = 0; i < 3; i++) world.join();
@@ -277,7 +277,7 @@ describe('a simulated survey', () => {
     world.close();
   });
 
-  test('stalls where the disk is full, says so, and goes on when there is room', async () => {
+  test('stalls if the disk is full, reports it, and continues when there is space', async () => {
     const world = new World(15);
     world.startCoordinator();
     for (let i = 0; i < 2; i++) world.join();
@@ -296,7 +296,7 @@ describe('a simulated survey', () => {
     world.close();
   });
 
-  test('probes again what a broker that lost power had acknowledged, and offers again what it had', async () => {
+  test('probes positions again whose acknowledged batches a broker lost with its power, and offers lost shards again', async () => {
     const world = new World(17);
     const first = world.startCoordinator();
     for (let i = 0; i < 2; i++) world.join();
@@ -316,7 +316,7 @@ describe('a simulated survey', () => {
     world.close();
   });
 
-  test('takes back what a slow agent holds when everyone else is done', async () => {
+  test('reassigns the shards of a slow agent when all others are done', async () => {
     const world = new World(16);
     world.startCoordinator();
     const slow = world.join(5);

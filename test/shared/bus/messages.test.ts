@@ -54,7 +54,7 @@ describe('messages from the broker', () => {
     );
   });
 
-  test('a batch survives the wire, and a damaged one is read or is a fault', () => {
+  test('a batch survives encoding, and a damaged one is read or is a fault', () => {
     const good = batchCodec.encode(batch);
     expect(batchCodec.decode(good)).toEqual(batch);
     for (let at = 0; at < good.length; at++) {

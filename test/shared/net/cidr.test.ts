@@ -6,7 +6,7 @@ import { formatWords, mappedWords } from '../../../shared/net/ipv6.js';
 import { parsePrefix } from '../../../shared/net/prefix.js';
 
 describe('prefixes of addresses', () => {
-  test('hold exactly the addresses, in any order and however often they are given', () => {
+  test('contain exactly the addresses, in any order and however often they are given', () => {
     const address = fc.integer({ min: 0xc6120000, max: 0xc612003f });
     fc.assert(
       fc.property(fc.array(address, { maxLength: 80 }), (given) => {
@@ -35,7 +35,7 @@ describe('addresses of our own', () => {
     ['198.18.0.1-198.18.0.3', ['198.18.0.1', '198.18.0.2', '198.18.0.3']],
     ['198.18.0.4/31,2001:db8::/127', ['198.18.0.4', '198.18.0.5', '2001:db8::', '2001:db8::1']],
     ['198.18.0.1, 198.18.0.1', ['198.18.0.1']],
-  ])('%s are each there once', (text, expected) => {
+  ])('%s are each listed once', (text, expected) => {
     expect(parseSources(text).map(formatWords)).toEqual(expected);
   });
 
@@ -46,7 +46,7 @@ describe('addresses of our own', () => {
     ['198.18.0.5-198.18.0.1', '198.18.0.5-198.18.0.1'],
     ['198.18.0.1,,198.18.0.2', ''],
     ['eth0', 'eth0'],
-  ])('%s are refused, and the part that is wrong is named', (text, value) => {
+  ])('%s are refused, and the wrong part is named', (text, value) => {
     expect(() => parseSources(text)).toThrow(
       expect.objectContaining({ code: 'BAD_OPTION', details: expect.objectContaining({ value }) }),
     );

@@ -19,7 +19,7 @@ const anyWords = fc.tuple(word, word, word, word) as fc.Arbitrary<Words>;
 const numberOf = (words: Words) => words.reduce((sum, each) => (sum << 32n) | BigInt(each), 0n);
 
 describe('IPv6 text', () => {
-  test('is read back as the address it was written from', () => {
+  test('is read back as the same address', () => {
     fc.assert(
       fc.property(anyWords, (words) => {
         expect(parseIpv6(formatIpv6(words))).toEqual(words);
@@ -27,7 +27,7 @@ describe('IPv6 text', () => {
     );
   });
 
-  test('is what Node’s URL parser, an independent implementation, writes', () => {
+  test('is the same as that of Node’s URL parser, an independent implementation', () => {
     fc.assert(
       fc.property(anyWords, (words) => {
         const text = formatIpv6(words);
@@ -58,7 +58,7 @@ describe('IPv6 text', () => {
     'g::',
     '::1.2.3.400',
     '1.2.3.4',
-  ])('%j is refused by name', (text) => {
+  ])('%j is refused, and the error names it', (text) => {
     expect(() => parseIpv6(text)).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }));
   });
 

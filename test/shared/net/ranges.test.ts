@@ -17,7 +17,7 @@ const members = (ranges: Iterable<Range>) => {
 const sorted = (set: Iterable<number>) => [...set].sort((a, b) => a - b);
 
 describe('a set of ranges', () => {
-  test('is the union of what it was made of, sorted, disjoint and not adjacent', () => {
+  test('is the union of its parts, sorted, disjoint and not adjacent', () => {
     fc.assert(
       fc.property(anyRanges, (given) => {
         const ranges = Ranges.of(given);
@@ -52,7 +52,7 @@ describe('a set of ranges', () => {
     );
   });
 
-  test('reaches to the last IPv4 address', () => {
+  test('may include the last IPv4 address', () => {
     const all = Ranges.of([{ from: 0, to: 2 ** 32 }]);
     expect(all.size).toBe(2 ** 32);
     expect(all.contains(2 ** 32 - 1)).toBe(true);

@@ -16,7 +16,7 @@ const prefix = fc.tuple(address, fc.integer({ min: 0, max: 128 })).map(([words, 
 const prefixes = fc.array(prefix, { maxLength: 6 });
 
 describe('a set of IPv6 ranges', () => {
-  test('holds exactly the addresses of its prefixes, less those excepted', () => {
+  test('contains exactly the addresses of its prefixes, except the allowed ones', () => {
     fc.assert(
       fc.property(prefixes, prefixes, prefixes, address, (some, except, more, words) => {
         const within = (list: readonly Prefix6[]) => list.some((each) => hasPrefix(words, each));

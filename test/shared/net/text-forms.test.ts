@@ -49,18 +49,18 @@ describe('text forms', () => {
     'example.org',
     '::1',
     '1.2.3.4 5.6.7.8',
-  ])('%j is refused by name', (text) => {
+  ])('%j is refused, and the error names it', (text) => {
     expect(() => parseRange(text)).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }));
   });
 
-  test('of ports are sorted, joined and without doubles', () => {
+  test('of ports are sorted, joined and without duplicates', () => {
     expect(parsePorts('8000-8003, 80,443,80,8002')).toEqual([80, 443, 8000, 8001, 8002, 8003]);
     expect(formatPorts(parsePorts('443,80,81,82'))).toBe('80-82,443');
     expect(parsePorts('1-65535')).toHaveLength(65535);
   });
 
   test.each(['0', '65536', '70000', '', '80,', '9-1', 'http', '80-', '-80', '1e3', '80.5'])(
-    'the port list %j is refused by name',
+    'the port list %j is refused, and the error names it',
     (text) => {
       expect(() => parsePorts(text)).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }));
     },

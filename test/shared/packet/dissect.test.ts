@@ -112,7 +112,7 @@ describe('dissecting', () => {
     expect(readAll(three, 'ethernet')).toBe(REJECT.NOT_IP);
   });
 
-  test('a later fragment, another protocol and an echo are told apart and dropped', () => {
+  test('a later fragment, another protocol and an echo are distinguished and rejected', () => {
     const fragment = PACKETS[0]!.slice();
     fragment[7] = 1;
     const udp = PACKETS[0]!.slice();
@@ -124,7 +124,7 @@ describe('dissecting', () => {
     expect(readAll(echo, 'ip')).toBe(REJECT.OTHER_PROTOCOL);
   });
 
-  test('IPv6 extension headers are stepped over, and a later fragment is told apart', () => {
+  test('IPv6 extension headers are skipped, and a later fragment is recognised', () => {
     for (const packet of PACKETS_V6) {
       const all = [HOP_BY_HOP, DESTINATION, FIRST_FRAGMENT];
       for (const headers of [[HOP_BY_HOP], [DESTINATION], [FIRST_FRAGMENT], all]) {
@@ -149,7 +149,7 @@ describe('dissecting', () => {
     expect(readAll(udp, 'ip')).toBe(REJECT.OTHER_PROTOCOL);
   });
 
-  test('padding behind the packet is not part of it', () => {
+  test('padding after the packet is not part of it', () => {
     const padded = new Uint8Array(60);
     padded.set(resetTo(PROBE));
     padded[2] = 0;

@@ -145,7 +145,7 @@ describe('packets', () => {
   ];
   const CASES = FAMILIES.flatMap((family) => LAYOUTS.map((layout) => ({ ...family, ...layout })));
 
-  test.each(CASES)('that we send carry what tshark finds right: IPv$family, $layout', (sent) => {
+  test.each(CASES)('that we send are valid for tshark: IPv$family, $layout', (sent) => {
     const flows = flowsOf(sent.address);
     const probes = flows.map((each) =>
       probeOf(each, undefined, { layout: sent.layout, ttl: '33' }),

@@ -22,7 +22,7 @@ export function permutationContract(
       }
     });
 
-    test('finds back every position, at any size up to 2^53', () => {
+    test('inverts every position, at any size up to 2^53', () => {
       const size = fc.oneof(
         fc.integer({ min: 1, max: 2 ** 20 }),
         fc.maxSafeInteger().filter((n) => n > 0),
@@ -46,7 +46,7 @@ export function permutationContract(
       );
     });
 
-    test('makes runs of what it makes one by one, at any size and from any position', () => {
+    test('computes runs equal to single indices, at any size and from any position', () => {
       const size = fc.oneof(
         fc.integer({ min: 1, max: 5000 }),
         fc.maxSafeInteger().filter((n) => n > 0),
@@ -65,7 +65,7 @@ export function permutationContract(
       );
     });
 
-    test('is the same for the same seed, and another for another', () => {
+    test('is the same for the same seed, and differs for another', () => {
       const order = (seed: string) =>
         Array.from({ length: 1000 }, (_, n) => make(1000, seed).at(n as Position));
       expect(order('7')).toEqual(order('7'));

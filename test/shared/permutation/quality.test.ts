@@ -20,7 +20,7 @@ const SIZES = [2 ** 20, 3_702_258_432, 2 ** 40 + 12345];
 const SIGMA_MAX = 5;
 
 describe('the order of probing', () => {
-  test.each(SIZES)('of %d targets cannot be told from chance', (size) => {
+  test.each(SIZES)('of %d targets is indistinguishable from a random one', (size) => {
     for (const seed of ['1', '2', '3']) {
       const scores = scoreOrder(orderOf(size)(seed), size, [0, Math.floor(size / 3)]);
       expect(Math.abs(scores.spread)).toBeLessThan(SIGMA_MAX);
@@ -31,7 +31,7 @@ describe('the order of probing', () => {
     }
   });
 
-  test('of two rounds can be told from chance by the same scores', () => {
+  test('of two rounds is distinguishable from a random one by the same scores', () => {
     const scores = scoreOrder(orderOf(2 ** 20, 2)('1'), 2 ** 20, [0, 300_000]);
     expect(Math.abs(scores.spread)).toBeGreaterThan(2 * SIGMA_MAX);
     expect(Math.abs(scores.steps)).toBeGreaterThan(2 * SIGMA_MAX);

@@ -60,15 +60,12 @@ const octets = (n: number) => fc.uint8Array({ minLength: n, maxLength: n });
 const wordsIn = (bytes: Uint8Array) => new Int32Array(bytes.slice().buffer);
 
 describe('Chaskey-12', () => {
-  test.each(TAGS)(
-    'of %d octets is what the author’s test vector says, for the oracle',
-    (length, tag) => {
-      const message = Uint8Array.from({ length }, (_, i) => i);
-      expect(slow(octetsOf(KEY), message)).toEqual(tag);
-    },
-  );
+  test.each(TAGS)('of %d octets equals the author’s test vector, for the oracle', (length, tag) => {
+    const message = Uint8Array.from({ length }, (_, i) => i);
+    expect(slow(octetsOf(KEY), message)).toEqual(tag);
+  });
 
-  test('is the oracle’s for every twelve octets and key', () => {
+  test('equals the oracle’s for every twelve octets and key', () => {
     fc.assert(
       fc.property(octets(16), octets(12), (key, message) => {
         const mac = new Chaskey(key);
@@ -80,7 +77,7 @@ describe('Chaskey-12', () => {
     );
   });
 
-  test('is the oracle’s for every 36 octets and key', () => {
+  test('equals the oracle’s for every 36 octets and key', () => {
     fc.assert(
       fc.property(octets(16), octets(36), (key, message) => {
         const mac = new Chaskey(key);
@@ -93,7 +90,7 @@ describe('Chaskey-12', () => {
     );
   });
 
-  test('of many messages at once is that of each, however many there are', () => {
+  test('of many messages at once equals that of each, however many there are', () => {
     const mac = new Chaskey(octetsOf(KEY));
     for (const count of [1, 2, 3, 4, 5, 7, 8, 63, 64, 255, 256]) {
       const kernel = new TagKernel(256);

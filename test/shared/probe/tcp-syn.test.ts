@@ -50,14 +50,14 @@ describe.each(FAMILIES)(
       expect(verdictOn(resetTo(PROBE, 2))).toBeUndefined();
     });
 
-    test('takes an ICMP error that quotes only eight octets of it, and names what was probed', () => {
+    test('takes an ICMP error that quotes only eight octets of it, and finds the target', () => {
       const code = CLASSIFICATION.ICMP;
       expect(verdictOn(errorTo(PROBE, { quoted: 8 }))).toEqual({ code, target: PROBED });
       const expired = { quoted: 24, type: head === 20 ? 11 : 3, code: 0 };
       expect(verdictOn(errorTo(PROBE, expired))?.code).toBe(code);
     });
 
-    test('does not take a reply with another cookie, key, port or address for its own', () => {
+    test('rejects a reply with another cookie, key, port or address', () => {
       expect(verdictOn(segmentTo(PROBE, 0x12, 0))).toBeUndefined();
       expect(verdictOn(segmentTo(PROBE, 0x12, 2))).toBeUndefined();
       expect(verdictOn(segmentTo(PROBE, 0x10, 1))).toBeUndefined();

@@ -62,7 +62,7 @@ const LISTS: Said = {
 };
 
 describe('a space of both families, lists and pairs', () => {
-  test('holds each target once, whatever list it came from, and nothing that is excluded', () => {
+  test('contains each target once, whatever list it came from, and no excluded one', () => {
     const all = parseLookup(composing(LISTS).space);
     const addresses = [
       ...['8.8.8.8', ...[0, 1, 3, 4, 5, 6, 7].map((i) => `9.9.9.${i}`)],
@@ -75,7 +75,7 @@ describe('a space of both families, lists and pairs', () => {
     expect([...all].sort()).toEqual([...expected, ...pairs].sort());
   });
 
-  test('is the same when it is read from its bytes, and has the same name', () => {
+  test('is the same when it is read from its bytes, and has the same hash', () => {
     const { space } = composing({
       ...LISTS,
       targets: [...(LISTS.targets ?? []), '2600:7::/60-64@low:3'],
@@ -86,7 +86,7 @@ describe('a space of both families, lists and pairs', () => {
     expect(hashSpace(spaceToBytes(back, '7'))).toBe(hashSpace(bytes));
   });
 
-  test('is not made of damaged bytes without a fault', () => {
+  test('is never read from damaged bytes without a fault', () => {
     const bytes = spaceToBytes(composing(LISTS).space, '7');
     fc.assert(
       fc.property(
@@ -106,7 +106,7 @@ describe('a space of both families, lists and pairs', () => {
     );
   });
 
-  test('counts what was asked for by source and what was left out by reason', () => {
+  test('counts requested targets by source and removed ones by reason', () => {
     const { sources, exclusions } = composing({
       targets: ['0.0.0.0/0', '2001::/16-32'],
       exclude: ['9.0.0.0/8'],
@@ -139,7 +139,7 @@ describe('a space of both families, lists and pairs', () => {
     );
   });
 
-  test('has each address of overlapping prefixes once, in whatever order they are given', () => {
+  test('contains each address of overlapping prefixes once, in whatever order they are given', () => {
     const prefixes = [
       '2600::/112',
       '2600::/120',
@@ -158,7 +158,7 @@ describe('a space of both families, lists and pairs', () => {
     expect(parseLookup(space)).toEqual(['9.9.9.9 53', '9.9.9.9 80']);
   });
 
-  test('knows what of it is special-purpose and what is public', () => {
+  test('knows which of its addresses are special-purpose and which are public', () => {
     const { space } = composing({
       targets: ['2001:db8::/60-64', '10.0.0.0/30'],
       allow: ['2001:db8::/32', '10.0.0.0/8'],
@@ -170,7 +170,7 @@ describe('a space of both families, lists and pairs', () => {
     expect(publicTargetIn(composing({ targets: ['2600::/60-64'] }).space)).toBe('2600::1');
   });
 
-  test('can say by which rule a target was left out', () => {
+  test('can name the rule by which a target was removed', () => {
     const exclusions = [
       parseBlock('9.9.0.0/16', '--exclude'),
       parseBlock('2600:5::/32', '--exclude'),
@@ -188,7 +188,7 @@ describe('a space of both families, lists and pairs', () => {
 });
 
 describe('tolerant lists', () => {
-  test('tell which lines they could not read', () => {
+  test('report lines that cannot be read', () => {
     expect(parseHitlist('::1\nbad\n\n1.2.3.4 # ok\n1.2.3\n')).toMatchObject({ badLines: [2, 5] });
     expect(parsePairs('1.2.3.4:0\n1.2.3.4:80\n[::1]:70000\n::1\n').badLines).toEqual([1, 3, 4]);
   });
@@ -210,7 +210,7 @@ describe('tolerant lists', () => {
     expect(badLines).toEqual(expected === undefined ? [1] : []);
   });
 
-  test('never throw, whatever is in them', () => {
+  test('never throw, whatever they contain', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         expect(parseHitlist(text).targets.length).toBeLessThanOrEqual(text.length);
@@ -220,8 +220,8 @@ describe('tolerant lists', () => {
   });
 });
 
-describe('any cut, any workers, any schedule', () => {
-  test('cover the space once: shards are taken, interrupted and resumed anywhere', () => {
+describe('any shard length, any workers, any schedule', () => {
+  test('cover the space once: shards are leased, interrupted and resumed anywhere', () => {
     const schedule = fc.record({
       seed: fc.string(),
       shardLength: fc.integer({ min: 1, max: 40 }),

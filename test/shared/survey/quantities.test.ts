@@ -40,7 +40,7 @@ describe('quantities', () => {
     expect(() => parse(text)).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }));
   });
 
-  test('durations are written in the units people count in', () => {
+  test('durations are written in the largest fitting units', () => {
     expect([950, 12_340, 245_000, 12_000_000, 2e8].map(formatDuration)).toEqual([
       '950 ms',
       '12.3 s',

@@ -26,7 +26,7 @@ const spaceOf = (size: number) =>
   Space.ofIpv4(Ranges.of([{ from: 1000, to: 1000 + size }]), [80] as Port[]);
 
 describe('a space', () => {
-  test('holds each target at one index, and finds every index back', () => {
+  test('has each target at one index, and inverts every index', () => {
     fc.assert(
       fc.property(anyRanges, anyPorts, (ranges, ports) => {
         const space = Space.ofIpv4(ranges, ports);
@@ -44,7 +44,7 @@ describe('a space', () => {
     );
   });
 
-  test('holds nothing that it was not made of', () => {
+  test('contains nothing that was not in its lists', () => {
     const space = Space.ofIpv4(Ranges.of([{ from: 10, to: 20 }]), [80, 443] as Port[]);
     for (const [address, port] of [
       [9, 80],
@@ -67,7 +67,7 @@ describe('a space', () => {
     expect(space.indexOf(target)).toBe(space.size - 1);
   });
 
-  test('is named by its bytes, and is the same when it is read from them', () => {
+  test('is identified by its bytes, and is the same when it is read from them', () => {
     fc.assert(
       fc.property(anyRanges, anyPorts, (ranges, ports) => {
         const bytes = spaceToBytes(Space.ofIpv4(ranges, ports), '7');
@@ -79,7 +79,7 @@ describe('a space', () => {
     );
   });
 
-  test('is not made of bytes that are none, whatever they are', () => {
+  test('is never read from invalid bytes, whatever they are', () => {
     const good = spaceToBytes(Space.ofIpv4(Ranges.of([{ from: 1, to: 9 }]), [80] as Port[]), '7');
     const isFault = (bytes: Uint8Array) => {
       try {
@@ -126,14 +126,14 @@ describe('a plan', () => {
     );
   });
 
-  test('finds the position of each of its targets', () => {
+  test('inverts the position of each of its targets', () => {
     const plan = new Plan(spaceOf(1000), '7', 64);
     for (let position = 0; position < plan.size; position++) {
       expect(plan.positionOf(plan.targetAt(position))).toBe(position);
     }
   });
 
-  test('has a name that changes with space, seed and shard length, and with nothing else', () => {
+  test('has a hash that changes with space, seed and shard length, and with nothing else', () => {
     const name = new Plan(spaceOf(1000), '7', 64).hash;
     expect(new Plan(spaceOf(1000), '7', 64).hash).toBe(name);
     expect(new Plan(spaceOf(1001), '7', 64).hash).not.toBe(name);

@@ -28,7 +28,7 @@ describe('target lists', () => {
     ]);
   });
 
-  test('name file, line and value of what they cannot read', () => {
+  test('name file, line and value of entries that cannot be read', () => {
     expect(() => parseTargetList('10.0.0.0/8\n10.0.0.0/99\n', 'hosts.txt')).toThrow(
       expect.objectContaining({
         code: 'BAD_LIST',
@@ -37,7 +37,7 @@ describe('target lists', () => {
     );
   });
 
-  test('have several ranges on a line, parted by commas, as masscan’s have', () => {
+  test('may have several ranges on a line, separated by commas, as masscan’s have', () => {
     const list = parseTargetList('10.0.0.0/8, 10.1.0.1-10.1.0.9,192.0.2.1 # three\n', 'list');
     expect(list.map(({ location }) => [location.line, location.value])).toEqual([
       [1, '10.0.0.0/8'],
@@ -49,7 +49,7 @@ describe('target lists', () => {
     );
   });
 
-  test('are read, or refused with file and line, whatever is in them', () => {
+  test('are read, or refused with file and line, whatever they contain', () => {
     const piece = fc.constantFrom(
       '10.0.0.1',
       '/8',
@@ -80,7 +80,7 @@ describe('target lists', () => {
     );
   });
 
-  test('let exclusions win, whatever the order', () => {
+  test('give exclusions precedence, in any order', () => {
     const { space, exclusions } = composing(
       entries('1.0.0.0/24', '1.0.0.128/25'),
       blocks('1.0.0.128/25'),

@@ -34,7 +34,7 @@ const SMALL = [
 ];
 
 describe('an IPv6 window', () => {
-  test.each(SMALL)('%s holds each of its addresses once, in order, and finds it back', (text) => {
+  test.each(SMALL)('%s contains each of its addresses once, in order, and inverts it', (text) => {
     const window = parseWindow(text, '7');
     const target = new Target();
     let previous = -1n;
@@ -47,7 +47,7 @@ describe('an IPv6 window', () => {
     expect(window.size).toBe(window.slots);
   });
 
-  test('walks through its bits and fills the rest with its identifiers', () => {
+  test('iterates over its bits and fills the rest with its identifiers', () => {
     expect(addressesOf(parseWindow('2001:db8::/62-64', '7'))).toEqual([
       '2001:db8::1',
       '2001:db8:0:1::1',
@@ -74,7 +74,7 @@ describe('an IPv6 window', () => {
     expect(window.ordinalOf(target)).toBe(0xabcdef);
   });
 
-  test('with random identifiers has the same ones for the same seed, and others for another', () => {
+  test('with random identifiers has the same ones for the same seed, and different ones for another', () => {
     const of = (seed: string) => addressesOf(parseWindow('2001:db8::/60-64@random', seed));
     expect(of('7')).toEqual(of('7'));
     expect(of('7')).not.toEqual(of('8'));
