@@ -13,7 +13,7 @@ import type { LeaseState } from '../shared/survey/lease.js';
 import type { Shard } from '../shared/survey/plan.js';
 import { FLAG_COOLDOWN } from '../shared/survey/results.js';
 import type { Survey } from '../shared/survey/survey.js';
-import type { Reply, Sending } from './interfaces.js';
+import type { Reply, ReplyRecorder, Sending } from './interfaces.js';
 import { CooldownTracker } from './lease/cooldown-tracker.js';
 import type { HeldLease, Holder } from './lease/held-lease.js';
 import { ShardResults } from './results/shard-results.js';
@@ -35,7 +35,7 @@ export interface HeldShardDeps {
   readonly clock: Clock;
 }
 
-export class HeldShard {
+export class HeldShard implements ReplyRecorder {
   readonly #deps: HeldShardDeps;
   readonly #results: ShardResults;
   readonly #cooldown: CooldownTracker;
@@ -76,7 +76,6 @@ export class HeldShard {
     return sending.hasEnded ? 0 : shard.to - sending.sentUpTo;
   }
 
-  /** Records a reply to a position of this shard. @returns an `OUTCOME` */
   onReply(reply: Reply, timestamp: number): number {
     const isRow = this.#deps.survey.rows === 'all' || isSuccess(reply.code);
     const flags = this.#deps.sending.hasEnded ? FLAG_COOLDOWN : 0;

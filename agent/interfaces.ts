@@ -182,6 +182,18 @@ export interface Reply {
   readonly roundTrip: number;
 }
 
+/** Outcome of a reply at its shard: the first of its class or better, a duplicate, or too late. */
+export const OUTCOME = { NEW: 0, DUPLICATE: 1, LATE: 2 } as const;
+
+/** Records the replies of one shard. */
+export interface ReplyRecorder {
+  /**
+   * @param timestamp capture time, microseconds since the Unix epoch
+   * @returns an `OUTCOME`
+   */
+  onReply(reply: Reply, timestamp: number): number;
+}
+
 /** The network I/O of an agent for one survey: sender and captures. */
 export interface NetworkIo {
   readonly sender: Sender;

@@ -1,24 +1,20 @@
 /**
- * One survey that this agent has joined: its plan, its network I/O, the shards held, and the grant. A reply
- * finds its shard through the plan; replies to shards that other agents hold are theirs to report, even if
- * both agents listen on the same interface.
+ * One survey that this agent has joined: its plan, its network I/O, the shards held, and the grant.
  */
 import { assert } from '../shared/base/assert.js';
 import type { Clock } from '../shared/base/clock.js';
 import { Fault } from '../shared/base/faults.js';
 import type { Activity, Grant, IoStats } from '../shared/bus/heartbeat.js';
 import type { Bus } from '../shared/bus/interfaces.js';
-import { CLASSIFICATION_NAMES } from '../shared/probe/classification.js';
 import { Plan } from '../shared/survey/plan.js';
 import type { Exclusions } from '../shared/survey/policy/exclusions.js';
 import { refuseOtherBytes, spaceFromBytes } from '../shared/survey/space/space-bytes.js';
 import { isEnding, type Survey } from '../shared/survey/survey.js';
-import { Receiver } from './capture/receiver.js';
+import { Receiver, ReplyCounts } from './capture/receiver.js';
 import { GrantState } from './grant-state.js';
 import type { HeldShard } from './held-shard.js';
-import type { Capture, NetworkIo, OpenNetworkIo } from './interfaces.js';
+import type { NetworkIo, OpenNetworkIo } from './interfaces.js';
 import { RateMeter } from './rate-meter.js';
-import { OUTCOME } from './results/shard-results.js';
 
 /** The lease prefetch assumes that the agent can send this many shards per second more than it lately did. */
 const PACE_SHARDS = 16;
@@ -28,11 +24,7 @@ export class JoinedSurvey {
   readonly plan: Plan;
   readonly networkIo: NetworkIo;
   readonly held = new Map<number, HeldShard>();
-  /** New replies by class; then duplicate ones, late ones, and those to shards of other agents. */
-  readonly replies = new Float64Array(CLASSIFICATION_NAMES.length);
-  duplicates = 0;
-  late = 0;
-  foreignShard = 0;
+  readonly replies = new ReplyCounts();
   readonly #grant = new GrantState();
   readonly #meter: RateMeter;
   /** Our monotonic clock: replies that arrived until then have been read. */
@@ -50,7 +42,11 @@ export class JoinedSurvey {
     this.#meter = new RateMeter(now);
     this.#capturedUntil = now;
     this.#checkedAt = now;
-    for (const capture of networkIo.captures) this.#startCapture(capture);
+    for (const capture of networkIo.captures) {
+      const { held, replies } = this;
+      const receiver = new Receiver(plan, survey, capture.dissection, held, replies);
+      capture.start((timestamp) => receiver.receive(timestamp));
+    }
   }
 
   /** Captured frames that are no replies to our probes, by reason. */
@@ -165,8 +161,8 @@ export class JoinedSurvey {
   activity(now: number): Activity {
     const { probesSent } = this.networkIo.sender.totals;
     this.#meter.update(probesSent, now);
-    const replies = this.replies.reduce((sum, count) => sum + count, 0);
     const { hasWork, ioStats } = this;
+    const replies = this.replies.new;
     const { exclusionsVersion } = this.networkIo.sender;
     const ceiling = Number.isFinite(this.#ceiling) ? this.#ceiling : 0;
     const grant = { grantSerial: this.#grant.serial, ceiling };
@@ -176,28 +172,6 @@ export class JoinedSurvey {
 
   async close(): Promise<void> {
     await closeNetworkIo(this.networkIo);
-  }
-
-  #startCapture(capture: Capture): void {
-    const receiver = new Receiver(this.plan, this.survey, capture.dissection);
-    capture.start((timestamp) => this.#onFrame(receiver, timestamp));
-  }
-
-  /** @returns whether the frame answers a probe of this survey, whichever agent sent it */
-  #onFrame(receiver: Receiver, timestamp: number): boolean {
-    const reply = receiver.receive(timestamp);
-    if (reply === undefined) return false;
-    const shard = this.held.get(reply.shard);
-    if (shard === undefined) {
-      this.foreignShard++;
-      return true;
-    }
-    const outcome = shard.onReply(reply, timestamp);
-    if (outcome === OUTCOME.NEW)
-      this.replies[reply.code] = (this.replies[reply.code] as number) + 1;
-    else if (outcome === OUTCOME.DUPLICATE) this.duplicates++;
-    else this.late++;
-    return true;
   }
 }
 

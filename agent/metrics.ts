@@ -12,12 +12,12 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
     metrics.counter(`transect_agent_${name}_total`, help, ['survey'], perSurvey(read));
 
   counter('probes_sent', 'Probes sent.', ({ networkIo }) => networkIo.sender.totals.probesSent);
-  counter('replies_duplicate', 'Duplicate replies.', ({ duplicates }) => duplicates);
-  counter('replies_late', 'Late replies: their target had settled.', ({ late }) => late);
+  counter('replies_duplicate', 'Duplicate replies.', ({ replies }) => replies.duplicate);
+  counter('replies_late', 'Late replies: their target had settled.', ({ replies }) => replies.late);
   counter(
     'replies_foreign_shard',
     'Replies of shards that other agents hold.',
-    ({ foreignShard }) => foreignShard,
+    ({ replies }) => replies.foreignShard,
   );
   counter('frames_captured', 'Frames the capture passed.', ({ ioStats }) => {
     return ioStats.framesReceived;
@@ -58,7 +58,7 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
       surveys().flatMap(({ survey, replies }) =>
         CLASSIFICATION_NAMES.slice(1).map((name, i) => ({
           labels: { survey: survey.id, class: name },
-          value: replies[i + 1] ?? 0,
+          value: replies.byClass[i + 1] ?? 0,
         })),
       ),
   );

@@ -231,7 +231,7 @@ export class Coordinator {
     for await (const delivery of this.#deps.bus.results.consume(signal)) {
       const run = this.surveys.running.get(delivery.batch.survey);
       if (run === undefined) void this.#acknowledgeIfOver(delivery);
-      else if (run.onBatch(delivery)) await this.#deps.onBatch?.(run, delivery.batch);
+      else if (run.storer.onBatch(delivery)) await this.#deps.onBatch?.(run, delivery.batch);
     }
   }
 

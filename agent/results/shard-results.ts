@@ -17,12 +17,9 @@ import {
   type ResultBatch,
 } from '../../shared/survey/results.js';
 import { isUnsent, noneUnsent, unsentName } from '../../shared/survey/unsent.js';
-import type { Reply } from '../interfaces.js';
+import { OUTCOME, type Reply } from '../interfaces.js';
 
 type Batch = Pick<ResultBatch, 'serial' | 'timestamp' | 'columns'>;
-
-/** Outcome of a reply: the first of its class or better, a duplicate, or too late. */
-export const OUTCOME = { NEW: 0, DUPLICATE: 1, LATE: 2 } as const;
 
 /** How a reply is recorded. */
 export interface ReplyRecording {

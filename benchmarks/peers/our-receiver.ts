@@ -1,6 +1,7 @@
 /** The receiver alone, as an agent runs it: node our-receiver.js DEVICE SECONDS. */
 import { Captures } from '../../agent/capture/captures.js';
-import { Receiver } from '../../agent/capture/receiver.js';
+import { Receiver, ReplyCounts } from '../../agent/capture/receiver.js';
+import { OUTCOME } from '../../agent/interfaces.js';
 import { tcpSyn } from '../../shared/probe/tcp-syn.js';
 import { KEY } from '../../test/support/replies.js';
 import { pause } from './network.js';
@@ -9,16 +10,15 @@ import { ORIGIN, replayedPlan } from './replayed.js';
 const [device = 'eth0', seconds = '5'] = process.argv.slice(2);
 const capture = new Captures().open({ device, filter: tcpSyn.captureFilter(ORIGIN) });
 const survey = { probe: 'tcp-syn', probeOptions: tcpSyn.parseOptions({}), key: KEY };
-const receiver = new Receiver(replayedPlan, survey, capture.dissection);
-let classified = 0;
-capture.start((timestamp) => {
-  const isOurs = receiver.receive(timestamp) !== undefined;
-  if (isOurs) classified++;
-  return isOurs;
-});
+const counts = new ReplyCounts();
+const shards = Array.from({ length: replayedPlan.shardCount }, (_, shard) => shard);
+const held = new Map(shards.map((shard) => [shard, { onReply: () => OUTCOME.NEW }]));
+const receiver = new Receiver(replayedPlan, survey, capture.dissection, held, counts);
+capture.start((timestamp) => receiver.receive(timestamp));
 console.log('listening');
 await pause(Number(seconds) * 1000);
 const { user } = process.cpuUsage();
+const classified = counts.new;
 console.log(
   JSON.stringify({ ...capture.totals, classified, userNanos: (user * 1000) / classified }),
 );

@@ -19,7 +19,6 @@ const OPTIONS = '(FORMAT parquet, COMPRESSION zstd)';
 
 export const parquet: Sink = {
   name: 'parquet',
-  extension: 'parquet',
   text: undefined,
   async write(disk, file, rows) {
     await disk.makeWhole(file, (beside) => withDuck((duck) => gather(duck, rows, beside)));

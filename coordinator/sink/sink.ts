@@ -14,9 +14,8 @@ export interface TextFormat {
 }
 
 export interface Sink {
+  /** Also the extension of its files. */
   readonly name: string;
-  /** File extension, without the dot. */
-  readonly extension: string;
   /** The text format; undefined if rows cannot be written to a pipe. */
   readonly text: TextFormat | undefined;
   /** Durable once it resolves. The source is the same object for each row. @throws Fault UNWRITABLE */

@@ -25,7 +25,6 @@ export function textSink({ name, format, parse, table }: TextSinkOptions): Sink 
   };
   return {
     name,
-    extension: name,
     text: format,
     table,
     read,

@@ -5,6 +5,7 @@ import { Fault } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import type { Disk } from '../../shared/host/disk.js';
 import type { Survey } from '../../shared/survey/survey.js';
+import { SINK_NAMES } from '../sink/sink-registry.js';
 
 export const SURVEY_FILE = 'survey.json';
 export const SPACE_FILE = 'space.bin';
@@ -16,7 +17,7 @@ export const MANIFEST_FILE = 'manifest.json';
 const OLDEST_PROTOCOL = 6;
 /** The files there may be, as paths within the folder. */
 const FILES = /^((survey|manifest|rules)\.json|space\.bin|journal\.ndjson)$/;
-const SEGMENT = /^segments\/\d{9,12}(-\d{9,12})?\.(parquet|csv|ndjson)$/;
+const SEGMENT = new RegExp(`^segments/\\d{9,12}(-\\d{9,12})?\\.(${SINK_NAMES.join('|')})$`);
 
 /** The fields of a survey that its file leaves out: they change, or are secret. */
 type Omitted = 'key' | 'state' | 'storedBelow' | 'term' | 'firstEpoch';

@@ -106,7 +106,7 @@ export class SegmentStore {
   #parse(names: readonly string[]): Segment[] {
     return names.flatMap((name) => {
       const match = NAME.exec(name);
-      if (match?.[3] !== this.sink.extension) return [];
+      if (match?.[3] !== this.sink.name) return [];
       const from = Number(match[1]);
       const to = match[2] === undefined ? from + 1 : Number(match[2]);
       return [{ from, to, file: join(this.folder, name) }];
@@ -124,7 +124,7 @@ export class SegmentStore {
   #file(from: number, to: number): string {
     const name = (number: number) => String(number).padStart(NUMBER_DIGITS, '0');
     const run = to === from + 1 ? name(from) : `${name(from)}-${name(to)}`;
-    return join(this.folder, `${run}.${this.sink.extension}`);
+    return join(this.folder, `${run}.${this.sink.name}`);
   }
 }
 

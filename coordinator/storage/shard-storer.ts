@@ -59,6 +59,8 @@ export class ShardStorer {
   readonly #leasesKnownFrom: number;
   #failure: unknown;
   #isClosing = false;
+  #isClosed = false;
+  #isOver = false;
 
   constructor(plan: Plan, deps: ShardStorerDeps) {
     this.#plan = plan;
@@ -97,13 +99,15 @@ export class ShardStorer {
 
   /**
    * Takes a batch from the stream. A batch that is not needed is acknowledged at once; one that cannot be
-   * written counts as arrived, without its rows. @returns whether its rows may be stored
+   * written counts as arrived, without its rows. Once closed, batches stay in the stream.
+   * @returns whether its rows may be stored
    */
   onBatch(delivery: ResultDelivery): boolean {
     const { batch } = delivery;
     const { shard } = batch;
+    if (this.#isClosed && !this.#isOver) return false;
     this.#batchesRemaining = delivery.remaining;
-    if (this.tracker.isStored(shard) || shard >= this.#plan.shardCount) {
+    if (this.#isOver || this.tracker.isStored(shard) || shard >= this.#plan.shardCount) {
       delivery.acknowledge();
       return false;
     }
@@ -174,6 +178,7 @@ export class ShardStorer {
   /** Stores nothing from now on: the survey failed, or this coordinator no longer leads. */
   close(problem = ''): void {
     this.#isClosing = true;
+    this.#isClosed = true;
     this.#storageError ||= problem;
   }
 
@@ -190,8 +195,9 @@ export class ShardStorer {
     await this.#deps.folder.flushed();
   }
 
-  /** The survey is over: removes its remaining batches from the stream. */
-  acknowledgeAll(): void {
+  /** The survey is over: removes its remaining batches from the stream, and later ones as they arrive. */
+  end(): void {
+    this.#isOver = true;
     this.#collector.acknowledgeAll();
   }
 

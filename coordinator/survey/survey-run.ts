@@ -14,7 +14,7 @@ import { describeError } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import { stopController } from '../../shared/base/stop.js';
 import type { Heartbeat } from '../../shared/bus/heartbeat.js';
-import type { Bus, ResultDelivery } from '../../shared/bus/interfaces.js';
+import type { Bus } from '../../shared/bus/interfaces.js';
 import { lastEpoch } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { Exclusions } from '../../shared/survey/policy/exclusions.js';
@@ -64,13 +64,13 @@ export class SurveyRun implements KnownSurvey {
   readonly folder: SurveyFolder;
   readonly agents: SurveyAgents;
   readonly record: SurveyRecord;
+  readonly storer: ShardStorer;
   survey: Survey;
   /** What people should know of it; empty if nothing. */
   notice = '';
   /** Resolves once the manifest is written; rejects if the survey failed. */
   readonly ended: Promise<SurveyStatus>;
   readonly #deps: SurveyRunDeps;
-  readonly #storer: ShardStorer;
   readonly #tracker: ShardTracker;
   readonly #dispatcher: Dispatcher;
   readonly #maintenance: LeaseMaintenance;
@@ -96,11 +96,11 @@ export class SurveyRun implements KnownSurvey {
     this.#isServing = (agent) => deps.isServing(agent, id);
     this.#dispatcher = new Dispatcher(bus.work, id);
     const onProblemChange = () => this.#applyRate();
-    this.#storer = new ShardStorer(plan, { survey: id, clock, log, folder, onProblemChange });
-    this.#tracker = this.#storer.tracker;
+    this.storer = new ShardStorer(plan, { survey: id, clock, log, folder, onProblemChange });
+    this.#tracker = this.storer.tracker;
     this.#maintenance = new LeaseMaintenance(id, {
       ...{ leases: bus.leases, work: bus.work, tracker: this.#tracker, log },
-      epochWithLostBatch: (lease) => this.#storer.epochWithLostBatch(lease),
+      epochWithLostBatch: (lease) => this.storer.epochWithLostBatch(lease),
     });
     const now = clock.monotonic();
     this.#drainCheckFrom = isResumed ? now + LIMITS.agentTimeoutMillis : now;
@@ -127,30 +127,23 @@ export class SurveyRun implements KnownSurvey {
     const { clock, log } = this.#deps;
     const stop = this.#stop;
     const abort = () => stop.abort();
-    stop.signal.addEventListener('abort', () => this.#storer.close());
+    stop.signal.addEventListener('abort', () => this.storer.close());
     signal.addEventListener('abort', abort, { once: true });
     if (signal.aborted) abort();
     try {
-      await this.#storer.restore(stop.signal);
+      await this.storer.restore(stop.signal);
       const watching = this.#watchLeases(stop.signal);
       await every(clock, STEP_MILLIS, stop.signal, () => this.#step());
-      await Promise.all([watching, this.#storer.flushed()]);
+      await Promise.all([watching, this.storer.flushed()]);
     } catch (error) {
       log.error({ survey: this.survey.id, error: describeError(error) }, 'survey failed');
-      this.#storer.close(`survey failed: ${describeError(error)}`);
+      this.storer.close(`survey failed: ${describeError(error)}`);
       this.#applyRate();
       stop.abort();
       this.#resolveEnded?.reject(error);
     } finally {
       signal.removeEventListener('abort', abort);
     }
-  }
-
-  /** Takes a batch from the stream. @returns whether its rows may be stored */
-  onBatch(delivery: ResultDelivery): boolean {
-    if (isOver(this.survey.state)) delivery.acknowledge();
-    else if (!this.#stop.signal.aborted) return this.#storer.onBatch(delivery);
-    return false; // failed: the batch stays in the stream
   }
 
   isStored(shard: number): boolean {
@@ -201,19 +194,19 @@ export class SurveyRun implements KnownSurvey {
       tracker: this.#tracker,
       activity: this.agents.activity.totals,
       endedAt: this.#endedAt,
-      batchesSetAside: this.#storer.batchesSetAside,
+      batchesSetAside: this.storer.batchesSetAside,
       notice: this.notice,
-      problem: this.#storer.problem,
+      problem: this.storer.problem,
     });
   }
 
   async #step(): Promise<void> {
     const now = this.#deps.clock.monotonic();
-    this.#storer.throwFailure();
+    this.storer.throwFailure();
     if (this.#maySend) await this.#dispatcher.dispatch(this.#tracker, now);
-    this.#storer.storeReady();
+    this.storer.storeReady();
     if (now - this.#maintainedAt >= MAINTENANCE_MILLIS) await this.#maintainLeases(now);
-    if (!this.#storer.isIdle || now < this.#endRetryAt) return;
+    if (!this.storer.isIdle || now < this.#endRetryAt) return;
     // A shard may be stored in part if a coordinator died while it stored a cancelled survey.
     const isWhole = this.#tracker.targetsCovered === this.plan.size;
     if (this.#tracker.isComplete) await this.#end(isWhole ? 'done' : 'cancelled');
@@ -223,13 +216,13 @@ export class SurveyRun implements KnownSurvey {
   async #watchLeases(signal: AbortSignal): Promise<void> {
     for await (const lease of this.#deps.bus.leases.watch(this.survey.id, signal)) {
       const isOld = (lastEpoch(lease.value)?.epoch ?? 0) < this.survey.firstEpoch;
-      if (!isOld) this.#storer.onLease(lease);
+      if (!isOld) this.storer.onLease(lease);
     }
   }
 
   /** Nobody sends while nothing can be stored. */
   get #maySend(): boolean {
-    return this.survey.state === 'running' && this.#storer.problem === '';
+    return this.survey.state === 'running' && this.storer.problem === '';
   }
 
   #applyRate(): void {
@@ -248,7 +241,7 @@ export class SurveyRun implements KnownSurvey {
   #isDrained(): boolean {
     if (this.#isImmediate) return true;
     if (this.#deps.clock.monotonic() < this.#drainCheckFrom) return false;
-    return this.#storer.isDrained(this.#isServing);
+    return this.storer.isDrained(this.#isServing);
   }
 
   async #end(state: SurveyState): Promise<void> {
@@ -260,7 +253,7 @@ export class SurveyRun implements KnownSurvey {
     };
     const ioStatsOf = (agent: string) => agents.activity.ioStatsOf(agent);
     const isConcluded = await concludeSurvey(
-      { survey: { ...survey, state }, storer: this.#storer, status: now, version, ioStatsOf },
+      { survey: { ...survey, state }, storer: this.storer, status: now, version, ioStatsOf },
       log,
     );
     if (!isConcluded) {
@@ -271,7 +264,7 @@ export class SurveyRun implements KnownSurvey {
     // Over for everyone only once the manifest is durable: after a crash before this it is written again.
     this.survey = { ...this.survey, state };
     await this.record.write(() => this.survey);
-    this.#storer.acknowledgeAll();
+    this.storer.end();
     await bus.work.close(survey.id);
     await bus.leases.purge(survey.id);
     const { targetsCovered } = this.#tracker;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { OUTCOME } from '../../agent/interfaces.js';
 import { CooldownTracker } from '../../agent/lease/cooldown-tracker.js';
-import { OUTCOME, ShardResults } from '../../agent/results/shard-results.js';
+import { ShardResults } from '../../agent/results/shard-results.js';
 import type { Position } from '../../shared/base/brand.js';
 import { Dissection } from '../../shared/packet/dissect.js';
 import { TcpOptions } from '../../shared/packet/tcp.js';

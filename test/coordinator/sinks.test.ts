@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FIELDS, parseFields, type Row, RowSource, rowOf } from '../../coordinator/sink/row.js';
 import type { Sink } from '../../coordinator/sink/sink.js';
-import { sinkNamed } from '../../coordinator/sink/sink-registry.js';
+import { SINK_NAMES, sinkNamed } from '../../coordinator/sink/sink-registry.js';
 import { SegmentStore } from '../../coordinator/storage/segments.js';
 import { systemDisk } from '../../shared/host/disk.js';
 import type { Words } from '../../shared/net/endpoint.js';
@@ -149,7 +149,7 @@ function sinkContract(sink: Sink): void {
       await store.write(0, []);
       await store.write(1, sourcesOf(some!));
       const [empty, full] = await store.list();
-      const merged = join(store.folder, `000000000-000000064.${sink.extension}`);
+      const merged = join(store.folder, `000000000-000000064.${sink.name}`);
       await sink.merge(systemDisk, [empty!.file, full!.file], merged);
       expect(await readAll()).toEqual(valuesOf(some!));
     });
@@ -158,18 +158,18 @@ function sinkContract(sink: Sink): void {
       const batches = [0, 1].map((shard) => fc.sample(anyBatch(shard), 9).at(-1) as ResultBatch);
       for (const batch of batches) await store.write(batch.shard, sourcesOf(batch));
       const [first, second] = await store.list();
-      const merged = join(store.folder, `000000000-000000064.${sink.extension}`);
+      const merged = join(store.folder, `000000000-000000064.${sink.name}`);
       await sink.merge(systemDisk, [first!.file, second!.file], merged);
-      await writeFile(join(store.folder, `000000003.${sink.extension}.99.part`), 'half');
+      await writeFile(join(store.folder, `000000003.${sink.name}.99.part`), 'half');
       expect((await store.list()).map(({ to }) => to)).toEqual([64]);
       await store.sweep();
-      expect(await readdir(store.folder)).toEqual([`000000000-000000064.${sink.extension}`]);
+      expect(await readdir(store.folder)).toEqual([`000000000-000000064.${sink.name}`]);
       expect(await readAll()).toEqual(batches.flatMap(valuesOf));
     });
   });
 }
 
-for (const name of ['parquet', 'csv', 'ndjson']) sinkContract(sinkNamed(name));
+for (const name of SINK_NAMES) sinkContract(sinkNamed(name));
 
 test('text is written to a line and read back, whatever its characters', () => {
   const anyText = fc.string({ minLength: 1 }).filter((value) => !/[\r\n]/.test(value));

@@ -56,6 +56,11 @@ export class LongLife implements AsyncDisposable {
     return new LongLife({ programs, folder, broker, bus });
   }
 
+  /** Variables by which further processes reach its broker. */
+  get environment(): NodeJS.ProcessEnv {
+    return this.#broker.environment;
+  }
+
   /** Surveys one port of some addresses, and waits until the survey is over. */
   async survey(space: string, rate: number): Promise<SurveyStatus> {
     const { request, bytes, rules } = await readAndResolve([space], {

@@ -6,7 +6,7 @@ import { writeOut } from '../../../shared/command/output.js';
 import { command, option } from '../../../shared/command/program.js';
 import { FIELDS, parseFields, type Value } from '../../sink/row.js';
 import type { TextFormat } from '../../sink/sink.js';
-import { sinkNamed } from '../../sink/sink-registry.js';
+import { SINK_NAMES, sinkNamed } from '../../sink/sink-registry.js';
 import { type OutputFile, openOutput } from '../output/output-file.js';
 import { printNote } from '../output/print.js';
 import { addBrokerOptions, type BrokerFlags } from '../with-bus.js';
@@ -40,7 +40,7 @@ export function resultsCommand(): Command {
     option('-o, --output-file <file>', 'write to a file, whole; - is stdout'),
     fieldsOption(),
     headerOption(),
-    option('-O, --output-module <name>', 'csv (default), ndjson or parquet', (name) => {
+    option('-O, --output-module <name>', `${SINK_NAMES.join(', ')} (default: csv)`, (name) => {
       return sinkNamed(name).name;
     }),
     option('--filter <sql>', 'an SQL condition on rows: sport = 443 AND ttl < 64'),

@@ -10,7 +10,7 @@ import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/block
 import { parseBandwidth, parseDuration, parseRate } from '../../../shared/survey/quantities.js';
 import type { RowPolicy } from '../../../shared/survey/survey.js';
 import { parseName, parseSentence } from '../../../shared/survey/text.js';
-import { sinkNamed } from '../../sink/sink-registry.js';
+import { SINK_NAMES, sinkNamed } from '../../sink/sink-registry.js';
 import { printNote } from '../output/print.js';
 import type { SurveyDraft } from './draft.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';
@@ -73,7 +73,7 @@ export function addSurveyOptions(command: Command): Command {
     option('--rows <which>', 'replies that make rows: successes (default) or all', parseRowPolicy),
     option(
       '-O, --output-module <name>',
-      `file format of stored results: parquet, csv or ndjson (default: ${DEFAULT_OUTPUT})`,
+      `file format of stored results: ${SINK_NAMES.join(', ')} (default: ${DEFAULT_OUTPUT})`,
       (name) => {
         return sinkNamed(name).name;
       },
