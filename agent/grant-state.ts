@@ -1,5 +1,5 @@
 /**
- * The grant of one survey at an agent: which one is in force, until when, and when to ask for one out of turn.
+ * The grant of one survey at an agent: which one is in force, its expiry, and when to ask for one out of turn.
  * A grant expires `ttlMillis` after the heartbeat that it answers, on the agent's own clock.
  */
 import { assert } from '../shared/base/assert.js';
@@ -37,7 +37,10 @@ export class GrantState {
     return true;
   }
 
-  /** True if a heartbeat should be sent out of turn, to get a grant. @param hasWork whether there is anything to send */
+  /**
+   * True if a heartbeat should be sent out of turn, to get a grant.
+   * @param hasWork whether there is anything to send
+   */
   shouldAsk(hasWork: boolean, now: number): boolean {
     if (!hasWork || this.rateAt(now) > 0) {
       this.#asks = 0;

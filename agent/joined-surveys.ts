@@ -1,6 +1,6 @@
 /**
  * The surveys of this agent: joins each survey that it can serve, and remembers which ones it cannot serve,
- * until when, and why.
+ * with the reason and the time of the next attempt.
  */
 import type { Clock } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The whole system on one machine, in a namespace that nothing leads out of: how fast it begins, how
-# fast beside a single process it sends, and how soon it goes on when an agent dies. Needs root.
+# fast beside a single process it sends, and how soon it continues when an agent dies. Needs root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 [ "$(id -u)" = 0 ] || { echo 'bench:distributed makes a network namespace: run it as root' >&2; exit 1; }

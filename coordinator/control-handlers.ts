@@ -17,7 +17,7 @@ import type { KnownSurvey } from './survey/known-survey.js';
 const ACKNOWLEDGE_MILLIS = 1500;
 const POLL_MILLIS = 50;
 
-/** What the handlers need of the coordinator. */
+/** The part of the coordinator that the handlers need. */
 export interface Controlled {
   readonly clock: Clock;
   readonly surveys: { readonly all: readonly KnownSurvey[] };

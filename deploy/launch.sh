@@ -7,7 +7,7 @@ launch() {
   (: >&2) || exec 2>/dev/null
   shift 2
   [ -d "$here/node_modules" ] || { echo "$name: run 'npm run setup' in $here first" >&2; exit 1; }
-  # Node cannot even load its modules with fewer, and says so in a stack trace.
+  # Node cannot even load its modules with fewer, and prints a stack trace.
   files=$(ulimit -H -n)
   if [ "$files" != unlimited ] && [ "$files" -lt 256 ]; then
     echo "$name: $files file descriptors are too few: allow 256 or more (ulimit -n)" >&2

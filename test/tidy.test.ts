@@ -5,6 +5,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { sourceText } from './support/source-text.js';
 
 const ROOT = new URL('..', import.meta.url).pathname;
 const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
@@ -23,6 +24,18 @@ const TEST_LINES_MAX = 500;
 const COLUMNS_MAX = 120; // the formatter aims at 100; long strings may exceed it
 const FILES_PER_FOLDER_MAX = 14;
 const FUNCTION_LINES_MAX = 70;
+
+const HERE = 'test/tidy.test.ts';
+
+/** Words that personify components or are out of use: there is a technical one for each. */
+const FIGURATIVE = new RegExp(
+  `\\b(${[
+    'told|tells?|hears?|heard|obeys?|obeyed|deaf|whoever|whomever|anew|in vain|until when|shelf',
+    'lets? go|let go of|made anew|parted|hand(?:s|ed)? back|puts? back|lent|lends?|stands? down',
+    'disowns?|forsakes?|muster|roster|goes on|go on|rubbish|befalls?|turn and turn',
+  ].join('|')})\\b`,
+  'i',
+);
 
 describe('the tree', () => {
   test('has no file, function or folder far beyond its size', () => {
@@ -51,6 +64,35 @@ describe('the tree', () => {
     expect(sources.filter((file) => !textOf(file).startsWith('/**'))).toEqual([]);
   });
 
+  test('has no comment that begins with a relative clause in place of a noun', () => {
+    const opening = /^\W*(What|Who|Whoever|Whether|Where)\b/;
+    const found = files.flatMap((file) =>
+      sourceText(textOf(file))
+        .comments.filter((comment) => opening.test(comment))
+        .map((comment) => `${file}: ${comment}`),
+    );
+    expect(found).toEqual([]);
+  });
+
+  test('speaks of components in technical terms', () => {
+    const isFigurative = (text: string) => FIGURATIVE.test(text);
+    const found = files
+      .filter((file) => file !== HERE)
+      .flatMap((file) =>
+        [...sourceText(textOf(file)).comments, ...messagesOf(file)]
+          .filter(isFigurative)
+          .map((text) => `${file}: ${text}`),
+      );
+    const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'CHANGELOG.md'];
+    const pages = [...documents, 'docs/reading.md'].flatMap((file) =>
+      textOf(file)
+        .split('\n')
+        .filter(isFigurative)
+        .map((line) => `${file}: ${line}`),
+    );
+    expect([...found, ...pages]).toEqual([]);
+  });
+
   test('takes time, chance and timers from shared/base and the programs’ edges only', () => {
     const banned = /\b(Date\.now|performance\.now|Math\.random|setTimeout|setInterval)\b/;
     const allowed = /^shared\/base\/|\/main\.ts$/;
@@ -59,9 +101,8 @@ describe('the tree', () => {
   });
 
   test('has nothing left behind', () => {
-    const versionSpans = /\b(TODO|FIXME|XXX|HACK)\b|\.only\(/;
-    const here = 'test/tidy.test.ts';
-    expect(files.filter((file) => file !== here && versionSpans.test(textOf(file)))).toEqual([]);
+    const leftovers = /\b(TODO|FIXME|XXX|HACK)\b|\.only\(/;
+    expect(files.filter((file) => file !== HERE && leftovers.test(textOf(file)))).toEqual([]);
   });
 
   test('imports each library in one place, and nothing against the direction', () => {
@@ -77,6 +118,11 @@ describe('the tree', () => {
     expect(run).not.toThrow();
   });
 });
+
+/** Texts with a space in them: messages, names of tests, help. */
+function messagesOf(file: string): string[] {
+  return sourceText(textOf(file)).strings.filter((text) => text.includes(' '));
+}
 
 /** Finds functions and methods by indentation: the line that opens one, and the line that closes it. */
 function longFunctions(file: string): string[] {

@@ -45,7 +45,7 @@ const ETH_P_ALL = 0x0003;
 
 const BLOCK_OCTETS = 1024 * 1024;
 const BLOCKS = LIMITS.captureOctets / BLOCK_OCTETS;
-/** Frames vary in length in this version; the kernel still wants a number. */
+/** Frames vary in length in this version; the kernel still requires a number. */
 const FRAME_OCTETS = 2048;
 /** The kernel hands over a partly filled block after this. */
 const BLOCK_MILLIS = 8;

@@ -28,7 +28,7 @@ export type Hop =
     }
   /** Nowhere: by the type of the route, such as `blackhole`. */
   | { readonly kind: 'null'; readonly type: string }
-  /** The look-up goes on with the next rule. */
+  /** The lookup continues with the next rule. */
   | { readonly kind: 'throw' };
 
 export type RouteEntry = Entry<bigint, Hop>;

@@ -4,7 +4,7 @@
  */
 import { LIMITS } from '../../shared/base/limits.js';
 
-/** What is sent for one survey, as far as the prefetch needs it. */
+/** The part of a joined survey that the prefetch needs. */
 export interface LeaseDemand {
   /** Shards held, whether sending, waiting or cooling down. */
   readonly held: { readonly size: number };

@@ -80,8 +80,8 @@ export class ResolutionQueue {
   }
 
   /**
-   * Puts back what was taken, from the first target on that was not sent.
-   * @returns what was put back
+   * Returns taken targets to the queue: the first one that was not sent, and all after it.
+   * @returns these targets
    */
   rollBack(isFirst: (slot: number, position: number) => boolean): readonly JobPosition[] {
     const back: JobPosition[] = [];

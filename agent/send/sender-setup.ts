@@ -1,4 +1,4 @@
-/** What a sender's thread needs for one survey, as data that can be cloned. */
+/** Setup of a sender thread for one survey, as data that can be cloned. */
 import type { TransmitMethod } from '../../shared/command/network-options.js';
 import type { PortRange } from '../../shared/net/ports.js';
 import type { ProbeOptions } from '../../shared/probe/probe.js';

@@ -52,7 +52,7 @@ export function framesSent(): number {
 export async function until(isTrue: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const deadline = performance.now() + SAYS_MILLIS;
   while (!(await isTrue())) {
-    if (performance.now() > deadline) throw new Error(`in vain: ${what}`);
+    if (performance.now() > deadline) throw new Error(`timeout: ${what}`);
     await pause(2);
   }
 }

@@ -37,7 +37,7 @@ export async function measurePacing(): Promise<Record<string, string>[]> {
       'packets/s': rate.toLocaleString('en-US'),
       'off in the worst second (%)': (Math.max(...errors) * 100).toFixed(2),
       'processor (% of a core)': (median(loads) * 100).toFixed(1),
-      'stop obeyed after (ms)': stopMillis.toFixed(1),
+      'stop latency (ms)': stopMillis.toFixed(1),
     });
     process.stderr.write('.');
   }

@@ -1,6 +1,6 @@
 /**
  * Quarantine of agents that receive no replies. An agent in quarantine gets no rate. Its leases are revoked
- * first, and only then is it told: otherwise it would checkpoint missed replies as "no answer". After a
+ * first, and only then is it informed: otherwise it would checkpoint missed replies as "no answer". After a
  * minute it is tried again, because its capture may have recovered.
  */
 import { assert } from '../../shared/base/assert.js';
@@ -46,7 +46,7 @@ export class Quarantine {
     return this.#entries.get(agent)?.reason ?? '';
   }
 
-  /** The reason to tell the agent: empty until its leases are revoked. */
+  /** The reason as sent to the agent: empty until its leases are revoked. */
   announcedReasonOf(agent: string): string {
     const entry = this.#entries.get(agent);
     return entry?.announcedAt === undefined ? '' : entry.reason;

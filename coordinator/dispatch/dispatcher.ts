@@ -1,7 +1,7 @@
 /**
- * The scheduler of shards: keeps a window of them on offer, enough that no agent waits, few enough that a huge survey costs the
- * broker and the coordinator no more than a small one. The window follows demand: twice the shards taken
- * since the last call.
+ * The scheduler of shards: keeps a window of them on offer, enough that no agent waits, few enough that a
+ * huge survey costs the broker and the coordinator no more than a small one. The window follows demand: twice
+ * the shards taken since the last call.
  */
 import { assert } from '../../shared/base/assert.js';
 import { LIMITS } from '../../shared/base/limits.js';

@@ -53,7 +53,7 @@ function split(line: string): string[] {
   return cells;
 }
 
-/** Where the quote opened at `at` closes: the next one that is not doubled. */
+/** Index of the quote that closes the one at `at`: the next one that is not doubled. */
 function closingQuote(line: string, at: number): number {
   for (let quote = line.indexOf('"', at + 1); quote >= 0; quote = line.indexOf('"', quote + 2)) {
     if (line[quote + 1] !== '"') return quote;

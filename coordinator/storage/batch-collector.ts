@@ -18,12 +18,12 @@ const ROWS_PER_POSITION = 3;
 /** Epochs that may have begun before their lease record reached us. */
 const EPOCHS_AHEAD = 16;
 
-/** What is known of a shard when one of its batches arrives. */
+/** State of a shard when one of its batches arrives. */
 export interface ShardContext {
   readonly lease: Lease | undefined;
   /** Positions of the shard. */
   readonly positions: number;
-  /** Whether all leases have arrived that existed when this coordinator started. */
+  /** True if all leases have arrived that existed when this coordinator started. */
   readonly areLeasesKnown: boolean;
 }
 

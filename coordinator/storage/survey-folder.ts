@@ -34,7 +34,7 @@ import type { ShardRows } from './shard-rows.js';
 export interface InitialFiles {
   readonly space: Uint8Array;
   readonly rules: Uint8Array | undefined;
-  /** Whether a coordinator may restore the survey from its folder. */
+  /** True if a coordinator may restore the survey from its folder. */
   readonly isRestorable: boolean;
 }
 

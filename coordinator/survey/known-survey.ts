@@ -1,4 +1,4 @@
-/** What can be asked of a survey, whether it is running or over. */
+/** Requests that every survey answers, whether it is running or over. */
 import type { LookupResult, SurveyStatus } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import type { SurveyFolder } from '../storage/survey-folder.js';

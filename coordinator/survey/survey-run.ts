@@ -5,7 +5,7 @@
  *
  * A shard is stored once its lease is settled and every batch that the lease counts has arrived; batches
  * leave the stream only once the shard is durable. While nothing can be stored, nothing is dispatched and
- * nobody sends. A cancelled survey stops offering shards, waits until the agents have settled what they have
+ * no agent sends. A cancelled survey stops offering shards, waits until the agents have settled what they have
  * sent, and stores that.
  */
 import { assert } from '../../shared/base/assert.js';
@@ -47,11 +47,11 @@ export interface SurveyRunDeps {
   readonly version: string;
   /** Of the coordinator. */
   readonly term: number;
-  /** Whether another coordinator led it before. */
+  /** True if another coordinator led it before. */
   readonly isResumed: boolean;
   readonly exclusions: Exclusions;
   readonly record: SurveyRecord;
-  /** Whether an agent is alive and works on a survey. */
+  /** True if an agent is alive and works on a survey. */
   readonly isServing: (agent: string, survey: string) => boolean;
 }
 
@@ -66,7 +66,7 @@ export class SurveyRun implements KnownSurvey {
   readonly record: SurveyRecord;
   readonly storer: ShardStorer;
   survey: Survey;
-  /** What people should know of it; empty if nothing. */
+  /** A notice for people; empty if there is none. */
   notice = '';
   /** Resolves once the manifest is written; rejects if the survey failed. */
   readonly ended: Promise<SurveyStatus>;
@@ -78,7 +78,7 @@ export class SurveyRun implements KnownSurvey {
   readonly #stop = stopController();
   #isImmediate = false;
   #maintainedAt = 0;
-  /** Our monotonic clock: before it, agents and leases may not have been heard of yet. */
+  /** Our monotonic clock: before it, agents and leases may still be unknown. */
   readonly #drainCheckFrom: number;
   #endedAt = 0;
   #endRetryAt = 0;

@@ -1,7 +1,7 @@
 /**
  * The clock port: code that waits or takes timestamps takes a `Clock`, so that whole surveys run in virtual
  * time. The monotonic reading comes from `hrtime`, which all threads of a process share (`performance.now`
- * starts anew in each worker).
+ * starts at 0 in each worker).
  */
 import type { Millis } from './brand.js';
 

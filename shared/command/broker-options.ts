@@ -13,7 +13,7 @@ const DEFAULT_URL = 'nats://127.0.0.1:4222';
 const DEFAULT_PORT = '4222';
 const URL_FORM = /^(?:(\w+):\/\/)?(?:([^@]*)@)?(\[[0-9a-f:.]+\]|[^:/@[\]]+)(?::(\d{1,5}))?\/?$/i;
 
-/** What commander gathers from the flags below. */
+/** The flags below, as commander parses them. */
 export interface BrokerFlags {
   readonly nats: string;
   readonly natsUser?: string;

@@ -14,7 +14,7 @@ import { parseSources } from './source-addresses.js';
 const TRANSMIT_METHODS = ['af-xdp', 'tx-ring', 'packet', 'pcap', 'raw-ip'] as const;
 export type TransmitMethod = (typeof TRANSMIT_METHODS)[number];
 
-/** What commander gathers from the flags below. */
+/** The flags below, as commander parses them. */
 export interface NetworkFlags {
   readonly interface?: string;
   readonly sourceIp?: readonly Words[];

@@ -21,9 +21,9 @@ import { FeistelKernel, type FeistelShape } from '../simd/wasm-kernels.js';
 import type { Permutation } from './permutation.js';
 
 /**
- * Six rounds. Measured (`benchmarks/permutation-quality.ts`): two are regular at every size; four cannot be
- * told from a true shuffle in large spaces, but in spaces of 64 and 256 neighbours follow each other a
- * quarter too often; with six no statistic there shows a difference.
+ * Six rounds. Measured (`benchmarks/permutation-quality.ts`): two are regular at every size; four are
+ * indistinguishable from a true shuffle in large spaces, but in spaces of 64 and 256 neighbours follow each
+ * other a quarter too often; with six no statistic there shows a difference.
  */
 const ROUNDS = 6;
 

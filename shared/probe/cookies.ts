@@ -1,6 +1,6 @@
 /**
  * SYN cookies for stateless validation: a probe carries a keyed hash (MAC) of its flow, and a reply must echo
- * it. Whoever has the survey key can validate any reply to anyone's probe; whoever does not cannot forge one.
+ * it. With the survey key, any agent can validate replies to any probe; without it, replies cannot be forged.
  */
 import type { Endpoint, Flow } from '../net/endpoint.js';
 import type { PortRange } from '../net/ports.js';

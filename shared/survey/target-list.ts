@@ -12,7 +12,7 @@ export type Extent =
 
 export interface TargetEntry {
   readonly extent: Extent;
-  /** Where it was given. */
+  /** The place where it was given: flag, file, line. */
   readonly location: FaultDetails;
 }
 

@@ -78,7 +78,7 @@ describe('an agent that joins a survey', () => {
     expect(granted).toEqual([1000, 500]);
   });
 
-  test('refuses bytes whose hash does not match, whoever stored them', async () => {
+  test('refuses bytes whose hash does not match', async () => {
     const bus = memoryBus(systemClock);
     const other = Space.ofIpv4(Ranges.of([{ from: 0x08080808, to: 0x08080809 }]), [80] as Port[]);
     await bus.spaces.put(survey.spaceHash, spaceToBytes(other, '7'));

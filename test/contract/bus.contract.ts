@@ -388,6 +388,6 @@ const grant: Grant = {
   heartbeatAt: 12.5,
   ttlMillis: 3000,
   exclusionsVersion: 2,
-  quarantineReason: 'it hears nothing',
+  quarantineReason: 'it receives nothing',
   releaseShards: [3, 5],
 };

@@ -14,7 +14,7 @@ import { MemoryDisk } from '../support/memory-disk.js';
 const ROWS = 10;
 const HOLDER = { epoch: 1, agent: 'one', vantage: 'here' };
 
-/** A disk that completes no write until the test says so. */
+/** A disk that completes no write until the test releases it. */
 class HeldDisk extends MemoryDisk {
   release = () => {};
   readonly #released = new Promise<void>((resolve) => {

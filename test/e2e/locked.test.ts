@@ -1,4 +1,4 @@
-/** What users' SQL, requested files and other users of this host can reach: nothing but the survey. */
+/** Limits of users' SQL, requested files and other users of this host: they reach nothing but the survey. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,4 @@
-/** Where rows are written: `-o` of every command and format, for every kind of path. */
+/** Output paths: `-o` of every command and format, for every kind of path. */
 import { lstat, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';

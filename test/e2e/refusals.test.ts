@@ -55,9 +55,9 @@ const CASES: [what: string, args: string[], code: number, line: RegExp][] = [
   ],
   ['port 0', ['scan', ...LOOP, '-p', '0'], EXIT.USAGE, /--ports, "0": a port is/],
   ['port 70000', ['scan', ...LOOP, '-p', '70000'], EXIT.USAGE, /--ports, "70000": a port is/],
-  ['a rate of nothing', ['scan', ...LOOP, '-p', '80', '-r', '0'], EXIT.USAGE, /--rate, "0"/],
+  ['a rate of zero', ['scan', ...LOOP, '-p', '80', '-r', '0'], EXIT.USAGE, /--rate, "0"/],
   [
-    'a duration that is none',
+    'an invalid duration',
     ['scan', ...LOOP, '-p', '80', '-c', 'soon'],
     EXIT.USAGE,
     /--cooldown, "soon"/,
@@ -242,10 +242,10 @@ describe('transect refuses', () => {
 describe('transect-agent refuses', () => {
   test.each([
     ['an unknown flag', ['--fast'], EXIT.USAGE, /unknown option '--fast'/],
-    ['a vantage that is no label', ['--vantage', 'a b'], EXIT.USAGE, /--vantage, "a b"/],
-    ['a source address that is none', ['-S', '1.2.3'], EXIT.USAGE, /--source-ip, "1\.2\.3"/],
-    ['a gateway address that is none', ['-G', 'aa:bb'], EXIT.USAGE, /--gateway-mac, "aa:bb"/],
-    ['a blocklist that is missing', ['-b', 'none.txt'], EXIT.USAGE, /--blocklist-file, none\.txt/],
+    ['an invalid vantage label', ['--vantage', 'a b'], EXIT.USAGE, /--vantage, "a b"/],
+    ['an invalid source address', ['-S', '1.2.3'], EXIT.USAGE, /--source-ip, "1\.2\.3"/],
+    ['an invalid gateway address', ['-G', 'aa:bb'], EXIT.USAGE, /--gateway-mac, "aa:bb"/],
+    ['a missing blocklist', ['-b', 'none.txt'], EXIT.USAGE, /--blocklist-file, none\.txt/],
     ['a broker that is not there', NOWHERE, EXIT.NO_BROKER, /no NATS server answers/],
   ] as const)('%s', async (_what, args, code, line) => {
     const { code: ended, stderr } = await start('transect-agent', args, folder.path).outcome;

@@ -65,7 +65,7 @@ class FaultPlan {
   readonly #budgets: Budget[] = [];
   /** Requested rates that are not answered yet. */
   readonly #jobs = new Set<{ readonly rate: number }>();
-  readonly #deaf = new Set<string>();
+  readonly #withoutReplies = new Set<string>();
   /** Addresses [from, to) that were excluded, and when. */
   readonly #exclusions: { from: number; to: number; at: number }[] = [];
   #survey: Survey | undefined;
@@ -94,7 +94,7 @@ class FaultPlan {
     const world = this.#world;
     const excluded = (address: number) =>
       this.#exclusions.some(({ from, to }) => from <= address && address < to);
-    const found = await breaches(world, survey, { excluded, muted: this.#deaf });
+    const found = await breaches(world, survey, { excluded, muted: this.#withoutReplies });
     const over = excess(world, this.#budgets);
     if (over > 0) found.push(`${over} probes above the budget in one second`);
     for (const { from, to, at } of this.#exclusions) {
@@ -179,7 +179,7 @@ class FaultPlan {
           9000,
         );
       },
-      'a host is not heard': () => {
+      'a host cannot send to the broker': () => {
         const host = anyHost();
         const set = (isOutCut: boolean) => Object.assign(host, { isOutCut });
         return forAWhile(
@@ -189,7 +189,7 @@ class FaultPlan {
           9000,
         );
       },
-      'a host does not hear': () => {
+      'a host receives nothing from the broker': () => {
         const host = anyHost();
         const set = (isInCut: boolean) => Object.assign(host, { isInCut });
         return forAWhile(
@@ -270,10 +270,10 @@ class FaultPlan {
         void this.#exclude(from, from + draw(1, 64));
         return '';
       },
-      'an agent turns deaf': () => {
+      'an agent stops receiving replies': () => {
         const agent = anyAgent();
         agent.link.hasLostNetwork = true;
-        this.#deaf.add(agent.name);
+        this.#withoutReplies.add(agent.name);
         world.later(12_000, () => Object.assign(agent.link, { hasLostNetwork: false }));
         return agent.name;
       },

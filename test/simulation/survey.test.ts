@@ -261,10 +261,10 @@ describe('a simulated survey', () => {
     await pass(world, 6000);
     const muted = world.agents[1]!;
     muted.link.hasLostNetwork = true;
-    const deafAt = world.clock.monotonic();
+    const mutedAt = world.clock.monotonic();
     const status = await finish(world, survey);
     const last = world.internet.shots.findLast(({ agent }) => agent === muted.name)!;
-    expect(last.at - deafAt).toBeLessThan(12_000);
+    expect(last.at - mutedAt).toBeLessThan(12_000);
     expect(status.state).toBe('done');
     expect(await breaches(world, survey, { ...NOTHING, muted: new Set([muted.name]) })).toEqual([]);
     const { agents } = await world.clock.runUntil(

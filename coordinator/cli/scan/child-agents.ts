@@ -24,7 +24,7 @@ export interface ChildAgents {
 }
 
 /**
- * @param environment tells the children how to reach the broker
+ * @param environment variables with the address of the broker and its login
  * @param flags passed on to each agent
  * @param say called once with each warning of the agents
  */

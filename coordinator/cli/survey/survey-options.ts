@@ -17,7 +17,7 @@ import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } fro
 import { DEFAULT_OUTPUT, DEFAULT_PROBE } from './resolve.js';
 import { parsePortsWithTop } from './top-ports.js';
 
-/** What commander gathers from the flags below. */
+/** The flags below, as commander parses them. */
 export interface SurveyFlags {
   readonly ports?: readonly Port[];
   readonly allowlistFile?: readonly string[];

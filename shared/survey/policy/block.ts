@@ -12,7 +12,7 @@ export type Block =
 
 export interface BlockEntry {
   readonly block: Block;
-  /** Where it was given. */
+  /** The place where it was given: flag, file, line. */
   readonly location: FaultDetails;
 }
 

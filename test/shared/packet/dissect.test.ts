@@ -94,7 +94,7 @@ describe('dissecting', () => {
     );
   });
 
-  test('rubbish never throws', () => {
+  test('random octets never throw', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 128 }), (bytes) => {
         readAll(bytes, 'ip');
