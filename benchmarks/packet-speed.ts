@@ -108,7 +108,7 @@ const generation = (space: Space, family: Family, layout: string) =>
   millionsPerSecond(COUNT, generating(space, family, layout)).toFixed(1);
 
 const thousandPorts = Array.from({ length: 1000 }, (_, i) => i + 1) as Port[];
-printTable('Probes made in memory, one core: target, guard, cookie, both checksums, frame', [
+printTable('Probes made in memory, one core: target, filter, cookie, both checksums, frame', [
   { what: 'IPv4, default exclusions', 'M/s': generation(Space.ofIpv4(all, HTTPS), 4, 'mss') },
   { what: 'with 1,000 ports', 'M/s': generation(Space.ofIpv4(all, thousandPorts), 4, 'mss') },
   { what: 'with Linux’s TCP options', 'M/s': generation(Space.ofIpv4(all, HTTPS), 4, 'linux') },
@@ -143,14 +143,14 @@ function reading(space: Space, source: PlainFlow['source']) {
       receiver.receive(0);
     }
     const missed = count - (counts.new - before);
-    if (missed !== 0) throw new Error(`${missed} replies were not recognised`);
+    if (missed !== 0) throw new Error(`${missed} replies were not validated`);
   };
 }
 
 const READS = 1_000_000;
 const reads = (space: Space, source: PlainFlow['source']) =>
   millionsPerSecond(READS, reading(space, source)).toFixed(1);
-printTable('Replies read in memory, one core: dissect, recognise, classify, position and shard', [
+printTable('Replies read in memory, one core: dissect, validate, classify, position and shard', [
   { what: 'IPv4', 'M/s': reads(Space.ofIpv4(all, HTTPS), mappedWords(0x64400001)) },
   { what: 'IPv6', 'M/s': reads(ipv6, parseWords('2001:db8::1')) },
 ]);

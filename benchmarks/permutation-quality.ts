@@ -70,7 +70,7 @@ for (const size of SIZES) {
 }
 
 printTable(
-  'Neighbours that follow each other in a small space, per order (2 by chance)',
+  'Neighbours that follow each other in a small space, per permutation (2 expected)',
   [0, ...ROUNDS].map((rounds) => ({
     order: rounds === 0 ? 'true shuffle' : `${rounds} rounds`,
     ...Object.fromEntries(

@@ -36,7 +36,7 @@ async function beginning(): Promise<void> {
     await system.cancel(survey);
   }
   print(
-    'From `transect launch` to the first probe on the wire (ms)',
+    'From `transect launch` to the first probe sent (ms)',
     ['from', 'median', 'worst'],
     [
       ['the command’s start', ...summary(times.map(({ command }) => command))],
