@@ -50,7 +50,7 @@ await new Promise((resolve) => listener.stdout?.once('data', resolve));
 const [link] = JSON.parse(ip('-n', TARGET.namespace, '-json', 'link', 'show', 'dev', 'eth0'));
 const { rows } = await compareAccuracy(ACCURACY_RUNS, ROUNDS, link.address);
 await stop(listener);
-table('A real kernel’s /16, every address listening on one of two ports', 'turn about', rows);
+table('A real kernel’s /16, every address listening on one of two ports', 'alternating', rows);
 
 const readme = readFileSync(README, 'utf8');
 const before = readme.slice(0, readme.indexOf(FROM) + FROM.length);
