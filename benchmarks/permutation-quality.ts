@@ -3,7 +3,12 @@ import { randomFillSync } from 'node:crypto';
 import type { Position } from '../shared/base/brand.js';
 import { FeistelPermutation } from '../shared/permutation/feistel.js';
 import { printTable } from './harness.js';
-import { avalanche, neighboursPerOrder, type Order, scoreOrder } from './permutation-statistics.js';
+import {
+  avalanche,
+  neighboursPerPermutation,
+  type PermutationFunction,
+  scorePermutation,
+} from './permutation-statistics.js';
 
 const SIZES = [2 ** 20, 3_702_258_432, 2 ** 40 + 12345];
 const SMALL = [16, 64, 256];
@@ -12,24 +17,24 @@ const ROUNDS = [2, 4, 6, 8];
 
 const feistel =
   (size: number, rounds: number) =>
-  (seed: string): Order => {
+  (seed: string): PermutationFunction => {
     const permutation = new FeistelPermutation(size, seed, rounds);
     return (position) => permutation.at(position as Position);
   };
 
 /** Fisher–Yates with the system's randomness; only for sizes that fit in memory. */
-function trueShuffle(size: number): Order {
-  const order = Uint32Array.from({ length: size }, (_, i) => i);
+function trueShuffle(size: number): PermutationFunction {
+  const permutation = Uint32Array.from({ length: size }, (_, i) => i);
   const prng = randomFillSync(new Uint32Array(size));
   for (let i = size - 1; i > 0; i--) {
     const j = Math.floor(((prng[i] as number) / 2 ** 32) * (i + 1));
-    [order[i], order[j]] = [order[j] as number, order[i] as number];
+    [permutation[i], permutation[j]] = [permutation[j] as number, permutation[i] as number];
   }
-  return (position) => order[position] as number;
+  return (position) => permutation[position] as number;
 }
 
 /** Sampling without replacement makes no difference where the window is a small part of the space. */
-function trueSample(size: number): Order {
+function trueSample(size: number): PermutationFunction {
   const prng = randomFillSync(new Uint32Array(2 ** 20));
   return (position) => {
     const at = (position * 2) % 2 ** 20;
@@ -48,13 +53,13 @@ for (const size of SIZES) {
           ? trueShuffle(size)
           : trueSample(size),
     );
-    const scores = jobs.map((order) => scoreOrder(order, size, starts));
+    const scores = jobs.map((permutation) => scorePermutation(permutation, size, starts));
     const worst = (name: keyof (typeof scores)[number]) =>
       scores.map((score) => score[name]).reduce((a, b) => (Math.abs(b) > Math.abs(a) ? b : a));
     const bits = Math.floor(Math.log2(size));
     const flips = rounds === 0 ? 0.5 : avalanche(feistel(2 ** bits, rounds), bits, 50);
     return {
-      order: rounds === 0 ? 'true shuffle' : `${rounds} rounds`,
+      permutation: rounds === 0 ? 'true shuffle' : `${rounds} rounds`,
       'spread (σ)': worst('spread').toFixed(1),
       'serial (σ)': worst('serial').toFixed(1),
       'gaps (σ)': worst('gaps').toFixed(1),
@@ -64,7 +69,7 @@ for (const size of SIZES) {
     };
   });
   printTable(
-    `Order of ${size.toLocaleString('en-US')} targets, worst of ${SEEDS.length} seeds`,
+    `PermutationFunction of ${size.toLocaleString('en-US')} targets, worst of ${SEEDS.length} seeds`,
     rows,
   );
 }
@@ -72,11 +77,11 @@ for (const size of SIZES) {
 printTable(
   'Neighbours that follow each other in a small space, per permutation (2 expected)',
   [0, ...ROUNDS].map((rounds) => ({
-    order: rounds === 0 ? 'true shuffle' : `${rounds} rounds`,
+    permutation: rounds === 0 ? 'true shuffle' : `${rounds} rounds`,
     ...Object.fromEntries(
       SMALL.map((size) => {
-        const orderOf = rounds === 0 ? () => trueShuffle(size) : feistel(size, rounds);
-        return [`${size}`, neighboursPerOrder(orderOf, size, 2000).toFixed(2)];
+        const permutationOf = rounds === 0 ? () => trueShuffle(size) : feistel(size, rounds);
+        return [`${size}`, neighboursPerPermutation(permutationOf, size, 2000).toFixed(2)];
       }),
     ),
   })),

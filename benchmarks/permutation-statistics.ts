@@ -4,7 +4,7 @@
  */
 
 /** The index at each position of a permutation. */
-export type Order = (position: number) => number;
+export type PermutationFunction = (position: number) => number;
 
 export interface Scores {
   /** Worst chi-square score over windows, networks of several sizes, and the low bits. */
@@ -25,7 +25,11 @@ const WINDOWS = [1024, 16384, 131072];
 const BUCKETS = 256;
 
 /** Scores of a window at each of several starts. */
-export function scoreOrder(order: Order, size: number, starts: readonly number[]): Scores {
+export function scorePermutation(
+  permutation: PermutationFunction,
+  size: number,
+  starts: readonly number[],
+): Scores {
   let spread = 0;
   let gaps = 0;
   let serial = 0;
@@ -34,7 +38,7 @@ export function scoreOrder(order: Order, size: number, starts: readonly number[]
   let pairs = 0;
   for (const start of starts) {
     for (const length of WINDOWS.filter((each) => each <= size / 4)) {
-      const indices = Float64Array.from({ length }, (_, i) => order((start + i) % size));
+      const indices = Float64Array.from({ length }, (_, i) => permutation((start + i) % size));
       for (const [buckets, bucketOf] of partitions(size)) {
         if (length < buckets * 4) continue;
         spread = worse(spread, chiSquareScore(indices, bucketOf, buckets, length / size));
@@ -53,16 +57,20 @@ export function scoreOrder(order: Order, size: number, starts: readonly number[]
 }
 
 /** The share of result bits that change when one bit of the position does: 0.5 for chance. */
-export function avalanche(orderOf: (seed: string) => Order, bits: number, seeds: number): number {
+export function avalanche(
+  permutationOf: (seed: string) => PermutationFunction,
+  bits: number,
+  seeds: number,
+): number {
   let changed = 0;
   let looked = 0;
   for (let seed = 0; seed < seeds; seed++) {
-    const order = orderOf(`${seed}`);
+    const permutation = permutationOf(`${seed}`);
     for (let bit = 0; bit < bits; bit++) {
       const position = (seed * 2654435761) % 2 ** bits;
       const flipped =
         position % 2 ** (bit + 1) >= 2 ** bit ? position - 2 ** bit : position + 2 ** bit;
-      changed += differingBits(order(position), order(flipped));
+      changed += differingBits(permutation(position), permutation(flipped));
       looked += bits;
     }
   }
@@ -70,16 +78,16 @@ export function avalanche(orderOf: (seed: string) => Order, bits: number, seeds:
 }
 
 /** How often neighbours follow each other, per permutation of small sizes; the expected value is 2. */
-export function neighboursPerOrder(
-  orderOf: (seed: string) => Order,
+export function neighboursPerPermutation(
+  permutationOf: (seed: string) => PermutationFunction,
   size: number,
   seeds: number,
 ): number {
   let steps = 0;
   for (let seed = 0; seed < seeds; seed++) {
-    const order = orderOf(`${seed}`);
+    const permutation = permutationOf(`${seed}`);
     for (let position = 1; position < size; position++) {
-      if (Math.abs(order(position) - order(position - 1)) === 1) steps++;
+      if (Math.abs(permutation(position) - permutation(position - 1)) === 1) steps++;
     }
   }
   return steps / seeds;

@@ -38,7 +38,7 @@ const ipv6 = (texts: readonly string[], except: readonly string[] = []): Destina
 };
 const ALONE: SenderIndex = { index: 0, count: 1 };
 
-function volleyOf(targets: readonly Target[]): ProbeBatch {
+function batchOf(targets: readonly Target[]): ProbeBatch {
   const batch = new ProbeBatch(targets.length);
   for (const target of targets) batch.add(target);
   return batch;
@@ -46,7 +46,7 @@ function volleyOf(targets: readonly Target[]): ProbeBatch {
 
 describe('the send filter', () => {
   const keeps = (sendFilter: SendFilter, address: number) => {
-    const batch = volleyOf([Target.ipv4(address, 80)]);
+    const batch = batchOf([Target.ipv4(address, 80)]);
     sendFilter.filter(batch, 4, () => {});
     return batch.count === 1;
   };
@@ -82,7 +82,7 @@ describe('the send filter', () => {
       target.setWords(parseWords(text));
       return target;
     });
-    const batch = volleyOf(targets);
+    const batch = batchOf(targets);
     const heldBack: number[] = [];
     sendFilter.filter(batch, 6, (row) => heldBack.push(row));
     expect(heldBack).toEqual([0, 1, 4]);

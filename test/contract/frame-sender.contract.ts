@@ -13,7 +13,7 @@ import { tcpSyn } from '../../shared/probe/tcp-syn.js';
 import { ip } from '../support/own-network.js';
 import { KEY } from '../support/replies.js';
 
-export interface WireCase {
+export interface FrameSenderCase {
   readonly family: Family;
   readonly vlan?: number;
   /** True if it notices that the other end is down; the kernel's own queue does not report it. */
@@ -110,10 +110,10 @@ class Listener {
 
 const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
 
-export function wireContract(
+export function frameSenderContract(
   name: string,
   open: (setup: Pick<FrameSenderSetup, 'family' | 'octets'>) => FrameSender,
-  { family, vlan, noticesTheOtherEnd, replug }: WireCase,
+  { family, vlan, noticesTheOtherEnd, replug }: FrameSenderCase,
 ): void {
   describe(name, () => {
     const octets = tcpSyn.octets(family, LAYOUT);

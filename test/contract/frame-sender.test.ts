@@ -8,7 +8,7 @@ import { LINK_SENDERS } from '../../agent/transmit/open-frame-sender.js';
 import { openRawIp } from '../../agent/transmit/raw-ip.js';
 import { parseMac } from '../../shared/packet/ethernet.js';
 import { enterOwnNetwork, ip, networkIsMissing } from '../support/own-network.js';
-import { wireContract } from './frame-sender.contract.js';
+import { frameSenderContract } from './frame-sender.contract.js';
 
 const LEFT = '02:00:00:00:00:01';
 const RIGHT = '02:00:00:00:00:02';
@@ -37,7 +37,7 @@ describe.skipIf(networkIsMissing() !== undefined)('a frame sender', () => {
         const nextHop = { source: parseMac(LEFT)!, gateway: parseMac(RIGHT)!, vlan };
         const setup = { device: 'left', queue: 0, nextHop } satisfies Partial<NextHopSetup>;
         const tag = vlan === undefined ? '' : `, VLAN ${vlan}`;
-        wireContract(`${name}, IPv${family}${tag}`, (rest) => open({ ...setup, ...rest }), {
+        frameSenderContract(`${name}, IPv${family}${tag}`, (rest) => open({ ...setup, ...rest }), {
           family,
           ...(vlan !== undefined && { vlan }),
           noticesTheOtherEnd: name !== 'pcap',
@@ -46,7 +46,7 @@ describe.skipIf(networkIsMissing() !== undefined)('a frame sender', () => {
       }
     }
     const raw = { device: 'left', queue: 0 };
-    wireContract(`raw-ip, IPv${family}`, (rest) => openRawIp({ ...raw, ...rest }), {
+    frameSenderContract(`raw-ip, IPv${family}`, (rest) => openRawIp({ ...raw, ...rest }), {
       family,
       noticesTheOtherEnd: false,
       replug: plugIn,

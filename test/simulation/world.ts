@@ -56,12 +56,12 @@ export class World {
   readonly coordinators: CoordinatorHost[] = [];
   readonly agents: AgentHost[] = [];
   readonly roll: () => number;
-  readonly #weather: NetworkConditions;
+  readonly #network: NetworkConditions;
   readonly #over = stopController();
 
   constructor(seed: number, network: NetworkConditions = { delay: 0, loss: 0 }) {
     this.roll = prng(seed);
-    this.#weather = network;
+    this.#network = network;
     this.internet = new FakeNetwork(this.clock, seed);
   }
 
@@ -183,6 +183,6 @@ export class World {
 
   #host(): Host {
     const { clock, roll } = this;
-    return new Host({ clock, roll, ...this.#weather, origin: this.draw(1, 1_000_000) });
+    return new Host({ clock, roll, ...this.#network, origin: this.draw(1, 1_000_000) });
   }
 }

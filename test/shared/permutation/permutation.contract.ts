@@ -66,10 +66,10 @@ export function permutationContract(
     });
 
     test('is the same for the same seed, and differs for another', () => {
-      const order = (seed: string) =>
+      const permutation = (seed: string) =>
         Array.from({ length: 1000 }, (_, n) => make(1000, seed).at(n as Position));
-      expect(order('7')).toEqual(order('7'));
-      expect(order('7')).not.toEqual(order('8'));
+      expect(permutation('7')).toEqual(permutation('7'));
+      expect(permutation('7')).not.toEqual(permutation('8'));
     });
   });
 }

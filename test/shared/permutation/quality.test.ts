@@ -5,13 +5,13 @@
 import { describe, expect, test } from 'vitest';
 import {
   avalanche,
-  neighboursPerOrder,
-  scoreOrder,
+  neighboursPerPermutation,
+  scorePermutation,
 } from '../../../benchmarks/permutation-statistics.js';
 import type { Position } from '../../../shared/base/brand.js';
 import { FeistelPermutation } from '../../../shared/permutation/feistel.js';
 
-const orderOf = (size: number, rounds?: number) => (seed: string) => {
+const permutationOf = (size: number, rounds?: number) => (seed: string) => {
   const permutation = new FeistelPermutation(size, seed, rounds);
   return (position: number) => permutation.at(position as Position);
 };
@@ -22,7 +22,7 @@ const SIGMA_MAX = 5;
 describe('the order of probing', () => {
   test.each(SIZES)('of %d targets is indistinguishable from a random one', (size) => {
     for (const seed of ['1', '2', '3']) {
-      const scores = scoreOrder(orderOf(size)(seed), size, [0, Math.floor(size / 3)]);
+      const scores = scorePermutation(permutationOf(size)(seed), size, [0, Math.floor(size / 3)]);
       expect(Math.abs(scores.spread)).toBeLessThan(SIGMA_MAX);
       expect(Math.abs(scores.serial)).toBeLessThan(SIGMA_MAX);
       expect(Math.abs(scores.gaps)).toBeLessThan(SIGMA_MAX);
@@ -32,21 +32,21 @@ describe('the order of probing', () => {
   });
 
   test('of two rounds is distinguishable from a random one by the same scores', () => {
-    const scores = scoreOrder(orderOf(2 ** 20, 2)('1'), 2 ** 20, [0, 300_000]);
+    const scores = scorePermutation(permutationOf(2 ** 20, 2)('1'), 2 ** 20, [0, 300_000]);
     expect(Math.abs(scores.spread)).toBeGreaterThan(2 * SIGMA_MAX);
     expect(Math.abs(scores.steps)).toBeGreaterThan(2 * SIGMA_MAX);
   });
 
   test.each([16, 64, 256])('of %d targets is not near-sequential', (size) => {
     // Two are expected; the mean over 1,000 seeds deviates by less than 0.25.
-    const neighbours = neighboursPerOrder(orderOf(size), size, 1000);
+    const neighbours = neighboursPerPermutation(permutationOf(size), size, 1000);
     expect(Math.abs(neighbours - 2 + 2 / size)).toBeLessThan(0.25);
   });
 
   test('changes half of its bits when one bit of the position or the seed changes', () => {
-    expect(Math.abs(avalanche(orderOf(2 ** 24), 24, 100) - 0.5)).toBeLessThan(0.02);
+    expect(Math.abs(avalanche(permutationOf(2 ** 24), 24, 100) - 0.5)).toBeLessThan(0.02);
     let same = 0;
-    const [one, other] = [orderOf(2 ** 24)('1'), orderOf(2 ** 24)('2')];
+    const [one, other] = [permutationOf(2 ** 24)('1'), permutationOf(2 ** 24)('2')];
     for (let position = 0; position < 10_000; position++) {
       if (one(position) === other(position)) same++;
     }
