@@ -15,7 +15,8 @@ import { FLAG_COOLDOWN } from '../shared/survey/results.js';
 import type { Survey } from '../shared/survey/survey.js';
 import type { Reply, ReplyRecorder, Sending } from './interfaces.js';
 import { CooldownTracker } from './lease/cooldown-tracker.js';
-import type { HeldLease, Holder } from './lease/held-lease.js';
+import type { HeldLease } from './lease/held-lease.js';
+import type { Holder } from './lease/open-lease.js';
 import { ShardResults } from './results/shard-results.js';
 
 /** A lease that does not change is read this often, to learn whether it is still ours. */

@@ -3,7 +3,7 @@
 import { hostname } from 'node:os';
 import { brokerUrls } from '../shared/base/broker-access.js';
 import { systemClock } from '../shared/base/clock.js';
-import { EXIT } from '../shared/base/exit.js';
+import { EXIT } from '../shared/base/exit-codes.js';
 import { Fault } from '../shared/base/faults.js';
 import { shortId, systemRandom } from '../shared/base/random.js';
 import { stopController } from '../shared/base/stop.js';

@@ -8,9 +8,13 @@ import { Ranges6 } from '../shared/net/ranges6.js';
 import { probeNamed } from '../shared/probe/probe-registry.js';
 import type { Plan } from '../shared/survey/plan.js';
 import { addressLists } from '../shared/survey/policy/address-lists.js';
-import { type BlockEntry, parseBlock, parseBlockList } from '../shared/survey/policy/block.js';
 import { rulesToBytes } from '../shared/survey/policy/block-rules.js';
-import { Blocklist } from '../shared/survey/policy/blocklist.js';
+import {
+  type BlockEntry,
+  Blocklist,
+  parseBlock,
+  parseBlockList,
+} from '../shared/survey/policy/blocklist.js';
 import {
   blockedSpecialIpv4,
   blockedSpecialIpv6,
@@ -20,7 +24,7 @@ import type { Survey } from '../shared/survey/survey.js';
 import { Captures } from './capture/captures.js';
 import { type EgressOptions, planEgress } from './egress/egress-plan.js';
 import { LinkMonitor } from './egress/link-monitor.js';
-import type { Unroutable } from './egress/routes.js';
+import type { Unroutable } from './egress/route-slices.js';
 import type { Capture, NetworkIo, OpenNetworkIo, SourceSetup } from './interfaces.js';
 import { hasLinkError } from './send/send-errors.js';
 import type { SendFilterLists } from './send/send-filter.js';

@@ -1,6 +1,6 @@
 /**
- * Leases shards of the surveys that this agent serves: pulls offers, opens leases by compare-and-set, and
- * starts sending. Several offers are processed at once, because each takes several round trips to the broker.
+ * Leases shards of the surveys that this agent serves: pulls offers, has leases opened, and starts sending.
+ * Several offers are processed at once, because each takes several round trips to the broker.
  */
 import { assert } from '../shared/base/assert.js';
 import type { Clock } from '../shared/base/clock.js';
@@ -11,8 +11,8 @@ import { isEnding } from '../shared/survey/survey.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { HeldShard } from './held-shard.js';
 import { type JoinedSurveys, RETRY_MILLIS } from './joined-surveys.js';
-import { acquire, type Holder } from './lease/held-lease.js';
 import { millisUntilNextLease } from './lease/lease-prefetch.js';
+import { type Holder, openLease } from './lease/open-lease.js';
 
 const OFFER_WAIT_MILLIS = 1000;
 /** Interval of checks while no shard may be leased. */
@@ -104,10 +104,10 @@ export class ShardLeaser {
     const shard = joined.plan.shard(offer.shard);
     if (joined.held.has(shard.number)) return; // redelivered early: the lease is ours already
     const holder = { ...this.#holder, rulesHash: joined.networkIo.rulesHash };
-    const acquired = await acquire(bus.leases, survey, shard, holder, clock);
-    if (acquired.outcome === 'settled') return offer.complete();
-    if (acquired.outcome === 'taken') return offer.release(LIMITS.workAckMillis);
-    const { lease } = acquired;
+    const opened = await openLease(bus.leases, survey, shard, holder, clock);
+    if (opened.outcome === 'settled') return offer.complete();
+    if (opened.outcome === 'taken') return offer.release(LIMITS.workAckMillis);
+    const { lease } = opened;
     // The network may have been lost meanwhile; the next epoch starts where this one does.
     if (joined.hasLostNetwork) {
       await lease.checkpoint(lease.record, 'released');

@@ -1,7 +1,7 @@
 /** Randomness of the probing order, by number of rounds, compared with a true shuffle. */
 import { randomFillSync } from 'node:crypto';
 import type { Position } from '../shared/base/brand.js';
-import { FeistelPermutation } from '../shared/permutation/feistel.js';
+import { FeistelPermutation } from '../shared/permutation/permutation.js';
 import { printTable } from './harness.js';
 import {
   avalanche,

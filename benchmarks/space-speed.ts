@@ -3,7 +3,7 @@ import type { Position, TargetIndex } from '../shared/base/brand.js';
 import { Target } from '../shared/net/endpoint.js';
 import type { Port } from '../shared/net/ports.js';
 import { type Range, Ranges } from '../shared/net/ranges.js';
-import { FeistelPermutation, RUN_MAX } from '../shared/permutation/feistel.js';
+import { FeistelPermutation, RUN_MAX } from '../shared/permutation/permutation.js';
 import { Plan, shardLengthFor } from '../shared/survey/plan.js';
 import { SPECIAL } from '../shared/survey/policy/special-purpose-registry.js';
 import { Space } from '../shared/survey/space/space.js';

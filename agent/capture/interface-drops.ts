@@ -1,4 +1,7 @@
-/** Packets that an interface dropped before any capture saw them (ABI/testing/sysfs-class-net-statistics). */
+/**
+ * Packet loss at the interface: packets dropped before any capture received them
+ * (ABI/testing/sysfs-class-net-statistics).
+ */
 import { readFileSync } from 'node:fs';
 
 const COUNTERS = ['rx_missed_errors', 'rx_fifo_errors'] as const;

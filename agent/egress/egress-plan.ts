@@ -14,8 +14,8 @@ import type { Family, Origin } from '../../shared/probe/probe.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Destinations, NextHop } from '../interfaces.js';
 import { resolveNeighbour } from './next-hop.js';
+import { type RouteSlice, slicesOf, sourceTowards, type Unroutable } from './route-slices.js';
 import { ipJson } from './route-table.js';
-import { type RouteSlice, slicesOf, sourceTowards, type Unroutable } from './routes.js';
 import { freePorts } from './source-ports.js';
 
 /** An egress route: a family, an interface, a next hop, and the destinations that it serves. */

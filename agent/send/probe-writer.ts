@@ -5,7 +5,7 @@
  */
 import type { TargetIndex } from '../../shared/base/brand.js';
 import { Target } from '../../shared/net/endpoint.js';
-import { RUN_MAX } from '../../shared/permutation/feistel.js';
+import { RUN_MAX } from '../../shared/permutation/permutation.js';
 import { CookieMac } from '../../shared/probe/cookies.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { UNSENT } from '../../shared/survey/unsent.js';

@@ -10,7 +10,7 @@
  * continue meanwhile.
  */
 import { LIMITS } from '../../shared/base/limits.js';
-import { RUN_MAX } from '../../shared/permutation/feistel.js';
+import { RUN_MAX } from '../../shared/permutation/permutation.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
 import type { Egress } from '../egress/egress.js';

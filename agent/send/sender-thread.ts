@@ -3,7 +3,8 @@
  * through its `SenderControl` and message ports.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { describeError, Fault, toFaultCode } from '../../shared/base/faults.js';
+import { toFaultCode } from '../../shared/base/exit-codes.js';
+import { describeError, Fault } from '../../shared/base/faults.js';
 import type { SendFilterLists } from './send-filter.js';
 import type { SenderIndex, SendJob } from './send-loop.js';
 import { SenderControl } from './sender-control.js';

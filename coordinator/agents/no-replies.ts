@@ -4,7 +4,7 @@
  * dozens of replies and the agent has next to none, its silence says nothing about its targets, whatever
  * the cause: such an agent is put into quarantine.
  */
-import { type ReplyRate, WINDOW_MILLIS } from './agent-health.js';
+import { type ReplyRate, WINDOW_MILLIS } from './agent-backoff.js';
 
 /** Expected replies before their absence is significant: fewer than a tenth of 40 have probability 10^-11. */
 const EXPECTED_MIN = 40;

@@ -1,6 +1,6 @@
 /**
  * The agents of one survey. Each heartbeat is answered with a grant: a share of the rate, limited by the
- * agent's health, 0 in quarantine; the version of the exclusions that it must enforce; and, near the end,
+ * agent's backoff, 0 in quarantine; the version of the exclusions that it must enforce; and, near the end,
  * the shards to release to idle agents.
  */
 import { assert } from '../../shared/base/assert.js';
@@ -14,7 +14,7 @@ import { alarmingDrops } from '../../shared/survey/status.js';
 import type { Log } from '../../shared/telemetry/log.js';
 import { Stragglers } from '../dispatch/stragglers.js';
 import { ActivitySummary } from './activity-summary.js';
-import { AgentHealth, type ReplyRate } from './agent-health.js';
+import { AgentBackoff, type ReplyRate } from './agent-backoff.js';
 import { agentsWithoutReplies } from './no-replies.js';
 import { Quarantine } from './quarantine.js';
 import { type IssuedGrant, RateAllocator } from './rate-allocator.js';
@@ -53,7 +53,7 @@ export interface SurveyAgentsDeps {
 }
 
 interface Member {
-  health: AgentHealth;
+  backoff: AgentBackoff;
   /** `sentAt` of its last heartbeat, on its own clock. */
   heartbeatAt: number;
 }
@@ -93,15 +93,15 @@ export class SurveyAgents {
       `a heartbeat about ${activity.survey} came here`,
     );
     const now = this.#deps.clock.monotonic();
-    const member = this.#members.get(agent) ?? { health: new AgentHealth(), heartbeatAt: sentAt };
+    const member = this.#members.get(agent) ?? { backoff: new AgentBackoff(), heartbeatAt: sentAt };
     this.#members.set(agent, member);
     member.heartbeatAt = sentAt;
-    if (this.#quarantine.endIfDue(agent, now)) member.health = new AgentHealth();
+    if (this.#quarantine.endIfDue(agent, now)) member.backoff = new AgentBackoff();
     this.activity.update(agent, activity);
-    member.health.update(activity, this.#allocator.grantedTo(agent, now), now);
+    member.backoff.update(activity, this.#allocator.grantedTo(agent, now), now);
     if (now - this.#checkedAt >= CHECK_MILLIS) this.#checkAgents(now);
     const ceiling = activity.ceiling > 0 ? activity.ceiling : Number.POSITIVE_INFINITY;
-    const cap = this.#quarantine.has(agent) ? 0 : Math.min(ceiling, member.health.cap);
+    const cap = this.#quarantine.has(agent) ? 0 : Math.min(ceiling, member.backoff.cap);
     const issued = this.#allocator.issue(agent, activity, cap, now);
     this.#publish(agent, member, issued, this.#shardsToRelease(agent, activity, now));
   }
@@ -144,8 +144,8 @@ export class SurveyAgents {
     const { survey } = this.#options;
     const { log, clock, isServing, repliesByAgent, revokeLeases } = this.#deps;
     const reported = new Map<string, ReplyRate>();
-    for (const [agent, { health }] of this.#members) {
-      if (!this.#quarantine.has(agent) && isServing(agent)) reported.set(agent, health.replyRate);
+    for (const [agent, { backoff }] of this.#members) {
+      if (!this.#quarantine.has(agent) && isServing(agent)) reported.set(agent, backoff.replyRate);
     }
     for (const [agent, reason] of agentsWithoutReplies(reported, repliesByAgent())) {
       log.error({ survey, agent, reason }, 'agent in quarantine');

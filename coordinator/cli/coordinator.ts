@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { brokerUrls } from '../../shared/base/broker-access.js';
 import { systemClock } from '../../shared/base/clock.js';
-import { EXIT } from '../../shared/base/exit.js';
+import { EXIT } from '../../shared/base/exit-codes.js';
 import { shortId, systemRandom } from '../../shared/base/random.js';
 import { stopController } from '../../shared/base/stop.js';
 import { VERSION } from '../../shared/base/version.js';

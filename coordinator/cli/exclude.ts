@@ -8,7 +8,7 @@ import type { Command } from 'commander';
 import { isoTime } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import { command, option } from '../../shared/command/program.js';
-import { type Block, parseBlock } from '../../shared/survey/policy/block.js';
+import { type Block, parseBlock } from '../../shared/survey/policy/blocklist.js';
 import { inForce } from '../../shared/survey/policy/exclusions.js';
 import { parseName, parseSentence } from '../../shared/survey/text.js';
 import { formatTable, printCompleted, printNote, printOut } from './output/print.js';

@@ -1,7 +1,8 @@
 /** Finds other programs by name: PATH is short under cron, and a user's lacks the administrators' folders. */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { Fault, type FaultCode } from '../base/faults.js';
+import type { FaultCode } from '../base/exit-codes.js';
+import { Fault } from '../base/faults.js';
 
 /** Searched after PATH. */
 const FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/usr/bin', '/bin'];

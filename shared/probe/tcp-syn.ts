@@ -3,27 +3,25 @@
  * cannot or will not deliver answer ICMP. The SYN cookie is the sequence number: a SYN-ACK acknowledges
  * cookie + 1 (RFC 9293 §3.4), a reset acknowledges the cookie or cookie + 1 (§3.10.7.1; some middleboxes send
  * the former), and ICMP errors quote ports and sequence number.
+ *
+ * Each target gets one probe: there are no retransmissions.
  */
 import { Fault } from '../base/faults.js';
-import { cidrsOfAll } from '../net/cidr.js';
-import type { Endpoint, Words } from '../net/endpoint.js';
-import { isMapped } from '../net/ipv6.js';
+import type { Endpoint } from '../net/endpoint.js';
 import { foldChecksum, sumOf32, sumWords } from '../packet/checksum.js';
 import type { Dissection } from '../packet/dissect.js';
 import { IPV4_OCTETS, PROTOCOL_TCP } from '../packet/ipv4.js';
 import { IPV6_OCTETS } from '../packet/ipv6.js';
 import { FLAG_ACK, FLAG_RST, FLAG_SYN, TCP_OCTETS } from '../packet/tcp.js';
+import { tcpReplyFilter } from './capture-filter.js';
 import { CLASSIFICATION } from './classification.js';
 import type { CookieMac } from './cookies.js';
-import type { Family, Frame, Origin, Probe, ProbeOptions } from './probe.js';
+import type { Family, Frame, Probe, ProbeOptions } from './probe.js';
 import type { ProbeBatch } from './probe-batch.js';
 import { LAYOUT_NAMES, type LayoutName, synLayout } from './syn-options.js';
 
 /** Default options: the time to live is Linux's. */
 const DEFAULTS: ProbeOptions = { layout: 'mss', ttl: '64' };
-
-/** Prefixes of our own addresses in a capture filter. */
-const NETS_MAX = 128;
 
 /** The flag of probe options; in a survey file it is `probeOptions`. */
 const FLAG = '--probe-args';
@@ -52,16 +50,7 @@ export const tcpSyn: Probe = {
 
   isStamped: (options: ProbeOptions) => layoutOf(options, 4).stampAt > 0,
 
-  captureFilter({ sources, ports }: Origin): string {
-    const range = `dst portrange ${ports.from}-${ports.to - 1}`;
-    const here = (mapped: boolean) => sources.filter((words) => isMapped(words) === mapped);
-    const filters = [
-      filterFor(here(true), `(tcp and ${range} and ${answersIn('tcp[13]')})`, 'icmp'),
-      // tcp[…] knows IPv4 only; octet 13 behind the fixed header is octet 53 of the packet.
-      filterFor(here(false), `(ip6[6] = 6 and ${range} and ${answersIn('ip6[53]')})`, 'icmp6'),
-    ].filter((filter) => filter !== '');
-    return filters.join(' or ');
-  },
+  captureFilter: tcpReplyFilter,
 
   prepare(frame: Frame, options: ProbeOptions): void {
     const { ttl } = read(options);
@@ -178,17 +167,4 @@ function read(options: ProbeOptions): { layout: LayoutName; ttl: number } {
     throw new Fault('BAD_OPTION', reason, { flag: FLAG, value: `layout=${given['layout']}` });
   }
   return { layout, ttl };
-}
-
-/** Resets, and segments with both SYN and ACK. */
-function answersIn(flags: string): string {
-  return `(${flags} & ${FLAG_RST} != 0 or ${flags} & 0x12 = 0x12)`;
-}
-
-function filterFor(sources: readonly Words[], segments: string, errors: string): string {
-  if (sources.length === 0) return '';
-  const nets = [...cidrsOfAll(sources)].map((net) => `dst net ${net}`);
-  // The kernel would not accept a longer filter; the cookies identify our replies.
-  const ours = nets.length > NETS_MAX ? '' : `(${nets.join(' or ')}) and `;
-  return `(${ours}(${segments} or ${errors}))`;
 }

@@ -8,8 +8,8 @@ import { assert } from '../base/assert.js';
 import type { Position, TargetIndex } from '../base/brand.js';
 import { LIMITS } from '../base/limits.js';
 import { Target } from '../net/endpoint.js';
-import { FeistelPermutation } from '../permutation/feistel.js';
 import type { Permutation } from '../permutation/permutation.js';
+import { FeistelPermutation } from '../permutation/permutation.js';
 import type { Space } from './space/space.js';
 import { hashSpace, spaceToBytes } from './space/space-bytes.js';
 

@@ -17,7 +17,7 @@ export interface HttpAddress {
   readonly port: number;
 }
 
-export interface AgentHealth {
+export interface HealthCheck {
   /** One sentence about the problem, or undefined if there is none. */
   problem(): string | undefined;
 }
@@ -37,7 +37,7 @@ export function parseHttpAddress(text: string): HttpAddress {
 export async function serveTelemetry(
   address: HttpAddress,
   metrics: Metrics,
-  health: AgentHealth,
+  health: HealthCheck,
 ): Promise<FastifyInstance> {
   const server = fastify({
     connectionTimeout: CONNECTION_MILLIS,

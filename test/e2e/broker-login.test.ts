@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { EXIT } from '../../shared/base/exit.js';
+import { EXIT } from '../../shared/base/exit-codes.js';
 import { scratch } from '../support/scan.js';
 import { shell } from '../support/shell.js';
 

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isSurveyFile } from '../../coordinator/storage/folder-layout.js';
-import { EXIT } from '../../shared/base/exit.js';
+import { EXIT } from '../../shared/base/exit-codes.js';
 import { scratch } from '../support/scan.js';
 import { shell } from '../support/shell.js';
 

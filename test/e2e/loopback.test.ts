@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { EXIT } from '../../shared/base/exit.js';
+import { EXIT } from '../../shared/base/exit-codes.js';
 import { listenOn, type Run, scratch, start } from '../support/scan.js';
 
 const OPEN = 18080;

@@ -1,7 +1,7 @@
 /** Rows and messages on their way out: readers that are slow, leave early, or have no space. */
 import { readdir } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { EXIT } from '../../shared/base/exit.js';
+import { EXIT } from '../../shared/base/exit-codes.js';
 import { scratch } from '../support/scan.js';
 import { shell } from '../support/shell.js';
 

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { EXIT } from '../../shared/base/exit.js';
+import { EXIT } from '../../shared/base/exit-codes.js';
 import { scratch, start } from '../support/scan.js';
 
 let folder: Awaited<ReturnType<typeof scratch>>;

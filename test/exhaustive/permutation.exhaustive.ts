@@ -7,7 +7,7 @@ import type { Position, TargetIndex } from '../../shared/base/brand.js';
 import { Target } from '../../shared/net/endpoint.js';
 import type { Port } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
-import { FeistelPermutation } from '../../shared/permutation/feistel.js';
+import { FeistelPermutation } from '../../shared/permutation/permutation.js';
 import { SPECIAL } from '../../shared/survey/policy/special-purpose-registry.js';
 import { Space } from '../../shared/survey/space/space.js';
 

@@ -11,7 +11,7 @@ import type { Millis, Pps } from '../../shared/base/brand.js';
 import type { Bus } from '../../shared/bus/interfaces.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
 import type { Port } from '../../shared/net/ports.js';
-import { parseBlock } from '../../shared/survey/policy/block.js';
+import { parseBlock } from '../../shared/survey/policy/blocklist.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 import { isOver } from '../../shared/survey/survey.js';
 

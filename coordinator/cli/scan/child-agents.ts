@@ -6,7 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../../shared/base/clock.js';
-import { EXIT } from '../../../shared/base/exit.js';
+import { EXIT } from '../../../shared/base/exit-codes.js';
 import { Fault } from '../../../shared/base/faults.js';
 import { inert } from '../../../shared/base/printable.js';
 import { findProgram } from '../../../shared/host/programs.js';

@@ -6,7 +6,7 @@
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { systemClock } from '../../../shared/base/clock.js';
-import { EXIT } from '../../../shared/base/exit.js';
+import { EXIT } from '../../../shared/base/exit-codes.js';
 import { Fault } from '../../../shared/base/faults.js';
 import { systemRandom } from '../../../shared/base/random.js';
 import { stopController } from '../../../shared/base/stop.js';

@@ -3,7 +3,8 @@
  * second interrupt takes effect within seconds, whatever hangs.
  */
 import { systemClock } from '../../../shared/base/clock.js';
-import { Fault, toFaultCode } from '../../../shared/base/faults.js';
+import { toFaultCode } from '../../../shared/base/exit-codes.js';
+import { Fault } from '../../../shared/base/faults.js';
 import { stopController } from '../../../shared/base/stop.js';
 import type { SurveyStatus } from '../../../shared/survey/status.js';
 import type { Coordinator } from '../../coordinator.js';

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { EXIT } from '../../../shared/base/exit.js';
+import { EXIT } from '../../../shared/base/exit-codes.js';
 import { Fault } from '../../../shared/base/faults.js';
 import { command, option } from '../../../shared/command/program.js';
 import { systemDisk } from '../../../shared/host/disk.js';

@@ -4,7 +4,7 @@ import { Fault } from '../../../shared/base/faults.js';
 import type { Target } from '../../../shared/net/endpoint.js';
 import type { Port } from '../../../shared/net/ports.js';
 import type { ProbeOptions } from '../../../shared/probe/probe.js';
-import type { BlockEntry } from '../../../shared/survey/policy/block.js';
+import type { BlockEntry } from '../../../shared/survey/policy/blocklist.js';
 import type { RowPolicy } from '../../../shared/survey/survey.js';
 import type { TargetEntry } from '../../../shared/survey/target-list.js';
 

@@ -5,7 +5,7 @@ import { text as readStream } from 'node:stream/consumers';
 import { describeError, Fault } from '../../../shared/base/faults.js';
 import type { Target } from '../../../shared/net/endpoint.js';
 import { type Listed, parseHitlist, parsePairs } from '../../../shared/survey/hitlist.js';
-import { type BlockEntry, parseBlockList } from '../../../shared/survey/policy/block.js';
+import { type BlockEntry, parseBlockList } from '../../../shared/survey/policy/blocklist.js';
 import {
   parseTarget,
   parseTargetList,

@@ -2,8 +2,8 @@
 import type { Millis, Pps } from '../../../shared/base/brand.js';
 import { shortId, systemRandom } from '../../../shared/base/random.js';
 import { probeNamed } from '../../../shared/probe/probe-registry.js';
-import { formatBlock } from '../../../shared/survey/policy/block.js';
 import { rulesToBytes } from '../../../shared/survey/policy/block-rules.js';
+import { formatBlock } from '../../../shared/survey/policy/blocklist.js';
 import { formatCount } from '../../../shared/survey/quantities.js';
 import { type Composition, compose } from '../../../shared/survey/space/compose.js';
 import type { Space } from '../../../shared/survey/space/space.js';

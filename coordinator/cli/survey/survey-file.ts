@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { describeError, Fault, type FaultDetails } from '../../../shared/base/faults.js';
 import type { Target } from '../../../shared/net/endpoint.js';
 import { probeNamed } from '../../../shared/probe/probe-registry.js';
-import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/block.js';
+import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/blocklist.js';
 import { parseBandwidth, parseDuration, parseRate } from '../../../shared/survey/quantities.js';
 import type { TargetEntry } from '../../../shared/survey/target-list.js';
 import { parseName, parseSentence } from '../../../shared/survey/text.js';

@@ -6,7 +6,7 @@ import { option, repeatable } from '../../../shared/command/program.js';
 import type { Port } from '../../../shared/net/ports.js';
 import type { ProbeOptions } from '../../../shared/probe/probe.js';
 import { probeNamed } from '../../../shared/probe/probe-registry.js';
-import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/block.js';
+import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/blocklist.js';
 import { parseBandwidth, parseDuration, parseRate } from '../../../shared/survey/quantities.js';
 import type { RowPolicy } from '../../../shared/survey/survey.js';
 import { parseName, parseSentence } from '../../../shared/survey/text.js';

@@ -3,7 +3,8 @@
  * and an empty message ends it.
  */
 import { type Msg, NoRespondersError, RequestError } from '@nats-io/transport-node';
-import { describeError, Fault, toFaultCode } from '../../base/faults.js';
+import { toFaultCode } from '../../base/exit-codes.js';
+import { describeError, Fault } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
 import type { ControlApi, ControlHandlers, ControlVerb, ControlVerbs } from '../control-api.js';
 import type { LeaderStore } from '../interfaces.js';

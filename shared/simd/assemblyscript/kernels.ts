@@ -1,7 +1,7 @@
 /**
  * The two loops in which sending spends most of its time, as SIMD: four lanes at once. This folder is
  * AssemblyScript (compiled by `deploy/build.sh` to `gen/kernels.wasm`), a subset of TypeScript with
- * WebAssembly's vectors. The results of the loops are defined by `permutation/feistel.ts` and
+ * WebAssembly's vectors. The results of the loops are defined by `permutation/permutation.ts` and
  * `probe/chaskey.ts`; tests compare them number by number.
  *
  * All pointers are octets into the module's memory, aligned to 16; counts are rounded up to multiples of

@@ -5,8 +5,7 @@
 import { z } from 'zod';
 import { Fault } from '../../base/faults.js';
 import type { Target } from '../../net/endpoint.js';
-import { type BlockEntry, parseBlock } from './block.js';
-import { Blocklist } from './blocklist.js';
+import { type BlockEntry, Blocklist, parseBlock } from './blocklist.js';
 import { SPECIAL_BLOCKS } from './special-purpose-registry.js';
 
 interface Rule {

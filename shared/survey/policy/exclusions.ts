@@ -6,8 +6,7 @@
 import { assert } from '../../base/assert.js';
 import type { Target } from '../../net/endpoint.js';
 import { type AddressLists, addressLists } from './address-lists.js';
-import { type BlockEntry, parseBlock } from './block.js';
-import { Blocklist } from './blocklist.js';
+import { type BlockEntry, Blocklist, parseBlock } from './blocklist.js';
 
 export interface Exclusion {
   /** Counts from 1, without gaps. */

@@ -7,8 +7,7 @@ import { Ranges } from '../../net/ranges.js';
 import { Ranges6 } from '../../net/ranges6.js';
 import type { Space } from '../space/space.js';
 import type { Window } from '../space/window.js';
-import { type BlockEntry, parseBlock } from './block.js';
-import { Blocklist } from './blocklist.js';
+import { type BlockEntry, Blocklist, parseBlock } from './blocklist.js';
 import { SPECIAL, SPECIAL_BLOCKS } from './special-purpose-registry.js';
 
 /** Special-purpose IPv4 addresses other than those allowed: an agent's send filter blocks them. */

@@ -8,7 +8,7 @@ import { compareWords, hasPrefix } from '../../net/ipv6.js';
 import type { Port } from '../../net/ports.js';
 import { formatRange } from '../../net/prefix.js';
 import { Ranges } from '../../net/ranges.js';
-import type { BlockEntry } from '../policy/block.js';
+import type { BlockEntry } from '../policy/blocklist.js';
 import { Blocklist } from '../policy/blocklist.js';
 import { SPECIAL_BLOCKS, type SpecialBlock } from '../policy/special-purpose-registry.js';
 import type { Extent, TargetEntry } from '../target-list.js';

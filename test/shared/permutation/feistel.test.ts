@@ -1,4 +1,4 @@
-import { FeistelPermutation } from '../../../shared/permutation/feistel.js';
+import { FeistelPermutation } from '../../../shared/permutation/permutation.js';
 import { permutationContract } from './permutation.contract.js';
 
 permutationContract('Feistel', (size, seed) => new FeistelPermutation(size, seed));

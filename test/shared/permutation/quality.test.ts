@@ -9,7 +9,7 @@ import {
   scorePermutation,
 } from '../../../benchmarks/permutation-statistics.js';
 import type { Position } from '../../../shared/base/brand.js';
-import { FeistelPermutation } from '../../../shared/permutation/feistel.js';
+import { FeistelPermutation } from '../../../shared/permutation/permutation.js';
 
 const permutationOf = (size: number, rounds?: number) => (seed: string) => {
   const permutation = new FeistelPermutation(size, seed, rounds);

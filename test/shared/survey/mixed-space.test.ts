@@ -6,12 +6,12 @@ import { formatAddress } from '../../../shared/net/ipv6.js';
 import { type Port, parsePorts } from '../../../shared/net/ports.js';
 import { parseAddress, parseHitlist, parsePairs } from '../../../shared/survey/hitlist.js';
 import { Plan } from '../../../shared/survey/plan.js';
-import { parseBlock } from '../../../shared/survey/policy/block.js';
 import {
   reasonLeftOut,
   rulesFromBytes,
   rulesToBytes,
 } from '../../../shared/survey/policy/block-rules.js';
+import { parseBlock } from '../../../shared/survey/policy/blocklist.js';
 import {
   publicTargetIn,
   specialTargetIn,

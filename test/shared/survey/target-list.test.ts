@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Port } from '../../../shared/net/ports.js';
-import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/block.js';
+import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/blocklist.js';
 import { compose } from '../../../shared/survey/space/compose.js';
 import {
   parseTarget,

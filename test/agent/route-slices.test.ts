@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { flatten, overlay } from '../../agent/egress/partition.js';
 import { type RuleRecord, stepsFor } from '../../agent/egress/policy-rules.js';
+import { cutTargets, segmentsOf } from '../../agent/egress/route-slices.js';
 import { type Hop, parseRoute, type RouteEntry } from '../../agent/egress/route-table.js';
-import { cutTargets, segmentsOf } from '../../agent/egress/routes.js';
 import { cidrsOf } from '../../shared/net/cidr.js';
 import { formatWords } from '../../shared/net/ipv6.js';
 

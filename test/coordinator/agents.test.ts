@@ -1,19 +1,13 @@
 import { describe, expect, test } from 'vitest';
-import { AgentHealth, type ReplyRate } from '../../coordinator/agents/agent-health.js';
+import { AgentBackoff, type ReplyRate } from '../../coordinator/agents/agent-backoff.js';
 import { agentsWithoutReplies } from '../../coordinator/agents/no-replies.js';
 import { Stragglers } from '../../coordinator/dispatch/stragglers.js';
-import { ExclusionService } from '../../coordinator/exclusion-service.js';
-import { systemClock } from '../../shared/base/clock.js';
-import { stopController } from '../../shared/base/stop.js';
 import type { Activity } from '../../shared/bus/heartbeat.js';
-import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
 import type { Port } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import type { Lease } from '../../shared/survey/lease.js';
 import { Plan } from '../../shared/survey/plan.js';
 import { Space } from '../../shared/survey/space/space.js';
-import { silentLog } from '../../shared/telemetry/log.js';
-import { MemoryDisk } from '../support/memory-disk.js';
 
 const activity = (second: number, change: Partial<Activity['ioStats']> = {}): Activity => ({
   survey: 's',
@@ -34,36 +28,36 @@ const activity = (second: number, change: Partial<Activity['ioStats']> = {}): Ac
   },
 });
 
-describe('an agent’s health', () => {
+describe('the backoff of an agent', () => {
   test('costs it nothing while nothing is wrong', () => {
-    const health = new AgentHealth();
+    const backoff = new AgentBackoff();
     for (let second = 0; second < 20; second++)
-      health.update(activity(second), 1000, second * 1000);
-    expect(health.cap).toBe(Number.POSITIVE_INFINITY);
-    expect(health.replyRate).toEqual({ probesSent: 10_000, replies: 400 });
+      backoff.update(activity(second), 1000, second * 1000);
+    expect(backoff.cap).toBe(Number.POSITIVE_INFINITY);
+    expect(backoff.replyRate).toEqual({ probesSent: 10_000, replies: 400 });
   });
 
   test('lowers its grant when replies are dropped, and raises it again afterwards', () => {
-    const health = new AgentHealth();
-    health.update(activity(0), 1000, 0);
-    health.update(activity(1, { framesDropped: 5 }), 1000, 1000);
-    expect(health.cap).toBe(700);
+    const backoff = new AgentBackoff();
+    backoff.update(activity(0), 1000, 0);
+    backoff.update(activity(1, { framesDropped: 5 }), 1000, 1000);
+    expect(backoff.cap).toBe(700);
     for (let second = 2; second < 30; second++) {
-      health.update(
+      backoff.update(
         activity(second, { framesDropped: 5 }),
-        Math.min(health.cap, 1000),
+        Math.min(backoff.cap, 1000),
         second * 1000,
       );
     }
-    expect(health.cap).toBe(Number.POSITIVE_INFINITY);
+    expect(backoff.cap).toBe(Number.POSITIVE_INFINITY);
   });
 
   test('lowers it for frames that the kernel refuses, and for a full queue only to the rate in use', () => {
-    const refused = new AgentHealth();
+    const refused = new AgentBackoff();
     refused.update(activity(0), 1000, 0);
     refused.update(activity(1, { sendErrors: { EPERM: 3 } }), 1000, 1000);
     expect(refused.cap).toBe(700);
-    const full = new AgentHealth();
+    const full = new AgentBackoff();
     full.update(activity(0), 5000, 0);
     full.update(activity(1, { sendErrors: { ENOBUFS: 300 } }), 5000, 1000);
     expect(full.cap).toBe(1250);
@@ -137,52 +131,5 @@ describe('shards at the end of a survey', () => {
     expect(stragglers.of('b', 1, leases)).toEqual([]);
     expect(stragglers.of('a', 20, leases)).toEqual([1]);
     expect(stragglers.of('a', 20, leases)).toEqual([]);
-  });
-});
-
-describe('the exclusion service', () => {
-  test('logs each entry once, whether it was entered here or received', async () => {
-    const bus = memoryBus(systemClock);
-    const disk = new MemoryDisk();
-    const control = new ExclusionService('/data', {
-      bus,
-      clock: systemClock,
-      disk,
-      log: silentLog,
-    });
-    await control.restore();
-    const stop = stopController();
-    const following = (async () => {
-      for await (const version of control.follow(stop.signal)) if (version >= 3) stop.abort();
-    })();
-    await Promise.all([
-      control.add('198.18.0.0/24', 'one', 'noc'),
-      bus.exclusions.add({
-        version: 2,
-        prefix: '198.18.1.0/24',
-        reason: 'two',
-        by: '',
-        at: 1,
-        lifts: 0,
-      }),
-      control.add('2001:db8::/48', 'three', 'noc'),
-    ]);
-    stop.abort();
-    await following;
-    const lines = disk.files.get('/data/exclusions.ndjson')?.toString().trim().split('\n') ?? [];
-    expect(lines.map((line) => JSON.parse(line).version)).toEqual([1, 2, 3]);
-  });
-
-  test('restores from its log exclusions that the broker has lost', async () => {
-    const disk = new MemoryDisk();
-    const deps = { clock: systemClock, disk, log: silentLog };
-    const first = new ExclusionService('/data', { bus: memoryBus(systemClock), ...deps });
-    await first.restore();
-    await first.add('198.18.0.0/24', 'one', 'noc');
-    const bus = memoryBus(systemClock);
-    const second = new ExclusionService('/data', { bus, ...deps });
-    await second.restore();
-    expect(await bus.exclusions.list()).toMatchObject([{ version: 1, prefix: '198.18.0.0/24' }]);
-    expect(second.list.version).toBe(1);
   });
 });

@@ -29,7 +29,7 @@ interface Sample extends ReplyRate {
   readonly at: number;
 }
 
-export class AgentHealth {
+export class AgentBackoff {
   /** Packets per second that the agent is granted at most; infinite if nothing limits it. */
   cap = Number.POSITIVE_INFINITY;
   #last: Activity | undefined;
