@@ -2,7 +2,7 @@
 const leaf = (folder, parts, above = {}) =>
   parts.map((part) => ({
     name: `${folder}-${part}-imports-no-sibling`,
-    comment: 'Parts import shared and their own folder; the story files wire them.',
+    comment: 'Parts import shared and their own folder; coordinator.ts and agent.ts wire them.',
     severity: 'error',
     from: { path: `^${folder}/${part}/` },
     to: {
@@ -78,7 +78,7 @@ module.exports = {
       agents: ['dispatch'],
     }),
     {
-      name: 'coordinator-story-knows-no-cli',
+      name: 'coordinator-imports-no-cli',
       severity: 'error',
       from: { path: '^coordinator/', pathNot: '^coordinator/cli/' },
       to: { path: '^coordinator/cli/' },

@@ -1,7 +1,7 @@
 /**
- * The agent's story. It leases shards, sends probes at the granted rate, captures replies, publishes results,
- * and settles each shard before it releases it. It keeps no state: if it dies, another agent resumes each
- * shard at its last checkpoint.
+ * The agent's main flow. It leases shards, sends probes at the granted rate, captures replies, publishes
+ * results, and settles each shard before it releases it. It keeps no state: if it dies, another agent resumes
+ * each shard at its last checkpoint.
  *
  *     offer ─▶ lease ─▶ send ═▶ (the network) ═▶ capture ─▶ record ─▶ publish ─▶ settle ─▶ complete
  *

@@ -6,7 +6,9 @@ import { assert } from '../shared/base/assert.js';
 import { LIMITS } from '../shared/base/limits.js';
 import type { Grant } from '../shared/bus/heartbeat.js';
 
-/** Interval of extra heartbeats while there is work and no grant; after `ASKS_MAX` only the regular ones ask. */
+/**
+ * Interval of extra heartbeats while there is work and no grant; after `ASKS_MAX` only the regular ones ask.
+ */
 const ASK_MILLIS = 100;
 const ASKS_MAX = 20;
 

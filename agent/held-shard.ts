@@ -89,7 +89,9 @@ export class HeldShard implements ReplyRecorder {
     this.#deps.sending.abandon();
   }
 
-  /** Replies after `instant` may have been missed: releases what had not settled by then, to be probed again. */
+  /**
+   * Replies after `instant` may have been missed: releases what had not settled by then, to be probed again.
+   */
   release(instant: number): void {
     this.#missedFrom = Math.min(this.#missedFrom, instant);
     this.stop();

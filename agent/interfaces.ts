@@ -1,4 +1,4 @@
-/** The interfaces between the parts of an agent. The story in `agent.ts` wires them. */
+/** The interfaces between the parts of an agent. `agent.ts` wires them. */
 import type { IoStats } from '../shared/bus/heartbeat.js';
 import type { Endpoint } from '../shared/net/endpoint.js';
 import type { Dissection, LinkLayer } from '../shared/packet/dissect.js';
@@ -170,7 +170,7 @@ export interface Capture {
   close(): void;
 }
 
-/** A validated reply: its position, and its content. */
+/** A validated reply: the position that it answers, and its content. */
 export interface Reply {
   readonly position: number;
   readonly shard: number;

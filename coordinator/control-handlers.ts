@@ -1,4 +1,4 @@
-/** The control API: one handler for each verb of the command line. */
+/** The control API: one handler for each request of clients. */
 import { join } from 'node:path';
 import type { Pps } from '../shared/base/brand.js';
 import { type Clock, every } from '../shared/base/clock.js';

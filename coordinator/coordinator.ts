@@ -1,6 +1,6 @@
 /**
- * The coordinator's story. It admits surveys, plans them, offers their shards, grants their rate, and stores
- * the results:
+ * The coordinator's main flow. It admits surveys, plans them, offers their shards, grants their rate, and
+ * stores the results:
  *
  *     request ─ admit ─▶ survey and plan ─ dispatch ══▶ (agents) ══▶ collect ─▶ segments ─▶ journal
  *     heartbeats ──▶ rate allocator ══ grants ══▶ (agents)
@@ -195,7 +195,9 @@ export class Coordinator {
     this.#running.add(running);
   }
 
-  /** Reads surveys that are over, so that they can be looked up; there may be many, and nobody waits for them. */
+  /**
+   * Reads surveys that are over, so that they can be looked up; there may be many, and nobody waits for them.
+   */
   async #readAllFinished(over: readonly Versioned<Survey>[], signal: AbortSignal): Promise<void> {
     for (const { value: survey } of over) {
       if (signal.aborted) return;
@@ -235,7 +237,10 @@ export class Coordinator {
     }
   }
 
-  /** Removes a batch from the stream if its survey is over or does not exist; otherwise it waits for its survey. */
+  /**
+   * Removes a batch from the stream if its survey is over or does not exist; otherwise it waits for its
+   * survey.
+   */
   async #acknowledgeIfOver(delivery: ResultDelivery): Promise<void> {
     const { bus, log } = this.#deps;
     const id = delivery.batch.survey;

@@ -6,8 +6,11 @@ import { describe, expect, test } from 'vitest';
 const ROOT = new URL('..', import.meta.url).pathname;
 const textOf = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 
-/** The folders of the two stories and their parts; their exported classes are words of the domain. */
-const STORY = [
+/**
+ * The folders of the coordinator and the agent, and their parts; their exported classes are words of the
+ * domain.
+ */
+const PROGRAMS = [
   'coordinator',
   'coordinator/agents',
   'coordinator/dispatch',
@@ -85,9 +88,9 @@ describe('the glossary', () => {
     expect(strays).toEqual([]);
   });
 
-  test('has every exported class of the two stories and their parts', () => {
+  test('has every exported class of coordinator and agent', () => {
     const known = new Map(entries.map((entry) => [entry.word, entry.file]));
-    const classes = STORY.flatMap((folder) =>
+    const classes = PROGRAMS.flatMap((folder) =>
       readdirSync(join(ROOT, folder))
         .filter((name) => name.endsWith('.ts'))
         .flatMap((name) => {

@@ -2,7 +2,7 @@
  * Checks everything about style that can be checked: sizes, wording, sources of time and chance, leftovers.
  */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { sourceText } from './support/source-text.js';
@@ -98,6 +98,27 @@ describe('the tree', () => {
     const allowed = /^shared\/base\/|\/main\.ts$/;
     const found = sources.filter((file) => !allowed.test(file) && banned.test(textOf(file)));
     expect(found).toEqual([]);
+  });
+
+  test('throws every error code that it declares', () => {
+    const [, table = ''] = textOf('shared/base/exit-codes.ts').split('EXIT_CODE_OF = {');
+    const codes = [...table.matchAll(/^ {2}([A-Z_]+):/gm)].map(([, code = '']) => code);
+    expect(codes.length).toBeGreaterThan(20);
+    const elsewhere = sources.filter((file) => file !== 'shared/base/exit-codes.ts').map(textOf);
+    const isThrown = (code: string) => elsewhere.some((text) => text.includes(`'${code}'`));
+    expect(codes.filter((code) => !isThrown(code))).toEqual([]);
+  });
+
+  test('has every file that its documents name', () => {
+    const pages = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'docs/reading.md'];
+    const missing = pages.flatMap((page) => {
+      const named = textOf(page).matchAll(
+        /`((?:agent|benchmarks|coordinator|deploy|docs|proto|shared|test)\/[\w./-]+)`/g,
+      );
+      const paths = [...named].map(([, path = '']) => path);
+      return paths.filter((path) => !existsSync(join(ROOT, path)));
+    });
+    expect(missing).toEqual([]);
   });
 
   test('has nothing left behind', () => {

@@ -1,7 +1,7 @@
 /**
  * The hot path of receiving a response: dissected frame → validate the cookie → position and shard → the held
- * shard, which records it. The plan and the key suffice; no log of sent probes is needed. Replies to shards that
- * other agents hold are theirs to report, even if both agents capture on the same interface.
+ * shard, which records it. The plan and the key suffice; no log of sent probes is needed. Replies to shards
+ * that other agents hold are theirs to report, even if both agents capture on the same interface.
  */
 import type { Dissection } from '../../shared/packet/dissect.js';
 import { TcpOptions } from '../../shared/packet/tcp.js';

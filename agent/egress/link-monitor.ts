@@ -1,5 +1,6 @@
 /**
- * Link monitor: are the interfaces up, and do they have our addresses, as when it was created? If not,
+ * Link monitor: checks that the interfaces are up and still have the addresses that they had when it was
+ * created. If not,
  * replies cannot be received, and silence says nothing about targets.
  */
 import { readFileSync } from 'node:fs';

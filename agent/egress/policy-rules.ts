@@ -1,6 +1,6 @@
 /**
  * Policy routing (ip-rule(8)): which routing tables the kernel searches for our packets, and in which order.
- * A VPN that takes all traffic often consists of such rules.
+ * VPNs that route all traffic are often set up with such rules.
  */
 import type { Family } from '../../shared/probe/probe.js';
 import type { Span } from './partition.js';

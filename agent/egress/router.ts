@@ -1,7 +1,7 @@
 /**
- * Router: the egress of a target. Most surveys have one egress per family, and then nothing is looked up. The
- * destinations are plain data, so that they can be sent to the sender's thread; they are disjoint, and a
- * target may be in none of them.
+ * Finds the egress of a target. If a family has a single egress, which is usual, no lookup is needed. The
+ * destination ranges of the egresses are plain data, so that they can be posted to the sender thread; they are
+ * disjoint, and a target may be in none of them.
  */
 
 import type { Target } from '../../shared/net/endpoint.js';

@@ -1,7 +1,7 @@
 /**
  * From "sent" to "settled": a position is settled once its cooldown (the reply window, ZMap's term) is over.
- * The tracker keeps when each run of positions had been sent, as coarsely as it is called, and drops the
- * samples of settled positions.
+ * The tracker samples the position up to which probes were sent, at each call, and drops the samples of
+ * settled positions.
  */
 import { assert } from '../../shared/base/assert.js';
 

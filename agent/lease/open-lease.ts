@@ -1,6 +1,6 @@
 /**
- * Opens a lease by compare-and-set: of several agents that try at the same time, one gets it, whatever the work
- * queue delivers.
+ * Opens a lease by compare-and-set: of several agents that try at the same time, one gets it, whatever the
+ * work queue delivers.
  */
 import type { Clock } from '../../shared/base/clock.js';
 import type { LeaseStore } from '../../shared/bus/interfaces.js';

@@ -1,6 +1,6 @@
 /**
- * One job that several senders share, seen as one. Once its slot is released it keeps its last values,
- * whichever job uses the slot afterwards.
+ * A send job that is divided among several senders, presented as a single `Sending`. Once its slot is released
+ * it keeps its last values, whichever job uses the slot afterwards.
  */
 import { assert } from '../../shared/base/assert.js';
 import type { VersionSpan } from '../../shared/survey/policy/exclusions.js';

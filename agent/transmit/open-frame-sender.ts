@@ -35,7 +35,7 @@ export function openFrameSender(setup: FrameSenderSetup, wanted?: TransmitMethod
   }
   if (!hasLink(setup)) {
     if (wanted === undefined) return openRawIp(setup);
-    const reason = 'targets on the link need raw-ip here: --transmit raw-ip';
+    const reason = 'this interface carries no Ethernet frames: use --transmit raw-ip';
     throw new Fault('BAD_OPTION', reason, { flag: '--transmit', value: wanted });
   }
   if (wanted !== undefined) return LINK_SENDERS[wanted](setup);

@@ -1,7 +1,7 @@
 /**
- * Raw IP: the kernel routes each packet and finds its neighbour. The way out on loopback and other
- * interfaces without Ethernet frames, and to targets on the agent's own link. The IP header is ours
- * (IPPROTO_RAW, raw(7) and ipv6(7)); the kernel fills in IPv4's checksum again.
+ * Raw IP: the kernel routes each packet and finds its neighbour. Used on loopback and other interfaces without
+ * Ethernet frames, or if `--transmit raw-ip` is given. The IP header is ours (IPPROTO_RAW, raw(7) and
+ * ipv6(7)); the kernel fills in IPv4's checksum again.
  *
  *   struct sockaddr_in  { u16 family; u16 port; u32 address; pad }                         16 octets
  *   struct sockaddr_in6 { u16 family; u16 port; u32 flow; 16 octets address; u32 scope }   28 octets

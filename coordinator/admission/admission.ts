@@ -59,7 +59,7 @@ export function checkRequest(request: SurveyRequest, space: Space): void {
 function refuseSpecial({ allowSpecial }: SurveyRequest, space: Space): void {
   const value = specialTargetIn(space, allowSpecial);
   if (value === undefined) return;
-  const reason = 'special-purpose addresses are not surveyed unless they are allowed by name';
+  const reason = 'special-purpose addresses are not surveyed unless they are allowed explicitly';
   throw new Fault('SPECIAL_TARGETS', reason, { flag: '--allow-special', value });
 }
 

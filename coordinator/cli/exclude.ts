@@ -24,7 +24,7 @@ interface ReasonFlags extends BrokerFlags {
 const WIDE = { 4: 8, 6: 16 } as const;
 
 export function excludeCommand(): Command {
-  const made = command('exclude', 'keep all surveys from probing a range, from now on');
+  const made = command('exclude', 'manage exclusions (opt-outs): add, lift, list');
   const add = command('add', 'exclude a range from running and later surveys');
   add.argument('<cidr>', 'a prefix, a range or an address', (text) => {
     parseBlock(text, 'CIDR');

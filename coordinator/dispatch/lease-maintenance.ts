@@ -52,7 +52,10 @@ export class LeaseMaintenance {
     return storedBelow;
   }
 
-  /** Takes an agent's unsettled positions from it: the next epoch starts where its epoch started. Never rejects. */
+  /**
+   * Takes an agent's unsettled positions from it: the next epoch starts where its epoch started. Never
+   * rejects.
+   */
   async revoke(agent: string): Promise<void> {
     const isHeld = (lease: Lease) => lastEpoch(lease)?.agent === agent && lease.state !== 'settled';
     const revoked = (lease: Lease) =>
@@ -87,7 +90,10 @@ export class LeaseMaintenance {
     );
   }
 
-  /** Changes a lease by compare-and-set; `changed` returns undefined if nothing is left to change. Never rejects. */
+  /**
+   * Changes a lease by compare-and-set; `changed` returns undefined if nothing is left to change. Never
+   * rejects.
+   */
   async #change(shard: number, changed: (lease: Lease) => Lease | undefined): Promise<void> {
     const { leases, log } = this.#deps;
     try {

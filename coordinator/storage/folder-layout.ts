@@ -1,4 +1,6 @@
-/** The names of the files in a survey's folder, and the content of `survey.json`: the survey without its key. */
+/**
+ * The names of the files in a survey's folder, and the content of `survey.json`: the survey without its key.
+ */
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Fault } from '../../shared/base/faults.js';

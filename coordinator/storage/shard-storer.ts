@@ -138,7 +138,9 @@ export class ShardStorer {
     return this.#batchesRemaining > 0 ? undefined : this.#collector.firstIncompleteEpoch(lease);
   }
 
-  /** True once nobody is settling: each lease is released or its holder dead, and its batches have arrived. */
+  /**
+   * True once nobody is settling: each lease is released or its holder dead, and its batches have arrived.
+   */
   isDrained(isServing: (agent: string) => boolean): boolean {
     return this.tracker.leases.every((lease) => {
       const holder = holderOf(lease);

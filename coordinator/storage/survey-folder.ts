@@ -76,7 +76,9 @@ export class SurveyFolder {
     throw new Fault('UNWRITABLE', reason, { flag: '--data', file });
   }
 
-  /** The stored shards; from now on the writes of earlier terms are void. @throws Fault UNWRITABLE or DEPOSED */
+  /**
+   * The stored shards; from now on the writes of earlier terms are void. @throws Fault UNWRITABLE or DEPOSED
+   */
   async *restore(): AsyncGenerator<ShardEntry> {
     await this.#journal.begin();
     await this.segments.sweep();

@@ -3,10 +3,10 @@
  *
  *     dispatch ══▶ (agents) ══▶ leases and batches ─▶ store the shard ─▶ covered
  *
- * A shard is stored once its lease is settled and every batch that the lease counts has arrived; batches
- * leave the stream only once the shard is durable. While nothing can be stored, nothing is dispatched and
- * no agent sends. A cancelled survey stops offering shards, waits until the agents have settled what they have
- * sent, and stores that.
+ * A shard is stored once its lease is settled and every batch that the lease counts has arrived; batches leave
+ * the stream only once the shard is durable. While nothing can be stored, nothing is dispatched and no agent
+ * sends. A cancelled survey stops offering shards, waits until the agents have settled what they have sent,
+ * and stores that.
  */
 import { assert } from '../../shared/base/assert.js';
 import { type Clock, every } from '../../shared/base/clock.js';
@@ -261,7 +261,8 @@ export class SurveyRun implements KnownSurvey {
       this.#endRetryAt = clock.monotonic() + END_RETRY_MILLIS;
       return;
     }
-    // Over for everyone only once the manifest is durable: after a crash before this it is written again.
+    // The end is recorded once the manifest is durable: after a crash before that, the next coordinator writes it
+    // again.
     this.survey = { ...this.survey, state };
     await this.record.write(() => this.survey);
     this.storer.end();

@@ -1,6 +1,6 @@
 /**
- * Exit codes, and which error has which. Scripts may rely on the numbers; they are listed in the README and never
- * reused for another meaning.
+ * Exit codes, and which error has which. Scripts may rely on the numbers; they are listed in the README and
+ * never reused for another meaning.
  */
 export const EXIT = {
   /** The command did what was asked. */
@@ -25,7 +25,7 @@ export const EXIT = {
   NOTHING_SENT: 9,
   /** Interrupted once: sending stopped, settled results are stored, the manifest is written. */
   DRAINED: 130,
-  /** Interrupted twice: stopped at once; files on disk are whole. */
+  /** Interrupted twice: stopped within seconds; files on disk are whole. */
   STOPPED: 131,
 } as const;
 
@@ -45,14 +45,12 @@ export const EXIT_CODE_OF = {
   EMPTY_SPACE: EXIT.USAGE,
   /** The space has more than 2^53 targets, or does not fit into memory. */
   SPACE_TOO_LARGE: EXIT.USAGE,
-  /** Targets lie in special-purpose ranges that the survey does not allow by name. */
+  /** Targets lie in special-purpose ranges that the survey does not allow explicitly. */
   SPECIAL_TARGETS: EXIT.REFUSED,
   /** Public targets without a contact and a purpose. */
   ANONYMOUS_SURVEY: EXIT.REFUSED,
   /** A known request that is not supported yet. */
   UNSUPPORTED: EXIT.REFUSED,
-  /** The agent's own policy forbids the request. */
-  LOCAL_POLICY: EXIT.REFUSED,
   /** Raw sockets are not permitted. */
   NO_CAP_NET_RAW: EXIT.NO_CAPABILITY,
   /** nats-server is not installed, or does not start. */

@@ -41,7 +41,7 @@ const OPTIONS: readonly (readonly [string, string, (text: string) => unknown])[]
   ],
   ['-s, --source-port <ports>', 'source ports: 50000 or 50000-50999', parseSourcePorts],
   ['-G, --gateway-mac <mac>', 'MAC address of the next hop', parseHardwareAddress],
-  ['--source-mac <mac>', 'our MAC address', parseHardwareAddress],
+  ['--source-mac <mac>', 'source MAC address (default: the interface’s)', parseHardwareAddress],
   ['--vlan <id>', 'send with this VLAN tag; needs --gateway-mac', parseVlan],
   ['--senders <n>', 'sending threads (default: 1)', parseSenders],
   [

@@ -1,4 +1,7 @@
-/** Finds other programs by name: PATH is short under cron, and a user's lacks the administrators' folders. */
+/**
+ * Finds programs, also outside PATH: it is minimal under cron, and an ordinary user's lacks /sbin and
+ * /usr/sbin.
+ */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import type { FaultCode } from '../base/exit-codes.js';

@@ -1,6 +1,6 @@
 /**
- * Capture filters (BPF, in the syntax of pcap-filter(7), for packets from their IP header on): pass the replies to
- * the probes of one agent, and little else.
+ * Capture filters (BPF, in the syntax of pcap-filter(7), for packets from their IP header on): pass the
+ * replies to the probes of one agent, and little else.
  */
 import { cidrsOfAll } from '../net/cidr.js';
 import type { Words } from '../net/endpoint.js';

@@ -1,7 +1,7 @@
 /**
  * A batch of probes of one family on their way to the network, column by column. Each step from target to
- * frame is one tight loop over columns, because nothing is boxed then and iterations overlap; the inputs of
- * the cookies are in the memory of their kernel.
+ * frame is one tight loop over columns, so that no value is boxed and iterations overlap. The inputs of the
+ * cookies are in the WebAssembly kernel's memory.
  */
 import type { Endpoint } from '../net/endpoint.js';
 import { TagKernel } from '../simd/wasm-kernels.js';

@@ -25,7 +25,10 @@ export function parseHitlist(text: string): Listed {
   return { targets: items, badLines };
 }
 
-/** Reads pairs: `192.0.2.1:80`, `[2001:db8::1]:443` or `ADDRESS,PORT` per line. Bad lines are reported, not fatal. */
+/**
+ * Reads pairs: `192.0.2.1:80`, `[2001:db8::1]:443` or `ADDRESS,PORT` per line. Bad lines are reported, not
+ * fatal.
+ */
 export function parsePairs(text: string): Listed {
   const { items, badLines } = readTolerantly(text, parsePair);
   return { targets: items, badLines };

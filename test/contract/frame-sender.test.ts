@@ -1,5 +1,5 @@
 /**
- * Every frame sender under one contract, on a link between two interfaces in a network namespace of this
+ * Runs the contract of frame senders with every transmit method, on a veth link in a network namespace of this
  * file's own.
  */
 import { describe } from 'vitest';

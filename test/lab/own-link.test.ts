@@ -158,8 +158,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     const status = JSON.parse(await transect('status', survey, '--json'));
     expect(status).toMatchObject({ probesSent: 12, blocked: 4, targetsCovered: 16 });
     expect(await transect('verify', survey)).toMatch(/complete/);
-    // A list that can be read only once is read once, and still applies together with the exclusions in
-    // force.
+    // A blocklist from a pipe is read once, and applies together with the exclusions in force.
     await transect('exclude', 'add', '198.18.0.0/30', '--reason', 'mail');
     const line = `${TRANSECT} launch 198.18.0.0/28 ${flags.join(' ')} --nats ${url} -b <(echo 198.18.0.4/30)`;
     const next = (await prober.run('bash', '-c', line)).stdout.trim();

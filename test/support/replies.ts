@@ -92,7 +92,8 @@ function answering(probe: Uint8Array, payload: number, protocol: number, ttl: nu
   return bytes;
 }
 
-/** A TCP reply to a probe: its flow reversed. `beyond` is added to the sequence number. */
+/** A TCP reply to a probe, with source and destination swapped; it acknowledges the probe's sequence number plus
+ * `beyond`. */
 export function segmentTo(
   probe: Uint8Array,
   flags: number,

@@ -150,9 +150,14 @@ export function plural(count: number, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${count === 1 ? one : many}`;
 }
 
-/** The targets that were not probed, by reason. */
+/** The line about targets that were not probed; none if there are none. */
 export function unsentLines(status: Readonly<UnsentCounts>): Record<string, string> {
+  const reasons = unsentReasons(status);
+  return reasons === '' ? {} : { 'not probed': reasons };
+}
+
+/** Targets that were not probed, by reason; empty if there are none. */
+export function unsentReasons(status: Readonly<UnsentCounts>): string {
   const reasons = UNSENT_NAMES.filter((name) => status[name] > 0);
-  const lines = reasons.map((name) => `${formatCount(status[name])} ${UNSENT_WORDS[name]}`);
-  return lines.length === 0 ? {} : { 'not asked': lines.join('; ') };
+  return reasons.map((name) => `${formatCount(status[name])} ${UNSENT_WORDS[name]}`).join('; ');
 }

@@ -1,7 +1,7 @@
 /**
  * `transect scan`: everything in one command. A private broker, the coordinator in this process and agents as
  * child processes do what they would do on many hosts; rows go to stdout as they come, or to a file, whole,
- * at the end. The first Ctrl-C settles and stores what was sent; the second stops at once.
+ * at the end. The first Ctrl-C waits for late replies and stores them; the second stops within seconds.
  */
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
@@ -28,7 +28,7 @@ import { defaultFields } from '../../sink/row.js';
 import { MANIFEST_FILE } from '../../storage/folder-layout.js';
 import type { SurveyRun } from '../../survey/survey-run.js';
 import { DEFAULT_DATA } from '../coordinator.js';
-import { printNote, summaryOf, unsentLines } from '../output/print.js';
+import { printNote, summaryOf, unsentReasons } from '../output/print.js';
 import { readAndResolve } from '../plan.js';
 import { fieldsOption, headerOption } from '../stored/results.js';
 import type { ResolvedSurvey } from '../survey/resolve.js';
@@ -159,7 +159,10 @@ function setExitCode({ survey: { id } }: SurveyRun, status: SurveyStatus, sessio
   else if (status.state === 'cancelled' && !ending.isEnough) {
     throw new Fault('ENDED_BY_OTHERS', 'the survey was cancelled by somebody else', { value: id });
   } else if (status.probesSent === 0 && status.targets > 0 && !ending.isEnough) {
-    throw new Fault('NOTHING_SENT', `nothing was sent: ${unsentLines(status)['not asked']}`);
+    throw new Fault(
+      'NOTHING_SENT',
+      `no probe was sent: ${unsentReasons(status) || 'the kernel accepted none'}`,
+    );
   }
 }
 

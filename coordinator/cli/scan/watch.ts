@@ -72,7 +72,8 @@ function tooLate(run: SurveyRun): Fault {
   });
 }
 
-/** Shows progress and enforces limits; rejects if no agent can work, and never resolves. */
+/** Shows progress and enforces limits until it is aborted; rejects if no agent can work. Otherwise it does not end:
+ * the end of the survey ends the wait. */
 async function watchRun(
   { run, coordinator, flags, ending, say }: Watched,
   signal: AbortSignal,

@@ -73,7 +73,7 @@ export function addSurveyOptions(command: Command): Command {
     option('--rows <which>', 'replies that make rows: successes (default) or all', parseRowPolicy),
     option(
       '-O, --output-module <name>',
-      `file format of stored results: ${SINK_NAMES.join(', ')} (default: ${DEFAULT_OUTPUT})`,
+      `format of rows: ${SINK_NAMES.join(', ')} (default: ${DEFAULT_OUTPUT} as stored, csv as printed by scan)`,
       (name) => {
         return sinkNamed(name).name;
       },

@@ -59,7 +59,7 @@ export class Blocklist {
     return new Blocklist(Ranges.of(ranges), prefixes);
   }
 
-  /** A block of a special-purpose registry, minus the ranges that a survey allows by name. */
+  /** A block of a special-purpose registry, minus the ranges that a survey allows explicitly. */
   static ofSpecial(block: SpecialBlock, allowed: Blocklist): Blocklist {
     return block.family === 4
       ? new Blocklist(Ranges.of([block.range]), [], allowed)

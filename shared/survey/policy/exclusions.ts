@@ -82,7 +82,9 @@ export function versionAt(spans: readonly VersionSpan[], position: number): numb
   return spans.findLast(({ from }) => from <= position)?.version ?? 0;
 }
 
-/** Anyone may write to the broker: an entry whose prefix cannot be read has its version, and blocks nothing. */
+/**
+ * Anyone may write to the broker: an entry whose prefix cannot be read has its version, and blocks nothing.
+ */
 function blocksOf({ prefix }: Exclusion): readonly BlockEntry[] {
   try {
     return [parseBlock(prefix, 'exclude')];

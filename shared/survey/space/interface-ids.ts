@@ -1,10 +1,10 @@
 /**
- * Interface identifiers: what fills an IPv6 address behind the bits that a window walks through. Each
+ * Interface identifiers: the low bits of an IPv6 address, below the bits over which a window iterates. Each
  * pattern has `count` identifiers in ascending order, so that addresses ascend with their index.
  *
  *     ::1            one identifier; several as ::1|::2|::80
  *     low:1000       ::1 … ::1000
- *     eui64:00:50:56 all 2^24 of a vendor's (RFC 4291 appendix A)
+ *     eui64:00:50:56 all 2^24 of one vendor (RFC 4291 appendix A)
  *     ipv4:PREFIX    an embedded IPv4 address in the last 32 bits
  *     random         one per prefix, from the seed, always the same
  */
