@@ -66,9 +66,15 @@ export class JoinedSurveys {
     return entries.find(([survey]) => this.#active.has(survey) || this.#isRefused(survey))?.[1];
   }
 
+  /** A survey was launched, or its record has changed. One of another protocol is refused before any of its work. */
   onSurveyChange(survey: Survey): void {
-    if (!isEnding(survey.state)) this.#active.set(survey.id, survey);
-    else this.#active.delete(survey.id);
+    if (isEnding(survey.state)) {
+      this.#active.delete(survey.id);
+      return;
+    }
+    this.#active.set(survey.id, survey);
+    const reason = versionSkewOf(survey);
+    if (reason !== '') this.refuse(survey.id, { code: 'VERSION_SKEW', reason }, RETRY_MILLIS);
   }
 
   isActive(survey: string): boolean {
@@ -112,7 +118,8 @@ export class JoinedSurveys {
     const { bus, clock, log, openNetworkIo } = this.#deps;
     const { id } = survey;
     try {
-      refuseVersionSkew(survey);
+      const skew = versionSkewOf(survey);
+      if (skew !== '') throw new Fault('VERSION_SKEW', skew);
       const joined = await joinSurvey(bus, survey, openNetworkIo, clock);
       this.#joined.set(id, joined);
       joined.setExclusions(this.#exclusions);
@@ -151,10 +158,11 @@ export class JoinedSurveys {
   }
 }
 
-function refuseVersionSkew({ protocol }: Survey): void {
-  if (protocol === PROTOCOL) return;
-  const reason =
-    `this agent speaks protocol ${PROTOCOL} and the coordinator ${protocol}: ` +
-    'run the same version of Transect on both';
-  throw new Fault('VERSION_SKEW', reason);
+/** Empty if the coordinator that launched the survey has our protocol. */
+function versionSkewOf({ protocol }: Survey): string {
+  if (protocol === PROTOCOL) return '';
+  return (
+    `this agent has protocol ${PROTOCOL} and the coordinator ${protocol}: ` +
+    'run the same version of Transect on both'
+  );
 }

@@ -44,7 +44,10 @@ interface AgentFlags extends NetworkFlags, BrokerFlags {
 
 const ID_LETTERS = 5;
 
-const program = command('transect-agent', 'send probes for the coordinator on the same broker')
+const program = command(
+  'transect-agent',
+  'send the probes of surveys, for the coordinator on the same broker',
+)
   .version(VERSION)
   .addOption(
     option(

@@ -138,7 +138,7 @@ export class Coordinator {
     const { id } = found.value;
     try {
       const plan = await readPlan(bus.spaces, found.value);
-      await this.#folderOf(found.value).refuseIfElsewhere();
+      await this.#folderOf(found.value).refuseIfUnusable();
       const { survey, record } = await takeOver(bus.surveys, this.#options.term, found);
       await bus.work.open(id);
       this.#start(this.#open(survey, plan, record));

@@ -1,12 +1,14 @@
-/** `transect cancel`: stops a survey; what has been sent is settled and stored. */
+/** `transect cancel`: stops a survey, and stores the results of the probes already sent. */
 import type { Command } from 'commander';
 import { command, option } from '../../shared/command/program.js';
 import { printNote } from './output/print.js';
-import { addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
+import { ABOUT_SURVEY, addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
 
 export function cancelCommand(): Command {
-  const made = command('cancel', 'stop a survey; what has been sent is settled and stored');
-  made.argument('<survey>').addOption(option('--now', 'do not wait for late replies'));
+  const made = command('cancel', 'stop a survey, and store the results of the probes already sent');
+  made
+    .argument('<survey>', ABOUT_SURVEY)
+    .addOption(option('--now', 'do not wait for late replies'));
   return addBrokerOptions(made).action(cancel);
 }
 

@@ -38,7 +38,7 @@ interface CoordinatorFlags extends BrokerFlags {
 export function coordinatorCommand(): Command {
   const made = command(
     'coordinator',
-    'run a coordinator, or a standby: admit, plan, store surveys',
+    'run a coordinator: it admits surveys, grants rates and stores results; or a standby',
   );
   return addBrokerOptions(made)
     .addOption(option('--data <dir>', 'folder of segments and manifests', undefined, DEFAULT_DATA))

@@ -32,7 +32,7 @@ export function excludeCommand(): Command {
   });
   add.addOption(option('--yes', 'exclude a very wide range without confirmation'));
   made.addCommand(withReason(add).action(addExclusion));
-  const lift = command('lift', 'lift an exclusion, from now on; the log keeps both');
+  const lift = command('lift', 'lift an exclusion; the log keeps both entries');
   lift.argument('<version-or-cidr>', 'as `exclude list` shows it');
   made.addCommand(withReason(lift).action(liftExclusion));
   const list = command('list', 'list all exclusions and their versions');

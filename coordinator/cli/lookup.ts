@@ -5,11 +5,11 @@ import { command, option } from '../../shared/command/program.js';
 import { formatCount } from '../../shared/survey/quantities.js';
 import type { LookupResult } from '../../shared/survey/status.js';
 import { printOut } from './output/print.js';
-import { addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
+import { ABOUT_SURVEY, addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
 
 export function lookupCommand(): Command {
   const made = command('lookup', 'look up whether, when and by whom an address was probed');
-  made.argument('<survey>').argument('<target>', 'ADDR, ADDR:PORT or [ADDR]:PORT');
+  made.argument('<survey>', ABOUT_SURVEY).argument('<target>', 'ADDR, ADDR:PORT or [ADDR]:PORT');
   return addBrokerOptions(made).addOption(option('--json', 'print JSON')).action(lookup);
 }
 

@@ -4,11 +4,11 @@ import type { Pps } from '../../shared/base/brand.js';
 import { command } from '../../shared/command/program.js';
 import { formatCount, parseRate } from '../../shared/survey/quantities.js';
 import { printNote } from './output/print.js';
-import { addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
+import { ABOUT_SURVEY, addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
 
 export function rateCommand(): Command {
-  const made = command('rate', 'send faster or slower from now on');
-  made.argument('<survey>');
+  const made = command('rate', 'change the rate of a survey');
+  made.argument('<survey>', ABOUT_SURVEY);
   made.argument('<pps>', 'probes per second, all agents together: 500, 20k', parseRate);
   return addBrokerOptions(made).action(setRate);
 }

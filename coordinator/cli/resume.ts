@@ -2,11 +2,11 @@
 import type { Command } from 'commander';
 import { command } from '../../shared/command/program.js';
 import { printNote } from './output/print.js';
-import { addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
+import { ABOUT_SURVEY, addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
 
 export function resumeCommand(): Command {
   const made = command('resume', 'continue a paused survey');
-  return addBrokerOptions(made.argument('<survey>')).action(resume);
+  return addBrokerOptions(made.argument('<survey>', ABOUT_SURVEY)).action(resume);
 }
 
 async function resume(survey: string, flags: BrokerFlags): Promise<void> {

@@ -6,6 +6,9 @@ import { type BrokerFlags, brokerAccess } from '../../shared/command/broker-opti
 
 export { addBrokerOptions, type BrokerFlags } from '../../shared/command/broker-options.js';
 
+/** Help on an argument that names a survey. */
+export const ABOUT_SURVEY = 'its id, its name, or the start of its id';
+
 /**
  * Connects, works, and closes the connection in any case. @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED
  */

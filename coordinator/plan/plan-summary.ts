@@ -63,7 +63,7 @@ export function briefPlan(summary: PlanSummary): string {
   const notes = left > 0 ? `, ${formatCount(left)} addresses excluded` : '';
   return [
     `plan: ${formatCount(targets)} targets (${formatCount(addresses)} addresses${notes})`,
-    `in ${formatCount(shards)} shards;`,
+    `in ${formatCount(shards)} ${shards === 1 ? 'shard' : 'shards'};`,
     `about ${formatDuration(durationMillis)} at ${formatCount(rate)}/s`,
     `(${formatBits(bitsPerSecond)}); seed ${seed}`,
     ...summary.warnings.map((warning) => `\nwarning: ${warning}`),
@@ -86,8 +86,8 @@ export function fullPlan(summary: PlanSummary): string {
   const lines = [
     ['targets', `${formatCount(summary.targets)} (address and port)`],
     ['addresses', formatCount(summary.addresses)],
-    ...tallies('asked for', summary.sources),
-    ...tallies('left out', summary.exclusions),
+    ...tallies('requested', summary.sources),
+    ...tallies('removed', summary.exclusions),
     ['ports', summary.ports || 'as listed'],
     ['probes', `${formatCount(summary.probes)} of ${summary.probe}`],
     ['shards', `${formatCount(summary.shards)} of ${formatCount(summary.shardLength)} targets`],

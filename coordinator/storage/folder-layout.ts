@@ -80,19 +80,25 @@ function isRestorable(text: string): boolean {
 /** @throws Fault BAD_MESSAGE if the text is no survey, VERSION_SKEW if an older version wrote it */
 export function surveyFromJson(text: string, file: string): PublicSurvey {
   try {
-    const json: unknown = JSON.parse(text);
-    const { protocol = 0 } = versionShape.parse(json);
-    if (protocol < OLDEST_PROTOCOL) throw tooOld(protocol, file);
-    return shape.parse(json) as unknown as PublicSurvey;
+    refuseOldFolder(text, file);
+    return shape.parse(JSON.parse(text)) as unknown as PublicSurvey;
   } catch (cause) {
     if (cause instanceof Fault) throw cause;
     throw new Fault('BAD_MESSAGE', 'the file is not a survey', { file }, cause);
   }
 }
 
-function tooOld(protocol: number, file: string): Fault {
+/** @throws Fault VERSION_SKEW if an older version wrote the folder, BAD_MESSAGE if the text is no survey */
+export function refuseOldFolder(text: string, file: string): void {
+  let protocol: number;
+  try {
+    protocol = versionShape.parse(JSON.parse(text)).protocol ?? 0;
+  } catch (cause) {
+    throw new Fault('BAD_MESSAGE', 'the file is not a survey', { file }, cause);
+  }
+  if (protocol >= OLDEST_PROTOCOL) return;
   const reason =
-    `stored by an older version of Transect (protocol ${protocol}; this one reads ` +
-    `${OLDEST_PROTOCOL} and later): read it with that version, and write its rows with: transect results`;
-  return new Fault('VERSION_SKEW', reason, { file });
+    `stored by an older version of Transect (protocol ${protocol}; this version reads protocol ` +
+    `${OLDEST_PROTOCOL} and later): use the version that stored it`;
+  throw new Fault('VERSION_SKEW', reason, { file });
 }

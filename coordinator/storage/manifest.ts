@@ -68,7 +68,7 @@ function manifestOf(content: ManifestContent): object {
     name: survey.name,
     state: status.state,
     complete: status.targetsCovered === status.targets,
-    question: {
+    request: {
       ranges: ipv4.count > RANGES_LISTED_MAX ? undefined : ranges,
       rangeCount: ipv4.count,
       windows: windows.map(({ text }) => text),

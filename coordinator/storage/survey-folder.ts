@@ -12,6 +12,7 @@
 import { join } from 'node:path';
 import { assert } from '../../shared/base/assert.js';
 import { Fault } from '../../shared/base/faults.js';
+import { LIMITS } from '../../shared/base/limits.js';
 import type { Disk } from '../../shared/host/disk.js';
 import { type Lease, settledUpToOf } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
@@ -22,6 +23,7 @@ import {
   isSurveyFile,
   JOURNAL_FILE,
   RULES_FILE,
+  refuseOldFolder,
   SPACE_FILE,
   SURVEY_FILE,
   surveyToJson,
@@ -67,10 +69,14 @@ export class SurveyFolder {
     await this.disk.writeWhole(join(this.path, SURVEY_FILE), [record]);
   }
 
-  /** @throws Fault UNWRITABLE if the survey's results are in the folder of another coordinator */
-  async refuseIfElsewhere(): Promise<void> {
+  /**
+   * @throws Fault UNWRITABLE if the survey's results are in the folder of another coordinator, VERSION_SKEW if an
+   * older version wrote them
+   */
+  async refuseIfUnusable(): Promise<void> {
     const file = join(this.path, SURVEY_FILE);
-    if ((await this.disk.size(file)) > 0) return;
+    const record = await this.disk.read(file, LIMITS.recordOctets);
+    if (record !== undefined) return refuseOldFolder(record.toString(), file);
     const reason =
       'its results are stored elsewhere: start with the --data folder it was launched with';
     throw new Fault('UNWRITABLE', reason, { flag: '--data', file });

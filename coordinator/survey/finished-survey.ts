@@ -32,7 +32,7 @@ export class FinishedSurvey implements KnownSurvey {
   /** Reads what a survey left on disk. @throws Fault UNWRITABLE, NOT_FOUND without a manifest */
   static async read(survey: Survey, deps: FinishedSurveyDeps): Promise<FinishedSurvey> {
     const { folder } = deps;
-    await folder.refuseIfElsewhere();
+    await folder.refuseIfUnusable();
     const status = await readManifestStatus(folder.disk, folder.path);
     if (status !== undefined) return new FinishedSurvey(survey, status, deps);
     throw new Fault('NOT_FOUND', 'the survey has no manifest', { value: survey.id });

@@ -49,8 +49,9 @@ export class Surveys {
     );
   }
 
-  /** By id, or by a name or the start of an id that fits one survey only. @throws Fault UNKNOWN_SURVEY */
+  /** By id, or by a name or the start of an id that fits one survey only. @throws Fault UNKNOWN_SURVEY or BAD_OPTION */
   async find(text: string): Promise<KnownSurvey> {
+    if (text === '') throw new Fault('BAD_OPTION', 'the survey is not named');
     const exact = this.running.get(text) ?? this.#finished.get(text);
     if (exact !== undefined) return exact;
     const matches = this.all.filter(

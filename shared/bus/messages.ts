@@ -271,7 +271,7 @@ export type ControlRequest = Omit<z.infer<typeof controlRequestShape>, 'request'
 };
 export type ControlReply = Omit<
   z.infer<typeof controlReplyShape>,
-  'statuses' | 'agents' | 'fates'
+  'statuses' | 'agents' | 'results'
 > & {
   results: readonly LookupResult[];
   statuses: readonly SurveyStatus[];

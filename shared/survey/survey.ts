@@ -78,5 +78,11 @@ export function isOver(state: SurveyState): boolean {
 /** @throws Fault WRONG_STATE if the survey is ending or over */
 export function refuseIfEnding({ state, id }: Survey, what: string): void {
   if (!isEnding(state)) return;
-  throw new Fault('WRONG_STATE', `a survey that is ${state} cannot be ${what}`, { value: id });
+  throw new Fault(
+    'WRONG_STATE',
+    state === what
+      ? `the survey is already ${state}`
+      : `a survey that is ${state} cannot be ${what}`,
+    { value: id },
+  );
 }

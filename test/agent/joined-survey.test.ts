@@ -1,14 +1,17 @@
 import { describe, expect, test } from 'vitest';
 import type { Capture, Sender } from '../../agent/interfaces.js';
 import { joinSurvey } from '../../agent/joined-survey.js';
+import { JoinedSurveys } from '../../agent/joined-surveys.js';
 import { admit } from '../../coordinator/admission/admission.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
 import type { Port } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
+import { Exclusions } from '../../shared/survey/policy/exclusions.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
+import { silentLog } from '../../shared/telemetry/log.js';
 
 const space = Space.ofIpv4(Ranges.of([{ from: 0x7f010000, to: 0x7f010100 }]), [80] as Port[]);
 const bytes = spaceToBytes(space, '7');
@@ -112,5 +115,16 @@ describe('an agent that joins a survey', () => {
   test('refuses a survey whose space is missing from the object store', async () => {
     const opening = joinSurvey(memoryBus(systemClock), survey, unroutable, systemClock);
     await expect(opening).rejects.toMatchObject({ code: 'MISSING_SPACE' });
+  });
+
+  test('refuses a survey of another protocol as soon as it is launched', () => {
+    const deps = { bus: memoryBus(systemClock), clock: systemClock, log: silentLog };
+    const surveys = new JoinedSurveys({ ...deps, openNetworkIo: unroutable }, new Exclusions());
+    surveys.onSurveyChange({ ...survey, protocol: survey.protocol - 1 });
+    expect(surveys.canLease(survey.id)).toBe(false);
+    expect(surveys.problemCode).toBe('VERSION_SKEW');
+    expect(surveys.problem).toMatch(/this agent has protocol \d+ and the coordinator \d+/);
+    surveys.onSurveyChange({ ...survey, protocol: survey.protocol - 1, state: 'done' });
+    expect(surveys.isActive(survey.id)).toBe(false);
   });
 });

@@ -1,18 +1,22 @@
 /** Folders made by others, or copied: which of their contents are trusted. */
 import { execFileSync } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { admit } from '../../coordinator/admission/admission.js';
 import { persistentTerms } from '../../coordinator/persistent-terms.js';
 import { SurveyFolder } from '../../coordinator/storage/survey-folder.js';
+import { FinishedSurvey } from '../../coordinator/survey/finished-survey.js';
 import { orphanedSurveys } from '../../coordinator/survey/orphaned-surveys.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
+import { systemClock } from '../../shared/base/clock.js';
+import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
 import { makeFolder, systemDisk } from '../../shared/host/disk.js';
 import type { Port } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { rulesToBytes } from '../../shared/survey/policy/block-rules.js';
+import { Exclusions } from '../../shared/survey/policy/exclusions.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
 import { silentLog } from '../../shared/telemetry/log.js';
@@ -94,6 +98,23 @@ describe('a folder of a survey that the broker does not know', () => {
     await writeFile(join(folder(), name), content);
     expect(await orphans()).toEqual([]);
   });
+});
+
+test('a survey folder of an older protocol is refused, and nothing is written into it', async () => {
+  await create();
+  const file = join(folder(), 'survey.json');
+  const old = { ...JSON.parse(await readFile(file, 'utf8')), protocol: 5 };
+  await writeFile(file, JSON.stringify(old));
+  const before = await readdir(folder());
+  const surveyFolder = new SurveyFolder(folder(), 'csv', { disk: systemDisk, term: 2 });
+  await expect(surveyFolder.refuseIfUnusable()).rejects.toMatchObject({ code: 'VERSION_SKEW' });
+  const deps = {
+    folder: surveyFolder,
+    exclusions: new Exclusions(),
+    spaces: memoryBus(systemClock).spaces,
+  };
+  await expect(FinishedSurvey.read(survey, deps)).rejects.toMatchObject({ code: 'VERSION_SKEW' });
+  expect(await readdir(folder())).toEqual(before);
 });
 
 describe('the term of the data folder', () => {

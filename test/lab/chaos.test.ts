@@ -216,7 +216,7 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
       examples: [],
     });
     expect({ missing, wrong, doubled }).toEqual({ missing: 0, wrong: 0, doubled: 0 });
-    expect(seen).toMatchObject({ targets: TARGETS, dropped: 0 });
+    expect(seen).toMatchObject({ targets: TARGETS, framesDropped: 0 });
     expect(seen.probes - seen.targets).toBeLessThanOrEqual(repeatedMax);
     expect(seen.longestSilenceMillis).toBeLessThan(60_000);
     if ((tally[MID_WRITE] ?? 0) > 1) expect(written).toBeGreaterThan(0);

@@ -54,10 +54,13 @@ export function scanCommand(): Command {
   addSurveyOptions(made);
   const options = [
     option('--agents <n>', 'agent processes', parseAgents, 1),
-    option('-o, --output-file <file>', 'write the rows to a file, whole, at the end; - is stdout'),
+    option(
+      '-o, --output-file <file>',
+      'write the rows to a file, complete, at the end; - is stdout',
+    ),
     fieldsOption(),
     headerOption(),
-    option('-N, --max-results <n>', 'stop after so many rows', parseCount),
+    option('-N, --max-results <n>', 'stop after this many rows', parseCount),
     option(
       '-t, --max-runtime <time>',
       'stop sending after this long, then store what is in flight',
@@ -65,7 +68,7 @@ export function scanCommand(): Command {
     ),
     option('--data <dir>', 'folder of segments and manifests', undefined, DEFAULT_DATA),
     option('-d, --dryrun', 'print the targets in probing order, and send nothing'),
-    option('-n, --max-targets <n>', 'with --dryrun: print at most so many', parseCount),
+    option('-n, --max-targets <n>', 'with --dryrun: print at most this many', parseCount),
     option('-q, --quiet', 'no progress, no summary'),
   ];
   for (const each of options) made.addOption(each);

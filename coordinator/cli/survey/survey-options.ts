@@ -78,7 +78,7 @@ export function addSurveyOptions(command: Command): Command {
         return sinkNamed(name).name;
       },
     ),
-    option('--name <text>', 'a name for people', parseName),
+    option('--name <text>', 'a descriptive name', parseName),
     option(
       '--contact <address>',
       'contact address for questions about the survey',
