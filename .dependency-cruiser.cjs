@@ -69,7 +69,7 @@ module.exports = {
       from: { path: '^agent/' },
       to: { path: '^coordinator/' },
     },
-    ...leaf('agent', ['system', 'lease', 'send', 'egress', 'transmit', 'capture', 'results'], {
+    ...leaf('agent', ['system', 'lease', 'send', 'egress', 'transmit', 'capture', 'replies'], {
       send: ['egress'],
     }),
     ...leaf('coordinator', ['admission', 'plan', 'dispatch', 'agents', 'storage', 'sink'], {

@@ -17,7 +17,7 @@ import type { Reply, ReplyRecorder, Sending } from './interfaces.js';
 import { CooldownTracker } from './lease/cooldown-tracker.js';
 import type { HeldLease } from './lease/held-lease.js';
 import type { Holder } from './lease/open-lease.js';
-import { ShardResults } from './results/shard-results.js';
+import { ShardReplies } from './replies/shard-replies.js';
 
 /** A lease that does not change is read this often, to learn whether it is still ours. */
 const CONFIRM_MILLIS = 30_000;
@@ -38,9 +38,9 @@ export interface HeldShardDeps {
 
 export class HeldShard implements ReplyRecorder {
   readonly #deps: HeldShardDeps;
-  readonly #results: ShardResults;
+  readonly #replies: ShardReplies;
   readonly #cooldown: CooldownTracker;
-  #unpublished: ReturnType<ShardResults['takeBatch']>;
+  #unpublished: ReturnType<ShardReplies['takeBatch']>;
   #publishedAt: number;
   #checkpointedAt: number;
   /** When the lease was last known to be ours. */
@@ -62,7 +62,7 @@ export class HeldShard implements ReplyRecorder {
       'the lease starts outside its shard',
     );
     this.#deps = deps;
-    this.#results = new ShardResults(shard, lease.from);
+    this.#replies = new ShardReplies(shard, lease.from);
     this.#cooldown = new CooldownTracker(lease.from);
     const now = clock.monotonic();
     this.#publishedAt = now;
@@ -80,7 +80,7 @@ export class HeldShard implements ReplyRecorder {
   onReply(reply: Reply, timestamp: number): number {
     const isRow = this.#deps.survey.rows === 'all' || isSuccess(reply.code);
     const flags = this.#deps.sending.hasEnded ? FLAG_COOLDOWN : 0;
-    return this.#results.add(reply, { timestamp, isRow, flags });
+    return this.#replies.add(reply, { timestamp, isRow, flags });
   }
 
   /** Stops sending; replies to what was sent are still recorded, and settled. */
@@ -135,7 +135,7 @@ export class HeldShard implements ReplyRecorder {
     const isOver = settledUpTo >= end;
     const isDue = now - this.#checkpointedAt >= LIMITS.checkpointMillis;
     if (isOver || isDue) await this.#checkpoint(settledUpTo, isOver);
-    else if (this.#results.rowCount >= LIMITS.batchRows || this.#isBatchDue(now)) {
+    else if (this.#replies.rowCount >= LIMITS.batchRows || this.#isBatchDue(now)) {
       await this.#publish();
     }
     if (!isOver || this.isGone) return;
@@ -148,19 +148,19 @@ export class HeldShard implements ReplyRecorder {
   #recordUnsent(): void {
     const micros = Math.floor(this.#deps.clock.wall() * 1000);
     for (const { position, code } of this.#deps.sending.takeUnsent()) {
-      if (this.#results.addUnsent(position, code, micros)) this.#unsentCount++;
+      if (this.#replies.addUnsent(position, code, micros)) this.#unsentCount++;
     }
   }
 
   async #checkpoint(settledUpTo: number, isOver: boolean) {
     const { sending, shard, lease, clock } = this.#deps;
-    this.#results.settle(settledUpTo);
+    this.#replies.settle(settledUpTo);
     await this.#publish();
     const { sentUpTo, versionSpans } = sending;
     assert(settledUpTo <= sentUpTo, `settled up to ${settledUpTo}, sent up to ${sentUpTo}`);
     this.#recordUnsent();
     const probesSent = Math.max(0, sentUpTo - lease.from - this.#unsentCount);
-    const { counts, batches } = this.#results;
+    const { counts, batches } = this.#replies;
     const progress = { sentUpTo, probesSent, settledUpTo, versionSpans, batches, ...counts };
     const state: LeaseState = settledUpTo === shard.to ? 'settled' : isOver ? 'released' : 'held';
     const { record } = lease;
@@ -189,7 +189,7 @@ export class HeldShard implements ReplyRecorder {
     this.#publishedAt = clock.monotonic();
     const head = { survey: survey.id, shard: shard.number, epoch: lease.epoch, ...holder };
     for (;;) {
-      this.#unpublished ??= this.#results.takeBatch(LIMITS.batchRows);
+      this.#unpublished ??= this.#replies.takeBatch(LIMITS.batchRows);
       if (this.#unpublished === undefined) return;
       await resultStream.publish({ ...head, ...this.#unpublished });
       this.#unpublished = undefined;
@@ -197,7 +197,7 @@ export class HeldShard implements ReplyRecorder {
   }
 
   #isBatchDue(now: number): boolean {
-    return this.#results.rowCount > 0 && now - this.#publishedAt >= LIMITS.batchMillis;
+    return this.#replies.rowCount > 0 && now - this.#publishedAt >= LIMITS.batchMillis;
   }
 
   /** The sender may still be in its last batch: its slot is released once it has ended. */

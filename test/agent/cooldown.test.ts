@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { OUTCOME } from '../../agent/interfaces.js';
 import { CooldownTracker } from '../../agent/lease/cooldown-tracker.js';
-import { ShardResults } from '../../agent/results/shard-results.js';
+import { ShardReplies } from '../../agent/replies/shard-replies.js';
 import type { Position } from '../../shared/base/brand.js';
 import { Dissection } from '../../shared/packet/dissect.js';
 import { TcpOptions } from '../../shared/packet/tcp.js';
@@ -13,7 +13,7 @@ const SHARD = { number: 2, from: 512 as Position, to: 768 as Position };
 /** The frame is a SYN-ACK; its class is what a test says. */
 const dissection = new Dissection(new DataView(new ArrayBuffer(64)));
 
-function add(results: ShardResults, position: number, code: number, timestamp = 1): number {
+function add(results: ShardReplies, position: number, code: number, timestamp = 1): number {
   const shard = SHARD.number;
   const reply = { position, shard, code, dissection, options: new TcpOptions(), roundTrip: -1 };
   return results.add(reply, { timestamp, isRow: true, flags: 0 });
@@ -36,7 +36,7 @@ describe('the cooldown tracker', () => {
 
 describe('the results of a shard', () => {
   test('take the first reply to a position, and a later one only if it outranks it', () => {
-    const results = new ShardResults(SHARD, 512);
+    const results = new ShardReplies(SHARD, 512);
     expect(add(results, 600, CLASSIFICATION.ICMP)).toBe(OUTCOME.NEW);
     expect(add(results, 600, CLASSIFICATION.ICMP)).toBe(OUTCOME.DUPLICATE);
     expect(add(results, 600, CLASSIFICATION.RST)).toBe(OUTCOME.NEW);
@@ -47,7 +47,7 @@ describe('the results of a shard', () => {
   });
 
   test('count settled positions, which no later reply changes', () => {
-    const results = new ShardResults(SHARD, 520);
+    const results = new ShardReplies(SHARD, 520);
     expect(add(results, 519, CLASSIFICATION.SYNACK)).toBe(OUTCOME.LATE);
     add(results, 520, CLASSIFICATION.RST);
     add(results, 700, CLASSIFICATION.SYNACK);
@@ -60,7 +60,7 @@ describe('the results of a shard', () => {
   });
 
   test('number their batches, and produce no empty one', () => {
-    const results = new ShardResults(SHARD, 512);
+    const results = new ShardReplies(SHARD, 512);
     expect(results.takeBatch(100)).toBeUndefined();
     add(results, 513, CLASSIFICATION.SYNACK, 1_000_000);
     add(results, 514, CLASSIFICATION.RST, 1_000_250);
@@ -73,7 +73,7 @@ describe('the results of a shard', () => {
   });
 
   test('count unsent positions apart from silent ones, unless they answered after all', () => {
-    const results = new ShardResults(SHARD, 512);
+    const results = new ShardReplies(SHARD, 512);
     expect(results.addUnsent(600, UNSENT.EXCLUDED, 1)).toBe(true);
     expect(results.addUnsent(601, UNSENT.NO_NEIGHBOUR, 1)).toBe(true);
     expect(add(results, 602, CLASSIFICATION.RST)).toBe(OUTCOME.NEW);
@@ -91,7 +91,7 @@ describe('the results of a shard', () => {
   });
 
   test('do not let a reply without a row replace the row that says "unsent"', () => {
-    const results = new ShardResults(SHARD, 512);
+    const results = new ShardReplies(SHARD, 512);
     results.addUnsent(600, UNSENT.EXCLUDED, 1);
     const shard = SHARD.number;
     const rst = { position: 600, shard, code: CLASSIFICATION.RST, dissection, roundTrip: -1 };

@@ -31,7 +31,7 @@ export interface ReplyRecording {
   readonly flags: number;
 }
 
-export class ShardResults {
+export class ShardReplies {
   readonly #shard: Shard;
   /** By offset from the start of the shard: a classification or an `UNSENT` code. */
   readonly #classes: Uint8Array;
