@@ -31,7 +31,7 @@ export interface AgentOptions {
   readonly agent: string;
   readonly vantage: string;
   readonly version: string;
-  /** Packets per second it never exceeds; 0 for no limit of its own. */
+  /** Rate limit of the agent itself, packets per second; 0 for none. */
   readonly ceiling: number;
 }
 
@@ -147,7 +147,7 @@ export class Agent {
       if (joined === undefined) continue;
       const now = this.#deps.clock.monotonic();
       const before = joined.rateAt(now);
-      this.#splitCeiling(); // first: other surveys may have to give way
+      this.#splitCeiling(); // first, because other surveys may have to use less
       joined.onGrant(grant, now);
       if (grant.quarantineReason !== '') {
         const refusal = { code: '', reason: grant.quarantineReason };
@@ -159,8 +159,8 @@ export class Agent {
   }
 
   /**
-   * Accepts only grants that answer one of our own last heartbeats, name us, and last no longer than grants
-   * may. So whatever else a message says, we stop soon after the coordinator that answers us does.
+   * Accepts only grants that answer one of our own last heartbeats, name this agent, and last no longer than
+   * grants may. So this agent stops soon after the coordinator that answers it, whatever grants others forge.
    */
   #answersHeartbeat({ agent, heartbeatAt, ttlMillis }: Grant): boolean {
     const isOurs = agent === this.#options.agent && this.#heartbeatsSent.has(heartbeatAt);

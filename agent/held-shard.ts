@@ -43,7 +43,7 @@ export class HeldShard implements ReplyRecorder {
   #unpublished: ReturnType<ShardReplies['takeBatch']>;
   #publishedAt: number;
   #checkpointedAt: number;
-  /** When the lease was last known to be ours. */
+  /** When the lease was last known to be ours, on our monotonic clock. */
   #confirmedAt: number;
   #extendedAt: number;
   /** Positions without a probe. */
@@ -90,7 +90,8 @@ export class HeldShard implements ReplyRecorder {
   }
 
   /**
-   * Replies after `instant` may have been missed: releases what had not settled by then, to be probed again.
+   * Replies after `instant` may have been missed: releases the positions that had not settled by then, so
+   * that they are probed again.
    */
   release(instant: number): void {
     this.#missedFrom = Math.min(this.#missedFrom, instant);
@@ -103,7 +104,7 @@ export class HeldShard implements ReplyRecorder {
    */
   async reconcile(capturedUntil: number, isSurveyEnding: boolean): Promise<void> {
     if (this.isGone) return;
-    this.#extendOffer(); // even while rows wait for room in the stream
+    this.#extendOffer(); // even while rows wait to be published
     if (this.#isReconciling) return;
     this.#isReconciling = true;
     try {
@@ -181,8 +182,8 @@ export class HeldShard implements ReplyRecorder {
   }
 
   /**
-   * Publishes all gathered rows; resolves once the stream has acknowledged them. A batch that could not be
-   * published is published first the next time: its serial is counted, so it must arrive.
+   * Publishes all gathered rows; resolves once the stream has acknowledged them. If a batch could not be
+   * published, it is published first the next time, because its serial is counted already.
    */
   async #publish(): Promise<void> {
     const { survey, shard, lease, holder, resultStream, clock } = this.#deps;
@@ -200,7 +201,7 @@ export class HeldShard implements ReplyRecorder {
     return this.#replies.rowCount > 0 && now - this.#publishedAt >= LIMITS.batchMillis;
   }
 
-  /** The sender may still be in its last batch: its slot is released once it has ended. */
+  /** The sender may still be in its last batch, so the slot is released only once sending has ended. */
   #releaseSlot(): void {
     const { sending, clock } = this.#deps;
     sending.abandon();

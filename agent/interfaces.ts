@@ -11,8 +11,7 @@ import type { Survey } from '../shared/survey/survey.js';
 
 /**
  * Sends packets of one family and length. Packets are written in place into frames that the kernel reads, and
- * then a run of frames is sent. Frames are used in turn; a slot is counted from the first frame that has not
- * been sent.
+ * then a run of frames is sent. Frames are used in a ring; slot 0 is the first frame that has not been sent.
  */
 export interface FrameSender {
   /** For people, logs and manifests: `af-xdp eth0`, `raw-ip lo`. */
@@ -29,7 +28,7 @@ export interface FrameSender {
   locate(count: number, packetAt: Uint32Array): void;
   /**
    * Sends the frames in slots [0, count). @returns how many the kernel accepted, in order; the others are in
-   * slots [0, count − accepted) then, and `errno` says why
+   * slots [0, count − accepted) afterwards, and `errno` gives the reason
    */
   send(count: number): number;
   /** Drops the frame in slot 0, which the kernel refuses permanently. */
@@ -64,7 +63,9 @@ export interface Unsent {
   readonly code: number;
 }
 
-/** Resolution is in progress; nobody on the link has the address; or no request could be sent. */
+/**
+ * Unresolved: resolution is in progress; no host on the link has the address; or no request could be sent.
+ */
 export const RESOLVING = 'asking';
 export const UNREACHABLE = 'nobody';
 export const NOT_SENT = 'unasked';
@@ -95,7 +96,9 @@ export interface Sending {
   readonly hasEnded: boolean;
   /** Stops after the current batch. */
   abandon(): void;
-  /** Frees its slot for another job; only once it has ended. Its properties keep their last values. */
+  /**
+   * Frees its slot for another job; allowed only once it has ended. Its properties keep their last values.
+   */
   releaseSlot(): void;
 }
 
@@ -109,11 +112,11 @@ export interface Sender {
   grant(rate: number, until: number, exclusionsVersion: number): void;
   /** Sets the excluded addresses, in addition to those that this agent always blocks. */
   setExclusions(addresses: AddressLists, version: number): void;
-  /** The version of the exclusions that every probe from now on is checked against. */
+  /** The version of the exclusions against which every probe is checked from now on. */
   readonly exclusionsVersion: number;
-  /** Since it was opened. */
+  /** Totals since it was opened. */
   readonly totals: { readonly probesSent: number; readonly sendErrors: SendErrors };
-  /** Names of the frame senders, for people. */
+  /** Names of the frame senders in use. */
   readonly transmit: string;
   close(): Promise<void>;
 }
@@ -126,7 +129,7 @@ export interface SourceSetup {
   readonly device: string;
   /** An expression of pcap-filter(7) for packets from their IP header on. */
   readonly filter: string;
-  /** Only frames with this VLAN tag; undefined for any. */
+  /** Only frames with this VLAN tag; undefined for all frames. */
   readonly vlan?: number | undefined;
 }
 
@@ -139,11 +142,11 @@ export type Receive = (start: number, end: number, timestamp: number) => void;
 /** The captured frames of one interface, each read in place, one after the other. */
 export interface FrameSource {
   readonly link: LinkLayer;
-  /** Every frame is delivered in this memory. */
+  /** The memory in which every frame is delivered. */
   readonly view: DataView;
-  /** Since it was opened. */
+  /** Totals since it was opened. */
   readonly totals: CaptureTotals;
-  /** False once it can receive nothing any more. */
+  /** False once the source has failed. */
   readonly isAlive: boolean;
   /** Our monotonic clock: frames that arrived before have been delivered. */
   readonly readUntil: number;

@@ -27,7 +27,7 @@ export class JoinedSurvey {
   readonly replies = new ReplyCounts();
   readonly #grant = new GrantState();
   readonly #meter: RateMeter;
-  /** Our monotonic clock: replies that arrived until then have been read. */
+  /** Our monotonic clock: all replies that arrived until then have been read. */
   #capturedUntil: number;
   #checkedAt: number;
   #hasLostNetwork = false;
@@ -71,7 +71,7 @@ export class JoinedSurvey {
     return { transmit: sender.transmit, sendErrors: sender.totals.sendErrors, ...sums };
   }
 
-  /** True once an interface or an address is gone: this network I/O is of no further use. */
+  /** True once an interface or an address is gone: this network I/O cannot be used any more. */
   get hasLostNetwork(): boolean {
     return this.#hasLostNetwork;
   }
@@ -117,7 +117,7 @@ export class JoinedSurvey {
     return this.survey.state === 'paused' ? 0 : this.#grant.rateAt(now);
   }
 
-  /** Packets per second it is expected to send: no more than granted, or than it could. */
+  /** The expected rate, packets per second: at most the granted one, and at most what it could send. */
   paceAt(now: number): number {
     const possible = this.#meter.rate + PACE_SHARDS * this.plan.shardLength;
     return Math.min(this.rateAt(now), possible);

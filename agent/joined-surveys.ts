@@ -13,7 +13,7 @@ import type { HeldShard } from './held-shard.js';
 import type { OpenNetworkIo } from './interfaces.js';
 import { type JoinedSurvey, joinSurvey } from './joined-survey.js';
 
-/** A survey that this agent cannot serve is tried again after this. */
+/** A refused survey is tried again after this. */
 export const RETRY_MILLIS = 5000;
 
 export interface JoinedSurveysDeps {
@@ -66,7 +66,10 @@ export class JoinedSurveys {
     return entries.find(([survey]) => this.#active.has(survey) || this.#isRefused(survey))?.[1];
   }
 
-  /** A survey was launched, or its record has changed. One of another protocol is refused before any of its work. */
+  /**
+   * A survey was launched, or its record has changed. One of another protocol is refused before any of its
+   * work.
+   */
   onSurveyChange(survey: Survey): void {
     if (isEnding(survey.state)) {
       this.#active.delete(survey.id);
@@ -137,7 +140,9 @@ export class JoinedSurveys {
     }
   }
 
-  /** Leases no shards of a survey for a while; refusing it again for the same reason does not extend that. */
+  /**
+   * Leases no shards of a survey for a while. Refusing it again for the same reason does not extend the time.
+   */
   refuse(survey: string, { code, reason }: RefusalReason, millis: number): void {
     const known = this.#refusals.get(survey);
     if (known?.reason !== reason) this.#deps.log.error({ survey, error: reason }, 'survey refused');

@@ -1,4 +1,4 @@
-/** `transect-agent`: the edge of the agent. Flags become options, signals become one AbortSignal. */
+/** `transect-agent`: parses flags, turns signals into one AbortSignal, and runs the agent. */
 
 import { hostname } from 'node:os';
 import { brokerUrls } from '../shared/base/broker-access.js';

@@ -37,7 +37,7 @@ const SCRIPT = new URL('./sender-worker.js', import.meta.url);
 export interface NetworkIoOptions extends EgressOptions {
   /** Sending threads per survey. */
   readonly senders: number;
-  /** Set if the operator insists on one. */
+  /** Set if the operator chose a transmit method. */
   readonly transmit?: TransmitMethod | undefined;
   /** Files of ranges that this agent never probes. */
   readonly blocklists: readonly string[];
@@ -73,7 +73,7 @@ export async function networkIoOpener(
       blocked: blockedFor(survey, own),
     };
     try {
-      // If a sender dies, its agent dies too: other agents settle what it held.
+      // If a sender fails, the agent stops: other agents settle its shards.
       const onDeath = (reason: Error) => {
         throw reason;
       };

@@ -71,7 +71,7 @@ export class ShardLeaser {
     await Promise.all(leasing);
   }
 
-  /** Offers and records may be malformed: an error is logged, and the next offer is pulled. */
+  /** Offers and records may be malformed: the error is logged, and the next offer is pulled. */
   async #leaseNext(of: string): Promise<void> {
     const { bus, log } = this.#deps;
     const offer = await bus.work.next(of, OFFER_WAIT_MILLIS, this.#stop);
@@ -90,7 +90,7 @@ export class ShardLeaser {
     }
   }
 
-  /** From an offer to a shard being sent; an offer that cannot be used is completed or released. */
+  /** From an offer to a shard being sent; an unusable offer is completed or released. */
   async #lease(offer: ShardOffer): Promise<void> {
     const { bus, clock, log, surveys } = this.#deps;
     const survey = (await bus.surveys.read(offer.survey))?.value;

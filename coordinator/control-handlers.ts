@@ -13,7 +13,7 @@ import type { ExclusionService } from './exclusion-service.js';
 import { isSurveyFile } from './storage/folder-layout.js';
 import type { KnownSurvey } from './survey/known-survey.js';
 
-/** How long a command waits for agents to acknowledge a version of the exclusions. */
+/** Time for which a command waits for agents to acknowledge a version of the exclusions. */
 const ACKNOWLEDGE_MILLIS = 1500;
 const POLL_MILLIS = 50;
 

@@ -45,12 +45,12 @@ import { Surveys } from './survey/surveys.js';
 export interface CoordinatorOptions {
   /**
    * Restores surveys that the broker lost from their folders: those that this process led before as they
-   * were, others paused, for a person to resume. Undefined if every broker is a new one, as in `scan`.
+   * were, others paused, so that an operator can resume them. Undefined if every broker is new, as in `scan`.
    */
   readonly restoresOrphans?: { readonly previous: readonly Survey[] };
-  /** False if nobody else may use the control API, as in `scan`. */
+  /** False if the control API is not served, as in `scan`. */
   readonly servesControl?: boolean;
-  /** Folder of the surveys' folders. */
+  /** The data folder, which contains a folder for each survey. */
   readonly data: string;
   readonly version: string;
   /** Fencing term: see `leader-election.ts`. */
@@ -63,7 +63,7 @@ export interface CoordinatorDeps {
   readonly random: Random;
   readonly disk: Disk;
   readonly log: Log;
-  /** Called with each batch before it is stored, and awaited: for rows that cannot wait. */
+  /** Called with each batch before it is stored, and awaited: for rows that are printed at once. */
   readonly onBatch?: (run: SurveyRun, batch: ResultBatch) => Promise<void>;
 }
 
@@ -112,7 +112,7 @@ export class Coordinator {
     const { bus, clock, random, log } = this.#deps;
     const space = await readSpaceBytes(bus.spaces, request.spaceHash);
     const { survey, plan } = admit(request, spaceFromBytes(space), random, clock.wall());
-    // Routable here before anybody knows it; running only once agents can read it.
+    // Its batches must find it before agents know it; it runs once its record is written.
     const run = this.#open(survey, plan);
     try {
       const isRestorable = this.#options.restoresOrphans !== undefined;
@@ -196,7 +196,8 @@ export class Coordinator {
   }
 
   /**
-   * Reads surveys that are over, so that they can be looked up; there may be many, and nobody waits for them.
+   * Reads surveys that are over, so that they can be looked up. There may be many, and no caller waits for
+   * them.
    */
   async #readAllFinished(over: readonly Versioned<Survey>[], signal: AbortSignal): Promise<void> {
     for (const { value: survey } of over) {

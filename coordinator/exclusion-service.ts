@@ -51,8 +51,8 @@ export class ExclusionService {
   }
 
   /**
-   * Excludes a range from now on. Resolves once it is published to all agents; if the log cannot be written,
-   * that does not delay it, and it is logged with the next entry.
+   * Excludes a range. Resolves once it is published to all agents; if the log cannot be written, that does
+   * not delay it, and the entry is logged with the next one.
    * @returns its version
    * @throws Fault BAD_LIST or BAD_OPTION about the prefix, BAD_MESSAGE about data on the broker
    */
@@ -63,7 +63,7 @@ export class ExclusionService {
   }
 
   /**
-   * Lifts an exclusion: running surveys probe its targets in their plan that they have not reached yet.
+   * Lifts an exclusion: running surveys probe those of its targets that they have not reached yet.
    * @param lifted its version, or its range as it was entered
    * @returns the version that lifts it @throws Fault BAD_OPTION if there is no such exclusion
    */

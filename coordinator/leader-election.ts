@@ -23,7 +23,7 @@ export interface ElectionDeps {
   readonly leader: LeaderStore;
   readonly clock: Clock;
   readonly log: Log;
-  /** The highest term that the data folder knows of, and where a new one is written. */
+  /** The highest term that the data folder knows, and the place where a new one is stored. */
   readonly terms: { highest(): Promise<number>; record(term: number): Promise<void> };
 }
 
@@ -48,7 +48,7 @@ export async function runElection(
       }
       seen = { revision: found.revision, at: now };
     }
-    // A record of our own is of a term that is over.
+    // A record of ours belongs to a term that is over.
     const isFree = found === undefined || found.value.resigned || found.value.id === id;
     if (isFree || now - (seen?.at ?? now) >= TAKEOVER_MILLIS) {
       // A broker with an empty store does not know the terms that journals know.

@@ -1,6 +1,6 @@
 /**
- * The number of terms so far, stored in the data folder: journals are fenced by it, and a broker with an empty
- * store does not know it. If the file is missing, too, the journals of unfinished surveys have it.
+ * The latest term, stored in the data folder: it fences journals, and a broker with an empty store does not
+ * know it. If its file is missing, the journals of unfinished surveys provide it.
  */
 import { join } from 'node:path';
 import { describeError, Fault } from '../shared/base/faults.js';

@@ -54,7 +54,7 @@ export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Pro
   }
   for (const segment of await segments.list()) {
     for await (const row of segments.read(segment)) checker.checkRow(row, withRows, isOver);
-    // No other file has rows of these shards: they can be checked and dropped.
+    // No other file has rows of these shards: they can be checked, and then dropped from memory.
     for (const entry of [...withRows.values()]) {
       if (entry.shard < segment.from || entry.shard >= segment.to) continue;
       checker.closeShard(entry);

@@ -13,7 +13,7 @@ import type { Plan } from '../../shared/survey/plan.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { OUTCOME, type Reply, type ReplyRecorder } from '../interfaces.js';
 
-/** Echoes of an older clock value are not of this probe. */
+/** An older echo does not belong to this probe. */
 const ROUND_TRIP_MICROS_MAX = 600e6;
 
 type ReceiverSurvey = Pick<Survey, 'probe' | 'probeOptions' | 'key'>;
@@ -100,7 +100,7 @@ export class Receiver {
     else counts.late++;
   }
 
-  /** RFC 7323 §3.2: TSecr of a SYN-ACK is the TSval of its SYN, and that was the low half of our clock. */
+  /** RFC 7323 §3.2: TSecr of a SYN-ACK is the TSval of its SYN, which was the low half of our clock. */
   #roundTrip(timestamp: number): number {
     const { timestampEcho } = this.#reply.options;
     if (!this.#isStamped || timestampEcho <= 0) return -1;

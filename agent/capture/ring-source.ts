@@ -45,7 +45,7 @@ const ETH_P_ALL = 0x0003;
 
 const BLOCK_OCTETS = 1024 * 1024;
 const BLOCKS = LIMITS.captureOctets / BLOCK_OCTETS;
-/** Frames vary in length in this version; the kernel still requires a number. */
+/** Frames vary in length in this version, but the kernel requires a number. */
 const FRAME_OCTETS = 2048;
 /** The kernel hands over a partly filled block after this. */
 const BLOCK_MILLIS = 8;
@@ -90,7 +90,7 @@ class RingSource implements FrameSource {
   #totals: CaptureTotals = { framesReceived: 0, framesDropped: 0, interfaceDropped: 0 };
   #readUntil: number;
   #isReading = false;
-  /** The block to be read next, and the rest of it. */
+  /** The next block to read, and its unread packets. */
   #block = 0;
   #packetsLeft = 0;
   #packetAt = 0;
@@ -167,7 +167,7 @@ class RingSource implements FrameSource {
     this.#totals = this.totals;
     this.#closing.abort();
     closeSocket(this.#fd);
-    // A frame may be being read at this moment: the reader unmaps the memory once it has stopped.
+    // A frame may be read at this moment, so the reader unmaps the memory once it has stopped.
     if (!this.#isReading) this.#release();
   }
 
@@ -189,7 +189,7 @@ class RingSource implements FrameSource {
     this.#memory.release();
   }
 
-  /** Reads at most so many frames. @returns true if no closed block is left */
+  /** Reads at most this many frames. @returns true if no closed block is left */
   #read(receive: Receive, most: number): boolean {
     for (let left = most; left > 0 && !this.#closing.signal.aborted; ) {
       if (this.#packetsLeft === 0 && !this.#openBlock()) return true;

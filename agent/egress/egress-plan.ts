@@ -37,7 +37,7 @@ export interface EgressPlan {
   readonly notes: readonly string[];
 }
 
-/** Settings of the operator; the rest is found out. */
+/** Settings of the operator; everything else is determined from the host. */
 export interface EgressOptions {
   readonly device?: string | undefined;
   readonly gatewayMac?: MacAddress | undefined;
@@ -94,7 +94,7 @@ async function egressRoute(
 }
 
 /**
- * Our source address towards a slice: the one that the kernel would choose, or one of the interface's.
+ * The source address towards a slice: the one that the kernel would choose, or one of the interface's.
  * @throws Fault NO_ROUTE
  */
 async function ownSource(
@@ -133,7 +133,7 @@ async function linkOf(
   return { source, gateway: await resolveNeighbour(gateway, { device, source, addresses }, clock) };
 }
 
-/** Notes about source addresses that are not used, and about targets that see another one. */
+/** Notes about source addresses that are not used, and about targets that receive another one. */
 function notesOn(sources: readonly Words[], routes: readonly EgressRoute[]): string[] {
   const notes = strangersAmong(sources);
   for (const family of [4, 6] as const) {

@@ -13,7 +13,7 @@ export class LinkMonitor {
   readonly #facts: readonly string[];
   readonly #changes: string;
 
-  /** Records which of these interfaces and addresses exist now. */
+  /** Records the present state of these interfaces and addresses. */
   constructor(devices: readonly string[], sources: readonly Words[]) {
     this.#devices = devices;
     this.#changes = this.#changesNow();
@@ -21,13 +21,13 @@ export class LinkMonitor {
     this.#facts = [...factsNow()].filter((fact) => fact.split(' ').every((w) => wanted.has(w)));
   }
 
-  /** True while everything recorded still holds. */
+  /** True while the recorded state still holds. */
   isUp(): boolean {
     const now = factsNow();
     return this.#facts.every((fact) => now.has(fact)) && this.#changesNow() === this.#changes;
   }
 
-  /** The carrier changes of each link: so a short outage between two checks is noticed. */
+  /** Carrier changes of each link, so that a short outage between two checks is noticed. */
   #changesNow(): string {
     return this.#devices.map(carrierChanges).join(' ');
   }

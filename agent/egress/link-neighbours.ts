@@ -30,7 +30,7 @@ const MINIMUM_OCTETS = 60;
 /** Interval between requests, and their number. */
 const AGAIN_MILLIS = 400;
 const REQUESTS_MAX = 3;
-/** After so many refused requests the target counts as not asked: 4 s, for links that flap. */
+/** A target whose requests were refused this often counts as not asked: 4 s, for links that flap. */
 const REFUSALS_MAX = 10;
 /** Lifetimes of positive and negative entries. */
 const KNOWN_MILLIS = 60_000;
@@ -139,7 +139,7 @@ export class LinkNeighbours implements Neighbours {
     closeSocket(this.#fd);
   }
 
-  /** A request that the kernel had no room for is repeated like one that was not answered. */
+  /** A request that the kernel refused for lack of space is repeated like one without an answer. */
   #send(entry: Entry, now: number): boolean {
     const at = this.#linkOctets;
     if (this.#family === 4) setArpTarget(this.#view, at, entry.words[3]);

@@ -1,6 +1,6 @@
 /**
- * Packet sockets that send ARP requests and neighbour solicitations, and receive nothing but the answers.
- * Their filters are classic BPF, small enough to write by hand: a sender's thread loads no libpcap.
+ * Packet sockets that send ARP requests and neighbour solicitations, and receive only the answers. Their
+ * filters are classic BPF, written by hand, so that sender threads need no libpcap.
  */
 
 import { ARP_OPERATION_AT, ARP_REPLY, ETHER_TYPE_ARP } from '../../shared/packet/arp.js';
@@ -68,7 +68,7 @@ const REPLIES = program(
   [RETURN, 0, 0, SNAP_OCTETS],
   [RETURN, 0, 0, 0],
 );
-/** ICMPv6 without extension headers, of the type of neighbour advertisements. */
+/** Filter: neighbour advertisements, by their ICMPv6 type, without extension headers. */
 const ADVERTISEMENTS = program(
   [LOAD_OCTET, 0, 0, ETHERNET_OCTETS + NEXT_HEADER_AT],
   [JUMP_EQUAL, 0, 3, NEXT_ICMPV6],

@@ -1,7 +1,7 @@
 /**
  * Resolves the MAC address of the next hop: from the kernel's neighbour table if the entry is confirmed or
- * static, else by a request of our own. A stale entry may be another host's by now, and probes sent to nobody
- * would make every target look silent.
+ * static, otherwise by a request of our own. A stale entry may belong to another host by now, and probes sent
+ * to it would make every target look silent.
  */
 import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
@@ -28,7 +28,7 @@ export interface Asker {
   readonly addresses: readonly Words[];
 }
 
-/** @throws Fault NO_NEIGHBOUR if nobody answers */
+/** @throws Fault NO_NEIGHBOUR if no host answers */
 export async function resolveNeighbour(
   gateway: string,
   { device, source, addresses }: Asker,

@@ -58,10 +58,7 @@ export function flatten<Address extends number | bigint, Value>(
   return segments;
 }
 
-/**
- * Cuts spans by segments. @returns the parts within segments, and the rest; both inputs are sorted and
- * disjoint
- */
+/** Cuts spans by segments, all sorted and disjoint. @returns the parts within segments, and the rest */
 export function overlay<Address extends number | bigint, Value>(
   spans: readonly Span<Address>[],
   segments: readonly Segment<Address, Value>[],

@@ -45,7 +45,7 @@ export interface OurPackets {
 export interface Step {
   /** Destinations of the rule; undefined for all. */
   readonly to: Span<bigint> | undefined;
-  /** Undefined if packets go no further. */
+  /** Undefined for null routes. */
   readonly table: number | undefined;
   /** Prefixes up to this length are ignored. */
   readonly suppressed: number;
@@ -68,7 +68,7 @@ export function stepsFor(rules: readonly RuleRecord[], ours: OurPackets): readon
   const steps: Step[] = [];
   for (let i = 0; i < rules.length && steps.length < STEPS_MAX; i++) {
     const rule = rules[i] as RuleRecord;
-    // "not" inverts all conditions of the rule, including its destination, which is no single span then.
+    // "not" inverts all conditions of the rule, including its destination, which then is no single span.
     const isInverted = Object.hasOwn(rule, 'not');
     if (isInverted ? matches(rule, ours) && rule.dst === undefined : !matches(rule, ours)) continue;
     if (rule.goto !== undefined) {
@@ -92,12 +92,12 @@ export function stepsFor(rules: readonly RuleRecord[], ours: OurPackets): readon
 /** True if our packets match the rule, apart from their destination. */
 function matches(rule: RuleRecord, { family, sources, device }: OurPackets): boolean {
   const mark = Number(rule.fwmark ?? 0);
-  if (mark !== 0) return false; // ours have none
+  if (mark !== 0) return false; // our packets have no mark
   if (rule.iif !== undefined && rule.iif !== 'lo') return false;
   if (rule.oif !== undefined && rule.oif !== device) return false;
   if (rule.tos !== undefined && Number(rule.tos) !== 0) return false;
   if (rule.ipproto !== undefined && !TCP.includes(rule.ipproto)) return false;
-  // Rules for certain ports match some of our packets only: the comparison with the kernel reveals them.
+  // Rules with ports match only some of our packets: the comparison with the kernel reveals them.
   const names = ['sport', 'dport', 'sport_start', 'dport_start', 'l3mdev'] as const;
   if (names.some((name) => Object.hasOwn(rule, name))) return false;
   const uid = process.getuid?.() ?? 0;

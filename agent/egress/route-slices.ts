@@ -16,7 +16,7 @@ import { type RuleRecord, readRules, stepsFor } from './policy-rules.js';
 import { addressToBigInt, type Hop, ipJson, type RouteEntry, readRoutes } from './route-table.js';
 
 const BITS = { 4: 32, 6: 128 } as const;
-/** Unroutable spans that are named one by one. */
+/** Null-routed spans that are listed one by one. */
 const NAMED_MAX = 10_000;
 
 /** The part of the target space that one next hop serves. */
@@ -30,7 +30,7 @@ export interface RouteSlice {
   readonly example: Words;
 }
 
-/** Targets that no packet reaches, with the reason. */
+/** Targets that no packet can reach, with the reason. */
 export interface Unroutable {
   /** A prefix. */
   readonly text: string;
@@ -174,7 +174,7 @@ async function differences(
       ...(slice.device === 'lo' ? [] : by),
     ]).catch(() => []);
     const [kernel] = answer;
-    if (kernel?.dev === undefined) continue; // it needs more than the destination
+    if (kernel?.dev === undefined) continue; // it depends on more than the destination
     const gateway = kernel.gateway ?? kernel.via?.host;
     if (kernel.dev === slice.device && gateway === slice.gateway) continue;
     const name = (dev: string, via: string | undefined) =>

@@ -4,7 +4,7 @@ import { Fault } from '../../shared/base/faults.js';
 import type { PortRange } from '../../shared/net/ports.js';
 
 const PORT_RANGE_FILE = '/proc/sys/net/ipv4/ip_local_port_range';
-/** Enough to spread over, few enough to keep the capture filter narrow. */
+/** Enough ports to spread probes, few enough for a narrow capture filter. */
 const SOURCE_PORTS_MAX = 4096;
 const SOURCE_PORTS_ENOUGH = 256;
 const SOURCE_PORT_MIN = 1024;

@@ -1,6 +1,6 @@
 /**
- * The results of one epoch of one shard: removes duplicate and late replies, counts positions by class, and
- * gathers rows until they leave as a batch. One octet per position holds the best class so far, so a
+ * The replies of one epoch of one shard: removes duplicate and late replies, counts positions by class, and
+ * gathers rows until they are published as a batch. One octet per position holds the best class so far, so a
  * duplicate reply (dedup) makes no second row, and counts are exact without rows. Positions below
  * `#settledUpTo` are settled: replies to them are late.
  */

@@ -10,13 +10,13 @@
 
 const BURST_MILLIS = 2;
 const CREDIT_MILLIS = 8;
-/** A backlog is worked off this much faster than the rate. */
+/** Factor by which a backlog is sent faster than the rate. */
 const MAKING_UP = 1.4;
 /** Minimum bucket depth: one probe plus slack for late wake-ups. */
 const CREDIT_MIN = 1.5;
 /**
- * Probes are sent together once this many milliseconds of budget have accumulated: a system call for each
- * probe would keep a core busy at a tenth of what it can send.
+ * Probes are sent together once the budget of this many milliseconds has accumulated: a system call per probe
+ * would use a whole core at a tenth of the possible rate.
  */
 const WORTH_MILLIS = 1.95;
 const WAIT_MILLIS_MIN = 0.1;
@@ -25,7 +25,7 @@ const WAIT_MILLIS_MAX = 100;
 export class Pacer {
   #credit = 0;
   #burst = 0;
-  /** The rest of the probes that may be sent together. */
+  /** Probes left of those that may be sent together. */
   #open = 0;
   #seenAt: number;
 
@@ -62,7 +62,7 @@ export class Pacer {
     this.#open -= probes;
   }
 
-  /** Milliseconds to sleep until there is enough for a system call. */
+  /** Milliseconds to sleep until enough probes for a system call may be sent. */
   pause(rate: number): number {
     if (rate <= 0) return WAIT_MILLIS_MAX;
     const perMilli = rate / 1000;

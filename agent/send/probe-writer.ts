@@ -44,7 +44,7 @@ export class ProbeWriter {
   readonly #deps: ProbeWriterDeps;
   readonly #cookies: CookieMac;
   readonly #target = new Target();
-  /** True if all targets are plain, and use the only egress. */
+  /** True if no target needs a route lookup or a neighbour: all use the only egress. */
   readonly #isPlain: boolean;
   readonly #queue: ResolutionQueue | undefined;
 
@@ -58,19 +58,19 @@ export class ProbeWriter {
     this.#queue = hasNeighbours ? new ResolutionQueue() : undefined;
   }
 
-  /** Frames that every egress can take: all probes of a batch may use the same one. */
+  /** Frames that are free in every egress, because all probes of a batch may use the same one. */
   get room(): number {
     let room = Number.POSITIVE_INFINITY;
     for (const { frameSender } of this.#deps.egresses) room = Math.min(room, frameSender.room());
     return room;
   }
 
-  /** True if a whole run may be written: the queue has room for all that may have to wait. */
+  /** True if a whole run may be written, because the queue could hold all of its targets. */
   get hasQueueRoom(): boolean {
     return this.#queue === undefined || this.#queue.room >= RUN_MAX;
   }
 
-  /** From here on positions of this job are written, and of no other one before the next call. */
+  /** Opens a job: until the next call, only its positions are written. */
   open(slot: number): void {
     this.#queue?.open(slot);
   }
@@ -143,7 +143,7 @@ export class ProbeWriter {
     this.#writeAll(slot);
   }
 
-  /** @param slot of the job of all targets; −1 if the send filter was applied already */
+  /** @param slot of the job; −1 if the send filter was applied already */
   #writeAll(slot: number): void {
     const { egresses, wallMicros } = this.#deps;
     const stamp = wallMicros() >>> 0;
@@ -178,7 +178,7 @@ export class ProbeWriter {
     }
   }
 
-  /** Queues a neighbour, and requests its MAC address if that is new; not a target that may not be probed. */
+  /** Queues a neighbour, unless it may not be probed, and requests its MAC address if that is new. */
   #wait(egress: Egress, number: number, at: JobPosition, now: number): void {
     const { batch, neighbours, family } = egress;
     const target = this.#target;
@@ -191,13 +191,13 @@ export class ProbeWriter {
     }
   }
 
-  /** All that was written has been sent. */
+  /** All written probes have been sent. */
   commit(): void {
     this.#queue?.commit();
   }
 
   /**
-   * Withdraws what was written and not sent, to be written again; what was sent stays sent.
+   * Withdraws written probes that were not sent, so that they are written again.
    * @param job the current job, if there is one, and its position
    * @returns its new position
    */
@@ -222,7 +222,7 @@ export class ProbeWriter {
     return reached;
   }
 
-  /** A job was abandoned: none of its targets is probed any more. */
+  /** A job was abandoned: its remaining targets are not probed. */
   drop(slot: number): void {
     this.#queue?.drop(slot);
   }

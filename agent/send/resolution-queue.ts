@@ -8,7 +8,7 @@ import { Target } from '../../shared/net/endpoint.js';
 
 const CAPACITY = 65_536;
 const MASK = CAPACITY - 1;
-/** The slot of targets that are no longer wanted. */
+/** Marks targets of abandoned jobs. */
 export const NO_JOB = 0xffffffff;
 
 interface JobPosition {
@@ -23,9 +23,9 @@ export class ResolutionQueue {
   readonly #words = new Uint32Array(4 * CAPACITY);
   readonly #port = new Uint16Array(CAPACITY);
   readonly #target = new Target();
-  /** By job: the tail when it was opened. The targets of a job are contiguous. */
+  /** The queue's tail when each job was opened: the targets of a job are contiguous. */
   readonly #begunAt = new Map<number, number>();
-  /** Counts of all targets ever taken and added. */
+  /** Numbers of all targets taken and added so far. */
   #head = 0;
   #tail = 0;
   #committedHead = 0;
@@ -98,7 +98,7 @@ export class ResolutionQueue {
     return back;
   }
 
-  /** Of what was added last, keeps a job's positions before the given one, and commits. */
+  /** Keeps, of the targets added last, those of a job before the given position, and commits. */
   keepBefore(slot: number, position: number): void {
     const isKept = (at: number) =>
       this.#slot[at & MASK] !== slot || (this.#position[at & MASK] as number) < position;
@@ -106,14 +106,14 @@ export class ResolutionQueue {
     this.#committedTail = this.#tail;
   }
 
-  /** Drops the targets of a job: its slot may be given to another one. */
+  /** Drops the targets of a job, whose slot may then be used by another one. */
   drop(slot: number): void {
     for (let at = this.#head; at < this.#tail; at++) {
       if (this.#slot[at & MASK] === slot) this.#slot[at & MASK] = NO_JOB;
     }
   }
 
-  /** From here on targets of a job are added, and of no other one before the next call. */
+  /** Opens a job: until the next call, only its targets are added. */
   open(slot: number): void {
     this.#begunAt.set(slot, this.#tail);
   }

@@ -10,7 +10,7 @@ interface SendErrorPolicy {
   readonly pauseMillis: number;
   /** `UNSENT` code of the position if the frame is given up. */
   readonly unsent?: number;
-  /** True if nothing can be sent this way any more: the network I/O is of no further use. */
+  /** True if this frame sender cannot send any more: the network I/O must be opened again. */
   readonly isDown?: true;
 }
 

@@ -62,7 +62,7 @@ export interface SendLoopDeps {
 const IDLE_MILLIS = 100;
 const ENOBUFS = 105;
 const FULL_MILLIS = 1;
-/** A queue that accepts nothing for this long is stuck: a rule at the interface may drop all that we send. */
+/** A queue that accepts nothing for this long is stuck: a firewall may drop all frames. */
 const STUCK_MILLIS = 5000;
 /** Polling interval while all queued targets are being resolved. */
 const QUEUE_POLL_MILLIS = 5;
@@ -73,14 +73,14 @@ export class SendLoop {
   readonly #deps: SendLoopDeps;
   readonly #pacer: Pacer;
   readonly #writer: ProbeWriter;
-  /** The current job, and the position in it. */
+  /** The current job, and the next position in it. */
   #job: SendJob | undefined;
   #position = 0;
-  /** Positions of the current step, once all of it has been sent. */
+  /** Positions of the current step; they count once all of it has been sent. */
   #walked = 0;
   /** Since when the kernel has accepted nothing. */
   #fullSince = Number.POSITIVE_INFINITY;
-  /** Jobs at their end of which some targets are still queued. */
+  /** Jobs whose last positions were written while some targets are still queued. */
   readonly #draining = new Set<SendJob>();
 
   constructor(deps: SendLoopDeps) {
@@ -106,7 +106,7 @@ export class SendLoop {
     for (let job = nextJob(); job !== undefined; job = nextJob()) control.end(job.slot);
   }
 
-  /** Sends our stripes of one job to its end, or until it is abandoned. */
+  /** Sends this sender's stripes of one job to its end, or until it is abandoned. */
   send(job: SendJob): void {
     const { control } = this.#deps;
     this.#startJob(job);
@@ -161,7 +161,7 @@ export class SendLoop {
     this.#reportProgress();
   }
 
-  /** Continues the current job. @returns whether there was anything to do */
+  /** Continues the current job. @returns true if there was anything to do */
   #writeNext(most: number, now: number): boolean {
     const job = this.#job;
     if (job === undefined || !this.#writer.hasQueueRoom) return false;
@@ -172,7 +172,7 @@ export class SendLoop {
     return true;
   }
 
-  /** Sends what is written; what may no longer be sent is withdrawn, and written again once it may. */
+  /** Sends written frames; those that may no longer be sent are withdrawn, and written again later. */
   #dispatch(): void {
     const hasLeft = this.#sendAll();
     const job = this.#job;
@@ -188,7 +188,7 @@ export class SendLoop {
     this.#draining.add(job);
   }
 
-  /** Reports how far jobs are; first their unsent positions. */
+  /** Reports the progress of jobs; their unsent positions first. */
   #reportProgress(): void {
     const { control, onUnsent } = this.#deps;
     const { unsent } = this.#writer;
@@ -274,7 +274,7 @@ export class SendLoop {
     return true;
   }
 
-  /** True if written frames may still be sent: the kernel may have kept us waiting for long. */
+  /** True if written frames may still be sent: the kernel may have blocked us for long. */
   get #maySend(): boolean {
     const { control, now } = this.#deps;
     const isLeft = this.#job !== undefined && control.isAbandoned(this.#job.slot);
@@ -283,7 +283,7 @@ export class SendLoop {
     return isGranted && control.postedVersion === this.#writer.sendFilter.version;
   }
 
-  /** The first position from `position` on that is in a stripe of ours. */
+  /** The first position from `position` on that is in one of our stripes. */
   #nextOurs(position: number): number {
     const { index, count } = this.#deps.senderIndex;
     if (count === 1) return position;

@@ -11,7 +11,7 @@ import { SenderControl } from './sender-control.js';
 import type { ThreadPool } from './thread-pool.js';
 import type { UnsentMessage } from './unsent-log.js';
 
-/** Messages of a thread: it is ready; it cannot send, or can no longer; and, last, it has ended. */
+/** Messages of a thread: `ready`; a fault, if it cannot send (any more); and, last, `ended`. */
 export type ThreadMessage =
   | { readonly transmit: string }
   | { readonly fault: { readonly code: string; readonly message: string } }
@@ -23,7 +23,7 @@ export interface Assignment<Setup extends object> {
   readonly senderIndex: SenderIndex;
   readonly control: SharedArrayBuffer;
   readonly jobs: MessagePort;
-  /** Carries send filters; a port of its own, so that they do not queue behind jobs. */
+  /** Carries send filters; a separate port, so that they do not queue behind jobs. */
   readonly filters: MessagePort;
   /** Carries unsent positions: `UnsentMessage`. */
   readonly unsent: MessagePort;
@@ -66,7 +66,7 @@ export class SenderThread {
       ended = resolve;
     });
     let isReady = false;
-    /** Before it is ready, a fault goes to the caller of `start`; afterwards it is a death. */
+    /** A fault before it is ready rejects `start`; a later one is reported as a failure of the thread. */
     const fail = (fault: Error) => {
       if (!isReady) ready.reject(fault);
       else if (!this.control.isStopped) deps.onDeath(fault);
@@ -104,7 +104,7 @@ export class SenderThread {
   }
 
   /**
-   * Lets a thread of the pool open what `setup` describes and wait for jobs.
+   * Assigns a thread of the pool: it opens the frame senders of `setup` and waits for jobs.
    * @throws the fault of a thread that cannot open its frame senders
    */
   static async start(setup: object, deps: SenderThreadDeps): Promise<SenderThread> {

@@ -44,7 +44,7 @@ export class SharedSending implements Sending {
     return taken;
   }
 
-  /** A version counts from the position from which on all senders that have started enforce it. */
+  /** A version span starts at the position from which on all started senders enforce it. */
   get versionSpans(): readonly VersionSpan[] {
     if (this.#last !== undefined) return this.#marks;
     const { controls, slot } = this.#deps;

@@ -1,7 +1,7 @@
 /**
- * A batch of frames for sendmmsg(2), laid out once: frames, their iovecs, their mmsghdrs, and where
- * the socket needs them the destinations. One call then sends any stretch of the batch. The kernel
- * copies, so every frame that was taken may be written again at once.
+ * A batch of frames for sendmmsg(2), laid out once: frames, their iovecs, their mmsghdrs, and, if the socket
+ * needs them, the destinations. One call then sends any run of frames. The kernel copies them, so every
+ * accepted frame may be written again at once.
  *
  *   struct iovec    { void *base; size_t length; }                                      16 octets
  *   struct mmsghdr  { void *name; u32 namelen; pad; iovec *iov; size_t iovlen;
@@ -33,7 +33,7 @@ export class MessageBatch {
   readonly #messages: readonly bigint[];
   readonly #addressesAt: number;
   readonly #linkOctets: number;
-  /** The first frame that was not sent; the kernel must accept a whole run before the next. */
+  /** The first frame that was not sent; the kernel must accept a whole run before the next one is written. */
   #first = 0;
   #left = 0;
 

@@ -1,6 +1,6 @@
 /**
- * Opens the fastest frame sender that the interface supports, by trying; its name is reported. An operator
- * may insist on one method.
+ * Opens the fastest frame sender that the interface supports, by trying each; its name is reported. An
+ * operator may choose one.
  */
 import { Fault } from '../../shared/base/faults.js';
 import type { TransmitMethod } from '../../shared/command/network-options.js';

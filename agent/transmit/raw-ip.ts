@@ -35,7 +35,7 @@ export function openRawIp({ device, family, octets }: FrameSenderSetup): FrameSe
   const fd = openSocket(form.domain, SOCK_RAW, IPPROTO_RAW);
   onSocket(fd, () => {
     setOption(fd, SOL_SOCKET, SO_SNDBUF, SEND_BUFFER_OCTETS);
-    // Packets to our own addresses use the loopback by themselves, and are lost if they are bound to it.
+    // Packets to our own addresses use the loopback anyway, and are lost if the socket is bound to it.
     if (device !== LOOPBACK) setOption(fd, SOL_SOCKET, SO_BINDTODEVICE, Buffer.from(`${device}\0`));
   });
   const address = Buffer.alloc(form.addressOctets);

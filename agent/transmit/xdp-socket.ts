@@ -140,7 +140,9 @@ class XdpSocket {
   #produced = 0;
   #consumed = 0;
   #completed = 0;
-  /** Completions of frames that were dropped and queued again: not their last ones. */
+  /**
+   * Completions of frames that were dropped by the driver and queued again: these frames are still in use.
+   */
   readonly #again = new Uint8Array(FRAMES);
 
   /** @param order all frames, those in the first slots first */

@@ -34,7 +34,9 @@ export class ActivitySummary {
     return this.#activities.get(agent)?.ioStats;
   }
 
-  /** Agents and rate count live agents; replies and frames count all agents there ever were. */
+  /**
+   * Number of agents and rate are those of live agents; replies and frames are those of all agents so far.
+   */
   get totals(): ActivityTotals {
     const sums = { agents: 0, rate: 0, replies: 0, framesReceived: 0, framesDropped: 0 };
     for (const [agent, { rate, replies, ioStats }] of this.#activities) {

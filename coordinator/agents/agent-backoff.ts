@@ -8,9 +8,9 @@ import type { Activity } from '../../shared/bus/heartbeat.js';
 
 const BACK_OFF = 0.7;
 const RECOVERY = 1.15;
-/** Packets per second: lower caps could never show that the agent has recovered. */
+/** Packets per second: with a lower cap it could not be seen that the agent has recovered. */
 const CAP_MIN = 10;
-/** An agent that sends less than this share of its grant could not use all of it. */
+/** An agent that sends less than this share of its grant could not use it. */
 const USED_SHARE = 0.8;
 const HEADROOM = 1.25;
 /** errno names of a full send queue. */
@@ -39,7 +39,7 @@ export class AgentBackoff {
   update(activity: Activity, granted: number, now: number): void {
     const last = this.#last;
     const sampledAt = this.#samples.at(-1)?.at ?? Number.NEGATIVE_INFINITY;
-    if (now - sampledAt < LIMITS.checkpointMillis / 2) return; // an extra heartbeat, out of turn
+    if (now - sampledAt < LIMITS.checkpointMillis / 2) return; // an extra heartbeat
     this.#last = activity;
     const { probesSent, replies } = activity;
     this.#samples.push({ at: now, probesSent, replies });

@@ -26,7 +26,7 @@ export function agentsWithoutReplies(
   const ranks = new Map(known.map(([agent], rank) => [agent, rank]));
   const found = new Map<string, string>();
   for (const [agent, own] of reported) {
-    // The median of the agent's peers, so that no single liar decides.
+    // The median of the agent's peers, so that no single agent with false reports decides.
     const rank = ranks.get(agent) ?? known.length;
     const peers = known.length - (ranks.has(agent) ? 1 : 0);
     const middle = Math.floor((peers - 1) / 2);

@@ -20,19 +20,19 @@ export interface IssuedGrant extends Pick<Grant, 'serial' | 'rate'> {
 interface Grantee {
   hasWork: boolean;
   cap: number;
-  /** Not expired yet, ascending by serial. */
+  /** Ascending by serial; expired ones are removed at the next computation. */
   issued: IssuedGrant[];
   /** The largest rate of `issued` when it was last computed: never below the rate in use. */
   inUse: number;
 }
 
-/** Expired grants are found at least this often; until then they count as in use. */
+/** Expired grants are removed at least this often; until then they count as in use. */
 const SWEEP_MILLIS = 100;
 
 export interface AllocatorOptions {
   /** Packets per second, all agents together. */
   readonly budget: number;
-  /** Serials begin after this one: above those of every allocator before. */
+  /** Serials start above this one, so that they exceed those of every earlier allocator. */
   readonly serial?: number;
   /** Our monotonic clock: grants are 0 before it, while those of a previous coordinator may be in force. */
   readonly grantsFrom?: number;

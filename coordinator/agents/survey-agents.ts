@@ -48,7 +48,7 @@ export interface SurveyAgentsDeps {
   readonly holdsLease: (agent: string) => boolean;
   /** Positions settled and answered, by agent, from leases. */
   readonly repliesByAgent: () => ReadonlyMap<string, ReplyRate>;
-  /** Takes an agent's unsettled positions from it. Never rejects. */
+  /** Revokes an agent's leases: its unsettled positions are probed again. Never rejects. */
   readonly revokeLeases: (agent: string) => Promise<void>;
 }
 
@@ -132,7 +132,7 @@ export class SurveyAgents {
     return this.#quarantine.reasonOf(agent);
   }
 
-  /** Bounds what an agent claims: no more replies than probes, and no work without a lease. */
+  /** Bounds the claims of an agent: no more replies than probes, and no work without a lease. */
   #plausible(agent: string, reported: Activity): Activity {
     const hasWork = reported.hasWork && this.#deps.holdsLease(agent);
     return { ...reported, hasWork, replies: Math.min(reported.replies, reported.probesSent) };

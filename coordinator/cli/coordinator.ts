@@ -1,4 +1,4 @@
-/** `transect coordinator`: the daemon. */
+/** `transect coordinator`: runs a coordinator until a signal. */
 
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
@@ -84,7 +84,7 @@ async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
   let led: readonly Survey[] = [];
   let lastTerm = 0;
   const working = runElection(id, election, stop.signal, async (term, signal) => {
-    // If another coordinator has led in between, what we know of surveys may be out of date.
+    // Another coordinator may have led in between: surveys in memory may be out of date.
     const previous = term === lastTerm + 1 ? led : [];
     const options = { data, version: VERSION, term, restoresOrphans: { previous } };
     leading = new Coordinator(options, deps);

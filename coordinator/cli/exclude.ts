@@ -20,7 +20,7 @@ interface ReasonFlags extends BrokerFlags {
   readonly yes?: boolean;
 }
 
-/** Shorter prefixes need a confirmation: nobody excludes that much on purpose. */
+/** Shorter prefixes need a confirmation. */
 const WIDE = { 4: 8, 6: 16 } as const;
 
 export function excludeCommand(): Command {
@@ -96,7 +96,7 @@ async function confirm(prefix: string): Promise<void> {
   throw new Fault('BAD_OPTION', 'nothing is excluded', details);
 }
 
-/** In a container there may be no user with our number. */
+/** In a container there may be no user with this number. */
 function userName(): string {
   try {
     return userInfo().username;

@@ -32,7 +32,10 @@ export async function readAndResolve(
   return resolveDraft(await readDraft(given, flags));
 }
 
-/** Reads every input once, because a pipe is empty the second time. Flags override the survey file. */
+/**
+ * Reads every input once, because a pipe cannot be read twice. Single values of flags override the survey
+ * file; lists are joined.
+ */
 export async function readDraft(
   given: readonly string[],
   flags: SurveyFlags,

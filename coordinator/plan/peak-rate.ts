@@ -1,6 +1,6 @@
 /**
- * The highest rate that any single network is expected to see. Every run of positions is a random sample of
- * the space, so a network with a share of the targets sees that share of the rate.
+ * The highest rate that any single network is expected to receive. Every run of positions is a random sample
+ * of the space, so a network receives its share of the targets as its share of the rate.
  */
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Window } from '../../shared/survey/space/window.js';

@@ -8,7 +8,7 @@ import type { SurveyRequest } from '../../shared/survey/survey.js';
 import { estimate } from './estimate.js';
 import { type Peaks, peaks } from './peak-rate.js';
 
-/** A public /24 or /48 that sees more than this gets a warning: masscan's whole default rate. */
+/** A public /24 or /48 that receives more than this gets a warning: it is masscan's default rate. */
 const GENTLE_PPS = 100;
 
 export interface PlanSummary {

@@ -39,7 +39,10 @@ function readCell(cell: string, kind: 'string' | 'number' | 'boolean'): Value {
   return kind === 'boolean' ? cell === '1' : cell;
 }
 
-/** Splits one line; quoted cells may hold commas and doubled quotes, never line ends of ours. */
+/**
+ * Splits one line; quoted cells may contain commas and doubled quotes, but no line ends, which we never
+ * write.
+ */
 function split(line: string): string[] {
   if (!line.includes('"')) return line.split(',');
   const cells: string[] = [];

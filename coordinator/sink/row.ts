@@ -1,6 +1,6 @@
 /**
- * One row of results as people and pipelines see it: ZMap's field names, so that existing pipelines work, and
- * our own. This table is the only list of fields.
+ * One row of results as users and pipelines see it: ZMap's field names, for existing pipelines, and our own.
+ * This table is the only list of fields.
  */
 import { isoTime } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';

@@ -12,14 +12,14 @@ export class BackPressure {
   #total = 0;
   #isActive = false;
 
-  /** @param onChange called when back-pressure begins or ends */
+  /** @param onChange called when back-pressure starts or ends */
   constructor(limit: number, onChange: () => void) {
     assert(limit > 0, `the limit of waiting rows is ${limit}`);
     this.#limit = limit;
     this.#onChange = onChange;
   }
 
-  /** True while nobody should send. */
+  /** True while sending must wait. */
   get isActive(): boolean {
     return this.#isActive;
   }

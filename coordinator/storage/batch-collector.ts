@@ -38,9 +38,9 @@ export class BatchCollector {
   readonly #unleased = new Map<number, number>();
 
   /**
-   * Keeps a batch that a lease may count. Anyone may write to the stream, so a batch that no lease will count
-   * is rejected: one of an epoch that has ended, of an agent without a lease, or with more rows than there are
-   * positions. If a rejected batch was valid after all, its positions are probed again.
+   * Keeps a batch that a lease may count. Any client may write to the stream, so a batch that no lease will
+   * count is rejected: one of an epoch that has ended, of an agent without a lease, or with more rows than
+   * there are positions. If a rejected batch was valid after all, its positions are probed again.
    * @returns whether the batch is kept
    */
   add(delivery: ResultDelivery, { lease, positions, areLeasesKnown }: ShardContext): boolean {

@@ -15,9 +15,9 @@ export const RULES_FILE = 'rules.json';
 export const JOURNAL_FILE = 'journal.ndjson';
 export const MANIFEST_FILE = 'manifest.json';
 
-/** The protocol of the first version whose folders this version reads. */
+/** The oldest protocol whose survey folders can be read. */
 const OLDEST_PROTOCOL = 6;
-/** The files there may be, as paths within the folder. */
+/** The possible files, as paths within the folder. */
 const FILES = /^((survey|manifest|rules)\.json|space\.bin|journal\.ndjson)$/;
 const SEGMENT = new RegExp(`^segments/\\d{9,12}(-\\d{9,12})?\\.(${SINK_NAMES.join('|')})$`);
 
@@ -46,7 +46,7 @@ export async function readFolder(disk: Disk, folder: string) {
   };
 }
 
-/** Checks a path that came in a message: anybody may name any file. */
+/** Checks a path that came in a message, which may name any file. */
 export function isSurveyFile(path: string): boolean {
   return FILES.test(path) || SEGMENT.test(path);
 }

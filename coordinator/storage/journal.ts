@@ -48,7 +48,7 @@ const lineShape = z.union([
     epochs: z.array(epoch),
   }),
 ]);
-/** The tail that is read back after writing: longer than other coordinators can have written meanwhile. */
+/** Octets read back after writing: more than other coordinators can have written meanwhile. */
 const TAIL_OCTETS = 256 * 1024;
 
 interface Waiting {

@@ -1,6 +1,6 @@
 /**
- * The manifest of a survey: the survey, its plan, what is complete and what is not. Written at the end,
- * whole; a survey without one has not ended.
+ * The manifest of a survey: the survey, its plan, and its completeness. Written at the end, as a whole; a
+ * survey without one has not ended.
  */
 import { join } from 'node:path';
 import { isoTime } from '../../shared/base/clock.js';

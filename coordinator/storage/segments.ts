@@ -1,9 +1,8 @@
 /**
- * The segments of a survey: one file per shard, named by the shard, written whole; storing a shard again
+ * The segments of a survey: one file per shard, named by the shard, written as a whole; storing a shard again
  * replaces its file by the same content. Once all shards of an aligned run are stored, their files are merged
  * into one that is named by the run (as LSM trees compact); while both exist, the larger one is read.
- *
- *     segments/000000042.parquet               rows of one shard; no file where it has none
+ *     segments/000000042.parquet               rows of one shard; no file if it has none
  *     segments/000000000-000000064.parquet     rows of shards 0 to 63
  */
 import { join } from 'node:path';
@@ -13,7 +12,7 @@ import type { Sink } from '../sink/sink.js';
 import { sinkNamed } from '../sink/sink-registry.js';
 
 const NUMBER_DIGITS = 9;
-/** Files are merged into files of so many shards, unless they are large enough already. */
+/** Numbers of shards whose files are merged into one, unless they are large enough already. */
 const LEVELS = [64, 4096, 262_144] as const;
 const MERGED_OCTETS_MAX = 64 * 1024 * 1024;
 const NAME = /^(\d{9,})(?:-(\d{9,}))?\.(\w+)$/;
@@ -69,7 +68,7 @@ export class SegmentStore {
 
   /** The classification stored for a position; undefined if it has no row. */
   async rowAt(shard: number, position: number): Promise<string | undefined> {
-    // The smallest first: during a merge, the larger file exists before the smaller ones go.
+    // The smallest first: during a merge, the larger file exists before the smaller ones are removed.
     for (const length of [1, ...LEVELS]) {
       const from = shard - (shard % length);
       const found = await this.#find(this.#file(from, from + length), position);
@@ -129,7 +128,7 @@ export class SegmentStore {
 }
 
 function outermost(segments: readonly Segment[]): Segment[] {
-  // Of those that start together the largest comes first, and covers the following ones.
+  // Of files with the same start the largest comes first; it covers the following ones.
   const sorted = [...segments].sort((a, b) => a.from - b.from || b.to - a.to);
   let end = -1;
   return sorted.filter(({ to }) => {

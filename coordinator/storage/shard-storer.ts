@@ -24,7 +24,7 @@ import type { SurveyFolder } from './survey-folder.js';
 const RETRY_MILLIS = 2000;
 /** Shards that are stored concurrently. */
 const CONCURRENCY = 8;
-/** After this a new coordinator has received all leases that existed when it started. */
+/** By then a new coordinator has received all leases that existed when it started. */
 const LEASES_KNOWN_MILLIS = 30_000;
 const BEHIND = 'results come faster than they can be stored; sending waits until they are';
 
@@ -71,7 +71,7 @@ export class ShardStorer {
     this.#backPressure = new BackPressure(limit, () => this.#onBackPressure());
   }
 
-  /** The reason why nobody may send; empty if nothing prevents storing. */
+  /** The reason why sending must wait; empty if nothing prevents storing. */
   get problem(): string {
     return this.#storageError || (this.#backPressure.isActive ? BEHIND : '');
   }
@@ -139,7 +139,7 @@ export class ShardStorer {
   }
 
   /**
-   * True once nobody is settling: each lease is released or its holder dead, and its batches have arrived.
+   * True once no agent is settling: each lease is released or its holder dead, and its batches have arrived.
    */
   isDrained(isServing: (agent: string) => boolean): boolean {
     return this.tracker.leases.every((lease) => {
@@ -160,7 +160,7 @@ export class ShardStorer {
     }
   }
 
-  /** Stores the settled part of shards that nobody will finish. @throws Fault UNWRITABLE */
+  /** Stores the settled part of shards that no agent will finish. @throws Fault UNWRITABLE */
   async storeSettled(): Promise<void> {
     this.#isClosing = true; // nothing else is stored from now on
     try {

@@ -124,7 +124,8 @@ export class ShardTracker {
 
   /**
    * The shards to offer next, so that `window` are on offer; they count as offered from now on. Shards that
-   * nobody took for a long time are offered again: a broker whose host lost power may have lost them.
+   * were not leased for a long time are offered again, because a broker that lost power may have lost their
+   * offers.
    */
   offerNext(window: number, now: number): number[] {
     const next: number[] = [];

@@ -70,20 +70,20 @@ export class SurveyFolder {
   }
 
   /**
-   * @throws Fault UNWRITABLE if the survey's results are in the folder of another coordinator, VERSION_SKEW if an
-   * older version wrote them
+   * @throws Fault UNWRITABLE if the survey's results are in the folder of another coordinator, VERSION_SKEW if
+   * an older version wrote them
    */
   async refuseIfUnusable(): Promise<void> {
     const file = join(this.path, SURVEY_FILE);
     const record = await this.disk.read(file, LIMITS.recordOctets);
     if (record !== undefined) return refuseOldFolder(record.toString(), file);
     const reason =
-      'its results are stored elsewhere: start with the --data folder it was launched with';
+      'the survey’s results are in another data folder: start the coordinator with the --data of its launch';
     throw new Fault('UNWRITABLE', reason, { flag: '--data', file });
   }
 
   /**
-   * The stored shards; from now on the writes of earlier terms are void. @throws Fault UNWRITABLE or DEPOSED
+   * The stored shards; from now on lines of earlier terms do not count. @throws Fault UNWRITABLE or DEPOSED
    */
   async *restore(): AsyncGenerator<ShardEntry> {
     await this.#journal.begin();

@@ -17,9 +17,9 @@ import type { Log } from '../../shared/telemetry/log.js';
 import { MANIFEST_FILE, RULES_FILE, readFolder, SPACE_FILE } from '../storage/folder-layout.js';
 import { SurveyRecord } from './survey-record.js';
 
-/** A survey of unknown state does not send before a person resumes it. */
+/** A survey of unknown state does not send until an operator resumes it. */
 const UNKNOWN_STATE = { state: 'paused', storedBelow: 0, term: 0, firstEpoch: 0 } as const;
-/** A shard has fewer epochs in one term. */
+/** More epochs than a shard can have in one term. */
 const EPOCHS_PER_TERM = 65_536;
 
 export interface OrphanedSurvey {
@@ -30,8 +30,8 @@ export interface OrphanedSurvey {
 }
 
 /**
- * Finds them. A survey in `previous` comes back as it was; any other one, whose key and state are unknown,
- * comes back paused and with a new key. A folder that cannot be read is logged and skipped.
+ * Finds them. A survey in `previous` is restored as it was; any other one, whose key and state are unknown,
+ * is restored paused and with a new key. A folder that cannot be read is logged and skipped.
  * @param known ids of the surveys that the broker knows
  */
 export async function* orphanedSurveys(
@@ -41,12 +41,12 @@ export async function* orphanedSurveys(
   { disk, random, log }: { readonly disk: Disk; readonly random: Random; readonly log: Log },
 ): AsyncGenerator<OrphanedSurvey> {
   for (const id of await disk.folders(data)) {
-    if (known.has(id) || !isSurveyId(id)) continue; // copies have other names
+    if (known.has(id) || !isSurveyId(id)) continue; // a copied folder has another name
     const folder = join(data, id);
     if ((await disk.size(join(folder, MANIFEST_FILE))) > 0) continue; // over
     try {
       const { survey, isRestorable, space, rules } = await readFolder(disk, folder);
-      if (!isRestorable) continue; // of a scan, which has its own coordinator
+      if (!isRestorable) continue; // a survey of `scan`, which has its own coordinator
       if (survey.id !== id) throw new Fault('BAD_MESSAGE', `it is the survey ${survey.id}`);
       refuseOtherBytes(space, survey.spaceHash, SPACE_FILE);
       if (rules !== undefined) refuseOtherBytes(rules, survey.rulesHash, RULES_FILE);
@@ -60,7 +60,7 @@ export async function* orphanedSurveys(
 }
 
 /**
- * Puts an orphaned survey back on the bus. Its epochs start above all that there can have been, so that old
+ * Restores an orphaned survey on the bus. Its epochs start above all possible earlier ones, so that old
  * leases and batches do not count. @throws Fault PLAN_MISMATCH
  */
 export async function restoreOrphan(

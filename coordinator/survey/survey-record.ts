@@ -24,7 +24,10 @@ export class SurveyRecord {
     this.#revision = revision;
   }
 
-  /** Writes what `read` returns once its turn comes. @throws Fault DEPOSED if another coordinator wrote */
+  /**
+   * Writes what `read` returns when all earlier writes are done. @throws Fault DEPOSED if another coordinator
+   * wrote
+   */
   write(read: () => Survey): Promise<void> {
     const write = async () => {
       const survey = { ...read(), term: this.#term };

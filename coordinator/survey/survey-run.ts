@@ -119,7 +119,7 @@ export class SurveyRun implements KnownSurvey {
     this.ended = new Promise((resolve, reject) => {
       this.#resolveEnded = { resolve, reject };
     });
-    this.ended.catch(() => {}); // nobody has to wait for it
+    this.ended.catch(() => {}); // callers need not wait for it
   }
 
   /** Resumes the survey where journal and leases stand, and works until it has ended. */
@@ -207,7 +207,7 @@ export class SurveyRun implements KnownSurvey {
     this.storer.storeReady();
     if (now - this.#maintainedAt >= MAINTENANCE_MILLIS) await this.#maintainLeases(now);
     if (!this.storer.isIdle || now < this.#endRetryAt) return;
-    // A shard may be stored in part if a coordinator died while it stored a cancelled survey.
+    // A shard may be stored in part if a coordinator died while storing a cancelled survey.
     const isWhole = this.#tracker.targetsCovered === this.plan.size;
     if (this.#tracker.isComplete) await this.#end(isWhole ? 'done' : 'cancelled');
     else if (this.survey.state === 'draining' && this.#isDrained()) await this.#end('cancelled');
@@ -220,7 +220,7 @@ export class SurveyRun implements KnownSurvey {
     }
   }
 
-  /** Nobody sends while nothing can be stored. */
+  /** Sending must wait while nothing can be stored. */
   get #maySend(): boolean {
     return this.survey.state === 'running' && this.storer.problem === '';
   }

@@ -1,6 +1,6 @@
 /**
- * The surveys that a coordinator knows: those that are running, and a bounded cache of those that are over.
- * An older survey is read from its folder when somebody asks for it.
+ * The surveys that a coordinator knows: the running ones, and a bounded cache of finished ones. Older surveys
+ * are read from their folders on request.
  */
 import { assert } from '../../shared/base/assert.js';
 import { Fault } from '../../shared/base/faults.js';
@@ -49,7 +49,10 @@ export class Surveys {
     );
   }
 
-  /** By id, or by a name or the start of an id that fits one survey only. @throws Fault UNKNOWN_SURVEY or BAD_OPTION */
+  /**
+   * By id, or by a name or the start of an id that fits one survey only. @throws Fault UNKNOWN_SURVEY or
+   * BAD_OPTION
+   */
   async find(text: string): Promise<KnownSurvey> {
     if (text === '') throw new Fault('BAD_OPTION', 'the survey is not named');
     const exact = this.running.get(text) ?? this.#finished.get(text);

@@ -26,7 +26,7 @@ export interface BrokerAccess {
   readonly login?: BrokerLogin | undefined;
   /** TLS is required if set; else the server decides. */
   readonly tls?: BrokerTls | undefined;
-  /** The flag that names another broker; undefined if the user named none, as in `scan`. */
+  /** The flag that selects the broker, for error messages; undefined if no flag does, as in `scan`. */
   readonly flag?: string | undefined;
 }
 

@@ -20,7 +20,8 @@ export interface Disk {
   writeWhole(file: string, chunks: Chunks): Promise<void>;
   /** As `writeWhole`, for content that another program writes: `make` gets the path. */
   makeWhole(file: string, make: (beside: string) => Promise<void>): Promise<void>;
-  /** Appends whole lines, after the last whole line. Durable once it resolves. @throws Fault UNWRITABLE */
+  /** Appends whole lines. An incomplete last line, left by a crash, is ended with a newline first. Durable once it
+   * resolves. @throws Fault UNWRITABLE */
   append(file: string, lines: string): Promise<void>;
   /** Undefined if the file is missing. @throws Fault UNREADABLE_FILE above so many octets */
   read(file: string, octetsMax?: number): Promise<Buffer | undefined>;

@@ -44,7 +44,7 @@ export function readTolerantly<Item>(
   return { items, badLines };
 }
 
-/** Adds the location of an item to the fault of its parser. @throws Fault */
+/** Runs a parser; a fault that it throws gets the location of the item. @throws Fault */
 export function located<Value>(location: FaultDetails, parse: () => Value): Value {
   try {
     return parse();

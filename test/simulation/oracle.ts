@@ -1,6 +1,6 @@
 /**
- * The oracle: everything that must hold of a survey in the simulation after any faults. Each violation is a
- * sentence.
+ * The oracle: the invariants of a simulated survey, whatever faults were injected. Each violation is reported
+ * in a sentence.
  */
 import { join } from 'node:path';
 import { FIELDS } from '../../coordinator/sink/row.js';

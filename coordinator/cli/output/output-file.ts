@@ -24,7 +24,7 @@ export interface OutputFile {
   readonly isStdout: boolean;
   /** Writes all chunks. @throws Fault UNWRITABLE, or ReaderGone */
   write(chunks: Chunks): Promise<void>;
-  /** The same for content that another program writes: `make` gets the path to write to. */
+  /** The same for content that another program writes: `make` gets the path. */
   make(make: (path: string) => Promise<void>): Promise<void>;
 }
 
@@ -55,7 +55,10 @@ export async function openOutput(path: string): Promise<OutputFile> {
   };
 }
 
-/** The file descriptor of ours that a path stands for: opening the path would write from its start. */
+/**
+ * The open file descriptor that a path refers to: opening the path again would write from the start of its
+ * file.
+ */
 function descriptorOf(file: string): number | undefined {
   if (file === '/dev/stdout') return 1;
   if (file === '/dev/stderr') return 2;

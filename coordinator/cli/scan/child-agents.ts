@@ -19,7 +19,7 @@ const WARN = 40;
 export interface ChildAgents {
   /** Rejects once the last agent has ended although it was still needed. */
   readonly failed: Promise<never>;
-  /** Ends them: in order, or immediately. */
+  /** Ends them, in order or immediately. */
   stop(immediately: boolean): Promise<void>;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Stop signals, counted from the start of a command: the first asks to finish in order, the second to stop at
- * once. Signals that arrive before anybody listens are not lost. A reader of the rows that goes away counts
- * as one signal.
+ * once. Signals before a listener is set are kept. A reader of the rows that closes its end counts as one
+ * signal.
  */
 import { onStopSignal } from '../../../shared/command/signals.js';
 

@@ -26,9 +26,9 @@ export interface PrivateBroker {
   readonly access: BrokerAccess;
   /** For child processes. */
   readonly environment: NodeJS.ProcessEnv;
-  /** Resolves when the server ends, for whatever reason. */
+  /** Resolves when the server has ended. */
   readonly ended: Promise<void>;
-  /** Translates a client's failure for people who know nothing of this server. */
+  /** Translates a client's failure for users, who do not know about this server. */
   failed(cause: unknown): Fault;
   /** @param immediately kills it, instead of letting it finish its files */
   stop(immediately?: boolean): Promise<void>;
@@ -50,7 +50,7 @@ export async function startPrivateBroker(): Promise<PrivateBroker> {
   const login = { user: USER, password: randomBytes(SECRET_OCTETS).toString('hex') };
   const config = join(folder, 'nats.conf');
   await writeFile(config, configOf(folder, login.password), { mode: 0o600 });
-  // In a session of its own: Ctrl-C in the terminal is for us, and we stop the server at the end.
+  // In a session of its own: Ctrl-C in the terminal must reach only us, and we stop the server at the end.
   const child = spawn(setpriv, ['--pdeathsig', 'KILL', server, '--config', config], {
     detached: true,
     stdio: 'ignore',
@@ -119,7 +119,7 @@ function problemIn(folder: string, reason: string, cause?: unknown): Fault {
   return new Fault('NO_NATS_SERVER', `the private broker: ${reason} (${where})`, {}, cause);
 }
 
-/** The file is written in one go, but may be seen before that. */
+/** The file is written in one call, but may be seen empty before that. */
 function readPorts(text: string): string | undefined {
   try {
     return (JSON.parse(text) as { nats?: string[] }).nats?.[0];

@@ -1,7 +1,7 @@
 /**
- * The rows of a scan: to stdout within the second, before their shard is stored, or to a file, whole, at the
- * end. Rows on stdout cannot be taken back, so a row that comes again (after a crash, or a SYN-ACK after a
- * reset) is marked `repeat`. With a limit, no more rows than that are written.
+ * The rows of a scan: to stdout within a second, before their shard is stored, or to a file, complete, at the
+ * end. Rows on stdout cannot be withdrawn, so a further row of the same target (after a crash, or a SYN-ACK
+ * after a reset) is marked `repeat`. A limit on rows is exact.
  */
 import { Fault } from '../../../shared/base/faults.js';
 import { ReaderGone, writeOut } from '../../../shared/command/output.js';
@@ -16,7 +16,7 @@ import { writeRows } from '../stored/results.js';
 import { StoredRows } from '../stored/stored-rows.js';
 
 export interface RowsWanted {
-  /** Undefined to write rows to stdout as they come. */
+  /** Undefined to write rows to stdout as they arrive. */
   readonly file: string | undefined;
   /** Name of a sink. */
   readonly module: string;
@@ -34,7 +34,7 @@ export interface RowsOutParts {
 export class RowsOut {
   readonly #wanted: RowsWanted;
   readonly #deps: RowsOutParts;
-  /** The file for the end. */
+  /** The output file, written at the end. */
   readonly #file: OutputFile | undefined;
   readonly #format: TextFormat | undefined;
   readonly #indices: readonly number[];
@@ -143,7 +143,7 @@ export class RowsOut {
     for (const shard of this.#seen.keys()) if (run.isStored(shard)) this.#seen.delete(shard);
   }
 
-  /** Even if nobody reads, or nothing can be written, the replies are still settled and stored. */
+  /** Even without a reader, or if nothing can be written, replies are settled and stored. */
   async #write(text: string): Promise<void> {
     if (!this.#hasReader || text === '') return;
     try {

@@ -1,4 +1,4 @@
-/** The flags of `transect scan`, as commander gathers them. */
+/** The flags of `transect scan`, as commander parses them. */
 import type { SurveyFlags } from '../survey/survey-options.js';
 
 export interface ScanFlags extends SurveyFlags {

@@ -1,7 +1,7 @@
 /**
- * `transect scan`: everything in one command. A private broker, the coordinator in this process and agents as
- * child processes do what they would do on many hosts; rows go to stdout as they come, or to a file, whole,
- * at the end. The first Ctrl-C waits for late replies and stores them; the second stops within seconds.
+ * `transect scan`: everything in one command. A private broker, the coordinator in this process, and agents
+ * as child processes; rows go to stdout as they arrive, or to a file, complete, at the end. The first Ctrl-C
+ * waits for late replies and stores them; the second stops within seconds.
  */
 import { join, resolve } from 'node:path';
 import type { Command } from 'commander';

@@ -1,6 +1,6 @@
 /**
  * Watches a scan until its manifest is written: shows progress, enforces limits, reacts to interrupts. The
- * second interrupt takes effect within seconds, whatever hangs.
+ * second interrupt takes effect within seconds, even if everything else is blocked.
  */
 import { systemClock } from '../../../shared/base/clock.js';
 import { toFaultCode } from '../../../shared/base/exit-codes.js';
@@ -14,7 +14,7 @@ import type { ChildAgents } from './child-agents.js';
 import type { Interrupts } from './interrupts.js';
 import type { ScanFlags } from './scan-flags.js';
 
-/** Set once a limit that the user asked for ends the survey. */
+/** Set once a limit given by the user ends the survey. */
 export interface Ending {
   isEnough: boolean;
   /** Ends it now. */

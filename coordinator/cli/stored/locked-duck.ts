@@ -14,11 +14,11 @@ const SETTINGS = { threads: '1', memory_limit: '512MB' };
 const EXPLAIN = /^\s*explain\s+(?!analy[sz]e)/i;
 
 export interface Reach {
-  /** A folder that may be read. */
+  /** A folder that users' SQL may read. */
   readonly folder: string;
-  /** A file that may be written. */
+  /** A file that users' SQL may write. */
   readonly writes?: string | undefined;
-  /** Run before the lock: it may name files. */
+  /** SQL that runs before the lock, so it may name files. */
   readonly prepare?: string | undefined;
   /** No sandbox, for users who want all of DuckDB. */
   readonly isUnsafe?: boolean | undefined;
@@ -80,7 +80,7 @@ export async function refuseWriting(
   throw new Fault('BAD_OPTION', 'only statements that read are allowed, such as SELECT', location);
 }
 
-/** The package (1.5.6) does not say why it cannot split statements; preparing them does. */
+/** The package (1.5.6) does not give the reason if it cannot split statements; preparing them does. */
 async function whyUnreadable(connection: DuckDBConnection, sql: string): Promise<string> {
   try {
     (await connection.prepare(sql)).destroySync();

@@ -48,7 +48,10 @@ export function queryCommand(): Command {
   made.argument('<sql>', 'SELECT classification, count(*) FROM results GROUP BY ALL');
   made.addOption(option('-O, --format <name>', 'table, csv or ndjson', parseFormat, 'table'));
   made.addOption(
-    option('--unsafe', 'all of DuckDB: files, network, extensions, any number of statements'),
+    option(
+      '--unsafe',
+      'turn the sandbox off: allow files, network, extensions and several statements',
+    ),
   );
   return addBrokerOptions(made).action(query);
 }

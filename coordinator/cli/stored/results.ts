@@ -52,7 +52,7 @@ export function resultsCommand(): Command {
 
 export function fieldsOption() {
   const names = FIELDS.map(({ name }) => name).join(' ');
-  const about = `fields, * for all, blank for an empty column: ${names}`;
+  const about = `fields, separated by commas (* is all of them, \`blank\` an empty column): ${names}`;
   return option('-f, --output-fields <list>', about, parseFields);
 }
 

@@ -1,6 +1,6 @@
 /**
- * The rows of stored shards: read by DuckDB, from every format, with the chosen fields and filter. A row that
- * the journal lists is there, or reading fails.
+ * The rows of stored shards: read by DuckDB, from every format, with the chosen fields and filter. If a row
+ * that the journal lists is missing, reading fails.
  */
 import { join } from 'node:path';
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
@@ -185,7 +185,7 @@ export class StoredRows {
   }
 }
 
-/** Directly into the file: it is a temporary one already, and no other file may be written. */
+/** Directly into the file: it is a temporary one already, and the sandbox may write no other. */
 const OPTIONS = 'FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false';
 
 /** Shards of one segment that are read. */
@@ -194,7 +194,7 @@ interface Part {
   readonly within: readonly number[];
 }
 
-/** Our whole numbers are below 2^53. */
+/** All of our integers are below 2^53. */
 function plainValue(value: DuckDBValue): Value {
   if (typeof value === 'bigint') return Number(value);
   return value === null || typeof value !== 'object' ? value : value.toString();

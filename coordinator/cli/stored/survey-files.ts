@@ -1,6 +1,6 @@
 /**
- * The files of a survey, from any place: a named folder, the coordinator's folder if that is on this host, or
- * a copy through the broker, in a temporary folder. Their readers see files on a disk.
+ * The files of a survey, from any place: a named folder, the coordinator's folder if it is on this host, or a
+ * copy through the broker, in a temporary folder.
  */
 import { rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -48,12 +48,12 @@ export async function withSurveyFiles<Result>(
       await fetchFile(bus, id, SURVEY_FILE, copy);
       const text = (await recordIn(copy)) ?? '';
       const survey = surveyFromJson(text, SURVEY_FILE);
-      // On the same host nothing is copied. The answer may name any folder, so its content is compared.
+      // On the same host nothing is copied. The answer could name any folder, so its content is compared.
       if ((await recordIn(folder).catch(() => undefined)) === text) {
         return await work({ folder, survey, refresh: isEnded });
       }
       const refresh = async () => {
-        const hasEnded = await isEnded(); // asked first: everything stored by then is copied
+        const hasEnded = await isEnded(); // requested first, so that everything stored by then is copied
         await mirror(bus, id, copy);
         return hasEnded;
       };
@@ -65,7 +65,10 @@ export async function withSurveyFiles<Result>(
   });
 }
 
-/** A path that exists, or that contains a slash, is never the name of a survey. @throws Fault NOT_FOUND */
+/**
+ * A path that exists, or contains a slash, is a folder and never the name of a survey. @throws Fault
+ * NOT_FOUND
+ */
 async function localFolder(name: string): Promise<Omit<SurveyFiles, 'refresh'> | undefined> {
   const folder = resolve(name);
   const found = await stat(folder).catch(() => undefined);

@@ -1,4 +1,4 @@
-/** Survey files: YAML; each key is the counterpart of a flag. Every fault names file, line and value. */
+/** Survey files: YAML; each key corresponds to a flag. Faults name the file and, if known, line and value. */
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { type Document, LineCounter, parseDocument, visit } from 'yaml';
@@ -17,7 +17,7 @@ import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } fro
 import { parseRowPolicy } from './survey-options.js';
 import { parsePortsWithTop } from './top-ports.js';
 
-/** Numbers are read as text, as written: `0123` is not 123, and `1e3` is not 1000. */
+/** Numbers are read as text: `0123` is not 123, and `1e3` is not 1000. */
 const scalar = z.string();
 const file = z.strictObject({ file: z.string() });
 const targetItem = z.union([
@@ -169,7 +169,7 @@ function faultOf(
   return new Fault('BAD_SURVEY', `${key}: ${reason}`, { file, line, value });
 }
 
-/** The line of a key or item, as far down its path as the file goes. */
+/** The line of a key or item, or of its nearest parent in the file. */
 function locate(document: Document, lines: LineCounter, file: string, path: readonly unknown[]) {
   for (let length = path.length; length > 0; length--) {
     const node = document.getIn(path.slice(0, length), true) as { range?: [number] } | undefined;

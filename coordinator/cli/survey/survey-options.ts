@@ -128,7 +128,7 @@ export function parseRowPolicy(text: string): RowPolicy {
   throw new Fault('BAD_OPTION', 'the rows are successes or all', { value: text });
 }
 
-/** Reads `name=value,name=value`; the probe decides which names there are. */
+/** Reads `name=value,name=value`; the names are checked by the probe. */
 function parseProbeArgs(text: string): ProbeOptions {
   const pairs = text.split(',').map((pair) => pair.split('='));
   if (pairs.every(({ length }) => length === 2)) return Object.fromEntries(pairs) as ProbeOptions;
