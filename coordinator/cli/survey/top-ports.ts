@@ -39,7 +39,9 @@ function readRanked(file: string, value: string): { port: number; weight: number
   try {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
-    const reason = `cannot read the list of ports for top:N (${describeError(cause)}): install nmap, or give your own list with top:N@FILE`;
+    const reason =
+      `cannot read the list of ports for top:N (${describeError(cause)}): ` +
+      'install nmap, or give a list of your own as top:N@FILE';
     throw new Fault('UNREADABLE_FILE', reason, { file, value }, cause);
   }
   const ranked: { port: number; weight: number }[] = [];
