@@ -13,6 +13,7 @@ import { countUnsent } from '../shared/survey/unsent-positions.js';
 import { FIELDS, type Row, type Value } from './sink/row.js';
 import { JOURNAL_FILE, MANIFEST_FILE, type PublicSurvey } from './storage/folder-layout.js';
 import { readJournal, type ShardEntry } from './storage/journal.js';
+import { readManifestStatus } from './storage/manifest.js';
 import { SegmentStore } from './storage/segments.js';
 
 /** Violations that are listed; more are counted. */
@@ -62,6 +63,8 @@ export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Pro
     }
   }
   for (const entry of withRows.values()) checker.closeShard(entry);
+  const recorded = isOver ? (await readManifestStatus(disk, folder))?.targetsCovered : undefined;
+  if (recorded !== undefined) checker.checkManifest(recorded);
   return checker.result();
 }
 
@@ -189,6 +192,12 @@ class CoverageChecker {
       if (settled !== there)
         this.addViolation(`shard ${shard}: ${there} of ${settled} ${name} rows`);
     }
+  }
+
+  /** A journal that was damaged after the survey has fewer entries than the manifest counts. */
+  checkManifest(recorded: number): void {
+    if (recorded === this.#covered) return;
+    this.addViolation(`the manifest has ${recorded} covered targets, the journal ${this.#covered}`);
   }
 
   result(): Verification {

@@ -9,7 +9,7 @@ import { isoTime } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import { command, option } from '../../shared/command/program.js';
 import { type Block, parseBlock } from '../../shared/survey/policy/blocklist.js';
-import { inForce } from '../../shared/survey/policy/exclusions.js';
+import { type Exclusion, inForce } from '../../shared/survey/policy/exclusions.js';
 import { parseName, parseSentence } from '../../shared/survey/text.js';
 import { formatTable, printCompleted, printNote, printOut } from './output/print.js';
 import { addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
@@ -43,11 +43,16 @@ export function excludeCommand(): Command {
 
 function withReason(made: Command): Command {
   const why = 'the reason, for the audit log';
-  made.addOption(option('--reason <text>', why, parseSentence).makeOptionMandatory());
+  made.addOption(option('--reason <text>', why, parseReason).makeOptionMandatory());
   made.addOption(
     option('--by <name>', 'your name, for the audit log (default: your login)', parseName),
   );
   return addBrokerOptions(made);
+}
+
+function parseReason(text: string): string {
+  if (text.trim() === '') throw new Fault('BAD_OPTION', 'a reason is needed');
+  return parseSentence(text);
 }
 
 async function addExclusion(prefix: string, flags: ReasonFlags) {
@@ -62,9 +67,22 @@ async function addExclusion(prefix: string, flags: ReasonFlags) {
 async function liftExclusion(lifted: string, flags: ReasonFlags) {
   const { reason, by = userName() } = flags;
   const ask = { lifted, reason, by };
-  const { version, waiting } = await withBus(flags, (bus) => bus.control.ask('lift', ask));
+  const { version, waiting, exclusions } = await withBus(flags, async (bus) => {
+    const done = await bus.control.ask('lift', ask);
+    return { ...done, ...(await bus.control.ask('exclusions', {})) };
+  });
   await printCompleted(String(version), 'exclusion');
-  report(`version ${version}: ${lifted} is no longer excluded`, waiting);
+  report(`version ${version}: ${liftNotice(version, exclusions)}`, waiting);
+}
+
+/** A range may have been excluded several times: then it stays excluded. */
+function liftNotice(version: number, exclusions: readonly Exclusion[]): string {
+  const lifts = exclusions.find((each) => each.version === version)?.lifts ?? 0;
+  const prefix = exclusions.find((each) => each.version === lifts)?.prefix ?? '';
+  const still = inForce(exclusions).filter((each) => each.prefix === prefix);
+  if (still.length === 0) return `${prefix} is no longer excluded`;
+  const versions = still.map((each) => each.version).join(', ');
+  return `version ${lifts} is lifted; ${prefix} stays excluded by version ${versions}`;
 }
 
 function report(what: string, waiting: readonly string[]): void {

@@ -48,8 +48,9 @@ const lineShape = z.union([
     epochs: z.array(epoch),
   }),
 ]);
-/** Octets read back after writing: more than other coordinators can have written meanwhile. */
-const TAIL_OCTETS = 256 * 1024;
+/** Octets read at a time to find terms; and those of the longest start of a line that names one. */
+const SCAN_OCTETS = 256 * 1024;
+const START_OCTETS = 32;
 
 interface Waiting {
   readonly line: string;
@@ -61,6 +62,7 @@ export class Journal {
   readonly #disk: Disk;
   readonly #file: string;
   readonly #term: number;
+  readonly #terms: TermScan;
   #waiting: Waiting[] = [];
   #isWriting = false;
 
@@ -68,6 +70,7 @@ export class Journal {
     this.#disk = disk;
     this.#file = file;
     this.#term = term;
+    this.#terms = new TermScan(disk, file);
   }
 
   /** Fences the lines of earlier terms. @throws Fault UNWRITABLE, or DEPOSED if a later term has begun */
@@ -91,7 +94,7 @@ export class Journal {
 
   /** @throws Fault DEPOSED if a later term has begun: then our lines do not count */
   async #refuseIfDeposed(): Promise<void> {
-    if ((await lastTermIn(this.#disk, this.#file)) <= this.#term) return;
+    if ((await this.#terms.latest()) <= this.#term) return;
     const reason = 'another coordinator has taken over';
     throw new Fault('DEPOSED', reason, { file: this.#file });
   }
@@ -129,12 +132,37 @@ export async function* readJournal(disk: Disk, file: string): AsyncGenerator<Sha
   }
 }
 
-/** The latest term of a journal, read from its end; 0 if there is none. */
+/** The latest term of a journal; 0 if there is none. */
 export async function lastTermIn(disk: Disk, file: string): Promise<number> {
-  const from = Math.max(0, (await disk.size(file)) - TAIL_OCTETS);
-  const tail = Buffer.from(await disk.readPart(file, from, TAIL_OCTETS)).toString();
-  const terms = [...tail.matchAll(/^\{"term":(\d{1,9})\b/gm)].map(([, term]) => Number(term));
-  return Math.max(0, ...terms);
+  return await new TermScan(disk, file).latest();
+}
+
+/** Finds the terms of a journal while it grows: each call reads what was appended since the one before. */
+class TermScan {
+  readonly #disk: Disk;
+  readonly #file: string;
+  #scannedTo = 0;
+  #latest = 0;
+  /** The last octets that were read: a line may start in them. */
+  #overlap = '\n';
+
+  constructor(disk: Disk, file: string) {
+    this.#disk = disk;
+    this.#file = file;
+  }
+
+  async latest(): Promise<number> {
+    for (;;) {
+      const part = await this.#disk.readPart(this.#file, this.#scannedTo, SCAN_OCTETS);
+      if (part.length === 0) return this.#latest;
+      const text = this.#overlap + Buffer.from(part).toString('latin1');
+      for (const [, term] of text.matchAll(/\n\{"term":(\d{1,9})[,}]/g)) {
+        this.#latest = Math.max(this.#latest, Number(term));
+      }
+      this.#scannedTo += part.length;
+      this.#overlap = text.slice(-START_OCTETS);
+    }
+  }
 }
 
 /** The entry of one shard, or undefined if it is not stored. */

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { isoTime } from '../../shared/base/clock.js';
+import { Fault } from '../../shared/base/faults.js';
 import type { IoStats } from '../../shared/bus/heartbeat.js';
 import type { Disk } from '../../shared/host/disk.js';
 import { formatPorts } from '../../shared/net/ports.js';
@@ -53,8 +54,14 @@ export async function readManifestStatus(
   disk: Disk,
   folder: string,
 ): Promise<SurveyStatus | undefined> {
-  const bytes = await disk.read(join(folder, MANIFEST_FILE));
-  return bytes && (JSON.parse(bytes.toString()) as { status: SurveyStatus }).status;
+  const file = join(folder, MANIFEST_FILE);
+  const bytes = await disk.read(file);
+  if (bytes === undefined) return undefined;
+  try {
+    return (JSON.parse(bytes.toString()) as { status: SurveyStatus }).status;
+  } catch (cause) {
+    throw new Fault('BAD_MESSAGE', 'the file is not a manifest', { file }, cause);
+  }
 }
 
 function manifestOf(content: ManifestContent): object {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BatchCollector, type ShardContext } from '../../coordinator/storage/batch-collector.js';
-import { findEntry, Journal, readJournal } from '../../coordinator/storage/journal.js';
+import { findEntry, Journal, lastTermIn, readJournal } from '../../coordinator/storage/journal.js';
 import { ShardTracker } from '../../coordinator/storage/shard-tracker.js';
 import type { Position } from '../../shared/base/brand.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
@@ -333,6 +333,21 @@ describe('the journal', () => {
     await after.add(entry(3));
     expect(await written(disk)).toEqual([1, 3]);
   });
+
+  test.each([1, 2000])(
+    'notices a later term however much it writes at once: %d lines',
+    async (lines) => {
+      const disk = new MemoryDisk();
+      const [before, after] = [new Journal(disk, '/journal', 1), new Journal(disk, '/journal', 2)];
+      await before.begin();
+      await after.begin();
+      const long = { ...entry(0), unsent: { excluded: 'x'.repeat(1_000_000 / lines) } };
+      const adding = Array.from({ length: lines }, (_, shard) => before.add({ ...long, shard }));
+      const outcomes = await Promise.allSettled(adding);
+      expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true);
+      expect(await lastTermIn(disk, '/journal')).toBe(2);
+    },
+  );
 
   test('is read up to a torn last line, and continues after it', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'transect-journal-'));

@@ -1,5 +1,5 @@
 /** Every field, in every format, from every kind of segment; and the error if a segment is missing. */
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { StoredRows } from '../../coordinator/cli/stored/stored-rows.js';
@@ -102,6 +102,19 @@ describe.skipIf(!isRoot).each(KINDS)('from segments of %s', (kind) => {
       expect([command, code === 0]).toEqual([command, false]);
       expect(stdout + stderr).toMatch(/are missing|VIOLATION|no rows/);
     }
+  }, 60_000);
+
+  test('a journal that lost entries after the end is a violation', async () => {
+    const copy = `${kind}-emptied`;
+    await shell(`cp -r ${surveys.get(kind)} ${copy}`, folder.path);
+    await shell(`echo garbage > ${copy}/journal.ndjson; rm -r ${copy}/segments`, folder.path);
+    const { code, stdout } = await shell(`$T verify ${copy}`, folder.path);
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/the manifest has 64 covered targets, the journal 0/);
+    await writeFile(join(folder.path, copy, 'manifest.json'), 'garbage');
+    const damaged = await shell(`$T verify ${copy}`, folder.path);
+    expect(damaged.code).toBe(1);
+    expect(damaged.stderr).toMatch(/manifest\.json: the file is not a manifest/);
   }, 60_000);
 });
 

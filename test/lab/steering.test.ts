@@ -105,6 +105,12 @@ describe.skipIf(labIsMissing())('a running survey', () => {
     const log = await readFile(join(folder, 'data', 'exclusions.ndjson'), 'utf8');
     expect(JSON.parse(log)).toMatchObject({ version: 1, reason: 'mail of 3 May', by: 'noc' });
     await transect('cancel', next, '--now');
+    // The same range, excluded twice: lifting one of them leaves it excluded.
+    await transect('exclude', 'add', '198.18.128.0/17', '--reason', 'again');
+    const lifted = await transect('exclude', 'lift', '1', '--reason', 'a mistake');
+    expect(lifted.stderr).toMatch(/1 is lifted; 198\.18\.128\.0\/17 stays excluded by version 2/);
+    const last = await transect('exclude', 'lift', '2', '--reason', 'a mistake');
+    expect(last.stderr).toMatch(/198\.18\.128\.0\/17 is no longer excluded/);
   });
 
   test('stalls when the disk is full, reports it, and continues when there is space', {
