@@ -10,11 +10,11 @@ import { Plan } from '../shared/survey/plan.js';
 import type { Exclusions } from '../shared/survey/policy/exclusions.js';
 import { refuseOtherBytes, spaceFromBytes } from '../shared/survey/space/space-bytes.js';
 import { isEnding, type Survey } from '../shared/survey/survey.js';
-import { Receiver, ReplyCounts } from './capture/receiver.js';
 import { GrantState } from './grant-state.js';
 import type { HeldShard } from './held-shard.js';
 import type { NetworkIo, OpenNetworkIo } from './interfaces.js';
 import { RateMeter } from './rate-meter.js';
+import { ReplyCounts, ReplyMatcher } from './replies/reply-matcher.js';
 
 /** The lease prefetch assumes that the agent can send this many shards per second more than it lately did. */
 const PACE_SHARDS = 16;
@@ -44,7 +44,7 @@ export class JoinedSurvey {
     this.#checkedAt = now;
     for (const capture of networkIo.captures) {
       const { held, replies } = this;
-      const receiver = new Receiver(plan, survey, capture.dissection, held, replies);
+      const receiver = new ReplyMatcher(plan, survey, capture.dissection, held, replies);
       capture.start((timestamp) => receiver.receive(timestamp));
     }
   }

@@ -28,7 +28,7 @@ import { toVantage, VANTAGE } from '../shared/net/vantage.js';
 import { parseRate } from '../shared/survey/quantities.js';
 import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../shared/telemetry/http.js';
 import { type LogLevel, openLog } from '../shared/telemetry/log.js';
-import { Metrics } from '../shared/telemetry/metrics.js';
+import { Metrics } from '../shared/telemetry/metrics-registry.js';
 import { Agent } from './agent.js';
 import { declareMetrics } from './metrics.js';
 import { networkIoOpener } from './network-io.js';

@@ -1,6 +1,6 @@
 /** The agent's Prometheus metrics, read from the counters of its joined surveys at each scrape. */
 import { CLASSIFICATION_NAMES } from '../shared/probe/classification.js';
-import type { Metrics, Reading } from '../shared/telemetry/metrics.js';
+import type { Metrics, Reading } from '../shared/telemetry/metrics-registry.js';
 import type { Agent } from './agent.js';
 import type { JoinedSurvey } from './joined-survey.js';
 

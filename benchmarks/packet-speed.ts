@@ -1,8 +1,9 @@
 /** Cost per packet on one core, in memory: probes written when sending, replies read when receiving. */
-import { Receiver, ReplyCounts } from '../agent/capture/receiver.js';
+
 import { Egress } from '../agent/egress/egress.js';
 import { Router } from '../agent/egress/router.js';
 import { type FrameSender, OUTCOME } from '../agent/interfaces.js';
+import { ReplyCounts, ReplyMatcher } from '../agent/replies/reply-matcher.js';
 import { SendLoop } from '../agent/send/send-loop.js';
 import { SenderControl } from '../agent/send/sender-control.js';
 import { monotonicMillis, wallMicros } from '../shared/base/clock.js';
@@ -127,7 +128,7 @@ function reading(space: Space, source: PlainFlow['source']) {
   const counts = new ReplyCounts();
   const shards = Array.from({ length: plan.shardCount }, (_, shard) => shard);
   const held = new Map(shards.map((shard) => [shard, { onReply: () => OUTCOME.NEW }]));
-  const receiver = new Receiver(plan, survey, dissection, held, counts);
+  const receiver = new ReplyMatcher(plan, survey, dissection, held, counts);
   const replies = Array.from({ length: 1024 }, (_, i) => {
     const target: Target = plan.targetAt(i * 1000);
     const flow = { source, sourcePort: 61000 + i, address: target.words, port: target.port };

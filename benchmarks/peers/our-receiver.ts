@@ -1,7 +1,7 @@
 /** The receiver alone, as an agent runs it: node our-receiver.js DEVICE SECONDS. */
 import { Captures } from '../../agent/capture/captures.js';
-import { Receiver, ReplyCounts } from '../../agent/capture/receiver.js';
 import { OUTCOME } from '../../agent/interfaces.js';
+import { ReplyCounts, ReplyMatcher } from '../../agent/replies/reply-matcher.js';
 import { tcpSyn } from '../../shared/probe/tcp-syn.js';
 import { KEY } from '../../test/support/replies.js';
 import { pause } from './network.js';
@@ -13,7 +13,7 @@ const survey = { probe: 'tcp-syn', probeOptions: tcpSyn.parseOptions({}), key: K
 const counts = new ReplyCounts();
 const shards = Array.from({ length: replayedPlan.shardCount }, (_, shard) => shard);
 const held = new Map(shards.map((shard) => [shard, { onReply: () => OUTCOME.NEW }]));
-const receiver = new Receiver(replayedPlan, survey, capture.dissection, held, counts);
+const receiver = new ReplyMatcher(replayedPlan, survey, capture.dissection, held, counts);
 capture.start((timestamp) => receiver.receive(timestamp));
 console.log('listening');
 await pause(Number(seconds) * 1000);

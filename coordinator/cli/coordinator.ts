@@ -17,7 +17,7 @@ import { systemDisk } from '../../shared/host/disk.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../../shared/telemetry/http.js';
 import { type LogLevel, openLog } from '../../shared/telemetry/log.js';
-import { Metrics } from '../../shared/telemetry/metrics.js';
+import { Metrics } from '../../shared/telemetry/metrics-registry.js';
 import { Coordinator } from '../coordinator.js';
 import { runElection } from '../leader-election.js';
 import { declareMetrics } from '../metrics.js';

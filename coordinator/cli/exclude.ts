@@ -69,7 +69,8 @@ async function liftExclusion(lifted: string, flags: ReasonFlags) {
   const ask = { lifted, reason, by };
   const { version, waiting, exclusions } = await withBus(flags, async (bus) => {
     const done = await bus.control.ask('lift', ask);
-    return { ...done, ...(await bus.control.ask('exclusions', {})) };
+    const { exclusions } = await bus.control.ask('exclusions', {});
+    return { ...done, exclusions };
   });
   await printCompleted(String(version), 'exclusion');
   report(`version ${version}: ${liftNotice(version, exclusions)}`, waiting);

@@ -8,7 +8,7 @@ import { LIMITS } from '../../shared/base/limits.js';
 import type { LeaseStore, ShardQueue } from '../../shared/bus/interfaces.js';
 import { type Lease, lastEpoch, rewound } from '../../shared/survey/lease.js';
 import type { Log } from '../../shared/telemetry/log.js';
-import type { ShardTracker } from '../storage/shard-tracker.js';
+import type { ShardTable } from '../storage/shard-table.js';
 
 /** A lease that has not changed for this long is checked. */
 const STUCK_MILLIS = 60_000;
@@ -18,7 +18,7 @@ const TRIES = 10;
 export interface LeaseMaintenanceDeps {
   readonly leases: LeaseStore;
   readonly work: ShardQueue;
-  readonly tracker: ShardTracker;
+  readonly table: ShardTable;
   /** The index of a lease's first epoch of which the stream has lost a batch. */
   readonly epochWithLostBatch: (lease: Lease) => number | undefined;
   readonly log: Log;
@@ -43,8 +43,8 @@ export class LeaseMaintenance {
    * @returns the low watermark to publish next; undefined if it has not moved
    */
   async purge(published: number): Promise<number | undefined> {
-    const { leases, tracker } = this.#deps;
-    const { storedBelow, purgeableRevision } = tracker;
+    const { leases, table } = this.#deps;
+    const { storedBelow, purgeableRevision } = table;
     assert(storedBelow >= published, `the low watermark fell from ${published} to ${storedBelow}`);
     if (storedBelow === published) return undefined;
     if (this.#purgeableRevision > 0) await leases.purge(this.#survey, this.#purgeableRevision);
@@ -60,7 +60,7 @@ export class LeaseMaintenance {
     const isHeld = (lease: Lease) => lastEpoch(lease)?.agent === agent && lease.state !== 'settled';
     const revoked = (lease: Lease) =>
       isHeld(lease) ? rewound(lease, lease.epochs.length - 1) : undefined;
-    const held = this.#deps.tracker.leases.filter(isHeld);
+    const held = this.#deps.table.leases.filter(isHeld);
     await Promise.all(held.map(({ shard }) => this.#change(shard, revoked)));
   }
 
@@ -71,8 +71,8 @@ export class LeaseMaintenance {
    * @param isOffering whether shards are being offered at present
    */
   async repair(now: number, isOffering: boolean): Promise<void> {
-    const { tracker, work, epochWithLostBatch } = this.#deps;
-    for (const lease of tracker.takeStalled(now - STUCK_MILLIS, now, LIMITS.dispatchWindow)) {
+    const { table, work, epochWithLostBatch } = this.#deps;
+    for (const lease of table.takeStalled(now - STUCK_MILLIS, now, LIMITS.dispatchWindow)) {
       const lossy = epochWithLostBatch(lease);
       if (lossy !== undefined) await this.#rewind(lease, lossy);
       if (isOffering && (lossy !== undefined || lease.state !== 'settled')) {

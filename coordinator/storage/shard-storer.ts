@@ -1,8 +1,8 @@
 /**
  * Turns leases and result batches into stored shards:
  *
- *     leases ─▶ tracker: settled? ┐
- *     batches ─▶ collector: all?  ┴▶ rows durable ─▶ journal ─▶ tracker: covered ─▶ batches acknowledged
+ *     leases ─▶ table: settled? ┐
+ *     batches ─▶ collector: all?  ┴▶ rows durable ─▶ journal ─▶ table: covered ─▶ batches acknowledged
  *
  * While a shard cannot be made durable (usually a full disk), storing has a problem, is retried, and the
  * batches stay in the stream. While shards settle faster than they can be stored, back-pressure stops sending.
@@ -18,7 +18,7 @@ import type { Log } from '../../shared/telemetry/log.js';
 import { BackPressure } from './back-pressure.js';
 import { BatchCollector } from './batch-collector.js';
 import { type ManifestContent, writeManifest } from './manifest.js';
-import { holderOf, ShardTracker } from './shard-tracker.js';
+import { holderOf, ShardTable } from './shard-table.js';
 import type { SurveyFolder } from './survey-folder.js';
 
 const RETRY_MILLIS = 2000;
@@ -40,7 +40,7 @@ export interface ShardStorerDeps {
 }
 
 export class ShardStorer {
-  readonly tracker: ShardTracker;
+  readonly table: ShardTable;
   readonly #plan: Plan;
   readonly #deps: ShardStorerDeps;
   readonly #collector = new BatchCollector();
@@ -65,7 +65,7 @@ export class ShardStorer {
   constructor(plan: Plan, deps: ShardStorerDeps) {
     this.#plan = plan;
     this.#deps = deps;
-    this.tracker = new ShardTracker(plan.shardCount);
+    this.table = new ShardTable(plan.shardCount);
     this.#leasesKnownFrom = deps.clock.monotonic() + LEASES_KNOWN_MILLIS;
     const limit = deps.rowsWaitingMax ?? LIMITS.rowsWaiting;
     this.#backPressure = new BackPressure(limit, () => this.#onBackPressure());
@@ -85,7 +85,7 @@ export class ShardStorer {
     while (!signal.aborted) {
       try {
         for await (const entry of this.#deps.folder.restore()) {
-          if (!this.tracker.isStored(entry.shard)) this.tracker.onStored(entry);
+          if (!this.table.isStored(entry.shard)) this.table.onStored(entry);
         }
         this.#onStorageWorks();
         return;
@@ -107,11 +107,11 @@ export class ShardStorer {
     const { shard } = batch;
     if (this.#isClosed && !this.#isOver) return false;
     this.#batchesRemaining = delivery.remaining;
-    if (this.#isOver || this.tracker.isStored(shard) || shard >= this.#plan.shardCount) {
+    if (this.#isOver || this.table.isStored(shard) || shard >= this.#plan.shardCount) {
       delivery.acknowledge();
       return false;
     }
-    const lease = this.tracker.leaseOf(shard);
+    const lease = this.table.leaseOf(shard);
     const unwritable = reasonUnwritable(batch);
     const { from, to } = this.#plan.shard(shard);
     const content = unwritable === undefined ? batch : { ...batch, columns: emptyColumns() };
@@ -128,8 +128,8 @@ export class ShardStorer {
   onLease(lease: Versioned<Lease>): void {
     const { shard } = lease.value;
     if (shard >= this.#plan.shardCount) return;
-    this.tracker.onLease(lease, this.#deps.clock.monotonic());
-    const current = this.tracker.leaseOf(shard);
+    this.table.onLease(lease, this.#deps.clock.monotonic());
+    const current = this.table.leaseOf(shard);
     if (current !== undefined) this.#storeIfComplete(current);
   }
 
@@ -142,7 +142,7 @@ export class ShardStorer {
    * True once no agent is settling: each lease is released or its holder dead, and its batches have arrived.
    */
   isDrained(isServing: (agent: string) => boolean): boolean {
-    return this.tracker.leases.every((lease) => {
+    return this.table.leases.every((lease) => {
       const holder = holderOf(lease);
       const isReleased = holder === undefined || !isServing(holder);
       return isReleased && this.#collector.hasAll(lease);
@@ -155,7 +155,7 @@ export class ShardStorer {
     for (const [shard, lease] of this.#ready) {
       if (this.#storing.size >= CONCURRENCY) return;
       this.#ready.delete(shard);
-      if (this.tracker.isStored(shard)) this.#backPressure.set(shard, 0);
+      if (this.table.isStored(shard)) this.#backPressure.set(shard, 0);
       else this.#storing.set(shard, this.#storeOrRetry(lease));
     }
   }
@@ -165,8 +165,8 @@ export class ShardStorer {
     this.#isClosing = true; // nothing else is stored from now on
     try {
       await Promise.all(this.#storing.values());
-      for (const { shard: number } of this.tracker.leases) {
-        const lease = this.tracker.leaseOf(number);
+      for (const { shard: number } of this.table.leases) {
+        const lease = this.table.leaseOf(number);
         const shard = this.#plan.shard(number);
         if (lease === undefined || settledUpToOf(lease, shard) === shard.from) continue;
         if (this.#collector.hasAll(lease)) await this.#store(lease);
@@ -186,7 +186,7 @@ export class ShardStorer {
 
   /** Writes the manifest. @throws Fault UNWRITABLE */
   async writeManifest(known: Pick<ManifestContent, 'survey' | 'status' | 'version' | 'ioStatsOf'>) {
-    const { agents, incomplete } = this.tracker;
+    const { agents, incomplete } = this.table;
     const { disk, path } = this.#deps.folder;
     await writeManifest(disk, path, { ...known, plan: this.#plan, agents, incomplete });
   }
@@ -251,10 +251,10 @@ export class ShardStorer {
     const entry = await folder.store(this.#plan, lease, rows);
     this.#collector.acknowledge(shard);
     this.#backPressure.set(shard, 0);
-    this.tracker.onStored(entry);
+    this.table.onStored(entry);
     this.#onStorageWorks();
     log.debug({ survey, shard }, 'shard stored');
-    const areStored = (from: number, to: number) => this.tracker.areStored(from, to);
+    const areStored = (from: number, to: number) => this.table.areStored(from, to);
     folder.compact(shard, areStored, (error) => {
       log.warn({ survey, error: describeError(error) }, 'failed to merge segments');
     });

@@ -31,7 +31,7 @@ import { SurveyAgents } from '../agents/survey-agents.js';
 import { Dispatcher } from '../dispatch/dispatcher.js';
 import { LeaseMaintenance } from '../dispatch/lease-maintenance.js';
 import { ShardStorer } from '../storage/shard-storer.js';
-import type { ShardTracker } from '../storage/shard-tracker.js';
+import type { ShardTable } from '../storage/shard-table.js';
 import type { SurveyFolder } from '../storage/survey-folder.js';
 import type { KnownSurvey } from './known-survey.js';
 import { lookupTargets } from './lookup.js';
@@ -71,7 +71,7 @@ export class SurveyRun implements KnownSurvey {
   /** Resolves once the manifest is written; rejects if the survey failed. */
   readonly ended: Promise<SurveyStatus>;
   readonly #deps: SurveyRunDeps;
-  readonly #tracker: ShardTracker;
+  readonly #table: ShardTable;
   readonly #dispatcher: Dispatcher;
   readonly #maintenance: LeaseMaintenance;
   readonly #isServing: (agent: string) => boolean;
@@ -97,9 +97,9 @@ export class SurveyRun implements KnownSurvey {
     this.#dispatcher = new Dispatcher(bus.work, id);
     const onProblemChange = () => this.#applyRate();
     this.storer = new ShardStorer(plan, { survey: id, clock, log, folder, onProblemChange });
-    this.#tracker = this.storer.tracker;
+    this.#table = this.storer.table;
     this.#maintenance = new LeaseMaintenance(id, {
-      ...{ leases: bus.leases, work: bus.work, tracker: this.#tracker, log },
+      ...{ leases: bus.leases, work: bus.work, table: this.#table, log },
       epochWithLostBatch: (lease) => this.storer.epochWithLostBatch(lease),
     });
     const now = clock.monotonic();
@@ -110,9 +110,9 @@ export class SurveyRun implements KnownSurvey {
       {
         ...{ clock, log, grants: bus.grants, isServing: this.#isServing },
         exclusionsVersion: () => deps.exclusions.version,
-        unfinishedLeases: () => (this.#tracker.isFullyLeased ? this.#tracker.leases : []),
-        holdsLease: (agent) => this.#tracker.isHolder(agent),
-        repliesByAgent: () => this.#tracker.repliesByAgent,
+        unfinishedLeases: () => (this.#table.isFullyLeased ? this.#table.leases : []),
+        holdsLease: (agent) => this.#table.isHolder(agent),
+        repliesByAgent: () => this.#table.repliesByAgent,
         revokeLeases: (agent) => this.#maintenance.revoke(agent),
       },
     );
@@ -147,7 +147,7 @@ export class SurveyRun implements KnownSurvey {
   }
 
   isStored(shard: number): boolean {
-    return this.#tracker.isStored(shard);
+    return this.#table.isStored(shard);
   }
 
   /** Answers the part of a heartbeat that is about this survey. */
@@ -161,7 +161,7 @@ export class SurveyRun implements KnownSurvey {
   async lookup(text: string): Promise<readonly LookupResult[]> {
     const { exclusions, bus } = this.#deps;
     const { survey, plan, folder } = this;
-    const leaseOf = (shard: number) => this.#tracker.leaseOf(shard);
+    const leaseOf = (shard: number) => this.#table.leaseOf(shard);
     const sources = { survey, plan, leaseOf, folder, exclusions, spaces: bus.spaces };
     return await lookupTargets(text, sources);
   }
@@ -191,7 +191,7 @@ export class SurveyRun implements KnownSurvey {
     return statusOf({
       survey: this.survey,
       plan: this.plan,
-      tracker: this.#tracker,
+      table: this.#table,
       activity: this.agents.activity.totals,
       endedAt: this.#endedAt,
       batchesSetAside: this.storer.batchesSetAside,
@@ -203,13 +203,13 @@ export class SurveyRun implements KnownSurvey {
   async #step(): Promise<void> {
     const now = this.#deps.clock.monotonic();
     this.storer.throwFailure();
-    if (this.#maySend) await this.#dispatcher.dispatch(this.#tracker, now);
+    if (this.#maySend) await this.#dispatcher.dispatch(this.#table, now);
     this.storer.storeReady();
     if (now - this.#maintainedAt >= MAINTENANCE_MILLIS) await this.#maintainLeases(now);
     if (!this.storer.isIdle || now < this.#endRetryAt) return;
     // A shard may be stored in part if a coordinator died while storing a cancelled survey.
-    const isWhole = this.#tracker.targetsCovered === this.plan.size;
-    if (this.#tracker.isComplete) await this.#end(isWhole ? 'done' : 'cancelled');
+    const isWhole = this.#table.targetsCovered === this.plan.size;
+    if (this.#table.isComplete) await this.#end(isWhole ? 'done' : 'cancelled');
     else if (this.survey.state === 'draining' && this.#isDrained()) await this.#end('cancelled');
   }
 
@@ -268,7 +268,7 @@ export class SurveyRun implements KnownSurvey {
     this.storer.end();
     await bus.work.close(survey.id);
     await bus.leases.purge(survey.id);
-    const { targetsCovered } = this.#tracker;
+    const { targetsCovered } = this.#table;
     log.info({ survey: survey.id, state, targetsCovered }, 'survey ended');
     this.#stop.abort();
     this.#resolveEnded?.resolve(this.status);

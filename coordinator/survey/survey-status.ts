@@ -1,14 +1,14 @@
-/** Builds the status of a survey from its tracker and its agents' activity. */
+/** Builds the status of a survey from its table and its agents' activity. */
 import type { Plan } from '../../shared/survey/plan.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import type { ActivityTotals } from '../agents/activity-summary.js';
-import type { ShardTracker } from '../storage/shard-tracker.js';
+import type { ShardTable } from '../storage/shard-table.js';
 
 export interface SurveyProgress {
   readonly survey: Survey;
   readonly plan: Plan;
-  readonly tracker: ShardTracker;
+  readonly table: ShardTable;
   readonly activity: ActivityTotals;
   /** Wall clock; 0 while it runs. */
   readonly endedAt: number;
@@ -18,22 +18,22 @@ export interface SurveyProgress {
 }
 
 export function statusOf(progress: SurveyProgress): SurveyStatus {
-  const { survey, plan, tracker, activity, endedAt, problem } = progress;
-  const { probesSent, ...totals } = tracker.totals;
+  const { survey, plan, table, activity, endedAt, problem } = progress;
+  const { probesSent, ...totals } = table.totals;
   return {
     survey: survey.id,
     name: survey.name,
     state: survey.state,
     targets: plan.size,
     probesSent,
-    targetsCovered: tracker.targetsCovered,
-    coverage: tracker.targetsCovered / plan.size,
+    targetsCovered: table.targetsCovered,
+    coverage: table.targetsCovered / plan.size,
     budget: survey.rate,
     ...totals,
     ...activity,
     shards: plan.shardCount,
-    shardsStored: tracker.shardsStored,
-    rowsStored: tracker.rowsStored,
+    shardsStored: table.shardsStored,
+    rowsStored: table.rowsStored,
     startedAt: survey.createdAt,
     endedAt,
     batchesSetAside: progress.batchesSetAside,

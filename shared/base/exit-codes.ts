@@ -32,7 +32,7 @@ export const EXIT = {
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** The exit code of each error. */
-export const EXIT_CODE_OF = {
+const EXIT_CODE_OF = {
   /** An option or argument has a value that cannot be used. */
   BAD_OPTION: EXIT.USAGE,
   /** A line of a target, block or allow list cannot be parsed. */
@@ -100,4 +100,10 @@ export type FaultCode = keyof typeof EXIT_CODE_OF;
 /** The code of a fault that came in a message; an unknown code is a malformed message. */
 export function toFaultCode(text: string): FaultCode {
   return Object.hasOwn(EXIT_CODE_OF, text) ? (text as FaultCode) : 'BAD_MESSAGE';
+}
+
+/** The exit code of an error: that of its fault code, if it has one. */
+export function exitCodeOf(error: unknown): ExitCode {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return Object.hasOwn(EXIT_CODE_OF, code) ? EXIT_CODE_OF[code as FaultCode] : EXIT.FAILED;
 }

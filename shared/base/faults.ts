@@ -2,7 +2,7 @@
  * Faults are errors of the outside world, each with one sentence that says what to do. Callers branch on
  * `code`; `details` names flag, file, line and value if there are any.
  */
-import { EXIT, EXIT_CODE_OF, type ExitCode, type FaultCode } from './exit-codes.js';
+import type { FaultCode } from './exit-codes.js';
 
 /** Location of bad input; every known part is given. */
 export interface FaultDetails {
@@ -21,10 +21,6 @@ export class Fault extends Error {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
     this.details = details;
-  }
-
-  get exitCode(): ExitCode {
-    return EXIT_CODE_OF[this.code];
   }
 
   /** The same fault with more of its location; known parts stay. */
@@ -46,11 +42,6 @@ export class Fault extends Error {
 
 function known(details: FaultDetails): FaultDetails {
   return Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined));
-}
-
-/** The exit code of an error. */
-export function exitCodeOf(error: unknown): ExitCode {
-  return error instanceof Fault ? error.exitCode : EXIT.FAILED;
 }
 
 /** One line for people about any error. */

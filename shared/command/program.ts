@@ -3,8 +3,8 @@
  * and named exit codes.
  */
 import { Command, CommanderError, Option } from 'commander';
-import { EXIT, type ExitCode } from '../base/exit-codes.js';
-import { describeError, exitCodeOf, Fault } from '../base/faults.js';
+import { EXIT, type ExitCode, exitCodeOf } from '../base/exit-codes.js';
+import { describeError, Fault } from '../base/faults.js';
 import { inert } from '../base/printable.js';
 import { flushOutput, ReaderGone, watchOutput } from './output.js';
 

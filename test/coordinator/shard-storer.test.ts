@@ -65,10 +65,10 @@ test('storing has a problem while too many rows wait for the disk, until half of
   }
   expect(told).toEqual([expect.stringMatching(/come faster than they can be stored/)]);
   disk.release();
-  while (storer.tracker.shardsStored < 30) {
-    if (storer.tracker.shardsStored >= 20) expect(storer.problem).toBe('');
+  while (storer.table.shardsStored < 30) {
+    if (storer.table.shardsStored >= 20) expect(storer.problem).toBe('');
     await storer.flushed();
   }
   expect(told).toHaveLength(2);
-  expect(storer.tracker.rowsStored).toBe(30 * ROWS);
+  expect(storer.table.rowsStored).toBe(30 * ROWS);
 });

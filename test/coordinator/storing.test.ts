@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BatchCollector, type ShardContext } from '../../coordinator/storage/batch-collector.js';
 import { findEntry, Journal, lastTermIn, readJournal } from '../../coordinator/storage/journal.js';
-import { ShardTracker } from '../../coordinator/storage/shard-tracker.js';
+import { ShardTable } from '../../coordinator/storage/shard-table.js';
 import type { Position } from '../../shared/base/brand.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
 import type { ResultDelivery } from '../../shared/bus/interfaces.js';
@@ -223,86 +223,82 @@ const entry = (
   return { shard, from, to: from + 256, coveredUpTo: from + coveredUpTo, rowCount, epochs };
 };
 
-describe('the shard tracker', () => {
+describe('the shard table', () => {
   test('offers each shard once, a window at a time', () => {
-    const tracker = new ShardTracker(10);
-    expect(tracker.offerNext(4, 0)).toEqual([0, 1, 2, 3]);
-    expect(tracker.offerNext(4, 0)).toEqual([]);
-    tracker.onLease(versioned(lease(record(1, 256, 300, 0))), 0);
-    expect(tracker.offerNext(4, 0)).toEqual([4]);
-    expect(tracker.offerNext(100, 0)).toEqual([5, 6, 7, 8, 9]);
-    expect(tracker.offerNext(100, 0)).toEqual([]);
-    expect(tracker.isFullyLeased).toBe(false);
+    const table = new ShardTable(10);
+    expect(table.offerNext(4, 0)).toEqual([0, 1, 2, 3]);
+    expect(table.offerNext(4, 0)).toEqual([]);
+    table.onLease(versioned(lease(record(1, 256, 300, 0))), 0);
+    expect(table.offerNext(4, 0)).toEqual([4]);
+    expect(table.offerNext(100, 0)).toEqual([5, 6, 7, 8, 9]);
+    expect(table.offerNext(100, 0)).toEqual([]);
+    expect(table.isFullyLeased).toBe(false);
   });
 
   test('offers shards again that were not leased within a minute, because a broker may have lost the offer', () => {
-    const tracker = new ShardTracker(4);
-    expect(tracker.offerNext(2, 0)).toEqual([0, 1]);
-    tracker.onLease({ value: lease(record(1, 256, 256, 0)), revision: 1 }, 0); // shard 1
-    expect(tracker.offerNext(2, 30_000)).toEqual([2]);
-    expect(tracker.offerNext(2, 60_000)).toEqual([0]);
-    expect(tracker.offerNext(2, 100_000)).toEqual([2]);
-    expect(tracker.offerNext(2, 119_999)).toEqual([]);
+    const table = new ShardTable(4);
+    expect(table.offerNext(2, 0)).toEqual([0, 1]);
+    table.onLease({ value: lease(record(1, 256, 256, 0)), revision: 1 }, 0); // shard 1
+    expect(table.offerNext(2, 30_000)).toEqual([2]);
+    expect(table.offerNext(2, 60_000)).toEqual([0]);
+    expect(table.offerNext(2, 100_000)).toEqual([2]);
+    expect(table.offerNext(2, 119_999)).toEqual([]);
   });
 
   test('does not offer stored shards again', () => {
-    const tracker = new ShardTracker(5);
-    tracker.onStored(entry(1, 256, 7));
-    expect(tracker.offerNext(100, 0)).toEqual([0, 2, 3, 4]);
-    expect([tracker.targetsCovered, tracker.rowsStored, tracker.isComplete]).toEqual([
-      256,
-      7,
-      false,
-    ]);
+    const table = new ShardTable(5);
+    table.onStored(entry(1, 256, 7));
+    expect(table.offerNext(100, 0)).toEqual([0, 2, 3, 4]);
+    expect([table.targetsCovered, table.rowsStored, table.isComplete]).toEqual([256, 7, false]);
   });
 
   test('refuses to store a shard twice', () => {
-    const tracker = new ShardTracker(2);
-    tracker.onStored(entry(0));
-    expect(() => tracker.onStored(entry(0))).toThrow('stored twice');
+    const table = new ShardTable(2);
+    table.onStored(entry(0));
+    expect(() => table.onStored(entry(0))).toThrow('stored twice');
   });
 
   test('adds up every epoch’s probes, before and after the shard is stored', () => {
-    const tracker = new ShardTracker(2);
+    const table = new ShardTable(2);
     const both = lease(record(1, 256, 300, 0), record(2, 300, 512, 0));
-    tracker.onLease(versioned(both), 0);
-    expect(tracker.totals).toMatchObject({ probesSent: 256, synack: 256 });
-    tracker.onStored(entry(1, 256, 256, both.epochs));
-    expect(tracker.totals).toMatchObject({ probesSent: 256, synack: 256 });
-    expect(tracker.agents.get('agent-2')).toMatchObject({
+    table.onLease(versioned(both), 0);
+    expect(table.totals).toMatchObject({ probesSent: 256, synack: 256 });
+    table.onStored(entry(1, 256, 256, both.epochs));
+    expect(table.totals).toMatchObject({ probesSent: 256, synack: 256 });
+    expect(table.agents.get('agent-2')).toMatchObject({
       vantage: 'here',
       probesSent: 212,
       targetsSettled: 212,
     });
-    tracker.onLease(versioned(both), 0); // a late change of a stored shard
-    expect(tracker.totals.probesSent).toBe(256);
+    table.onLease(versioned(both), 0); // a late change of a stored shard
+    expect(table.totals.probesSent).toBe(256);
   });
 
   test('is complete when every shard is stored, in any order', () => {
-    const tracker = new ShardTracker(100);
-    tracker.offerNext(100, 0);
+    const table = new ShardTable(100);
+    table.offerNext(100, 0);
     for (let i = 0; i < 100; i++) {
-      expect(tracker.isComplete).toBe(false);
-      tracker.onStored(entry((i * 37) % 100, 1));
+      expect(table.isComplete).toBe(false);
+      table.onStored(entry((i * 37) % 100, 1));
     }
-    expect(tracker.isComplete).toBe(true);
-    expect(tracker.storedBelow).toBe(100);
-    expect(tracker.incomplete).toHaveLength(100);
+    expect(table.isComplete).toBe(true);
+    expect(table.storedBelow).toBe(100);
+    expect(table.incomplete).toHaveLength(100);
   });
 
   test('purges only leases whose shards are below the low watermark', () => {
-    const tracker = new ShardTracker(10);
+    const table = new ShardTable(10);
     const held = (shard: number, revision: number) =>
-      tracker.onLease(versioned({ ...lease(record(1, 256, 300, 0)), shard }, revision), 0);
+      table.onLease(versioned({ ...lease(record(1, 256, 300, 0)), shard }, revision), 0);
     held(0, 11);
     held(1, 12);
     held(2, 13);
-    tracker.onStored(entry(0));
-    expect([tracker.storedBelow, tracker.purgeableRevision]).toEqual([1, 12]);
-    tracker.onStored(entry(2)); // above the low watermark: agents could not know that it is stored
-    expect([tracker.storedBelow, tracker.purgeableRevision]).toEqual([1, 12]);
-    tracker.onStored(entry(1));
-    expect([tracker.storedBelow, tracker.purgeableRevision]).toEqual([3, 14]);
+    table.onStored(entry(0));
+    expect([table.storedBelow, table.purgeableRevision]).toEqual([1, 12]);
+    table.onStored(entry(2)); // above the low watermark: agents could not know that it is stored
+    expect([table.storedBelow, table.purgeableRevision]).toEqual([1, 12]);
+    table.onStored(entry(1));
+    expect([table.storedBelow, table.purgeableRevision]).toEqual([3, 14]);
   });
 });
 

@@ -126,7 +126,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
       const { code, rows, summary } = await scan('198.18.0.0/28', ...allow);
       expect([code, rows], summary).toEqual([EXIT.NOTHING_SENT, []]);
       expect(summary).toMatch(/silent +0 were probed/);
-      expect(summary).toMatch(/nothing was sent: 16 /);
+      expect(summary).toMatch(/no probe was sent: 16 /);
       expect(summary).toMatch(reason);
     },
   );

@@ -32,7 +32,7 @@ export class ReplyCounts {
   }
 }
 
-export class Receiver {
+export class ReplyMatcher {
   readonly #plan: Plan;
   readonly #probe: Probe;
   readonly #cookies: CookieMac;

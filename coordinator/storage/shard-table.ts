@@ -1,5 +1,5 @@
 /**
- * The shard tracker (the ledger): the state of each shard, from waiting to offered, leased and stored. A fold
+ * The shard table (the ledger): the state of each shard, from waiting to offered, leased and stored. A fold
  * over events, with memory for unfinished shards only: stored shards are intervals, and from `#nextToOffer`
  * on nothing has been offered yet.
  */
@@ -27,7 +27,7 @@ export interface AgentTotals extends ShardTotals {
 /** Offering a shard again that is still on offer changes nothing. */
 const OFFER_AGAIN_MILLIS = 60_000;
 
-export class ShardTracker {
+export class ShardTable {
   readonly shardCount: number;
   readonly #stored = new IntervalSet();
   /** Shards on offer, and when they were offered. */
