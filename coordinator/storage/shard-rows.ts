@@ -1,10 +1,13 @@
 /** The rows of one shard, one per position: of several replies the one of the highest rank. */
 import { assert } from '../../shared/base/assert.js';
 import { outranks } from '../../shared/probe/classification.js';
-import type { EpochRecord } from '../../shared/survey/lease.js';
-import type { Shard } from '../../shared/survey/plan.js';
+import { type EpochRecord, type Lease, settledUpToOf } from '../../shared/survey/lease.js';
+import type { Plan, Shard } from '../../shared/survey/plan.js';
 import type { ResultBatch } from '../../shared/survey/results.js';
 import { isUnsent } from '../../shared/survey/unsent.js';
+import { encodeUnsent } from '../../shared/survey/unsent-positions.js';
+import { RowSource } from '../sink/row.js';
+import type { ShardEntry } from './journal.js';
 
 /** One row of a batch. */
 export interface RowRef {
@@ -64,5 +67,24 @@ export class ShardRows {
       const batch = this.#batches[this.#batchAt[at] as number];
       if (batch !== undefined) yield { batch, row: this.#rowAt[at] as number };
     }
+  }
+
+  /** The rows with their targets, ascending by position: one object that is moved from row to row. */
+  *sources(plan: Plan): Generator<RowSource> {
+    const source = new RowSource(plan);
+    for (const { batch, row } of this.inOrder()) yield source.moveTo(batch, row);
+  }
+
+  /** The line that the journal gets for this shard. */
+  journalEntry(lease: Lease): ShardEntry {
+    const { number, from, to } = this.#shard;
+    const coveredUpTo = settledUpToOf(lease, this.#shard);
+    assert(
+      from <= coveredUpTo && coveredUpTo <= to,
+      `shard ${number} covered up to ${coveredUpTo}`,
+    );
+    const unsent = encodeUnsent(this.unsent);
+    const extent = { shard: number, from, to, coveredUpTo, rowCount: this.count };
+    return { ...extent, epochs: lease.epochs, ...(unsent && { unsent }) };
   }
 }

@@ -17,6 +17,7 @@ import { emptyColumns, type ResultBatch, reasonUnwritable } from '../../shared/s
 import type { Log } from '../../shared/telemetry/log.js';
 import { BackPressure } from './back-pressure.js';
 import { BatchCollector } from './batch-collector.js';
+import type { ShardEntry } from './journal.js';
 import { type ManifestContent, writeManifest } from './manifest.js';
 import { holderOf, ShardTable } from './shard-table.js';
 import type { SurveyFolder } from './survey-folder.js';
@@ -247,8 +248,7 @@ export class ShardStorer {
   async #store(lease: Lease): Promise<void> {
     const { log, folder } = this.#deps;
     const { survey, shard } = lease;
-    const rows = this.#collector.rowsOf(lease, this.#plan.shard(shard));
-    const entry = await folder.store(this.#plan, lease, rows);
+    const entry = await this.#makeDurable(lease);
     this.#collector.acknowledge(shard);
     this.#backPressure.set(shard, 0);
     this.table.onStored(entry);
@@ -258,6 +258,18 @@ export class ShardStorer {
     folder.compact(shard, areStored, (error) => {
       log.warn({ survey, error: describeError(error) }, 'failed to merge segments');
     });
+  }
+
+  /** First the rows, then the line of the journal. @throws Fault UNWRITABLE or DEPOSED; then it is not stored */
+  async #makeDurable(lease: Lease): Promise<ShardEntry> {
+    const { segments, journal } = this.#deps.folder;
+    const shard = this.#plan.shard(lease.shard);
+    const rows = this.#collector.rowsOf(lease, shard);
+    if (rows.count > 0) await segments.write(shard.number, rows.sources(this.#plan));
+    else await segments.clear(shard.number);
+    const entry = rows.journalEntry(lease);
+    await journal.add(entry);
+    return entry;
   }
 
   #onStorageWorks(): void {

@@ -1,6 +1,5 @@
 /**
- * The folder of one survey, and the order in which it is written: the rows of a shard are made durable, then
- * its line is appended to the journal, and then the shard is covered.
+ * The folder of one survey: its files, the segments and the journal.
  *
  *     DATA/<survey>/survey.json       the survey without its key
  *     DATA/<survey>/space.bin         the targets, canonical bytes
@@ -10,15 +9,10 @@
  *     DATA/<survey>/manifest.json     at the end: what is complete
  */
 import { join } from 'node:path';
-import { assert } from '../../shared/base/assert.js';
 import { Fault } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import type { Disk } from '../../shared/host/disk.js';
-import { type Lease, settledUpToOf } from '../../shared/survey/lease.js';
-import type { Plan } from '../../shared/survey/plan.js';
 import type { Survey } from '../../shared/survey/survey.js';
-import { encodeUnsent } from '../../shared/survey/unsent-positions.js';
-import { RowSource } from '../sink/row.js';
 import {
   isSurveyFile,
   JOURNAL_FILE,
@@ -30,7 +24,6 @@ import {
 } from './folder-layout.js';
 import { findEntry, Journal, readJournal, type ShardEntry } from './journal.js';
 import { SegmentStore } from './segments.js';
-import type { ShardRows } from './shard-rows.js';
 
 /** The content of a new survey's folder. */
 export interface InitialFiles {
@@ -49,8 +42,8 @@ export interface SurveyFolderDeps {
 export class SurveyFolder {
   readonly path: string;
   readonly segments: SegmentStore;
+  readonly journal: Journal;
   readonly disk: Disk;
-  readonly #journal: Journal;
   #compacting: Promise<void> = Promise.resolve();
 
   /** @param segmentFormat name of the sink that writes the segments */
@@ -58,7 +51,7 @@ export class SurveyFolder {
     this.path = path;
     this.disk = disk;
     this.segments = new SegmentStore(path, segmentFormat, disk);
-    this.#journal = new Journal(disk, join(path, JOURNAL_FILE), term);
+    this.journal = new Journal(disk, join(path, JOURNAL_FILE), term);
   }
 
   /** Writes the files of a new survey. @throws Fault UNWRITABLE */
@@ -86,26 +79,9 @@ export class SurveyFolder {
    * The stored shards; from now on lines of earlier terms do not count. @throws Fault UNWRITABLE or DEPOSED
    */
   async *restore(): AsyncGenerator<ShardEntry> {
-    await this.#journal.begin();
+    await this.journal.begin();
     await this.segments.sweep();
     yield* readJournal(this.disk, join(this.path, JOURNAL_FILE));
-  }
-
-  /** Durable once it resolves. @throws Fault UNWRITABLE or DEPOSED; then nothing is stored */
-  async store(plan: Plan, lease: Lease, rows: ShardRows): Promise<ShardEntry> {
-    const { number, from, to } = plan.shard(lease.shard);
-    if (rows.count > 0) await this.segments.write(number, sourcesOf(plan, rows));
-    else await this.segments.clear(number);
-    const coveredUpTo = settledUpToOf(lease, { number, from, to });
-    assert(
-      from <= coveredUpTo && coveredUpTo <= to,
-      `shard ${number} is covered up to ${coveredUpTo}`,
-    );
-    const extent = { shard: number, from, to, coveredUpTo, rowCount: rows.count };
-    const unsent = encodeUnsent(rows.unsent);
-    const entry = { ...extent, epochs: lease.epochs, ...(unsent && { unsent }) };
-    await this.#journal.add(entry);
-    return entry;
   }
 
   /** Merges small segments in the background. @param onError called if that fails */
@@ -135,10 +111,4 @@ export class SurveyFolder {
     const all = [...own, ...segments.map(({ file }) => file.slice(this.path.length + 1))];
     return all.filter(isSurveyFile);
   }
-}
-
-/** The rows in order, by one object that is moved from row to row. */
-function* sourcesOf(plan: Plan, rows: ShardRows): Generator<RowSource> {
-  const source = new RowSource(plan);
-  for (const { batch, row } of rows.inOrder()) yield source.moveTo(batch, row);
 }
