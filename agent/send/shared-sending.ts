@@ -44,7 +44,9 @@ export class SharedSending implements Sending {
     return taken;
   }
 
-  /** A version span starts at the position from which on all started senders enforce it. */
+  /**
+   * The span of a version starts at the first position from which every started sender enforces that version.
+   */
   get versionSpans(): readonly VersionSpan[] {
     if (this.#last !== undefined) return this.#marks;
     const { controls, slot } = this.#deps;

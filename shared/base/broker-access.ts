@@ -1,6 +1,6 @@
 /**
- * Access to a broker: its servers, our login, TLS. Secrets are in these fields only; people, logs, errors and
- * the process list get `brokerUrls`.
+ * Access to a broker: its servers, our login, TLS. Only these fields contain secrets; logs, errors and the
+ * process list show `brokerUrls`.
  */
 
 /** Our login at a NATS server, in each of its forms. */

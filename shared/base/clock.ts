@@ -19,7 +19,7 @@ export function monotonicMillis(): Millis {
   return (Number(process.hrtime.bigint()) / 1e6) as Millis;
 }
 
-/** The two readings of the wall clock may differ by this: one of them has whole milliseconds only. */
+/** The two readings of the wall clock may differ by this, because one of them has whole milliseconds only. */
 const STEP_MILLIS = 2;
 let origin = performance.timeOrigin;
 

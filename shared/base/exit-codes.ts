@@ -89,7 +89,7 @@ const EXIT_CODE_OF = {
   NOTHING_SENT: EXIT.NOTHING_SENT,
   /** Stopped by a second interrupt before everything could be written. */
   STOPPED: EXIT.STOPPED,
-  /** Somebody else ended the survey. */
+  /** The survey was ended by another client. */
   ENDED_BY_OTHERS: EXIT.FAILED,
   /** A child process ended although it was still needed. */
   CHILD_ENDED: EXIT.FAILED,

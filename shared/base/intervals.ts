@@ -11,7 +11,7 @@ export class IntervalSet {
     return this.#size;
   }
 
-  /** The first number from `start` on that is not in the set. */
+  /** The first number from `start` on that is missing from the set. */
   firstGap(start: number): number {
     const at = this.#boundAfter(start);
     return at % 2 === 1 ? (this.#bounds[at] as number) : start;

@@ -47,8 +47,8 @@ export const batchCodec: Codec<ResultBatch> = {
 
 /**
  * The message id of a batch: the stream keeps one message per id, however often it is published. An epoch has
- * one holder, and its batches are numbered. The agent is part of the id, so nobody can take the place of
- * another agent's batch.
+ * one holder, and its batches are numbered. The agent is part of the id, so that no other agent can publish a
+ * batch in its place.
  */
 export function batchId({ survey, shard, epoch, serial, agent }: ResultBatch): string {
   return `${survey}.${shard}.${epoch}.${serial}.${agent}`;

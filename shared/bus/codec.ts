@@ -27,7 +27,7 @@ export interface Codec<Value> {
 }
 
 interface MessageType<Message> {
-  // The generated parameter types are all optional fields; the schemas are what we rely on.
+  // The generated parameter types have optional fields only; the schemas decide.
   encode(message: never): Writer;
   decode(reader: Uint8Array | Reader): Message;
   toObject(message: Message, options: object): Record<string, unknown>;

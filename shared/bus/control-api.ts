@@ -49,7 +49,7 @@ export type ControlHandlers = {
 };
 
 export interface ControlApi {
-  /** @throws Fault NO_COORDINATOR if nobody answers, or the fault of the coordinator */
+  /** @throws Fault NO_COORDINATOR if no coordinator answers, or the fault of the coordinator */
   ask<Verb extends ControlVerb>(
     verb: Verb,
     ask: ControlVerbs[Verb]['ask'],

@@ -52,7 +52,7 @@ export interface Heartbeat {
 
 /**
  * A rate, granted in answer to a heartbeat. It expires `ttlMillis` after `heartbeatAt` on the agent's own
- * clock: however late it is delivered, the coordinator knows when it is over.
+ * clock, so the coordinator knows its end, however late it is delivered.
  */
 export interface Grant {
   readonly survey: string;

@@ -1,9 +1,9 @@
 /**
  * The interfaces between coordinator and agents, in terms of surveys. `nats/` and `memory/` implement them
- * under one contract suite; nothing outside knows a subject or a stream.
+ * under one contract suite; no other file knows subjects or streams.
  *
- * Delivery is at least once everywhere, and acknowledgements are not fenced: whatever must happen once only
- * is decided by the compare-and-set of the lease store, never by a queue.
+ * Delivery is at least once everywhere, and acknowledgements are not fenced: everything that must happen only
+ * once is decided by the compare-and-set of the lease store, never by a queue.
  */
 
 import type { Lease } from '../survey/lease.js';

@@ -99,7 +99,8 @@ interface ParsedUrl {
 }
 
 /**
- * The part of a value that may be shown: nothing before its last @, because a secret may contain any letter.
+ * The part of a value that may be shown: only the text after its last @, because a secret may itself contain
+ * one.
  */
 function withoutSecrets(text: string): string {
   const at = text.lastIndexOf('@');

@@ -49,7 +49,7 @@ export function writeOutSync(octets: Uint8Array): void {
       from += writeSync(process.stdout.fd, octets, from, octets.length - from);
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      // A full pipe: its reader is at work.
+      // A full pipe: waits until its reader has read.
       if (code === 'EAGAIN') Atomics.wait(waiting, 0, 0, WAIT_MILLIS);
       else throw outputFault(error);
     }

@@ -60,7 +60,10 @@ export async function runProgram(program: Command, args: readonly string[]): Pro
   }
 }
 
-/** One line on stderr, and the exit code. */
+/**
+ * Reports an error in one line on stderr, unless that was done already or the output has no reader. @returns
+ * the exit code
+ */
 async function report(name: string, error: unknown): Promise<ExitCode> {
   if (error instanceof CommanderError) {
     // Commander has printed the reason, or the help.

@@ -1,10 +1,10 @@
-/** Source addresses as people give them: addresses, ranges of IPv4, and prefixes, separated by commas. */
+/** Source addresses as operators give them: addresses, ranges of IPv4, and prefixes, separated by commas. */
 import { Fault } from '../base/faults.js';
 import type { Words } from '../net/endpoint.js';
 import { mappedWords, parsePrefix6, parseWords } from '../net/ipv6.js';
 import { parseRange } from '../net/prefix.js';
 
-/** Sixteen bits choose a probe's source address. */
+/** A probe's source address is chosen by sixteen bits. */
 const SOURCES_MAX = 65_535;
 
 /** @throws Fault BAD_OPTION naming the bad part */

@@ -66,7 +66,7 @@ export const systemDisk: Disk = {
       await makeFolder(dirname(file));
       await refuseIrregular(file);
       beside = `${file}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
-      // Exclusive: a link that waits there under this name is not followed.
+      // Exclusive, so that a link under this name is not followed.
       await (await open(beside, 'wx')).close();
       beingMade.add(beside);
       await make(beside);
@@ -75,7 +75,7 @@ export const systemDisk: Disk = {
       beingMade.delete(beside);
       await sync(dirname(file));
     } catch (cause) {
-      if (beside !== '') await rm(beside, { force: true }).catch(() => {}); // the first failure is what matters
+      if (beside !== '') await rm(beside, { force: true }).catch(() => {}); // the first error is reported
       beingMade.delete(beside);
       throw unwritable(file, cause);
     }
@@ -127,7 +127,7 @@ export const systemDisk: Disk = {
     try {
       yield* linesOf(handle, file);
     } finally {
-      await handle.close(); // even if the reader has seen enough
+      await handle.close(); // also if the reader stops early
     }
   },
   async list(folder) {

@@ -22,7 +22,7 @@ export async function scratchFolder(purpose: string): Promise<string> {
   }
 }
 
-/** Removes the folders of dead processes; only what is plainly ours. */
+/** Removes the folders of dead processes, and only folders of ours. */
 async function sweep(): Promise<void> {
   const names = await readdir(tmpdir()).catch(() => []);
   for (const name of names) {
@@ -42,7 +42,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** A folder itself, not a link that somebody else put there. */
+/** A real folder, not a link that another user put there. */
 function isOurs(path: string): boolean {
   try {
     const { uid } = lstatSync(path);

@@ -117,7 +117,8 @@ export class ExtensionWalk {
         this.at += FRAGMENT_OCTETS;
         if (this.isLaterFragment) return true;
       } else {
-        // RFC 8200 §4.3 counts units of eight octets after the first, RFC 4302 §2.2 units of four minus two.
+        // The length field: units of eight octets after the first (RFC 8200 §4.3); in the authentication
+        // header, units of four octets, minus two (RFC 4302 §2.2).
         const length = view.getUint8(this.at + 1);
         this.at += header === NEXT_AUTHENTICATION ? (length + 2) << 2 : (length + 1) << 3;
       }

@@ -57,7 +57,7 @@ export class FeistelPermutation implements Permutation {
   readonly #kernel: FeistelKernel;
 
   /**
-   * @param seed any text or number; the same seed and size give the same order everywhere
+   * @param seed any text or number; the same seed and size give the same permutation everywhere
    * @param rounds even; other than the default for measurements only
    */
   constructor(size: number, seed: string | number, rounds = ROUNDS) {
@@ -129,7 +129,7 @@ export class FeistelPermutation implements Permutation {
   }
 }
 
-/** 32 mixed bits of a part and a key; the high ones, which depend on all bits put in, are used. */
+/** 32 mixed bits of a part and a key. The high ones are used, because they depend on all input bits. */
 function mix(part: number, key: number): number {
   let mixed = Math.imul(part ^ key, MIX_A);
   mixed ^= mixed >>> 15;

@@ -69,9 +69,12 @@ export interface Probe {
    * little else.
    */
   captureFilter(origin: Origin): string;
-  /** Writes the fields that all probes share; called once per frame. */
+  /**
+   * Writes the fields that are the same in all probes; called once per frame buffer, before any probe is
+   * made.
+   */
   prepare(frame: Frame, options: ProbeOptions): void;
-  /** Writes the fields that differ, for each probe of a batch; its cookies are computed. */
+  /** Writes the fields that differ, for each probe of a batch, whose cookies have been computed. */
   make(frame: Frame, batch: ProbeBatch, sources: readonly Endpoint[]): void;
   /** True if a frame answers a probe of ours: then its `flow` is that probe's. */
   validate(reply: Dissection, cookies: CookieMac): boolean;

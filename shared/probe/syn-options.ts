@@ -1,6 +1,6 @@
 /**
- * TCP options of SYN segments as well-known systems send them (RFC 9293 §3.2, RFC 7323, RFC 2018), in their
- * order. Some networks drop unusual segments, and more hosts answer usual ones; a layout with timestamps also
+ * TCP options of SYN segments as common systems send them (RFC 9293 §3.2, RFC 7323, RFC 2018), in their
+ * order. Some networks drop unusual segments, so usual ones get more replies; a layout with timestamps also
  * gives round-trip times.
  */
 import { TCP_OCTETS } from '../packet/tcp.js';

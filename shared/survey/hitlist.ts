@@ -1,4 +1,4 @@
-/** Single targets as people give them: hitlists of addresses, lists of pairs, and the target of a lookup. */
+/** Single targets as users give them: hitlists of addresses, lists of pairs, and the target of a lookup. */
 import { Fault } from '../base/faults.js';
 import { parseIpv4 } from '../net/address.js';
 import { Target } from '../net/endpoint.js';
@@ -10,7 +10,7 @@ import { readTolerantly } from './list-lines.js';
  * be ambiguous.
  */
 const PAIR = /^(?:\[([^\]]+)\]\s*[:,]|([^,:[\]]+?)\s*[:,]|([^,[\]]+?)\s*,)\s*(\d{1,5})$/;
-/** Ports that a lookup without a port answers for. */
+/** Ports for which a lookup without a port answers. */
 const LOOKUP_PORTS_MAX = 100;
 
 export interface Listed {

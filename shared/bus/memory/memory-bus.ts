@@ -42,7 +42,7 @@ export interface MemoryBus extends Bus {
   losePower(): void;
 }
 
-/** All that share one of these share a broker. */
+/** Buses that share one of these share a broker. */
 export function memoryBus(clock: Clock): MemoryBus {
   const work = new MemoryWork(clock);
   const results = new MemoryResults();
@@ -67,7 +67,7 @@ export function memoryBus(clock: Clock): MemoryBus {
   };
 }
 
-/** Delivers to everyone who listens at the time, as core NATS does. */
+/** Delivers to all current listeners, as core NATS does. */
 class Topic<Value> {
   readonly #listeners = new Set<Channel<Value>>();
   readonly #codec: Codec<Value>;

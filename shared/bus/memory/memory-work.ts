@@ -68,7 +68,7 @@ export class MemoryWork implements ShardQueue {
     }
   }
 
-  /** Loses all offers. */
+  /** Loses all offers, as a broker without power does. */
   lose(): void {
     this.#entries.clear();
   }

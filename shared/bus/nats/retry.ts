@@ -1,6 +1,6 @@
 /**
- * Retries of JetStream requests. In-flight requests are lost when the connection drops (nats.js does not
- * replay them), so an idempotent request is retried until the broker is back or we are closing.
+ * Retries of JetStream requests. Requests in progress are lost when the connection drops (nats.js does not
+ * repeat them), so an idempotent request is retried until the broker is back or we are closing.
  */
 import { JetStreamApiError } from '@nats-io/jetstream';
 import {
@@ -13,13 +13,13 @@ import { systemClock } from '../../base/clock.js';
 import type { BrokerConnection } from './connection.js';
 
 const RETRY_MILLIS = 200;
-/** How long a cluster that has just been started is waited for. */
+/** Maximum wait for a cluster that has just been started. */
 const READY_MILLIS = 15_000;
 
 /** JetStream API errors that are answers, not outages. */
 export const API_ERROR = {
   WRONG_LAST_SEQUENCE: 10071,
-  /** Also reported for a full subject: which of the two it is follows from the stream. */
+  /** Also reported for a full subject; the stream shows which of the two it is. */
   STREAM_FULL: 10077,
   /** A cluster that has not found all its members yet. */
   NO_PEERS: 10005,
@@ -30,8 +30,9 @@ export const API_ERROR = {
 } as const;
 
 /**
- * Retries an idempotent request until it succeeds, is answered, or we are closing. A broker that is away,
- * restarting or full is no answer; everything else is, above all a failed compare-and-set.
+ * Retries an idempotent request until it succeeds, is answered by an error, or we are closing. A broker that
+ * is unreachable, restarting or full has not answered; every other error is an answer, above all a failed
+ * compare-and-set.
  */
 export async function withRetry<Result>(
   broker: BrokerConnection,

@@ -12,7 +12,7 @@ import type { BrokerConnection } from './connection.js';
 import { API_ERROR, isApiError } from './retry.js';
 import { type BUCKET, CONSUMER, STREAM, SUBJECT } from './subjects.js';
 
-/** Octets for rows that wait to be stored: as much of it as the server can spare. */
+/** Octets for rows that wait to be stored, limited by what the server has. */
 const RESULTS_OCTETS = { most: 4 * 1024 ** 3, least: 64 * 1024 ** 2 } as const;
 export async function ensureStreams(manager: JetStreamManager, replicas: number): Promise<void> {
   const shared = {
@@ -29,7 +29,7 @@ export async function ensureStreams(manager: JetStreamManager, replicas: number)
     discard_new_per_subject: true,
   });
   const results = { ...shared, name: STREAM.RESULTS, subjects: [SUBJECT.RESULTS_ALL] };
-  if (await hasStream(manager, STREAM.RESULTS)) return; // with the size that it was created with
+  if (await hasStream(manager, STREAM.RESULTS)) return; // keeps the size with which it was created
   for (let max_bytes: number = RESULTS_OCTETS.most; ; max_bytes /= 2) {
     try {
       await manager.streams.add({ ...results, max_bytes });
