@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { Fault } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
+import { PROTOCOL } from '../../shared/base/version.js';
 import type { Disk } from '../../shared/host/disk.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { SINK_NAMES } from '../sink/sink-registry.js';
@@ -77,10 +78,10 @@ function isRestorable(text: string): boolean {
   return (JSON.parse(text) as { isRestorable?: unknown }).isRestorable === true;
 }
 
-/** @throws Fault BAD_MESSAGE if the text is no survey, VERSION_SKEW if an older version wrote it */
+/** @throws Fault BAD_MESSAGE if the text is no survey, VERSION_SKEW if another version wrote it */
 export function surveyFromJson(text: string, file: string): PublicSurvey {
   try {
-    refuseOldFolder(text, file);
+    refuseOtherVersion(text, file);
     return shape.parse(JSON.parse(text)) as unknown as PublicSurvey;
   } catch (cause) {
     if (cause instanceof Fault) throw cause;
@@ -88,17 +89,17 @@ export function surveyFromJson(text: string, file: string): PublicSurvey {
   }
 }
 
-/** @throws Fault VERSION_SKEW if an older version wrote the folder, BAD_MESSAGE if the text is no survey */
-export function refuseOldFolder(text: string, file: string): void {
+/** @throws Fault VERSION_SKEW if another version wrote the folder, BAD_MESSAGE if the text is no survey */
+export function refuseOtherVersion(text: string, file: string): void {
   let protocol: number;
   try {
     protocol = versionShape.parse(JSON.parse(text)).protocol ?? 0;
   } catch (cause) {
     throw new Fault('BAD_MESSAGE', 'the file is not a survey', { file }, cause);
   }
-  if (protocol >= OLDEST_PROTOCOL) return;
+  if (protocol >= OLDEST_PROTOCOL && protocol <= PROTOCOL) return;
   const reason =
-    `stored by an older version of Transect (protocol ${protocol}; this version reads protocol ` +
-    `${OLDEST_PROTOCOL} and later): use the version that stored it`;
+    `stored by ${protocol < PROTOCOL ? 'an older' : 'a newer'} version of Transect (protocol ` +
+    `${protocol}; this version reads ${OLDEST_PROTOCOL} to ${PROTOCOL}): use the version that stored it`;
   throw new Fault('VERSION_SKEW', reason, { file });
 }

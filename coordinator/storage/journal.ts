@@ -48,8 +48,9 @@ const lineShape = z.union([
     epochs: z.array(epoch),
   }),
 ]);
-/** Octets read at a time to find terms; and those of the longest start of a line that names one. */
+/** The journal is searched for terms in parts of this many octets. */
 const SCAN_OCTETS = 256 * 1024;
+/** Octets at the start of a line in which its term is found. */
 const START_OCTETS = 32;
 
 interface Waiting {

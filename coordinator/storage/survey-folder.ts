@@ -17,7 +17,7 @@ import {
   isSurveyFile,
   JOURNAL_FILE,
   RULES_FILE,
-  refuseOldFolder,
+  refuseOtherVersion,
   SPACE_FILE,
   SURVEY_FILE,
   surveyToJson,
@@ -64,12 +64,12 @@ export class SurveyFolder {
 
   /**
    * @throws Fault UNWRITABLE if the survey's results are in the folder of another coordinator, VERSION_SKEW if
-   * an older version wrote them
+   * another version wrote them
    */
   async refuseIfUnusable(): Promise<void> {
     const file = join(this.path, SURVEY_FILE);
     const record = await this.disk.read(file, LIMITS.recordOctets);
-    if (record !== undefined) return refuseOldFolder(record.toString(), file);
+    if (record !== undefined) return refuseOtherVersion(record.toString(), file);
     const reason =
       'the survey’s results are in another data folder: start the coordinator with the --data of its launch';
     throw new Fault('UNWRITABLE', reason, { flag: '--data', file });

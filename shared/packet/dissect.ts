@@ -28,7 +28,10 @@ export const REJECT = {
   OTHER_PROTOCOL: 5,
 } as const;
 
-export const REJECT_NAMES = Object.keys(REJECT).map((name) => name.toLowerCase());
+/** Names of the reject codes, as in metrics: `notIp`. */
+export const REJECT_NAMES = Object.keys(REJECT).map((name) =>
+  name.toLowerCase().replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()),
+);
 
 export type LinkLayer = 'ethernet' | 'ip';
 

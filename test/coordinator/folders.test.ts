@@ -100,22 +100,34 @@ describe('a folder of a survey that the broker does not know', () => {
   });
 });
 
-test('a survey folder of an older protocol is refused, and nothing is written into it', async () => {
-  await create();
-  const file = join(folder(), 'survey.json');
-  const old = { ...JSON.parse(await readFile(file, 'utf8')), protocol: 5 };
-  await writeFile(file, JSON.stringify(old));
-  const before = await readdir(folder());
-  const surveyFolder = new SurveyFolder(folder(), 'csv', { disk: systemDisk, term: 2 });
-  await expect(surveyFolder.refuseIfUnusable()).rejects.toMatchObject({ code: 'VERSION_SKEW' });
-  const deps = {
-    folder: surveyFolder,
-    exclusions: new Exclusions(),
-    spaces: memoryBus(systemClock).spaces,
-  };
-  await expect(FinishedSurvey.read(survey, deps)).rejects.toMatchObject({ code: 'VERSION_SKEW' });
-  expect(await readdir(folder())).toEqual(before);
-});
+test.each([
+  [-1, 'an older'],
+  [1, 'a newer'],
+])(
+  'a survey folder of another protocol (%i) is refused, and nothing is written into it',
+  async (difference, which) => {
+    await create();
+    const file = join(folder(), 'survey.json');
+    const old = {
+      ...JSON.parse(await readFile(file, 'utf8')),
+      protocol: survey.protocol + difference,
+    };
+    await writeFile(file, JSON.stringify(old));
+    const before = await readdir(folder());
+    const surveyFolder = new SurveyFolder(folder(), 'csv', { disk: systemDisk, term: 2 });
+    await expect(surveyFolder.refuseIfUnusable()).rejects.toMatchObject({
+      code: 'VERSION_SKEW',
+      message: expect.stringContaining(`stored by ${which} version`),
+    });
+    const deps = {
+      folder: surveyFolder,
+      exclusions: new Exclusions(),
+      spaces: memoryBus(systemClock).spaces,
+    };
+    await expect(FinishedSurvey.read(survey, deps)).rejects.toMatchObject({ code: 'VERSION_SKEW' });
+    expect(await readdir(folder())).toEqual(before);
+  },
+);
 
 describe('the term of the data folder', () => {
   test('is the highest that the file or any journal knows, and survives', async () => {
