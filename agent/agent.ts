@@ -42,7 +42,7 @@ export interface AgentDeps {
   readonly openNetworkIo: OpenNetworkIo;
 }
 
-/** After quarantine began, shards of the survey are leased again only after this. */
+/** After quarantine began, the agent leases shards of that survey again only after this time. */
 const QUARANTINE_MILLIS = 60_000;
 const NETWORK_LOST = {
   code: 'NO_ROUTE',
@@ -69,7 +69,7 @@ export class Agent {
     this.#leaser = new ShardLeaser({ agent, vantage }, leaserDeps, this.#draining.signal);
   }
 
-  /** Works until the signal aborts; then settles what it has sent, releases the rest, and ends. */
+  /** Works until the signal aborts; then settles the probes already sent, releases the rest, and ends. */
   async run(signal: AbortSignal): Promise<void> {
     const draining = this.#draining.signal;
     const drained = stopController();
@@ -104,7 +104,7 @@ export class Agent {
       const joined = this.surveys.get(survey.id);
       if (joined === undefined) continue;
       joined.onSurveyChange(survey);
-      this.#publishHeartbeat(); // asks for a grant that fits the new state
+      this.#publishHeartbeat(); // requests a grant for the new state
     }
   }
 
@@ -153,7 +153,7 @@ export class Agent {
         const refusal = { code: '', reason: grant.quarantineReason };
         this.surveys.refuse(grant.survey, refusal, QUARANTINE_MILLIS);
       }
-      // The difference can be granted to other agents once we report that the lower grant is in force.
+      // Other agents can get the difference once we report that the lower grant is in force.
       if (grant.rate < before) this.#publishHeartbeat();
     }
   }

@@ -21,7 +21,7 @@ export class GrantState {
   get latest(): Grant | undefined {
     return this.#grant;
   }
-  /** Serial of the latest grant; 0 if there was none. */
+  /** Serial of the latest grant; 0 before the first one. */
   get serial(): number {
     return this.#grant?.serial ?? 0;
   }
@@ -31,7 +31,7 @@ export class GrantState {
     return this.#isInForce(now) ? (this.#grant?.rate ?? 0) : 0;
   }
 
-  /** Takes a grant. @returns false if a later one is in force: then nothing changes */
+  /** Takes a grant, unless a later one is in force. @returns true if it was taken */
   accept(grant: Grant, now: number): boolean {
     assert(grant.ttlMillis <= LIMITS.grantMillis, `a grant lasts ${grant.ttlMillis} ms`);
     if (grant.serial <= this.serial && this.#isInForce(now)) return false;

@@ -19,7 +19,7 @@ import type { HeldLease } from './lease/held-lease.js';
 import type { Holder } from './lease/open-lease.js';
 import { ShardReplies } from './replies/shard-replies.js';
 
-/** A lease that does not change is read this often, to learn whether it is still ours. */
+/** An unchanged lease is read at this interval, to learn whether it is still ours. */
 const CONFIRM_MILLIS = 30_000;
 /** Frames may wait this long in the capture's buffer before we see them. */
 const CAPTURE_LAG_MILLIS = 100;
@@ -145,7 +145,7 @@ export class HeldShard implements ReplyRecorder {
     else offer.release(RELEASE_MILLIS);
   }
 
-  /** Records which positions were not sent: all below `sentUpTo`, if that was read first. */
+  /** Records the unsent positions. All below `sentUpTo` are known if `sentUpTo` was read first. */
   #recordUnsent(): void {
     const micros = Math.floor(this.#deps.clock.wall() * 1000);
     for (const { position, code } of this.#deps.sending.takeUnsent()) {
@@ -169,7 +169,7 @@ export class HeldShard implements ReplyRecorder {
       state !== 'held' || sentUpTo !== record.sentUpTo || settledUpTo !== record.settledUpTo;
     const now = clock.monotonic();
     this.#checkpointedAt = now;
-    // Without a grant nothing changes, and no failing write would reveal that the lease is another agent's.
+    // Without a grant nothing is written, so no failed write would reveal that another agent has the lease.
     const isToConfirm = !hasChanged && now - this.#confirmedAt >= CONFIRM_MILLIS;
     if (hasChanged || isToConfirm) this.#confirmedAt = now;
     const isLost = hasChanged

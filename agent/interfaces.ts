@@ -22,7 +22,7 @@ export interface FrameSender {
   readonly frames: number;
   /** Offset of the IP header of frame n, 0 ≤ n < `frames`; the link header is written already. */
   packetAt(frame: number): number;
-  /** Slots that may be written now; fewer, or none, while the kernel still uses frames. */
+  /** Number of slots that may be written now; it is lower, or 0, while the kernel uses frames. */
   room(): number;
   /** Writes the offsets of the packets in slots [0, count); count ≤ `room()`. */
   locate(count: number, packetAt: Uint32Array): void;
@@ -88,11 +88,11 @@ export interface Neighbours {
 export interface Sending {
   /** Every position below it was sent, or recorded as unsent. */
   readonly sentUpTo: number;
-  /** Unsent positions since the last call: all below `sentUpTo`, if that was read first. */
+  /** Unsent positions since the last call. All below `sentUpTo` are included if `sentUpTo` was read first. */
   takeUnsent(): readonly Unsent[];
   /** Ascending. */
   readonly versionSpans: readonly VersionSpan[];
-  /** True once nothing more of it will be sent: complete, or abandoned. */
+  /** True once no more of it will be sent: it is complete, or was abandoned. */
   readonly hasEnded: boolean;
   /** Stops after the current batch. */
   abandon(): void;
@@ -160,9 +160,9 @@ export interface FrameSource {
 export interface Capture {
   /** Every frame is dissected here; valid until the next frame. */
   readonly dissection: Dissection;
-  /** Since it was opened, of all surveys that share the interface. */
+  /** Totals since the capture was opened, of all surveys that share the interface. */
   readonly totals: CaptureTotals;
-  /** Frames that are no replies to our probes, by reason, likewise. */
+  /** Frames since then that are no replies to our probes, by reason. */
   readonly rejects: Readonly<Record<string, number>>;
   readonly isAlive: boolean;
   readonly readUntil: number;

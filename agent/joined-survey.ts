@@ -16,7 +16,7 @@ import type { NetworkIo, OpenNetworkIo } from './interfaces.js';
 import { RateMeter } from './rate-meter.js';
 import { ReplyCounts, ReplyMatcher } from './replies/reply-matcher.js';
 
-/** The lease prefetch assumes that the agent can send this many shards per second more than it lately did. */
+/** The lease prefetch assumes that the agent may get faster by this many shards per second. */
 const PACE_SHARDS = 16;
 
 export class JoinedSurvey {
@@ -31,7 +31,7 @@ export class JoinedSurvey {
   #capturedUntil: number;
   #checkedAt: number;
   #hasLostNetwork = false;
-  /** Packets per second that this agent sends for this survey at most. */
+  /** Rate limit of this agent for this survey, packets per second. */
   #ceiling = Number.POSITIVE_INFINITY;
 
   constructor(survey: Survey, plan: Plan, networkIo: NetworkIo, now: number) {
@@ -132,7 +132,7 @@ export class JoinedSurvey {
   onGrant(grant: Grant, now: number): void {
     if (!this.#grant.accept(grant, now)) return;
     for (const shard of grant.releaseShards) this.held.get(shard)?.stop();
-    // In quarantine silence means nothing: everything that is not settled is released.
+    // In quarantine, silence is not evidence: all unsettled positions are released.
     if (grant.quarantineReason !== '') for (const shard of this.held.values()) shard.release(0);
     this.#applyGrant();
   }

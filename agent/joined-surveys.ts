@@ -13,7 +13,7 @@ import type { HeldShard } from './held-shard.js';
 import type { OpenNetworkIo } from './interfaces.js';
 import { type JoinedSurvey, joinSurvey } from './joined-survey.js';
 
-/** A refused survey is tried again after this. */
+/** Delay before a refused survey is tried again. */
 export const RETRY_MILLIS = 5000;
 
 export interface JoinedSurveysDeps {
@@ -23,7 +23,7 @@ export interface JoinedSurveysDeps {
   readonly openNetworkIo: OpenNetworkIo;
 }
 
-/** Why a survey is not served: a fault code, or empty; and one sentence. */
+/** The reason why a survey is not served: a fault code, or empty; and one sentence. */
 export interface RefusalReason {
   readonly code: string;
   readonly reason: string;
@@ -49,8 +49,8 @@ export class JoinedSurveys {
   }
 
   /**
-   * Why a survey is not served, for a person; empty if nothing is wrong. Reported until the survey is served
-   * again, or has ended and the refusal has expired.
+   * The reason why a survey is not served, for operators; empty if there is none. Reported until the survey
+   * is served, or has ended and the refusal has expired.
    */
   get problem(): string {
     return this.#refusal?.reason ?? '';
@@ -66,10 +66,7 @@ export class JoinedSurveys {
     return entries.find(([survey]) => this.#active.has(survey) || this.#isRefused(survey))?.[1];
   }
 
-  /**
-   * A survey was launched, or its record has changed. One of another protocol is refused before any of its
-   * work.
-   */
+  /** A survey was launched, or its record has changed. A survey of another protocol is refused at once. */
   onSurveyChange(survey: Survey): void {
     if (isEnding(survey.state)) {
       this.#active.delete(survey.id);
@@ -102,7 +99,7 @@ export class JoinedSurveys {
     return this.#joined.get(survey);
   }
 
-  /** The joined survey, joined now if it was not; undefined while it is refused. Never throws. */
+  /** The joined survey; joins it if necessary. Undefined while it is refused. Never throws. */
   async join(survey: Survey): Promise<JoinedSurvey | undefined> {
     const { id } = survey;
     if (this.#isRefused(id)) return undefined;

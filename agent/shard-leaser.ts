@@ -41,7 +41,7 @@ export class ShardLeaser {
     this.#stop = stop;
   }
 
-  /** Starts to lease shards of a survey, unless that is done already; ends with the survey. */
+  /** Starts to lease shards of a survey, unless that has been started; ends with the survey. */
   start(survey: string): void {
     if (this.#loops.has(survey)) return;
     const loop = this.#leaseShards(survey).finally(() => this.#loops.delete(survey));
@@ -108,7 +108,8 @@ export class ShardLeaser {
     if (opened.outcome === 'settled') return offer.complete();
     if (opened.outcome === 'taken') return offer.release(LIMITS.workAckMillis);
     const { lease } = opened;
-    // The network may have been lost meanwhile; the next epoch starts where this one does.
+    // The network may have been lost meanwhile: releases the lease; the next epoch starts at the same
+    // position.
     if (joined.hasLostNetwork) {
       await lease.checkpoint(lease.record, 'released');
       return offer.release(RETRY_MILLIS);

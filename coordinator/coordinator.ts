@@ -195,10 +195,7 @@ export class Coordinator {
     this.#running.add(running);
   }
 
-  /**
-   * Reads surveys that are over, so that they can be looked up. There may be many, and no caller waits for
-   * them.
-   */
+  /** Reads surveys that are over, for lookups. There may be many, and no caller waits for them. */
   async #readAllFinished(over: readonly Versioned<Survey>[], signal: AbortSignal): Promise<void> {
     for (const { value: survey } of over) {
       if (signal.aborted) return;
@@ -238,10 +235,7 @@ export class Coordinator {
     }
   }
 
-  /**
-   * Removes a batch from the stream if its survey is over or does not exist; otherwise it waits for its
-   * survey.
-   */
+  /** Removes a batch from the stream if its survey is over or unknown; otherwise the batch stays. */
   async #acknowledgeIfOver(delivery: ResultDelivery): Promise<void> {
     const { bus, log } = this.#deps;
     const id = delivery.batch.survey;
@@ -257,7 +251,8 @@ export class Coordinator {
   async #followHeartbeats(signal: AbortSignal): Promise<void> {
     for await (const heartbeat of this.#deps.bus.heartbeats.subscribe(signal)) {
       this.agents.onHeartbeat(heartbeat);
-      if (heartbeat.protocol !== PROTOCOL) continue; // see AgentRegistry for the reason shown
+      // An agent of another version gets no grant; the agent registry reports the reason.
+      if (heartbeat.protocol !== PROTOCOL) continue;
       for (const { survey } of heartbeat.activities) {
         this.surveys.running.get(survey)?.onHeartbeat(heartbeat);
       }

@@ -26,7 +26,7 @@ export class Captures {
   open(setup: SourceSetup): Capture {
     const key = `${setup.device} ${setup.vlan ?? ''}`;
     const known = this.#shared.get(key);
-    // A failed source is not shared any more; surveys that use it are about to close it.
+    // A failed source is not shared any more; its surveys are about to close.
     const isUsable = known?.source.isAlive === true;
     const shared = isUsable ? known : new SharedCapture(this.#open(setup));
     const capture = shared.join(setup.filter, () => {
@@ -59,7 +59,7 @@ class SharedCapture {
   readonly source: FrameSource;
   readonly #dissection: Dissection;
   readonly #listeners: Listener[] = [];
-  /** Rejected frames by `REJECT`; and those that are no replies to our probes. */
+  /** Rejected frames by `REJECT` code; the last count is of frames that are no replies to our probes. */
   readonly #rejects = new Float64Array(REJECT_NAMES.length);
   #foreign = 0;
 

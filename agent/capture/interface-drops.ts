@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 
 const COUNTERS = ['rx_missed_errors', 'rx_fifo_errors'] as const;
 
-/** Counted since the interface was created; 0 if it cannot be read. */
+/** Packets dropped since the interface was created; 0 if that cannot be read. */
 export function interfaceDrops(device: string): number {
   let drops = 0;
   for (const counter of COUNTERS) {

@@ -56,7 +56,7 @@ export function openPcapSource(setup: SourceSetup): FrameSource {
       interfaceDropped: earlier.interfaceDropped + now.interfaceDropped - before.interfaceDropped,
     };
   };
-  /** Continues with another session, or with none. */
+  /** Continues with another session, or stops reading if there is none. */
   const leave = (next: Kept | undefined) => {
     held.session.session.dispatch(frame, header); // frames still buffered belong to the previous reader
     earlier = totals();
@@ -97,7 +97,7 @@ export function openPcapSource(setup: SourceSetup): FrameSource {
 function sessionFor({ device, vlan }: SourceSetup, filter: string): Kept {
   const expression = vlan === undefined ? filter : `vlan ${vlan} and (${filter})`;
   const key = `${interfaceIndex(device)} ${device} ${expression}`;
-  if (!kept.has(key)) compileFilter(filter, LIMITS.snapOctets); // a session that rejects its filter stays open
+  if (!kept.has(key)) compileFilter(filter, LIMITS.snapOctets); // the session stays open if it rejects its filter
   const held = kept.get(key) ?? open(device, expression);
   held.isAlive = true;
   kept.set(key, held);

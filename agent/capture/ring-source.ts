@@ -129,7 +129,7 @@ class RingSource implements FrameSource {
     return this.#readUntil;
   }
 
-  /** The interface may have come back under the same name: its packets go to another index then. */
+  /** The interface may have come back under the same name, but with another index. */
   get isAlive(): boolean {
     if (this.#closing.signal.aborted) return false;
     try {
@@ -176,7 +176,7 @@ class RingSource implements FrameSource {
     while (!signal.aborted) {
       const lookedAt = this.#clock.monotonic();
       const isEmpty = this.#read(receive, TURN_FRAMES);
-      // Frames in the block that is being filled arrived within this time.
+      // Frames in the block that is being filled are younger than this.
       if (isEmpty) this.#readUntil = lookedAt - BLOCK_MILLIS;
       await this.#clock.sleep(isEmpty ? LOOK_MILLIS : 0, signal);
     }

@@ -60,7 +60,7 @@ export async function planEgress(
 ): Promise<EgressPlan> {
   const ports = options.sourcePorts ?? (await freePorts());
   const { device, sources = [], gatewayMac } = options;
-  // If interface and gateway are given, no route is looked up, and none needs to exist.
+  // If interface and gateway are given, no route is looked up, and no route needs to exist.
   const isFixed = device !== undefined && gatewayMac !== undefined;
   const { slices, unroutable, notes } = isFixed
     ? { slices: slicesAsGiven(space, device), unroutable: [], notes: [] }
@@ -133,7 +133,9 @@ async function linkOf(
   return { source, gateway: await resolveNeighbour(gateway, { device, source, addresses }, clock) };
 }
 
-/** Notes about source addresses that are not used, and about targets that receive another one. */
+/**
+ * Notes about source addresses that are not used, and about targets for which another source address is used.
+ */
 function notesOn(sources: readonly Words[], routes: readonly EgressRoute[]): string[] {
   const notes = strangersAmong(sources);
   for (const family of [4, 6] as const) {
@@ -150,7 +152,7 @@ function notesOn(sources: readonly Words[], routes: readonly EgressRoute[]): str
   return notes;
 }
 
-/** Addresses that no interface has: replies to them arrive only if other hosts route them here. */
+/** Addresses that no interface has: replies arrive only if other hosts route these addresses here. */
 function strangersAmong(sources: readonly Words[]): string[] {
   const entries = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
   const ours = new Set(entries.map(({ address }) => formatWords(parseWords(address))));

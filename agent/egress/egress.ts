@@ -27,7 +27,7 @@ export class Egress {
   readonly frameSender: FrameSender;
   readonly family: Family;
   readonly neighbours: Neighbours | undefined;
-  /** The targets of this egress, and then their probes. */
+  /** The batch: first the targets of this egress, then their probes. */
   readonly batch: ProbeBatch;
   /** Frames written and not yet accepted by the kernel. */
   pending = 0;
@@ -89,7 +89,9 @@ export class Egress {
     return this.batch.position[this.#rows - this.pending] as number;
   }
 
-  /** The job of the first pending frame if targets are neighbours: a batch may hold several jobs then. */
+  /**
+   * The job of the first pending frame, if targets are neighbours (a batch may then contain several jobs).
+   */
   get firstSlot(): number | undefined {
     return this.neighbours && this.#slots[this.#rows - this.pending];
   }

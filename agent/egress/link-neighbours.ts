@@ -30,14 +30,16 @@ const MINIMUM_OCTETS = 60;
 /** Interval between requests, and their number. */
 const AGAIN_MILLIS = 400;
 const REQUESTS_MAX = 3;
-/** A target whose requests were refused this often counts as not asked: 4 s, for links that flap. */
+/**
+ * A target whose requests the kernel refused this often counts as not asked: after 4 s, for links that flap.
+ */
 const REFUSALS_MAX = 10;
 /** Lifetimes of positive and negative entries. */
 const KNOWN_MILLIS = 60_000;
 const UNREACHABLE_MILLIS = 30_000;
 /** Entries in the table. */
 const ENTRIES_MAX = 262_144;
-/** Entries checked to evict one: those being resolved stay for at most 1.2 s. */
+/** Number of entries checked to evict one; entries being resolved stay for at most 1.2 s. */
 const EVICT_CHECKS = 64;
 /** Answers read per call. */
 const ANSWERS_MAX = 512;
@@ -46,7 +48,7 @@ export interface LinkNeighboursSetup {
   readonly device: string;
   readonly family: Family;
   readonly nextHop: NextHop;
-  /** Our addresses: the first one is the sender of requests. */
+  /** Our addresses; requests are sent from the first one. */
   readonly sources: readonly Words[];
 }
 
@@ -109,7 +111,7 @@ export class LinkNeighbours implements Neighbours {
   lookup(target: Endpoint, now: number): Found {
     const entry = this.#entries.get(keyOf(target.w0, target.w1, target.w2, target.w3));
     if (entry?.mac !== undefined) return entry.mac;
-    // An evicted entry is requested again by this lookup.
+    // The entry was evicted: this lookup requests it again.
     if (entry === undefined) this.request(target, now);
     if (entry === undefined || entry.until === 0) return RESOLVING;
     return entry.requests > 0 ? UNREACHABLE : NOT_SENT;
@@ -173,7 +175,7 @@ export class LinkNeighbours implements Neighbours {
     return found && { key: keyOf(0, 0, 0xffff, found.address), mac: found.mac };
   }
 
-  /** Evicts the oldest entry that is not being resolved; none if all checked ones are. */
+  /** Evicts the oldest entry that is not being resolved; if all checked entries are, none is evicted. */
   #evictOne(): void {
     let looks = EVICT_CHECKS;
     for (const [key, { until }] of this.#entries) {

@@ -15,7 +15,7 @@ export interface Segment<Address extends number | bigint, Value> extends Span<Ad
 /** A prefix with a value. */
 export interface Entry<Address extends number | bigint, Value> extends Segment<Address, Value> {
   readonly length: number;
-  /** Of two equal prefixes the one with the lower metric counts. */
+  /** Of two equal prefixes, the one with the lower metric is used. */
   readonly metric: number;
 }
 

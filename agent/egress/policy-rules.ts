@@ -68,7 +68,7 @@ export function stepsFor(rules: readonly RuleRecord[], ours: OurPackets): readon
   const steps: Step[] = [];
   for (let i = 0; i < rules.length && steps.length < STEPS_MAX; i++) {
     const rule = rules[i] as RuleRecord;
-    // "not" inverts all conditions of the rule, including its destination, which then is no single span.
+    // "not" inverts all conditions of the rule, including its destination, which is then not a single span.
     const isInverted = Object.hasOwn(rule, 'not');
     if (isInverted ? matches(rule, ours) && rule.dst === undefined : !matches(rule, ours)) continue;
     if (rule.goto !== undefined) {

@@ -78,7 +78,7 @@ export async function slicesOf(space: Space, options: RoutingOptions): Promise<R
     const cut = cutTargets(targets[family], segments, family);
     const isLast = found.slices.length === 0 && family === families.at(-1);
     const hasNoRoute = cut.slices.length === 0 && cut.unroutable.length === 0;
-    // A host name may have addresses of a family that this host does not use at all.
+    // A host name may have addresses of a family that this host does not use.
     if (hasNoRoute && !isLast) {
       found.notes.push(`no route leads to any of the IPv${family} targets: they are not probed`);
       found.unroutable.push(
@@ -153,7 +153,7 @@ export function cutTargets(
     if (hop.kind !== 'hop') continue;
     const { device, gateway } = hop;
     const all = segments.filter(({ value }) => value === hop);
-    // The route's own spans if they are fewer: a hitlist has one span per address.
+    // Uses the route's own spans if they are fewer, because a hitlist has one span per address.
     const destinations = destinationsOf(all.length < spans.length ? all : spans, family);
     slices.push({ family, device, gateway, destinations, example: wordsOf(first.from, family) });
   }
@@ -174,7 +174,7 @@ async function differences(
       ...(slice.device === 'lo' ? [] : by),
     ]).catch(() => []);
     const [kernel] = answer;
-    if (kernel?.dev === undefined) continue; // it depends on more than the destination
+    if (kernel?.dev === undefined) continue; // the kernel's choice depends on more than the destination
     const gateway = kernel.gateway ?? kernel.via?.host;
     if (kernel.dev === slice.device && gateway === slice.gateway) continue;
     const name = (dev: string, via: string | undefined) =>
@@ -191,7 +191,7 @@ async function differences(
 export async function sourceTowards(target: Words, device: string): Promise<Words> {
   const text = formatWords(target);
   const family = text.includes(':') ? '-6' : '-4';
-  // For an address of our own, the kernel must find out by itself that it is local.
+  // For one of our own addresses, the kernel must find out by itself that the address is local.
   const by = device === 'lo' ? [] : ['oif', device];
   const [record] = await ipJson<{ prefsrc?: string }>([family, 'route', 'get', text, ...by]);
   if (record?.prefsrc === undefined) {

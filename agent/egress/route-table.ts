@@ -102,7 +102,7 @@ function typeOf(word: string): string | undefined {
   return /^\d+$/.test(word) ? TYPES[Number(word)] : TYPES.find((name) => name === word);
 }
 
-/** Of several next hops the first is used: a flow must keep to one path, whichever it is. */
+/** Of several next hops the first is used, because a flow must keep to one path. */
 function hopOf(
   type: string,
   choices: readonly (readonly string[])[],

@@ -22,7 +22,7 @@ export class CooldownTracker {
     if (sentUpTo > known) this.#samples.push({ at: now, sentUpTo });
   }
 
-  /** The position below which all had been sent at `instant`, or a lower one. */
+  /** A position below which all had been sent at `instant`. */
   sentUpToAt(instant: number): number {
     let first = this.#samples[0];
     while (first !== undefined && first.at <= instant) {

@@ -41,7 +41,7 @@ export class HeldLease {
     return (await this.#leases.read(survey, shard))?.revision === this.#revision;
   }
 
-  /** Writes a checkpoint. @returns false if the lease is lost: then stop at once */
+  /** Writes a checkpoint. @returns false if the lease is lost; the holder must then stop at once */
   async checkpoint(progress: Progress, state: LeaseState): Promise<boolean> {
     const { sentUpTo, settledUpTo } = this.record;
     assert(

@@ -71,8 +71,8 @@ export class ShardReplies {
     if (position < this.#settledUpTo) return OUTCOME.LATE;
     const offset = position - this.#shard.from;
     const known = this.#classes[offset] as number;
-    // A reply to an unsent position answers the probe of another epoch. Without a row of its own it cannot
-    // replace the row that says "unsent".
+    // A reply to an unsent position answers the probe of another epoch. It does not replace the row that says
+    // "unsent", unless it makes a row itself.
     if (isUnsent(known) && !isRow) return OUTCOME.LATE;
     const isNew = known === CLASSIFICATION.NONE || isUnsent(known) || outranks(code, known);
     if (!isNew) return OUTCOME.DUPLICATE;

@@ -25,7 +25,7 @@ const WAIT_MILLIS_MAX = 100;
 export class Pacer {
   #credit = 0;
   #burst = 0;
-  /** Probes left of those that may be sent together. */
+  /** Probes left of the current group, which may be sent together. */
   #open = 0;
   #seenAt: number;
 
@@ -74,7 +74,7 @@ export class Pacer {
   }
 }
 
-/** The smallest number of probes that is worth a wake-up, at a rate per millisecond. */
+/** The smallest number of probes worth a wake-up. The rate is per millisecond. */
 function worthOf(perMilli: number): number {
   return Math.max(1, Math.floor(WORTH_MILLIS * perMilli));
 }

@@ -27,7 +27,7 @@ export interface ProbeWriterDeps {
   /** Counts every packet that is written. */
   readonly pacer: Pacer;
   readonly isAbandoned: (slot: number) => boolean;
-  /** Microseconds of the clock that also stamps captured frames. */
+  /** Microseconds, of the clock that also stamps captured frames. */
   readonly wallMicros: () => number;
 }
 
@@ -58,7 +58,7 @@ export class ProbeWriter {
     this.#queue = hasNeighbours ? new ResolutionQueue() : undefined;
   }
 
-  /** Frames that are free in every egress, because all probes of a batch may use the same one. */
+  /** Number of frames that are free in every egress: all probes of a batch may use the same egress. */
   get room(): number {
     let room = Number.POSITIVE_INFINITY;
     for (const { frameSender } of this.#deps.egresses) room = Math.min(room, frameSender.room());

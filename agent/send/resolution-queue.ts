@@ -25,7 +25,7 @@ export class ResolutionQueue {
   readonly #target = new Target();
   /** The queue's tail when each job was opened: the targets of a job are contiguous. */
   readonly #begunAt = new Map<number, number>();
-  /** Numbers of all targets taken and added so far. */
+  /** Total numbers of targets taken and added. */
   #head = 0;
   #tail = 0;
   #committedHead = 0;
@@ -79,10 +79,7 @@ export class ResolutionQueue {
     this.#committedTail = this.#tail;
   }
 
-  /**
-   * Returns taken targets to the queue: the first one that was not sent, and all after it.
-   * @returns these targets
-   */
+  /** Returns taken targets to the queue, from the first one that was not sent on. @returns these targets */
   rollBack(isFirst: (slot: number, position: number) => boolean): readonly JobPosition[] {
     const back: JobPosition[] = [];
     for (let at = this.#committedHead; at < this.#head; at++) {
@@ -98,7 +95,7 @@ export class ResolutionQueue {
     return back;
   }
 
-  /** Keeps, of the targets added last, those of a job before the given position, and commits. */
+  /** Commits targets of a job that were added last: those before the given position. Drops the others. */
   keepBefore(slot: number, position: number): void {
     const isKept = (at: number) =>
       this.#slot[at & MASK] !== slot || (this.#position[at & MASK] as number) < position;

@@ -6,7 +6,7 @@ import type { SendErrors } from '../interfaces.js';
 interface SendErrorPolicy {
   readonly errno: number;
   readonly name: string;
-  /** Milliseconds to wait before a retry; 0 if the error is about this very frame. */
+  /** Milliseconds to wait before a retry; 0 if only this frame is refused. */
   readonly pauseMillis: number;
   /** `UNSENT` code of the position if the frame is given up. */
   readonly unsent?: number;

@@ -35,7 +35,7 @@ export class SendFilter {
   readonly #ipv6: Ranges6;
   readonly #excluded4: Ranges;
   readonly #excluded6: Ranges6;
-  /** One octet per /16: all free, all blocked, or mixed. */
+  /** One octet per /16: no address blocked, all blocked, or some blocked. */
   readonly #table = new Uint8Array(65536);
 
   constructor({ version, excluded, own }: SendFilterLists) {

@@ -30,7 +30,7 @@ export interface SendJob {
   readonly to: number;
 }
 
-/** The index of this sender among all that share the jobs. */
+/** The index of this sender among the senders of a job. */
 export interface SenderIndex {
   readonly index: number;
   readonly count: number;
@@ -66,7 +66,7 @@ const FULL_MILLIS = 1;
 const STUCK_MILLIS = 5000;
 /** Polling interval while all queued targets are being resolved. */
 const QUEUE_POLL_MILLIS = 5;
-/** Positions that one sender takes at a time of a shared job. */
+/** Length of a stripe: positions of a shared job that one sender takes at a time. */
 const STRIPE = 512;
 
 export class SendLoop {
@@ -126,7 +126,7 @@ export class SendLoop {
     control.addVersionSpan(job.slot, this.#writer.sendFilter.version, job.from);
   }
 
-  /** Sends a batch, or waits until it may. @param wakeCount of the control, read before anything else */
+  /** Sends a batch, or waits until it may. @param wakeCount read from the control before anything else */
   #step(wakeCount: number): void {
     const { control, now } = this.#deps;
     const job = this.#job;

@@ -7,7 +7,7 @@
 import type { VersionSpan } from '../../shared/survey/policy/exclusions.js';
 import { SEND_ERRORS } from './send-errors.js';
 
-/** Jobs that the sender may know at once. */
+/** Maximum number of jobs in progress. */
 export const SLOTS = 1024;
 /** Version changes kept per job between two reads of the main thread. */
 const MARKS = 6;
@@ -19,7 +19,7 @@ const WORDS_PER_SLOT = MARKS_AT + 2 * MARKS;
 const GRANT_RATE = 0; // packets per second
 const GRANT_UNTIL = 1; // monotonic milliseconds
 const REQUIRED = 2; // version that must be enforced before anything is sent
-const POSTED = 3; // version that was sent to the sender, or that it has taken
+const POSTED = 3; // version that was sent to the sender, or already taken by it
 const ENFORCED = 4; // version that the sender enforces
 const SENT = 5; // probes that left
 const REFUSED = 6; // refused system calls, by `SEND_ERRORS`
@@ -89,7 +89,7 @@ export class SenderControl {
     this.wake();
   }
 
-  /** Main thread: a version of the exclusions is on its way to the sender. */
+  /** Main thread: a version of the exclusions has been sent to the sender. */
   postVersion(version: number): void {
     this.#doubles[POSTED] = version;
     this.wake();
@@ -106,7 +106,10 @@ export class SenderControl {
     Atomics.notify(this.#flags, BELL);
   }
 
-  /** Sender: sleeps until it is woken, or for `millis`. `wakeCount` was read before the check for work. */
+  /**
+   * Sender: sleeps until it is woken, or for `millis`. The caller must read `wakeCount` before it checks for
+   * work.
+   */
   wait(wakeCount: number, millis: number): void {
     Atomics.wait(this.#flags, BELL, wakeCount, millis);
   }

@@ -124,7 +124,7 @@ export class SenderThread {
     this.control.wake();
   }
 
-  /** Unsent positions since the last call: all below the `sentUpTo` that was read before. */
+  /** Unsent positions since the last call. All below `sentUpTo` are included if `sentUpTo` was read first. */
   *takeUnsent(): Generator<UnsentMessage> {
     for (;;) {
       const framesReceived = receiveMessageOnPort(this.#unsent);

@@ -1,6 +1,6 @@
 /**
- * The senders of a survey as one: each job goes to all of them, each grant is divided evenly, and a position
- * counts as sent once all are past it.
+ * The senders of a survey, presented as one: each job goes to all of them, each grant is divided evenly, and
+ * a position counts as sent once every sender is past it.
  */
 import { assert } from '../../shared/base/assert.js';
 import type { AddressLists } from '../../shared/survey/policy/address-lists.js';

@@ -1,6 +1,6 @@
 /**
- * Unsent positions of jobs, with the reason, until they are taken. Written frames may be withdrawn, and then
- * the entries of that batch are dropped.
+ * Unsent positions of jobs, with the reason, until they are taken. If written frames are withdrawn, the
+ * entries of their batch are dropped.
  */
 import { UNSENT_FIRST } from '../../shared/survey/unsent.js';
 

@@ -119,7 +119,7 @@ export function tryOption(fd: number, level: number, name: number, value: number
   setsockopt(fd, level, name, int32(value), 4);
 }
 
-/** Reads an option of so many octets. @throws Fault SYSTEM_CALL */
+/** Reads an option of this many octets. @throws Fault SYSTEM_CALL */
 export function getOption(fd: number, level: number, name: number, octets: number): Buffer {
   const value = Buffer.alloc(octets);
   if (getsockopt(fd, level, name, value, int32(octets)) < 0) throw systemFault('getsockopt');

@@ -99,8 +99,8 @@ export function openTxRing(setup: NextHopSetup): FrameSender {
       left = count - taken;
       return taken;
     },
-    // The kernel's position in the ring is the refused frame: the next frame must be written there, so the
-    // slot stays and its frame is dropped.
+    // The kernel's position in the ring is that of the refused frame. The next frame must be written there,
+    // so the slot stays and only its frame is dropped.
     dropFirst() {
       // The kernel may still read the frames it has accepted.
       for (let slot = 1; slot < left; slot++) moveDown(memory.buffer, stride, first, slot);

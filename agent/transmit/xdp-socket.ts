@@ -34,7 +34,7 @@ const XDP_TX_RING = 3;
 const XDP_UMEM_REG = 4;
 const XDP_UMEM_FILL_RING = 5;
 const XDP_UMEM_COMPLETION_RING = 6;
-/** Since Linux 6.17: how many descriptors one call takes; 32 before. */
+/** Maximum number of descriptors per call: an option since Linux 6.17, 32 before. */
 const XDP_MAX_TX_BUDGET = 9;
 const TX_RING_OFFSET = 0x80000000n;
 const COMPLETION_RING_OFFSET = 0x180000000n;
@@ -134,7 +134,7 @@ class XdpSocket {
   #head = 0;
   #tail = FRAMES;
   /**
-   * Descriptors written, and those that the kernel has used up, since the socket was opened. All counts are
+   * Numbers of descriptors written, and used up by the kernel, since the socket was opened. All counts are
    * modulo 2^32, as in the rings.
    */
   #produced = 0;

@@ -49,7 +49,7 @@ export function admit(
   return { survey, plan };
 }
 
-/** The rules; clients call this too, to refuse early. @throws as `admit` does */
+/** The rules of admission; clients check them too, to refuse early. @throws as `admit` does */
 export function checkRequest(request: SurveyRequest, space: Space): void {
   refuseSpecial(request, space);
   refuseAnonymous(request, space);

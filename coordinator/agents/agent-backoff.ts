@@ -8,7 +8,7 @@ import type { Activity } from '../../shared/bus/heartbeat.js';
 
 const BACK_OFF = 0.7;
 const RECOVERY = 1.15;
-/** Packets per second: with a lower cap it could not be seen that the agent has recovered. */
+/** Lower limit of the cap, packets per second: with fewer probes, recovery could not be observed. */
 const CAP_MIN = 10;
 /** An agent that sends less than this share of its grant could not use it. */
 const USED_SHARE = 0.8;

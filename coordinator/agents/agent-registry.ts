@@ -10,7 +10,7 @@ import type { Activity, Heartbeat } from '../../shared/bus/heartbeat.js';
 import type { AgentStatus } from '../../shared/survey/status.js';
 import type { SurveyAgents } from './survey-agents.js';
 
-/** An agent that has been silent for this long is dropped from the registry. */
+/** Agents without a heartbeat for this long are removed from the registry. */
 const EXPIRY_MILLIS = 3_600_000;
 const SWEEP_MILLIS = 60_000;
 

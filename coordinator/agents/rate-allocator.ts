@@ -11,7 +11,7 @@ import { MaxMinShare } from './max-min-share.js';
 
 type Demand = Pick<Activity, 'hasWork' | 'grantSerial'>;
 
-/** A grant as its issuer keeps it. */
+/** A grant, as the allocator keeps it. */
 export interface IssuedGrant extends Pick<Grant, 'serial' | 'rate'> {
   /** Our monotonic clock; the agent stops no later. */
   readonly expiresAt: number;
@@ -99,7 +99,7 @@ export class RateAllocator {
     return this.#granted;
   }
 
-  /** Packets per second of an agent's last grant. */
+  /** Packets per second of an agent's last grant; 0 once it has expired. */
   grantedTo(agent: string, now: number): number {
     const last = this.#grantees.get(agent)?.issued.at(-1);
     return last !== undefined && last.expiresAt > now ? last.rate : 0;

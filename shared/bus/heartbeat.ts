@@ -64,7 +64,8 @@ export interface Grant {
   /** The version of the exclusions that the agent must enforce before it sends any more. */
   readonly exclusionsVersion: number;
   /**
-   * The reason for quarantine: the agent releases its shards, and leases no others; empty if there is none.
+   * The reason for quarantine, in which the agent releases its shards and leases no others; empty if it is not
+   * in quarantine.
    */
   readonly quarantineReason: string;
   /** Shards to release, because other agents can finish them sooner. */

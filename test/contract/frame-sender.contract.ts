@@ -176,8 +176,8 @@ export function frameSenderContract(
       await expectHeard(numbers(from, next));
     });
 
-    // Frames that the kernel queues, or libpcap passes on, count as accepted although the other end is down;
-    // `link-monitor.ts` notices that.
+    // Not for senders whose frames are queued by the kernel or passed on by libpcap: these count as accepted while the
+    // other end is down, and `link-monitor.ts` detects the outage.
     if (noticesTheOtherEnd) {
       test('loses nothing while the other end is down', async () => {
         const from = next;

@@ -115,7 +115,7 @@ async function serverOf(child: ChildProcess, folder: string): Promise<string> {
 }
 
 function problemIn(folder: string, reason: string, cause?: unknown): Fault {
-  const where = `its files are in ${folder}; set TMPDIR for another folder`;
+  const where = `its files were in ${folder}; set TMPDIR for another folder`;
   return new Fault('NO_NATS_SERVER', `the private broker: ${reason} (${where})`, {}, cause);
 }
 

@@ -143,7 +143,10 @@ export class RowsOut {
     for (const shard of this.#seen.keys()) if (run.isStored(shard)) this.#seen.delete(shard);
   }
 
-  /** Even without a reader, or if nothing can be written, replies are settled and stored. */
+  /**
+   * Writes to stdout. Never throws: without a reader, or after an error, nothing more is written, and replies
+   * are still stored.
+   */
   async #write(text: string): Promise<void> {
     if (!this.#hasReader || text === '') return;
     try {

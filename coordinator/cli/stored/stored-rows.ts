@@ -89,7 +89,8 @@ export class StoredRows {
   }
 
   /**
-   * Works on all rows, as the table `results`; again if segments were merged meanwhile.
+   * Calls `work` with a connection on which all rows are the table `results`; calls it again if segments were
+   * merged meanwhile.
    * @throws Fault NOT_FOUND if there are none, UNREADABLE_FILE if some are missing
    */
   async withTable<Result>(
