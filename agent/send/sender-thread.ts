@@ -82,13 +82,13 @@ export class SenderThread {
       } else {
         worker.off('message', onMessage).off('error', onError).off('exit', onExit);
         deps.pool.returnWorker(worker);
-        fail(new Error('the sending thread ended by itself'));
+        fail(new Error('the sender ended although it was not closed'));
         ended();
       }
     };
     const onError = (error: unknown) => fail(new Error(`sending failed: ${describeError(error)}`));
     const onExit = () => {
-      fail(new Error('the sending thread ended by itself'));
+      fail(new Error('the sender thread ended although it was not closed'));
       ended();
     };
     worker.on('message', onMessage).on('error', onError).on('exit', onExit);

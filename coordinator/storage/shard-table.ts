@@ -90,7 +90,7 @@ export class ShardTable {
     return this.#held.has(agent);
   }
 
-  /** Positions settled and answered, by agent. */
+  /** Settled positions, as `probesSent`, and answered ones, as `replies`, by agent. */
   get repliesByAgent(): ReadonlyMap<
     string,
     { readonly probesSent: number; readonly replies: number }

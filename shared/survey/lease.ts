@@ -8,7 +8,10 @@ import type { Shard } from './plan.js';
 import type { VersionSpan } from './policy/exclusions.js';
 import { noneUnsent, type UnsentCounts } from './unsent.js';
 
-/** Positions below `settledUpTo` by their best reply, and the unsent ones by reason; the rest is silent. */
+/**
+ * Counts of positions below `settledUpTo`: by the class of their best reply, and unsent ones by reason. The
+ * others are silent.
+ */
 export interface Counts extends Readonly<UnsentCounts> {
   readonly synack: number;
   readonly rst: number;
@@ -33,7 +36,7 @@ export interface EpochRecord extends Counts {
   /** Wall clock. */
   readonly startedAt: number;
   readonly updatedAt: number;
-  /** The versions of the exclusions that positions were checked against; ascending. */
+  /** The versions of the exclusions against which positions were checked, ascending. */
   readonly versionSpans: readonly VersionSpan[];
 }
 

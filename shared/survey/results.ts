@@ -71,7 +71,10 @@ export const FLAG_COOLDOWN = 2;
 
 export const OPTION_MASK = { MSS: 1, WINDOW_SCALE: 2, SACK: 4, TIMESTAMPS: 8 } as const;
 
-/** The first microsecond of the year 2100: later clocks are wrong, and Date ends not far beyond. */
+/**
+ * The first microsecond of the year 2100: a later clock is wrong, and Date could not represent much later
+ * times.
+ */
 const MICROS_MAX = 4_102_444_800e6;
 
 /** The reason why the rows of a batch cannot be written in all formats; undefined if they can. */

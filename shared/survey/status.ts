@@ -58,17 +58,17 @@ export function alarmingDrops({
   return share > LIMITS.dropShareMax ? share : 0;
 }
 
-/** The answer to a lookup: what became of one target. */
+/** The answer to a lookup about one target. */
 export interface LookupResult {
   readonly address: string;
   readonly port: number;
   readonly planned: boolean;
-  /** The reason why it was not planned, or not probed; empty if it was. */
+  /** The reason why it was not planned or not probed; empty if it was probed. */
   readonly rule: string;
   readonly position: number;
   readonly shard: number;
   readonly state: 'unplanned' | 'waiting' | 'leased' | 'probed' | 'stored';
-  /** The prober, and the time span of its epoch; empty and 0 if nobody has probed it. */
+  /** The agent that probed it, and the time span of its epoch; empty and 0 if it was not probed. */
   readonly agent: string;
   readonly vantage: string;
   readonly from: number;

@@ -16,7 +16,7 @@ export interface Survey {
   readonly probeOptions: ProbeOptions;
   /** All agents together. */
   readonly rate: Pps;
-  /** Replies may arrive this long after their probe. */
+  /** The time after a probe in which replies are accepted. */
   readonly cooldown: Millis;
   readonly seed: string;
   /** Sixteen random octets: the key of the cookies. */
@@ -29,7 +29,7 @@ export interface Survey {
   /** Prefixes of special-purpose ranges that may be probed. */
   readonly allowSpecial: readonly string[];
   readonly spaceHash: string;
-  /** Of its block rules. */
+  /** Hash of its block rules. */
   readonly rulesHash: string;
   readonly shardLength: number;
   readonly planHash: string;
@@ -41,7 +41,7 @@ export interface Survey {
   readonly storedBelow: number;
   /** Of the coordinator that wrote this record. */
   readonly term: number;
-  /** Leases and batches of earlier epochs are from before the broker lost this survey. */
+  /** Leases and batches of earlier epochs do not count: the broker lost the survey after them. */
   readonly firstEpoch: number;
 }
 

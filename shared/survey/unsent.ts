@@ -9,7 +9,7 @@ export const UNSENT = {
   BLOCKED: 17,
   /** The host has no route to it, or a null route. */
   UNROUTABLE: 18,
-  /** On the link, and no neighbour has the address. */
+  /** On the link, but no neighbour has the address. */
   NO_NEIGHBOUR: 19,
   /** The host's own firewall dropped the probe. */
   FIREWALLED: 20,
@@ -32,7 +32,7 @@ export const UNSENT_NAMES = [
 export type UnsentName = (typeof UNSENT_NAMES)[number];
 export type UnsentCounts = Record<UnsentName, number>;
 
-/** For people, after a number of targets. */
+/** Words for messages, after a number of targets. */
 export const UNSENT_WORDS: Readonly<Record<UnsentName, string>> = {
   excluded: 'excluded',
   blocked: 'on an agent’s own blocklist',

@@ -26,7 +26,7 @@ export interface RowsWanted {
 }
 
 export interface RowsOutParts {
-  /** Called once the limit of rows is reached. */
+  /** Called for each batch as soon as the limit of rows is reached. */
   readonly onEnough: () => void;
   readonly onReaderGone: () => void;
 }

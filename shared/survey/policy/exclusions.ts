@@ -9,7 +9,7 @@ import { type AddressLists, addressLists } from './address-lists.js';
 import { type BlockEntry, Blocklist, parseBlock } from './blocklist.js';
 
 export interface Exclusion {
-  /** Counts from 1, without gaps. */
+  /** Versions are 1, 2, 3, … without gaps. */
   readonly version: number;
   readonly prefix: string;
   /** The version of the exclusion that this entry lifts; 0 if it is an exclusion itself. */
@@ -71,19 +71,20 @@ export class Exclusions {
   }
 }
 
-/** The exclusions among entries that none of the entries lifts. */
+/** The exclusions in force: entries that exclude, and are not lifted by another entry. */
 export function inForce(entries: readonly Exclusion[]): readonly Exclusion[] {
   const lifted = new Set(entries.map(({ lifts }) => lifts));
   return entries.filter(({ version, lifts }) => lifts === 0 && !lifted.has(version));
 }
 
-/** The version that a position was checked against, at least; 0 if none. */
+/** The lowest version against which a position may have been checked; 0 if none is known. */
 export function versionAt(spans: readonly VersionSpan[], position: number): number {
   return spans.findLast(({ from }) => from <= position)?.version ?? 0;
 }
 
 /**
- * Anyone may write to the broker: an entry whose prefix cannot be read has its version, and blocks nothing.
+ * Any client may write to the broker: an entry with an unreadable prefix keeps its version, and blocks
+ * nothing.
  */
 function blocksOf({ prefix }: Exclusion): readonly BlockEntry[] {
   try {

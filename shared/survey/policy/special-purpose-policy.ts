@@ -1,4 +1,4 @@
-/** Special-purpose and public addresses of a space: the questions of the admission policy. */
+/** Finds special-purpose and public addresses in a space, for the admission policy. */
 
 import { Target } from '../../net/endpoint.js';
 import { formatAddress } from '../../net/ipv6.js';

@@ -1,6 +1,7 @@
 /**
  * Composes a space from lists: targets, minus special-purpose ranges that are not allowed, minus exclusions.
- * The order of entries is irrelevant, and block wins. Removed addresses are counted by reason.
+ * The order of entries does not matter: an address that is both targeted and excluded is excluded. Removed
+ * addresses are counted by reason.
  */
 import { Fault, type FaultDetails } from '../../base/faults.js';
 import { Target } from '../../net/endpoint.js';
@@ -123,7 +124,7 @@ interface SpecialList {
   readonly list: Blocklist;
 }
 
-/** A target that is entirely special-purpose was named explicitly: reports it. */
+/** Reports a target that is entirely special-purpose: it must have been intended. */
 function refuseSpecial(
   extent: Extent,
   location: FaultDetails,

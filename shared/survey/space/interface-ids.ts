@@ -26,7 +26,7 @@ export interface InterfaceIds {
   readonly count: number;
   /** Bits of the largest identifier: 1 … 64. */
   readonly bits: number;
-  /** Adds (by or) identifier `k` to the `n`-th address of its window. */
+  /** Sets the low bits of the `n`-th address of a window to identifier `k`, by bitwise or. */
   fill(k: number, n: number, address: LowWords): void;
 }
 

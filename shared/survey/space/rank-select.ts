@@ -1,10 +1,11 @@
 /**
  * Rank and select over a set of ranges: the n-th number of the set, and the rank of a number in it.
  *
- * A directory gives the range in which each run of ranks begins, about one run per range. From there a few
- * ranges are skipped without branches, because whether a range begins before a rank is unpredictable for the
- * processor; a crowded run is bisected. The data of a range is contiguous, in 32 bits if it fits, because
- * with many ranges lookups wait for memory. Costs are in `benchmarks/README.md`.
+ * Ranks are divided into blocks of equal length, about as many as there are ranges; a directory names the
+ * range with the first rank of each block. A lookup starts there and skips up to three ranges without
+ * branches, which the processor could not predict; if a block contains more ranges, it bisects. The two
+ * numbers of a range are adjacent in memory, as 32-bit integers if they fit, because with many ranges lookups
+ * wait for memory. Costs are in `benchmarks/README.md`.
  */
 import { assert } from '../../base/assert.js';
 import type { Ranges } from '../../net/ranges.js';
@@ -19,16 +20,16 @@ const NARROW_MAX = 2 ** 32 - 1;
 export class RankSelect {
   readonly ranges: Ranges;
   readonly size: number;
-  /** Per range: the numbers before it in the set, and the difference between number and rank. */
+  /** Per range: how many numbers of the set precede it, and the difference between number and rank. */
   readonly #table: Float64Array | Uint32Array;
-  /** The range with the first rank of each run. */
+  /** The range that contains the first rank of each block. */
   readonly #directory: Uint32Array;
   readonly #perRun: number;
 
   constructor(ranges: Ranges) {
     this.ranges = ranges;
     const { count, from, to } = ranges;
-    // No range begins beyond the last one. Half the memory is worth a case of its own.
+    // No range begins beyond the last one. The 32-bit form needs half the memory.
     const isNarrow = (to.at(-1) ?? 0) < NARROW_MAX;
     const length = 2 * (count + STEPS);
     this.#table = isNarrow
@@ -65,7 +66,7 @@ export class RankSelect {
     const table = this.#table;
     const run = (ordinal * this.#perRun) >>> 0;
     let low = this.#directory[run] as number;
-    // Most runs contain few ranges: skips them without branches, which would be unpredictable.
+    // Most blocks contain few ranges: skips them without branches, which would be unpredictable.
     low += Number((table[2 * low + 2] as number) <= ordinal);
     low += Number((table[2 * low + 2] as number) <= ordinal);
     low += Number((table[2 * low + 2] as number) <= ordinal);
@@ -106,7 +107,7 @@ export class RankSelect {
     return number - (this.#table[2 * low + 1] as number);
   }
 
-  /** Bisects the ranges from `from` on that begin within a run. */
+  /** Bisects the ranges from `from` on that begin within a block. */
   #search(from: number, run: number, ordinal: number): number {
     let low = from;
     let high = this.#directory[run + 1] as number;

@@ -1,5 +1,5 @@
 /**
- * The canonical form of a space: what travels between processes, and what its hash names.
+ * The canonical bytes of a space, which processes exchange and of which its hash is computed.
  *
  *     "TSP2", octets of the head (u32), the head (JSON, fixed order of keys), then, big-endian:
  *     IPv4 ranges as (first, last) u32; each window's kept places as (from, to) f64;

@@ -19,10 +19,10 @@ export interface SpaceParts {
   readonly ipv4: Ranges;
   /** Ascending by prefix, none within another. */
   readonly windows: readonly Window[];
-  /** None of them in `ipv4` or a window. */
+  /** None of these addresses is in `ipv4` or in a window. */
   readonly hitlist: AddressList;
   readonly ports: readonly Port[];
-  /** None of them among the addresses and ports above. */
+  /** None of these pairs is among the addresses and ports above. */
   readonly pairs: AddressList;
 }
 

@@ -27,14 +27,17 @@ const MAPPED = parsePrefix6('::ffff:0:0/96');
 
 export class Window {
   readonly prefix: Prefix6;
-  /** Bits prefix.length … end are iterated over. */
+  /** The window iterates over bits prefix.length … end. */
   readonly end: number;
   readonly ids: InterfaceIds | undefined;
   readonly ranks: RankSelect;
   /** Slots, excluded ones included. */
   readonly slots: number;
   readonly #idCount: number;
-  /** The iterated bits end in this word, `#scale` above its lowest bit, and have `#span` values in it. */
+  /**
+   * The word in which the iterated bits end, the weight of their lowest bit in it, and the number of their
+   * values in it.
+   */
   readonly #word: number;
   readonly #scale: number;
   readonly #span: number;
