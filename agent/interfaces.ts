@@ -127,7 +127,7 @@ export type CaptureTotals = Pick<IoStats, 'framesReceived' | 'framesDropped' | '
 /** Settings of a frame source. */
 export interface SourceSetup {
   readonly device: string;
-  /** An expression of pcap-filter(7) for packets from their IP header on. */
+  /** A pcap-filter(7) expression, for packets without a link header. */
   readonly filter: string;
   /** Only frames with this VLAN tag; undefined for all frames. */
   readonly vlan?: number | undefined;

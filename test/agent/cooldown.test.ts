@@ -10,7 +10,7 @@ import { UNSENT } from '../../shared/survey/unsent.js';
 
 const SHARD = { number: 2, from: 512 as Position, to: 768 as Position };
 
-/** The frame is a SYN-ACK; its class is what a test says. */
+/** The frame is a SYN-ACK; tests set the class of the reply. */
 const dissection = new Dissection(new DataView(new ArrayBuffer(64)));
 
 function add(results: ShardReplies, position: number, code: number, timestamp = 1): number {

@@ -17,7 +17,10 @@ function run(rate: number, millis: number, lateness: () => number) {
   return batches;
 }
 
-/** Probes in the fullest and the emptiest window of this many milliseconds, after the first second. */
+/**
+ * Numbers of probes in the fullest and in the emptiest window of this many milliseconds, after the first
+ * second.
+ */
 function windows(batches: ReturnType<typeof run>, millis: number, end: number) {
   let most = 0;
   let least = Number.POSITIVE_INFINITY;
@@ -37,7 +40,7 @@ function windows(batches: ReturnType<typeof run>, millis: number, end: number) {
 
 const END = 6000;
 const rates = fc.double({ min: Math.log10(100), max: 7, noNaN: true }).map((power) => 10 ** power);
-/** A thread that always wakes up a little late, and sometimes by milliseconds. */
+/** A thread that always wakes up a little late, and sometimes by several milliseconds. */
 const sleeper = (random: () => number) => () => (random() < 0.05 ? random() * 3 : random() * 0.2);
 
 describe('the pacer', () => {
@@ -47,7 +50,7 @@ describe('the pacer', () => {
         const batches = run(rate, END, sleeper(prng(seed)));
         const { most, least } = windows(batches, 1000, END);
         expect(most).toBeLessThanOrEqual(rate * 1.01 + 1);
-        // A window starts and ends within one probe's interval.
+        // One probe less at either end, because windows need not start at a probe.
         expect(least).toBeGreaterThanOrEqual(rate * 0.99 - 2);
       }),
       { numRuns: 40 },
@@ -61,7 +64,7 @@ describe('the pacer', () => {
         for (const { probes } of batches) {
           expect(probes).toBeLessThanOrEqual(Math.max(1.5, rate * 0.002));
         }
-        // Nor two such batches in direct succession.
+        // Nor do two such batches follow each other directly.
         expect(windows(batches, 1, END).most).toBeLessThanOrEqual(Math.max(2, rate * 0.0034));
       }),
       { numRuns: 40 },

@@ -138,7 +138,8 @@ describe.skipIf(dockerIsMissing())('a broker of three nodes', () => {
       `cluster: sent ${progress.join(', ')} after each fault; ${JSON.stringify(verdict)}; ` +
         `${total} probes received, ${fastest.toFixed(0)} a second at most`,
     );
-    // No agent died, but with the broker each may have lost its leases: (cooldown + 1 s) of the rate.
+    // No agent died, but when the broker did, each may have lost its leases: (cooldown + 1 s) of the rate are
+    // repeated.
     expect(total).toBeGreaterThanOrEqual(2 * ADDRESSES);
     expect(total - 2 * ADDRESSES).toBeLessThanOrEqual(FAULTS * (COOLDOWN_SECONDS + 1) * RATE);
     expect(fastest).toBeLessThanOrEqual(1.02 * RATE);

@@ -10,7 +10,7 @@ const SAMPLE_MILLIS = 100;
 
 interface Sample {
   readonly count: number;
-  /** Between these, the kernel was asked and answered. */
+  /** The counter was read at some time between these two. */
   readonly asked: number;
   readonly answered: number;
 }
@@ -45,7 +45,8 @@ export class SynCounter {
     const samples = this.#samples.sort((a, b) => a.asked - b.asked);
     let fastest = 0;
     for (const [i, last] of samples.entries()) {
-      // The latest sample that is at least a second older: longer spans consist of such.
+      // The latest sample that is at least a second older than `last`; spans longer than this consist of such
+      // spans.
       const first = samples.findLast(({ answered }, j) => j < i && last.asked - answered >= 1000);
       if (first === undefined) continue;
       const seconds = (last.answered - first.asked) / 1000;

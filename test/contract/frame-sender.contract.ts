@@ -31,7 +31,7 @@ const LAYOUT = { layout: 'linux' };
 const QUIET_MILLIS = 150;
 const DEADLINE_MILLIS = 10_000;
 
-/** Port n of the target with number ⌊n / 65,536⌋, so n can be read from the frame. */
+/** Port n of target number ⌊n / 65,536⌋, so that n can be read from the frame. */
 function targetOf(family: Family, n: number): Target {
   const target = new Target();
   target.setWords(family === 4 ? mappedWords(0xc6120000) : parseWords('2001:db8:42::'));
@@ -61,7 +61,7 @@ class Writer {
     }
   }
 
-  /** Numbers [from, from + count). */
+  /** The numbers from, …, from + count − 1. */
   write(from: number, count: number): void {
     const batch = this.#batch;
     batch.count = 0;

@@ -76,7 +76,7 @@ describe('an agent without replies', () => {
     const peers = [replyRate(10_000, 400), replyRate(8000, 330)];
     expect(noReplies(replyRate(2000, 0), peers)).toMatch(/receives no replies: 0 to 2000 probes/);
     expect(noReplies(replyRate(2000, 75), peers)).toBeUndefined();
-    expect(noReplies(replyRate(2000, 20), peers)).toBeUndefined(); // half: a network may hide as much
+    expect(noReplies(replyRate(2000, 20), peers)).toBeUndefined(); // half of the expected replies: a network may filter as many
   });
 
   test('is not assumed in a quiet space, without peers, or after few probes', () => {
@@ -94,7 +94,7 @@ describe('an agent without replies', () => {
     ];
     const all = named(replyRates);
     expect([...agentsWithoutReplies(all, all).keys()]).toEqual(['a0']);
-    // Of two agents with replies, each is compared with the other.
+    // With two agents that get replies, each is compared with the other.
     const two = named([replyRate(1e6, 100), replyRate(1000, 500)]);
     expect(agentsWithoutReplies(two, two).size).toBe(1);
   });

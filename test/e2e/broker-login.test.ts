@@ -17,7 +17,7 @@ let folder: Awaited<ReturnType<typeof scratch>>;
 const servers: ReturnType<typeof spawn>[] = [];
 const at = (name: string) => join(folder.path, name);
 
-/** @param config settings beside the port @returns `host:port` */
+/** @param config further settings of the server @returns `host:port` */
 async function serve(name: string, config: string): Promise<string> {
   const ports = at(`${name}.server`);
   execFileSync('mkdir', ['-p', ports]);

@@ -97,7 +97,7 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
     if (hosts.includes(host)) await host.routeVia(PREFIX, target);
   };
 
-  /** Events by name; each returns how it went. */
+  /** Events by name; each returns a text about its outcome. */
   const kinds: Readonly<Record<string, () => Promise<string>>> = {
     'an agent is killed': async () => {
       const i = draw(0, agents.length);

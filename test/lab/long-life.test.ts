@@ -9,7 +9,7 @@ import { labIsMissing } from './lab.js';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
 const PORT = 29_317;
-/** Surveys before the first measurement, and until the second. */
+/** Number of surveys before the first measurement, and of further ones before the second. */
 const WARM = 12;
 const MORE = 24;
 

@@ -51,8 +51,8 @@ describe.skipIf(labIsMissing())('a survey', () => {
       const { code, rows, summary } = await scan('100.80.0.0/18', ...allow, '-r', rate);
       expect(code, summary).toBe(EXIT.DONE);
       expect(rows.filter((row) => there.includes(row)).sort()).toEqual(there.toSorted());
-      // The others are not silent: no host has these addresses, so they were not probed. The agent itself
-      // answers; the broadcast address belongs to no host.
+      // All other addresses are not silent but unprobed, because no host has them. The agent itself answers;
+      // the broadcast address belongs to no host.
       expect(rows).toHaveLength(HOSTS + 1);
       expect(summary).toMatch(/silent +0 were probed/);
       const nobody = (16_384 - HOSTS - 2).toLocaleString('en');
@@ -108,7 +108,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
   });
 
   test.each([
-    // AF_XDP bypasses the hook at the interface; raw sockets bypass none.
+    // AF_XDP bypasses the netfilter hook at the interface; raw sockets bypass no hook.
     ['netdev', '{ type filter hook egress device eth0 priority 0; }', 'packet', /refused by the/],
     ['inet', '{ type filter hook output priority 0; }', 'raw-ip', /dropped by the host’s firewall/],
   ])(

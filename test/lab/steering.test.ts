@@ -73,7 +73,7 @@ describe.skipIf(labIsMissing())('a running survey', () => {
     const excluded = await transect(
       ...['exclude', 'add', '198.18.128.0/17', '--reason', 'mail of 3 May', '--by', 'noc'],
     );
-    expect(performance.now() - requestedAt).toBeLessThan(2000); // half of which is the start of the command
+    expect(performance.now() - requestedAt).toBeLessThan(2000); // half of this time is the start of the command
     expect(excluded.stdout.trim()).toBe('1');
     expect(excluded.stderr).toMatch(/and all agents at work enforce it/);
     await transect('pause', survey);

@@ -27,9 +27,9 @@ const FRAME_OCTETS = 192;
 /** An agent's link to the network. */
 export interface Link {
   isDown: boolean;
-  /** Number of times that it went down: also noticed if it is up again at the next check. */
+  /** Number of outages, so that one between two checks is noticed. */
   downs: number;
-  /** Probes are sent, no replies are received, and no error is reported. */
+  /** True while replies are lost without any error: probes are still sent. */
   hasLostNetwork: boolean;
 }
 
@@ -204,7 +204,7 @@ class Job implements Sending {
     this.to = to;
   }
 
-  /** Positions from here on are checked against this version. */
+  /** The version against which positions from here on are checked. */
   addVersionSpan(version: number): void {
     if (version > (this.versionSpans.at(-1)?.version ?? 0))
       this.versionSpans.push({ version, from: this.sentUpTo });

@@ -35,7 +35,7 @@ export class Host {
   isFrozen = false;
   /** Milliseconds by which its wall clock is ahead. */
   skew: number;
-  /** The call to an interface at which it dies; and whether that call is still done. */
+  /** The number of the interface call at which it dies, and whether that call is still done. */
   crashAt = Number.POSITIVE_INFINITY;
   crashesAfter = false;
   /** Milliseconds per write. */
@@ -173,7 +173,7 @@ export class Host {
     };
   }
 
-  /** A point where it may die. @param isBefore the call is done */
+  /** A point where the host may die. @param isBefore true if the call is done before it dies */
   async #point(isBefore: boolean): Promise<void> {
     if (isBefore) this.calls++;
     if (this.calls >= this.crashAt && isBefore !== this.crashesAfter) this.die();

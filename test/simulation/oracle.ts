@@ -46,13 +46,13 @@ export function expectedRows(
   return rows.sort();
 }
 
-/** A budget, and the virtual milliseconds from which it held. */
+/** A budget, and the virtual time in milliseconds from which it held. */
 export interface Budget {
   readonly from: number;
   readonly rate: number;
 }
 
-/** Earlier grants may be used for this long after a change: their TTL, and a step of the clock. */
+/** Grants may be used for this long after a change of the rate: their TTL, plus a step of the clock. */
 const GRANT_MILLIS = 3050;
 
 /** Probes beyond the budget in the worst second; 0 if it was kept. */

@@ -382,7 +382,7 @@ function boast(survey: string, draw: World['draw']): Heartbeat {
   return { ...head, ...state, sentAt: any(), activities: [activity] };
 }
 
-/** One line, and a line for each event if something failed. */
+/** One line for the seed and its violations, then one for each event. */
 export function tell({ seed, breaches: found, events }: Outcome): string {
   return [`seed ${seed}: ${found.join('; ')}`, ...events.map((event) => `    ${event}`)].join('\n');
 }

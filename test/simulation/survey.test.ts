@@ -325,7 +325,7 @@ describe('a simulated survey', () => {
     world.join();
     const status = await finish(world, survey);
     expect(status).toMatchObject({ state: 'done', targetsCovered: 8000 });
-    // It would have sent the 256 positions of its shard after 51 s.
+    // The slow agent would have needed 51 s for the 256 positions of its shard.
     expect(world.clock.monotonic()).toBeLessThan(25_000);
     const sent = world.internet.shots.filter(({ agent }) => agent === slow.name);
     expect(sent.length).toBeGreaterThan(10);

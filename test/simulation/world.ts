@@ -24,7 +24,7 @@ import { VirtualClock } from './virtual-clock.js';
 
 const COOLDOWN = 2000 as Millis;
 export const DATA = '/data';
-/** A request to a coordinator that dies while handling it fails after this. */
+/** A request fails after this time if the coordinator dies while handling it. */
 const ANSWER_MILLIS = 5000;
 export const FIRST_ADDRESS = 0x7f4d0000;
 
@@ -146,7 +146,7 @@ export class World {
     return launched;
   }
 
-  /** As an operator would if no coordinator answers: tries again. */
+  /** Asks again until a coordinator answers, as an operator would. */
   async withRetry<Result>(work: () => Promise<Result>): Promise<Result> {
     for (;;) {
       try {

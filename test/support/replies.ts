@@ -35,7 +35,7 @@ export const FLOW_V6: PlainFlow = {
 
 export const STAMP = 0x89abcdef;
 
-/** One for all, because each has a kernel of its own. */
+/** One batch serves all calls: each batch has a WebAssembly instance of its own, which is slow to create. */
 const batch = new ProbeBatch(1);
 
 /** The octets of our probe of a flow, written over random octets. */

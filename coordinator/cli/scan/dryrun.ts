@@ -9,7 +9,7 @@ import { formatAddress } from '../../../shared/net/ipv6.js';
 import type { Plan } from '../../../shared/survey/plan.js';
 
 const BUFFER_OCTETS = 1 << 20;
-/** `255.255.255.255,65535\n`, or a bracketless IPv6 address of 39 letters, a comma, port, line end. */
+/** `255.255.255.255,65535\n`, or a bracketless IPv6 address of 39 characters, a comma, port, line end. */
 const LINE_OCTETS_MAX = 48;
 const COMMA = 0x2c;
 const DOT = 0x2e;

@@ -56,7 +56,7 @@ export function scanCommand(): Command {
     option('--agents <n>', 'agent processes', parseAgents, 1),
     option(
       '-o, --output-file <file>',
-      'write the rows to a file, complete, at the end; - is stdout',
+      'write all rows to a file once the survey is over; - prints them as they arrive',
     ),
     fieldsOption(),
     headerOption(),

@@ -206,9 +206,13 @@ export function parseWindow(text: string, seed: string): Window {
   }
   const isPlain = match[3] === undefined;
   if (isPlain && match[4] !== undefined) {
-    throw new Fault('BAD_OPTION', 'identifiers follow a window, such as /32-64@::1', {
-      value: text,
-    });
+    throw new Fault(
+      'BAD_OPTION',
+      '`@identifiers` are allowed after a window only, such as /32-64@::1',
+      {
+        value: text,
+      },
+    );
   }
   const end = isPlain ? 128 : Number(match[3]);
   if (end < prefix.length || end > 128 || (!isPlain && end === 128)) {

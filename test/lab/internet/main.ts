@@ -48,7 +48,7 @@ class Outbox {
     this.#frameSender = openTxRing({ device, family: shape.family, octets, nextHop, queue: 0 });
   }
 
-  /** Writes one frame by `write`; a full ring waits for the kernel. */
+  /** Writes one frame by calling `write`; if the ring is full, waits for the kernel. */
   put(write: (frameSender: FrameSender, at: number) => void): void {
     if (this.#pending === this.#room) this.flush();
     write(this.#frameSender, this.#at[this.#pending] as number);
@@ -79,7 +79,7 @@ capture.start((start, end, timestamp) => {
   if (frame.dissect('ethernet', start, end) !== REJECT.OK || !frame.isTcp) return;
   if (frame.tcp.flags !== FLAG_SYN) return;
   received++;
-  // The frame is a probe: the side of its flow that dissection takes for ours is its target.
+  // The frame is a probe, so its target is on the side that dissection takes for ours.
   const target = frame.flow.source;
   census?.count(target.w3, target.port, timestamp);
   const roll = rollOf(seed, target.words, target.port);

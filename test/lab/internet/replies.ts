@@ -59,7 +59,7 @@ export function writeSegment(
   view.setUint16(tcp + 16, foldChecksum(sumWords(view, tcp, SEGMENT_OCTETS, sum)));
 }
 
-/** Writes an error from the router whose last word is given; it quotes eight octets of the probe. */
+/** Writes an error from a router with the given last address word; it quotes eight octets of the probe. */
 export function writeError(
   frameSender: FrameSender,
   at: number,

@@ -84,7 +84,7 @@ describe('a space', () => {
     const isFault = (bytes: Uint8Array) => {
       try {
         spaceFromBytes(bytes);
-        return true; // any change that still reads as a space is read as a space
+        return true; // a change after which the bytes are still a space
       } catch (error) {
         return (error as { code?: string }).code !== undefined;
       }

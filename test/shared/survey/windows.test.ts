@@ -131,7 +131,7 @@ describe('an IPv6 window', () => {
     ['2001:db8::/32-64@nope', 'BAD_OPTION', 'there are ::1'],
     ['2001:db8::/32-64@eui64:0050', 'BAD_OPTION', 'three octets'],
     ['2001:db8::/32-64@low:0', 'BAD_OPTION', 'low:N'],
-    ['2001:db8::/64@::1', 'BAD_OPTION', 'follow a window'],
+    ['2001:db8::/64@::1', 'BAD_OPTION', 'allowed after a window only'],
     ['2001:db8::', 'BAD_OPTION', 'PREFIX/LENGTH'],
   ])('%s is refused: %s', (text, code, reason) => {
     expect(() => parseWindow(text, '7')).toThrow(
