@@ -82,8 +82,9 @@ export class JoinedSurvey {
   }
 
   /**
-   * Checks whether replies can still be received; if not, releases what had not settled. Replies that had
-   * arrived at the last check count as captured once every capture has read that far.
+   * Checks whether replies can still be received; if not, releases the unsettled positions. If they can,
+   * advances `capturedUntil` to the time of the previous check, or to the point up to which the slowest
+   * capture has read.
    */
   checkNetwork(now: number): void {
     if (!this.#hasLostNetwork && this.networkIo.isUp()) {

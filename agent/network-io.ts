@@ -37,7 +37,7 @@ const SCRIPT = new URL('./sender-worker.js', import.meta.url);
 export interface NetworkIoOptions extends EgressOptions {
   /** Sending threads per survey. */
   readonly senders: number;
-  /** Set if the operator chose a transmit method. */
+  /** The method that the operator chose; undefined for the fastest. */
   readonly transmit?: TransmitMethod | undefined;
   /** Files of ranges that this agent never probes. */
   readonly blocklists: readonly string[];

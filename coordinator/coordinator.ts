@@ -112,7 +112,8 @@ export class Coordinator {
     const { bus, clock, random, log } = this.#deps;
     const space = await readSpaceBytes(bus.spaces, request.spaceHash);
     const { survey, plan } = admit(request, spaceFromBytes(space), random, clock.wall());
-    // Its batches must find it before agents know it; it runs once its record is written.
+    // The run must exist before agents know the survey, because batches may arrive at once; it starts once
+    // the record is written.
     const run = this.#open(survey, plan);
     try {
       const isRestorable = this.#options.restoresOrphans !== undefined;
@@ -268,13 +269,16 @@ export class Coordinator {
     for (const run of this.surveys.running.values()) run.agents.renewGrants();
   }
 
-  /** Of the surveys that are not over. */
+  /** The agents of each survey that is not over. */
   get surveyAgents(): readonly SurveyAgents[] {
     const running = [...this.surveys.running.values()];
     return running.filter(({ survey }) => !isOver(survey.state)).map(({ agents }) => agents);
   }
 
-  /** By id, or by a name or the start of an id that fits one survey only. @throws Fault UNKNOWN_SURVEY */
+  /**
+   * The survey with this id, or with this name or start of an id if it fits one survey only. @throws Fault
+   * UNKNOWN_SURVEY
+   */
   async find(text: string): Promise<KnownSurvey> {
     if (!this.surveys.running.has(text)) await this.#readingFinished;
     return await this.surveys.find(text);

@@ -22,7 +22,7 @@ const LISTED_MAX = 20;
 export interface Verification extends Readonly<UnsentCounts> {
   readonly targets: number;
   readonly targetsCovered: number;
-  /** Of the covered targets. */
+  /** Those of the covered targets that were probed. */
   readonly targetsProbed: number;
   readonly shards: number;
   readonly shardsStored: number;

@@ -34,7 +34,7 @@ export class Egress {
   readonly #deps: EgressDeps;
   readonly #frame: Frame;
   readonly #sources: readonly Endpoint[];
-  /** By row, if targets are neighbours. */
+  /** Destination MAC addresses by row, if targets are neighbours. */
   readonly #macs: Uint8Array[] = [];
   readonly #slots: number[] = [];
   /** Rows of the batch that was written last. */

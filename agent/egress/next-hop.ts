@@ -23,7 +23,7 @@ interface NeighbourRecord {
 /** The sender of the request. */
 export interface Asker {
   readonly device: string;
-  /** Its MAC address. */
+  /** The sender's MAC address. */
   readonly source: MacAddress;
   readonly addresses: readonly Words[];
 }

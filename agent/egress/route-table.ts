@@ -97,12 +97,12 @@ export function parseRoute(
   return value && { table, entry: { ...prefixOf(to, family), metric, value } };
 }
 
-/** By name or number; undefined if the word is no type. */
+/** The route type with this name or number; undefined if the word is no type. */
 function typeOf(word: string): string | undefined {
   return /^\d+$/.test(word) ? TYPES[Number(word)] : TYPES.find((name) => name === word);
 }
 
-/** Of several next hops the first is used, because a flow must keep to one path. */
+/** The next hop of a route. Of several the first is used, because a flow must keep to one path. */
 function hopOf(
   type: string,
   choices: readonly (readonly string[])[],

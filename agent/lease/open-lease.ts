@@ -18,7 +18,7 @@ import { HeldLease } from './held-lease.js';
 export interface Holder {
   readonly agent: string;
   readonly vantage: string;
-  /** Of the agent's own blocklist rules; empty if it has none. */
+  /** Hash of the agent's own blocklist rules; empty if it has none. */
   readonly rulesHash: string;
 }
 

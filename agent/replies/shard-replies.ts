@@ -33,7 +33,7 @@ export interface ReplyRecording {
 
 export class ShardReplies {
   readonly #shard: Shard;
-  /** By offset from the start of the shard: a classification or an `UNSENT` code. */
+  /** A classification or an `UNSENT` code per position, by offset from the start of the shard. */
   readonly #classes: Uint8Array;
   #settledUpTo: number;
   readonly #counts = { synack: 0, rst: 0, icmp: 0, ...noneUnsent() };

@@ -17,11 +17,11 @@ const BLOCK_SIZE = 65536;
 
 /** The blocked addresses, as plain data. */
 export interface SendFilterLists {
-  /** Of the exclusions. */
+  /** The version of the exclusions. */
   readonly version: number;
-  /** By exclusions in force. */
+  /** Addresses excluded by exclusions in force. */
   readonly excluded: AddressLists;
-  /** By this agent itself, whatever the exclusions. */
+  /** Addresses blocked by this agent itself, whatever the exclusions. */
   readonly own: AddressLists;
 }
 
@@ -29,7 +29,7 @@ export interface SendFilterLists {
 export type OnHeldBack = (row: number, code: number) => void;
 
 export class SendFilter {
-  /** Of the exclusions that it enforces. */
+  /** The version of the exclusions that this filter enforces. */
   readonly version: number;
   readonly #ipv4: Ranges;
   readonly #ipv6: Ranges6;

@@ -16,7 +16,7 @@ export interface SenderSetup {
   /** True if they serve every target. */
   readonly coversAll: boolean;
   readonly ports: PortRange;
-  /** Set if the operator chose a transmit method. */
+  /** The method that the operator chose; undefined for the fastest. */
   readonly transmit: TransmitMethod | undefined;
   /** Addresses that must not be probed, whatever the exclusions. */
   readonly blocked: SendFilterLists;

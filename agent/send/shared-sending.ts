@@ -9,7 +9,7 @@ import type { SenderControl } from './sender-control.js';
 
 export interface SharedSendingDeps {
   readonly controls: readonly SenderControl[];
-  /** Its slot in the controls. */
+  /** The slot of the job in the controls. */
   readonly slot: number;
   /** Delivers the unsent positions of all jobs to `addUnsent`. */
   readonly drainUnsent: () => void;

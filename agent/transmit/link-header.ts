@@ -22,7 +22,7 @@ export interface FrameSenderSetup {
   readonly queue: number;
 }
 
-/** Frames with a link header of ours need a next hop. */
+/** Setup of a sender that writes the link header itself, for which it needs the next hop. */
 export type NextHopSetup = FrameSenderSetup & { readonly nextHop: NextHop };
 
 /** The destination of a frame before its target is resolved. */

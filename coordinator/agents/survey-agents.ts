@@ -30,7 +30,7 @@ export interface SurveyAgentsOptions {
   readonly rate: number;
   /** True if another coordinator led the survey before: its grants may still be in force. */
   readonly isResumed: boolean;
-  /** Of the coordinator. */
+  /** The fencing term of the coordinator. */
   readonly term: number;
 }
 

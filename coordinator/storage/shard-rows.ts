@@ -23,7 +23,7 @@ export class ShardRows {
   readonly unsent: Uint8Array;
   readonly #shard: Shard;
   readonly #batches: ResultBatch[] = [];
-  /** By offset: an index into `#batches`, or `NONE`; and a row of that batch. */
+  /** By offset: an index into `#batches`, or `NONE`; and the row in that batch. */
   readonly #batchAt: Int32Array;
   readonly #rowAt: Int32Array;
 

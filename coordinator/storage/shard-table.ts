@@ -24,7 +24,9 @@ export interface AgentTotals extends ShardTotals {
   targetsSettled: number;
 }
 
-/** Offering a shard again that is still on offer changes nothing. */
+/**
+ * A shard that was not leased within this time is offered again; that changes nothing if it is still on offer.
+ */
 const OFFER_AGAIN_MILLIS = 60_000;
 
 export class ShardTable {
@@ -32,7 +34,7 @@ export class ShardTable {
   readonly #stored = new IntervalSet();
   /** Shards on offer, and when they were offered. */
   readonly #offered = new Map<number, number>();
-  /** Of shards that are leased and not stored. */
+  /** The leases of shards that are not stored. */
   readonly #leases = new Map<number, Versioned<Lease>>();
   /** Leases held, by agent. */
   readonly #held = new Map<string, number>();

@@ -35,7 +35,7 @@ export interface InitialFiles {
 
 export interface SurveyFolderDeps {
   readonly disk: Disk;
-  /** Of the coordinator: it fences the writes of earlier ones. */
+  /** The fencing term of the coordinator: it fences the writes of earlier ones. */
   readonly term: number;
 }
 

@@ -45,7 +45,7 @@ export interface SurveyRunDeps {
   readonly log: Log;
   readonly folder: SurveyFolder;
   readonly version: string;
-  /** Of the coordinator. */
+  /** The fencing term of the coordinator. */
   readonly term: number;
   /** True if another coordinator led it before. */
   readonly isResumed: boolean;

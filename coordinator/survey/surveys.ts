@@ -50,8 +50,8 @@ export class Surveys {
   }
 
   /**
-   * By id, or by a name or the start of an id that fits one survey only. @throws Fault UNKNOWN_SURVEY or
-   * BAD_OPTION
+   * The survey with this id, or with this name or start of an id if it fits one survey only. @throws Fault
+   * UNKNOWN_SURVEY or BAD_OPTION
    */
   async find(text: string): Promise<KnownSurvey> {
     if (text === '') throw new Fault('BAD_OPTION', 'the survey is not named');

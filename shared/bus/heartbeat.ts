@@ -37,7 +37,7 @@ export interface Heartbeat {
   readonly agent: string;
   readonly vantage: string;
   readonly version: string;
-  /** Of its messages. */
+  /** Version of the message protocol of the agent. */
   readonly protocol: number;
   /** The agent's own monotonic clock, in milliseconds. */
   readonly sentAt: number;

@@ -31,7 +31,7 @@ export interface EpochRecord extends Counts {
   readonly settledUpTo: number;
   /** The rows below `settledUpTo` are in the epoch's batches with serials [0, batches). */
   readonly batches: number;
-  /** Of the agent's own block rules; empty if it has none. */
+  /** Hash of the agent's own block rules; empty if it has none. */
   readonly rulesHash: string;
   /** Wall clock. */
   readonly startedAt: number;

@@ -8,7 +8,7 @@ export interface SurveyStatus extends Readonly<UnsentCounts> {
   readonly name: string;
   readonly state: SurveyState;
   readonly targets: number;
-  /** Including repeated ones. */
+  /** Probes sent, including repeated ones. */
   readonly probesSent: number;
   /** Positions in stored shards. */
   readonly targetsCovered: number;

@@ -35,11 +35,11 @@ export interface Survey {
   readonly planHash: string;
   /** Wall clock. */
   readonly createdAt: number;
-  /** Of the messages of its coordinator. */
+  /** Version of the message protocol of its coordinator. */
   readonly protocol: number;
   /** The low watermark: all lower shards are stored, and their leases may be purged. */
   readonly storedBelow: number;
-  /** Of the coordinator that wrote this record. */
+  /** The fencing term of the coordinator that wrote this record. */
   readonly term: number;
   /** Leases and batches of earlier epochs do not count: the broker lost the survey after them. */
   readonly firstEpoch: number;

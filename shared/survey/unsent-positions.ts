@@ -5,7 +5,10 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { isUnsent, UNSENT_NAMES, type UnsentName, unsentName } from './unsent.js';
 
-/** By reason: base64 of the deflated bits; bit n % 8 of octet n / 8 is the n-th position of the shard. */
+/**
+ * Unsent positions by reason: base64 of the deflated bits; bit n % 8 of octet n / 8 is the n-th position of
+ * the shard.
+ */
 export type UnsentPositions = Partial<Record<UnsentName, string>>;
 
 /** @param codes by offset within the shard: an `UNSENT` code, or anything else */

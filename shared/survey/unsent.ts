@@ -3,9 +3,9 @@
  * classification column of batches, above those of replies; such rows are stored apart.
  */
 export const UNSENT = {
-  /** By an exclusion in force: an opt-out. */
+  /** Excluded by an exclusion in force: an opt-out. */
   EXCLUDED: 16,
-  /** By the agent's own blocklist. */
+  /** Blocked by the agent's own blocklist. */
   BLOCKED: 17,
   /** The host has no route to it, or a null route. */
   UNROUTABLE: 18,

@@ -209,7 +209,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       const second = await coordinator.surveys.write(survey('done'), first!);
       expect((await make.settle(seen)).map(({ state }) => state)).toEqual(['running', 'done']);
       const stands = { value: survey('done'), revision: second };
-      // The writer of the first one may be late with the next, which is then refused.
+      // A writer that knows only the first revision is refused, because the record has changed since.
       expect(await coordinator.surveys.write(survey('paused'), first!)).toBeUndefined();
       expect(await coordinator.surveys.write(survey('paused'), 0)).toBeUndefined();
       expect(await agent.surveys.read('s1')).toEqual(stands);

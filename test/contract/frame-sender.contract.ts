@@ -16,7 +16,8 @@ import { KEY } from '../support/replies.js';
 export interface FrameSenderCase {
   readonly family: Family;
   readonly vlan?: number;
-  /** True if it notices that the other end is down; the kernel's own queue does not report it. */
+  /** True if the sender refuses frames while the other end is down; senders that use a kernel queue or libpcap accept
+   * them. */
   readonly noticesTheOtherEnd: boolean;
   /** The link goes down and up; senders that leave routing to the kernel then need the route again. */
   replug(): void;

@@ -34,7 +34,7 @@ export class Exclusions {
   /** Entries that arrived before their predecessor. */
   readonly #early = new Map<number, Exclusion>();
 
-  /** By version, ascending, without gaps. */
+  /** The entries by version, ascending, without gaps. */
   get entries(): readonly Exclusion[] {
     return this.#entries;
   }

@@ -1,6 +1,6 @@
 /**
- * The IANA special-purpose address registries (RFC 6890 §2.2), without the blocks that they mark as globally
- * reachable, and multicast (RFC 5771, RFC 4291 §2.7). These addresses are never probed unless a survey allows
+ * The blocks of the IANA special-purpose address registries (RFC 6890 §2.2) that are not marked globally
+ * reachable, plus multicast (RFC 5771, RFC 4291 §2.7). These addresses are never probed unless a survey allows
  * them explicitly. The rest of IPv4 is 3,702,258,432 addresses.
  */
 import { type Prefix6, parsePrefix6 } from '../../net/ipv6.js';
