@@ -145,7 +145,7 @@ export class HeldShard implements ReplyRecorder {
     else offer.release(RELEASE_MILLIS);
   }
 
-  /** Records the unsent positions. All below `sentUpTo` are known if `sentUpTo` was read first. */
+  /** Records the unsent positions. If `sentUpTo` is read before the call, none below it is missing. */
   #recordUnsent(): void {
     const micros = Math.floor(this.#deps.clock.wall() * 1000);
     for (const { position, code } of this.#deps.sending.takeUnsent()) {

@@ -88,7 +88,9 @@ export interface Neighbours {
 export interface Sending {
   /** Every position below it was sent, or recorded as unsent. */
   readonly sentUpTo: number;
-  /** Unsent positions since the last call. All below `sentUpTo` are included if `sentUpTo` was read first. */
+  /**
+   * The unsent positions since the last call. If `sentUpTo` is read before the call, none below it is missing.
+   */
   takeUnsent(): readonly Unsent[];
   /** Ascending. */
   readonly versionSpans: readonly VersionSpan[];

@@ -124,7 +124,9 @@ export class SenderThread {
     this.control.wake();
   }
 
-  /** Unsent positions since the last call. All below `sentUpTo` are included if `sentUpTo` was read first. */
+  /**
+   * The unsent positions since the last call. If `sentUpTo` is read before the call, none below it is missing.
+   */
   *takeUnsent(): Generator<UnsentMessage> {
     for (;;) {
       const framesReceived = receiveMessageOnPort(this.#unsent);

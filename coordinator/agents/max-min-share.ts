@@ -25,7 +25,7 @@ export class MaxMinShare {
     this.#sharers--;
   }
 
-  /** The share of each sharer that its cap does not limit; infinite if every cap is below its share. */
+  /** The share of sharers that are not limited by their caps; infinite if the budget covers every cap. */
   of(budget: number): number {
     let left = budget;
     let sharers = this.#sharers;

@@ -95,7 +95,7 @@ export class OwnDocker {
     const changes = [`ENTRYPOINT ["${program}"]`];
     const progress = await dockerode.importImage(tar.stdout, { repo, tag, changes } as object);
     for await (const _ of progress) {
-      // The import ends at end of input.
+      // Discards Docker's progress messages; the import is done when they end.
     }
   }
 

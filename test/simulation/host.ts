@@ -149,7 +149,8 @@ export class Host {
     };
   }
 
-  /** A disk as this host uses it: whole files and whole lines, however slow, and whichever host dies. */
+  /** The disk of this host: it may be slow or full, and the host may die before or after a write, but never within
+   * one, so files and lines are whole. */
   disk(disk: Disk): Disk {
     const write = async (work: () => Promise<void>) => {
       await this.#point(true);

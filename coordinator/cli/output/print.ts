@@ -1,6 +1,6 @@
 /**
- * Output for people and for machines: rows and answers go to stdout, the rest to stderr. No control character
- * reaches a terminal, whatever the text contains.
+ * Output for people and for machines: rows and answers go to stdout, the rest to stderr. Control characters of
+ * untrusted text are escaped.
  */
 import { inert } from '../../../shared/base/printable.js';
 import { writeOut } from '../../../shared/command/output.js';
