@@ -83,8 +83,9 @@ export class JoinedSurveys {
 
   /** True if shards of a survey may be leased at present. */
   canLease(survey: string): boolean {
-    const isRunning = this.#active.get(survey)?.state === 'running';
-    return isRunning && !this.#isRefused(survey) && !this.get(survey)?.hasLostNetwork;
+    const active = this.#active.get(survey);
+    if (active?.state !== 'running' || versionSkewOf(active) !== '') return false;
+    return !this.#isRefused(survey) && !this.get(survey)?.hasLostNetwork;
   }
 
   get all(): readonly JoinedSurvey[] {
@@ -118,8 +119,6 @@ export class JoinedSurveys {
     const { bus, clock, log, openNetworkIo } = this.#deps;
     const { id } = survey;
     try {
-      const skew = versionSkewOf(survey);
-      if (skew !== '') throw new Fault('VERSION_SKEW', skew);
       const joined = await joinSurvey(bus, survey, openNetworkIo, clock);
       this.#joined.set(id, joined);
       joined.setExclusions(this.#exclusions);

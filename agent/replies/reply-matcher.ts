@@ -16,7 +16,7 @@ import { OUTCOME, type Reply, type ReplyRecorder } from '../interfaces.js';
 /** An older echo does not belong to this probe. */
 const ROUND_TRIP_MICROS_MAX = 600e6;
 
-type ReceiverSurvey = Pick<Survey, 'probe' | 'probeOptions' | 'key'>;
+type MatchedSurvey = Pick<Survey, 'probe' | 'probeOptions' | 'key'>;
 
 /** Valid replies of a survey at an agent, by outcome. */
 export class ReplyCounts {
@@ -47,7 +47,7 @@ export class ReplyMatcher {
    */
   constructor(
     plan: Plan,
-    survey: ReceiverSurvey,
+    survey: MatchedSurvey,
     dissection: Dissection,
     shards: ReadonlyMap<number, ReplyRecorder>,
     counts: ReplyCounts,

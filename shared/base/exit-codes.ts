@@ -102,8 +102,9 @@ export function toFaultCode(text: string): FaultCode {
   return Object.hasOwn(EXIT_CODE_OF, text) ? (text as FaultCode) : 'BAD_MESSAGE';
 }
 
-/** The exit code of an error: that of its fault code, if it has one. */
+/** The exit code of an error: that of its code if it is a `Fault`. Codes of other errors mean other things. */
 export function exitCodeOf(error: unknown): ExitCode {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const isFault = error instanceof Error && error.name === 'Fault' && 'code' in error;
+  const code = isFault ? String(error.code) : '';
   return Object.hasOwn(EXIT_CODE_OF, code) ? EXIT_CODE_OF[code as FaultCode] : EXIT.FAILED;
 }
