@@ -68,7 +68,7 @@ cat <<EOF
 Try next:
 
   ./transect scan 127.0.0.1 -p 1-65535 --allow-special 127.0.0.0/8 -r 50000   # what listens here
-  ./transect scan --help                                                      # all that can be asked
+  ./transect scan --help                                                      # all options
   ./transect coordinator                                                      # many hosts: README.md
 
 EOF
