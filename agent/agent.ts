@@ -1,12 +1,12 @@
 /**
  * The agent's main flow. It leases shards, sends probes at the granted rate, captures replies, publishes
- * results, and settles each shard before it releases it. It keeps no state: if it dies, another agent resumes
- * each shard at its last checkpoint.
+ * results, and completes each shard once all its positions are settled. It stores nothing: if it dies,
+ * another agent resumes each shard at its last checkpoint.
  *
  *     offer ─▶ lease ─▶ send ═▶ (the network) ═▶ capture ─▶ record ─▶ publish ─▶ settle ─▶ complete
  *
- * Five loops run until the signal aborts: reconcile, heartbeat, grants, surveys, exclusions; the shard leaser
- * adds one for each survey.
+ * Five loops run until the agent has drained: reconcile, heartbeat, grants, surveys, exclusions; the shard
+ * leaser adds one for each survey.
  */
 
 import { assert } from '../shared/base/assert.js';
@@ -42,7 +42,7 @@ export interface AgentDeps {
   readonly openNetworkIo: OpenNetworkIo;
 }
 
-/** After quarantine began, the agent leases shards of that survey again only after this time. */
+/** For this long after the start of a quarantine, the agent leases no shards of that survey. */
 const QUARANTINE_MILLIS = 60_000;
 const NETWORK_LOST = {
   code: 'NO_ROUTE',
@@ -56,7 +56,7 @@ export class Agent {
   readonly #deps: AgentDeps;
   readonly #leaser: ShardLeaser;
   readonly #draining = stopController();
-  /** `sentAt` of our last heartbeats, ascending: a grant must answer one of them. */
+  /** `sentAt` of our recent heartbeats, ascending: a grant must answer one of them. */
   readonly #heartbeatsSent = new Set<number>();
 
   constructor(options: AgentOptions, deps: AgentDeps) {
@@ -147,7 +147,7 @@ export class Agent {
       if (joined === undefined) continue;
       const now = this.#deps.clock.monotonic();
       const before = joined.rateAt(now);
-      this.#splitCeiling(); // first, because other surveys may have to use less
+      this.#splitCeiling(); // before the new grant applies: other surveys may have to slow down
       joined.onGrant(grant, now);
       if (grant.quarantineReason !== '') {
         const refusal = { code: '', reason: grant.quarantineReason };
@@ -159,8 +159,8 @@ export class Agent {
   }
 
   /**
-   * Accepts only grants that answer one of our own last heartbeats, name this agent, and last no longer than
-   * grants may. So this agent stops soon after the coordinator that answers it, whatever grants others forge.
+   * True if a grant names this agent, answers one of its recent heartbeats, and lasts at most `grantMillis`.
+   * Other grants are ignored, so even a forged one expires soon after a heartbeat that we sent.
    */
   #answersHeartbeat({ agent, heartbeatAt, ttlMillis }: Grant): boolean {
     const isOurs = agent === this.#options.agent && this.#heartbeatsSent.has(heartbeatAt);

@@ -1,13 +1,15 @@
 /**
- * The grant of one survey at an agent: which one is in force, its expiry, and when to ask for one out of turn.
- * A grant expires `ttlMillis` after the heartbeat that it answers, on the agent's own clock.
+ * The grant of one survey at an agent: which one is in force, when it expires, and when to send an extra
+ * heartbeat to get one. A grant expires `ttlMillis` after the heartbeat that it answers, on the agent's own
+ * clock.
  */
 import { assert } from '../shared/base/assert.js';
 import { LIMITS } from '../shared/base/limits.js';
 import type { Grant } from '../shared/bus/heartbeat.js';
 
 /**
- * Interval of extra heartbeats while there is work and no grant; after `ASKS_MAX` only the regular ones ask.
+ * Interval of extra heartbeats while there is work and no grant. After `ASKS_MAX` of them, only the regular
+ * heartbeats are sent.
  */
 const ASK_MILLIS = 100;
 const ASKS_MAX = 20;
@@ -40,7 +42,7 @@ export class GrantState {
   }
 
   /**
-   * True if a heartbeat should be sent out of turn, to get a grant.
+   * True if an extra heartbeat should be sent now, to get a grant.
    * @param hasWork whether there is anything to send
    */
   shouldAsk(hasWork: boolean, now: number): boolean {

@@ -46,11 +46,11 @@ export class HeldShard implements ReplyRecorder {
   /** When the lease was last known to be ours, on our monotonic clock. */
   #confirmedAt: number;
   #extendedAt: number;
-  /** Positions without a probe. */
+  /** Number of positions recorded as unsent. */
   #unsentCount = 0;
   #isReconciling = false;
   #isStopping = false;
-  /** Our monotonic clock: replies after it may have been missed. */
+  /** From this time on (our monotonic clock), replies may have been missed; infinite if none were. */
   #missedFrom = Number.POSITIVE_INFINITY;
   /** True once this shard is settled, released or lost. */
   isGone = false;
@@ -83,7 +83,7 @@ export class HeldShard implements ReplyRecorder {
     return this.#replies.add(reply, { timestamp, isRow, flags });
   }
 
-  /** Stops sending; replies to what was sent are still recorded, and settled. */
+  /** Stops sending. Replies to probes already sent are still recorded, and their positions still settle. */
   stop(): void {
     this.#isStopping = true;
     this.#deps.sending.abandon();
@@ -99,8 +99,9 @@ export class HeldShard implements ReplyRecorder {
   }
 
   /**
-   * Publishes, checkpoints or ends as it is due; called often, and does one step at a time.
-   * @param capturedUntil our monotonic clock: replies that arrived until then have been recorded
+   * Publishes rows, writes a checkpoint or ends the shard, whichever is due. Called often; while a previous
+   * call is in progress, only extends the offer.
+   * @param capturedUntil time (our monotonic clock) up to which all replies have been recorded
    */
   async reconcile(capturedUntil: number, isSurveyEnding: boolean): Promise<void> {
     if (this.isGone) return;
@@ -145,7 +146,7 @@ export class HeldShard implements ReplyRecorder {
     else offer.release(RELEASE_MILLIS);
   }
 
-  /** Records the unsent positions. If `sentUpTo` is read before the call, none below it is missing. */
+  /** Records the unsent positions: at least all those below a `sentUpTo` that was read before the call. */
   #recordUnsent(): void {
     const micros = Math.floor(this.#deps.clock.wall() * 1000);
     for (const { position, code } of this.#deps.sending.takeUnsent()) {
@@ -182,8 +183,8 @@ export class HeldShard implements ReplyRecorder {
   }
 
   /**
-   * Publishes all gathered rows; resolves once the stream has acknowledged them. If a batch could not be
-   * published, it is published first the next time, because its serial is counted already.
+   * Publishes all gathered rows; resolves once the stream has acknowledged them. A batch that could not be
+   * published is kept, and published first by the next call, because its serial number is already in use.
    */
   async #publish(): Promise<void> {
     const { survey, shard, lease, holder, resultStream, clock } = this.#deps;

@@ -11,7 +11,8 @@ import type { Survey } from '../shared/survey/survey.js';
 
 /**
  * Sends packets of one family and length. Packets are written in place into frames that the kernel reads, and
- * then a run of frames is sent. Frames are used in a ring; slot 0 is the first frame that has not been sent.
+ * then a run of frames is sent. Frames are reused in turn. Slots number them from the first one that has not
+ * been sent: it is in slot 0, the next one in slot 1.
  */
 export interface FrameSender {
   /** For people, logs and manifests: `af-xdp eth0`, `raw-ip lo`. */
@@ -24,7 +25,7 @@ export interface FrameSender {
   packetAt(frame: number): number;
   /** Number of slots that may be written now; it is lower, or 0, while the kernel uses frames. */
   room(): number;
-  /** Writes the offsets of the packets in slots [0, count); count ≤ `room()`. */
+  /** Stores the offsets of the packets of slots [0, count) in `packetAt`; count ≤ `room()`. */
   locate(count: number, packetAt: Uint32Array): void;
   /**
    * Sends the frames in slots [0, count). @returns how many the kernel accepted, in order; the others are in
@@ -50,7 +51,7 @@ export interface NextHop {
 /** The destinations of one egress route, of one family; plain data. */
 export type Destinations =
   | { readonly family: 4; readonly from: Float64Array; readonly to: Float64Array }
-  /** The array of `Ranges6`. */
+  /** The `words` of a `Ranges6`. */
   | { readonly family: 6; readonly words: Uint32Array };
 
 /** Refused system calls by errno name. */
@@ -64,7 +65,8 @@ export interface Unsent {
 }
 
 /**
- * Unresolved: resolution is in progress; no host on the link has the address; or no request could be sent.
+ * Results of a lookup that has no MAC address: resolution is in progress; no host on the link has the
+ * address; or no request could be sent.
  */
 export const RESOLVING = 'asking';
 export const UNREACHABLE = 'nobody';
@@ -89,7 +91,8 @@ export interface Sending {
   /** Every position below it was sent, or recorded as unsent. */
   readonly sentUpTo: number;
   /**
-   * The unsent positions since the last call. If `sentUpTo` is read before the call, none below it is missing.
+   * The positions recorded as unsent since the last call: at least all those below a `sentUpTo` that was read
+   * before this call.
    */
   takeUnsent(): readonly Unsent[];
   /** Ascending. */
@@ -99,7 +102,8 @@ export interface Sending {
   /** Stops after the current batch. */
   abandon(): void;
   /**
-   * Frees its slot for another job; allowed only once it has ended. Its properties keep their last values.
+   * Frees the job's slot for another job; allowed only once `hasEnded`. The properties of this object keep
+   * their last values.
    */
   releaseSlot(): void;
 }
@@ -150,7 +154,7 @@ export interface FrameSource {
   readonly totals: CaptureTotals;
   /** False once the source has failed. */
   readonly isAlive: boolean;
-  /** Our monotonic clock: frames that arrived before have been delivered. */
+  /** Time (our monotonic clock) before which all frames that arrived have been delivered. */
   readonly readUntil: number;
   /** Replaces the filter; frames already buffered passed the previous one. */
   setFilter(filter: string): void;
@@ -164,12 +168,13 @@ export interface Capture {
   readonly dissection: Dissection;
   /** Totals since the capture was opened, of all surveys that share the interface. */
   readonly totals: CaptureTotals;
-  /** Frames since then that are no replies to our probes, by reason. */
+  /** Frames since the capture was opened that are not replies to our probes, by reason. */
   readonly rejects: Readonly<Record<string, number>>;
   readonly isAlive: boolean;
   readonly readUntil: number;
   /**
-   * @param receive called with a frame's timestamp in microseconds; returns whether it answers this survey
+   * @param receive called with a frame's timestamp in microseconds; returns whether the frame is a reply to a
+   * probe of this survey
    */
   start(receive: (timestamp: number) => boolean): void;
   close(): void;
@@ -187,7 +192,7 @@ export interface Reply {
   readonly roundTrip: number;
 }
 
-/** Outcome of a reply at its shard: the first of its class or better, a duplicate, or too late. */
+/** Outcome of a reply: the first or highest-ranked one so far of its position, a duplicate, or too late. */
 export const OUTCOME = { NEW: 0, DUPLICATE: 1, LATE: 2 } as const;
 
 /** Records the replies of one shard. */

@@ -27,7 +27,7 @@ export class JoinedSurvey {
   readonly replies = new ReplyCounts();
   readonly #grant = new GrantState();
   readonly #meter: RateMeter;
-  /** Our monotonic clock: all replies that arrived until then have been read. */
+  /** Time (our monotonic clock) up to which all replies that arrived have been read. */
   #capturedUntil: number;
   #checkedAt: number;
   #hasLostNetwork = false;
@@ -49,7 +49,7 @@ export class JoinedSurvey {
     }
   }
 
-  /** Captured frames that are no replies to our probes, by reason. */
+  /** Captured frames that are not replies to our probes, by reason. */
   get rejects(): Readonly<Record<string, number>> {
     const sums: Record<string, number> = {};
     for (const { rejects } of this.networkIo.captures) {
@@ -76,15 +76,15 @@ export class JoinedSurvey {
     return this.#hasLostNetwork;
   }
 
-  /** Our monotonic clock: replies that arrived until then have been recorded. */
+  /** Time (our monotonic clock) up to which all replies that arrived have been recorded. */
   get capturedUntil(): number {
     return this.#capturedUntil;
   }
 
   /**
-   * Checks whether replies can still be received; if not, releases the unsettled positions. If they can,
-   * advances `capturedUntil` to the time of the previous check, or to the point up to which the slowest
-   * capture has read.
+   * Checks whether replies can still be received. If not, releases the unsettled positions. If they can,
+   * advances `capturedUntil` to the time of the previous check, or to the time up to which the slowest
+   * capture has read, whichever is earlier.
    */
   checkNetwork(now: number): void {
     if (!this.#hasLostNetwork && this.networkIo.isUp()) {
@@ -198,7 +198,7 @@ export async function joinSurvey(
   refuseOtherBytes(bytes, survey.spaceHash, 'the target space');
   const plan = new Plan(spaceFromBytes(bytes), survey.seed, survey.shardLength);
   if (plan.hash !== survey.planHash) {
-    const reason = 'this agent plans the survey differently: run the coordinator’s version';
+    const reason = 'agent and coordinator compute different plans: run the same version on both';
     throw new Fault('PLAN_MISMATCH', reason, { value: survey.id });
   }
   const networkIo = await openNetworkIo(survey, plan);

@@ -39,7 +39,7 @@ export class JoinedSurveys {
   readonly #exclusions: Exclusions;
   readonly #joined = new Map<string, JoinedSurvey>();
   readonly #joining = new Map<string, Promise<JoinedSurvey | undefined>>();
-  /** Surveys that are not ending, by their latest record. */
+  /** The latest records of the surveys that are not ending, by survey identifier. */
   readonly #active = new Map<string, Survey>();
   readonly #refusals = new Map<string, Refusal>();
 
@@ -159,7 +159,7 @@ export class JoinedSurveys {
   }
 }
 
-/** Empty if the coordinator that launched the survey has our protocol. */
+/** The reason why we cannot serve a survey of another protocol version; empty if the version is ours. */
 function versionSkewOf({ protocol }: Survey): string {
   if (protocol === PROTOCOL) return '';
   return (

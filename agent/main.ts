@@ -113,7 +113,7 @@ async function run(flags: AgentFlags): Promise<void> {
 
 function parseVantage(text: string): string {
   if (VANTAGE.test(text)) return text;
-  const reason = 'a vantage is a label of letters, digits, _ and -, no - first, at most 48';
+  const reason = 'a vantage is a label of at most 48 letters, digits, _ and -, not starting with -';
   throw new Fault('BAD_OPTION', reason, { value: text });
 }
 

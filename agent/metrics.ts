@@ -16,10 +16,10 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
   counter('replies_late', 'Late replies: their target had settled.', ({ replies }) => replies.late);
   counter(
     'replies_foreign_shard',
-    'Replies of shards that other agents hold.',
+    'Replies to probes of shards that this agent does not hold.',
     ({ replies }) => replies.foreignShard,
   );
-  counter('frames_captured', 'Frames the capture passed.', ({ ioStats }) => {
+  counter('frames_captured', 'Frames that passed the capture filter.', ({ ioStats }) => {
     return ioStats.framesReceived;
   });
   counter(
@@ -64,7 +64,7 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
   );
   metrics.counter(
     'transect_agent_frames_rejected_total',
-    'Captured frames that are no replies to our probes, by reason.',
+    'Captured frames that are not replies to our probes, by reason.',
     ['survey', 'reason'],
     () =>
       surveys().flatMap(({ survey, rejects }) =>

@@ -1,4 +1,4 @@
-/** Measures a rate from a growing count, over windows of half a second at least. */
+/** Measures the rate of a growing count, over windows of at least half a second. */
 const WINDOW_MILLIS = 500;
 
 export class RateMeter {
@@ -16,7 +16,7 @@ export class RateMeter {
     return this.#rate;
   }
 
-  /** @param count all that was counted so far */
+  /** @param count the total so far */
   update(count: number, now: number): void {
     const elapsed = now - this.#at;
     if (elapsed < WINDOW_MILLIS) return;

@@ -1,6 +1,6 @@
 /**
  * A sender thread: for each survey assigned to it, it opens the planned egresses and runs the send loop until
- * it is stopped. It shares no object with the main thread, only `SenderControl`.
+ * it is stopped. The only memory that it shares with the main thread is that of `SenderControl`.
  */
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { assert } from '../shared/base/assert.js';
@@ -26,7 +26,7 @@ assert(parentPort !== null, 'the sender worker runs outside a worker thread');
 const port = parentPort;
 port.on('message', serve);
 
-/** Sends for one survey; returns once its control says stop, or after a fault. */
+/** Sends the probes of one survey; returns once its `SenderControl` is stopped, or after a fault. */
 function serve({
   setup,
   senderIndex,

@@ -1,5 +1,5 @@
 /**
- * Leases shards of the surveys that this agent serves: pulls offers, has leases opened, and starts sending.
+ * Leases shards of the surveys that this agent serves: pulls offers, opens leases, and starts sending.
  * Several offers are processed at once, because each takes several round trips to the broker.
  */
 import { assert } from '../shared/base/assert.js';
@@ -41,7 +41,7 @@ export class ShardLeaser {
     this.#stop = stop;
   }
 
-  /** Starts to lease shards of a survey, unless that has been started; ends with the survey. */
+  /** Starts the loop that leases shards of a survey, unless it is running; it ends with the survey. */
   start(survey: string): void {
     if (this.#loops.has(survey)) return;
     const loop = this.#leaseShards(survey).finally(() => this.#loops.delete(survey));
@@ -71,7 +71,10 @@ export class ShardLeaser {
     await Promise.all(leasing);
   }
 
-  /** Offers and records may be malformed: the error is logged, and the next offer is pulled. */
+  /**
+   * Leases the next shard on offer. Offers and records may be malformed: the error is logged, and the offer
+   * is released.
+   */
   async #leaseNext(of: string): Promise<void> {
     const { bus, log } = this.#deps;
     const offer = await bus.work.next(of, OFFER_WAIT_MILLIS, this.#stop);
@@ -90,7 +93,7 @@ export class ShardLeaser {
     }
   }
 
-  /** From an offer to a shard being sent; an unusable offer is completed or released. */
+  /** Opens the lease of an offered shard and starts to send it; completes or releases an unusable offer. */
   async #lease(offer: ShardOffer): Promise<void> {
     const { bus, clock, log, surveys } = this.#deps;
     const survey = (await bus.surveys.read(offer.survey))?.value;
@@ -108,8 +111,7 @@ export class ShardLeaser {
     if (opened.outcome === 'settled') return offer.complete();
     if (opened.outcome === 'taken') return offer.release(LIMITS.workAckMillis);
     const { lease } = opened;
-    // The network may have been lost meanwhile: releases the lease; the next epoch starts at the same
-    // position.
+    // If the network was lost meanwhile, releases the lease: the next epoch starts at the same position.
     if (joined.hasLostNetwork) {
       await lease.checkpoint(lease.record, 'released');
       return offer.release(RETRY_MILLIS);

@@ -1,10 +1,10 @@
-/** Medians over rounds, because single figures of a shared machine vary too much. */
+/** Reports medians of several rounds, because single measurements on a shared machine vary too much. */
 import { cpus, release } from 'node:os';
 
 const ROUNDS = 7;
 const WARM_UP = 2;
 
-/** Millions per second of `run(count)`, which repeats something `count` times: the median of rounds. */
+/** The median rate of `run(count)`, which repeats an operation `count` times, in millions per second. */
 export function millionsPerSecond(count: number, run: (count: number) => void): number {
   const rates: number[] = [];
   for (let round = 0; round < WARM_UP + ROUNDS; round++) {
@@ -17,8 +17,8 @@ export function millionsPerSecond(count: number, run: (count: number) => void): 
 }
 
 /**
- * The same for several candidates: all are warmed up first and rounds alternate, so that none is measured in
- * code that the engine has specialised for it alone.
+ * The same for several candidates. All are warmed up before any is measured, and their rounds alternate, so
+ * that the engine cannot specialise the code they share for just one of them.
  */
 export function ratesSideBySide(
   count: number,
@@ -52,7 +52,7 @@ export function median(values: readonly number[]): number {
   return sorted[sorted.length >> 1] ?? Number.NaN;
 }
 
-/** Rows as a Markdown table, headed by the machine and the date. */
+/** Prints rows as a Markdown table, with a line above it that names the machine and the date. */
 export function printTable(title: string, rows: readonly Readonly<Record<string, string>>[]): void {
   console.log(tableOf(title, `medians of ${ROUNDS} rounds`, rows));
 }

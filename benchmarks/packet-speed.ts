@@ -1,4 +1,4 @@
-/** Cost per packet on one core, in memory: probes written when sending, replies read when receiving. */
+/** Cost per packet on one core, without a network: of writing probes and of reading replies. */
 
 import { Egress } from '../agent/egress/egress.js';
 import { Router } from '../agent/egress/router.js';
@@ -117,7 +117,8 @@ printTable('Probes made in memory, one core: target, filter, cookie, both checks
 ]);
 
 /**
- * Replies to 1,024 probes of a plan, dissected, validated, classified and mapped to positions, repeatedly.
+ * Makes replies to 1,024 probes of a plan. @returns a function that dissects, validates and classifies them
+ * and maps them to positions, over and over
  */
 function reading(space: Space, source: PlainFlow['source']) {
   const plan = new Plan(space, '7', shardLengthFor(space.size, 1e6));
@@ -172,7 +173,7 @@ const frame = new Dissection(
   ),
 );
 let sink = 0;
-printTable('Of which, one core', [
+printTable('Parts of these costs, one core', [
   {
     what: 'cookie of one IPv4 flow (Chaskey-12)',
     'M/s': millionsPerSecond(COUNT, (count) => {

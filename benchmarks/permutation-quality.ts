@@ -33,7 +33,10 @@ function trueShuffle(size: number): PermutationFunction {
   return (position) => permutation[position] as number;
 }
 
-/** Sampling without replacement makes no difference where the window is a small part of the space. */
+/**
+ * Random numbers in place of a shuffle: where the window is a small part of the space, it makes no difference
+ * that they may repeat.
+ */
 function trueSample(size: number): PermutationFunction {
   const prng = randomFillSync(new Uint32Array(2 ** 20));
   return (position) => {
@@ -69,7 +72,7 @@ for (const size of SIZES) {
     };
   });
   printTable(
-    `PermutationFunction of ${size.toLocaleString('en-US')} targets, worst of ${SEEDS.length} seeds`,
+    `Order of ${size.toLocaleString('en-US')} targets, worst of ${SEEDS.length} seeds`,
     rows,
   );
 }

@@ -1,13 +1,13 @@
 /**
- * How a permutation differs from a random one, as standard scores: near 0 ± 1 for a true shuffle; beyond ±5
- * is no coincidence.
+ * How a permutation differs from a random one, as standard scores: for a true shuffle, they scatter around 0
+ * with a deviation of about 1; a score beyond ±5 is no coincidence.
  */
 
 /** The index at each position of a permutation. */
 export type PermutationFunction = (position: number) => number;
 
 export interface Scores {
-  /** Worst chi-square score over windows, networks of several sizes, and the low bits. */
+  /** Worst chi-square score over all windows, each divided by subnets of two sizes and by the low bits. */
   readonly spread: number;
   /** Correlation of each index with the next. */
   readonly serial: number;
@@ -15,16 +15,16 @@ export interface Scores {
    * Worst score of the gaps between the sorted indices of a window, compared with those of random numbers.
    */
   readonly gaps: number;
-  /** How often an index is followed by its neighbour; the expected value is once per permutation. */
+  /** How often an index is followed by a neighbour, above or below; two per permutation are expected. */
   readonly steps: number;
-  /** The longest run of consecutive positions in one of 256 networks, in the window. */
+  /** The longest run of consecutive positions whose indices are in the same subnet, of 256 in the space. */
   readonly run: number;
 }
 
 const WINDOWS = [1024, 16384, 131072];
 const BUCKETS = 256;
 
-/** Scores of a window at each of several starts. */
+/** Scores a permutation in windows of several lengths at each of several starts. */
 export function scorePermutation(
   permutation: PermutationFunction,
   size: number,
@@ -56,7 +56,7 @@ export function scorePermutation(
   return { spread, serial, gaps, run, steps: (steps - expected) / Math.sqrt(expected + 1) };
 }
 
-/** The share of result bits that change when one bit of the position does: 0.5 for chance. */
+/** The share of result bits that change when one bit of the position changes; by chance, 0.5. */
 export function avalanche(
   permutationOf: (seed: string) => PermutationFunction,
   bits: number,
@@ -93,7 +93,7 @@ export function neighboursPerPermutation(
   return steps / seeds;
 }
 
-/** Subnets of two sizes, and the low bits: within subnets, or ports. */
+/** Ways to put indices into buckets: subnets of two sizes, and the low bits (within subnets, or ports). */
 function partitions(size: number): [buckets: number, bucketOf: (index: number) => number][] {
   return [
     [BUCKETS, high(size, BUCKETS)],
@@ -106,7 +106,7 @@ function high(size: number, buckets: number): (index: number) => number {
   return (index) => Math.floor((index / size) * buckets);
 }
 
-/** @param share of the space that the window covers: sampled without replacement, counts vary less */
+/** @param share of the space that the window covers: the larger it is, the less the counts vary */
 function chiSquareScore(
   indices: Float64Array,
   bucketOf: (index: number) => number,
@@ -140,7 +140,7 @@ function gapScore(sorted: Float64Array, size: number): number {
     squares += (((sorted[i] as number) - (sorted[i - 1] as number)) / mean - 1) ** 2;
   }
   const n = sorted.length - 1;
-  const share = sorted.length / size; // sampled without replacement, the variance is a little smaller
+  const share = sorted.length / size; // without replacement, the variance is a little smaller
   return (squares / n / (1 - share) - 1) / Math.sqrt(8 / n);
 }
 

@@ -1,4 +1,4 @@
-/** Rows per second from result batches to a durable segment, by format; and the cost of collecting them. */
+/** Rows per second from result batches to a durable segment, by format; collecting the rows is included. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ const plan = new Plan(
   SHARD,
 );
 
-/** Every position of a shard has a reply: rows as real hosts cause them. */
+/** Every position of a shard has a reply, with values such as real hosts send. */
 const batches: ResultBatch[] = Array.from({ length: SHARD / BATCH }, (_, serial) => {
   const columns = emptyColumns();
   for (let i = 0; i < BATCH; i++) {

@@ -44,8 +44,9 @@ import { Surveys } from './survey/surveys.js';
 
 export interface CoordinatorOptions {
   /**
-   * Restores surveys that the broker lost from their folders: those that this process led before as they
-   * were, others paused, so that an operator can resume them. Undefined if every broker is new, as in `scan`.
+   * If given, surveys that the broker lost are restored from their folders: `previous` ones, which this process
+   * led before, as they were; others paused, until an operator resumes them. Undefined in `scan`, whose broker
+   * is always new.
    */
   readonly restoresOrphans?: { readonly previous: readonly Survey[] };
   /** False if the control API is not served, as in `scan`. */
@@ -63,7 +64,7 @@ export interface CoordinatorDeps {
   readonly random: Random;
   readonly disk: Disk;
   readonly log: Log;
-  /** Called with each batch before it is stored, and awaited: for rows that are printed at once. */
+  /** Called with each accepted batch before its shard is stored, and awaited: prints rows as they arrive. */
   readonly onBatch?: (run: SurveyRun, batch: ResultBatch) => Promise<void>;
 }
 
@@ -97,7 +98,8 @@ export class Coordinator {
     const [over, unfinished] = [found.filter(hasEnded), found.filter((each) => !hasEnded(each))];
     await Promise.all(unfinished.map((survey) => this.#resume(survey)));
     await this.#restoreOrphans(new Set(found.map(({ value }) => value.id)));
-    // Only now does every survey have its run. Our term may have ended meanwhile.
+    // Results and requests wait until here, where every unfinished survey has its `SurveyRun`. Our term may
+    // have ended meanwhile.
     if (!signal.aborted) {
       this.#readingFinished = this.#readAllFinished(over, signal);
       if (this.#options.servesControl !== false) bus.control.serve(controlHandlers(this), signal);
@@ -107,7 +109,7 @@ export class Coordinator {
     await Promise.all(this.#running);
   }
 
-  /** Admits a survey whose target space is in the object store, and starts it. @throws Fault of a refusal */
+  /** Admits a survey whose target space is in the object store, and starts it. @throws Fault if it is refused */
   async launch(request: SurveyRequest): Promise<SurveyRun> {
     const { bus, clock, random, log } = this.#deps;
     const space = await readSpaceBytes(bus.spaces, request.spaceHash);
@@ -133,7 +135,7 @@ export class Coordinator {
     return run;
   }
 
-  /** Resumes a survey of an earlier coordinator; a failure is logged, and does not affect the others. */
+  /** Resumes a survey of an earlier coordinator. A failure is logged, and does not affect other surveys. */
   async #resume(found: Versioned<Survey>): Promise<void> {
     const { bus, log } = this.#deps;
     const { id } = found.value;
@@ -148,7 +150,7 @@ export class Coordinator {
     }
   }
 
-  /** Restores unfinished surveys of our folder that the broker does not know. */
+  /** Restores the unfinished surveys in our data folder that the broker does not know. */
   async #restoreOrphans(known: ReadonlySet<string>): Promise<void> {
     const { restoresOrphans, data } = this.#options;
     if (restoresOrphans === undefined) return;
@@ -169,7 +171,7 @@ export class Coordinator {
     this.#start(run);
   }
 
-  /** @param record of a survey that another coordinator may have led; undefined for a new one */
+  /** @param record the survey's record, if another coordinator may have led it; undefined for a new survey */
   #open(survey: Survey, plan: Plan, record?: SurveyRecord): SurveyRun {
     const { bus, clock, log } = this.#deps;
     const { version, term } = this.#options;
@@ -196,7 +198,7 @@ export class Coordinator {
     this.#running.add(running);
   }
 
-  /** Reads surveys that are over, for lookups. There may be many, and no caller waits for them. */
+  /** Reads the surveys that are over. There may be many: only requests for a survey that is not running wait. */
   async #readAllFinished(over: readonly Versioned<Survey>[], signal: AbortSignal): Promise<void> {
     for (const { value: survey } of over) {
       if (signal.aborted) return;
@@ -264,7 +266,7 @@ export class Coordinator {
     for await (const _version of this.exclusions.follow(signal)) this.requireExclusions();
   }
 
-  /** Requires the latest version of the exclusions of all agents, at once. */
+  /** Renews all grants at once, so that every agent has to enforce the latest version of the exclusions. */
   requireExclusions(): void {
     for (const run of this.surveys.running.values()) run.agents.renewGrants();
   }
@@ -276,8 +278,8 @@ export class Coordinator {
   }
 
   /**
-   * The survey with this id, or with this name or start of an id if it fits one survey only. @throws Fault
-   * UNKNOWN_SURVEY
+   * The survey with this id; otherwise the only one that has this name, or whose id starts with the text.
+   * @throws Fault UNKNOWN_SURVEY or BAD_OPTION
    */
   async find(text: string): Promise<KnownSurvey> {
     if (!this.surveys.running.has(text)) await this.#readingFinished;

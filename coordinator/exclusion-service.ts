@@ -26,7 +26,7 @@ export class ExclusionService {
   readonly list = new Exclusions();
   readonly #file: string;
   readonly #deps: ExclusionServiceDeps;
-  /** Versions written to the audit log. */
+  /** The highest version written to the audit log. */
   #logged = 0;
   #logging: Promise<void> = Promise.resolve();
 
@@ -51,8 +51,8 @@ export class ExclusionService {
   }
 
   /**
-   * Excludes a range. Resolves once it is published to all agents; if the log cannot be written, that does
-   * not delay it, and the entry is logged with the next one.
+   * Excludes a range. Resolves once the exclusion is published to all agents, even if the audit log cannot be
+   * written: then the entry is logged together with the next one.
    * @returns its version
    * @throws Fault BAD_LIST or BAD_OPTION about the prefix, BAD_MESSAGE about data on the broker
    */
@@ -92,11 +92,11 @@ export class ExclusionService {
       await clock.sleep(AGAIN_MILLIS); // another coordinator was faster: its entry is about to arrive
       for (const known of await bus.exclusions.list()) this.list.add(known);
     }
-    const why = 'this version of the exclusions on the broker cannot be read; delete its key';
+    const why = 'the exclusion under this key on the broker cannot be read; delete the key';
     throw new Fault('BAD_MESSAGE', why, { value: `v.${this.list.version + 1}` });
   }
 
-  /** Yields each version that others entered. */
+  /** Yields the new version whenever another coordinator has entered an exclusion. */
   async *follow(signal: AbortSignal): AsyncGenerator<number> {
     for await (const entry of this.#deps.bus.exclusions.watch(signal)) {
       if (!this.list.add(entry)) continue;
@@ -122,13 +122,13 @@ export class ExclusionService {
     } catch (error) {
       log.error(
         { error: describeError(error) },
-        'failed to write the exclusion log; it is retried',
+        'failed to write the exclusion log; retrying with the next entry',
       );
     }
   }
 }
 
-/** Ignores a torn last line. */
+/** Undefined for a torn line. */
 function parseEntry(line: string): Exclusion | undefined {
   try {
     const entry = JSON.parse(line) as Exclusion;

@@ -1,5 +1,5 @@
 /**
- * Leader election with fencing terms, where several coordinators could run: one leads, the others stand by.
+ * Leader election with fencing terms: of several coordinators on one broker, one leads, the others stand by.
  * The leader renews a record once a second, by compare-and-set on its last write. A leader that could not
  * renew for 3 s stops; a standby that sees no renewal for 4.5 s takes over. Both measure by their own
  * monotonic clocks, so no clocks are compared, and two leaders overlap only if a process was suspended: what
@@ -23,7 +23,7 @@ export interface ElectionDeps {
   readonly leader: LeaderStore;
   readonly clock: Clock;
   readonly log: Log;
-  /** The highest term that the data folder knows, and the place where a new one is stored. */
+  /** Reads the highest term known to the data folder, and stores a new one there. */
   readonly terms: { highest(): Promise<number>; record(term: number): Promise<void> };
 }
 

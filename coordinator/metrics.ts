@@ -45,7 +45,7 @@ export function declareMetrics(metrics: Metrics, leading: () => Coordinator | un
     return status.batchesSetAside;
   });
   counter('rows_stored', 'Rows in stored segments.', ({ rowsStored }) => rowsStored);
-  counter('frames_dropped', 'Frames that captures dropped.', ({ framesDropped }) => framesDropped);
+  counter('frames_dropped', 'Frames dropped on capture.', ({ framesDropped }) => framesDropped);
   gauge('stalled', '1 while results cannot be stored, or not fast enough.', ({ problem }) =>
     problem === '' ? 0 : 1,
   );

@@ -1,6 +1,6 @@
 /**
- * The latest term, stored in the data folder: it fences journals, and a broker with an empty store does not
- * know it. If its file is missing, the journals of unfinished surveys provide it.
+ * The latest term, stored in the data folder, because journals are fenced by it and a broker with an empty
+ * store does not know it. The journals of unfinished surveys are read as well, in case its file is missing.
  */
 import { join } from 'node:path';
 import { describeError, Fault } from '../shared/base/faults.js';
@@ -20,7 +20,7 @@ export function persistentTerms(data: string, disk: Disk, log: Log): ElectionDep
     async highest() {
       const written = (await disk.read(file))?.toString().trim();
       if (written !== undefined && !/^\d{1,9}$/.test(written)) {
-        throw new Fault('UNREADABLE_FILE', 'the file does not contain a number of terms', {
+        throw new Fault('UNREADABLE_FILE', 'the file does not contain a term, which is a number', {
           file,
           value: written,
         });

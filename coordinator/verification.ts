@@ -16,7 +16,7 @@ import { readJournal, type ShardEntry } from './storage/journal.js';
 import { readManifestStatus } from './storage/manifest.js';
 import { SegmentStore } from './storage/segments.js';
 
-/** Violations that are listed; more are counted. */
+/** At most this many violations are listed; all are counted. */
 const LISTED_MAX = 20;
 
 export interface Verification extends Readonly<UnsentCounts> {
@@ -44,9 +44,9 @@ const CLASSES = ['synack', 'rst', 'icmp'] as const;
 export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Promise<Verification> {
   const checker = new CoverageChecker(plan, survey);
   if (plan.hash !== survey.planHash)
-    checker.addViolation('the plan differs from the one of the survey');
+    checker.addViolation('the plan does not have the hash that the survey records');
   const segments = new SegmentStore(folder, survey.segmentFormat, disk);
-  // While the survey runs, rows are stored before their journal line.
+  // Rows are stored before their journal line, so while the survey runs, rows without a line are no violation.
   const isOver = (await disk.size(join(folder, MANIFEST_FILE))) > 0;
   const withRows = new Map<number, ShardEntry>();
   for await (const entry of readJournal(disk, join(folder, JOURNAL_FILE))) {
@@ -68,7 +68,7 @@ export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Pro
   return checker.result();
 }
 
-/** Rows found of one shard. */
+/** The rows found for one shard. */
 interface Seen {
   readonly positions: Set<number>;
   readonly classes: Record<string, number>;
@@ -142,12 +142,12 @@ class CoverageChecker {
       const reported = epochs.reduce((sum, epoch) => sum + epoch[name], 0);
       if (there[name] === reported) continue;
       this.addViolation(
-        `shard ${shard}: ${there[name]} of ${reported} positions recorded as ${name}`,
+        `shard ${shard}: ${there[name]} positions are listed as ${name}, its epochs count ${reported}`,
       );
     }
   }
 
-  /** @param isOver whether every row must be of a stored shard by now */
+  /** @param isOver whether the survey is over: then every row must belong to a stored shard */
   checkRow(row: Row, entries: ReadonlyMap<number, ShardEntry>, isOver: boolean): void {
     const { shard, position, saddr, sport, agent, classification } = named(row);
     const entry = entries.get(Number(shard));
@@ -178,19 +178,19 @@ class CoverageChecker {
     seen.classes[name] = (seen.classes[name] ?? 0) + 1;
   }
 
-  /** All rows of the shard have been checked. */
+  /** Compares a shard's counts with its journal entry, after all of its rows have been checked. */
   closeShard({ shard, rowCount, epochs }: ShardEntry): void {
     const seen = this.#seen.get(shard);
     this.#seen.delete(shard);
     const count = seen?.positions.size ?? 0;
     if (count !== rowCount)
-      this.addViolation(`shard ${shard} has ${count} rows, ${rowCount} were stored`);
+      this.addViolation(`shard ${shard} has ${count} rows, its journal entry counts ${rowCount}`);
     const reported = this.#survey.rows === 'all' ? CLASSES : CLASSES.slice(0, 1);
     for (const name of reported) {
       const settled = epochs.reduce((sum, epoch) => sum + epoch[name], 0);
       const there = seen?.classes[name] ?? 0;
       if (settled !== there)
-        this.addViolation(`shard ${shard}: ${there} of ${settled} ${name} rows`);
+        this.addViolation(`shard ${shard} has ${there} ${name} rows, its epochs count ${settled}`);
     }
   }
 

@@ -1,4 +1,4 @@
-/** The glossary of ARCHITECTURE.md and the code say the same. */
+/** Checks that the glossary of ARCHITECTURE.md agrees with the code. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -7,8 +7,8 @@ const ROOT = new URL('..', import.meta.url).pathname;
 const textOf = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 
 /**
- * The folders of the coordinator and the agent, and their parts; their exported classes are words of the
- * domain.
+ * The folders of the coordinator, of the agent and of their parts. Each class exported there must be in the
+ * glossary.
  */
 const PROGRAMS = [
   'coordinator',
@@ -26,7 +26,7 @@ const PROGRAMS = [
   'agent/transmit',
 ];
 
-/** Terms by which a newcomer searches; each stands in the first comment of the file in question. */
+/** Terms that a newcomer may search for; each must occur in the first comment of the named file. */
 const SEARCHED: Record<string, string> = {
   'token bucket': 'agent/send/pacer.ts',
   'rate limit': 'agent/send/pacer.ts',

@@ -1,5 +1,6 @@
 /**
- * Checks everything about style that can be checked: sizes, wording, sources of time and chance, leftovers.
+ * Checks everything about style that can be checked: sizes, wording, sources of time and randomness,
+ * leftovers.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -27,7 +28,7 @@ const FUNCTION_LINES_MAX = 70;
 
 const HERE = 'test/tidy.test.ts';
 
-/** Words that personify components or are out of use: there is a technical one for each. */
+/** Words that personify components or are archaic: there is a technical term for each. */
 const FIGURATIVE = new RegExp(
   `\\b(${[
     'told|tells?|hears?|heard|obeys?|obeyed|deaf|whoever|whomever|anew|in vain|until when|shelf',
@@ -38,7 +39,7 @@ const FIGURATIVE = new RegExp(
 );
 
 describe('the tree', () => {
-  test('has no file, function or folder far beyond its size', () => {
+  test('has no file, function or folder that is too large', () => {
     const tooLong = files.filter(
       (file) => textOf(file).split('\n').length > (isTest(file) ? TEST_LINES_MAX : LINES_MAX),
     );
@@ -93,7 +94,7 @@ describe('the tree', () => {
     expect([...found, ...pages]).toEqual([]);
   });
 
-  test('takes time, chance and timers from shared/base and the programs’ edges only', () => {
+  test('takes time, randomness and timers only from shared/base and main.ts files', () => {
     const banned = /\b(Date\.now|performance\.now|Math\.random|setTimeout|setInterval)\b/;
     const allowed = /^shared\/base\/|\/main\.ts$/;
     const found = sources.filter((file) => !allowed.test(file) && banned.test(textOf(file)));
@@ -121,13 +122,13 @@ describe('the tree', () => {
     expect(missing).toEqual([]);
   });
 
-  test('has nothing left behind', () => {
+  test('has no leftover work markers, and no test that is run alone', () => {
     const marks = ['todo', 'fixme', 'xxx', 'hack'].join('|').toUpperCase();
     const leftovers = new RegExp(`\\b(${marks})\\b|\\.only\\(`);
     expect(files.filter((file) => leftovers.test(textOf(file)))).toEqual([]);
   });
 
-  test('imports each library in one place, and nothing against the direction', () => {
+  test('imports each library in one place, and nothing against the import direction', () => {
     const run = () =>
       execFileSync(
         'npx',
@@ -146,7 +147,7 @@ function messagesOf(file: string): string[] {
   return sourceText(textOf(file)).strings.filter((text) => text.includes(' '));
 }
 
-/** Finds functions and methods by indentation: the line that opens one, and the line that closes it. */
+/** Functions and methods that are too long; their opening and closing lines are found by indentation. */
 function longFunctions(file: string): string[] {
   const lines = textOf(file).split('\n');
   const found: string[] = [];

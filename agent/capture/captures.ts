@@ -1,7 +1,7 @@
 /**
  * One capture per interface, shared by all surveys of this agent: opened for the first survey, closed after
- * the last. Each frame is dissected once and then offered to the surveys in turn, until one recognises it by
- * its key. The kernel (BPF) filter is the union of the surveys' filters.
+ * the last. Each frame is dissected once and then offered to the surveys in turn, until one validates it with
+ * the survey's key. The kernel (BPF) filter is the union of the surveys' filters.
  */
 import { Fault } from '../../shared/base/faults.js';
 import { Dissection, REJECT, REJECT_NAMES } from '../../shared/packet/dissect.js';
@@ -59,7 +59,7 @@ class SharedCapture {
   readonly source: FrameSource;
   readonly #dissection: Dissection;
   readonly #listeners: Listener[] = [];
-  /** Rejected frames by `REJECT` code; the last count is of frames that are no replies to our probes. */
+  /** Rejected frames by `REJECT` code; `#foreign` counts dissected frames that answer none of our probes. */
   readonly #rejects = new Float64Array(REJECT_NAMES.length);
   #foreign = 0;
 
@@ -69,7 +69,7 @@ class SharedCapture {
     source.start((start, end, timestamp) => this.#receive(start, end, timestamp));
   }
 
-  /** @param onEmpty called after the last survey has left, when the source is closed */
+  /** @param onEmpty called once the last survey has left and the source is closed */
   join(filter: string, onEmpty: () => void): Capture {
     const { source } = this;
     const listener: Listener = { filter, receive: () => false };

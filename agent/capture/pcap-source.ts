@@ -58,7 +58,7 @@ export function openPcapSource(setup: SourceSetup): FrameSource {
   };
   /** Continues with another session, or stops reading if there is none. */
   const leave = (next: Kept | undefined) => {
-    held.session.session.dispatch(frame, header); // frames still buffered belong to the previous reader
+    held.session.session.dispatch(frame, header); // delivers the buffered frames to the present reader
     earlier = totals();
     const { receive } = held;
     held.receive = undefined;
@@ -97,7 +97,8 @@ export function openPcapSource(setup: SourceSetup): FrameSource {
 function sessionFor({ device, vlan }: SourceSetup, filter: string): Kept {
   const expression = vlan === undefined ? filter : `vlan ${vlan} and (${filter})`;
   const key = `${interfaceIndex(device)} ${device} ${expression}`;
-  if (!kept.has(key)) compileFilter(filter, LIMITS.snapOctets); // the session stays open if it rejects its filter
+  // Checks the filter first, because a session that rejects its filter stays open.
+  if (!kept.has(key)) compileFilter(filter, LIMITS.snapOctets);
   const held = kept.get(key) ?? open(device, expression);
   held.isAlive = true;
   kept.set(key, held);
@@ -133,7 +134,7 @@ function totalsOf(session: Session): CaptureTotals {
 function linkLayerOf(session: Session, device: string): LinkLayer {
   if (session.link_type === 'LINKTYPE_ETHERNET') return 'ethernet';
   if (session.link_type === 'LINKTYPE_RAW') return 'ip';
-  const reason = `cannot read frames of ${device}: it has neither Ethernet nor plain IP`;
+  const reason = `cannot read frames of ${device}: its link type is neither Ethernet nor raw IP`;
   throw new Fault('UNSUPPORTED', reason, { value: session.link_type });
 }
 

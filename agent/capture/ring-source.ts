@@ -9,8 +9,8 @@
  *                         u16 link; u16 network; u32 hash; u32 vlanTag; … }   48 octets
  *   struct sockaddr_ll  { u16 family; u16 protocol; int index; u16 hardware; u8 kind; … }   behind it
  *
- * The ring is looked at every few milliseconds: a closed block waits in memory, and nothing needs to be
- * woken for it.
+ * The ring is polled every few milliseconds: closed blocks wait in memory meanwhile, so the kernel need not
+ * wake this thread.
  */
 import { type Clock, systemClock } from '../../shared/base/clock.js';
 import { LIMITS } from '../../shared/base/limits.js';
@@ -45,7 +45,7 @@ const ETH_P_ALL = 0x0003;
 
 const BLOCK_OCTETS = 1024 * 1024;
 const BLOCKS = LIMITS.captureOctets / BLOCK_OCTETS;
-/** Frames vary in length in this version, but the kernel requires a number. */
+/** Required by the kernel, although frames vary in length in TPACKET_V3. */
 const FRAME_OCTETS = 2048;
 /** The kernel hands over a partly filled block after this. */
 const BLOCK_MILLIS = 8;
@@ -176,7 +176,7 @@ class RingSource implements FrameSource {
     while (!signal.aborted) {
       const lookedAt = this.#clock.monotonic();
       const isEmpty = this.#read(receive, TURN_FRAMES);
-      // Frames in the block that is being filled are younger than this.
+      // Frames in the block that the kernel is still filling arrived later than this.
       if (isEmpty) this.#readUntil = lookedAt - BLOCK_MILLIS;
       await this.#clock.sleep(isEmpty ? LOOK_MILLIS : 0, signal);
     }

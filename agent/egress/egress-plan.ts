@@ -1,7 +1,7 @@
 /**
  * Plans the egress of probes from routes and interfaces: one egress route per next hop, with Ethernet frames
  * to the gateway or to each neighbour, or through the kernel if the interface carries no Ethernet. The plan
- * is plain data, so that the sender threads can open it.
+ * is plain data, so that it can be posted to the sender threads, which open the egresses.
  */
 import { networkInterfaces } from 'node:os';
 import type { Clock } from '../../shared/base/clock.js';
@@ -94,7 +94,8 @@ async function egressRoute(
 }
 
 /**
- * The source address towards a slice: the one that the kernel would choose, or one of the interface's.
+ * The source address for the targets of a slice: the kernel's choice, or, if the operator has set interface
+ * and gateway, an address of the interface.
  * @throws Fault NO_ROUTE
  */
 async function ownSource(
@@ -120,13 +121,13 @@ async function linkOf(
 ): Promise<NextHop | undefined> {
   const source = sourceMac ?? (await hardwareAddressOf(device));
   if (source === undefined && vlan !== undefined) {
-    const reason = `${device} carries no Ethernet frames that a VLAN tag could be on`;
+    const reason = `${device} carries no Ethernet frames, so none with a VLAN tag can be sent`;
     throw new Fault('BAD_OPTION', reason, { flag: '--vlan', value: `${vlan}` });
   }
   if (source === undefined) return undefined;
   if (gatewayMac !== undefined) return { source, gateway: gatewayMac, vlan };
   if (vlan !== undefined) {
-    const reason = 'frames with a VLAN tag need the next hop’s address: name it with --gateway-mac';
+    const reason = 'VLAN tags need the MAC address of the next hop: set it with --gateway-mac';
     throw new Fault('BAD_OPTION', reason, { flag: '--vlan', value: `${vlan}` });
   }
   if (gateway === undefined) return { source, gateway: undefined };
@@ -163,7 +164,7 @@ function strangersAmong(sources: readonly Words[]): string[] {
   return [`--source-ip: no interface has ${which}; replies arrive only if they are routed here`];
 }
 
-/** Undefined for interfaces without Ethernet frames, and for those that need no ARP. */
+/** The MAC address of an interface; undefined if it carries no Ethernet frames, or uses no ARP. */
 async function hardwareAddressOf(device: string): Promise<MacAddress | undefined> {
   const [nextHop] = await ipJson<{
     link_type?: string;

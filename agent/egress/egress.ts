@@ -27,7 +27,7 @@ export class Egress {
   readonly frameSender: FrameSender;
   readonly family: Family;
   readonly neighbours: Neighbours | undefined;
-  /** The batch: first the targets of this egress, then their probes. */
+  /** The current batch: targets are added to it, and `write` makes their probes. */
   readonly batch: ProbeBatch;
   /** Frames written and not yet accepted by the kernel. */
   pending = 0;

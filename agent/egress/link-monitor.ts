@@ -1,7 +1,6 @@
 /**
- * Link monitor: checks that the interfaces are up and still have the addresses that they had when it was
- * created. If not,
- * replies cannot be received, and silence says nothing about targets.
+ * Link monitor: checks that the interfaces are up and still have the addresses that they had when the monitor
+ * was created. If not, replies cannot be received, and silence says nothing about targets.
  */
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
@@ -33,7 +32,7 @@ export class LinkMonitor {
   }
 }
 
-/** Interfaces that are up and running, alone and together with each of their addresses. */
+/** For each interface that is up and running: its name, and its name with each of its addresses. */
 function factsNow(): Set<string> {
   const facts = new Set<string>();
   for (const [device, entries = []] of Object.entries(networkInterfaces())) {

@@ -31,7 +31,8 @@ const MINIMUM_OCTETS = 60;
 const AGAIN_MILLIS = 400;
 const REQUESTS_MAX = 3;
 /**
- * A target whose requests the kernel refused this often counts as not asked: after 4 s, for links that flap.
+ * Refusals by the kernel after which a target is given up: 4 s, so that a flapping link may recover. The
+ * target counts as `NOT_SENT` if all of its requests were refused.
  */
 const REFUSALS_MAX = 10;
 /** Lifetimes of positive and negative entries. */
@@ -39,7 +40,7 @@ const KNOWN_MILLIS = 60_000;
 const UNREACHABLE_MILLIS = 30_000;
 /** Entries in the table. */
 const ENTRIES_MAX = 262_144;
-/** Number of entries checked to evict one; entries being resolved stay for at most 1.2 s. */
+/** Maximum number of entries checked to find one to evict: those being resolved are not evicted. */
 const EVICT_CHECKS = 64;
 /** Answers read per call. */
 const ANSWERS_MAX = 512;

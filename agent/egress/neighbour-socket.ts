@@ -61,7 +61,7 @@ const JUMP_EQUAL = 0x15;
 const RETURN = 0x06;
 const SNAP_OCTETS = 256;
 
-/** ARP replies: their operation, behind the link header. */
+/** Filter: ARP replies, by the operation field after the Ethernet header. */
 const REPLIES = program(
   [LOAD_HALF, 0, 0, ETHERNET_OCTETS + ARP_OPERATION_AT],
   [JUMP_EQUAL, 0, 1, ARP_REPLY],

@@ -55,7 +55,7 @@ export async function resolveNeighbour(
     neighbours.close();
   }
   const method = family === 6 ? 'neighbour solicitations' : 'ARP';
-  const reason = `the gateway does not answer ${method} on ${device}; name its address with --gateway-mac`;
+  const reason = `the gateway does not answer ${method} on ${device}: set its MAC with --gateway-mac`;
   throw new Fault('NO_NEIGHBOUR', reason, { value: gateway });
 }
 

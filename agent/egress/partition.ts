@@ -1,6 +1,7 @@
 /**
- * Partitions address space by routes: sorted, disjoint, half-open segments, each with a value. Numbers for
- * IPv4, BigInt for IPv6; every operation is one pass over sorted lists, so a million routes take a second.
+ * Partitions address space by routes: sorted, disjoint, half-open segments, each with a value. Addresses are
+ * numbers (which suffice for IPv4) or BigInts. Every operation is one pass over sorted lists, so a million
+ * routes take a second.
  */
 export interface Span<Address extends number | bigint> {
   readonly from: Address;
@@ -58,7 +59,7 @@ export function flatten<Address extends number | bigint, Value>(
   return segments;
 }
 
-/** Cuts spans by segments, all sorted and disjoint. @returns the parts within segments, and the rest */
+/** Intersects spans with segments, both sorted and disjoint. @returns the parts in segments, and the rest */
 export function overlay<Address extends number | bigint, Value>(
   spans: readonly Span<Address>[],
   segments: readonly Segment<Address, Value>[],

@@ -36,8 +36,9 @@ export interface RuleRecord {
 /** Properties of our packets that rules can match before the lookup. */
 export interface OurPackets {
   readonly family: Family;
-  /** Undefined if the operator has not set them. */
+  /** Empty if the operator has not set any. */
   readonly sources: readonly bigint[];
+  /** Undefined if the operator has not set it. */
   readonly device: string | undefined;
 }
 
@@ -49,7 +50,7 @@ export interface Step {
   readonly table: number | undefined;
   /** Prefixes up to this length are ignored. */
   readonly suppressed: number;
-  /** For people. */
+  /** The rule, as named in messages. */
   readonly text: string;
 }
 
@@ -68,7 +69,7 @@ export function stepsFor(rules: readonly RuleRecord[], ours: OurPackets): readon
   const steps: Step[] = [];
   for (let i = 0; i < rules.length && steps.length < STEPS_MAX; i++) {
     const rule = rules[i] as RuleRecord;
-    // "not" inverts all conditions of the rule, including its destination, which is then not a single span.
+    // "not" inverts all conditions of the rule. An inverted destination is not one span, so all are assumed.
     const isInverted = Object.hasOwn(rule, 'not');
     if (isInverted ? matches(rule, ours) && rule.dst === undefined : !matches(rule, ours)) continue;
     if (rule.goto !== undefined) {

@@ -16,7 +16,7 @@ import { type RuleRecord, readRules, stepsFor } from './policy-rules.js';
 import { addressToBigInt, type Hop, ipJson, type RouteEntry, readRoutes } from './route-table.js';
 
 const BITS = { 4: 32, 6: 128 } as const;
-/** Null-routed spans that are listed one by one. */
+/** Maximum number of unroutable prefixes that are listed, per reason. */
 const NAMED_MAX = 10_000;
 
 /** The part of the target space that one next hop serves. */
@@ -34,7 +34,7 @@ export interface RouteSlice {
 export interface Unroutable {
   /** A prefix. */
   readonly text: string;
-  /** For people. */
+  /** Shown in the answer to a lookup. */
   readonly reason: string;
 }
 
@@ -60,7 +60,10 @@ export interface RoutingOptions {
 
 type Segments = readonly Segment<bigint, Hop>[];
 
-/** @throws Fault NO_ROUTE if the tables cannot be read, or if no route leads to any target */
+/**
+ * @throws Fault NO_ROUTE if the tables cannot be read, or if no route leads to some target; a note instead if
+ * no route leads to any target of one family, but other targets can be sent
+ */
 export async function slicesOf(space: Space, options: RoutingOptions): Promise<RouteSlices> {
   const found: { slices: RouteSlice[]; unroutable: Unroutable[]; notes: string[] } = {
     slices: [],
@@ -131,7 +134,7 @@ function tableSegments(
   return flatten(entries).filter(({ value }) => value.kind !== 'throw');
 }
 
-/** Cuts targets by segments. */
+/** Divides targets by next hop: route slices, unroutable ones, and (`left`) those without a route. */
 export function cutTargets(
   targets: readonly Span<bigint>[],
   segments: Segments,
@@ -180,8 +183,8 @@ async function differences(
     const name = (dev: string, via: string | undefined) =>
       via === undefined ? dev : `${via} on ${dev}`;
     notes.push(
-      `${target} is sent by ${name(slice.device, slice.gateway)}, as the routing rules and tables say; ` +
-        `the kernel's own answer is ${name(kernel.dev, gateway)}`,
+      `by the routing rules and tables, ${target} is reached via ${name(slice.device, slice.gateway)}, ` +
+        `which is used; the kernel's own lookup says ${name(kernel.dev, gateway)}`,
     );
   }
   return notes;
@@ -195,7 +198,7 @@ export async function sourceTowards(target: Words, device: string): Promise<Word
   const by = device === 'lo' ? [] : ['oif', device];
   const [record] = await ipJson<{ prefsrc?: string }>([family, 'route', 'get', text, ...by]);
   if (record?.prefsrc === undefined) {
-    throw new Fault('NO_ROUTE', 'no source address leads to this target', { value: text });
+    throw new Fault('NO_ROUTE', 'no source address is known for this target', { value: text });
   }
   return parseWords(record.prefsrc);
 }

@@ -26,7 +26,7 @@ export type Hop =
       /** Undefined if the destinations are neighbours on the link. */
       readonly gateway: string | undefined;
     }
-  /** Nowhere: by the type of the route, such as `blackhole`. */
+  /** A null route, with its type, such as `blackhole`. */
   | { readonly kind: 'null'; readonly type: string }
   /** The lookup continues with the next rule. */
   | { readonly kind: 'throw' };
@@ -51,7 +51,7 @@ const TYPES = [
 
 /**
  * Routes by table number.
- * @param device only routes through this interface if given, and null routes
+ * @param device if given, only null routes, throw routes and routes through this interface are read
  * @throws Fault NO_ROUTE if they cannot be read
  */
 export async function readRoutes(
@@ -102,7 +102,7 @@ function typeOf(word: string): string | undefined {
   return /^\d+$/.test(word) ? TYPES[Number(word)] : TYPES.find((name) => name === word);
 }
 
-/** The next hop of a route. Of several the first is used, because a flow must keep to one path. */
+/** The next hop of a route: the first usable one if there are several, so that a flow keeps to one path. */
 function hopOf(
   type: string,
   choices: readonly (readonly string[])[],

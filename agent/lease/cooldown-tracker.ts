@@ -1,7 +1,7 @@
 /**
- * From "sent" to "settled": a position is settled once its cooldown (the reply window, ZMap's term) is over.
- * The tracker samples the position up to which probes were sent, at each call, and drops the samples of
- * settled positions.
+ * Decides which positions are settled: those whose cooldown (ZMap's term for the reply window) is over. The
+ * tracker samples, at each call, the position up to which probes were sent, and drops the samples of settled
+ * positions.
  */
 import { assert } from '../../shared/base/assert.js';
 
@@ -14,7 +14,7 @@ export class CooldownTracker {
     this.#settledUpTo = from;
   }
 
-  /** All positions below `sentUpTo` had been sent at `now`. Neither ever decreases. */
+  /** Records that all positions below `sentUpTo` have been sent at `now`. Neither argument ever decreases. */
   observe(now: number, sentUpTo: number): void {
     const last = this.#samples.at(-1);
     assert(last === undefined || now >= last.at, `observed at ${now}, after ${last?.at}`);
@@ -22,7 +22,7 @@ export class CooldownTracker {
     if (sentUpTo > known) this.#samples.push({ at: now, sentUpTo });
   }
 
-  /** A position below which all had been sent at `instant`. */
+  /** The last `sentUpTo` sampled until `instant`, or `from`: all positions below it had been sent then. */
   sentUpToAt(instant: number): number {
     let first = this.#samples[0];
     while (first !== undefined && first.at <= instant) {

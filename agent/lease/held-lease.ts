@@ -46,9 +46,9 @@ export class HeldLease {
     const { sentUpTo, settledUpTo } = this.record;
     assert(
       progress.sentUpTo >= sentUpTo,
-      `sent falls back from ${sentUpTo} to ${progress.sentUpTo}`,
+      `sentUpTo decreases from ${sentUpTo} to ${progress.sentUpTo}`,
     );
-    assert(progress.settledUpTo >= settledUpTo, `settled falls back to ${progress.settledUpTo}`);
+    assert(progress.settledUpTo >= settledUpTo, `settledUpTo decreases to ${progress.settledUpTo}`);
     const record = { ...this.record, ...progress, updatedAt: this.#clock.wall() };
     const epochs = [...this.#lease.epochs.slice(0, -1), record];
     const lease = { ...this.#lease, state, epochs };

@@ -31,7 +31,7 @@ export type OpenOutcome =
 
 /**
  * Opens the next epoch of a shard, which starts where the previous one had settled.
- * @param survey leases before its first epoch do not count
+ * @param survey a lease whose last epoch is before its `firstEpoch` counts as empty
  */
 export async function openLease(
   leases: LeaseStore,
@@ -56,7 +56,7 @@ export async function openLease(
     updatedAt: now,
     versionSpans: [],
   };
-  // Epochs in which nothing was sent are dropped, so that a shard with many holders stays small.
+  // Epochs in which nothing was sent are dropped: the record of a shard with many holders stays small.
   const earlier = (known?.epochs ?? []).filter(({ sentUpTo, from: start }) => sentUpTo > start);
   const epochs = [...earlier, record];
   const lease: Lease = { survey: survey.id, shard: shard.number, state: 'held', epochs };

@@ -13,7 +13,7 @@ import type { Plan } from '../../shared/survey/plan.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { OUTCOME, type Reply, type ReplyRecorder } from '../interfaces.js';
 
-/** An older echo does not belong to this probe. */
+/** Longest plausible round trip: a timestamp echo that is older is not that of our probe. */
 const ROUND_TRIP_MICROS_MAX = 600e6;
 
 type MatchedSurvey = Pick<Survey, 'probe' | 'probeOptions' | 'key'>;
@@ -43,7 +43,7 @@ export class ReplyMatcher {
 
   /**
    * @param dissection each frame is dissected here before `receive` is called
-   * @param shards the shards that this agent holds at any time, by number
+   * @param shards the shards that this agent holds, by number; the map changes as they are leased and end
    */
   constructor(
     plan: Plan,
@@ -100,7 +100,7 @@ export class ReplyMatcher {
     else counts.late++;
   }
 
-  /** RFC 7323 §3.2: TSecr of a SYN-ACK is the TSval of its SYN, which was the low half of our clock. */
+  /** RFC 7323 §3.2: TSecr of a SYN-ACK is TSval of its SYN: the low 32 bits of our clock in microseconds. */
   #roundTrip(timestamp: number): number {
     const { timestampEcho } = this.#reply.options;
     if (!this.#isStamped || timestampEcho <= 0) return -1;

@@ -1,8 +1,8 @@
 /**
  * The replies of one epoch of one shard: removes duplicate and late replies, counts positions by class, and
  * gathers rows until they are published as a batch. One octet per position holds the best class so far, so a
- * duplicate reply (dedup) makes no second row, and counts are exact without rows. Positions below
- * `#settledUpTo` are settled: replies to them are late.
+ * duplicate reply makes no second row, and counts are exact even for replies that make no row. Positions
+ * below `#settledUpTo` are settled: replies to them are late.
  */
 import { assert } from '../../shared/base/assert.js';
 import type { TcpOptions } from '../../shared/packet/tcp.js';
@@ -82,7 +82,7 @@ export class ShardReplies {
   }
 
   /**
-   * Records that no probe of a position was sent, unless a reply says otherwise.
+   * Records a position as unsent, unless it is settled, has a reply, or is recorded as unsent already.
    * @param code an `UNSENT` code
    * @param timestamp microseconds since the Unix epoch
    * @returns whether it was recorded

@@ -1,11 +1,11 @@
 /**
- * Rate limiter of a sender: two token buckets that fill at the granted rate. The *credit* bucket keeps the
+ * Rate limiter of a sender: two token buckets. The *credit* bucket fills at the granted rate and enforces the
  * average: its depth covers the few milliseconds by which a sleeping thread wakes too late. The *burst*
- * bucket limits bursts: it holds two milliseconds of budget and fills a little faster, so that missed time is
- * made up for without a burst. What a longer pause would have earned is dropped.
+ * bucket limits bursts: it holds two milliseconds of tokens and fills a little faster, so that lost time is
+ * made up for without a burst. Tokens that a longer pause would have added are dropped.
  *
- * Within any second at most 1.01 times the rate is sent: the depth of the credit is eight milliseconds of
- * budget, that of the burst two.
+ * Within any second at most 1.01 times the rate is sent: the depth of the credit bucket is eight milliseconds
+ * of tokens.
  */
 
 const BURST_MILLIS = 2;

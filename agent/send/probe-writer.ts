@@ -1,7 +1,7 @@
 /**
- * Turns positions into frames: finds target and egress of each position, checks whether it may be probed,
- * and, on the link, its MAC address. Targets on the link wait in the resolution queue until they are
- * resolved. Positions that cannot be sent are recorded with the reason.
+ * Turns positions into frames: finds the target and the egress of each position, checks whether the target
+ * may be probed, and, if it is on the link, looks up its MAC address. Targets on the link wait in the
+ * resolution queue until they are resolved. Positions that cannot be sent are recorded with the reason.
  */
 import type { TargetIndex } from '../../shared/base/brand.js';
 import { Target } from '../../shared/net/endpoint.js';
@@ -32,7 +32,7 @@ export interface ProbeWriterDeps {
 }
 
 interface JobPosition {
-  /** Of the job. */
+  /** The slot of the job in `SenderControl`. */
   readonly slot: number;
   readonly position: number;
 }
@@ -44,7 +44,7 @@ export class ProbeWriter {
   readonly #deps: ProbeWriterDeps;
   readonly #cookies: CookieMac;
   readonly #target = new Target();
-  /** True if no target needs a route lookup or a neighbour: all use the only egress. */
+  /** True if all targets use the only egress without neighbour resolution, and the space is plain. */
   readonly #isPlain: boolean;
   readonly #queue: ResolutionQueue | undefined;
 
@@ -178,7 +178,7 @@ export class ProbeWriter {
     }
   }
 
-  /** Queues a neighbour, unless it may not be probed, and requests its MAC address if that is new. */
+  /** Queues a neighbour and requests its MAC address if necessary; records it as unsent if it is blocked. */
   #wait(egress: Egress, number: number, at: JobPosition, now: number): void {
     const { batch, neighbours, family } = egress;
     const target = this.#target;
@@ -191,14 +191,14 @@ export class ProbeWriter {
     }
   }
 
-  /** All written probes have been sent. */
+  /** Commits the changes of the queue; called once all written probes have been sent. */
   commit(): void {
     this.#queue?.commit();
   }
 
   /**
    * Withdraws written probes that were not sent, so that they are written again.
-   * @param job the current job, if there is one, and its position
+   * @param job the current job (slot `NO_JOB` if there is none), and its next position
    * @returns its new position
    */
   withdraw(job: { readonly slot: number; readonly position: number }): number {

@@ -47,7 +47,7 @@ export class ResolutionQueue {
     this.#port[at] = target.port;
   }
 
-  /** The target at the head; the same object each time. The queue must not be empty. */
+  /** The entry at the head, which must exist. `target` is the same object each time. */
   get slot(): number {
     return this.#slot[this.#head & MASK] as number;
   }
@@ -79,7 +79,7 @@ export class ResolutionQueue {
     this.#committedTail = this.#tail;
   }
 
-  /** Returns taken targets to the queue, from the first one that was not sent on. @returns these targets */
+  /** Returns the first taken target that was not sent, and all after it, to the queue. @returns these */
   rollBack(isFirst: (slot: number, position: number) => boolean): readonly JobPosition[] {
     const back: JobPosition[] = [];
     for (let at = this.#committedHead; at < this.#head; at++) {
@@ -95,7 +95,7 @@ export class ResolutionQueue {
     return back;
   }
 
-  /** Commits targets of a job that were added last: those before the given position. Drops the others. */
+  /** Commits the targets added since the last commit, but drops those of a job from `position` on. */
   keepBefore(slot: number, position: number): void {
     const isKept = (at: number) =>
       this.#slot[at & MASK] !== slot || (this.#position[at & MASK] as number) < position;

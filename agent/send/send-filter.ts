@@ -1,7 +1,7 @@
 /**
- * Send filter: the last check before a probe is sent. An address that may not be probed is not sent, whatever
- * the plan contains, and the reason is known. The space was composed without these addresses; this is a
- * second, independent check, which also enforces later exclusions and the agent's own blocklist.
+ * Send filter: the last check before a probe is sent. No probe is sent to an address that may not be probed,
+ * whatever the plan contains, and the reason is recorded. The space was composed without such addresses; this
+ * is a second, independent check, which also enforces later exclusions and the agent's own blocklist.
  */
 import { Ranges } from '../../shared/net/ranges.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';

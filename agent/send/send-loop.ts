@@ -3,8 +3,8 @@
  * paced rate. Runs in its own thread, without promises or allocation; grants, jobs and progress are in the
  * shared `SenderControl`. A probe counts as sent once the kernel accepted it.
  *
- * If several senders share a job, they stripe it: each takes every n-th stripe, so that together they advance
- * along it, and nothing about shards or positions depends on their number.
+ * If several senders share a job, each takes every n-th stripe of it, so that they advance through the job
+ * together. Shards and positions do not depend on the number of senders.
  *
  * Targets on the link wait in the resolution queue until they are resolved; other targets, and other jobs,
  * continue meanwhile.
@@ -51,7 +51,7 @@ export interface SendLoopDeps {
   readonly control: SenderControl;
   /** The next job, if there is one. */
   readonly nextJob: () => SendJob | undefined;
-  /** Called with unsent positions, before the control says how far the job is. */
+  /** Called with unsent positions, before `setSentUpTo` reports progress beyond them. */
   readonly onUnsent: (message: UnsentMessage) => void;
   /** Monotonic milliseconds, the clock of the grants. */
   readonly now: () => number;
@@ -76,11 +76,11 @@ export class SendLoop {
   /** The current job, and the next position in it. */
   #job: SendJob | undefined;
   #position = 0;
-  /** Positions of the current step; they count once all of it has been sent. */
+  /** Number of positions written in this step: `#position` advances by it once all frames were sent. */
   #walked = 0;
-  /** Since when the kernel has accepted nothing. */
+  /** The time from which on the kernel has accepted nothing; infinite while it accepts frames. */
   #fullSince = Number.POSITIVE_INFINITY;
-  /** Jobs whose last positions were written while some targets are still queued. */
+  /** Jobs written to their end, or abandoned, that have not ended yet: some targets may still be queued. */
   readonly #draining = new Set<SendJob>();
 
   constructor(deps: SendLoopDeps) {
@@ -217,7 +217,7 @@ export class SendLoop {
     this.#draining.clear();
   }
 
-  /** Takes the latest send filter; costs one read of the control if there is none. */
+  /** Adopts the latest send filter; costs one read of the control if there is no new one. */
   #updateFilter(): boolean {
     const { control, nextFilter } = this.#deps;
     const before = this.#writer.sendFilter;
@@ -274,7 +274,7 @@ export class SendLoop {
     return true;
   }
 
-  /** True if written frames may still be sent: the kernel may have blocked us for long. */
+  /** True if written frames may still be sent; checked again, as the kernel may have stalled us for long. */
   get #maySend(): boolean {
     const { control, now } = this.#deps;
     const isLeft = this.#job !== undefined && control.isAbandoned(this.#job.slot);

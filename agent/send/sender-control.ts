@@ -9,7 +9,7 @@ import { SEND_ERRORS } from './send-errors.js';
 
 /** Maximum number of jobs in progress. */
 export const SLOTS = 1024;
-/** Version changes kept per job between two reads of the main thread. */
+/** Version changes kept per job until the main thread reads them; older ones are overwritten. */
 const MARKS = 6;
 const ORDER_SENT = 0; // every position below it was sent, or recorded as unsent
 const MARK_COUNT = 1;
@@ -19,9 +19,9 @@ const WORDS_PER_SLOT = MARKS_AT + 2 * MARKS;
 const GRANT_RATE = 0; // packets per second
 const GRANT_UNTIL = 1; // monotonic milliseconds
 const REQUIRED = 2; // version that must be enforced before anything is sent
-const POSTED = 3; // version that was sent to the sender, or already taken by it
+const POSTED = 3; // latest version that was posted to the sender
 const ENFORCED = 4; // version that the sender enforces
-const SENT = 5; // probes that left
+const SENT = 5; // number of probes sent
 const REFUSED = 6; // refused system calls, by `SEND_ERRORS`
 const HEAD_DOUBLES = REFUSED + SEND_ERRORS.length;
 
@@ -81,8 +81,8 @@ export class SenderControl {
    */
   grant(rate: number, until: number, exclusions: number): void {
     this.#doubles[REQUIRED] = exclusions;
-    // A later expiry is written last and an earlier one first, so that no mix of the two grants exceeds
-    // either.
+    // A higher rate is written after its expiry, any other before it, so that every mix of the previous and
+    // the new grant is within one of them.
     if (rate > this.grantRate) this.#doubles[GRANT_UNTIL] = until;
     this.#doubles[GRANT_RATE] = rate;
     this.#doubles[GRANT_UNTIL] = until;

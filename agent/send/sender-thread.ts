@@ -11,7 +11,7 @@ import { SenderControl } from './sender-control.js';
 import type { ThreadPool } from './thread-pool.js';
 import type { UnsentMessage } from './unsent-log.js';
 
-/** Messages of a thread: `ready`; a fault, if it cannot send (any more); and, last, `ended`. */
+/** Messages of a thread: `transmit` once it is ready; `fault` if it cannot send (any more); last, `ended`. */
 export type ThreadMessage =
   | { readonly transmit: string }
   | { readonly fault: { readonly code: string; readonly message: string } }
@@ -125,7 +125,8 @@ export class SenderThread {
   }
 
   /**
-   * The unsent positions since the last call. If `sentUpTo` is read before the call, none below it is missing.
+   * The positions recorded as unsent since the last call: at least all those below a `sentUpTo` that was read
+   * before this call.
    */
   *takeUnsent(): Generator<UnsentMessage> {
     for (;;) {

@@ -12,7 +12,7 @@ import { SenderThread } from './sender-thread.js';
 import { SharedSending } from './shared-sending.js';
 import type { ThreadPool } from './thread-pool.js';
 
-/** @throws as `SenderThread.start` does; then no thread is left running */
+/** @throws as `SenderThread.start` does; then no thread is left assigned */
 export async function startSenders(
   pool: ThreadPool,
   setup: { readonly blocked: SendFilterLists },

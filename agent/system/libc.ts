@@ -1,6 +1,6 @@
 /**
- * The system calls of sending, through koffi: sockets, one call for many messages, memory shared with the
- * kernel. For Linux on 64-bit little-endian machines; constants are those of its headers.
+ * The system calls of sending and capturing, through koffi: sockets, sendmmsg(2), and memory shared with the
+ * kernel. For Linux on 64-bit little-endian machines; constants are those of the kernel's headers.
  */
 import koffi from 'koffi';
 import { Fault } from '../../shared/base/faults.js';
@@ -62,8 +62,8 @@ export interface Memory {
   /** Address of the first octet. */
   readonly base: bigint;
   /**
-   * Unmaps it. The engine cannot detach `buffer`, so any later access through it, or through a view of it, is
-   * a segmentation fault: the caller has dropped every view, or ends its thread.
+   * Unmaps the memory. The engine cannot detach `buffer`, so any later access through it, or through a view
+   * of it, is a segmentation fault: the caller must have dropped every view, or end its thread.
    */
   release(): void;
 }
@@ -98,7 +98,7 @@ export function openSocket(domain: number, type: number, protocol: number): numb
   return fd;
 }
 
-/** Runs `work` on a socket, which is closed if that fails. */
+/** Runs `build`, and closes the socket if it throws. */
 export function onSocket<Built>(fd: number, build: () => Built): Built {
   try {
     return build();
@@ -108,7 +108,7 @@ export function onSocket<Built>(fd: number, build: () => Built): Built {
   }
 }
 
-/** Sets an integer or octets. @throws Fault SYSTEM_CALL */
+/** Sets an option to an integer or to octets. @throws Fault SYSTEM_CALL */
 export function setOption(fd: number, level: number, name: number, value: number | Buffer): void {
   const octets = typeof value === 'number' ? int32(value) : value;
   if (setsockopt(fd, level, name, octets, octets.length) < 0) throw systemFault('setsockopt');

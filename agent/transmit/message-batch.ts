@@ -20,7 +20,7 @@ export interface BatchShape {
   readonly frameOctets: number;
   /** Octets before the packet. */
   readonly linkHeaderOctets: number;
-  /** The destination of each message, which raw IP sockets need; its address is filled in. */
+  /** Socket address of each message, which raw IP sockets need; its destination is filled in later. */
   readonly address?: Buffer;
 }
 
@@ -33,7 +33,7 @@ export class MessageBatch {
   readonly #messages: readonly bigint[];
   readonly #addressesAt: number;
   readonly #linkOctets: number;
-  /** The first frame that was not sent; the kernel must accept a whole run before the next one is written. */
+  /** The first frame that was not sent; 0 again once all frames of the run were sent or dropped. */
   #first = 0;
   #left = 0;
 

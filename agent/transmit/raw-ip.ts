@@ -1,7 +1,7 @@
 /**
  * Raw IP: the kernel routes each packet and finds its neighbour. Used on loopback and other interfaces without
  * Ethernet frames, or if `--transmit raw-ip` is given. The IP header is ours (IPPROTO_RAW, raw(7) and
- * ipv6(7)); the kernel fills in IPv4's checksum again.
+ * ipv6(7)), except that the kernel recomputes the IPv4 header checksum.
  *
  *   struct sockaddr_in  { u16 family; u16 port; u32 address; pad }                         16 octets
  *   struct sockaddr_in6 { u16 family; u16 port; u32 flow; 16 octets address; u32 scope }   28 octets
@@ -42,7 +42,7 @@ export function openRawIp({ device, family, octets }: FrameSenderSetup): FrameSe
   address.writeUInt16LE(form.domain);
   const batch = new MessageBatch(fd, { frameOctets: octets, linkHeaderOctets: 0, address });
   const { view } = batch;
-  /** The packet's destination, which the socket needs once more. */
+  /** Copies the packet's destination into the socket address of its message, where it is needed too. */
   const copyDestination = (frame: number) => {
     const from = batch.packetAt(frame) + form.destination;
     const to = batch.addressAt(frame) + form.addressField;

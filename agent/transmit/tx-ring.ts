@@ -1,11 +1,11 @@
 /**
- * PACKET_TX_RING (packet_mmap, kernel documentation networking/packet_mmap): frames lie in memory
- * that the kernel maps too, so sending is setting a word per frame and one call for all.
+ * PACKET_TX_RING (kernel documentation networking/packet_mmap): frames lie in memory that is shared with
+ * the kernel, so a run is sent by setting one status word per frame and making one system call.
  *
  *   struct tpacket2_hdr { u32 status; u32 len; … }   32 octets, then the frame
  *
- * The kernel goes round the ring in order, only while we call it. A frame that it could not send
- * keeps its status, and is first in line at the next call.
+ * The kernel walks the ring in order, and only during that call. A frame that it could not send keeps its
+ * status, and is the first one that the next call tries.
  */
 import type { FrameSender } from '../interfaces.js';
 import {
@@ -102,7 +102,7 @@ export function openTxRing(setup: NextHopSetup): FrameSender {
     // The kernel's position in the ring is that of the refused frame. The next frame must be written there,
     // so the slot stays and only its frame is dropped.
     dropFirst() {
-      // The kernel may still read the frames it has accepted.
+      // Moves unaccepted frames only: the kernel may still read those that it has accepted.
       for (let slot = 1; slot < left; slot++) moveDown(memory.buffer, stride, first, slot);
       left--;
     },

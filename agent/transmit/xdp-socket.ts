@@ -6,8 +6,8 @@
  *
  *   struct xdp_desc { u64 address; u32 length; u32 options }          16 octets
  *
- * The kernel's ring of descriptors only moves within our calls. When the driver drops a frame the call
- * fails with EBUSY: that frame's descriptor is used up, so it gets another one.
+ * The kernel consumes descriptors only during our system calls. If the driver drops a frame, the call fails
+ * with EBUSY; that descriptor is used up, so the frame gets another one.
  */
 import type { FrameSender } from '../interfaces.js';
 import {
@@ -73,7 +73,7 @@ export function openXdpSocket(setup: NextHopSetup): FrameSender {
     socket?.close();
     socket = undefined;
   };
-  /** The kernel releases a queue a moment after its socket was closed; an interface may be gone. */
+  /** Opens a socket if necessary; fails while the queue of a closed one is in use, or without interface. */
   const current = () => {
     try {
       socket ??= new XdpSocket(setup, umem, frameOctets, order);
@@ -141,7 +141,8 @@ class XdpSocket {
   #consumed = 0;
   #completed = 0;
   /**
-   * Completions of frames that were dropped by the driver and queued again: these frames are still in use.
+   * Per frame: completions to come of descriptors whose frame the driver dropped. They do not free the frame,
+   * because it was queued again.
    */
   readonly #again = new Uint8Array(FRAMES);
 
@@ -182,7 +183,7 @@ class XdpSocket {
     }
   }
 
-  /** Frames that may be written. Those queued and not yet used up are in the first slots. */
+  /** Number of frames that may be written; those with descriptors still queued are in the first slots. */
   free(): number {
     this.#reclaim();
     return (this.#tail - this.#head) | 0;
@@ -204,7 +205,7 @@ class XdpSocket {
     let taken = Math.max(0, (seen - before) | 0);
     this.#consumed = (before + taken) | 0;
     if (this.errno === EBUSY) {
-      // The last descriptor used up was dropped. If it was the only one, the kernel reported nothing.
+      // The frame of the last descriptor used up was dropped. If no other was used up, `seen` has not moved.
       if (taken === 0) this.#consumed = (before + 1) | 0;
       else taken--;
       this.#requeue(taken);
@@ -213,7 +214,7 @@ class XdpSocket {
     return taken;
   }
 
-  /** All frames, starting with those from a slot on. */
+  /** All frames in a new order: the one in a slot first, then those after it, then the rest. */
   orderFrom(slot: number): Uint32Array {
     const first = Array.from({ length: ((this.#tail - this.#head) | 0) - slot }, (_, i) => {
       return this.frameAt(slot + i);

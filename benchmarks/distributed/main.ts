@@ -1,4 +1,4 @@
-/** The whole system on one machine; see `benchmarks/distributed.sh`. */
+/** Measures the whole system on one machine; see `benchmarks/distributed.sh`. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { stopController } from '../../shared/base/stop.js';
@@ -21,7 +21,7 @@ await throughput();
 await resumption();
 process.exit(0);
 
-/** From a command to the first frames sent. */
+/** Measures the time from `transect launch` to the first frames sent. */
 async function beginning(): Promise<void> {
   await using system = await System.start(root, 2);
   const times: { command: number; answer: number }[] = [];
@@ -45,7 +45,7 @@ async function beginning(): Promise<void> {
   );
 }
 
-/** The system's senders and the same senders alone, measured alternately. */
+/** Compares the rate of senders within the whole system with their rate alone, in alternating rounds. */
 async function throughput(): Promise<void> {
   const rows: string[][] = [];
   for (const senders of [1, 2]) {
@@ -81,7 +81,7 @@ async function rateDistributed(agents: number): Promise<number> {
   return rate;
 }
 
-/** Frames per second in a window well after the first ones. */
+/** Frames per second in a period that starts well after the first frames. */
 async function rateNow(): Promise<number> {
   const before = framesSent();
   await until(() => framesSent() - before > 1000, 'sending begins');
@@ -91,7 +91,7 @@ async function rateNow(): Promise<number> {
   return ((framesSent() - from.frames) * 1000) / (performance.now() - from.at);
 }
 
-/** From the death of one of two agents until the other has probed past its position. */
+/** Measures the time from the death of one of two agents until the other has resumed each of its shards. */
 async function resumption(): Promise<void> {
   const rows: string[][] = [];
   for (let round = 0; round < ROUNDS; round++) {
@@ -128,7 +128,7 @@ async function resumption(): Promise<void> {
     const seconds = (time: number | undefined) => ((time ?? Number.NaN) / 1000).toFixed(1);
     rows.push([String(orphans.length), seconds(times[0]), seconds(times.at(-1))]);
   }
-  const head = ['shards it held', 'first probed on after (s)', 'last probed on after (s)'];
+  const head = ['shards it held', 'first resumed after (s)', 'last resumed after (s)'];
   print('After kill -9 of one of two agents at 50,000 probes/s', head, rows);
 }
 

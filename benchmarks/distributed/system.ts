@@ -1,6 +1,6 @@
 /**
- * Coordinator, broker and agents as processes, each agent with an interface that drops everything it sends.
- * To be run in a network namespace of its own.
+ * Coordinator, broker and agents as processes; each agent sends through an interface of its own that drops
+ * all frames. To be run in a network namespace of its own.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,11 +21,11 @@ const SAYS_MILLIS = 15_000;
 
 export const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis));
 
-/** Interfaces `sink0`, `sink1`…: frames sent to their gateways are dropped. */
+/** Creates interfaces `sink0`, `sink1`…, which drop all frames sent to their gateways. */
 export function makeSinks(count: number): void {
   ip('link set lo up');
   for (let i = 0; i < count; i++) {
-    // A bridge counts as up once it has a port; this one floods nothing to it.
+    // A bridge counts as up only once it has a port; no frame is flooded to this port.
     ip(`link add sink${i} numtxqueues ${QUEUES} type bridge`);
     ip(`link add port${i} type veth peer name end${i}`);
     ip(`link set port${i} master sink${i} up`);
@@ -52,7 +52,7 @@ export function framesSent(): number {
 export async function until(isTrue: () => boolean | Promise<boolean>, what: string): Promise<void> {
   const deadline = performance.now() + SAYS_MILLIS;
   while (!(await isTrue())) {
-    if (performance.now() > deadline) throw new Error(`timeout: ${what}`);
+    if (performance.now() > deadline) throw new Error(`timed out waiting until ${what}`);
     await pause(2);
   }
 }
@@ -78,7 +78,7 @@ export class System implements AsyncDisposable {
     return system;
   }
 
-  /** Starts the agent that sends by `sink<i>`; returns when it is ready. */
+  /** Starts the agent that sends through `sink<i>`; returns when it is ready. */
   async startAgent(i: number): Promise<ChildProcess> {
     return await this.#start('agent/main.js', '-i', `sink${i}`, '--vantage', `v${i}`);
   }

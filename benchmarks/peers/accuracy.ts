@@ -1,6 +1,6 @@
 /**
- * Accuracy and duration on a real kernel's /16, in which every address has one open port and one closed one,
- * for ours and the peers.
+ * Accuracy and duration of scans by transect and its peers. The targets are a /16 for which a real kernel
+ * answers; every address has one open port and one closed one.
  */
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -93,7 +93,7 @@ function rowOf(name: string, rate: number, outcomes: readonly Outcome[]): Record
   };
 }
 
-/** The highest of some rates at which the target answers every probe, three times in a row. */
+/** The highest `CALIBRATION` rate up to which three scans in a row find every open port; else the lowest. */
 async function highestRate(folder: string): Promise<number> {
   let highest = CALIBRATION[0] as number;
   for (const rate of CALIBRATION) {
@@ -122,8 +122,8 @@ async function measure(scan: Scan, rate: number, folder: string): Promise<Outcom
 }
 
 /**
- * Distinct addresses with the open port in any of the three formats, and rows that report the closed port as
- * open.
+ * Counts distinct addresses that are reported with the open port, and rows that report the closed port as
+ * open. Reads the output of each of the three scanners.
  */
 function count(text: string): { found: number; falseRows: number } {
   const open = new Set<string>();

@@ -1,6 +1,6 @@
 /**
  * The comparison with zmap, masscan and trafgen, and other benchmarks that need a network: prints tables and
- * writes them into `README.md` of the given folder. Takes about fifteen minutes.
+ * writes them into `benchmarks/README.md` of the given repository. Takes about fifteen minutes.
  *     node main.js REPOSITORY
  */
 import { execFileSync } from 'node:child_process';

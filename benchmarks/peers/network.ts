@@ -1,6 +1,6 @@
 /**
- * The network of the comparison: a namespace with a bridge that drops every frame, and two hosts on a link of
- * their own. It has no uplink and is removed when the process ends.
+ * The network of the comparison: two namespaces, a scanner and a target, joined by a link. The scanner also
+ * has a bridge that drops every frame. The network has no uplink and is removed when the process ends.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -97,7 +97,7 @@ function endGroup(pid: number): void {
   }
 }
 
-/** Stops a program, by SIGKILL if it ignores SIGTERM. */
+/** Kills a program and its process group, and waits until the program has ended. */
 export async function stop(child: ChildProcess): Promise<void> {
   endGroup(child.pid ?? 0);
   await ended(child);

@@ -1,6 +1,6 @@
 /**
  * The senders alone, as an agent runs them: node our-sender.js DEVICE METHOD SENDERS RATE SECONDS. Prints the
- * latency of a stop and of a change of rate.
+ * transmit method and the time that a stop takes.
  */
 
 import type { SenderSetup } from '../../agent/send/sender-setup.js';

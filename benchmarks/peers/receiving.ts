@@ -1,4 +1,4 @@
-/** Receiving: replies replayed over a link at rates higher than those of surveys. */
+/** Measures receiving: replies are replayed over a link at a higher rate than surveys cause. */
 import type { ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { ended, pause, SCANNER, startWithin, stop, TARGET } from './network.js';
@@ -81,6 +81,6 @@ function until(child: ChildProcess, pattern: RegExp): Promise<void> {
     child.stdout?.on('data', (text: Buffer) => {
       if (pattern.test(text.toString())) resolve();
     });
-    child.once('exit', () => reject(new Error(`ended before it said ${pattern}`)));
+    child.once('exit', () => reject(new Error(`the program ended before it printed ${pattern}`)));
   });
 }

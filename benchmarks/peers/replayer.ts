@@ -1,6 +1,6 @@
 /**
- * Replays replies to a survey's probes at a given rate: node replayer.js DEVICE RATE SECONDS. Each is a
- * SYN-ACK or a reset with a valid cookie, written by the code of the simulated Internet.
+ * Sends replies to a survey's probes at a given rate: node replayer.js DEVICE RATE SECONDS. Each reply is a
+ * SYN-ACK or a reset with a valid cookie, made by the code of the simulated Internet.
  */
 import { Pacer } from '../../agent/send/pacer.js';
 import { openTxRing } from '../../agent/transmit/tx-ring.js';
@@ -22,7 +22,7 @@ const probes = Array.from({ length: DISTINCT }, (_, i) => {
   bytes.set(probeOf(replayedFlow(i), KEY), 14);
   return { bytes, at: 14, shape };
 });
-// Fills every frame of the ring once; after that, frames are only sent again.
+// Each frame of the ring is filled once; after that, the same frames are sent again and again.
 const packetAt = new Uint32Array(frameSender.frames);
 for (let i = 0; i < frameSender.frames; i++) {
   const flags = i % 2 === 0 ? FLAGS.SYN_ACK : FLAGS.RST_ACK;

@@ -1,4 +1,4 @@
-/** Unlimited sending into a bridge that drops everything: ours and the peers, measured alternately. */
+/** Compares senders without a rate limit, transect and its peers in turn; a bridge drops all frames. */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { median } from '../harness.js';
@@ -83,7 +83,7 @@ export async function compareSending(rounds: number): Promise<Record<string, str
   }));
 }
 
-/** Frames and CPU time in a window well after the first frame. */
+/** Measures frames and CPU time in a period that starts well after the first frame. */
 async function measure({ name, command }: Contender): Promise<Figures> {
   const [program = '', ...args] = command;
   const before = framesSent(SINK.device);

@@ -1,7 +1,7 @@
 /**
- * Many agents in one process: the real agents on the real broker, with simulated network I/O: whatever is
- * granted is sent at once, and no replies come. Some of them share a connection, so that two cores suffice;
- * coordinator and broker get the same messages.
+ * Many real agents in one process, connected to a real broker. Only their network I/O is simulated: once a
+ * rate is granted, all probes count as sent, and no replies come. Up to 50 agents share a connection, so that
+ * two cores suffice; coordinator and broker get the same messages as with one connection per agent.
  *     node agents.js COUNT      the broker is named by the environment
  */
 import { Agent } from '../../agent/agent.js';

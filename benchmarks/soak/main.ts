@@ -1,4 +1,4 @@
-/** One survey after another in one coordinator and one agent; see `benchmarks/soak.sh`. */
+/** Runs many surveys, two at a time, on one coordinator and one agent; see `benchmarks/soak.sh`. */
 import { holdingsOf, seriesAt } from '../../test/support/holdings.js';
 import { LongLife } from '../../test/support/long-life.js';
 import { tableOf } from '../harness.js';
@@ -9,7 +9,7 @@ const MILLIS = 600_000;
 const AT_ONCE = 2;
 const PORT = 19_101;
 const NOTED_EVERY = surveys > 0 && surveys <= 60 ? 7 : 50;
-/** Answered by this kernel, answered by another one, and not answered. */
+/** By default: a space that this kernel answers, one that another kernel does, and one that nobody does. */
 const SPACES = given.length > 0 ? given : ['127.77.0.0/20', '198.18.0.0/20', '198.19.0.0/22'];
 const RATE = given.length > 0 ? 200_000 : 60_000;
 

@@ -1,6 +1,7 @@
 /**
  * Admission control: turns a request into a survey that agents may work on. The rules are checked here again,
- * whatever the client has checked: block wins, and nobody surveys the public Internet anonymously.
+ * whatever the client has checked: special-purpose targets must be allowed explicitly, public ones need a
+ * contact and a purpose, and IPv6 targets a probe that supports IPv6.
  */
 import { Fault } from '../../shared/base/faults.js';
 import { type Random, shortId } from '../../shared/base/random.js';
@@ -22,7 +23,7 @@ export interface Admission {
   readonly plan: Plan;
 }
 
-/** @throws Fault SPECIAL_TARGETS, ANONYMOUS_SURVEY or BAD_OPTION */
+/** @throws Fault SPECIAL_TARGETS, ANONYMOUS_SURVEY, UNSUPPORTED or BAD_OPTION */
 export function admit(
   request: SurveyRequest,
   space: Space,
@@ -77,6 +78,6 @@ function refuseAnonymous({ contact, purpose }: SurveyRequest, space: Space): voi
 
 function refuseFamily({ probe }: SurveyRequest, space: Space): void {
   if (!space.hasIpv6 || probeNamed(probe).families.includes(6)) return;
-  const reason = 'this probe does not speak IPv6 yet; such a space can be planned and listed only';
+  const reason = 'this probe does not support IPv6 yet: IPv6 targets can only be planned and listed';
   throw new Fault('UNSUPPORTED', reason, { flag: '--probe', value: probe });
 }

@@ -1,7 +1,7 @@
 /**
  * Backoff per agent (multiplicative decrease, multiplicative increase): throttles an agent whose capture
  * drops frames (packet loss on our side) or whose kernel refuses to send. A full send queue is no error, but
- * such an agent is granted little more than it uses, and the rest goes to the others.
+ * an agent that has one is granted little more than it uses, and the rest goes to the others.
  */
 import { LIMITS } from '../../shared/base/limits.js';
 import type { Activity } from '../../shared/bus/heartbeat.js';
@@ -10,7 +10,7 @@ const BACK_OFF = 0.7;
 const RECOVERY = 1.15;
 /** Lower limit of the cap, packets per second: with fewer probes, recovery could not be observed. */
 const CAP_MIN = 10;
-/** An agent that sends less than this share of its grant could not use it. */
+/** An agent with a full send queue is limited if it sends less than this share of its grant. */
 const USED_SHARE = 0.8;
 const HEADROOM = 1.25;
 /** errno names of a full send queue. */

@@ -61,7 +61,7 @@ export class AgentRegistry {
       .map(({ agent }) => agent);
   }
 
-  /** @param surveyAgents of the surveys that are running */
+  /** The status of every agent in the registry. @param surveyAgents the agents of each running survey */
   statuses(surveyAgents: readonly SurveyAgents[]): readonly AgentStatus[] {
     return [...this.#entries.values()].map((entry) => this.#statusOf(entry, surveyAgents));
   }
@@ -102,7 +102,7 @@ export class AgentRegistry {
 function versionSkewOf({ protocol, version }: Heartbeat): string {
   if (protocol === PROTOCOL) return '';
   return (
-    `it speaks protocol ${protocol} (Transect ${version}) and this coordinator ${PROTOCOL}: ` +
+    `the agent speaks protocol ${protocol} (Transect ${version}), the coordinator ${PROTOCOL}: ` +
     'run the same version of Transect on both'
   );
 }

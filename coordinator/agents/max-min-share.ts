@@ -1,7 +1,7 @@
 /**
  * Max-min fair shares of a rate (Bertsekas & Gallager, "Data Networks", §6.5.2): capacity that capped
- * sharers cannot use goes to the rest. Sharers with the same cap are counted together, so a share costs no
- * more for a thousand agents than for one.
+ * sharers cannot use goes to the rest. Sharers with the same cap are counted together, so the time to compute
+ * a share depends on the number of different caps, not on the number of agents.
  */
 import { assert } from '../../shared/base/assert.js';
 
@@ -19,7 +19,7 @@ export class MaxMinShare {
   /** Undoes an `add` of the same cap. */
   remove(cap: number): void {
     const left = (this.#counts.get(cap) ?? 0) - 1;
-    assert(left >= 0, `a sharer with the cap ${cap} is removed and was never added`);
+    assert(left >= 0, `a sharer with the cap ${cap} is removed, but was not added`);
     if (left > 0) this.#counts.set(cap, left);
     else this.#counts.delete(cap);
     this.#sharers--;

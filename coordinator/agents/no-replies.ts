@@ -1,19 +1,19 @@
 /**
- * Finds agents that receive no replies. Positions are a random permutation, so all agents have the same hit
- * rate except for chance and for what their networks filter. If the hit rate of an agent's peers promises
- * dozens of replies and the agent has next to none, its silence says nothing about its targets, whatever
- * the cause: such an agent is put into quarantine.
+ * Finds agents that receive no replies. Targets are probed in random order, so all agents have the same hit
+ * rate except for chance and for what their networks filter. If an agent should have dozens of replies by the
+ * hit rate of its peers, and has next to none, its targets cannot be taken as silent, whatever the cause: the
+ * agent is put into quarantine.
  */
 import { type ReplyRate, WINDOW_MILLIS } from './agent-backoff.js';
 
-/** Expected replies before their absence is significant: fewer than a tenth of 40 have probability 10^-11. */
+/** With 40 replies expected, fewer than a tenth of them arrive by chance with a probability below 10^-11. */
 const EXPECTED_MIN = 40;
 const REPLIES_SHARE_MIN = 0.1;
 
 /**
  * The agents without replies, each with the reason in one sentence. Agents with too few expected replies
  * are not among them.
- * @param reported probes and replies that agents reported lately
+ * @param reported probes and replies in the last ten seconds, as reported in heartbeats, by agent
  * @param settled positions settled and answered, by agent, from leases: hit rates come from these, so that an
  *   agent that inflates its heartbeats cannot put others into quarantine
  */
@@ -46,7 +46,7 @@ function reasonOf(own: ReplyRate, expectedRate: number): string | undefined {
   if (expected < EXPECTED_MIN || own.replies >= REPLIES_SHARE_MIN * expected) return undefined;
   const percent = (100 * expectedRate).toPrecision(2);
   return (
-    `receives no replies: ${own.replies} to ${own.probesSent} probes in ${WINDOW_MILLIS / 1000} s, ` +
-    `where its peers receive ${percent} %; other agents probe again what it had not settled`
+    `receives no replies: ${own.replies} replies, ${own.probesSent} probes in ${WINDOW_MILLIS / 1000} s, ` +
+    `while ${percent} % of its peers’ targets reply; other agents probe its unfinished shards again`
   );
 }

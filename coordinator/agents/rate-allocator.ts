@@ -1,8 +1,8 @@
 /**
- * The rate allocator: divides a survey's rate among the agents with work, max-min fair. A pure fold over
- * heartbeats, without timers: each heartbeat is answered with a grant whose TTL starts at that heartbeat, so
- * the sum of all grants in force never exceeds the budget, even if agents disappear with theirs. A grant
- * counts as in use until it expires, or until the agent's heartbeat names a later grant as the one in force.
+ * The rate allocator: divides a survey's rate among the agents with work, max-min fair. It needs no timers:
+ * each heartbeat is answered with a grant whose TTL starts at that heartbeat, and a grant counts as in use
+ * until it expires, or until the agent's heartbeat names a later grant as the one in force. So the sum of all
+ * grants in use never exceeds the budget, even if agents disappear with theirs.
  */
 import { assert } from '../../shared/base/assert.js';
 import { LIMITS } from '../../shared/base/limits.js';
@@ -13,7 +13,7 @@ type Demand = Pick<Activity, 'hasWork' | 'grantSerial'>;
 
 /** A grant, as the allocator keeps it. */
 export interface IssuedGrant extends Pick<Grant, 'serial' | 'rate'> {
-  /** Our monotonic clock; the agent stops no later. */
+  /** Our monotonic clock; by then, the agent no longer sends by this grant. */
   readonly expiresAt: number;
 }
 
@@ -22,7 +22,7 @@ interface Grantee {
   cap: number;
   /** Ascending by serial; expired ones are removed at the next computation. */
   issued: IssuedGrant[];
-  /** The largest rate of `issued` when it was last computed: never below the rate in use. */
+  /** The largest rate in `issued`, as of the last computation: never below the rate that the agent uses. */
   inUse: number;
 }
 
@@ -34,7 +34,7 @@ export interface AllocatorOptions {
   readonly budget: number;
   /** Serials start above this one, so that they exceed those of every earlier allocator. */
   readonly serial?: number;
-  /** Our monotonic clock: grants are 0 before it, while those of a previous coordinator may be in force. */
+  /** Our monotonic clock: until then grants are 0, because those of a previous coordinator may be in force. */
   readonly grantsFrom?: number;
   /** True if an agent is alive and works on the survey. */
   readonly isServing: (agent: string) => boolean;
@@ -111,7 +111,7 @@ export class RateAllocator {
     const rate = grantee.hasWork && now >= this.#grantsFrom ? this.#share(grantee, elsewhere) : 0;
     assert(
       rate === 0 || elsewhere + rate <= this.#budget * (1 + Number.EPSILON * 1024),
-      'overcommitted',
+      'the grants in use exceed the budget',
     );
     const grant = { serial: ++this.#serial, rate, expiresAt };
     grantee.issued.push(grant);
@@ -132,7 +132,7 @@ export class RateAllocator {
     this.#granted += grantee.inUse;
   }
 
-  /** Drops expired grants and dead agents, and recomputes the sum, free of rounding errors. */
+  /** Drops expired grants and dead agents, and recomputes the sum, so that rounding errors do not add up. */
   #sweep(now: number): void {
     this.#sweptAt = now;
     this.#granted = 0;

@@ -48,7 +48,7 @@ export interface SurveyAgentsDeps {
   readonly holdsLease: (agent: string) => boolean;
   /** Positions settled and answered, by agent, from leases. */
   readonly repliesByAgent: () => ReadonlyMap<string, ReplyRate>;
-  /** Revokes an agent's leases: its unsettled positions are probed again. Never rejects. */
+  /** Revokes an agent's leases: the positions of its current epochs are probed again. Never rejects. */
   readonly revokeLeases: (agent: string) => Promise<void>;
 }
 
@@ -90,7 +90,7 @@ export class SurveyAgents {
     const activity = this.#plausible(agent, reported);
     assert(
       activity.survey === this.#options.survey,
-      `a heartbeat about ${activity.survey} came here`,
+      `a heartbeat about ${activity.survey} reached another survey`,
     );
     const now = this.#deps.clock.monotonic();
     const member = this.#members.get(agent) ?? { backoff: new AgentBackoff(), heartbeatAt: sentAt };
@@ -106,7 +106,7 @@ export class SurveyAgents {
     this.#publish(agent, member, issued, this.#shardsToRelease(agent, activity, now));
   }
 
-  /** Packets per second of all agents from now on; grants in force are replaced at once. */
+  /** Sets the packets per second of all agents together; grants in force are replaced at once. */
   setRate(rate: number): void {
     this.#allocator.budget = rate;
     this.renewGrants();

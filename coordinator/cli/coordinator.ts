@@ -38,7 +38,7 @@ interface CoordinatorFlags extends BrokerFlags {
 export function coordinatorCommand(): Command {
   const made = command(
     'coordinator',
-    'run a coordinator: it admits surveys, grants rates and stores results; or a standby',
+    'run a coordinator, which admits surveys, grants rates and stores results, or stands by',
   );
   return addBrokerOptions(made)
     .addOption(option('--data <dir>', 'folder of segments and manifests', undefined, DEFAULT_DATA))

@@ -90,7 +90,7 @@ function report(what: string, waiting: readonly string[]): void {
   printNote(
     waiting.length === 0
       ? `${what}, and all agents at work enforce it`
-      : `${what}; ${waiting.join(', ')} has not acknowledged yet; it cannot send until it does`,
+      : `${what}; not yet acknowledged by ${waiting.join(', ')}: no agent can send before it does`,
   );
 }
 
@@ -112,10 +112,10 @@ async function confirm(prefix: string): Promise<void> {
   } finally {
     asking.close();
   }
-  throw new Fault('BAD_OPTION', 'nothing is excluded', details);
+  throw new Fault('BAD_OPTION', 'not confirmed: the range was not excluded', details);
 }
 
-/** In a container there may be no user with this number. */
+/** In a container, our user id may have no name. */
 function userName(): string {
   try {
     return userInfo().username;
@@ -127,7 +127,7 @@ function userName(): string {
 async function listExclusions(flags: BrokerFlags & { json?: boolean }) {
   const { exclusions } = await withBus(flags, (bus) => bus.control.ask('exclusions', {}));
   if (flags.json) await printOut(JSON.stringify(exclusions));
-  else if (exclusions.length === 0) printNote('no global exclusions');
+  else if (exclusions.length === 0) printNote('no exclusions yet');
   else {
     const active = new Set(inForce(exclusions));
     const rows = exclusions.map((entry) => {

@@ -56,7 +56,7 @@ function describe(status: SurveyStatus): string {
     ...(status.notice === '' ? {} : { notice: status.notice }),
     ...(status.problem === '' ? {} : { STALLED: status.problem }),
     ...(status.framesDropped > 0
-      ? { dropped: `${formatCount(status.framesDropped)} frames by captures` }
+      ? { dropped: `${formatCount(status.framesDropped)} frames on capture` }
       : {}),
   };
   return Object.entries(lines)

@@ -1,13 +1,13 @@
 /**
  * The scheduler of shards: keeps a window of them on offer, enough that no agent waits, few enough that a
- * huge survey costs the broker and the coordinator no more than a small one. The window follows demand: twice
- * the shards taken since the last call.
+ * huge survey costs the broker and the coordinator no more than a small one. The window follows demand: it is
+ * twice the number of shards taken since the last call, but shrinks by half at most.
  */
 import { assert } from '../../shared/base/assert.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import type { ShardQueue } from '../../shared/bus/interfaces.js';
 
-/** Names the shards to offer next; they count as offered once named. */
+/** Returns the shards to offer next; they count as offered from then on. */
 export interface Backlog {
   offerNext(window: number, now: number): number[];
 }

@@ -12,14 +12,14 @@ import type { ShardTable } from '../storage/shard-table.js';
 
 /** A lease that has not changed for this long is checked. */
 const STUCK_MILLIS = 60_000;
-/** Attempts to change a lease that its holder keeps changing, too. */
+/** Attempts to change a lease, which its holder may be changing at the same time. */
 const TRIES = 10;
 
 export interface LeaseMaintenanceDeps {
   readonly leases: LeaseStore;
   readonly work: ShardQueue;
   readonly table: ShardTable;
-  /** The index of a lease's first epoch of which the stream has lost a batch. */
+  /** The index of the first epoch of a lease that lacks a batch in the stream; undefined if none is known. */
   readonly epochWithLostBatch: (lease: Lease) => number | undefined;
   readonly log: Log;
 }
@@ -27,7 +27,7 @@ export interface LeaseMaintenanceDeps {
 export class LeaseMaintenance {
   readonly #survey: string;
   readonly #deps: LeaseMaintenanceDeps;
-  /** Lease records with lower revisions are of shards below the last published low watermark. */
+  /** Lease records with lower revisions belong to shards below the last published low watermark. */
   #purgeableRevision = 0;
 
   constructor(survey: string, deps: LeaseMaintenanceDeps) {
@@ -53,8 +53,8 @@ export class LeaseMaintenance {
   }
 
   /**
-   * Takes an agent's unsettled positions from it: the next epoch starts where its epoch started. Never
-   * rejects.
+   * Takes its unfinished shards from an agent: the next epoch starts where the agent's epoch started, so even
+   * positions that it had settled in that epoch are probed again. Never rejects.
    */
   async revoke(agent: string): Promise<void> {
     const isHeld = (lease: Lease) => lastEpoch(lease)?.agent === agent && lease.state !== 'settled';
@@ -66,8 +66,8 @@ export class LeaseMaintenance {
 
   /**
    * Repairs leases that have been stuck for a minute. If the broker lost acknowledged batches (its host lost
-   * power), the positions of those batches are probed again. If it lost the offer of the shard, the shard is
-   * offered again; a duplicate offer changes nothing. Never rejects.
+   * power), the first epoch with a lost batch and all later ones are probed again. If the broker lost the offer
+   * of the shard, the shard is offered again; a duplicate offer changes nothing. Never rejects.
    * @param isOffering whether shards are being offered at present
    */
   async repair(now: number, isOffering: boolean): Promise<void> {

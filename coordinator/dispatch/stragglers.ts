@@ -7,7 +7,7 @@ import type { Plan } from '../../shared/survey/plan.js';
 
 /** A remainder that takes longer than this is worth another lease and its cooldown. */
 const SLOW_SECONDS = 15;
-/** Times that a shard is moved to another agent at most. */
+/** A shard is moved to another agent at most this many times. */
 const RELEASES_MAX = 2;
 
 export class Stragglers {

@@ -1,6 +1,6 @@
 /**
  * The highest rate that any single network is expected to receive. Every run of positions is a random sample
- * of the space, so a network receives its share of the targets as its share of the rate.
+ * of the space, so a network with a given share of the targets receives the same share of the rate.
  */
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Window } from '../../shared/survey/space/window.js';
@@ -71,7 +71,7 @@ function densest6({ parts }: Space): number {
   return most;
 }
 
-/** Exclusions within the window are not counted, so this is an upper bound. */
+/** An upper bound, because the exclusions within the /48 may not be subtracted. */
 function densestIn({ prefix, end, slots, size }: Window): number {
   const above = Math.min(end, IPV6_NETWORK_BITS) - Math.min(prefix.length, IPV6_NETWORK_BITS);
   return Math.min(size, slots / 2 ** above);

@@ -82,7 +82,7 @@ export async function appendChunks(
   connection: DuckDBConnection,
   table: string,
   columns: readonly ChunkColumn[],
-  /** Fills the columns with at most CHUNK_ROWS next rows. @returns how many, 0 at the end */
+  /** Fills the columns with the next rows, at most CHUNK_ROWS. @returns the number of rows, 0 at the end */
   next: () => number,
 ): Promise<void> {
   const appender = await connection.createAppender(table);

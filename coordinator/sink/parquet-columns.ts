@@ -90,9 +90,9 @@ const u64 = (name: string, type: string, read: Read): GatheredColumn => ({
 });
 
 /**
- * Three columns of an address: its octets; its last word if it is IPv4, for which DuckDB makes the text; and
- * its text if it is IPv6. DuckDB stores sixteen octets as a number in host order with the first bit inverted
- * (a UUID).
+ * Three columns of an address: its octets; if it is IPv4, its last word, from which DuckDB makes the text; if
+ * it is IPv6, its text. The octets are passed as a UUID, which DuckDB stores as a number in host order with
+ * the first bit inverted.
  */
 function address(name: string, read: (source: RowSource) => Words, has = always): GatheredColumn[] {
   let words: Words = [0, 0, 0, 0];
@@ -128,7 +128,7 @@ function address(name: string, read: (source: RowSource) => Words, has = always)
   ];
 }
 
-/** Values that all rows of a batch share, as dictionary indices. */
+/** A column whose value is the same in all rows of a batch, as an index into the dictionary. */
 function common(
   name: string,
   dictionary: Dictionary,
@@ -145,7 +145,7 @@ function common(
   });
 }
 
-/** Texts that few rows differ in, as indices into a growing list. */
+/** Texts of a column with few distinct values, as indices into a growing list. */
 export class Dictionary {
   readonly #indices = new Map<string, number>();
 

@@ -1,6 +1,6 @@
 /**
  * One row of results as users and pipelines see it: ZMap's field names, for existing pipelines, and our own.
- * This table is the only list of fields.
+ * `TABLE` is the only list of fields.
  */
 import { isoTime } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
@@ -71,7 +71,7 @@ export class RowSource {
   column(name: ColumnName): number {
     return this.#columns[name][this.row] as number;
   }
-  /** Four words of an address: ours, or a router's. */
+  /** The four words of our address; `responder`: of the router or host that sent an ICMP error. */
   source(): Words {
     return wordsOf(this, SOURCE);
   }
@@ -100,8 +100,8 @@ const TABLE: readonly FieldReader[] = [
   text('classification', 'synack, rst or icmp', ({ code }) => CLASSIFICATION_NAMES[code] ?? null),
   boolean('success', 'true if the service is there', ({ code }) => isSuccess(code)),
   boolean('repeat', 'true if the target had answered before', flag(FLAG_REPEAT)),
-  boolean('cooldown', 'true if it arrived after the last probe', flag(FLAG_COOLDOWN)),
-  text('icmp_responder', 'address of the router', (source) =>
+  boolean('cooldown', 'true if it came after the last probe of its shard', flag(FLAG_COOLDOWN)),
+  text('icmp_responder', 'address of the router or host that sent the ICMP error', (source) =>
     source.isIcmp ? formatWords(source.responder()) : null,
   ),
   number('icmp_type', 'ICMP type', icmp('icmpType')),
@@ -126,7 +126,7 @@ const TABLE: readonly FieldReader[] = [
   number('position', 'position of the target in the probing order', ({ position }) => position),
   text('vantage', 'vantage point label of the agent', ({ batch }) => batch.vantage),
   text('agent', 'the agent', ({ batch }) => batch.agent),
-  number('rtt_ms', 'round-trip time, if the reply echoes our clock', (source) =>
+  number('rtt_ms', 'round-trip time, if the reply echoes our TCP timestamp', (source) =>
     source.column('roundTrip') === 0 ? null : (source.column('roundTrip') - 1) / 1000,
   ),
 ];
@@ -140,7 +140,7 @@ export function rowOf(source: RowSource): Row {
   return TABLE.map((field) => field.read(source));
 }
 
-/** A column without values, as zgrab2's input has them. */
+/** Names a column without values, which the input of zgrab2 may need. */
 export const BLANK = 'blank';
 
 /**

@@ -23,7 +23,7 @@ export interface ShardContext {
   readonly lease: Lease | undefined;
   /** Positions of the shard. */
   readonly positions: number;
-  /** True if all leases have arrived that existed when this coordinator started. */
+  /** True if all leases that existed when this coordinator started have arrived. */
   readonly areLeasesKnown: boolean;
 }
 
@@ -39,8 +39,9 @@ export class BatchCollector {
 
   /**
    * Keeps a batch that a lease may count. Any client may write to the stream, so a batch that no lease will
-   * count is rejected: one of an epoch that has ended, of an agent without a lease, or with more rows than
-   * there are positions. If a rejected batch was valid after all, its positions are probed again.
+   * count is rejected: one that its epoch ended without, one of another agent than the epoch's, or one with
+   * more rows than an epoch can produce. If a rejected batch was valid after all, its positions are probed
+   * again.
    * @returns whether the batch is kept
    */
   add(delivery: ResultDelivery, { lease, positions, areLeasesKnown }: ShardContext): boolean {

@@ -25,7 +25,7 @@ const SEGMENT = new RegExp(`^segments/\\d{9,12}(-\\d{9,12})?\\.(${SINK_NAMES.joi
 /** The fields of a survey that its file leaves out: they change, or are secret. */
 type Omitted = 'key' | 'state' | 'storedBelow' | 'term' | 'firstEpoch';
 
-/** A survey as its file has it, without the key, with which replies can be forged. */
+/** A survey as stored in its file: without the key, which would allow replies to be forged. */
 export type PublicSurvey = Omit<Survey, Omitted>;
 
 /** Reads a survey from its folder alone. @throws Fault BAD_MESSAGE or UNREADABLE_FILE */

@@ -3,10 +3,10 @@
  * once its line is there, and not before. Journal and segments together prove what was covered, by whom and
  * when.
  *
- * Lines carry the term of the coordinator that wrote them (a fencing term). Each coordinator starts with a
- * line of its term alone; lines of an earlier term after that do not count, so a coordinator that was thought
- * dead and wakes up in the middle of a write changes nothing. Several shards share a sync (group commit). A
- * torn write (an incomplete last line) is ignored.
+ * Lines carry the term of the coordinator that wrote them (a fencing term). Each coordinator first writes a
+ * line that contains nothing but its term. Lines of earlier terms after it do not count, so a coordinator that
+ * was thought dead and wakes up in the middle of a write changes nothing. Several shards share a sync (group
+ * commit). A torn write (an incomplete last line) is ignored.
  */
 import { z } from 'zod';
 import { Fault } from '../../shared/base/faults.js';

@@ -15,7 +15,7 @@ import type { Survey } from '../../shared/survey/survey.js';
 import { UNSENT_NAMES } from '../../shared/survey/unsent.js';
 import { MANIFEST_FILE } from './folder-layout.js';
 
-/** Ranges listed in a manifest; beyond that, only their count and hash are given. */
+/** A manifest lists at most this many ranges; if there are more, it gives only their count and hash. */
 const RANGES_LISTED_MAX = 1000;
 
 /** Positions [from, coveredUpTo) of [from, to) are stored. */

@@ -1,7 +1,7 @@
 /**
  * The segments of a survey: one file per shard, named by the shard, written as a whole; storing a shard again
  * replaces its file by the same content. Once all shards of an aligned run are stored, their files are merged
- * into one that is named by the run (as LSM trees compact); while both exist, the larger one is read.
+ * into one that is named by the run (as LSM trees compact); while both exist, only the larger one is listed.
  *     segments/000000042.parquet               rows of one shard; no file if it has none
  *     segments/000000000-000000064.parquet     rows of shards 0 to 63
  */
@@ -12,7 +12,7 @@ import type { Sink } from '../sink/sink.js';
 import { sinkNamed } from '../sink/sink-registry.js';
 
 const NUMBER_DIGITS = 9;
-/** Numbers of shards whose files are merged into one, unless they are large enough already. */
+/** How many shards have their files merged into one, unless the files are large enough already. */
 const LEVELS = [64, 4096, 262_144] as const;
 const MERGED_OCTETS_MAX = 64 * 1024 * 1024;
 const NAME = /^(\d{9,})(?:-(\d{9,}))?\.(\w+)$/;
@@ -41,7 +41,7 @@ export class SegmentStore {
     await this.sink.write(this.#disk, this.#file(shard, shard + 1), rows);
   }
 
-  /** A shard without rows has no file. */
+  /** Removes the file of a shard that has no rows. */
   async clear(shard: number): Promise<void> {
     await this.#disk.remove(this.#file(shard, shard + 1));
   }
@@ -80,7 +80,7 @@ export class SegmentStore {
   /**
    * Merges the files of every aligned run that is now complete. Safe to interrupt and to repeat: the merged
    * file is durable before the others are removed.
-   * @param shard stored last
+   * @param shard the shard that was stored last
    * @param areStored whether all shards of [from, to) are stored
    */
   async compact(shard: number, areStored: (from: number, to: number) => boolean): Promise<void> {

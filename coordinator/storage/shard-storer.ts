@@ -4,8 +4,9 @@
  *     leases ─▶ table: settled? ┐
  *     batches ─▶ collector: all?  ┴▶ rows durable ─▶ journal ─▶ table: covered ─▶ batches acknowledged
  *
- * While a shard cannot be made durable (usually a full disk), storing has a problem, is retried, and the
- * batches stay in the stream. While shards settle faster than they can be stored, back-pressure stops sending.
+ * While a shard cannot be made durable (usually because the disk is full), `problem` says why, storing is
+ * retried, and the batches stay in the stream. While shards settle faster than they can be stored,
+ * back-pressure stops sending.
  */
 import type { Clock } from '../../shared/base/clock.js';
 import { describeError, Fault } from '../../shared/base/faults.js';
@@ -25,9 +26,9 @@ import type { SurveyFolder } from './survey-folder.js';
 const RETRY_MILLIS = 2000;
 /** Shards that are stored concurrently. */
 const CONCURRENCY = 8;
-/** By then a new coordinator has received all leases that existed when it started. */
+/** After this time, a new coordinator has received all leases that existed when it started. */
 const LEASES_KNOWN_MILLIS = 30_000;
-const BEHIND = 'results come faster than they can be stored; sending waits until they are';
+const BEHIND = 'results come faster than they can be stored; sending waits until fewer are left';
 
 export interface ShardStorerDeps {
   readonly survey: string;
@@ -100,7 +101,7 @@ export class ShardStorer {
 
   /**
    * Takes a batch from the stream. A batch that is not needed is acknowledged at once; one that cannot be
-   * written counts as arrived, without its rows. Once closed, batches stay in the stream.
+   * written counts as arrived, without its rows. After `close`, batches stay in the stream.
    * @returns whether its rows may be stored
    */
   onBatch(delivery: ResultDelivery): boolean {
@@ -134,13 +135,13 @@ export class ShardStorer {
     if (current !== undefined) this.#storeIfComplete(current);
   }
 
-  /** The index of a lease's first epoch of which the stream has lost a batch; undefined if none is known. */
+  /** The index of the first epoch of a lease that lacks a batch in the stream; undefined if none is known. */
   epochWithLostBatch(lease: Lease): number | undefined {
     return this.#batchesRemaining > 0 ? undefined : this.#collector.firstIncompleteEpoch(lease);
   }
 
   /**
-   * True once no agent is settling: each lease is released or its holder dead, and its batches have arrived.
+   * True once nothing more will be settled: no lease has a live holder, and every lease's batches have arrived.
    */
   isDrained(isServing: (agent: string) => boolean): boolean {
     return this.table.leases.every((lease) => {
@@ -178,7 +179,7 @@ export class ShardStorer {
     }
   }
 
-  /** Stores nothing from now on: the survey failed, or this coordinator no longer leads. */
+  /** Called when the survey failed, or this coordinator no longer leads: stores nothing from then on. */
   close(problem = ''): void {
     this.#isClosing = true;
     this.#isClosed = true;
@@ -222,14 +223,14 @@ export class ShardStorer {
     this.batchesSetAside++;
     log.error(
       { survey, shard, epoch, serial, agent, reason },
-      'result batch cannot be written; set aside',
+      'result batch cannot be written; its rows are left out',
     );
   }
 
   #onBackPressure(): void {
     const { log, survey, onProblemChange } = this.#deps;
     const { rows, isActive } = this.#backPressure;
-    log.info({ survey, rows }, isActive ? BEHIND : 'results have been stored; sending resumes');
+    log.info({ survey, rows }, isActive ? BEHIND : 'few results wait to be stored; sending resumes');
     onProblemChange();
   }
 
@@ -260,7 +261,7 @@ export class ShardStorer {
     });
   }
 
-  /** First the rows, then the line of the journal. @throws Fault UNWRITABLE or DEPOSED; then it is not stored */
+  /** Writes the rows, then the journal line. @throws Fault UNWRITABLE or DEPOSED if the shard is not stored */
   async #makeDurable(lease: Lease): Promise<ShardEntry> {
     const { segments, journal } = this.#deps.folder;
     const shard = this.#plan.shard(lease.shard);

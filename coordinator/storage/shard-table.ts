@@ -1,7 +1,7 @@
 /**
- * The shard table (the ledger): the state of each shard, from waiting to offered, leased and stored. A fold
- * over events, with memory for unfinished shards only: stored shards are intervals, and from `#nextToOffer`
- * on nothing has been offered yet.
+ * The shard table (the ledger): the state of each shard, from waiting to offered, leased and stored. It needs
+ * memory for shards on offer and leased ones only: stored shards are intervals, and shards from `#nextToOffer`
+ * on have not been offered yet.
  */
 import { assert } from '../../shared/base/assert.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
@@ -44,7 +44,7 @@ export class ShardTable {
   readonly #storedLeaseRevisions = new Map<number, number>();
   /** The highest revision of all leases seen. */
   #lastRevision = 0;
-  /** Lower shards have been offered. */
+  /** All lower shards have been offered, leased or stored. */
   #nextToOffer = 0;
   #storedBelow = 0;
   #covered = 0;
@@ -74,7 +74,7 @@ export class ShardTable {
   get storedBelow(): number {
     return this.#storedBelow;
   }
-  /** True once every shard has been offered and leased at some time. */
+  /** True once every shard has been leased at some time. */
   get isFullyLeased(): boolean {
     return this.#nextToOffer === this.shardCount && this.#offered.size === 0;
   }
@@ -199,7 +199,7 @@ export class ShardTable {
       this.#storedLeaseRevisions.delete(below);
   }
 
-  /** Lease records with lower revisions are of shards below the low watermark, and can be purged. */
+  /** Lease records with lower revisions belong to shards below the low watermark, and can be purged. */
   get purgeableRevision(): number {
     let least = this.#lastRevision + 1; // leases not seen yet have higher revisions
     for (const { revision } of this.#leases.values()) least = Math.min(least, revision);

@@ -9,7 +9,7 @@ export interface KnownSurvey {
   readonly folder: SurveyFolder;
   /** @param text `ADDR` or `ADDR:PORT` @throws Fault BAD_OPTION */
   lookup(text: string): Promise<readonly LookupResult[]>;
-  /** @throws Fault WRONG_STATE, as the three below */
+  /** @throws Fault WRONG_STATE; so do the three methods below */
   pause(): Promise<void>;
   resume(): Promise<void>;
   setRate(rate: Survey['rate']): Promise<void>;

@@ -80,7 +80,7 @@ async function ruleOfUnplanned(target: Target, { survey, spaces }: LookupSources
   return reasonLeftOut(target, rulesFromBytes(bytes));
 }
 
-/** The rule by which an agent did not send the probe of a target. */
+/** Why an agent sent no probe to a target: the rule that it applied, if that is known. */
 async function ruleOfUnsent(
   target: Target,
   position: number,

@@ -1,6 +1,7 @@
 /**
  * Orphaned surveys: unfinished ones in the data folder that the broker does not know, because it was
- * restarted with an empty store, or another broker was named. They are restored from their folders.
+ * restarted with an empty store, or the coordinator was started with another broker. They are restored from
+ * their folders.
  */
 import { join } from 'node:path';
 import { isoTime } from '../../shared/base/clock.js';
@@ -17,7 +18,7 @@ import type { Log } from '../../shared/telemetry/log.js';
 import { MANIFEST_FILE, RULES_FILE, readFolder, SPACE_FILE } from '../storage/folder-layout.js';
 import { SurveyRecord } from './survey-record.js';
 
-/** A survey of unknown state does not send until an operator resumes it. */
+/** A survey whose state is unknown stays paused until an operator resumes it. */
 const UNKNOWN_STATE = { state: 'paused', storedBelow: 0, term: 0, firstEpoch: 0 } as const;
 /** More epochs than a shard can have in one term. */
 const EPOCHS_PER_TERM = 65_536;
@@ -30,8 +31,8 @@ export interface OrphanedSurvey {
 }
 
 /**
- * Finds them. A survey in `previous` is restored as it was; any other one, whose key and state are unknown,
- * is restored paused and with a new key. A folder that cannot be read is logged and skipped.
+ * Finds the orphaned surveys. A survey in `previous` is to be restored as it was; any other one, whose key and
+ * state are unknown, paused and with a new key. A folder that cannot be read is logged and skipped.
  * @param known ids of the surveys that the broker knows
  */
 export async function* orphanedSurveys(
@@ -47,7 +48,7 @@ export async function* orphanedSurveys(
     try {
       const { survey, isRestorable, space, rules } = await readFolder(disk, folder);
       if (!isRestorable) continue; // a survey of `scan`, which has its own coordinator
-      if (survey.id !== id) throw new Fault('BAD_MESSAGE', `it is the survey ${survey.id}`);
+      if (survey.id !== id) throw new Fault('BAD_MESSAGE', `the folder is of survey ${survey.id}`);
       refuseOtherBytes(space, survey.spaceHash, SPACE_FILE);
       if (rules !== undefined) refuseOtherBytes(rules, survey.rulesHash, RULES_FILE);
       const led = previous.find((each) => each.id === id);
@@ -72,7 +73,8 @@ export async function restoreOrphan(
   const survey = { ...found, storedBelow: 0, firstEpoch, protocol: PROTOCOL };
   const plan = new Plan(spaceFromBytes(space), survey.seed, survey.shardLength);
   if (plan.hash !== found.planHash) {
-    throw new Fault('PLAN_MISMATCH', 'this version plans it differently', { value: found.id });
+    const reason = 'this version of Transect makes another plan of the survey';
+    throw new Fault('PLAN_MISMATCH', reason, { value: found.id });
   }
   await bus.spaces.put(found.spaceHash, space);
   if (rules !== undefined) await bus.spaces.put(found.rulesHash, rules);

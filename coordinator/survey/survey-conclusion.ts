@@ -1,4 +1,4 @@
-/** The end of a survey on disk: what has settled is stored, then the manifest is written. */
+/** Ends a survey on disk: stores what has settled of a cancelled survey, and then writes the manifest. */
 import { describeError, Fault } from '../../shared/base/faults.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';

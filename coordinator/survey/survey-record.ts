@@ -1,8 +1,8 @@
 /**
  * A survey's record on the bus, as its coordinator writes it: in order, by compare-and-set. A coordinator
  * that takes a survey over writes the record once, so that pending writes of an earlier one fail. Each record
- * names the term it was written in (a fencing term), so two coordinators never write the same bytes, and
- * neither can take the other's write for its own whose answer was lost.
+ * names the term it was written in (a fencing term), so two coordinators never write the same bytes: one that
+ * did not get the answer to a write cannot mistake another's write for its own.
  */
 import { assert } from '../../shared/base/assert.js';
 import { Fault } from '../../shared/base/faults.js';
@@ -16,7 +16,7 @@ export class SurveyRecord {
   #revision: number;
   #writing: Promise<void> = Promise.resolve();
 
-  /** @param revision of the record as it is; 0 if there is none yet */
+  /** @param revision the record's current revision; 0 if there is no record yet */
   constructor(store: SurveyStore, term: number, revision = 0) {
     assert(term > 0 && revision >= 0, `a record of term ${term}, revision ${revision}`);
     this.#store = store;

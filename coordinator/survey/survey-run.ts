@@ -78,7 +78,7 @@ export class SurveyRun implements KnownSurvey {
   readonly #stop = stopController();
   #isImmediate = false;
   #maintainedAt = 0;
-  /** Our monotonic clock: before it, agents and leases may still be unknown. */
+  /** Our monotonic clock: until then, some agents and leases may not be known yet. */
   readonly #drainCheckFrom: number;
   #endedAt = 0;
   #endRetryAt = 0;
@@ -122,7 +122,7 @@ export class SurveyRun implements KnownSurvey {
     this.ended.catch(() => {}); // callers need not wait for it
   }
 
-  /** Resumes the survey where journal and leases stand, and works until it has ended. */
+  /** Runs the survey from the state that its journal and leases show, until it has ended or `signal` aborts. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#deps;
     const stop = this.#stop;
@@ -181,7 +181,7 @@ export class SurveyRun implements KnownSurvey {
     await this.#update({ rate });
   }
 
-  /** Stops the survey; what has been sent is settled and stored first, unless `immediately`. */
+  /** Stops the survey: waits until what was sent has settled, unless `immediately`; stores what has settled. */
   async cancel(immediately: boolean): Promise<void> {
     this.#isImmediate ||= immediately;
     if (!isEnding(this.survey.state)) await this.#setState('draining');
@@ -261,8 +261,8 @@ export class SurveyRun implements KnownSurvey {
       this.#endRetryAt = clock.monotonic() + END_RETRY_MILLIS;
       return;
     }
-    // The end is recorded once the manifest is durable: after a crash before that, the next coordinator writes it
-    // again.
+    // The end is recorded only once the manifest is durable: after a crash in between, the next coordinator
+    // writes the manifest again.
     this.survey = { ...this.survey, state };
     await this.record.write(() => this.survey);
     this.storer.end();

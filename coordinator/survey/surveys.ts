@@ -9,7 +9,7 @@ import type { FinishedSurvey } from './finished-survey.js';
 import type { KnownSurvey } from './known-survey.js';
 import type { SurveyRun } from './survey-run.js';
 
-/** Metrics of a finished survey are exposed this much longer: a few scrapes. */
+/** Metrics of a survey are exposed for this long after its end, for a few more scrapes. */
 const EXPOSED_MILLIS = 120_000;
 
 export class Surveys {
@@ -50,11 +50,11 @@ export class Surveys {
   }
 
   /**
-   * The survey with this id, or with this name or start of an id if it fits one survey only. @throws Fault
-   * UNKNOWN_SURVEY or BAD_OPTION
+   * The survey with this id; otherwise the only one that has this name, or whose id starts with the text.
+   * @throws Fault UNKNOWN_SURVEY or BAD_OPTION
    */
   async find(text: string): Promise<KnownSurvey> {
-    if (text === '') throw new Fault('BAD_OPTION', 'the survey is not named');
+    if (text === '') throw new Fault('BAD_OPTION', 'the id or name of a survey is missing');
     const exact = this.running.get(text) ?? this.#finished.get(text);
     if (exact !== undefined) return exact;
     const matches = this.all.filter(

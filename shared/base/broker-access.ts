@@ -1,9 +1,9 @@
 /**
- * Access to a broker: its servers, our login, TLS. Only these fields contain secrets; logs, errors and the
- * process list show `brokerUrls`.
+ * Access to a broker: its servers, our login, TLS. Secrets are in `BrokerAccess` only; logs, errors and the
+ * process list show `brokerUrls` instead.
  */
 
-/** Our login at a NATS server, in each of its forms. */
+/** Our credentials for a NATS server, of one of four kinds. */
 export type BrokerLogin =
   | { readonly kind: 'password'; readonly user: string; readonly password: string }
   | { readonly kind: 'token'; readonly token: string }

@@ -10,7 +10,7 @@ export class Channel<Item> implements AsyncIterable<Item> {
   #wake: (() => void) | undefined;
   #isClosed = false;
 
-  /** @param bound more waiting items violate an invariant of the producer */
+  /** @param bound the most items that may wait: `push` asserts that its caller stays within it */
   constructor(signal: AbortSignal, bound = 1_000_000) {
     this.#bound = bound;
     if (signal.aborted) this.close();
@@ -24,7 +24,7 @@ export class Channel<Item> implements AsyncIterable<Item> {
     this.#wake?.();
   }
 
-  /** The same for items of untrusted senders. @returns false if the queue is full */
+  /** As `push`, for items of untrusted senders: drops the item and returns false if the queue is full. */
   offer(item: Item): boolean {
     if (this.#queue.length >= this.#bound) return false;
     this.push(item);

@@ -1,7 +1,7 @@
 /**
- * The clock port: code that waits or takes timestamps takes a `Clock`, so that whole surveys run in virtual
- * time. The monotonic reading comes from `hrtime`, which all threads of a process share (`performance.now`
- * starts at 0 in each worker).
+ * The clock interface: code that waits or takes timestamps is given a `Clock`, so that the simulation can run
+ * whole surveys in virtual time. Monotonic time comes from `hrtime`, which is the same in all threads of a
+ * process (`performance.now` starts at 0 in each worker).
  */
 import type { Millis } from './brand.js';
 
@@ -14,12 +14,12 @@ export interface Clock {
   sleep(millis: number, signal?: AbortSignal): Promise<void>;
 }
 
-/** This thread's reading of the monotonic clock shared by all threads of the process. */
+/** The time of the monotonic clock that all threads of the process share. */
 export function monotonicMillis(): Millis {
   return (Number(process.hrtime.bigint()) / 1e6) as Millis;
 }
 
-/** The two readings of the wall clock may differ by this, because one of them has whole milliseconds only. */
+/** `Date.now` and `performance` may differ by this much, because `Date.now` has whole milliseconds only. */
 const STEP_MILLIS = 2;
 let origin = performance.timeOrigin;
 
@@ -56,7 +56,7 @@ export function isoTime(wall: number): string {
   return new Date(wall).toISOString();
 }
 
-/** Calls `beat` every `periodMillis` until the signal aborts; missed beats are not made up for. */
+/** Calls `beat` again and again, and waits `periodMillis` after each call, until the signal aborts. */
 export async function every(
   clock: Clock,
   periodMillis: number,

@@ -1,6 +1,6 @@
 /**
- * Exit codes, and which error has which. Scripts may rely on the numbers; they are listed in the README and
- * never reused for another meaning.
+ * Exit codes, and the exit code of each error. Scripts may rely on the numbers; they are listed in the README
+ * and never reused for another meaning.
  */
 export const EXIT = {
   /** The command did what was asked. */
@@ -97,12 +97,12 @@ const EXIT_CODE_OF = {
 
 export type FaultCode = keyof typeof EXIT_CODE_OF;
 
-/** The code of a fault that came in a message; an unknown code is a malformed message. */
+/** The code of a fault that came in a message; BAD_MESSAGE for an unknown code. */
 export function toFaultCode(text: string): FaultCode {
   return Object.hasOwn(EXIT_CODE_OF, text) ? (text as FaultCode) : 'BAD_MESSAGE';
 }
 
-/** The exit code of an error: that of its code if it is a `Fault`. Codes of other errors mean other things. */
+/** The exit code of an error; FAILED if it is no `Fault`: the `code` of others means something else. */
 export function exitCodeOf(error: unknown): ExitCode {
   const isFault = error instanceof Error && error.name === 'Fault' && 'code' in error;
   const code = isFault ? String(error.code) : '';

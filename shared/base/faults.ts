@@ -28,7 +28,7 @@ export class Fault extends Error {
     return new Fault(this.code, this.message, { ...details, ...known(this.details) }, this.cause);
   }
 
-  /** One line for people: `--ports, "70000": a port is a number from 0 to 65535`. */
+  /** One line for people: `--ports, "70000": a port is a number from 1 to 65535`. */
   toLine(): string {
     const { flag, file, line, value } = this.details;
     const location = [

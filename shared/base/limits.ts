@@ -1,23 +1,23 @@
 /**
- * Every bound in one place, with the relations between them. A queue, batch, retry or loop that has no bound
- * of its own is bounded by one of these.
+ * The bounds of queues, batches, retries and loops in one place, with the relations between them. A bound
+ * that is not here is declared where it is used.
  */
 import { assert } from './assert.js';
 
 export const LIMITS = {
-  /** Targets in a space: a double holds them exactly. */
+  /** Targets in a space: a double holds every number up to this one exactly. */
   spaceSizeMax: 2 ** 53,
   /** Positions in a shard: bounds an agent's memory per lease (one octet each). */
   shardLengthMax: 2 ** 22,
   /** Shards offered and not yet leased, per survey: keeps the agents busy. */
   dispatchWindow: 64,
-  /** The same, if agents lease them faster than that. */
+  /** The most that this window may grow to while agents lease shards faster than they are offered. */
   dispatchWindowMax: 2048,
   /** Shards that one agent holds at once: sending, waiting or cooling down. */
   leasesPerAgent: 512,
-  /** Shards that one agent is leasing at once. */
+  /** Attempts to lease a shard that one agent has in progress at once. */
   leasingAtOnce: 16,
-  /** Agents' requests for an offer that may wait at the broker. */
+  /** Requests for an offer that may wait at the broker, per survey, of all agents together. */
   requestsWaiting: 65_536,
   /** Rows in one result batch; about 50 octets each, so about 200 KiB. */
   batchRows: 4096,
@@ -25,7 +25,7 @@ export const LIMITS = {
   batchMillis: 250,
   /** Period of an agent's checkpoints and heartbeats. */
   checkpointMillis: 1000,
-  /** Period of an agent's checks whether a shard has settled. */
+  /** Interval at which an agent checks whether a shard has settled. */
   settlePollMillis: 100,
   /** Lifetime of a grant, from the heartbeat that it answers. */
   grantMillis: 3000,
@@ -43,7 +43,7 @@ export const LIMITS = {
   rowsWaiting: 2 ** 19,
   /** Finished surveys whose last status a coordinator keeps in memory. */
   finishedSurveys: 1000,
-  /** Octets of a file that is read whole: a space of 128 million listed addresses. */
+  /** Octets of a file that is read whole: enough for a space of 128 million listed addresses. */
   fileOctets: 2 * 1024 ** 3 - 1,
   /** Octets of one line of a journal. */
   lineOctets: 64 * 1024 ** 2,

@@ -5,7 +5,7 @@
 
 /** C0, DEL and C1, line and paragraph separators, direction marks, the byte order mark, lone surrogates. */
 const UNPRINTABLE = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}\ufeff]/gu;
-/** The remains of a letter outside the basic plane, after a text was cut. */
+/** Half of a surrogate pair at the end of a text, left by cutting a character outside the basic plane. */
 const HALF_LETTER = /[\ud800-\udbff]$/;
 const FORMULA = /^[=+\-@\t\r]/;
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
@@ -24,7 +24,7 @@ export function inert(text: string, keepLines = false): string {
   });
 }
 
-/** One printable line of at most `most` letters, for messages. */
+/** One printable line of at most `most` characters, for messages. */
 export function oneLine(text: string, most: number): string {
   const line = inert(text.trim().replace(/\s+/g, ' '));
   return line.length <= most ? line : `${line.slice(0, most - 1).replace(HALF_LETTER, '')}…`;

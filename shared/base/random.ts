@@ -1,6 +1,6 @@
 /**
- * The random port. Keys and survey ids come from `systemRandom`; the simulation passes a seeded source, so
- * that a run can be repeated byte by byte.
+ * The interface to random numbers. Keys and survey ids come from `systemRandom`; the simulation passes a
+ * seeded generator instead, so that a run can be repeated byte by byte.
  */
 import { randomBytes } from 'node:crypto';
 

@@ -10,7 +10,7 @@ const proto = transect.v1;
 const isKnownCode = (code: number) =>
   isUnsent(code) || (code > 0 && code < CLASSIFICATION_NAMES.length);
 
-/** No schema: checking each element by one would cost more than all the rest. */
+/** Does not use a schema: checking each element against one would cost more than the rest of decoding. */
 export const batchCodec: Codec<ResultBatch> = {
   encode({ columns, ...head }) {
     const isIpv4 = UPPER_COLUMNS.every(([name, word]) => columns[name].every((w) => w === word));

@@ -14,12 +14,12 @@ export const token = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
 /** Vantage labels appear in rows, whose cells must not begin like a formula. */
 export const vantage = z.string().regex(VANTAGE);
 
-/** Text for people: one printable line of at most `most` letters. */
+/** Text for people: one printable line of at most `most` characters. */
 export function text(most: number) {
   return z.string().max(most).refine(isPrintable);
 }
 
-/** Both directions of a message; decoding checks it. */
+/** Encodes and decodes one type of message; decoding checks it. */
 export interface Codec<Value> {
   encode(value: Value): Uint8Array;
   /** @throws Fault BAD_MESSAGE */
@@ -27,7 +27,7 @@ export interface Codec<Value> {
 }
 
 interface MessageType<Message> {
-  // The generated parameter types have optional fields only; the schemas decide.
+  // In the generated parameter types, all fields are optional; the schemas decide which are required.
   encode(message: never): Writer;
   decode(reader: Uint8Array | Reader): Message;
   toObject(message: Message, options: object): Record<string, unknown>;

@@ -6,7 +6,7 @@ import type { SurveyRequest } from '../survey/survey.js';
 /** Request and answer of each verb. */
 export interface ControlVerbs {
   launch: { ask: { request: SurveyRequest }; answer: { survey: string } };
-  /** An empty survey means all of them. */
+  /** An empty survey id means all surveys. */
   status: { ask: { survey: string }; answer: { statuses: readonly SurveyStatus[] } };
   pause: { ask: { survey: string }; answer: { survey: string } };
   resume: { ask: { survey: string }; answer: { survey: string } };
@@ -18,7 +18,7 @@ export interface ControlVerbs {
     ask: { prefix: string; reason: string; by: string };
     answer: { version: number; waiting: readonly string[] };
   };
-  /** Lifts the exclusion with a version, or of a range; answers as `exclude` does. */
+  /** Lifts an exclusion, given by its version or its range; answers as `exclude` does. */
   lift: {
     ask: { lifted: string; reason: string; by: string };
     answer: { version: number; waiting: readonly string[] };
@@ -49,7 +49,7 @@ export type ControlHandlers = {
 };
 
 export interface ControlApi {
-  /** @throws Fault NO_COORDINATOR if no coordinator answers, or the fault of the coordinator */
+  /** @throws Fault NO_COORDINATOR if no coordinator answers, or the fault with which it answers */
   ask<Verb extends ControlVerb>(
     verb: Verb,
     ask: ControlVerbs[Verb]['ask'],

@@ -51,8 +51,8 @@ export interface Heartbeat {
 }
 
 /**
- * A rate, granted in answer to a heartbeat. It expires `ttlMillis` after `heartbeatAt` on the agent's own
- * clock, so the coordinator knows its end, however late it is delivered.
+ * A rate, granted in answer to a heartbeat. The grant expires `ttlMillis` after `heartbeatAt` on the agent's
+ * own clock, so the coordinator knows when it will have expired, however late it is delivered.
  */
 export interface Grant {
   readonly survey: string;

@@ -1,6 +1,6 @@
 /**
  * The interfaces between coordinator and agents, in terms of surveys. `nats/` and `memory/` implement them
- * under one contract suite; no other file knows subjects or streams.
+ * and pass the same contract tests; only `nats/` knows subjects and streams.
  *
  * Delivery is at least once everywhere, and acknowledgements are not fenced: everything that must happen only
  * once is decided by the compare-and-set of the lease store, never by a queue.
@@ -63,7 +63,7 @@ export interface ShardQueue {
 export interface ShardOffer {
   readonly survey: string;
   readonly shard: number;
-  /** Keeps the shard for a while (NATS: working). */
+  /** Keeps the shard for another `LIMITS.workAckMillis` (NATS: working). */
   extend(): void;
   /** The shard needs no further offer (NATS: ack). */
   complete(): Promise<void>;
@@ -79,7 +79,7 @@ export interface Versioned<Value> {
 /** The lease records, which decide who may probe a shard; changed by compare-and-set only. */
 export interface LeaseStore {
   read(survey: string, shard: number): Promise<Versioned<Lease> | undefined>;
-  /** Replaces the record with this revision (0: there is none yet). */
+  /** Writes if the record has this revision (0: none yet). @returns the new revision, else undefined */
   write(lease: Lease, revision: number): Promise<number | undefined>;
   /** All records of a survey now, then each change, until the signal aborts. */
   watch(survey: string, signal: AbortSignal): AsyncIterable<Versioned<Lease>>;

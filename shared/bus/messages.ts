@@ -1,6 +1,6 @@
 /**
- * The codecs of all messages: the only place where octets become domain values. Decoded messages are
- * untrusted; each passes a schema, and a failure is a `Fault` with the code BAD_MESSAGE.
+ * The codecs of all messages except result batches (`batch-codec.ts`). Messages are untrusted: each is
+ * checked against a schema when it is decoded, and a failure is a `Fault` with the code BAD_MESSAGE.
  */
 import { z } from 'zod';
 import { LIMITS } from '../base/limits.js';

@@ -47,7 +47,7 @@ export function addBrokerOptions(command: Command): Command {
     option('--nats-user <name>', 'log in by user and password').env('TRANSECT_NATS_USER'),
     option('--nats-password-file <file>', 'the password (or TRANSECT_NATS_PASSWORD)'),
     option('--nats-token-file <file>', 'log in by token (or TRANSECT_NATS_TOKEN)'),
-    option('--nats-nkey <file>', 'log in by nkey: its seed').env('TRANSECT_NATS_NKEY'),
+    option('--nats-nkey <file>', 'log in by the nkey with this seed').env('TRANSECT_NATS_NKEY'),
     option('--nats-creds <file>', 'log in by a .creds file').env('TRANSECT_NATS_CREDS'),
     option('--nats-ca <file>', 'certificate authorities of the server (PEM)').env(
       'TRANSECT_NATS_CA',
@@ -116,7 +116,7 @@ function parseUrl(text: string, shown: string): ParsedUrl {
     throw new Fault('BAD_OPTION', reason, { flag: FLAGS.nats, value: shown });
   }
   if (scheme !== 'nats' && scheme !== 'tls') {
-    const reason = `there is nats:// and tls://, and no ${scheme}://`;
+    const reason = `the URL begins with nats:// or tls://, not with ${scheme}://`;
     throw new Fault('BAD_OPTION', reason, { flag: FLAGS.nats, value: shown });
   }
   const login = secret === undefined ? undefined : secretLogin(secret, shown);

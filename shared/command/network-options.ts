@@ -10,7 +10,7 @@ import { type MacAddress, parseMac, VLAN_MAX } from '../packet/ethernet.js';
 import { option } from './program.js';
 import { parseSources } from './source-addresses.js';
 
-/** Methods for frames with a link header, fastest first; and the kernel's own routing. */
+/** Methods that send whole frames, fastest first; and `raw-ip`, which leaves routing to the kernel. */
 const TRANSMIT_METHODS = ['af-xdp', 'tx-ring', 'packet', 'pcap', 'raw-ip'] as const;
 export type TransmitMethod = (typeof TRANSMIT_METHODS)[number];
 

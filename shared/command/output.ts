@@ -1,6 +1,6 @@
 /**
- * The standard streams of a command. Every octet of stdout is awaited: a slow reader is waited for, a closed
- * one ends the command quietly, and a failed write is a fault. A closed stderr only silences messages.
+ * The standard streams of a command. Every write to stdout is awaited: a slow reader delays the command, a
+ * reader that is gone ends it quietly, and a failed write is a fault. A closed stderr only silences messages.
  */
 import { once } from 'node:events';
 import { writeSync } from 'node:fs';
@@ -56,7 +56,7 @@ export function writeOutSync(octets: Uint8Array): void {
   }
 }
 
-/** Waits for output of others (help texts). @throws as `writeOut` does */
+/** Waits until output that others wrote, such as help texts, is written. @throws as `writeOut` does */
 export async function flushOutput(): Promise<void> {
   await writeOut('');
 }

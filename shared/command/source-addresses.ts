@@ -30,5 +30,5 @@ function* addressesOf(part: string): Generator<Words> {
 }
 
 function tooMany(value: string): Fault {
-  return new Fault('BAD_OPTION', `at most ${SOURCES_MAX} addresses of our own`, { value });
+  return new Fault('BAD_OPTION', `more than ${SOURCES_MAX} source addresses`, { value });
 }

@@ -1,7 +1,7 @@
 /**
- * The disk port. Files are whole or missing: written to a temporary file, synced, renamed; writing the same
- * file twice changes nothing. Journals are append-only, in whole lines. Reading accepts regular files of
- * bounded size only: a folder may have come from anywhere.
+ * The disk interface. Files are whole or missing: each is written under a temporary name, synced and renamed.
+ * Journals are append-only, in whole lines. Reading accepts regular files of bounded size only, because a
+ * folder may have come from anywhere.
  */
 import { randomBytes } from 'node:crypto';
 import { constants, rmSync } from 'node:fs';
@@ -14,16 +14,18 @@ export type Chunks = Iterable<string | Uint8Array> | AsyncIterable<string | Uint
 
 export interface Disk {
   /**
-   * Durable once it resolves; missing folders are created, for us and our group. Only regular files are
-   * replaced, and links are not followed. @throws Fault UNWRITABLE
+   * Writes a file, which is durable once the promise resolves; creates missing folders, for us and our group.
+   * Only regular files are replaced, and links are not followed. @throws Fault UNWRITABLE
    */
   writeWhole(file: string, chunks: Chunks): Promise<void>;
-  /** As `writeWhole`, for content that another program writes: `make` gets the path. */
+  /** As `writeWhole`, for content that another program writes: `make` gets the path of the temporary file. */
   makeWhole(file: string, make: (beside: string) => Promise<void>): Promise<void>;
-  /** Appends whole lines. An incomplete last line, left by a crash, is ended with a newline first. Durable once it
-   * resolves. @throws Fault UNWRITABLE */
+  /**
+   * Appends whole lines, which are durable once the promise resolves. An incomplete last line, left by a
+   * crash, is ended with a newline first. @throws Fault UNWRITABLE
+   */
   append(file: string, lines: string): Promise<void>;
-  /** Undefined if the file is missing. @throws Fault UNREADABLE_FILE above so many octets */
+  /** Undefined if the file is missing. @throws Fault UNREADABLE_FILE if it exceeds `octetsMax` */
   read(file: string, octetsMax?: number): Promise<Buffer | undefined>;
   /** At most `length` octets from `offset` on; none beyond the end. */
   readPart(file: string, offset: number, length: number): Promise<Uint8Array>;
@@ -43,7 +45,7 @@ const FOLDER_MODE = 0o750;
 const READ_OCTETS = 1 << 20;
 const NEW_LINE = 0x0a;
 
-/** Temporary files: removed if the process is stopped at once. */
+/** Temporary files not yet renamed: removed if the process exits. */
 const beingMade = new Set<string>();
 process.on('exit', () => {
   for (const file of beingMade) rmSync(file, { force: true });
@@ -150,8 +152,8 @@ export const systemDisk: Disk = {
 };
 
 /**
- * Creates a folder and its parents, for us and our group. Node's own function (20.20) never returns below
- * folders that cannot be written, such as /proc. @throws the error of the kernel
+ * Creates a folder and its parents, for us and our group. Does not use Node's recursive `mkdir`, which in
+ * 20.20 never returns for paths in folders that cannot be written, such as /proc. @throws the kernel's error
  */
 export async function makeFolder(path: string): Promise<void> {
   const make = () => mkdir(path, { mode: FOLDER_MODE });

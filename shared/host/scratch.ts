@@ -1,6 +1,6 @@
 /**
- * Temporary folders: private to us, named by our process id, removed at the end, or by the next run if their
- * process died.
+ * Temporary folders: private to us, with our process id in their name. Removed at the end, or by the next run
+ * if the process died.
  */
 
 import { lstatSync } from 'node:fs';

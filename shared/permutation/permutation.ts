@@ -2,13 +2,14 @@
  * The probing order: a keyed Feistel network over two mixed radices, with cycle walking; a format-preserving
  * permutation (Black and Rogaway, "Ciphers with Arbitrary Finite Domains", CT-RSA 2002, §§4–5).
  *
- * A number is split into a low part of `lowBits` bits and a high part below `highSpan`, the fewest that cover
- * the size. Rounds alternate: low ⊕= F(high), high += ⌊F(low) · highSpan / 2^32⌋ modulo highSpan. A round is
- * undone by ⊕ or by subtraction, so the inverse is the same rounds in reverse, whatever F is. A result ≥ size
- * is sent through again until it falls inside ("cycle walking"): since the network permutes [0, highSpan ·
- * 2^lowBits), walking permutes [0, size). The domain exceeds the size by less than 2^lowBits ≈ √size, so
- * walks are rare at every size. A plain power-of-two domain would exceed it by up to a factor of two, and the
- * mispredicted second pass costs more than all rounds.
+ * A number is split into a low part of `lowBits` bits and a high part below `highSpan`, the least number for
+ * which both parts cover the size. Rounds alternate: low ⊕= F(high), high += ⌊F(low) · highSpan / 2^32⌋
+ * modulo highSpan. A round is undone by ⊕ or by subtraction, so the inverse is the same rounds in reverse,
+ * whatever F is. A result ≥ size is sent through the network again until it is below the size ("cycle
+ * walking"): since the network permutes [0, highSpan · 2^lowBits), walking permutes [0, size). The domain
+ * exceeds the size by less than 2^lowBits ≈ √size, so walks are rare at every size. A power of two as domain
+ * would exceed the size by up to a factor of two, and second passes, whose branches the processor cannot
+ * predict, would cost more than all rounds.
  *
  * Exactness: both parts have at most 27 bits, so they are 32-bit integers; they are combined by
  * multiplication and addition of doubles, exact below 2^53.
@@ -20,15 +21,15 @@ import { LIMITS } from '../base/limits.js';
 import { FeistelKernel, type FeistelShape } from '../simd/wasm-kernels.js';
 
 /**
- * Six rounds. Measured (`benchmarks/permutation-quality.ts`): two are regular at every size; four are
- * indistinguishable from a true shuffle in large spaces, but in spaces of 64 and 256 neighbours follow each
- * other a quarter too often; with six no statistic there shows a difference.
+ * Six rounds, as measured by `benchmarks/permutation-quality.ts`: with two, the order is regular at every
+ * size; with four, it is indistinguishable from a true shuffle in large spaces, but in spaces of 64 and of
+ * 256 targets, neighbours follow each other a quarter too often; with six, no statistic there differs.
  */
 const ROUNDS = 6;
 
 const MIX_A = 0x7feb352d | 0;
 const MIX_B = 0x846ca68b | 0;
-/** Positions of one run. */
+/** The most positions of one call of `run`. */
 export const RUN_MAX = 256;
 
 /**
@@ -136,7 +137,7 @@ function mix(part: number, key: number): number {
   return Math.imul(mixed, MIX_B);
 }
 
-/** The high half of the product of 32 bits and a number below 2^28: exact, each half by itself. */
+/** ⌊bits · factor / 2^32⌋ for a factor below 2^28; exact, because each half of `bits` has its own product. */
 function multiplyHigh(bits: number, factor: number): number {
   const low = ((bits & 0xffff) * factor) / 65536;
   return (((bits >>> 16) * factor + Math.floor(low)) / 65536) | 0;

@@ -76,7 +76,7 @@ class Instance {
   }
 }
 
-/** Numbers processed per step: columns have room for a full last step. */
+/** Rounds up to whole steps of the kernels, so that columns have room for a full last step. */
 function roundedUp(count: number): number {
   return Math.ceil(count / LANES) * LANES;
 }
@@ -138,7 +138,7 @@ export class TagKernel {
     this.seconds = instance.words(capacity);
   }
 
-  /** @param key the initial state (four words) and the end of the tag (two) */
+  /** @param key the initial state (four words), and two words that are XORed into the tag */
   run(key: ArrayLike<number>, count: number): void {
     this.#key.set(key);
     const { x, y, z, firsts, seconds } = this;

@@ -10,7 +10,7 @@ import { readTolerantly } from './list-lines.js';
  * be ambiguous.
  */
 const PAIR = /^(?:\[([^\]]+)\]\s*[:,]|([^,:[\]]+?)\s*[:,]|([^,[\]]+?)\s*,)\s*(\d{1,5})$/;
-/** Ports for which a lookup without a port answers. */
+/** The most ports a survey may have for a lookup without a port. */
 const LOOKUP_PORTS_MAX = 100;
 
 export interface Listed {

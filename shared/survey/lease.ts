@@ -1,7 +1,7 @@
 /**
- * Lease records: who may probe a shard, and what each holder did. Epochs are the fence: the last epoch names
- * the holder, and epoch e owns the positions [from, settledUpTo), where `from` is the `settledUpTo` of the
- * epoch before it.
+ * Lease records: who may probe a shard, and what each holder did. Epochs are fencing tokens: the last epoch
+ * names the holder, and each epoch owns the positions [from, settledUpTo), where `from` is the `settledUpTo`
+ * of the epoch before it.
  */
 
 import type { Shard } from './plan.js';
@@ -25,9 +25,9 @@ export interface EpochRecord extends Counts {
   readonly from: number;
   /** Every position below it was sent, or recorded as unsent. */
   readonly sentUpTo: number;
-  /** Probes of the sent positions. */
+  /** Probes sent for the positions below `sentUpTo`: none for those recorded as unsent. */
   readonly probesSent: number;
-  /** Every position below it needs no further probe. */
+  /** No position below it needs a further probe. */
   readonly settledUpTo: number;
   /** The rows below `settledUpTo` are in the epoch's batches with serials [0, batches). */
   readonly batches: number;
@@ -60,7 +60,7 @@ export function settledUpToOf(lease: Lease | undefined, shard: Shard): number {
   return (lease && lastEpoch(lease)?.settledUpTo) ?? shard.from;
 }
 
-/** Removes ownership from the epochs from `first` on: the next epoch starts where the first of them did. */
+/** Takes their positions from the epochs from index `first` on: the next epoch starts where that one did. */
 export function rewound(lease: Lease, first: number): Lease {
   const from = lease.epochs[first]?.from;
   if (from === undefined) return lease;

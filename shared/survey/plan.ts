@@ -77,8 +77,8 @@ export class Plan {
 
 /**
  * The length of shards: about 64 shards for a small space, so that several agents share it; at most 2^16
- * positions, and no more than the whole rate sends in 16 s, so that the slowest of four agents settles one in
- * about a minute; more only if the number of shards would not fit into 31 bits. Always a power of two.
+ * positions, and no more than the whole rate sends in 16 s, so that each of four agents that share the rate
+ * sends a shard in about a minute; more only if there would be more than 2^31 shards. Always a power of two.
  * @param rate packets per second of all agents together
  */
 export function shardLengthFor(size: number, rate: number): number {

@@ -1,6 +1,6 @@
 /**
- * Result batches: the rows of one shard, column by column. Arrays of numbers, because a batch is filled in
- * the capture callback and an object per row would cost more than the reply.
+ * Result batches: rows of one shard, column by column. Columns are arrays of numbers, because a batch is
+ * filled in the capture callback, where an object per row would cost more than all other work on a reply.
  */
 import { VANTAGE } from '../net/vantage.js';
 

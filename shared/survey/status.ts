@@ -41,7 +41,7 @@ export interface SurveyStatus extends Readonly<UnsentCounts> {
   readonly problem: string;
 }
 
-/** Covered targets that were probed and did not answer: without the unsent ones. */
+/** Covered targets that were probed and did not answer; unsent ones are not among them. */
 export function silentOf(
   status: Pick<SurveyStatus, 'targetsCovered' | 'synack' | 'rst' | 'icmp'> & Readonly<UnsentCounts>,
 ): number {

@@ -1,9 +1,9 @@
-/** An admitted survey: everything that agents need to probe, and sinks to write. */
+/** An admitted survey: everything that agents need in order to probe, and sinks in order to write. */
 import type { Millis, Pps } from '../base/brand.js';
 import { Fault } from '../base/faults.js';
 import type { ProbeOptions } from '../probe/probe.js';
 
-/** Which replies make rows: successes, or every class. */
+/** Which replies become rows: successes, or all. */
 export type RowPolicy = 'successes' | 'all';
 
 export type SurveyState = 'running' | 'paused' | 'draining' | 'done' | 'cancelled';
@@ -50,7 +50,7 @@ export function isSurveyId(text: string): boolean {
   return /^[a-z0-9]{1,32}$/.test(text);
 }
 
-/** A request, of which the coordinator makes a `Survey`. */
+/** A request, from which the coordinator makes a `Survey`. */
 export type SurveyRequest = Omit<
   Survey,
   | 'id'

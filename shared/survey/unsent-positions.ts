@@ -42,7 +42,7 @@ export function unsentAt(
   });
 }
 
-/** Unsent positions by reason. */
+/** The number of unsent positions, by reason. */
 export function countUnsent(
   unsent: UnsentPositions | undefined,
   length: number,

@@ -1,6 +1,7 @@
 /**
- * The register of metrics, which `agent/metrics.ts` and `coordinator/metrics.ts` declare. Values are read at
- * each scrape: a hot path keeps plain numbers. Labels are bounded: never an address, a prefix or a shard.
+ * The registry of the metrics that `agent/metrics.ts` and `coordinator/metrics.ts` declare. Values are read
+ * at each scrape, so a hot path only keeps plain numbers. Labels are bounded: never an address, a prefix or a
+ * shard.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 

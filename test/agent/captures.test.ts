@@ -3,7 +3,7 @@ import { Captures } from '../../agent/capture/captures.js';
 import type { FrameSource, Receive, SourceSetup } from '../../agent/interfaces.js';
 import { Fault } from '../../shared/base/faults.js';
 
-/** A source that delivers the frames that the test gives it. */
+/** A frame source that delivers a frame when the test calls `deliver`. */
 class HandSource implements FrameSource {
   readonly link = 'ip';
   readonly view = new DataView(new ArrayBuffer(2048));
@@ -27,7 +27,7 @@ class HandSource implements FrameSource {
   close() {
     this.isClosed = true;
   }
-  /** A TCP reset from 198.18.0.1 to 100.64.0.1. */
+  /** Delivers a TCP reset from 198.18.0.1 to 100.64.0.1. */
   deliver() {
     const packet = Buffer.from(
       '450000280000400040060000c6120001644000010050f0000000000000000000501400000000'.padEnd(
@@ -53,7 +53,7 @@ function opening() {
 }
 
 describe('captures', () => {
-  test('share one source per interface, which is closed after the last survey', () => {
+  test('share one source per interface, and close it when the last survey closes its capture', () => {
     const { captures, opened } = opening();
     const first = captures.open({ device: 'eth0', filter: 'tcp' });
     const second = captures.open({ device: 'eth0', filter: 'udp' });

@@ -10,7 +10,7 @@ import { UNSENT } from '../../shared/survey/unsent.js';
 
 const SHARD = { number: 2, from: 512 as Position, to: 768 as Position };
 
-/** The frame is a SYN-ACK; tests set the class of the reply. */
+/** An empty frame: tests set the class of the reply themselves. */
 const dissection = new Dissection(new DataView(new ArrayBuffer(64)));
 
 function add(results: ShardReplies, position: number, code: number, timestamp = 1): number {
@@ -20,7 +20,7 @@ function add(results: ShardReplies, position: number, code: number, timestamp = 
 }
 
 describe('the cooldown tracker', () => {
-  test('follows sending after the cooldown, and never earlier', () => {
+  test('returns the position up to which probes had been sent at an instant, and never a higher one', () => {
     const tracker = new CooldownTracker(512);
     tracker.observe(1000, 520);
     tracker.observe(1100, 520);
@@ -35,7 +35,7 @@ describe('the cooldown tracker', () => {
 });
 
 describe('the results of a shard', () => {
-  test('take the first reply to a position, and a later one only if it outranks it', () => {
+  test('take the first reply to a position, and a later one only if its class ranks higher', () => {
     const results = new ShardReplies(SHARD, 512);
     expect(add(results, 600, CLASSIFICATION.ICMP)).toBe(OUTCOME.NEW);
     expect(add(results, 600, CLASSIFICATION.ICMP)).toBe(OUTCOME.DUPLICATE);
@@ -72,13 +72,13 @@ describe('the results of a shard', () => {
     expect(results.batches).toBe(2);
   });
 
-  test('count unsent positions apart from silent ones, unless they answered after all', () => {
+  test('count unsent positions separately from silent ones, unless a reply arrives after all', () => {
     const results = new ShardReplies(SHARD, 512);
     expect(results.addUnsent(600, UNSENT.EXCLUDED, 1)).toBe(true);
     expect(results.addUnsent(601, UNSENT.NO_NEIGHBOUR, 1)).toBe(true);
     expect(add(results, 602, CLASSIFICATION.RST)).toBe(OUTCOME.NEW);
     expect(results.addUnsent(602, UNSENT.BLOCKED, 1)).toBe(false);
-    expect(add(results, 601, CLASSIFICATION.SYNACK)).toBe(OUTCOME.NEW); // the probe of another epoch
+    expect(add(results, 601, CLASSIFICATION.SYNACK)).toBe(OUTCOME.NEW); // to another epoch's probe
     results.settle(768);
     expect(results.counts).toMatchObject({
       excluded: 1,

@@ -81,7 +81,7 @@ describe('an agent that joins a survey', () => {
     expect(granted).toEqual([1000, 500]);
   });
 
-  test('refuses bytes whose hash does not match', async () => {
+  test('refuses a space whose bytes do not match its hash', async () => {
     const bus = memoryBus(systemClock);
     const other = Space.ofIpv4(Ranges.of([{ from: 0x08080808, to: 0x08080809 }]), [80] as Port[]);
     await bus.spaces.put(survey.spaceHash, spaceToBytes(other, '7'));
@@ -89,7 +89,7 @@ describe('an agent that joins a survey', () => {
     await expect(opening).rejects.toMatchObject({ code: 'BAD_MESSAGE' });
   });
 
-  test('closes its network I/O again if its own blocklist cannot be sent to it', async () => {
+  test('closes its network I/O again if its own blocklist cannot be put into the object store', async () => {
     const bus = memoryBus(systemClock);
     await bus.spaces.put(survey.spaceHash, bytes);
     const closed: string[] = [];
@@ -117,7 +117,7 @@ describe('an agent that joins a survey', () => {
     await expect(opening).rejects.toMatchObject({ code: 'MISSING_SPACE' });
   });
 
-  test('refuses a survey of another protocol as soon as it is launched', () => {
+  test('refuses a survey of another protocol version as soon as it is launched', () => {
     const deps = { bus: memoryBus(systemClock), clock: systemClock, log: silentLog };
     const surveys = new JoinedSurveys({ ...deps, openNetworkIo: unroutable }, new Exclusions());
     surveys.onSurveyChange({ ...survey, protocol: survey.protocol - 1 });

@@ -17,18 +17,18 @@ const OURS = Uint8Array.of(2, 0, 0, 0, 0, 1);
 const THEIRS = Uint8Array.of(2, 0, 0, 0, 0, 2);
 
 describe('the resolution queue', () => {
-  test('returns targets in order, and again those that were not committed', () => {
+  test('returns targets in order, and repeats those whose frames were not sent', () => {
     const step = fc.record({ add: fc.nat(20), take: fc.nat(20), commit: fc.boolean() });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
         const line = new ResolutionQueue();
         line.open(1);
-        let added = 0; // committed
+        let added = 0; // only committed additions
         let taken = 0;
         for (const { add, take, commit } of steps) {
           const before = line.length;
           for (let i = 0; i < add; i++) line.add(1, 0, added + i, Target.ipv4(added + i, 80));
-          const most = Math.min(take, before); // additions of this step are not known yet
+          const most = Math.min(take, before); // none of those added in this step
           for (let i = 0; i < most; i++) {
             expect([line.position, line.target.w3]).toEqual([taken + i, taken + i]);
             line.take();
@@ -82,9 +82,9 @@ describe('ARP', () => {
   });
 
   test.each([
-    ['a group', 1],
-    ['nobody', 0],
-  ])('rejects a reply that gives an address to %s', (_, first) => {
+    ['a multicast MAC address', 1],
+    ['the all-zero MAC address', 0],
+  ])('rejects a reply that maps an address to %s', (_, first) => {
     const view = new DataView(new ArrayBuffer(60));
     view.setUint8(ETHERNET_OCTETS + 8, first);
     expect(readArp(view, ETHERNET_OCTETS)).toBeUndefined();
@@ -100,7 +100,7 @@ describe('neighbour discovery', () => {
     setSolicitationTarget(view, ETHERNET_OCTETS, theirs);
     return view;
   };
-  /** The neighbour's answer, with its address in an option. */
+  /** The neighbour's advertisement, with its MAC address in an option. */
   const answering = (change: (view: DataView) => void = () => {}) => {
     const view = asking();
     const icmp = ETHERNET_OCTETS + 40;
@@ -129,7 +129,7 @@ describe('neighbour discovery', () => {
     ['came from another link', (view) => view.setUint8(ETHERNET_OCTETS + 7, 254), 86],
     ['has a wrong checksum', (view) => view.setUint8(ETHERNET_OCTETS + 43, 1), 86],
     [
-      'names another target than its checksum',
+      'has a target that its checksum does not match',
       (view) => view.setUint8(ETHERNET_OCTETS + 60, 9),
       86,
     ],

@@ -4,7 +4,8 @@ import { Pacer } from '../../agent/send/pacer.js';
 import { prng } from '../support/prng.js';
 
 /**
- * Sends as many as the pacer allows, with wake-ups delayed by `lateness`; returns when each batch was sent.
+ * Sends as many probes as the pacer allows, with wake-ups delayed by `lateness`; returns the time and the
+ * size of each batch.
  */
 function run(rate: number, millis: number, lateness: () => number) {
   const pacer = new Pacer(0);
@@ -18,8 +19,8 @@ function run(rate: number, millis: number, lateness: () => number) {
 }
 
 /**
- * Numbers of probes in the fullest and in the emptiest window of this many milliseconds, after the first
- * second.
+ * Numbers of probes in the fullest and in the emptiest window of `millis` milliseconds; the emptiest is
+ * looked for after the first second only.
  */
 function windows(batches: ReturnType<typeof run>, millis: number, end: number) {
   let most = 0;
@@ -40,7 +41,7 @@ function windows(batches: ReturnType<typeof run>, millis: number, end: number) {
 
 const END = 6000;
 const rates = fc.double({ min: Math.log10(100), max: 7, noNaN: true }).map((power) => 10 ** power);
-/** A thread that always wakes up a little late, and sometimes by several milliseconds. */
+/** Delays of a thread that always wakes up a little late, and sometimes up to three milliseconds late. */
 const sleeper = (random: () => number) => () => (random() < 0.05 ? random() * 3 : random() * 0.2);
 
 describe('the pacer', () => {
@@ -71,7 +72,7 @@ describe('the pacer', () => {
     );
   });
 
-  test.each([0.1, 0.5, 1, 7, 40])('sends %d packets per second at their intervals', (rate) => {
+  test.each([0.1, 0.5, 1, 7, 40])('keeps a low rate of %d probes per second', (rate) => {
     const seconds = Math.max(20, 5 / rate);
     const batches = run(rate, seconds * 1000, () => 0.1);
     const sent = batches.reduce((sum, { probes }) => sum + probes, 0);

@@ -28,7 +28,7 @@ const RULES: readonly RuleRecord[] = [
   { priority: 32766, src: 'all', table: '254' },
   { priority: 32767, src: 'all', table: '253' },
 ];
-/** As wg-quick(8) creates them. */
+/** The rules of a host on which wg-quick(8) has set up a tunnel. */
 const TUNNEL: readonly RuleRecord[] = [
   { priority: 0, src: 'all', table: '255' },
   { priority: 100, src: 'all', table: '254', suppress_prefixlen: 0 },
@@ -93,7 +93,7 @@ describe('routes', () => {
     ]);
   });
 
-  test('lead into a tunnel to which rules send all traffic, except for longer prefixes of the main table', () => {
+  test('lead into a tunnel by default, except for the more specific routes of the main table', () => {
     expect(routed(TUNNEL, ['192.0.2.1', '198.18.4.1', '100.64.0.7', '198.18.7.1'])).toEqual([
       'wg0',
       'eth1 100.65.0.1',
@@ -102,7 +102,7 @@ describe('routes', () => {
     ]);
   });
 
-  test('restricted to one interface are those of the interface, and null routes', () => {
+  test('are limited to the given interface, but null routes always apply', () => {
     expect(routed(RULES, ['192.0.2.1', '198.18.4.1', '198.18.5.1', '198.19.0.1'], 'eth1')).toEqual([
       'no route',
       'eth1 100.65.0.1',
@@ -136,20 +136,20 @@ describe('rules', () => {
     ['for everything', {}, {}, true],
     ['for a mark', { fwmark: '0x1' }, {}, false],
     ['for all but a mark', { fwmark: '0x1', not: null }, {}, true],
-    ['for packets that come in', { iif: 'eth0' }, {}, false],
+    ['for incoming packets', { iif: 'eth0' }, {}, false],
     ['for packets of this host', { iif: 'lo' }, {}, true],
     ['for another interface', { oif: 'eth1' }, { device: 'eth0' }, false],
     ['for our interface', { oif: 'eth0' }, { device: 'eth0' }, true],
-    ['for a source, where the kernel chooses it', { src: '100.64.0.2' }, {}, false],
+    ['for a source address, if the kernel chooses ours', { src: '100.64.0.2' }, {}, false],
     ['for our source', { src: '100.64.0.0', srclen: 24 }, { sources: [0x64400002n] }, true],
     ['for UDP', { ipproto: 'udp' }, {}, false],
     ['for one port', { dport: 53 }, {}, false],
     ['that do nothing', { table: undefined as never }, {}, false],
-  ])('%s match or do not match', (_what, rule, by, expected) => {
+  ])('%s are followed only if they match our probes', (_what, rule, by, expected) => {
     expect(taken(rule, by)).toBe(expected);
   });
 
-  test('that end the search are null routes, and goto continues at a later rule', () => {
+  test('that prohibit packets act as null routes, and goto continues at a later rule', () => {
     const rules: RuleRecord[] = [
       { priority: 1, src: 'all', dst: '198.18.0.0', dstlen: 15, action: 'prohibit' },
       { priority: 2, src: 'all', goto: 9, action: 'goto' },
@@ -172,7 +172,7 @@ describe('a partition', () => {
     value: fc.integer({ min: 0, max: 4 }),
   });
 
-  test('gives each address the longest prefix that contains it, the best metric first', () => {
+  test('gives each address the longest prefix that contains it, and among equals the lowest metric', () => {
     fc.assert(
       fc.property(fc.array(prefix, { maxLength: 40 }), (drawn) => {
         const entries = drawn.map(({ length, at, metric, value }) => {
@@ -211,7 +211,7 @@ describe('a partition', () => {
     expect(flatten(entries)).toHaveLength(1_000_000);
   });
 
-  test('of prefixes is expressed by the fewest prefixes', () => {
+  test('has ranges that can be written as prefixes which cover them exactly', () => {
     fc.assert(
       fc.property(fc.nat(255), fc.nat(255), (a, b) => {
         const [from, to] = [BigInt(Math.min(a, b)), BigInt(Math.max(a, b))];

@@ -217,7 +217,7 @@ describe('the send loop', () => {
     expect(control.enforcedVersion).toBe(1);
   });
 
-  test('sends again frames that the kernel did not accept, however few it accepts', () => {
+  test('resends frames that the kernel did not accept, however few it accepts at a time', () => {
     let call = 0;
     const frameSender = new MemoryFrameSender((count) => {
       call++;
@@ -241,7 +241,7 @@ describe('the send loop', () => {
     expect(unsent).toEqual([]);
   });
 
-  test('sends no probe to targets excluded while an interface was down, and one to each other target', () => {
+  test('sends one probe to each target, but none to those excluded while an interface was down', () => {
     const excluded = Ranges.of([{ from: 0xc6120000, to: 0xc6120100 }]);
     const postedVersion = excluding(excluded, Ranges6.none, 7);
     const filters: SendFilter[] = [];
@@ -283,7 +283,7 @@ describe('the send loop', () => {
     }
   });
 
-  test('discards the frames of a queue that accepts nothing for seconds, and ends', () => {
+  test('discards its frames if the send queue accepts nothing for seconds, and ends', () => {
     const frameSender = new MemoryFrameSender(() => ({ errno: 105 }));
     const { loop, control, unsent } = loopOn(frameSender);
     loop.send({ slot: 0, from: 0, to: 300 });
@@ -328,7 +328,7 @@ describe('the send loop', () => {
     expect(frameSender.sent).toEqual(kept);
   });
 
-  test('stops when its job is abandoned, and reports its position', () => {
+  test('stops when its job is abandoned, and reports up to which position it has sent', () => {
     const frameSender = new MemoryFrameSender();
     const { loop, control } = loopOn(frameSender);
     frameSender.take = (count) => {

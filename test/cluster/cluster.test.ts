@@ -1,7 +1,7 @@
 /**
- * A survey over a broker of three nodes, whose streams have three replicas: a node is killed, the leader is
- * killed, one is disconnected. The targets are the loopback of this network namespace, for which the real
- * kernel answers.
+ * A survey over a broker of three nodes, whose streams have three replicas: a follower and the leader are
+ * killed, and the third node is disconnected. The targets are the loopback of this network namespace, for
+ * which the real kernel answers.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -138,8 +138,8 @@ describe.skipIf(dockerIsMissing())('a broker of three nodes', () => {
       `cluster: sent ${progress.join(', ')} after each fault; ${JSON.stringify(verdict)}; ` +
         `${total} probes received, ${fastest.toFixed(0)} a second at most`,
     );
-    // No agent died, but when the broker did, each may have lost its leases: (cooldown + 1 s) of the rate are
-    // repeated.
+    // No agent died, but each may have lost its leases when a node failed. Then the probes of
+    // (cooldown + 1 s) are repeated.
     expect(total).toBeGreaterThanOrEqual(2 * ADDRESSES);
     expect(total - 2 * ADDRESSES).toBeLessThanOrEqual(FAULTS * (COOLDOWN_SECONDS + 1) * RATE);
     expect(fastest).toBeLessThanOrEqual(1.02 * RATE);

@@ -50,7 +50,7 @@ export async function startCluster(): Promise<void> {
   await Promise.all(NAMES.map((name) => new NatsServer(name).start()));
 }
 
-/** kill -9; its stored data stays. */
+/** Kills a node with SIGKILL; its stored data is kept. */
 export async function kill(name: Name): Promise<void> {
   await (await docker()).getContainer(name).kill();
 }

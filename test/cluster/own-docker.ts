@@ -1,7 +1,7 @@
 /**
- * A container engine for one test: dockerd in the network namespace that the test has entered, with mounts
- * and processes of its own, so that one kill ends all of it. Images are made of this machine's own programs;
- * no registry is used.
+ * A container engine for one test: dockerd in the network namespace that the test has entered, with mount
+ * and PID namespaces of its own, so that one kill ends all of it. Images are made of this machine's own
+ * programs; no registry is used.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -24,12 +24,12 @@ import { basename, dirname, join } from 'node:path';
 import { getContainerRuntimeClient } from 'testcontainers';
 
 const CGROUPS = '/sys/fs/cgroup';
-/** Mounted over paths that dockerd would leave on the machine: /run/docker and /etc/docker/key.json. */
+/** Mounts a tmpfs where dockerd would leave files on the machine: /run/docker and /etc/docker/key.json. */
 const PRIVATE_MOUNTS =
   'mkdir -p /etc/docker && mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /etc/docker && exec "$@"';
 const READY_MILLIS = 20_000;
 
-/** The reason why it is not available; undefined if it is. */
+/** The reason why Docker is not available; undefined if it is. */
 export function dockerIsMissing(): string | undefined {
   if (process.getuid?.() !== 0) return 'a container engine needs root';
   return existsSync('/usr/sbin/dockerd') ? undefined : 'dockerd is not installed (docker.io)';
@@ -44,7 +44,7 @@ export class OwnDocker {
     this.#child = child;
   }
 
-  /** Only after `enterOwnNetwork`: its bridges and rules must not appear on the machine. */
+  /** Call it after `enterOwnNetwork`: dockerd's bridges and firewall rules must not appear on the machine. */
   static async start(): Promise<OwnDocker> {
     sweep();
     const folder = mkdtempSync(`/tmp/own-docker-${process.pid}-`); // paths of sockets must be short
@@ -104,7 +104,7 @@ export class OwnDocker {
     const child = this.#child;
     if (child.exitCode === null && child.signalCode === null) {
       const exit = once(child, 'exit');
-      // Process 1 of its namespace: once unshare has reaped it, all others are gone.
+      // unshare's child is process 1 of the PID namespace: once it has been reaped, all others are gone.
       const children = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8');
       const [init] = children.split(' ');
       if (init) process.kill(Number(init), 'SIGKILL');
@@ -115,7 +115,7 @@ export class OwnDocker {
   }
 }
 
-/** Left by killed tests: files, and control groups without processes. */
+/** Removes what killed tests have left: files, and control groups without processes. */
 function sweep(): void {
   for (const name of readdirSync('/tmp')) {
     const pid = /^own-docker-(\d+)-/.exec(name)?.[1];

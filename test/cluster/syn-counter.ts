@@ -1,6 +1,6 @@
 /**
- * Counts the SYNs that reach a prefix of this network namespace, by a counter in the kernel that is sampled
- * often: the total, and the highest rate over any span of a second or more.
+ * Counts the SYNs to a prefix in this network namespace, by a counter in the kernel that is sampled often.
+ * Measures the total, and the highest rate over any span of a second or more.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -45,8 +45,8 @@ export class SynCounter {
     const samples = this.#samples.sort((a, b) => a.asked - b.asked);
     let fastest = 0;
     for (const [i, last] of samples.entries()) {
-      // The latest sample that is at least a second older than `last`; spans longer than this consist of such
-      // spans.
+      // The latest sample that is at least a second older than `last`. Longer spans need no check, because
+      // they consist of such spans.
       const first = samples.findLast(({ answered }, j) => j < i && last.asked - answered >= 1000);
       if (first === undefined) continue;
       const seconds = (last.answered - first.asked) / 1000;

@@ -14,7 +14,7 @@ import { noneUnsent } from '../../shared/survey/unsent.js';
 export interface BusUnderTest {
   /** Two clients of the same broker. */
   open(): Promise<{ coordinator: Bus; agent: Bus; close(): Promise<void> }>;
-  /** Advances time until a promise settles. */
+  /** Waits until a promise settles. */
   settle<Value>(promise: Promise<Value>): Promise<Value>;
 }
 
@@ -45,7 +45,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(await next()).toBeUndefined();
     });
 
-    test('lets the agents of a large survey wait for an offer at once', async () => {
+    test('lets hundreds of agents wait for an offer at the same time', async () => {
       const surveyAgents = 600;
       const waiting = Array.from({ length: surveyAgents }, () =>
         agent.work.next('s1', 5000, stop.signal),
@@ -170,7 +170,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(await coordinator.leader.write(first, revision!)).toBeUndefined();
     });
 
-    test('keeps result batches until they are stored, across consumers', async () => {
+    test('keeps result batches until they are acknowledged, even if their consumer crashes', async () => {
       await agent.results.publish(batch(0));
       await agent.results.publish(batch(1));
       const crashed = stopController();
@@ -182,7 +182,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(after[0]?.batch).toEqual(batch(1));
     });
 
-    test('carries answers that are larger than a message', async () => {
+    test('carries answers that exceed the size limit of a message', async () => {
       const files = Array.from(
         { length: 60_000 },
         (_, i) => `segments/${i}-of-a-huge-survey.parquet`,
@@ -202,7 +202,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(seen.map(({ remaining }) => remaining)).toEqual([1, 0]);
     });
 
-    test('shows a survey to readers, lists and watchers', async () => {
+    test('returns a survey when it is read, listed or watched', async () => {
       const first = await coordinator.surveys.write(survey('running'), 0);
       const seen = take(agent.surveys.watch(stop.signal), 2);
       await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
@@ -217,7 +217,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(await agent.surveys.read('none')).toBeUndefined();
     });
 
-    test('carries a space of several megabytes by its hash', async () => {
+    test('stores a space of several megabytes under its hash', async () => {
       const bytes = new Uint8Array(3_000_000).fill(7);
       await coordinator.spaces.put('a'.repeat(64), bytes);
       const carried = await agent.spaces.get('a'.repeat(64));

@@ -16,7 +16,7 @@ const SOURCES = [
 ] as const;
 const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis));
 
-/** A datagram to a port without a listener. */
+/** Sends a datagram to a port without a listener. */
 async function speak(port: number): Promise<void> {
   const socket = createSocket('udp4');
   await new Promise<void>((resolve) => socket.send('x', port, '127.0.0.1', () => resolve()));
@@ -35,7 +35,7 @@ describe.skipIf(networkIsMissing())('a source of frames', () => {
   });
 
   test.each(SOURCES)(
-    '(%s) delivers frames that pass its filter, and after a change those that pass the new one',
+    '(%s) delivers frames that pass its filter, also after the filter is replaced',
     async (_, open) => {
       const source = open({ device: 'lo', filter: 'udp dst port 7001' });
       const received: number[] = [];
@@ -85,7 +85,7 @@ describe.skipIf(networkIsMissing())('a source of frames', () => {
       const after = holdingsOf(process.pid);
       expect(after.descriptors).toBeLessThanOrEqual(before.descriptors + 1);
       expect(after.threads).toBeLessThanOrEqual(before.threads + 1);
-      expect(after.memory - before.memory).toBeLessThan(64 * 2 ** 20); // one ring
+      expect(after.memory - before.memory).toBeLessThan(64 * 2 ** 20); // the size of one ring
     },
     30_000,
   );

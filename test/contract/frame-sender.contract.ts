@@ -19,7 +19,7 @@ export interface FrameSenderCase {
   /** True if the sender refuses frames while the other end is down; senders that use a kernel queue or libpcap accept
    * them. */
   readonly noticesTheOtherEnd: boolean;
-  /** The link goes down and up; senders that leave routing to the kernel then need the route again. */
+  /** Sets the link up again, and restores the routes that raw-ip needs and that were lost with the link. */
   replug(): void;
 }
 
@@ -32,7 +32,7 @@ const LAYOUT = { layout: 'linux' };
 const QUIET_MILLIS = 150;
 const DEADLINE_MILLIS = 10_000;
 
-/** Port n of target number ⌊n / 65,536⌋, so that n can be read from the frame. */
+/** Port n mod 65,536 of address number ⌊n / 65,536⌋, so that n can be read from the frame. */
 function targetOf(family: Family, n: number): Target {
   const target = new Target();
   target.setWords(family === 4 ? mappedWords(0xc6120000) : parseWords('2001:db8:42::'));
@@ -62,7 +62,7 @@ class Writer {
     }
   }
 
-  /** The numbers from, …, from + count − 1. */
+  /** Writes probes to the targets numbered from, …, from + count − 1. */
   write(from: number, count: number): void {
     const batch = this.#batch;
     batch.count = 0;
@@ -75,7 +75,7 @@ class Writer {
   }
 }
 
-/** Numbers of the captured frames, in order; −1 for one with wrong octets. */
+/** Records the numbers of captured frames, in order; −1 for a frame with wrong octets. */
 class Listener {
   readonly received: number[] = [];
   readonly #source: FrameSource;
@@ -86,7 +86,7 @@ class Listener {
     const cookies = new CookieMac(KEY);
     this.#source.start((start, end) => {
       if (frame.dissect(this.#source.link, start, end) !== REJECT.OK) return;
-      // The frame is not a reply: its flow is the reverse of the probe's.
+      // The frame is a probe, but is dissected as a reply: source and target are exchanged in its flow.
       const { source: target, target: source } = frame.flow;
       const n = (target.w3 - targetOf(family, 0).w3) * 65536 + target.port;
       cookies.compute({ source, target } as Parameters<CookieMac['compute']>[0]);
@@ -95,7 +95,7 @@ class Listener {
     });
   }
 
-  /** Waits until this many frames were captured, and then until no more arrive. */
+  /** Waits until this many frames were captured, and then a moment longer for any excess ones. */
   async settled(count: number): Promise<readonly number[]> {
     const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis));
     const deadline = performance.now() + DEADLINE_MILLIS;
@@ -130,7 +130,7 @@ export function frameSenderContract(
         if (performance.now() > deadline) throw new Error(`${left} frames are not taken`);
       }
     };
-    /** Sends this many frames, in any number of batches, until the kernel has accepted all of them. */
+    /** Sends this many frames, in batches of at most `runs()`, until the kernel has accepted all of them. */
     const sendAll = (count: number, runs: () => number) => {
       for (const end = next + count; next < end; ) {
         const run = Math.min(frameSender.room(), runs(), end - next);
@@ -199,7 +199,7 @@ export function frameSenderContract(
       });
     }
 
-    test('does not send the frame that is skipped, and only that one', async () => {
+    test('sends every frame except the skipped one', async () => {
       const from = next;
       writer.write(from, 20);
       ip('link', 'set', 'left', 'down');

@@ -29,7 +29,7 @@ const admitting = (changes: Partial<SurveyRequest>, space: Space) => () =>
   admit({ ...request, ...changes }, space, random, 1);
 
 describe('admission', () => {
-  test('refuses special-purpose addresses that the survey does not allow by name', () => {
+  test('refuses special-purpose addresses that the survey does not allow explicitly', () => {
     const space = spaceOf('127.1.0.0/24');
     expect(admitting({}, space)).toThrow(expect.objectContaining({ code: 'SPECIAL_TARGETS' }));
     expect(admitting({ allowSpecial: ['127.1.0.0/25'] }, space)).toThrow(
@@ -53,7 +53,7 @@ describe('admission', () => {
     expect(admitting({ contact: 'a@b.org', purpose: 'study' }, space)).not.toThrow();
   });
 
-  test('gives an admitted survey a key that differs from its seed, and a plan hash for comparison', () => {
+  test('gives an admitted survey a random key, independent of its seed, and the hash of its plan', () => {
     const { survey, plan } = admit(
       { ...request, allowSpecial: ['198.18.0.0/15'] },
       spaceOf('198.18.0.0/16'),

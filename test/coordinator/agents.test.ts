@@ -29,7 +29,7 @@ const activity = (second: number, change: Partial<Activity['ioStats']> = {}): Ac
 });
 
 describe('the backoff of an agent', () => {
-  test('costs it nothing while nothing is wrong', () => {
+  test('does not limit its grant while nothing is wrong', () => {
     const backoff = new AgentBackoff();
     for (let second = 0; second < 20; second++)
       backoff.update(activity(second), 1000, second * 1000);
@@ -52,7 +52,7 @@ describe('the backoff of an agent', () => {
     expect(backoff.cap).toBe(Number.POSITIVE_INFINITY);
   });
 
-  test('lowers it for frames that the kernel refuses, and for a full queue only to the rate in use', () => {
+  test('lowers its grant if frames are refused, and to little more than it uses if a queue is full', () => {
     const refused = new AgentBackoff();
     refused.update(activity(0), 1000, 0);
     refused.update(activity(1, { sendErrors: { EPERM: 3 } }), 1000, 1000);
@@ -68,15 +68,16 @@ describe('an agent without replies', () => {
   const replyRate = (probesSent: number, replies: number) => ({ probesSent, replies });
   const named = (replyRates: readonly ReplyRate[]) =>
     new Map(replyRates.map((each, i) => [`a${i}`, each]));
-  /** All peers have settled the replies that they claim. */
+  /** The finding about an agent whose peers have all settled the replies that they report. */
   const noReplies = (own: ReplyRate, peers: readonly ReplyRate[]) =>
     agentsWithoutReplies(named([own, ...peers]), named([replyRate(0, 0), ...peers])).get('a0');
 
-  test('is found if its peers’ hit rate promises dozens of replies', () => {
+  test('is detected if its peers’ hit rate predicts dozens of replies', () => {
     const peers = [replyRate(10_000, 400), replyRate(8000, 330)];
     expect(noReplies(replyRate(2000, 0), peers)).toMatch(/receives no replies: 0 to 2000 probes/);
     expect(noReplies(replyRate(2000, 75), peers)).toBeUndefined();
-    expect(noReplies(replyRate(2000, 20), peers)).toBeUndefined(); // half of the expected replies: a network may filter as many
+    // A quarter of the expected replies: its network may filter the others.
+    expect(noReplies(replyRate(2000, 20), peers)).toBeUndefined();
   });
 
   test('is not assumed in a quiet space, without peers, or after few probes', () => {
@@ -99,14 +100,14 @@ describe('an agent without replies', () => {
     expect(agentsWithoutReplies(two, two).size).toBe(1);
   });
 
-  test('is not found because of inflated heartbeats without a lease, however many', () => {
+  test('is not inferred from inflated heartbeats of agents without leases, however many', () => {
     const honest = [replyRate(1000, 10), replyRate(1000, 12)];
     const ghosts = Array.from({ length: 9 }, () => replyRate(1e6, 1e6));
     const settled = named([replyRate(5000, 50), replyRate(5000, 60)]);
     expect(agentsWithoutReplies(named([...honest, ...ghosts]), settled).size).toBe(0);
   });
 
-  test('is not found because of one liar among its peers', () => {
+  test('is not inferred from the false counts of a single peer', () => {
     const peers = [replyRate(1000, 1000), replyRate(10_000, 400), replyRate(10_000, 390)];
     expect(noReplies(replyRate(5000, 200), peers)).toBeUndefined();
   });

@@ -67,7 +67,7 @@ const orphans = async (known: string[] = [], before = [] as (typeof survey)[]) =
 };
 
 describe('a folder of a survey that the broker does not know', () => {
-  test('is restored paused and with a new key, or as it was if that is known', async () => {
+  test('is restored paused and with a new key, or as it was if this coordinator has led it', async () => {
     await create();
     const state = { state: 'paused', id: survey.id, planHash: survey.planHash };
     expect(await orphans()).toMatchObject([state]);
@@ -77,7 +77,7 @@ describe('a folder of a survey that the broker does not know', () => {
     expect(await orphans([survey.id])).toEqual([]);
   });
 
-  test('is not restored if a scan leads it, if it is over, or if it is a copy', async () => {
+  test('is not restored if it belongs to a scan, if its survey is over, or if it is a copy', async () => {
     await create(false);
     expect(await orphans()).toEqual([]);
     await create();
@@ -104,7 +104,7 @@ test.each([
   [-1, 'an older'],
   [1, 'a newer'],
 ])(
-  'a survey folder of another protocol (%i) is refused, and nothing is written into it',
+  'a survey folder whose protocol version differs by %i is refused, and nothing is written into it',
   async (difference, which) => {
     await create();
     const file = join(folder(), 'survey.json');
@@ -130,7 +130,7 @@ test.each([
 );
 
 describe('the term of the data folder', () => {
-  test('is the highest that the file or any journal knows, and survives', async () => {
+  test('is the highest in its file and in all journals, and survives a restart', async () => {
     const terms = persistentTerms(data, systemDisk, silentLog);
     expect(await terms.highest()).toBe(0);
     await terms.record(4);
@@ -150,7 +150,7 @@ describe('the term of the data folder', () => {
 });
 
 describe('the disk', () => {
-  test('writes through no link, and replaces nothing but regular files', async () => {
+  test('follows no link, and replaces nothing but regular files', async () => {
     await writeFile(join(data, 'victim'), 'theirs');
     await symlink('victim', join(data, 'link'));
     execFileSync('mkfifo', [join(data, 'pipe')]);

@@ -89,7 +89,7 @@ describe('the rate allocator', () => {
 });
 
 describe('max-min shares', () => {
-  test('add up to the budget, or to the sum of all caps', () => {
+  test('add up to the budget, or to the sum of all caps if that is less', () => {
     const caps = fc.array(
       fc.oneof(fc.constantFrom(10, 50, Number.POSITIVE_INFINITY), fc.integer({ min: 1, max: 999 })),
       { minLength: 1, maxLength: 30 },

@@ -44,7 +44,7 @@ function settledLease({ number: shard, from, to }: ReturnType<Plan['shard']>): L
   return { survey: 's', shard, state: 'settled', epochs: [record] };
 }
 
-test('storing has a problem while too many rows wait for the disk, until half of them are stored', async () => {
+test('storing has a problem once too many rows wait, until at most half as many wait', async () => {
   const disk = new HeldDisk();
   const space = Space.ofIpv4(Ranges.of([{ from: 1000, to: 1000 + 40 * 64 }]), [80] as never);
   const plan = new Plan(space, '7', 64);

@@ -102,7 +102,7 @@ function sinkContract(sink: Sink): void {
       );
     });
 
-    test('stores a segment whole, the same however often', async () => {
+    test('stores a segment whole, with the same result however often it is written', async () => {
       const [batch] = fc.sample(anyBatch(7), 1) as [ResultBatch];
       await store.write(7, sourcesOf(batch));
       await store.write(7, sourcesOf(batch));
@@ -200,7 +200,7 @@ describe('a row', () => {
     return Object.fromEntries(ALL.map((name, i) => [name, row[i]]));
   };
 
-  test('of a SYN-ACK has ZMap’s fields, with the target from its position', () => {
+  test('of a SYN-ACK has ZMap’s fields, with the target computed from its position', () => {
     const batch = batchOf({
       offset: 5,
       classification: CLASSIFICATION.SYNACK,
@@ -257,7 +257,7 @@ describe('a row', () => {
     });
   });
 
-  test('has the requested fields, or is a fault that lists the known ones', () => {
+  test('has the requested fields; a request for an unknown one is a fault that lists the known ones', () => {
     expect(parseFields('saddr, sport')).toEqual(['saddr', 'sport']);
     expect(parseFields('*')).toEqual(ALL);
     expect(() => parseFields('saddr,nope')).toThrow(
@@ -270,7 +270,7 @@ describe('a row', () => {
 });
 
 describe('a file', () => {
-  test('that cannot be written is a fault that names it', async () => {
+  test('that cannot be written causes a fault that names it', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'transect-disk-'));
     await systemDisk.writeWhole(join(folder, 'file'), ['text']);
     const beneath = join(folder, 'file', 'beneath');

@@ -100,7 +100,8 @@ describe('the collector', () => {
       remaining: 0,
       acknowledge() {},
     });
-    add(collector, { batch: batch(1, 1, [[1, 1]]), remaining: 0, acknowledge() {} }); // after its last checkpoint
+    // Published after the last checkpoint of its epoch.
+    add(collector, { batch: batch(1, 1, [[1, 1]]), remaining: 0, acknowledge() {} });
     add(collector, {
       batch: batch(2, 0, [
         [10, 1],
@@ -146,7 +147,7 @@ describe('the collector', () => {
     ]);
   });
 
-  test('keeps no batches that no lease will count, however many arrive', () => {
+  test('rejects batches that no lease will count, however many arrive', () => {
     const collector = new BatchCollector();
     const deliver = (epoch: number, serial: number, known: Partial<ShardContext>, rows = 0) => {
       const content = Array.from({ length: rows }, (_, i) => [i, 1] as [number, number]);
@@ -163,9 +164,9 @@ describe('the collector', () => {
     expect(deliver(400, 0, two)).toBe(false);
     let kept = 0;
     for (let serial = 0; serial < 100; serial++) if (deliver(2, serial, two, 256)) kept++;
-    expect(kept).toBe(3); // three rows for each position
+    expect(kept).toBe(3); // at most three rows for each position
     for (let serial = 0; serial < 9000; serial++) if (deliver(2, 100 + serial, two)) kept++;
-    expect(kept).toBe(3); // and none without rows
+    expect(kept).toBe(3); // and no batch without rows beyond that
     let unleased = 0;
     for (let serial = 0; serial < 3000; serial++)
       if (deliver(9 + (serial % 8), serial, {})) unleased++;
@@ -188,7 +189,7 @@ describe('the collector', () => {
     expect(collector.hasAll(lease(record(1, 256, 300, 10_000)))).toBe(true);
   });
 
-  test('keeps batches of few epochs that are in no lease', () => {
+  test('keeps the batches of at most sixteen epochs that the lease does not list', () => {
     const collector = new BatchCollector();
     const known = { lease: lease(record(1, 256, 300, 0)) };
     let kept = 0;
@@ -235,7 +236,7 @@ describe('the shard table', () => {
     expect(table.isFullyLeased).toBe(false);
   });
 
-  test('offers shards again that were not leased within a minute, because a broker may have lost the offer', () => {
+  test('repeats offers of shards not leased within a minute, because the broker may have lost them', () => {
     const table = new ShardTable(4);
     expect(table.offerNext(2, 0)).toEqual([0, 1]);
     table.onLease({ value: lease(record(1, 256, 256, 0)), revision: 1 }, 0); // shard 1
@@ -270,7 +271,7 @@ describe('the shard table', () => {
       probesSent: 212,
       targetsSettled: 212,
     });
-    table.onLease(versioned(both), 0); // a late change of a stored shard
+    table.onLease(versioned(both), 0); // a late change of a stored shard's lease
     expect(table.totals.probesSent).toBe(256);
   });
 
@@ -345,7 +346,7 @@ describe('the journal', () => {
     },
   );
 
-  test('is read up to a torn last line, and continues after it', async () => {
+  test('ignores a torn last line when it is read, and continues after it', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'transect-journal-'));
     const file = join(folder, 'journal.ndjson');
     const journal = new Journal(systemDisk, file, 1);

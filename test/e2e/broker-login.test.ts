@@ -1,4 +1,4 @@
-/** Every authentication method of NATS, on a real server; and the errors when it is refused. */
+/** Authentication methods of NATS, on a real server; and the errors when a login is refused. */
 import { execFileSync, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
@@ -124,7 +124,7 @@ describe('a broker', () => {
     await expectOutcome(`$T status --nats nats://${nkey}`, REFUSED);
   }, 60_000);
 
-  test('is reached by TLS with certificates of both sides, and by no less', async () => {
+  test('is reached by TLS only if both sides have certificates', async () => {
     const flags = `$T status --nats tls://${tls} --nats-ca cert.pem`;
     await expectOutcome(`${flags} --nats-cert cert.pem --nats-key key.pem`, REACHED);
     for (const line of [flags, `$T status --nats tls://${tls}`, `$T status --nats nats://${tls}`]) {
@@ -152,7 +152,7 @@ describe('a broker', () => {
     ['nats://u:sEcReT-4711,x@HOST', 'a password with a comma'],
     ['scan:sEcReT-4711@HOST:1:1', 'a password without a scheme'],
   ])(
-    'whose URL is %s does not reveal %s',
+    'with the URL %s: errors do not reveal %s',
     async (url) => {
       const { stdout, stderr, code } = await run(
         `$T status --nats '${url.replace('HOST', password)}'`,
@@ -164,7 +164,7 @@ describe('a broker', () => {
   );
 
   test.each(['token-file', 'nkey', 'creds'])(
-    'is not contacted with an empty --nats-%s',
+    'is not contacted if --nats-%s names an empty file',
     async (flag) => {
       const { stderr, code } = await run(`$T status --nats nats://${plain} --nats-${flag} empty`);
       expect(stderr).toContain(`--nats-${flag}`);

@@ -56,13 +56,13 @@ describe.skipIf(!isRoot).each(KINDS)('from segments of %s', (kind) => {
     }
   }, 60_000);
 
-  test('all fields together say the same in csv, ndjson and Parquet', async () => {
+  test('all fields together have the same values in csv, ndjson and Parquet', async () => {
     const csv = (await run("$T results $S -f '*'", kind)).stdout.trim().split('\n');
     const ndjson = (await run("$T results $S -f '*' -O ndjson", kind)).stdout.trim().split('\n');
     expect(csv[0]).toBe(NAMES.join(','));
     expect([csv.length - 1, ndjson.length]).toEqual([ROWS, ROWS]);
     const asText = (value: unknown) => {
-      if (typeof value === 'boolean') return value ? '1' : '0'; // as ZMap has it
+      if (typeof value === 'boolean') return value ? '1' : '0'; // as in ZMap
       return value === null ? '' : String(value);
     };
     const fromJson = ndjson.map((line) => {
@@ -104,7 +104,7 @@ describe.skipIf(!isRoot).each(KINDS)('from segments of %s', (kind) => {
     }
   }, 60_000);
 
-  test('a journal that lost entries after the end is a violation', async () => {
+  test('a journal that lost entries after the survey ended is a violation', async () => {
     const copy = `${kind}-emptied`;
     await shell(`cp -r ${surveys.get(kind)} ${copy}`, folder.path);
     await shell(`echo garbage > ${copy}/journal.ndjson; rm -r ${copy}/segments`, folder.path);
@@ -120,7 +120,7 @@ describe.skipIf(!isRoot).each(KINDS)('from segments of %s', (kind) => {
 
 describe.skipIf(!isRoot)('a scan', () => {
   test.each([1, 7, 10])(
-    'limited to %i rows ends with exactly these',
+    'limited to %i rows ends with exactly that many',
     async (most) => {
       const line = `$T scan 127.74.0.0/18 -p 81 --allow-special 127.0.0.0/8 --rows all -r 2k -c 300ms -q`;
       const { stdout, code } = await shell(

@@ -1,4 +1,7 @@
-/** Limits of users' SQL, requested files and other users of this host: they reach nothing but the survey. */
+/**
+ * Access restrictions: users' SQL and requests for files reach nothing but the survey, and other users of
+ * this host do not reach its broker.
+ */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -52,7 +55,7 @@ const REACHING: readonly string[] = [
 ];
 
 describe.skipIf(!isRoot)('SQL of users', () => {
-  test.each([...WRITING, ...REACHING])('does nothing but read the rows: %s', async (sql) => {
+  test.each([...WRITING, ...REACHING])('is refused unless it only reads rows: %s', async (sql) => {
     const { code, stdout, stderr } = await run('$T query $S "$SQL"', sql);
     expect([code, stdout]).toEqual([EXIT.USAGE, '']);
     expect(stderr.trim().split('\n')).toHaveLength(1);
@@ -60,7 +63,7 @@ describe.skipIf(!isRoot)('SQL of users', () => {
     expect(await readdir(folder.path)).not.toContain('made.db');
   });
 
-  test('in a filter reaches nothing more', async () => {
+  test('in a filter is restricted in the same way', async () => {
     const filters = [
       "EXISTS (SELECT * FROM read_text('/etc/passwd'))",
       "true; COPY (SELECT 1) TO 'made.csv'",
@@ -114,7 +117,7 @@ describe('files of a survey that may be requested', () => {
 });
 
 describe.skipIf(!isRoot)('the broker of a scan', () => {
-  test('refuses clients without its login, which is stored where only its owner can read', async () => {
+  test('refuses clients without a login, and only the user of the scan can read the login', async () => {
     const scanning = run(`${SCAN.replace('/26', '/20')} -r 500 -t 6s --data other > /dev/null`);
     const mine = () => {
       for (const name of readdirSync(tmpdir())) {

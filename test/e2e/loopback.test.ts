@@ -1,4 +1,4 @@
-/** The main task on this machine’s own loopback: a real kernel, a real broker, real processes. */
+/** Scans of this machine’s own loopback: a real kernel, a real broker, real processes. */
 import { execFileSync } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -71,7 +71,7 @@ describe('transect scan on loopback', () => {
     const { code, stdout, stderr } = await run.outcome;
     const elapsed = Date.now() - startedAt;
     expect([code, stderr]).toEqual([EXIT.DONE, '']);
-    expect(elapsed - (await first)).toBeGreaterThan(2500); // long before its shard was stored
+    expect(elapsed - (await first)).toBeGreaterThan(2500); // long before the row's shard was stored
     const rows = stdout
       .trim()
       .split('\n')
@@ -116,7 +116,7 @@ describe('transect scan on loopback', () => {
     expect(busiest).toBeLessThanOrEqual(2000 * 1.03);
   }, 60_000);
 
-  test('on the first signal settles and stores the probes in flight, and reports it', async () => {
+  test('on the first signal settles and stores the probes in flight, and ends as cancelled', async () => {
     await using folder = await scratch();
     const flags = ['-r', '10000', '--agents', '2', '-c', '1s', '-o', 'out.csv'];
     const run = start('transect', ['scan', '127.81.0.0/16', ...LOOP, ...flags], folder.path);
@@ -134,7 +134,7 @@ describe('transect scan on loopback', () => {
     expect(childrenOf(run)).toBe('');
   }, 60_000);
 
-  test('on the second signal stops at once, with whole files', async () => {
+  test('on the second signal stops at once, and leaves only whole files', async () => {
     await using folder = await scratch();
     const flags = ['-r', '10000', '-c', '20s', '-o', 'out.csv'];
     const run = start('transect', ['scan', '127.82.0.0/16', ...LOOP, ...flags], folder.path);

@@ -24,7 +24,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => folder[Symbol.asyncDispose]());
 
-/** Written to stderr, apart from the rows. */
+/** The messages on stderr, without the one that says where the stored rows are. */
 const said = (stderr: string) => stderr.replace(/^the rows stored so far are in .*\n/, '');
 
 const FORMATS = ['csv', 'ndjson', 'parquet'];
@@ -36,7 +36,7 @@ const COMMANDS: readonly (readonly [string, string])[] = [
 describe.skipIf(!isRoot).each(COMMANDS)('%s', (name, line) => {
   const rowsIn = async (file: string) => {
     const text = await readFile(at(file));
-    if (text.subarray(0, 4).toString() === 'PAR1') return ROWS; // read below by DuckDB
+    if (text.subarray(0, 4).toString() === 'PAR1') return ROWS; // not counted: DuckDB reads it later
     const lines = text.toString().trim().split('\n').length;
     return name.includes('csv') ? lines - 1 : lines;
   };
@@ -74,7 +74,7 @@ describe.skipIf(!isRoot).each(COMMANDS)('%s', (name, line) => {
     }
   });
 
-  test('reports before it begins that nothing can be written there', async () => {
+  test('reports before it begins that a path cannot be written', async () => {
     for (const path of ['data', 'rows.csv/below', 'loop']) {
       const begun = Date.now();
       const { code, stderr } = await run(`ln -sfn loop loop; ${line} -o ${path}`);
@@ -103,13 +103,13 @@ describe.skipIf(!isRoot)('rows', () => {
   test.each([
     ['results', '$T results $S'],
     ['scan', `${SCAN} --data again`],
-  ])('of %s go to stdout for -, and no file of that name is created', async (_, line) => {
+  ])('of %s go to stdout for `-o -`, and no file of that name is created', async (_, line) => {
     const { stdout } = await run(`${line} -f saddr -o - | wc -l; ls | grep -cx -- -`);
     expect(stdout).toBe(`${ROWS + 1}\n0\n`);
   });
 
   test.each(['/dev/stdout', '/dev/fd/1', '/proc/self/fd/1', 'to-stdout'])(
-    'named %s continue where stdout is',
+    'written to %s are appended at the position of stdout',
     async (path) => {
       const { stdout } = await run(
         `ln -sfn /dev/stdout to-stdout; { echo before; $T results $S -f saddr -o ${path} 2>/dev/null; echo after; } > file; wc -l < file; head -1 file; tail -1 file`,
@@ -130,8 +130,8 @@ describe.skipIf(!isRoot)('rows', () => {
     expect(code).toBe(EXIT.NO_OUTPUT);
   });
 
-  test('are never in a file that others may write first', async () => {
-    // Another user's link at the path of the temporary output.
+  test('leave no temporary file beside the output, and no other file is changed', async () => {
+    // Temporary files are created exclusively, so that another user's link in their place is not followed.
     const { stdout } = await run(
       'mkdir -p theirs; echo secret > victim; $T results $S -o theirs/rows.csv; ls theirs; cat victim',
     );

@@ -1,4 +1,4 @@
-/** Rows and messages on their way out: readers that are slow, leave early, or have no space. */
+/** Rows and messages in pipes: slow readers, readers that leave early, full devices; and signals. */
 import { readdir } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EXIT } from '../../shared/base/exit-codes.js';
@@ -72,7 +72,7 @@ describe.skipIf(!isRoot)('a reader', () => {
   );
 
   test.each(EACH)(
-    'that has no space for %s ends it with an error',
+    'that is a full device ends %s with an error',
     async (_, line) => {
       const { code, stderr } = await run(`${line} > /dev/full`);
       expect(stderr).toMatch(/^transect: cannot write to standard output: ENOSPC/);
@@ -95,7 +95,7 @@ describe.skipIf(!isRoot)('a reader', () => {
     60_000,
   );
 
-  test('that leaves a scan ends it in order: probes in flight are settled and stored', async () => {
+  test('that leaves early ends a scan cleanly: probes in flight are settled and stored', async () => {
     const line = `${SCAN.replace('40k', '4k')} --data left | head -3; echo \${PIPESTATUS[0]} >&2`;
     const { stdout, stderr } = await run(line);
     expect(stdout.trim().split('\n')).toHaveLength(3);
@@ -111,7 +111,7 @@ describe.skipIf(!isRoot)('a signal', () => {
     `${before} ${SCAN.replace('40k', '2k')} --data sig-$$ -o sig-$$.csv & P=$!; sleep 3; kill -${signal} $P; wait $P; echo $?`;
 
   test.each(['INT', 'TERM', 'HUP'])(
-    'SIG%s ends a scan in order',
+    'SIG%s ends a scan cleanly',
     async (signal) => {
       const { stdout } = await run(`set -m; ${begun(signal)}; $T verify sig-*`);
       expect(stdout).toMatch(/^130\n/);
@@ -129,7 +129,7 @@ describe.skipIf(!isRoot)('a signal', () => {
     expect((await run('wc -l < nohup.csv')).stdout.trim()).toBe(`${ROWS + 1}`);
   }, 60_000);
 
-  test('a second one ends a scan within seconds although the disk is full', async () => {
+  test('that is repeated ends a scan within seconds even if the disk is full', async () => {
     const { stdout, stderr } = await run(`
       mkdir small && mount -t tmpfs -o size=200k tmpfs small || exit 1
       trap 'umount small' EXIT

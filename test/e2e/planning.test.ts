@@ -1,4 +1,4 @@
-/** `plan` and `scan --dryrun`: known before a packet is sent. */
+/** `plan` and `scan --dryrun`: what they report before a packet is sent. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -98,7 +98,7 @@ describe('transect scan --dryrun', () => {
   });
 });
 
-test('a survey file’s text keys are taken literally', async () => {
+test('the values of text keys in a survey file are taken literally', async () => {
   await using folder = await scratch();
   const file = join(folder.path, 'survey.yaml');
   for (const seed of ['0123', '1e3', 'true', '0x10', '2024-01-01']) {

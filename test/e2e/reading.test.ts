@@ -97,7 +97,7 @@ describe('the walk-throughs of docs/reading.md', () => {
     else if (file !== undefined) await writeFile(join(copy.path, file), text, { flag: 'wx' });
   };
 
-  /** Replaces, in the named file, the old lines of each hunk by the new ones; they occur once. */
+  /** Replaces the old lines of each hunk by the new ones. The old lines must occur once in the named file. */
   const patch = async (diff: string) => {
     const [, file = ''] = /^\+\+\+ (\S+)$/m.exec(diff) ?? [];
     const path = join(copy.path, file);

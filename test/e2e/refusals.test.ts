@@ -1,4 +1,4 @@
-/** Every refusal: before any packet, with a named code, and a line that says where. */
+/** Refusals come before any packet, with a named exit code and a line that says where the error is. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -63,7 +63,7 @@ const CASES: [what: string, args: string[], code: number, line: RegExp][] = [
     /--cooldown, "soon"/,
   ],
   [
-    'a probe that there is not',
+    'an unknown probe',
     ['scan', ...LOOP, '-p', '80', '--probe', 'x'],
     EXIT.USAGE,
     /--probe, "x".*tcp-syn/,
@@ -87,18 +87,18 @@ const CASES: [what: string, args: string[], code: number, line: RegExp][] = [
     line as RegExp,
   ]),
   [
-    'a field that there is not',
+    'an unknown field',
     ['scan', ...LOOP, '-p', '80', '-f', 'saddr,x'],
     EXIT.USAGE,
     /--output-fields, "x".*saddr/,
   ],
   [
-    'an output that there is not',
+    'an unknown output format',
     ['scan', ...LOOP, '-p', '80', '-O', 'xml'],
     EXIT.USAGE,
     /--output-module, "xml".*csv, ndjson/,
   ],
-  ['too many agents', ['scan', ...LOOP, '-p', '80', '--agents', '0'], EXIT.USAGE, /--agents, "0"/],
+  ['zero agents', ['scan', ...LOOP, '-p', '80', '--agents', '0'], EXIT.USAGE, /--agents, "0"/],
   [
     'an unreadable list',
     ['scan', '-w', 'none.txt', '-p', '80'],
@@ -112,7 +112,7 @@ const CASES: [what: string, args: string[], code: number, line: RegExp][] = [
     /bad\.txt:4, "1\.2\.3\.400": not an IPv4/,
   ],
   [
-    'nothing but exclusions',
+    'targets that are all excluded',
     ['scan', ...LOOP, '-p', '80', '--exclude', '127.0.0.0/8'],
     EXIT.USAGE,
     /no targets are left/,
@@ -219,7 +219,7 @@ describe('transect refuses', () => {
     }
   });
 
-  test('nothing under cron’s PATH, which lacks the administrators’ folders', async () => {
+  test('nothing under cron’s PATH, which lacks /usr/sbin and /sbin', async () => {
     const { spawnSync } = await import('node:child_process');
     const script = new URL('../../dist/coordinator/cli/main.js', import.meta.url).pathname;
     const env = { PATH: '/usr/bin:/bin' };

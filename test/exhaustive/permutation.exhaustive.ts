@@ -1,6 +1,6 @@
 /**
- * Proofs that take minutes: every position of whole spaces, by bitmap. Run with `npm run test:exhaustive`;
- * progress goes to stderr.
+ * Proofs that take minutes, because they visit every position of whole spaces or of long runs. Start them
+ * with `npm run test:exhaustive`; progress goes to stderr.
  */
 import { describe, expect, test } from 'vitest';
 import type { Position, TargetIndex } from '../../shared/base/brand.js';
@@ -71,7 +71,7 @@ describe('every position', () => {
   );
 
   test(
-    'of the default IPv4 space reaches a target that leads back to it alone',
+    'of the default IPv4 space reaches a target from which the inverse leads back to it',
     () => {
       const everything = Ranges.of([{ from: 0, to: 2 ** 32 }]);
       const space = Space.ofIpv4(everything.subtract(SPECIAL), [80] as Port[]);
@@ -79,8 +79,8 @@ describe('every position', () => {
       expect(size).toBe(3_702_258_432);
       const permutation = new FeistelPermutation(size, '7');
       const target = new Target();
-      // If the inverse leads from each result to its position, no two share a target: a bijection, without a
-      // bitmap.
+      // If the inverse leads from each target back to its position, no two positions share a target. This
+      // proves a bijection without a bitmap.
       for (let position = 0; position < size; position++) {
         progress('default IPv4', position, size);
         const index = permutation.at(position as Position);
@@ -95,7 +95,7 @@ describe('every position', () => {
   );
 
   test.each([2 ** 44, 2 ** 48])(
-    'of 40 million in a row of %d reaches a distinct index',
+    'of 40 million consecutive ones among %d reaches a distinct index',
     (size) => {
       const permutation = new FeistelPermutation(size, '7');
       for (const start of [0, Math.floor(size / 3), size - CONSECUTIVE]) {

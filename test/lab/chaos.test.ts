@@ -1,7 +1,7 @@
 /**
- * Repeated deaths in the middle of a survey: agents, broker and coordinators by kill -9, also while a segment
- * is being written, and links by unplugging. The probes that the target network received and the stored rows
- * are compared with the truth, which follows from a seed.
+ * Repeated failures in the middle of a survey: agents, broker and coordinators are killed with kill -9, also
+ * while a segment is being written, and links are unplugged. The probes that the target network received and
+ * the stored rows are compared with the truth, which follows from a seed.
  */
 import { existsSync, watch } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -31,7 +31,7 @@ const MID_WRITE = 'the coordinators are killed while a segment is written';
 
 const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis));
 
-describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all mortal', () => {
+describe.skipIf(labIsMissing())('four agents, two coordinators and a broker under kill -9', () => {
   let lab: Lab;
   let folder: string;
   let url: string;
@@ -160,7 +160,7 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
     return JSON.parse(text) as { state?: string; targetsCovered?: number; probesSent?: number };
   };
 
-  test(`lose, double and exceed nothing over ${EVENTS} deaths and cuts`, {
+  test(`lose no row, duplicate none and keep the rate over ${EVENTS} failures`, {
     timeout: 600_000,
   }, async () => {
     const flags = ['-p', PORTS.join(','), '--allow-special', PREFIX, '--rows', 'all'];
@@ -188,7 +188,7 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
     const { missing, wrong } = compare(rows);
     const doubled =
       rows.length - new Set(rows.map((row) => row.slice(0, row.lastIndexOf(',')))).size;
-    await pause(1500); // the last report of the target network
+    await pause(1500); // until the last report of the target network
     const lines = internet.stdout.trim().split('\n');
     const seen = JSON.parse(lines.at(-1) ?? '') as Counts & { framesDropped: number };
     const interruptions = (tally['an agent is killed'] ?? 0) + (tally['a link is cut'] ?? 0);
@@ -224,7 +224,7 @@ describe.skipIf(labIsMissing())('four agents, two coordinators and a broker, all
   });
 });
 
-/** Rows that are missing, and rows that should not exist or have another outcome. */
+/** Counts missing rows, and wrong ones: rows that should not exist or have another outcome than expected. */
 function compare(rows: readonly string[]): { missing: number; wrong: number } {
   const found = new Map<string, string>();
   for (const row of rows) found.set(row.slice(0, row.lastIndexOf(',')), row.split(',')[2] ?? '');

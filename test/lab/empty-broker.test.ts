@@ -1,4 +1,4 @@
-/** A broker that is restarted with an empty store during a survey, on real parts. */
+/** A broker that is restarted with an empty store during a survey, with real processes. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -88,7 +88,7 @@ describe.skipIf(labIsMissing())('a broker that comes back empty', () => {
     expect(row.n).toBe(row.d);
   };
 
-  test('has the survey restored as it was by the coordinator that leads it, and both log it', {
+  test('gets its survey back as it was from the coordinator that leads it, which logs this', {
     timeout: 120_000,
   }, async () => {
     const coordinator = await startCoordinator();
@@ -101,7 +101,7 @@ describe.skipIf(labIsMissing())('a broker that comes back empty', () => {
     await expectWhole(survey);
   });
 
-  test('has the survey restored in the state paused by a coordinator that was restarted', {
+  test('gets its survey back, paused, from a coordinator that was restarted too', {
     timeout: 120_000,
   }, async () => {
     const first = await startCoordinator();

@@ -52,7 +52,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
       stderr,
     };
   };
-  /** Every row is true, and every target that must have a row has one. */
+  /** Expects that every row is true, and that every target that must have a row has one. */
   const expectTrue = (rows: readonly string[][], addresses: readonly string[], ports: number[]) => {
     const found = new Map(rows.map(([address, port, code]) => [`${address} ${port}`, code]));
     expect(found.size).toBe(rows.length);
@@ -93,7 +93,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     expect(routers.size).toBe(64);
   });
 
-  test('of a simulated IPv6 Internet does, too', async () => {
+  test('of a simulated IPv6 Internet reports the truth about each target, too', async () => {
     await target.simulateInternet(SEED);
     const { rows } = await scan('2001:db8:42::/48-62@::1', '-p', '80,443', '-r', '30k');
     const addresses = Array.from({ length: 16384 }, (_, i) => window(i * 4, 1)[0] as string);
@@ -146,7 +146,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     );
   });
 
-  test('reports round-trip times if the replies echo our clock', async () => {
+  test('reports round-trip times if the replies echo our TCP timestamps', async () => {
     await target.answerFor('198.18.0.0/24');
     await target.start('node', LISTENER, '8080').says(/listening/);
     const { rows } = await scan('198.18.0.0/24', '-p', '8080', '--probe-args', 'layout=linux');
@@ -167,7 +167,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     expect(Math.abs(ours - 2048)).toBeLessThan(300);
   });
 
-  test('releases shards that it may have missed while its link was down, and misses no target', async () => {
+  test('releases shards that may lack replies because its link was down, and misses no target', async () => {
     await target.simulateInternet(SEED);
     const file = join(folder, 'rows.csv');
     const flags = scanFlags('198.18.0.0/18', '-p', '80,443', '-r', '4k', '-o', file);

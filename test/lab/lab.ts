@@ -88,7 +88,7 @@ export class Lab implements AsyncDisposable {
 
 export class Host {
   readonly namespace: string;
-  /** By family. */
+  /** Its addresses by family. */
   readonly addresses: Readonly<Record<4 | 6, string>>;
   readonly #running = new Set<ChildProcess>();
 

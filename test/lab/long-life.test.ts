@@ -13,7 +13,7 @@ const PORT = 29_317;
 const WARM = 12;
 const MORE = 24;
 
-/** Sockets that are mapped into memory: those of captures and of frame senders. */
+/** The number of sockets mapped into memory: those of captures and of frame senders. */
 function ringsOf(pid: number): number {
   const lines = readFileSync(`/proc/${pid}/maps`, 'utf8').split('\n');
   return lines.filter((line) => line.includes('socket:')).length;
@@ -51,7 +51,7 @@ describe.skipIf(labIsMissing())('surveys, one after the other,', () => {
       expect(now.rings).toBeLessThanOrEqual(1); // the last survey's network I/O may still be open
       expect(now.memory - then.memory).toBeLessThan(100 * 2 ** 20);
     }
-    // Series of surveys that have ended are kept for two minutes; ten each, not hundreds.
+    // Series of ended surveys are kept for two minutes: fewer than a hundred for each survey.
     const series = after.map((now, i) => now.series - (before[i]?.series ?? 0));
     expect(Math.max(...series)).toBeLessThan(100 * MORE);
   });

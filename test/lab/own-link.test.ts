@@ -40,7 +40,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     return { code, rows, summary: running.stderr };
   };
 
-  test('of a sparse /18 on the own link finds every host there, at any rate', {
+  test('of a sparse /18 on the agent’s own link finds every host there, at any rate', {
     timeout: 120_000,
   }, async () => {
     await prober.ip('address', 'add', '100.80.0.2/18', 'dev', 'eth0');
@@ -52,7 +52,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
       expect(code, summary).toBe(EXIT.DONE);
       expect(rows.filter((row) => there.includes(row)).sort()).toEqual(there.toSorted());
       // All other addresses are not silent but unprobed, because no host has them. The agent itself answers;
-      // the broadcast address belongs to no host.
+      // the broadcast address is not counted as a missing neighbour.
       expect(rows).toHaveLength(HOSTS + 1);
       expect(summary).toMatch(/silent +0 were probed/);
       const nobody = (16_384 - HOSTS - 2).toLocaleString('en');
@@ -60,7 +60,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
     }
   });
 
-  test('of IPv6 on the own link finds every host there', { timeout: 120_000 }, async () => {
+  test('of IPv6 on the agent’s own link finds every host there', { timeout: 120_000 }, async () => {
     const there = Array.from({ length: HOSTS }, (_, i) => `2001:db8:ffff::5:${(i + 1) * 13}`);
     for (const address of there) {
       await target.ip('-6', 'address', 'add', `${address}/64`, 'dev', 'eth0', 'nodad');

@@ -1,4 +1,4 @@
-/** Commands to a running survey, on real parts: how soon they take effect, as seen by the target network. */
+/** Commands to a running survey: how soon they take effect, as seen by the target network. */
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -70,7 +70,7 @@ describe.skipIf(labIsMissing())('a running survey', () => {
     const survey = await launch('-r', '4k');
     await pause(3000);
     const startedAt = performance.now();
-    await transect('exclude', 'list'); // as long as any command takes to start
+    await transect('exclude', 'list'); // takes the time that any command needs to start
     const requestedAt = performance.now();
     const excluded = await transect(
       ...['exclude', 'add', '198.18.128.0/17', '--reason', 'mail of 3 May', '--by', 'noc'],
@@ -108,7 +108,7 @@ describe.skipIf(labIsMissing())('a running survey', () => {
     const log = await readFile(join(folder, 'data', 'exclusions.ndjson'), 'utf8');
     expect(JSON.parse(log)).toMatchObject({ version: 1, reason: 'mail of 3 May', by: 'noc' });
     await transect('cancel', next, '--now');
-    // The same range, excluded twice: lifting one of them leaves it excluded.
+    // The same range is excluded twice: it stays excluded when one of the two entries is lifted.
     await transect('exclude', 'add', '198.18.128.0/17', '--reason', 'again');
     const lifted = await transect('exclude', 'lift', '1', '--reason', 'a mistake');
     expect(lifted.stderr).toMatch(/1 is lifted; 198\.18\.128\.0\/17 stays excluded by version 2/);

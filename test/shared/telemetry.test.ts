@@ -20,7 +20,7 @@ describe('the HTTP server', () => {
       socket.on('error', () => {}); // refused: the limit is reached
       sockets.push(socket);
     }
-    // A monitor's timeout: clients that do not finish their requests have been disconnected by then.
+    // Retries as a monitor would; meanwhile, clients that do not finish their requests are disconnected.
     let status = 0;
     for (let i = 0; i < 60 && status !== 200; i++) {
       status = await fetch(`http://127.0.0.1:${PORT}/healthz`).then(

@@ -1,6 +1,6 @@
 /**
- * The network of the simulation: answers probes by a seed, so that the truth about every target can be
- * computed. Replies are real frames, delayed, repeated, and sometimes preceded by a firewall's reset.
+ * The network of the simulation: its replies follow from a seed, so that the truth about every target can be
+ * computed. They are real frames, delayed, repeated, and sometimes preceded by a firewall's reset.
  */
 
 import type { Capture, NetworkIo, OpenNetworkIo, Sending, Unsent } from '../../agent/interfaces.js';
@@ -40,7 +40,7 @@ export interface Shot {
   readonly agent: string;
 }
 
-/** The sending agent and its address. */
+/** A sending agent, with its host and its link. */
 interface Standing {
   readonly host: Host;
   readonly link: Link;
@@ -204,7 +204,7 @@ class Job implements Sending {
     this.to = to;
   }
 
-  /** The version against which positions from here on are checked. */
+  /** Records the version of the exclusions against which positions from here on are checked. */
   addVersionSpan(version: number): void {
     if (version > (this.versionSpans.at(-1)?.version ?? 0))
       this.versionSpans.push({ version, from: this.sentUpTo });

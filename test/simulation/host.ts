@@ -1,5 +1,5 @@
 /**
- * One host of the simulation: its clock, its connection to the broker, its disk, and all faults of these.
+ * One host of the simulation: its clock, its connection to the broker, its disk, and their faults.
  * Each call to an interface is a point where it can die: before the call is done, or after it, so that only
  * the answer is lost.
  */
@@ -23,7 +23,7 @@ export interface HostOptions {
   readonly delay: number;
   /** Share of answers and of unacknowledged messages that is lost. */
   readonly loss: number;
-  /** Its monotonic clock, and the error of its wall clock. */
+  /** The start of its monotonic clock, and the initial error of its wall clock, in milliseconds. */
   readonly origin: number;
 }
 
@@ -38,7 +38,7 @@ export class Host {
   /** The number of the interface call at which it dies, and whether that call is still done. */
   crashAt = Number.POSITIVE_INFINITY;
   crashesAfter = false;
-  /** Milliseconds per write. */
+  /** Milliseconds per write, at most. */
   diskMillis = 0;
   calls = 0;
 
@@ -174,7 +174,7 @@ export class Host {
     };
   }
 
-  /** A point where the host may die. @param isBefore true if the call is done before it dies */
+  /** A point where the host may die. @param isBefore true if the point is before the call, not after it */
   async #point(isBefore: boolean): Promise<void> {
     if (isBefore) this.calls++;
     if (this.calls >= this.crashAt && isBefore !== this.crashesAfter) this.die();
@@ -283,7 +283,7 @@ export class Host {
     }
   }
 
-  /** Published messages: delayed, reordered, or lost. */
+  /** Received unacknowledged messages: delayed, reordered, duplicated, or lost. */
   #overhear<Item>(items: AsyncIterable<Item>, signal: AbortSignal): AsyncIterable<Item> {
     const { roll, loss } = this.#options;
     const received = new Channel<Item>(signal);
@@ -299,7 +299,7 @@ export class Host {
   }
 }
 
-/** As the NATS stores do: a write whose answer was lost is recognised by its content. */
+/** Writes as the NATS stores do: a write whose answer was lost is recognised by its content. */
 async function decided<Value>(
   write: () => Promise<number | undefined>,
   read: () => Promise<Versioned<Value> | undefined>,

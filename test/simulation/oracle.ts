@@ -77,7 +77,7 @@ export function excess(world: World, budgets: readonly Budget[]): number {
   return worst;
 }
 
-/** Violations between journal, segments, plan and truth. */
+/** Violations found by comparing journal, segments, plan and truth. */
 export async function breaches(
   world: World,
   survey: Survey,
@@ -90,7 +90,7 @@ export async function breaches(
   found.push(...verdict.examples);
   if (verdict.targetsCovered !== plan.size)
     found.push(`covered ${verdict.targetsCovered} of ${plan.size}`);
-  // Positions that an agent without replies settled before its quarantine are silent; all others are known.
+  // Positions that an agent without replies settled may lack rows; the rows of all others are certain.
   const unheard = new Set<number>();
   for await (const { epochs } of readJournal(world.disk, join(folder, 'journal.ndjson'))) {
     for (const { agent, from, settledUpTo } of epochs) {
@@ -107,7 +107,7 @@ export async function breaches(
   if (there.size !== rows.length) found.push(`${rows.length - there.size} rows are there twice`);
   const missing = certain.filter((row) => !there.has(row));
   if (missing.length > 0) found.push(`${missing.length} rows are missing, such as ${missing[0]}`);
-  // From a target that resets before it replies, an agent that stops receiving gets the reset only.
+  // If an agent stops receiving between a target's reset and its SYN-ACK, the reset alone becomes a row.
   const halfHeard = new Set(
     [...unheard].map((position) => {
       const { w3: address, port } = plan.targetAt(position);

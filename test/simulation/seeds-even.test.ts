@@ -1,4 +1,4 @@
-/** The even half of the seeds: two files, so that two cores share them. */
+/** Simulates the even seeds; the odd ones have a file of their own, so that two cores share the work. */
 import { simulateSeeds } from './seeds.js';
 
 simulateSeeds('even');

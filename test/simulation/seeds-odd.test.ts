@@ -1,4 +1,4 @@
-/** The odd half of the seeds: two files, so that two cores share them. */
+/** Simulates the odd seeds; the even ones have a file of their own, so that two cores share the work. */
 import { simulateSeeds } from './seeds.js';
 
 simulateSeeds('odd');

@@ -8,7 +8,7 @@ const ONLY = process.env['TRANSECT_SEED'];
 export function simulateSeeds(half: 'odd' | 'even'): void {
   const all = ONLY === undefined ? Array.from({ length: COUNT }, (_, i) => i + 1) : [Number(ONLY)];
   const seeds = all.filter((seed) => (seed % 2 === 1) === (half === 'odd'));
-  const what = 'a survey loses and doubles nothing, and keeps within bounds, under any faults';
+  const what = 'a survey loses and duplicates nothing, and keeps within bounds, under any faults';
   test.skipIf(seeds.length === 0)(
     `${what} (${seeds.length} ${half} seeds)`,
     async () => {

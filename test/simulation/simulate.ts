@@ -14,7 +14,7 @@ import { type AgentHost, FIRST_ADDRESS, World } from './world.js';
 
 const LIMIT_MILLIS = 3_600_000;
 const FAULTS_MAX = 9;
-/** Faults start within this time; surveys take longer. */
+/** Faults start within this time after the launch; some surveys end earlier. */
 const UNREST_MILLIS = 9000;
 
 export interface Outcome {
@@ -29,7 +29,7 @@ export interface Outcome {
 }
 
 export async function simulate(seed: number): Promise<Outcome> {
-  const roll = prng(seed ^ 0x5eed); // separate from the world's own
+  const roll = prng(seed ^ 0x5eed); // separate from the world's generator
   const draw = (from: number, to: number) => from + Math.floor(roll() * (to - from));
   const isLossy = draw(0, 3) > 0;
   const network = isLossy ? { delay: draw(0, 120), loss: draw(0, 8) / 100 } : { delay: 0, loss: 0 };
@@ -63,7 +63,7 @@ class FaultPlan {
   readonly #world: World;
   readonly #events: string[] = [];
   readonly #budgets: Budget[] = [];
-  /** Requested rates that are not answered yet. */
+  /** Rates of requests that are not answered yet. */
   readonly #jobs = new Set<{ readonly rate: number }>();
   readonly #withoutReplies = new Set<string>();
   /** Addresses [from, to) that were excluded, and when. */
@@ -81,7 +81,7 @@ class FaultPlan {
     this.#budgets.push({ from: 0, rate: survey.rate });
   }
 
-  /** An event at an instant that is drawn now. */
+  /** Schedules an event in `at` milliseconds; its kind is drawn now, the rest when it happens. */
   plot(at: number): void {
     const kinds = Object.entries(this.#faults());
     const [name, fault] = kinds[this.#world.draw(0, kinds.length)] as [string, () => string];
@@ -282,8 +282,8 @@ class FaultPlan {
   }
 
   /**
-   * The budget counts as raised from before a request, and as lowered once no request is in progress:
-   * requests may overtake each other, so the last one need not be the one in force.
+   * The budget counts as raised as soon as a request is made, and as lowered only when no request for more is
+   * in progress: requests may overtake each other, so the last one need not be the one in force.
    */
   async #steer(rate: number, order: () => Promise<unknown>): Promise<void> {
     const { clock, broker } = this.#world;
@@ -326,7 +326,7 @@ class FaultPlan {
     entered.at = this.#world.clock.monotonic();
   }
 
-  /** Malicious batches and heartbeats, under a name of their own. */
+  /** Publishes malicious batches, heartbeats and grants, under an agent name of their own. */
   #lie(): string {
     const { broker } = this.#world;
     const survey = this.#survey?.id ?? '';

@@ -69,7 +69,7 @@ describe('a simulated survey', () => {
     world.close();
   });
 
-  test('that is cancelled stores exactly the settled positions, and reports it', async () => {
+  test('that is cancelled stores exactly the probed positions, and reports how many', async () => {
     const world = new World(5);
     world.startCoordinator();
     world.join();
@@ -296,7 +296,7 @@ describe('a simulated survey', () => {
     world.close();
   });
 
-  test('probes positions again whose acknowledged batches a broker lost with its power, and offers lost shards again', async () => {
+  test('repeats probes whose acknowledged batches a power cut lost, and reoffers lost shards', async () => {
     const world = new World(17);
     const first = world.startCoordinator();
     for (let i = 0; i < 2; i++) world.join();

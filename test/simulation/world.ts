@@ -44,7 +44,7 @@ export interface AgentHost {
 
 export interface CoordinatorHost {
   readonly host: Host;
-  /** While it leads. */
+  /** Undefined unless it leads. */
   leading: Coordinator | undefined;
 }
 
@@ -65,7 +65,7 @@ export class World {
     this.internet = new FakeNetwork(this.clock, seed);
   }
 
-  /** An integer of [from, to). */
+  /** An integer in [from, to). */
   draw(from: number, to: number): number {
     return from + Math.floor(this.roll() * (to - from));
   }

@@ -21,7 +21,7 @@ export function holdingsOf(pid: number): Holdings {
   };
 }
 
-/** Lines of a Prometheus exposition, without comments. */
+/** The number of series in a Prometheus exposition: its lines without comments. */
 export async function seriesAt(url: string): Promise<number> {
   const text = await (await fetch(url)).text();
   return text.split('\n').filter((line) => line !== '' && !line.startsWith('#')).length;

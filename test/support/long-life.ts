@@ -20,7 +20,7 @@ const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, m
 
 export interface Program {
   readonly child: ChildProcess;
-  /** The port of its metrics. */
+  /** The URL of its metrics. */
   readonly metrics: string;
 }
 
@@ -42,7 +42,7 @@ export class LongLife implements AsyncDisposable {
     this.#bus = deps.bus;
   }
 
-  /** @param root the checkout, built @param port two ports from it on serve metrics */
+  /** @param root the checkout, built @param port the first of two ports that serve metrics */
   static async start(root: string, port: number): Promise<LongLife> {
     const folder = `/tmp/transect-long-life-${process.pid}`;
     const broker = await startPrivateBroker();

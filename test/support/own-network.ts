@@ -7,7 +7,7 @@ import koffi from 'koffi';
 
 const CLONE_NEWNET = 0x40000000;
 
-/** The reason why it is not available; undefined if it is. */
+/** The reason why a network namespace is not available; undefined if it is. */
 export function networkIsMissing(): string | undefined {
   return process.getuid?.() === 0 ? undefined : 'network namespaces need root';
 }

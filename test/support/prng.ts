@@ -1,4 +1,4 @@
-/** A small and fast generator, good enough for drawing faults (mulberry32). */
+/** A small and fast pseudo-random generator, good enough for drawing faults (mulberry32). */
 export function prng(seed: number): () => number {
   let state = seed;
   return () => {

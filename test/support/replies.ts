@@ -38,7 +38,7 @@ export const STAMP = 0x89abcdef;
 /** One batch serves all calls: each batch has a WebAssembly instance of its own, which is slow to create. */
 const batch = new ProbeBatch(1);
 
-/** The octets of our probe of a flow, written over random octets. */
+/** The octets of our probe of a flow, written over octets that are not zero. */
 export function probeOf(
   plain: PlainFlow,
   key: Uint8Array = KEY,
@@ -69,7 +69,7 @@ const isIpv6 = (packet: Uint8Array) => (packet[0] as number) >>> 4 === 6;
 /** Octets of the IP header of a packet without options or extension headers. */
 const ipOctets = (packet: Uint8Array) => (isIpv6(packet) ? 40 : 20);
 
-/** The addresses of an IP header exchanged, with room for a payload behind it. */
+/** An IP header with the probe's addresses exchanged, and room for a payload after it. */
 function answering(probe: Uint8Array, payload: number, protocol: number, ttl: number): Uint8Array {
   const head = ipOctets(probe);
   const bytes = new Uint8Array(head + payload);

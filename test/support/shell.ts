@@ -1,4 +1,4 @@
-/** Runs lines of shell as users type them, with `transect` on the path. */
+/** Runs lines of shell as users type them; `$T` and `$AGENT` are the two programs. */
 import { spawn } from 'node:child_process';
 
 const ROOT = new URL('../..', import.meta.url).pathname;

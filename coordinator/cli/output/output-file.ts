@@ -1,7 +1,7 @@
 /**
  * The destination of a command's rows: `-` is stdout; a regular file is written whole, at the end, by
- * renaming, and a symbolic link to one is followed; a device, a pipe or a socket is written in place. It is
- * opened before any other work, so that a bad path fails early.
+ * renaming, and a symbolic link to one is followed; a device or a pipe is written in place. The destination is
+ * checked before any other work, so that a bad path fails early.
  */
 import { createReadStream, createWriteStream, fstatSync } from 'node:fs';
 import { access, constants, open, readlink, rm, stat } from 'node:fs/promises';

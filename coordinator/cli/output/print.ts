@@ -18,7 +18,7 @@ export async function printOut(text: string): Promise<void> {
   await writeOut(inert(text.endsWith('\n') ? text : `${text}\n`, true));
 }
 
-/** Prints the id of something that cannot be undone; if stdout fails, stderr gets the id. */
+/** Prints the id of what was just created. If stdout fails, the id goes to stderr: it was created anyway. */
 export async function printCompleted(id: string, what: string): Promise<void> {
   try {
     await printOut(id);

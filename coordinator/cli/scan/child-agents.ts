@@ -19,7 +19,7 @@ const WARN = 40;
 export interface ChildAgents {
   /** Rejects once the last agent has ended although it was still needed. */
   readonly failed: Promise<never>;
-  /** Ends them, in order or immediately. */
+  /** Ends the agents, by SIGTERM or, immediately, by SIGKILL. */
   stop(immediately: boolean): Promise<void>;
 }
 
@@ -55,7 +55,7 @@ export function startAgents(
         warned.add(warning);
       });
     }
-    // After its last output has been read.
+    // 'close', unlike 'exit', comes after the last output of the child has been read.
     child.once('close', (code) => {
       alive--;
       if (!isWanted) return;
@@ -97,7 +97,7 @@ function isRunning(child: ChildProcess): boolean {
   return child.exitCode === null && child.signalCode === null;
 }
 
-/** A log line, or the message of a program that cannot start. */
+/** Reads a line of an agent's stderr: a log line, or the message of a program that cannot start. */
 function understand(line: string): { warning: string; words: string } {
   try {
     const record = JSON.parse(line) as { level?: unknown; msg?: unknown; error?: unknown };
@@ -109,7 +109,7 @@ function understand(line: string): { warning: string; words: string } {
   }
 }
 
-/** The child's own exit code if it has a meaning. */
+/** The fault of the last agent's end: that of its exit code, if the code says more than a failure. */
 function faultOf(code: number | null, reason: string): Fault {
   if (code === EXIT.NO_CAPABILITY) return new Fault('NO_CAP_NET_RAW', reason);
   if (code === EXIT.NO_ROUTE) return new Fault('NO_ROUTE', reason);

@@ -1,6 +1,6 @@
 /**
- * The targets in probing order, as `address,port` lines, without sending: fast enough to be piped. Lines are
- * written as octets into one buffer; IPv4 through a table of the 256 numbers as text.
+ * Prints the targets in probing order, as `address,port` lines, without sending. It is fast, for pipelines:
+ * lines are written as octets into one buffer, IPv4 addresses with a table of the text of each octet value.
  */
 import type { Position } from '../../../shared/base/brand.js';
 import { writeOutSync } from '../../../shared/command/output.js';

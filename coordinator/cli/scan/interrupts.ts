@@ -1,7 +1,7 @@
 /**
- * Stop signals, counted from the start of a command: the first asks to finish in order, the second to stop at
- * once. Signals before a listener is set are kept. A reader of the rows that closes its end counts as one
- * signal.
+ * Stop signals, counted from the start of a command: the first asks for an orderly end, the second to stop at
+ * once. Signals that arrive before a listener is set are kept. If the reader of the rows closes its end, that
+ * counts as the first signal.
  */
 import { onStopSignal } from '../../../shared/command/signals.js';
 

@@ -1,7 +1,7 @@
 /**
  * The rows of a scan: to stdout within a second, before their shard is stored, or to a file, complete, at the
  * end. Rows on stdout cannot be withdrawn, so a further row of the same target (after a crash, or a SYN-ACK
- * after a reset) is marked `repeat`. A limit on rows is exact.
+ * after a reset) is marked `repeat`. No row is written beyond `rowsMax`.
  */
 import { Fault } from '../../../shared/base/faults.js';
 import { ReaderGone, writeOut } from '../../../shared/command/output.js';
@@ -26,7 +26,7 @@ export interface RowsWanted {
 }
 
 export interface RowsOutParts {
-  /** Called for each batch as soon as the limit of rows is reached. */
+  /** Called when a batch reaches the limit of rows, and again for each later batch. */
   readonly onEnough: () => void;
   readonly onReaderGone: () => void;
 }
@@ -68,7 +68,7 @@ export class RowsOut {
   }
 
   /**
-   * Writes the rows of a batch; resolves once they are written, so that the sender waits for a slow reader.
+   * Writes the rows of a batch; resolves once they are written, so that the next batch waits for a slow reader.
    */
   take(run: SurveyRun, batch: ResultBatch): Promise<void> {
     this.#writing = this.#take(run, batch);

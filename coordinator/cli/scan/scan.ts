@@ -118,7 +118,7 @@ interface Session {
   readonly bus: Bus;
 }
 
-/** From the launch to the summary. */
+/** Runs the survey, from its launch to its summary. */
 async function survey(session: Session): Promise<void> {
   const { flags, resolved, interrupts, ending, rows, say, broker, bus } = session;
   const stop = stopController();
@@ -143,7 +143,7 @@ async function survey(session: Session): Promise<void> {
     const watched = { run, coordinator, agents, flags, interrupts, ending, say };
     const status = await Promise.race([untilEnded(watched), brokerEnded, failed]);
     const elapsed = systemClock.monotonic() - begunAt;
-    // Waits for a slow reader, unless the user is in a hurry.
+    // Waits for a slow reader, unless there is a second interrupt.
     const files = (await Promise.race([rows.finish(run), interrupts.hurried])) ?? {};
     const manifest = join(run.folder.path, MANIFEST_FILE);
     say(`\n${summaryOf({ ...status, agents: flags.agents }, elapsed, { ...files, manifest })}`);
@@ -183,5 +183,5 @@ function rowsWanted(flags: ScanFlags, { space }: ResolvedSurvey) {
 function parseAgents(text: string): number {
   const count = Number(text);
   if (Number.isInteger(count) && count >= 1 && count <= AGENTS_MAX) return count;
-  throw new Fault('BAD_OPTION', `a number of agents is from 1 to ${AGENTS_MAX}`, { value: text });
+  throw new Fault('BAD_OPTION', `must be a number from 1 to ${AGENTS_MAX}`, { value: text });
 }

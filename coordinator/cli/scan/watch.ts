@@ -14,10 +14,11 @@ import type { ChildAgents } from './child-agents.js';
 import type { Interrupts } from './interrupts.js';
 import type { ScanFlags } from './scan-flags.js';
 
-/** Set once a limit given by the user ends the survey. */
+/** The end of the survey by a limit that the user gave, on rows or on time. */
 export interface Ending {
+  /** True once a limit was reached. */
   isEnough: boolean;
-  /** Ends it now. */
+  /** Ends the survey as the first interrupt does: late replies are waited for. */
   cut: () => void;
 }
 
@@ -35,7 +36,7 @@ const PROGRESS_MILLIS = 1000;
 /** After the second interrupt, the manifest has to be written within this time. */
 const STOP_MILLIS = 3000;
 
-/** @throws Fault of agents that cannot work, or STOPPED if nothing could be written in time */
+/** @throws the Fault of agents that cannot work, or STOPPED if the manifest was not written in time */
 export async function untilEnded(watched: Watched): Promise<SurveyStatus> {
   const { run, agents, interrupts, ending, say } = watched;
   const watch = stopController();
@@ -72,8 +73,10 @@ function tooLate(run: SurveyRun): Fault {
   });
 }
 
-/** Shows progress and enforces limits until it is aborted; rejects if no agent can work. Otherwise it does not end:
- * the end of the survey ends the wait. */
+/**
+ * Shows progress and enforces the time limit until `signal` aborts. Rejects if no agent can work; otherwise it
+ * never settles, because `untilEnded` waits for the end of the survey itself.
+ */
 async function watchRun(
   { run, coordinator, flags, ending, say }: Watched,
   signal: AbortSignal,

@@ -80,7 +80,7 @@ export async function refuseWriting(
   throw new Fault('BAD_OPTION', 'only statements that read are allowed, such as SELECT', location);
 }
 
-/** The package (1.5.6) does not give the reason if it cannot split statements; preparing them does. */
+/** If `extractStatements` fails, it does not give the reason (@duckdb/node-api 1.5.6); `prepare` does. */
 async function whyUnreadable(connection: DuckDBConnection, sql: string): Promise<string> {
   try {
     (await connection.prepare(sql)).destroySync();
@@ -91,7 +91,7 @@ async function whyUnreadable(connection: DuckDBConnection, sql: string): Promise
   }
 }
 
-/** In this order: each setting removes what the next one could have used. */
+/** In this order: paths can be allowed only before external access is disabled, and the lock ends all changes. */
 function lockOf({ folder, writes }: Reach): readonly string[] {
   return [
     `SET allowed_directories=[${quote(join(folder, '/'))}]`,

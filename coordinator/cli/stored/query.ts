@@ -43,7 +43,7 @@ const FORMATS = {
 type FormatName = keyof typeof FORMATS;
 
 export function queryCommand(): Command {
-  const made = command('query', 'run SQL (DuckDB) over the stored rows, the table results');
+  const made = command('query', 'run SQL (DuckDB) over the stored rows, as the table `results`');
   made.argument('<survey>', 'a survey, or the folder of one');
   made.argument('<sql>', 'SELECT classification, count(*) FROM results GROUP BY ALL');
   made.addOption(option('-O, --format <name>', 'table, csv or ndjson', parseFormat, 'table'));
@@ -103,7 +103,7 @@ async function askFreely(connection: DuckDBConnection, sql: string): Promise<Ans
   return { names: result.columnNames(), rows: rows() };
 }
 
-/** Whole numbers up to 2^53 as numbers; values that are not plain as text. */
+/** Whole numbers below 2^53 as numbers; larger ones, and values of other than basic types, as text. */
 function plain(value: DuckDBValue): Cell {
   if (typeof value === 'bigint') {
     const number = Number(value);

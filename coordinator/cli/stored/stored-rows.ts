@@ -1,6 +1,6 @@
 /**
- * The rows of stored shards: read by DuckDB, from every format, with the chosen fields and filter. If a row
- * that the journal lists is missing, reading fails.
+ * The rows of stored shards: read by DuckDB, from every format, with the chosen fields and filter. If there is
+ * no file with the rows of a shard that has rows according to the journal, reading fails.
  */
 import { join } from 'node:path';
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
@@ -40,7 +40,7 @@ export class StoredRows {
     this.#store = new SegmentStore(folder, segmentFormat, systemDisk);
   }
 
-  /** Rows of the shards that were stored since the last call, by shard; at first, of all. */
+  /** Rows of the shards that were stored since the last call, by shard; the first call reads all. */
   async *fresh(selection: Selection): AsyncGenerator<readonly Value[]> {
     const shards: number[] = [];
     for await (const { shard, rowCount } of this.#entries()) {
@@ -75,7 +75,7 @@ export class StoredRows {
     }
   }
 
-  /** Writes all rows as one Parquet file, which exists and is empty. @throws Fault BAD_OPTION */
+  /** Writes all rows as Parquet into one file, which must exist and be empty. @throws Fault BAD_OPTION */
   async exportTo(file: string, selection: Selection): Promise<void> {
     const location = { flag: FILTER, value: selection.filter };
     const copy = async (connection: DuckDBConnection) => {
@@ -113,7 +113,7 @@ export class StoredRows {
     return readJournal(this.#disk, join(this.#folder, JOURNAL_FILE));
   }
 
-  /** All segments. @throws Fault UNREADABLE_FILE if one is missing that the journal lists */
+  /** All segments. @throws Fault UNREADABLE_FILE if a shard with rows, by the journal, is in none of them */
   async #complete(): Promise<readonly Segment[]> {
     for (let attempt = 1; ; attempt++) {
       const shards: number[] = [];
@@ -157,7 +157,7 @@ export class StoredRows {
     const [[rows] = []] = (await connection.runAndReadAll(sql)).getRows();
     const most = (to - from) * this.#shardLength;
     if (Number(rows) <= most) return;
-    const reason = `it has ${rows} rows, and its shards ${most} targets`;
+    const reason = `it has ${rows} rows, but its shards have only ${most} targets`;
     throw new Fault('UNREADABLE_FILE', reason, { file });
   }
 
@@ -186,7 +186,7 @@ export class StoredRows {
   }
 }
 
-/** Directly into the file: it is a temporary one already, and the sandbox may write no other. */
+/** No temporary file: the file is a temporary one itself, and the only one that the sandbox may write. */
 const OPTIONS = 'FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false';
 
 /** Shards of one segment that are read. */

@@ -66,8 +66,8 @@ export async function withSurveyFiles<Result>(
 }
 
 /**
- * A path that exists, or contains a slash, is a folder and never the name of a survey. @throws Fault
- * NOT_FOUND
+ * A name that is an existing path, or contains a slash, means a folder, and never a survey on the broker.
+ * @throws Fault NOT_FOUND
  */
 async function localFolder(name: string): Promise<Omit<SurveyFiles, 'refresh'> | undefined> {
   const folder = resolve(name);
@@ -119,7 +119,7 @@ function noneYet(error: unknown): void {
   if (!(error instanceof Fault && error.code === 'UNKNOWN_SURVEY')) throw error;
 }
 
-/** Nothing is written outside the folder that was created for it. */
+/** Other files are refused, so that nothing is written outside the temporary folder. */
 function stranger(file: string): Fault {
   return new Fault(
     'BAD_MESSAGE',

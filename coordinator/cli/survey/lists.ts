@@ -1,4 +1,4 @@
-/** Reads lists from files, stdin and host names: once, at the edge, with an account of bad lines. */
+/** Reads lists from files and stdin, and resolves host names: each once. Bad lines are reported. */
 import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { text as readStream } from 'node:stream/consumers';
@@ -90,7 +90,7 @@ let stdinReader: string | undefined;
 
 function readText(file: string, flag: string): Promise<string> {
   if (file === STDIN && stdinReader !== undefined) {
-    const reason = `stdin can be read once, and ${stdinReader} reads it`;
+    const reason = `stdin can be read only once, and ${stdinReader} already reads it`;
     return Promise.reject(new Fault('BAD_OPTION', reason, { flag, value: file }));
   }
   if (file === STDIN) stdinReader = flag;

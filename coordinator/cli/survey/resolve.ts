@@ -21,7 +21,7 @@ export interface ResolvedSurvey {
   readonly request: SurveyRequest;
   readonly composition: Composition;
   readonly space: Space;
-  /** The canonical bytes of the space, of which its hash is computed. */
+  /** The canonical bytes of the space, from which its hash is computed. */
   readonly bytes: Uint8Array;
   /** The exclusion rules, for lookups. */
   readonly rules: Uint8Array;

@@ -70,10 +70,10 @@ export function addSurveyOptions(command: Command): Command {
       'options of the probe: layout=mss|linux|windows|bsd, ttl=1…255',
       parseProbeArgs,
     ),
-    option('--rows <which>', 'replies that make rows: successes (default) or all', parseRowPolicy),
+    option('--rows <which>', 'replies to write as rows: successes (default) or all', parseRowPolicy),
     option(
       '-O, --output-module <name>',
-      `format of rows: ${SINK_NAMES.join(', ')} (default: ${DEFAULT_OUTPUT} as stored, csv as printed by scan)`,
+      `format of rows: ${SINK_NAMES.join(', ')} (default: ${DEFAULT_OUTPUT} for stored rows, csv for rows that scan prints)`,
       (name) => {
         return sinkNamed(name).name;
       },
@@ -125,7 +125,7 @@ export async function draftFromFlags(
 
 export function parseRowPolicy(text: string): RowPolicy {
   if (text === 'successes' || text === 'all') return text;
-  throw new Fault('BAD_OPTION', 'the rows are successes or all', { value: text });
+  throw new Fault('BAD_OPTION', 'must be successes or all', { value: text });
 }
 
 /** Reads `name=value,name=value`; the names are checked by the probe. */

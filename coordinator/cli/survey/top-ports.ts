@@ -1,8 +1,8 @@
 /**
- * `top:N` in a list of ports: the N most common TCP ports of a list on this machine. We ship none: which
- * ports are common is a measurement with a source and a date. Supported are nmap's own file, if Debian's nmap
- * is installed, and `top:N@FILE` with lines of a port and a number, the higher the more common, such as the
- * result of a survey.
+ * `top:N` in a list of ports: the N most common TCP ports of a list on this machine. We ship no such list:
+ * which ports are common is a measurement with a source and a date. `top:N` takes nmap's list, if Debian's
+ * nmap is installed; `top:N@FILE` takes a file whose lines have a port and a number, which is higher for more
+ * common ports, such as the result of a survey.
  */
 import { readFileSync } from 'node:fs';
 import { describeError, Fault } from '../../../shared/base/faults.js';

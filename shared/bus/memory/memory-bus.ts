@@ -38,11 +38,11 @@ export interface MemoryBus extends Bus {
    * delivered to others as well, and completed offers come back.
    */
   restart(): void;
-  /** Simulates a broker whose host loses power: acknowledged offers and batches are gone. */
+  /** Simulates a broker whose host loses power: offers and batches that it had accepted are gone. */
   losePower(): void;
 }
 
-/** Buses that share one of these share a broker. */
+/** A bus with a broker of its own; coordinator and agents that are given the same object share the broker. */
 export function memoryBus(clock: Clock): MemoryBus {
   const work = new MemoryWork(clock);
   const results = new MemoryResults();

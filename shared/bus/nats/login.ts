@@ -1,4 +1,4 @@
-/** Login at a NATS server, and the error sentences about it, none of which contains a secret. */
+/** Logging in to a NATS server, and the error messages about it, none of which contains a secret. */
 import { isIP } from 'node:net';
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import {
@@ -25,7 +25,7 @@ export function loginOptions({ servers, login, tls }: BrokerAccess): LoginOption
         ...(tls.ca && { ca: tls.ca }),
         ...(tls.certificate && { cert: tls.certificate }),
         ...(tls.key && { key: tls.key }),
-        // Passed on to node:tls unchanged.
+        // Missing from the client's types, but passed on to node:tls.
         ...({ checkServerIdentity: identityCheck(servers) } as object),
       },
     }),
@@ -50,7 +50,7 @@ export function connectFault(access: BrokerAccess, cause: unknown): Fault {
     return new Fault('BROKER_REFUSED', sentence, location, cause);
   }
   if (isAboutTls(cause, reason))
-    return new Fault('BROKER_REFUSED', `no TLS with the NATS server: ${reason}`, location, cause);
+    return new Fault('BROKER_REFUSED', `TLS to the NATS server fails: ${reason}`, location, cause);
   const remedy = access.flag === undefined ? '' : `; start one, or name it with ${access.flag}`;
   const sentence = `no NATS server answers (${reason})${remedy}`;
   return new Fault('BROKER_UNREACHABLE', sentence, location, cause);

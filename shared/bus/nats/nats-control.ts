@@ -1,6 +1,6 @@
 /**
- * The control API over core NATS request and reply. A reply may be larger than a message: it comes in chunks,
- * and an empty message ends it.
+ * The control API over core NATS request and reply. Because a reply may be larger than one message, it is
+ * sent in chunks, and an empty message marks its end.
  */
 import { type Msg, NoRespondersError, RequestError } from '@nats-io/transport-node';
 import { toFaultCode } from '../../base/exit-codes.js';
@@ -40,7 +40,7 @@ export class NatsControl implements ControlApi {
     });
   }
 
-  /** If a coordinator has died, a standby is about to take over: waits for it. */
+  /** Repeats the request for a while if the coordinator may have died, because a standby may take over. */
   async #request(verb: ControlVerb, bytes: Uint8Array): Promise<Uint8Array> {
     const { clock } = this.#broker;
     const giveUpAt = clock.monotonic() + TAKEOVER_MILLIS;

@@ -70,7 +70,7 @@ export class NatsWork implements ShardQueue {
     }
   }
 
-  /** The consumer first: on nats-server 2.9.10 a filtered purge makes a consumer skip later messages. */
+  /** Removes the consumer first: in nats-server 2.9.10 a filtered purge makes it skip later messages. */
   async close(survey: string): Promise<void> {
     await this.#remove(CONSUMER.agentsOf(survey));
     const filter = SUBJECT.workOf(survey);

@@ -16,7 +16,7 @@ import { ensureStreams } from './streams.js';
 const OLDEST_SERVER = [2, 9, 4] as const;
 /** Copies of everything, if the broker is a cluster. */
 const CLUSTER_REPLICAS = 3;
-/** A broker that is silent for twice this is given up for another. */
+/** If a server is silent for twice this long, the client reconnects, to another one if possible. */
 const PING_MILLIS = 2000;
 /** @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
 export async function openConnection(
@@ -87,7 +87,7 @@ function checkServer(connection: NatsConnection, access: BrokerAccess): void {
   }
 }
 
-/** Creating what exists changes nothing. */
+/** Calls `make` after each reconnection, too; creating a stream or bucket that exists changes nothing. */
 function keeper(
   onReconnect: BrokerConnection['onReconnect'],
   closing: AbortSignal,

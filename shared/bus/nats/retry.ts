@@ -19,7 +19,7 @@ const READY_MILLIS = 15_000;
 /** JetStream API errors that are answers, not outages. */
 export const API_ERROR = {
   WRONG_LAST_SEQUENCE: 10071,
-  /** Also reported for a full subject; the stream shows which of the two it is. */
+  /** Also reported for a full subject: on WORK it means a subject, on RESULTS the stream. */
   STREAM_FULL: 10077,
   /** A cluster that has not found all its members yet. */
   NO_PEERS: 10005,
@@ -67,7 +67,7 @@ export function isApiError(error: unknown, code: number): boolean {
   return error instanceof JetStreamApiError && error.code === code;
 }
 
-/** A cluster has no leader, or not all its members, for a while after its start. */
+/** Retries a request to a cluster, which has no leader or not all its members for a while after its start. */
 export async function untilReady<Result>(attempt: () => Promise<Result>): Promise<Result> {
   const giveUpAt = systemClock.monotonic() + READY_MILLIS;
   for (;;) {

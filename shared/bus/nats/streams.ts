@@ -12,7 +12,7 @@ import type { BrokerConnection } from './connection.js';
 import { API_ERROR, isApiError } from './retry.js';
 import { type BUCKET, CONSUMER, STREAM, SUBJECT } from './subjects.js';
 
-/** Octets for rows that wait to be stored, limited by what the server has. */
+/** Size of the results stream: `most`, halved while the server has too little storage, down to `least`. */
 const RESULTS_OCTETS = { most: 4 * 1024 ** 3, least: 64 * 1024 ** 2 } as const;
 export async function ensureStreams(manager: JetStreamManager, replicas: number): Promise<void> {
   const shared = {
@@ -47,7 +47,8 @@ async function hasStream(manager: JetStreamManager, name: string): Promise<boole
 }
 
 /**
- * A consumer that starts at the oldest batch: recreated, so that batches left by a crash are delivered again.
+ * Replaces the consumer of results by a new one, which starts at the oldest batch: batches that a crash left
+ * unacknowledged are delivered again.
  */
 export async function renewCollector(manager: JetStreamManager): Promise<void> {
   await manager.consumers.delete(STREAM.RESULTS, CONSUMER.COLLECTOR).catch(() => {});

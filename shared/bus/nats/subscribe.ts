@@ -5,17 +5,17 @@ import type { Codec } from '../codec.js';
 import type { Versioned } from '../interfaces.js';
 import type { BrokerConnection } from './connection.js';
 
-/** Bound of queued messages; further ones are dropped, as core NATS may drop any. */
+/** The most messages that may wait in a queue; further ones are dropped, which core NATS may do anyway. */
 const WAITING_MAX = 65_536;
 
 export interface Listening<Value> {
   readonly subject: string;
   readonly codec: Codec<Value>;
-  /** The subject that a message must have come on: the broker's permissions decide who may publish where. */
+  /** The subject on which a message must have come, because the broker's permissions are by subject. */
   readonly subjectOf: (value: Value) => string;
 }
 
-/** Decodes a core subscription. Listens from the call on. */
+/** Subscribes to a subject of core NATS and decodes its messages. Listens from the call on. */
 export function listen<Value>(
   broker: BrokerConnection,
   { subject, codec, subjectOf }: Listening<Value>,
@@ -66,7 +66,7 @@ export async function* watchBucket<Value>(
   }
 }
 
-/** Anyone may write to the broker: other messages are ignored. */
+/** Undefined for malformed messages: anyone may write to the broker. */
 export function decodeOrSkip<Value>(codec: Codec<Value>, bytes: Uint8Array): Value | undefined {
   try {
     return codec.decode(bytes);

@@ -4,8 +4,8 @@
  * WebAssembly's vectors. The results of the loops are defined by `permutation/permutation.ts` and
  * `probe/chaskey.ts`; tests compare them number by number.
  *
- * All pointers are octets into the module's memory, aligned to 16; counts are rounded up to multiples of
- * eight.
+ * All pointers are offsets in the module's memory, in octets, and multiples of 16; counts are rounded up to
+ * multiples of eight (in `scramble`) or four (in `tag`).
  */
 
 const MIX_A: i32 = 0x7feb352d;
@@ -26,7 +26,7 @@ function multiplyHigh(a: v128, b: v128): v128 {
   return v128.shuffle<i32>(low, high, 1, 3, 5, 7);
 }
 
-/** Two doubles below 2^31, without their fractions, in the first two lanes. */
+/** The integer parts of two doubles below 2^31, in the first two lanes. */
 function whole(value: v128): v128 {
   return i32x4.trunc_sat_f64x2_s_zero(value);
 }
@@ -42,7 +42,7 @@ function highOf(first: v128, second: v128, perSpan: v128): v128 {
   return v128.shuffle<i64>(a, b, 0, 2);
 }
 
-/** Their low parts. */
+/** The low parts of four numbers with these high parts. */
 function lowOf(first: v128, second: v128, high: v128, span: v128): v128 {
   const upper = v128.shuffle<i64>(high, high, 1, 1);
   const a = whole(f64x2.sub(first, f64x2.mul(f64x2.convert_low_i32x4_s(high), span)));
@@ -120,8 +120,8 @@ function rotated16(value: v128): v128 {
 }
 
 /**
- * Chaskey-12 of many messages of three words: columns at x, y, z. The key is four words from which the first
- * block starts, and two with which the tag ends; the first two words of the tag are kept.
+ * Chaskey-12 of many messages of three words: columns at x, y, z. The key is the initial state (four words),
+ * and two words that are XORed into the tag. Only the first two words of each tag are stored.
  */
 export function tag(
   x: usize,

@@ -1,6 +1,6 @@
 /**
  * Block rules: the exclusions of a survey as they were given, stored beside its space, so that a lookup can
- * name the rule by which an address was not probed. Identified by their hash, as spaces are.
+ * name the rule that kept an address out of the survey. Identified by their hash, as spaces are.
  */
 import { z } from 'zod';
 import { Fault } from '../../base/faults.js';

@@ -21,7 +21,7 @@ export interface Exclusion {
   readonly at: number;
 }
 
-/** From position `from` on, targets were checked against this version, or a later one. */
+/** Targets at position `from` and above were checked against this version, or a later one. */
 export interface VersionSpan {
   readonly version: number;
   readonly from: number;

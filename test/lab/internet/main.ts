@@ -48,7 +48,7 @@ class Outbox {
     this.#frameSender = openTxRing({ device, family: shape.family, octets, nextHop, queue: 0 });
   }
 
-  /** Writes one frame by calling `write`; if the ring is full, waits for the kernel. */
+  /** Writes one frame by calling `write`; if there is no room, sends all pending frames first. */
   put(write: (frameSender: FrameSender, at: number) => void): void {
     if (this.#pending === this.#room) this.flush();
     write(this.#frameSender, this.#at[this.#pending] as number);
@@ -66,7 +66,7 @@ const outboxes = {
   4: { segments: outbox(SHAPES[4], segmentOctets), errors: outbox(SHAPES[4], errorOctets) },
   6: { segments: outbox(SHAPES[6], segmentOctets), errors: outbox(SHAPES[6], errorOctets) },
 };
-// With their link header: replies return to the sender of the probe.
+// This capture includes link headers, which replies need to reach the sender of the probe.
 const filter = 'tcp[13] = 2 or (ip6[6] = 6 and ip6[53] = 2)';
 const capture = openPcapSource({ device, filter });
 const frame = new Dissection(capture.view);
@@ -79,7 +79,7 @@ capture.start((start, end, timestamp) => {
   if (frame.dissect('ethernet', start, end) !== REJECT.OK || !frame.isTcp) return;
   if (frame.tcp.flags !== FLAG_SYN) return;
   received++;
-  // The frame is a probe, so its target is on the side that dissection takes for ours.
+  // The frame is a probe, but is dissected as a reply, so the probe's target is the source of its flow.
   const target = frame.flow.source;
   census?.count(target.w3, target.port, timestamp);
   const roll = rollOf(seed, target.words, target.port);
@@ -110,7 +110,7 @@ function scriptOf(kind: Kind, roll: number): readonly Line[] {
     open: [line(0, SYN_ACK)],
     closed: [line(0, RST_ACK)],
     slow: [line(100 + (roll % 1400), SYN_ACK)],
-    // Lost probes are chosen by their cookies: random, and reproducible.
+    // The cookie of a probe decides whether it is lost: at random, but always the same for the same probe.
     lossy: frame.tcp.sequence % 2 === 0 ? [] : [line(0, SYN_ACK)],
     repeating: [line(0, SYN_ACK), line(50, SYN_ACK), line(400, SYN_ACK)],
     lying: [line(0, SYN_ACK, 2 + (roll >>> 8))],

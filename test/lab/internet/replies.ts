@@ -1,6 +1,6 @@
 /**
- * Replies of the simulated Internet, written into frames in place: the probe's addresses and ports exchanged.
- * Simple code; checksums are summed over whole packets.
+ * Replies of the simulated Internet, written into frames in place, with the probe's addresses and ports
+ * exchanged. The code is simple: checksums are computed over whole packets.
  */
 
 import type { FrameSender } from '../../../agent/interfaces.js';
@@ -8,7 +8,7 @@ import { foldChecksum, sumWords } from '../../../shared/packet/checksum.js';
 
 export const FLAGS = { SYN_ACK: 0x12, RST_ACK: 0x14 } as const;
 
-/** Octets of the TCP segments: a header and one option of four. */
+/** Octets of a TCP segment: a header and one option of four octets. */
 const SEGMENT_OCTETS = 24;
 const ICMP_OCTETS = 8;
 const QUOTED_OCTETS = 8;
@@ -59,7 +59,10 @@ export function writeSegment(
   view.setUint16(tcp + 16, foldChecksum(sumWords(view, tcp, SEGMENT_OCTETS, sum)));
 }
 
-/** Writes an error from a router with the given last address word; it quotes eight octets of the probe. */
+/**
+ * Writes an ICMP error from a router whose address ends with the word `router`. It quotes the probe's IP
+ * header and eight octets after it.
+ */
 export function writeError(
   frameSender: FrameSender,
   at: number,
@@ -83,7 +86,7 @@ export function writeError(
   view.setUint16(icmp + 2, foldChecksum(sumWords(view, icmp, octets, pseudo)));
 }
 
-/** Ethernet and IP headers of a reply: the probe's addresses exchanged. */
+/** Writes the Ethernet and IP headers of a reply, with the probe's addresses exchanged. */
 function writeHead(
   view: DataView,
   at: number,

@@ -4,7 +4,7 @@
  */
 import type { Words } from '../../../shared/net/endpoint.js';
 
-/** Number of targets of each kind, of 64. */
+/** Number of targets of each kind among 64. */
 const SHARES = {
   open: 10,
   closed: 14,
@@ -17,7 +17,7 @@ const SHARES = {
   lossy: 2,
   /** Open, and replies three times. */
   repeating: 3,
-  /** Replies with an acknowledgment number of no probe: not a TCP service. */
+  /** Replies with an acknowledgment number that matches no probe: not a TCP service. */
   lying: 2,
   /** Open, and resets right after its SYN-ACK. */
   resetting: 2,
@@ -31,7 +31,7 @@ const TABLE: readonly Kind[] = Object.entries(SHARES).flatMap(([kind, share]) =>
   new Array<Kind>(share).fill(kind as Kind),
 );
 
-/** 32 mixed bits of a target. */
+/** A 32-bit hash of a target, by a seed. */
 export function rollOf(seed: number, [w0, w1, w2, w3]: Words, port: number): number {
   let mixed = Math.imul(w0 ^ seed, 0x7feb352d) ^ Math.imul(w1, 0x846ca68b);
   mixed = Math.imul(mixed ^ (mixed >>> 15), 0x2c1b3c6d) ^ Math.imul(w2 ^ port, 0x297a2d39);
@@ -44,7 +44,7 @@ export function kindOf(roll: number): Kind {
   return TABLE[roll % TABLE.length] as Kind;
 }
 
-/** The classification that a survey must report of a kind; `none` for no row, `any` for either. */
+/** The classification that a survey must report for a kind; `none`: no row, `any`: no row or `synack`. */
 export function expectedOf(kind: Kind): 'synack' | 'rst' | 'icmp' | 'none' | 'any' {
   if (kind === 'closed') return 'rst';
   if (kind === 'filtered') return 'icmp';

@@ -40,7 +40,7 @@ const batch: ResultBatch = {
 };
 
 describe('messages from the broker', () => {
-  test.each(Object.entries(CODECS))('%s: any octets are read, or are a fault', (_name, codec) => {
+  test.each(Object.entries(CODECS))('%s: any octets decode or cause a fault', (_name, codec) => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         try {
@@ -54,7 +54,7 @@ describe('messages from the broker', () => {
     );
   });
 
-  test('a batch survives encoding, and a damaged one is read or is a fault', () => {
+  test('a batch is decoded as it was encoded; a damaged one is decoded or causes a fault', () => {
     const good = batchCodec.encode(batch);
     expect(batchCodec.decode(good)).toEqual(batch);
     for (let at = 0; at < good.length; at++) {

@@ -19,7 +19,7 @@ describe('prefixes of addresses', () => {
     );
   });
 
-  test('are as few as can be, of either family', () => {
+  test('are as few as possible, for either family', () => {
     expect([...cidrsOfAll(parseSources('198.18.0.0/24, 198.18.1.0-198.18.1.4'))]).toEqual([
       '198.18.0.0/24',
       '198.18.1.0/30',
@@ -29,7 +29,7 @@ describe('prefixes of addresses', () => {
   });
 });
 
-describe('addresses of our own', () => {
+describe('our source addresses', () => {
   test.each([
     ['198.18.0.1', ['198.18.0.1']],
     ['198.18.0.1-198.18.0.3', ['198.18.0.1', '198.18.0.2', '198.18.0.3']],

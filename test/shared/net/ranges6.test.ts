@@ -4,7 +4,7 @@ import type { Words } from '../../../shared/net/endpoint.js';
 import { hasPrefix, type Prefix6, parsePrefix6 } from '../../../shared/net/ipv6.js';
 import { Ranges6 } from '../../../shared/net/ranges6.js';
 
-/** Prefixes and addresses of a small part of the space, so that they meet. */
+/** Prefixes and addresses are made of few distinct words, so that they often overlap. */
 const word = fc.constantFrom(0, 1, 2, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff);
 const address = fc.tuple(word, word, word, word) as fc.Arbitrary<Words>;
 const prefix = fc.tuple(address, fc.integer({ min: 0, max: 128 })).map(([words, length]) => {
@@ -16,7 +16,7 @@ const prefix = fc.tuple(address, fc.integer({ min: 0, max: 128 })).map(([words, 
 const prefixes = fc.array(prefix, { maxLength: 6 });
 
 describe('a set of IPv6 ranges', () => {
-  test('contains exactly the addresses of its prefixes, except the allowed ones', () => {
+  test('contains exactly the addresses of its prefixes, except those of excepted prefixes', () => {
     fc.assert(
       fc.property(prefixes, prefixes, prefixes, address, (some, except, more, words) => {
         const within = (list: readonly Prefix6[]) => list.some((each) => hasPrefix(words, each));
@@ -30,7 +30,7 @@ describe('a set of IPv6 ranges', () => {
     );
   });
 
-  test('joins prefixes that touch, and is empty without any', () => {
+  test('joins adjacent prefixes, and is empty without prefixes', () => {
     const halves = ['2001:db8::/33', '2001:db8:8000::/33'].map(parsePrefix6);
     expect(Ranges6.of(halves).count).toBe(1);
     expect(Ranges6.none.contains(0, 0, 0, 0)).toBe(false);

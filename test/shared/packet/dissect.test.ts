@@ -140,7 +140,7 @@ describe('dissecting', () => {
     }
   });
 
-  test('IPv6 neighbour messages, echoes and datagrams are no replies', () => {
+  test('IPv6 echo replies and UDP datagrams are rejected as another protocol', () => {
     const echo = PACKETS_V6[2]!.slice();
     echo[40] = 129;
     const udp = PACKETS_V6[0]!.slice();

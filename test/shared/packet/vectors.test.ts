@@ -58,7 +58,7 @@ function tshark(file: string): Record<string, string[]>[] {
     });
 }
 
-/** The frames of a classic pcap file of this machine's byte order. */
+/** The frames of a classic little-endian pcap file. */
 function framesOf(file: string): Uint8Array[] {
   const bytes = readFileSync(file);
   const frames: Uint8Array[] = [];

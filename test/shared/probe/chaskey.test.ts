@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Chaskey } from '../../../shared/probe/chaskey.js';
 import { TagKernel } from '../../../shared/simd/wasm-kernels.js';
 
-/** The paper's algorithm for any message, octet by octet, with BigInt for the field of 2^128. */
+/** The algorithm of the Chaskey paper for messages of any length, with BigInt for doubling in GF(2^128). */
 function slow(key: Uint8Array, message: Uint8Array): number[] {
   const wordsOf = (bytes: Uint8Array) =>
     [0, 4, 8, 12].map((at) => new DataView(bytes.buffer, bytes.byteOffset).getUint32(at, true));
@@ -45,7 +45,7 @@ function slow(key: Uint8Array, message: Uint8Array): number[] {
   return plus(state, subkey);
 }
 
-/** The key and tags of the author's reference code (chaskey12.c): of the octets 0, 1, … length − 1. */
+/** The key and tags of the author's reference code (chaskey12.c), for messages 0, 1, … length − 1. */
 const KEY = [0x833d3433, 0x009f389f, 0x2398e64f, 0x417acf39];
 const TAGS: readonly (readonly [number, readonly number[]])[] = [
   [0, [0x43cb1f41, 0x51eba0c2, 0xff0a8ac3, 0x7ee3f642]],
@@ -60,12 +60,12 @@ const octets = (n: number) => fc.uint8Array({ minLength: n, maxLength: n });
 const wordsIn = (bytes: Uint8Array) => new Int32Array(bytes.slice().buffer);
 
 describe('Chaskey-12', () => {
-  test.each(TAGS)('of %d octets equals the author’s test vector, for the oracle', (length, tag) => {
+  test.each(TAGS)('by the oracle equals the author’s test vector of %d octets', (length, tag) => {
     const message = Uint8Array.from({ length }, (_, i) => i);
     expect(slow(octetsOf(KEY), message)).toEqual(tag);
   });
 
-  test('equals the oracle’s for every twelve octets and key', () => {
+  test('of any twelve octets under any key equals the oracle’s', () => {
     fc.assert(
       fc.property(octets(16), octets(12), (key, message) => {
         const mac = new Chaskey(key);
@@ -77,7 +77,7 @@ describe('Chaskey-12', () => {
     );
   });
 
-  test('equals the oracle’s for every 36 octets and key', () => {
+  test('of any 36 octets under any key equals the oracle’s', () => {
     fc.assert(
       fc.property(octets(16), octets(36), (key, message) => {
         const mac = new Chaskey(key);

@@ -39,18 +39,18 @@ describe.each(FAMILIES)(
     PROBED.setWords(flow.address);
     PROBED.port = flow.port;
 
-    test('takes a SYN-ACK of cookie + 1 for open', () => {
+    test('classifies a SYN-ACK that acknowledges cookie + 1 as open', () => {
       expect(verdictOn(synAckTo(PROBE))).toEqual({ code: CLASSIFICATION.SYNACK, target: PROBED });
     });
 
-    test('takes a reset of cookie or cookie + 1 for closed', () => {
+    test('classifies a reset that acknowledges cookie or cookie + 1 as closed', () => {
       const closed = { code: CLASSIFICATION.RST, target: PROBED };
       expect(verdictOn(resetTo(PROBE, 1))).toEqual(closed);
       expect(verdictOn(resetTo(PROBE, 0))).toEqual(closed);
       expect(verdictOn(resetTo(PROBE, 2))).toBeUndefined();
     });
 
-    test('takes an ICMP error that quotes only eight octets of it, and finds the target', () => {
+    test('accepts an ICMP error that quotes only eight octets of its segment, and finds the target', () => {
       const code = CLASSIFICATION.ICMP;
       expect(verdictOn(errorTo(PROBE, { quoted: 8 }))).toEqual({ code, target: PROBED });
       const expired = { quoted: 24, type: head === 20 ? 11 : 3, code: 0 };
@@ -80,7 +80,7 @@ describe.each(FAMILIES)(
 );
 
 describe('a TCP SYN probe', () => {
-  test('spreads over all its source ports and addresses, the same ones for a target each time', () => {
+  test('uses all its source ports and addresses, and for one target the same ones each time', () => {
     const sources = [1, 2, 3].map((last) => Object.assign(new Endpoint(), { w3: last }));
     const choose = () => {
       const batch = new ProbeBatch(5000);

@@ -86,7 +86,7 @@ describe('a space of both families, lists and pairs', () => {
     expect(hashSpace(spaceToBytes(back, '7'))).toBe(hashSpace(bytes));
   });
 
-  test('is never read from damaged bytes without a fault', () => {
+  test('causes no error but BAD_MESSAGE when it is read from damaged bytes', () => {
     const bytes = spaceToBytes(composing(LISTS).space, '7');
     fc.assert(
       fc.property(

@@ -57,7 +57,7 @@ describe('a space', () => {
     }
   });
 
-  test('of all of IPv4 and all ports has 2^48 less 2^32 targets, each within reach', () => {
+  test('of all of IPv4 and all ports has 2^48 − 2^32 targets, of which the last can be addressed', () => {
     const ports = Array.from({ length: 65535 }, (_, i) => i + 1) as Port[];
     const space = Space.ofIpv4(Ranges.of([{ from: 0, to: 2 ** 32 }]), ports);
     expect(space.size).toBe(2 ** 48 - 2 ** 32);
@@ -79,12 +79,12 @@ describe('a space', () => {
     );
   });
 
-  test('is never read from invalid bytes, whatever they are', () => {
+  test('is read from arbitrary bytes only if they are valid; all others cause a fault', () => {
     const good = spaceToBytes(Space.ofIpv4(Ranges.of([{ from: 1, to: 9 }]), [80] as Port[]), '7');
     const isFault = (bytes: Uint8Array) => {
       try {
         spaceFromBytes(bytes);
-        return true; // a change after which the bytes are still a space
+        return true; // these bytes happen to be a space
       } catch (error) {
         return (error as { code?: string }).code !== undefined;
       }
@@ -126,7 +126,7 @@ describe('a plan', () => {
     );
   });
 
-  test('inverts the position of each of its targets', () => {
+  test('finds the position of each of its targets', () => {
     const plan = new Plan(spaceOf(1000), '7', 64);
     for (let position = 0; position < plan.size; position++) {
       expect(plan.positionOf(plan.targetAt(position))).toBe(position);

@@ -28,7 +28,7 @@ describe('target lists', () => {
     ]);
   });
 
-  test('name file, line and value of entries that cannot be read', () => {
+  test('are refused with file, line and value of an entry that cannot be read', () => {
     expect(() => parseTargetList('10.0.0.0/8\n10.0.0.0/99\n', 'hosts.txt')).toThrow(
       expect.objectContaining({
         code: 'BAD_LIST',
@@ -98,7 +98,7 @@ describe('target lists', () => {
     expect(exclusions).toHaveLength(15);
   });
 
-  test('refuse a special-purpose target that is not allowed by name', () => {
+  test('refuse a special-purpose target that is not allowed explicitly', () => {
     expect(() => composing(entries('127.77.0.0/16'), [], blocks('10.0.0.0/8'))).toThrow(
       expect.objectContaining({
         code: 'SPECIAL_TARGETS',

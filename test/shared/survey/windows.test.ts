@@ -34,7 +34,7 @@ const SMALL = [
 ];
 
 describe('an IPv6 window', () => {
-  test.each(SMALL)('%s contains each of its addresses once, in order, and inverts it', (text) => {
+  test.each(SMALL)('%s has each address once, ascending, and finds its ordinal', (text) => {
     const window = parseWindow(text, '7');
     const target = new Target();
     let previous = -1n;
@@ -65,7 +65,7 @@ describe('an IPv6 window', () => {
     ]);
   });
 
-  test('of a vendor has its 2^24 identifiers (RFC 4291 appendix A)', () => {
+  test('with a vendor’s EUI-64 identifiers has all 2^24 of them (RFC 4291 appendix A)', () => {
     const window = parseWindow('2001:db8::/64-64@eui64:00:50:56', '7');
     expect(window.size).toBe(2 ** 24);
     const target = new Target();

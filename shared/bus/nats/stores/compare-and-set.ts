@@ -1,6 +1,6 @@
 /**
- * Compare-and-set on a key-value bucket. A write whose answer is lost may have happened: its content is
- * compared, so that a lost reply is not taken for a lost race.
+ * Compare-and-set on a key-value bucket. If an answer is lost, the write may have succeeded, and its retry is
+ * rejected. So a rejected write compares the stored content with its own: if they are equal, it succeeded.
  */
 import type { KV } from '@nats-io/kv';
 import type { BrokerConnection } from '../connection.js';
