@@ -1,4 +1,4 @@
-/** The control API: one handler for each verb of `ControlApi`. */
+/** The control API: one handler for each verb that a client can send. */
 import { join } from 'node:path';
 import type { Pps } from '../shared/base/brand.js';
 import { type Clock, every } from '../shared/base/clock.js';
@@ -58,7 +58,7 @@ export function controlHandlers(coordinator: Controlled): ControlHandlers {
     },
     rate: async ({ survey, rate }) => {
       const found = await find(survey);
-      if (!(rate > 0)) throw new Fault('BAD_OPTION', 'a rate must be above 0', { value: `${rate}` });
+      if (!(rate > 0)) throw new Fault('BAD_OPTION', 'rates must be above 0', { value: `${rate}` });
       await found.setRate(rate as Pps);
       return { survey: found.survey.id };
     },

@@ -44,9 +44,9 @@ import { Surveys } from './survey/surveys.js';
 
 export interface CoordinatorOptions {
   /**
-   * If given, surveys that the broker lost are restored from their folders: `previous` ones, which this process
-   * led before, as they were; others paused, until an operator resumes them. Undefined in `scan`, whose broker
-   * is always new.
+   * If given, surveys that the broker lost are restored from their folders: the `previous` ones, which this
+   * process led before, as they were; others paused, until an operator resumes them. Undefined in `scan`,
+   * whose broker is always new.
    */
   readonly restoresOrphans?: { readonly previous: readonly Survey[] };
   /** False if the control API is not served, as in `scan`. */
@@ -109,7 +109,7 @@ export class Coordinator {
     await Promise.all(this.#running);
   }
 
-  /** Admits a survey whose target space is in the object store, and starts it. @throws Fault if it is refused */
+  /** Admits a survey whose target space is in the object store, and starts it. @throws Fault if refused */
   async launch(request: SurveyRequest): Promise<SurveyRun> {
     const { bus, clock, random, log } = this.#deps;
     const space = await readSpaceBytes(bus.spaces, request.spaceHash);
@@ -198,7 +198,7 @@ export class Coordinator {
     this.#running.add(running);
   }
 
-  /** Reads the surveys that are over. There may be many: only requests for a survey that is not running wait. */
+  /** Reads surveys that are over; there may be many. Only requests for a survey that is not running wait. */
   async #readAllFinished(over: readonly Versioned<Survey>[], signal: AbortSignal): Promise<void> {
     for (const { value: survey } of over) {
       if (signal.aborted) return;

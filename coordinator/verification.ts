@@ -44,9 +44,9 @@ const CLASSES = ['synack', 'rst', 'icmp'] as const;
 export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Promise<Verification> {
   const checker = new CoverageChecker(plan, survey);
   if (plan.hash !== survey.planHash)
-    checker.addViolation('the plan does not have the hash that the survey records');
+    checker.addViolation('the hash of the plan differs from the one in survey.json');
   const segments = new SegmentStore(folder, survey.segmentFormat, disk);
-  // Rows are stored before their journal line, so while the survey runs, rows without a line are no violation.
+  // Rows are stored before their journal line, so during the survey, a row without a line is no violation.
   const isOver = (await disk.size(join(folder, MANIFEST_FILE))) > 0;
   const withRows = new Map<number, ShardEntry>();
   for await (const entry of readJournal(disk, join(folder, JOURNAL_FILE))) {
@@ -142,7 +142,7 @@ class CoverageChecker {
       const reported = epochs.reduce((sum, epoch) => sum + epoch[name], 0);
       if (there[name] === reported) continue;
       this.addViolation(
-        `shard ${shard}: ${there[name]} positions are listed as ${name}, its epochs count ${reported}`,
+        `shard ${shard}: ${there[name]} positions listed as ${name}, but ${reported} counted by epochs`,
       );
     }
   }

@@ -78,6 +78,6 @@ function refuseAnonymous({ contact, purpose }: SurveyRequest, space: Space): voi
 
 function refuseFamily({ probe }: SurveyRequest, space: Space): void {
   if (!space.hasIpv6 || probeNamed(probe).families.includes(6)) return;
-  const reason = 'this probe does not support IPv6 yet: IPv6 targets can only be planned and listed';
+  const reason = 'this probe does not support IPv6 yet: IPv6 targets can only be planned or listed';
   throw new Fault('UNSUPPORTED', reason, { flag: '--probe', value: probe });
 }

@@ -46,7 +46,7 @@ function reasonOf(own: ReplyRate, expectedRate: number): string | undefined {
   if (expected < EXPECTED_MIN || own.replies >= REPLIES_SHARE_MIN * expected) return undefined;
   const percent = (100 * expectedRate).toPrecision(2);
   return (
-    `receives no replies: ${own.replies} replies, ${own.probesSent} probes in ${WINDOW_MILLIS / 1000} s, ` +
-    `while ${percent} % of its peers’ targets reply; other agents probe its unfinished shards again`
+    `receives no replies: ${own.replies} for ${own.probesSent} probes in ${WINDOW_MILLIS / 1000} s, ` +
+    `while its peers receive ${percent} %; other agents probe its unfinished shards again`
   );
 }

@@ -19,7 +19,7 @@ export interface LeaseMaintenanceDeps {
   readonly leases: LeaseStore;
   readonly work: ShardQueue;
   readonly table: ShardTable;
-  /** The index of the first epoch of a lease that lacks a batch in the stream; undefined if none is known. */
+  /** The index of a lease's first epoch with a batch that the stream lost; undefined if none is known. */
   readonly epochWithLostBatch: (lease: Lease) => number | undefined;
   readonly log: Log;
 }
@@ -66,8 +66,8 @@ export class LeaseMaintenance {
 
   /**
    * Repairs leases that have been stuck for a minute. If the broker lost acknowledged batches (its host lost
-   * power), the first epoch with a lost batch and all later ones are probed again. If the broker lost the offer
-   * of the shard, the shard is offered again; a duplicate offer changes nothing. Never rejects.
+   * power), the positions of the first epoch with a lost batch and of later ones are probed again. If it lost
+   * the offer of the shard, the shard is offered again; a duplicate offer changes nothing. Never rejects.
    * @param isOffering whether shards are being offered at present
    */
   async repair(now: number, isOffering: boolean): Promise<void> {

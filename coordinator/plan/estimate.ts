@@ -27,7 +27,7 @@ export function rateOfBandwidth(bitsPerSecond: number, probe: Sent, space: Space
   return bitsPerSecond / probeBits(probe, space);
 }
 
-/** Bits of one probe on an Ethernet link; of an IPv6 probe, which is longer, if the space has IPv6 targets. */
+/** Bits of one probe on an Ethernet link; of an IPv6 probe, the longer one, if the space has IPv6. */
 function probeBits({ probe, probeOptions }: Sent, space: Space): number {
   const octets = probeNamed(probe).octets(space.hasIpv6 ? 6 : 4, probeOptions);
   return (Math.max(ETHERNET_PAYLOAD_OCTETS_MIN, octets) + ETHERNET_OVERHEAD_OCTETS) * 8;

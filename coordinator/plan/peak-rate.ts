@@ -71,7 +71,7 @@ function densest6({ parts }: Space): number {
   return most;
 }
 
-/** An upper bound, because the exclusions within the /48 may not be subtracted. */
+/** An upper bound: exclusions are subtracted from the window as a whole, not from each /48. */
 function densestIn({ prefix, end, slots, size }: Window): number {
   const above = Math.min(end, IPV6_NETWORK_BITS) - Math.min(prefix.length, IPV6_NETWORK_BITS);
   return Math.min(size, slots / 2 ** above);

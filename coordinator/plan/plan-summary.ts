@@ -8,7 +8,7 @@ import type { SurveyRequest } from '../../shared/survey/survey.js';
 import { estimate } from './estimate.js';
 import { type Peaks, peaks } from './peak-rate.js';
 
-/** A warning is given if one /24 or /48 would receive more probes per second: masscan's default rate. */
+/** A public /24 or /48 that would receive more than this causes a warning: it is masscan's default rate. */
 const GENTLE_PPS = 100;
 
 export interface PlanSummary {

@@ -71,7 +71,7 @@ export class RowSource {
   column(name: ColumnName): number {
     return this.#columns[name][this.row] as number;
   }
-  /** The four words of our address; `responder`: of the router or host that sent an ICMP error. */
+  /** The four words of our address; `responder`: of the sender of an ICMP error. */
   source(): Words {
     return wordsOf(this, SOURCE);
   }
@@ -140,7 +140,7 @@ export function rowOf(source: RowSource): Row {
   return TABLE.map((field) => field.read(source));
 }
 
-/** Names a column without values, which the input of zgrab2 may need. */
+/** The name of a column without values, as in the input of zgrab2. */
 export const BLANK = 'blank';
 
 /**

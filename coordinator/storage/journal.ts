@@ -4,8 +4,8 @@
  * when.
  *
  * Lines carry the term of the coordinator that wrote them (a fencing term). Each coordinator first writes a
- * line that contains nothing but its term. Lines of earlier terms after it do not count, so a coordinator that
- * was thought dead and wakes up in the middle of a write changes nothing. Several shards share a sync (group
+ * line that contains its term only. Lines of earlier terms after it do not count, so a coordinator that was
+ * thought dead and wakes up in the middle of a write changes nothing. Several shards share a sync (group
  * commit). A torn write (an incomplete last line) is ignored.
  */
 import { z } from 'zod';

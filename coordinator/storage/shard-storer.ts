@@ -135,13 +135,13 @@ export class ShardStorer {
     if (current !== undefined) this.#storeIfComplete(current);
   }
 
-  /** The index of the first epoch of a lease that lacks a batch in the stream; undefined if none is known. */
+  /** The index of a lease's first epoch with a batch that the stream lost; undefined if none is known. */
   epochWithLostBatch(lease: Lease): number | undefined {
     return this.#batchesRemaining > 0 ? undefined : this.#collector.firstIncompleteEpoch(lease);
   }
 
   /**
-   * True once nothing more will be settled: no lease has a live holder, and every lease's batches have arrived.
+   * True once nothing more will be settled: no lease has a live holder, and all their batches have arrived.
    */
   isDrained(isServing: (agent: string) => boolean): boolean {
     return this.table.leases.every((lease) => {
@@ -230,7 +230,7 @@ export class ShardStorer {
   #onBackPressure(): void {
     const { log, survey, onProblemChange } = this.#deps;
     const { rows, isActive } = this.#backPressure;
-    log.info({ survey, rows }, isActive ? BEHIND : 'few results wait to be stored; sending resumes');
+    log.info({ survey, rows }, isActive ? BEHIND : 'storing has caught up; sending resumes');
     onProblemChange();
   }
 
@@ -261,7 +261,7 @@ export class ShardStorer {
     });
   }
 
-  /** Writes the rows, then the journal line. @throws Fault UNWRITABLE or DEPOSED if the shard is not stored */
+  /** Writes the rows, then the journal line. @throws Fault UNWRITABLE or DEPOSED: the shard is not stored */
   async #makeDurable(lease: Lease): Promise<ShardEntry> {
     const { segments, journal } = this.#deps.folder;
     const shard = this.#plan.shard(lease.shard);

@@ -1,7 +1,7 @@
 /**
- * The shard table (the ledger): the state of each shard, from waiting to offered, leased and stored. It needs
- * memory for shards on offer and leased ones only: stored shards are intervals, and shards from `#nextToOffer`
- * on have not been offered yet.
+ * The shard table (the ledger): the state of each shard, from waiting to offered, leased and stored. It is
+ * updated by events, and has entries for shards in progress only: stored shards are intervals, and shards
+ * from `#nextToOffer` on have not been offered yet.
  */
 import { assert } from '../../shared/base/assert.js';
 import { IntervalSet } from '../../shared/base/intervals.js';

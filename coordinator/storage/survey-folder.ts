@@ -71,7 +71,7 @@ export class SurveyFolder {
     const record = await this.disk.read(file, LIMITS.recordOctets);
     if (record !== undefined) return refuseOtherVersion(record.toString(), file);
     const reason =
-      'the survey’s results are in another data folder: start the coordinator with that folder as --data';
+      'the survey’s results are in another data folder: start the coordinator with that one (--data)';
     throw new Fault('UNWRITABLE', reason, { flag: '--data', file });
   }
 

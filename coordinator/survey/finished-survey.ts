@@ -29,7 +29,7 @@ export class FinishedSurvey implements KnownSurvey {
     this.#deps = deps;
   }
 
-  /** Reads a survey's last status from its folder. @throws Fault UNWRITABLE, or NOT_FOUND without a manifest */
+  /** Reads a finished survey from its folder. @throws Fault UNWRITABLE, or NOT_FOUND if it has no manifest */
   static async read(survey: Survey, deps: FinishedSurveyDeps): Promise<FinishedSurvey> {
     const { folder } = deps;
     await folder.refuseIfUnusable();

@@ -31,8 +31,9 @@ export interface OrphanedSurvey {
 }
 
 /**
- * Finds the orphaned surveys. A survey in `previous` is to be restored as it was; any other one, whose key and
- * state are unknown, paused and with a new key. A folder that cannot be read is logged and skipped.
+ * Finds the orphaned surveys. A survey in `previous` is restored as it was; any other one, whose key and
+ * state are unknown, is restored paused and with a new key. A folder that cannot be read is logged and
+ * skipped.
  * @param known ids of the surveys that the broker knows
  */
 export async function* orphanedSurveys(

@@ -122,7 +122,7 @@ export class SurveyRun implements KnownSurvey {
     this.ended.catch(() => {}); // callers need not wait for it
   }
 
-  /** Runs the survey from the state that its journal and leases show, until it has ended or `signal` aborts. */
+  /** Resumes the survey from the state of its journal and its leases, and works until it has ended. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#deps;
     const stop = this.#stop;
@@ -181,7 +181,7 @@ export class SurveyRun implements KnownSurvey {
     await this.#update({ rate });
   }
 
-  /** Stops the survey: waits until what was sent has settled, unless `immediately`; stores what has settled. */
+  /** Stops the survey, and stores what has settled; first waits for what was sent, unless `immediately`. */
   async cancel(immediately: boolean): Promise<void> {
     this.#isImmediate ||= immediately;
     if (!isEnding(this.survey.state)) await this.#setState('draining');

@@ -74,7 +74,7 @@ describe('an agent without replies', () => {
 
   test('is detected if its peers’ hit rate predicts dozens of replies', () => {
     const peers = [replyRate(10_000, 400), replyRate(8000, 330)];
-    expect(noReplies(replyRate(2000, 0), peers)).toMatch(/receives no replies: 0 to 2000 probes/);
+    expect(noReplies(replyRate(2000, 0), peers)).toMatch(/receives no replies: 0 for 2000 probes/);
     expect(noReplies(replyRate(2000, 75), peers)).toBeUndefined();
     // A quarter of the expected replies: its network may filter the others.
     expect(noReplies(replyRate(2000, 20), peers)).toBeUndefined();

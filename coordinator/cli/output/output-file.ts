@@ -1,6 +1,6 @@
 /**
  * The destination of a command's rows: `-` is stdout; a regular file is written whole, at the end, by
- * renaming, and a symbolic link to one is followed; a device or a pipe is written in place. The destination is
+ * renaming, and a symbolic link to one is followed; a device, a pipe or a socket is written in place. It is
  * checked before any other work, so that a bad path fails early.
  */
 import { createReadStream, createWriteStream, fstatSync } from 'node:fs';

@@ -19,7 +19,7 @@ const WARN = 40;
 export interface ChildAgents {
   /** Rejects once the last agent has ended although it was still needed. */
   readonly failed: Promise<never>;
-  /** Ends the agents, by SIGTERM or, immediately, by SIGKILL. */
+  /** Ends the agents: by SIGTERM, or immediately by SIGKILL. */
   stop(immediately: boolean): Promise<void>;
 }
 
@@ -109,7 +109,7 @@ function understand(line: string): { warning: string; words: string } {
   }
 }
 
-/** The fault of the last agent's end: that of its exit code, if the code says more than a failure. */
+/** The fault to report if the last agent ended: by its exit code if that is specific, else CHILD_ENDED. */
 function faultOf(code: number | null, reason: string): Fault {
   if (code === EXIT.NO_CAPABILITY) return new Fault('NO_CAP_NET_RAW', reason);
   if (code === EXIT.NO_ROUTE) return new Fault('NO_ROUTE', reason);

@@ -1,7 +1,8 @@
 /**
  * The rows of a scan: to stdout within a second, before their shard is stored, or to a file, complete, at the
  * end. Rows on stdout cannot be withdrawn, so a further row of the same target (after a crash, or a SYN-ACK
- * after a reset) is marked `repeat`. No row is written beyond `rowsMax`.
+ * after a reset) is marked `repeat`. A limit on rows is met exactly, not counting
+ * repeats.
  */
 import { Fault } from '../../../shared/base/faults.js';
 import { ReaderGone, writeOut } from '../../../shared/command/output.js';
@@ -68,7 +69,7 @@ export class RowsOut {
   }
 
   /**
-   * Writes the rows of a batch; resolves once they are written, so that the next batch waits for a slow reader.
+   * Writes the rows of a batch; resolves once they are written, so the next batch waits for a slow reader.
    */
   take(run: SurveyRun, batch: ResultBatch): Promise<void> {
     this.#writing = this.#take(run, batch);

@@ -183,5 +183,5 @@ function rowsWanted(flags: ScanFlags, { space }: ResolvedSurvey) {
 function parseAgents(text: string): number {
   const count = Number(text);
   if (Number.isInteger(count) && count >= 1 && count <= AGENTS_MAX) return count;
-  throw new Fault('BAD_OPTION', `must be a number from 1 to ${AGENTS_MAX}`, { value: text });
+  throw new Fault('BAD_OPTION', `must be a whole number from 1 to ${AGENTS_MAX}`, { value: text });
 }

@@ -74,8 +74,8 @@ function tooLate(run: SurveyRun): Fault {
 }
 
 /**
- * Shows progress and enforces the time limit until `signal` aborts. Rejects if no agent can work; otherwise it
- * never settles, because `untilEnded` waits for the end of the survey itself.
+ * Shows progress and enforces the time limit until `signal` aborts. Rejects if no agent can work; otherwise
+ * never settles, because the caller waits for the end of the survey itself.
  */
 async function watchRun(
   { run, coordinator, flags, ending, say }: Watched,

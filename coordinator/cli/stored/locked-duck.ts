@@ -91,7 +91,7 @@ async function whyUnreadable(connection: DuckDBConnection, sql: string): Promise
   }
 }
 
-/** In this order: paths can be allowed only before external access is disabled, and the lock ends all changes. */
+/** In this order: paths must be allowed before external access is disabled; the lock prevents all changes. */
 function lockOf({ folder, writes }: Reach): readonly string[] {
   return [
     `SET allowed_directories=[${quote(join(folder, '/'))}]`,

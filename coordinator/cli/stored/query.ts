@@ -103,7 +103,7 @@ async function askFreely(connection: DuckDBConnection, sql: string): Promise<Ans
   return { names: result.columnNames(), rows: rows() };
 }
 
-/** Whole numbers below 2^53 as numbers; larger ones, and values of other than basic types, as text. */
+/** Whole numbers below 2^53 as numbers; larger ones, and values that DuckDB gives as objects, as text. */
 function plain(value: DuckDBValue): Cell {
   if (typeof value === 'bigint') {
     const number = Number(value);

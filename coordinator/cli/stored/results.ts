@@ -37,7 +37,7 @@ export function resultsCommand(): Command {
   const made = command('results', 'print or write the stored rows');
   made.argument('<survey>', 'a survey, or the folder of one');
   const options = [
-    option('-o, --output-file <file>', 'write to a file, which is replaced at the end; - is stdout'),
+    option('-o, --output-file <file>', 'write to a file, replaced at the end; - is stdout'),
     fieldsOption(),
     headerOption(),
     option('-O, --output-module <name>', `${SINK_NAMES.join(', ')} (default: csv)`, (name) => {

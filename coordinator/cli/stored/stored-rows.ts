@@ -1,6 +1,6 @@
 /**
- * The rows of stored shards: read by DuckDB, from every format, with the chosen fields and filter. If there is
- * no file with the rows of a shard that has rows according to the journal, reading fails.
+ * The rows of stored shards: read by DuckDB, from every format, with the chosen fields and filter. If the
+ * rows of a shard that the journal lists are missing, reading fails.
  */
 import { join } from 'node:path';
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
@@ -75,7 +75,7 @@ export class StoredRows {
     }
   }
 
-  /** Writes all rows as Parquet into one file, which must exist and be empty. @throws Fault BAD_OPTION */
+  /** Writes all rows as Parquet into a file that exists and is empty. @throws Fault BAD_OPTION */
   async exportTo(file: string, selection: Selection): Promise<void> {
     const location = { flag: FILTER, value: selection.filter };
     const copy = async (connection: DuckDBConnection) => {
@@ -113,7 +113,7 @@ export class StoredRows {
     return readJournal(this.#disk, join(this.#folder, JOURNAL_FILE));
   }
 
-  /** All segments. @throws Fault UNREADABLE_FILE if a shard with rows, by the journal, is in none of them */
+  /** All segments. @throws Fault UNREADABLE_FILE if the rows of a shard in the journal are in none */
   async #complete(): Promise<readonly Segment[]> {
     for (let attempt = 1; ; attempt++) {
       const shards: number[] = [];

@@ -70,10 +70,10 @@ export function addSurveyOptions(command: Command): Command {
       'options of the probe: layout=mss|linux|windows|bsd, ttl=1…255',
       parseProbeArgs,
     ),
-    option('--rows <which>', 'replies to write as rows: successes (default) or all', parseRowPolicy),
+    option('--rows <which>', 'replies kept as rows: successes (default) or all', parseRowPolicy),
     option(
       '-O, --output-module <name>',
-      `format of rows: ${SINK_NAMES.join(', ')} (default: ${DEFAULT_OUTPUT} for stored rows, csv for rows that scan prints)`,
+      `format of rows: ${SINK_NAMES.join(', ')} (default: ${DEFAULT_OUTPUT} if stored, csv if printed by scan)`,
       (name) => {
         return sinkNamed(name).name;
       },
