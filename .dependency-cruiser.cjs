@@ -91,7 +91,7 @@ module.exports = {
     {
       name: 'generated-code-has-one-reader',
       severity: 'error',
-      from: { pathNot: '^shared/bus/(messages|batch-codec|gen/)' },
+      from: { pathNot: '^shared/bus/(messages|control-messages|batch-codec|gen/)' },
       to: { path: '^shared/bus/gen/' },
     },
   ],

@@ -8,7 +8,6 @@ import { assert } from '../shared/base/assert.js';
 import type { Clock } from '../shared/base/clock.js';
 import { LIMITS } from '../shared/base/limits.js';
 import type { ResultStream, ShardOffer } from '../shared/bus/interfaces.js';
-import { isSuccess } from '../shared/probe/classification.js';
 import type { LeaseState } from '../shared/survey/lease.js';
 import type { Shard } from '../shared/survey/plan.js';
 import { FLAG_COOLDOWN } from '../shared/survey/results.js';
@@ -27,6 +26,8 @@ const RELEASE_MILLIS = 0;
 
 export interface HeldShardDeps {
   readonly survey: Survey;
+  /** Names of the classes of replies, by code. */
+  readonly classNames: readonly string[];
   readonly shard: Shard;
   readonly holder: Holder;
   readonly lease: HeldLease;
@@ -62,7 +63,7 @@ export class HeldShard implements ReplyRecorder {
       'the lease starts outside its shard',
     );
     this.#deps = deps;
-    this.#replies = new ShardReplies(shard, lease.from);
+    this.#replies = new ShardReplies(shard, lease.from, deps.classNames);
     this.#cooldown = new CooldownTracker(lease.from);
     const now = clock.monotonic();
     this.#publishedAt = now;
@@ -78,7 +79,7 @@ export class HeldShard implements ReplyRecorder {
   }
 
   onReply(reply: Reply, timestamp: number): number {
-    const isRow = this.#deps.survey.rows === 'all' || isSuccess(reply.code);
+    const isRow = this.#deps.survey.rows === 'all' || reply.isSuccess;
     const flags = this.#deps.sending.hasEnded ? FLAG_COOLDOWN : 0;
     return this.#replies.add(reply, { timestamp, isRow, flags });
   }

@@ -1,9 +1,9 @@
 /** The interfaces between the parts of an agent. `agent.ts` wires them. */
 import type { IoStats } from '../shared/bus/heartbeat.js';
 import type { Endpoint } from '../shared/net/endpoint.js';
+import type { PortRange } from '../shared/net/ports.js';
 import type { Dissection, LinkLayer } from '../shared/packet/dissect.js';
 import type { MacAddress } from '../shared/packet/ethernet.js';
-import type { TcpOptions } from '../shared/packet/tcp.js';
 import type { Plan } from '../shared/survey/plan.js';
 import type { AddressLists } from '../shared/survey/policy/address-lists.js';
 import type { VersionSpan } from '../shared/survey/policy/exclusions.js';
@@ -184,10 +184,10 @@ export interface Capture {
 export interface Reply {
   readonly position: number;
   readonly shard: number;
-  /** A `CLASSIFICATION`. */
+  /** Code of its class in the survey's `ProbeSet`. */
   readonly code: number;
+  readonly isSuccess: boolean;
   readonly dissection: Dissection;
-  readonly options: TcpOptions;
   /** Microseconds since its probe was sent, if the reply echoes our clock; else −1. */
   readonly roundTrip: number;
 }
@@ -206,6 +206,8 @@ export interface ReplyRecorder {
 
 /** The network I/O of an agent for one survey: sender and captures. */
 export interface NetworkIo {
+  /** Our source ports. */
+  readonly ports: PortRange;
   readonly sender: Sender;
   /** One per interface. */
   readonly captures: readonly Capture[];

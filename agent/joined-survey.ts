@@ -6,6 +6,7 @@ import type { Clock } from '../shared/base/clock.js';
 import { Fault } from '../shared/base/faults.js';
 import type { Activity, Grant, IoStats } from '../shared/bus/heartbeat.js';
 import type { Bus } from '../shared/bus/interfaces.js';
+import { ProbeSet } from '../shared/probe/probe-set.js';
 import { Plan } from '../shared/survey/plan.js';
 import type { Exclusions } from '../shared/survey/policy/exclusions.js';
 import { refuseOtherBytes, spaceFromBytes } from '../shared/survey/space/space-bytes.js';
@@ -23,6 +24,8 @@ export class JoinedSurvey {
   survey: Survey;
   readonly plan: Plan;
   readonly networkIo: NetworkIo;
+  /** Names of the classes of replies, by code. */
+  readonly classNames: readonly string[];
   readonly held = new Map<number, HeldShard>();
   readonly replies = new ReplyCounts();
   readonly #grant = new GrantState();
@@ -39,12 +42,20 @@ export class JoinedSurvey {
     this.survey = survey;
     this.plan = plan;
     this.networkIo = networkIo;
+    this.classNames = new ProbeSet(survey.probes).classNames;
     this.#meter = new RateMeter(now);
     this.#capturedUntil = now;
     this.#checkedAt = now;
     for (const capture of networkIo.captures) {
       const { held, replies } = this;
-      const receiver = new ReplyMatcher(plan, survey, capture.dissection, held, replies);
+      const receiver = new ReplyMatcher(
+        plan,
+        survey,
+        networkIo.ports,
+        capture.dissection,
+        held,
+        replies,
+      );
       capture.start((timestamp) => receiver.receive(timestamp));
     }
   }

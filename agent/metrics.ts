@@ -1,5 +1,4 @@
 /** The agent's Prometheus metrics, read from the counters of its joined surveys at each scrape. */
-import { CLASSIFICATION_NAMES } from '../shared/probe/classification.js';
 import type { Metrics, Reading } from '../shared/telemetry/metrics-registry.js';
 import type { Agent } from './agent.js';
 import type { JoinedSurvey } from './joined-survey.js';
@@ -56,9 +55,9 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
     ['survey', 'class'],
     () =>
       surveys().flatMap(({ survey, replies }) =>
-        CLASSIFICATION_NAMES.slice(1).map((name, i) => ({
+        [...replies.byClass].map(([name, value]) => ({
           labels: { survey: survey.id, class: name },
-          value: replies.byClass[i + 1] ?? 0,
+          value,
         })),
       ),
   );

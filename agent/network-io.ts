@@ -5,7 +5,7 @@ import { describeError, Fault } from '../shared/base/faults.js';
 import type { TransmitMethod } from '../shared/command/network-options.js';
 import { Ranges } from '../shared/net/ranges.js';
 import { Ranges6 } from '../shared/net/ranges6.js';
-import { probeNamed } from '../shared/probe/probe-registry.js';
+import { ProbeSet } from '../shared/probe/probe-set.js';
 import type { Plan } from '../shared/survey/plan.js';
 import { addressLists } from '../shared/survey/policy/address-lists.js';
 import { rulesToBytes } from '../shared/survey/policy/block-rules.js';
@@ -57,14 +57,14 @@ export async function networkIoOpener(
     const devices = [...new Set(routes.map(({ device }) => device))];
     const linkMonitor = new LinkMonitor(devices, origin.sources);
     // Captures start before the first probe is sent.
-    const filter = probeNamed(survey.probe).captureFilter(origin);
+    const filters = new ProbeSet(survey.probes).all.map(({ probe }) => probe.captureFilter(origin));
+    const filter = [...new Set(filters)].join(' or ');
     const captures = openCaptures(listening, devices, { filter, vlan: options.vlan });
     const setup: SenderSetup = {
       space: spaceToBytes(plan.space, survey.seed),
       seed: survey.seed,
       shardLength: survey.shardLength,
-      probe: survey.probe,
-      probeOptions: survey.probeOptions,
+      probes: survey.probes,
       key: survey.key,
       routes,
       coversAll: unroutable.length === 0,
@@ -84,7 +84,7 @@ export async function networkIoOpener(
         linkMonitor.isUp() &&
         captures.every(({ isAlive }) => isAlive) &&
         !hasLinkError(sender.totals.sendErrors);
-      return { captures, sender, isUp, notes, rules, rulesHash };
+      return { ports: origin.ports, captures, sender, isUp, notes, rules, rulesHash };
     } catch (error) {
       for (const capture of captures) capture.close();
       throw error;

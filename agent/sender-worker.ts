@@ -8,7 +8,7 @@ import { monotonicMillis, wallMicros } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
 import { ethernetOctets } from '../shared/packet/ethernet.js';
 
-import { probeNamed } from '../shared/probe/probe-registry.js';
+import { ProbeSet, type SurveyProbe } from '../shared/probe/probe-set.js';
 import { Plan } from '../shared/survey/plan.js';
 import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
 import { Egress } from './egress/egress.js';
@@ -37,11 +37,12 @@ function serve({
 }: Assignment<SenderSetup>): void {
   const egresses: Egress[] = [];
   try {
-    for (const route of setup.routes) egresses.push(openEgress(route, setup, senderIndex));
+    const { all: probes } = new ProbeSet(setup.probes);
+    for (const route of setup.routes) openRoute(route, probes, egresses, setup, senderIndex);
     const loop = new SendLoop({
       plan: new Plan(spaceFromBytes(setup.space), setup.seed, setup.shardLength),
-      key: setup.key,
       egresses,
+      probeCount: probes.length,
       router: new Router(
         setup.routes.map(({ destinations }) => destinations),
         setup.coversAll,
@@ -67,8 +68,8 @@ function serve({
     const code = error instanceof Fault ? error.code : 'SYSTEM_CALL';
     post({ fault: { code, message: describeError(error) } });
   } finally {
-    for (const { frameSender, neighbours } of egresses) {
-      frameSender.close();
+    for (const { frameSender } of egresses) frameSender.close();
+    for (const neighbours of new Set(egresses.map((egress) => egress.neighbours))) {
       neighbours?.close();
     }
     for (const each of [jobs, filters, unsent]) each.close();
@@ -80,26 +81,32 @@ function post(what: ThreadMessage): void {
   port.postMessage(what);
 }
 
-function openEgress(
+/** Opens one egress per probe; those of a route share its neighbours. Adds each to `egresses` at once. */
+function openRoute(
   { family, device, nextHop, sources }: EgressRoute,
+  probes: readonly SurveyProbe[],
+  egresses: Egress[],
   setup: SenderSetup,
   senderIndex: SenderIndex,
-): Egress {
-  const probe = probeNamed(setup.probe);
-  const options = setup.probeOptions;
-  const octets = probe.octets(family, options);
-  const frameSender = openFrameSender(
-    { device, family, octets, nextHop, queue: senderIndex.index },
-    setup.transmit,
-  );
-  const common = { frameSender, family, sources, ports: setup.ports, probe, options };
-  const isByKernel = nextHop === undefined || setup.transmit === 'raw-ip';
-  if (isByKernel || nextHop.gateway !== undefined) return new Egress(common);
-  try {
-    const neighbours = new LinkNeighbours({ device, family, nextHop, sources });
-    return new Egress({ ...common, neighbours, linkHeaderOctets: ethernetOctets(nextHop.vlan) });
-  } catch (error) {
-    frameSender.close();
-    throw error;
+): void {
+  const { ports, key, transmit } = setup;
+  const isByKernel = nextHop === undefined || transmit === 'raw-ip';
+  let neighbours: LinkNeighbours | undefined;
+  for (const each of probes) {
+    const octets = each.probe.octets(family, each.options);
+    const frameSetup = { device, family, octets, nextHop, queue: senderIndex.index };
+    const frameSender = openFrameSender(frameSetup, transmit);
+    const common = { frameSender, family, sources, ports, probe: each, key };
+    try {
+      if (isByKernel || nextHop.gateway !== undefined) egresses.push(new Egress(common));
+      else {
+        neighbours ??= new LinkNeighbours({ device, family, nextHop, sources });
+        const linkHeaderOctets = ethernetOctets(nextHop.vlan);
+        egresses.push(new Egress({ ...common, neighbours, linkHeaderOctets }));
+      }
+    } catch (error) {
+      frameSender.close();
+      throw error;
+    }
   }
 }

@@ -117,7 +117,8 @@ export class ShardLeaser {
       return offer.release(RETRY_MILLIS);
     }
     const sending = joined.networkIo.sender.send(lease.from, shard.to);
-    const deps = { survey, shard, holder, lease, offer, sending, clock };
+    const { classNames } = joined;
+    const deps = { survey, classNames, shard, holder, lease, offer, sending, clock };
     const held = new HeldShard({ ...deps, resultStream: bus.results });
     joined.held.set(shard.number, held);
     log.debug({ survey: survey.id, shard: shard.number, epoch: lease.epoch }, 'shard leased');

@@ -9,14 +9,16 @@ import { SenderControl } from '../agent/send/sender-control.js';
 import { monotonicMillis, wallMicros } from '../shared/base/clock.js';
 import type { Target } from '../shared/net/endpoint.js';
 import { mappedWords, parseWords } from '../shared/net/ipv6.js';
-import type { Port } from '../shared/net/ports.js';
+import type { ProbePort } from '../shared/net/ports.js';
 import { Ranges } from '../shared/net/ranges.js';
 import { Ranges6 } from '../shared/net/ranges6.js';
 import { Dissection } from '../shared/packet/dissect.js';
 import { Chaskey } from '../shared/probe/chaskey.js';
 import { CookieMac } from '../shared/probe/cookies.js';
 import type { Family } from '../shared/probe/probe.js';
-import { tcpSyn } from '../shared/probe/tcp-syn.js';
+import { parseOptions } from '../shared/probe/probe-options.js';
+import { PROBES } from '../shared/probe/probe-registry.js';
+import { type ProbeChoice, ProbeSet, type SurveyProbe } from '../shared/probe/probe-set.js';
 import { TagKernel } from '../shared/simd/wasm-kernels.js';
 import { Plan, shardLengthFor } from '../shared/survey/plan.js';
 import { SPECIAL } from '../shared/survey/policy/special-purpose-registry.js';
@@ -56,7 +58,7 @@ function bottomlessWire(): FrameSender {
 }
 
 const all = Ranges.of([{ from: 0, to: 2 ** 32 }]).subtract(SPECIAL);
-const HTTPS = [443] as Port[];
+const HTTPS = [443] as ProbePort[];
 const none = AddressList.of([]);
 const ipv6 = new Space({
   ipv4: Ranges.none,
@@ -66,7 +68,7 @@ const ipv6 = new Space({
   pairs: none,
 });
 
-function generating(space: Space, family: Family, layout: string) {
+function generating(space: Space, family: Family, probe: ProbeChoice) {
   const plan = new Plan(space, '7', shardLengthFor(space.size, 1e6));
   const control = new SenderControl();
   const egress = new Egress({
@@ -74,13 +76,13 @@ function generating(space: Space, family: Family, layout: string) {
     family,
     sources: [family === 4 ? mappedWords(0x64400001) : parseWords('2001:db8::1')],
     ports: { from: 61000, to: 65096 },
-    probe: tcpSyn,
-    options: tcpSyn.parseOptions({ layout }),
+    probe: new ProbeSet([probe]).all[0] as SurveyProbe,
+    key: KEY,
   });
   const loop = new SendLoop({
     plan,
-    key: KEY,
     egresses: [egress],
+    probeCount: 1,
     router: new Router([
       family === 4
         ? { family, from: all.from, to: all.to }
@@ -105,15 +107,26 @@ function generating(space: Space, family: Family, layout: string) {
   };
 }
 
-const generation = (space: Space, family: Family, layout: string) =>
-  millionsPerSecond(COUNT, generating(space, family, layout)).toFixed(1);
+const SYN: ProbeChoice = { name: 'tcp-syn', options: {} };
+const generation = (space: Space, family: Family, probe = SYN) =>
+  millionsPerSecond(COUNT, generating(space, family, probe)).toFixed(1);
 
-const thousandPorts = Array.from({ length: 1000 }, (_, i) => i + 1) as Port[];
-printTable('Probes made in memory, one core: target, filter, cookie, both checksums, frame', [
-  { what: 'IPv4, default exclusions', 'M/s': generation(Space.ofIpv4(all, HTTPS), 4, 'mss') },
-  { what: 'with 1,000 ports', 'M/s': generation(Space.ofIpv4(all, thousandPorts), 4, 'mss') },
-  { what: 'with Linux’s TCP options', 'M/s': generation(Space.ofIpv4(all, HTTPS), 4, 'linux') },
-  { what: 'IPv6, a window of 2^32 subnets', 'M/s': generation(ipv6, 6, 'mss') },
+const thousandPorts = Array.from({ length: 1000 }, (_, i) => i + 1) as ProbePort[];
+const linux = { name: 'tcp-syn', options: { layout: 'linux' } };
+printTable('Probes made in memory, one core: target, filter, cookie, checksums, frame', [
+  { what: 'IPv4, default exclusions', 'M/s': generation(Space.ofIpv4(all, HTTPS), 4) },
+  { what: 'with 1,000 ports', 'M/s': generation(Space.ofIpv4(all, thousandPorts), 4) },
+  { what: 'with Linux’s TCP options', 'M/s': generation(Space.ofIpv4(all, HTTPS), 4, linux) },
+  { what: 'IPv6, a window of 2^32 subnets', 'M/s': generation(ipv6, 6) },
+  ...PROBES.filter(({ name }) => name !== SYN.name).map((probe) => {
+    const port = probe.hasPorts ? 53 : 0;
+    const options = probe.optionsForPort?.(port, parseOptions(probe, {})) ?? {};
+    const space = Space.ofIpv4(all, [port]);
+    return {
+      what: `IPv4, ${probe.name}`,
+      'M/s': generation(space, 4, { name: probe.name, options }),
+    };
+  }),
 ]);
 
 /**
@@ -124,12 +137,13 @@ function reading(space: Space, source: PlainFlow['source']) {
   const plan = new Plan(space, '7', shardLengthFor(space.size, 1e6));
   const view = new DataView(new ArrayBuffer(192));
   const bytes = new Uint8Array(view.buffer);
-  const survey = { probe: 'tcp-syn', probeOptions: {}, key: KEY };
+  const survey = { probes: [SYN], key: KEY };
+  const ports = { from: 61000, to: 65096 };
   const dissection = new Dissection(view);
   const counts = new ReplyCounts();
   const shards = Array.from({ length: plan.shardCount }, (_, shard) => shard);
   const held = new Map(shards.map((shard) => [shard, { onReply: () => OUTCOME.NEW }]));
-  const receiver = new ReplyMatcher(plan, survey, dissection, held, counts);
+  const receiver = new ReplyMatcher(plan, survey, ports, dissection, held, counts);
   const replies = Array.from({ length: 1024 }, (_, i) => {
     const target: Target = plan.targetAt(i * 1000);
     const flow = { source, sourcePort: 61000 + i, address: target.words, port: target.port };

@@ -1,4 +1,5 @@
 /** Rows per second from result batches to a durable segment, by format; collecting the rows is included. */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,13 +7,19 @@ import { RowSource } from '../coordinator/sink/row.js';
 import { SegmentStore } from '../coordinator/storage/segments.js';
 import { ShardRows } from '../coordinator/storage/shard-rows.js';
 import { systemDisk } from '../shared/host/disk.js';
-import type { Port } from '../shared/net/ports.js';
+import type { ProbePort } from '../shared/net/ports.js';
 import { Ranges } from '../shared/net/ranges.js';
-import { CLASSIFICATION } from '../shared/probe/classification.js';
 import type { EpochRecord } from '../shared/survey/lease.js';
 import { Plan } from '../shared/survey/plan.js';
-import { emptyColumns, OPTION_MASK, type ResultBatch } from '../shared/survey/results.js';
+import {
+  type ColumnName,
+  emptyColumns,
+  FLAG_TCP,
+  OPTION_MASK,
+  type ResultBatch,
+} from '../shared/survey/results.js';
 import { Space } from '../shared/survey/space/space.js';
+import { CODE, pushRow, TCP_SYN_SET } from '../test/support/tcp-syn-set.js';
 import { median, printTable } from './harness.js';
 
 const SHARD = 65_536;
@@ -20,7 +27,7 @@ const BATCH = 4096;
 const ROUNDS = 7;
 
 const plan = new Plan(
-  Space.ofIpv4(Ranges.of([{ from: 0x0b000000, to: 0x0c000000 }]), [80] as Port[]),
+  Space.ofIpv4(Ranges.of([{ from: 0x0b000000, to: 0x0c000000 }]), [80] as ProbePort[]),
   '7',
   SHARD,
 );
@@ -30,13 +37,14 @@ const batches: ResultBatch[] = Array.from({ length: SHARD / BATCH }, (_, serial)
   const columns = emptyColumns();
   for (let i = 0; i < BATCH; i++) {
     const mixed = Math.imul(serial * BATCH + i + 1, 0x9e3779b1) >>> 0;
-    for (const column of Object.values(columns)) column.push(0);
-    const set = (name: keyof typeof columns, value: number) => {
+    pushRow(columns);
+    const set = (name: ColumnName, value: number) => {
       columns[name][i] = value;
     };
     set('offset', serial * BATCH + i);
     set('timestampDelta', i * 15);
-    set('classification', mixed % 3 === 0 ? CLASSIFICATION.SYNACK : CLASSIFICATION.RST);
+    set('classification', mixed % 3 === 0 ? CODE.SYNACK : CODE.RST);
+    set('flags', FLAG_TCP);
     set('source2', 0xffff);
     set('source3', 0x64400001);
     set('sourcePort', 61_000 + (mixed % 64));
@@ -67,7 +75,7 @@ function rowsOfShard(): ShardRows {
 }
 
 function* sources(rows: ShardRows): Generator<RowSource> {
-  const source = new RowSource(plan);
+  const source = new RowSource(plan, TCP_SYN_SET);
   for (const { batch, row } of rows.inOrder()) yield source.moveTo(batch, row);
 }
 

@@ -1,7 +1,7 @@
 /** How fast targets are generated: the permutation, the space, and both, on one core. */
 import type { Position, TargetIndex } from '../shared/base/brand.js';
 import { Target } from '../shared/net/endpoint.js';
-import type { Port } from '../shared/net/ports.js';
+import type { ProbePort } from '../shared/net/ports.js';
 import { type Range, Ranges } from '../shared/net/ranges.js';
 import { FeistelPermutation, RUN_MAX } from '../shared/permutation/permutation.js';
 import { Plan, shardLengthFor } from '../shared/survey/plan.js';
@@ -20,7 +20,7 @@ const SIZES = [
   2 ** 48,
   2 ** 53,
 ];
-const HTTPS = [443] as Port[];
+const HTTPS = [443] as ProbePort[];
 
 const fixed = (value: number) => value.toFixed(1);
 const all = Ranges.of([{ from: 0, to: 2 ** 32 }]).subtract(SPECIAL);
@@ -77,7 +77,7 @@ const spaces: [string, Space][] = [
   ['and a blocklist of 1,000,000', Space.ofIpv4(all.subtract(Ranges.of(blocklist(1e6))), HTTPS)],
   [
     'default exclusions, 1,000 ports',
-    Space.ofIpv4(all, Array.from({ length: 1000 }, (_, i) => i + 1) as Port[]),
+    Space.ofIpv4(all, Array.from({ length: 1000 }, (_, i) => i + 1) as ProbePort[]),
   ],
 ];
 let sink = 0;
@@ -126,7 +126,7 @@ printTable(
 );
 
 const million = blocklist(1e6);
-const everyPort = Array.from({ length: 65535 }, (_, i) => i + 1) as Port[];
+const everyPort = Array.from({ length: 65535 }, (_, i) => i + 1) as ProbePort[];
 printTable('Planning', [
   {
     what: 'a space of 1,000,000 ranges, from unsorted ranges',

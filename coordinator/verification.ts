@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { IntervalSet } from '../shared/base/intervals.js';
 import type { Disk } from '../shared/host/disk.js';
 import { formatAddress } from '../shared/net/ipv6.js';
+import { ProbeSet } from '../shared/probe/probe-set.js';
+import { sumReplies } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
 import { noneUnsent, sumUnsent, UNSENT_NAMES, type UnsentCounts } from '../shared/survey/unsent.js';
 import { countUnsent } from '../shared/survey/unsent-positions.js';
@@ -38,8 +40,6 @@ export interface CheckedSurvey {
   readonly folder: string;
   readonly disk: Disk;
 }
-
-const CLASSES = ['synack', 'rst', 'icmp'] as const;
 
 export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Promise<Verification> {
   const checker = new CoverageChecker(plan, survey);
@@ -77,6 +77,7 @@ interface Seen {
 class CoverageChecker {
   readonly #plan: Plan;
   readonly #survey: PublicSurvey;
+  readonly #set: ProbeSet;
   readonly #stored = new IntervalSet();
   readonly #seen = new Map<number, Seen>();
   readonly #examples: string[] = [];
@@ -88,6 +89,7 @@ class CoverageChecker {
   constructor(plan: Plan, survey: PublicSurvey) {
     this.#plan = plan;
     this.#survey = survey;
+    this.#set = new ProbeSet(survey.probes);
   }
 
   addViolation(fault: string): void {
@@ -119,13 +121,13 @@ class CoverageChecker {
         );
       }
       position = epoch.settledUpTo;
-      const { sentUpTo, probesSent, synack, rst, icmp } = epoch;
+      const { sentUpTo, probesSent, replies } = epoch;
       const settled = epoch.settledUpTo - epoch.from;
       const isPossible =
         settled >= 0 &&
         epoch.settledUpTo <= sentUpTo &&
         probesSent <= sentUpTo - epoch.from &&
-        sumUnsent(epoch) + synack + rst + icmp <= settled;
+        sumUnsent(epoch) + sumReplies(replies) <= settled;
       if (!isPossible) {
         this.addViolation(`shard ${shard}: epoch ${epoch.epoch} claims more than it can have done`);
       }
@@ -149,7 +151,7 @@ class CoverageChecker {
 
   /** @param isOver whether the survey is over: then every row must belong to a stored shard */
   checkRow(row: Row, entries: ReadonlyMap<number, ShardEntry>, isOver: boolean): void {
-    const { shard, position, saddr, sport, agent, classification } = named(row);
+    const { shard, position, saddr, probe, sport, agent, classification } = named(row);
     const entry = entries.get(Number(shard));
     const at = Number(position);
     const what = `row ${String(saddr)} port ${String(sport)}`;
@@ -167,7 +169,12 @@ class CoverageChecker {
     if (owner.agent !== agent)
       this.addViolation(`${what}: ${String(agent)} does not own position ${at}`);
     const target = this.#plan.targetAt(at);
-    if (formatAddress(target) !== saddr || target.port !== sport) {
+    const asked = this.#set.all[target.probe]?.probe;
+    const isSame =
+      formatAddress(target) === saddr &&
+      asked?.name === probe &&
+      (asked?.hasPorts ? target.port : null) === sport;
+    if (!isSame) {
       this.addViolation(`${what}: position ${at} is ${formatAddress(target)} port ${target.port}`);
     }
     const seen = this.#seen.get(entry.shard) ?? { positions: new Set(), classes: {} };
@@ -185,9 +192,8 @@ class CoverageChecker {
     const count = seen?.positions.size ?? 0;
     if (count !== rowCount)
       this.addViolation(`shard ${shard} has ${count} rows, its journal entry counts ${rowCount}`);
-    const reported = this.#survey.rows === 'all' ? CLASSES : CLASSES.slice(0, 1);
-    for (const name of reported) {
-      const settled = epochs.reduce((sum, epoch) => sum + epoch[name], 0);
+    for (const name of this.#set.namesWithRows(this.#survey.rows === 'all')) {
+      const settled = epochs.reduce((sum, epoch) => sum + (epoch.replies[name] ?? 0), 0);
       const there = seen?.classes[name] ?? 0;
       if (settled !== there)
         this.addViolation(`shard ${shard} has ${there} ${name} rows, its epochs count ${settled}`);
@@ -218,6 +224,6 @@ class CoverageChecker {
 const FIELD_INDEX = new Map(FIELDS.map(({ name }, i) => [name, i]));
 
 function named(row: Row): Record<string, Value> {
-  const names = ['shard', 'position', 'saddr', 'sport', 'agent', 'classification'];
+  const names = ['shard', 'position', 'saddr', 'probe', 'sport', 'agent', 'classification'];
   return Object.fromEntries(names.map((name) => [name, row[FIELD_INDEX.get(name) ?? 0] ?? null]));
 }

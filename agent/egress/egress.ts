@@ -1,13 +1,14 @@
 /**
- * One open egress: a frame sender, the batch of probes being written, and the source addresses. All frames
- * are laid out here, once. If targets are neighbours on the link, each frame gets its own destination MAC
- * address.
+ * One open egress of one probe: a frame sender, the batch of probes being written, and the source addresses.
+ * All frames are laid out here, once. If targets are neighbours on the link, each frame gets its own destination
+ * MAC address.
  */
 import { Endpoint, type Words } from '../../shared/net/endpoint.js';
 import type { PortRange } from '../../shared/net/ports.js';
-import type { CookieMac } from '../../shared/probe/cookies.js';
-import { type Family, Frame, type Probe, type ProbeOptions } from '../../shared/probe/probe.js';
+import { CookieMac, probeKey } from '../../shared/probe/cookies.js';
+import type { Family, PacketMaker } from '../../shared/probe/probe.js';
 import { ProbeBatch } from '../../shared/probe/probe-batch.js';
+import type { SurveyProbe } from '../../shared/probe/probe-set.js';
 import type { FrameSender, Neighbours } from '../interfaces.js';
 
 export interface EgressDeps {
@@ -15,8 +16,9 @@ export interface EgressDeps {
   readonly family: Family;
   readonly sources: readonly Words[];
   readonly ports: PortRange;
-  readonly probe: Probe;
-  readonly options: ProbeOptions;
+  readonly probe: SurveyProbe;
+  /** The survey key. */
+  readonly key: Uint8Array;
   /** Resolves targets that are neighbours on the link. */
   readonly neighbours?: Neighbours | undefined;
   /** Octets of the link header; 0 without one. */
@@ -32,7 +34,10 @@ export class Egress {
   /** Frames written and not yet accepted by the kernel. */
   pending = 0;
   readonly #deps: EgressDeps;
-  readonly #frame: Frame;
+  readonly #cookies: CookieMac;
+  readonly #packets: PacketMaker;
+  /** Our ports, of which one is chosen for each target; none if the probe does not want one chosen. */
+  readonly #ports: PortRange;
   readonly #sources: readonly Endpoint[];
   /** Destination MAC addresses by row, if targets are neighbours. */
   readonly #macs: Uint8Array[] = [];
@@ -41,21 +46,23 @@ export class Egress {
   #rows = 0;
 
   constructor(deps: EgressDeps) {
-    const { frameSender, family, sources, probe, options } = deps;
+    const { frameSender, family, sources, ports, key } = deps;
+    const { index, probe, options } = deps.probe;
     this.#deps = deps;
     this.frameSender = frameSender;
     this.family = family;
     this.neighbours = deps.neighbours;
     this.batch = new ProbeBatch(frameSender.frames);
-    this.#frame = new Frame(frameSender.view, family);
+    this.#cookies = new CookieMac(probeKey(key, index));
+    this.#packets = probe.packets(frameSender.view, family, { options, ports });
+    this.#ports = probe.choosesSourcePort ? ports : { from: 0, to: 1 };
     this.#sources = sources.map((words) => {
       const source = new Endpoint();
       source.setWords(words);
       return source;
     });
     for (let i = 0; i < frameSender.frames; i++) {
-      this.#frame.moveTo(frameSender.packetAt(i));
-      probe.prepare(this.#frame, options);
+      this.#packets.layOut(frameSender.packetAt(i));
     }
   }
 
@@ -69,15 +76,14 @@ export class Egress {
    * Writes the probes of the batch into the next frames.
    * @param stamp our clock, microseconds modulo 2^32
    */
-  write(cookies: CookieMac, stamp: number): void {
-    const { batch, frameSender } = this;
-    const { family, ports, probe } = this.#deps;
-    cookies.choose(batch, this.#sources, ports);
+  write(stamp: number): void {
+    const { batch, frameSender, family } = this;
+    const cookies = this.#cookies;
+    cookies.choose(batch, this.#sources, this.#ports);
     if (family === 4) cookies.computeIpv4(batch);
     else cookies.computeIpv6(batch, this.#sources);
     frameSender.locate(batch.count, batch.packetAt);
-    this.#frame.stamp = stamp;
-    probe.make(this.#frame, batch, this.#sources);
+    this.#packets.make(batch, this.#sources, stamp);
     if (this.neighbours !== undefined) this.#writeMacs();
     this.pending = batch.count;
     this.#rows = batch.count;

@@ -3,12 +3,11 @@
  * shard, which records it. The plan and the key suffice; no log of sent probes is needed. Replies to shards
  * that other agents hold are theirs to report, even if both agents capture on the same interface.
  */
+import type { PortRange } from '../../shared/net/ports.js';
 import type { Dissection } from '../../shared/packet/dissect.js';
-import { TcpOptions } from '../../shared/packet/tcp.js';
-import { CLASSIFICATION_NAMES } from '../../shared/probe/classification.js';
-import { CookieMac } from '../../shared/probe/cookies.js';
-import type { Probe } from '../../shared/probe/probe.js';
-import { probeNamed } from '../../shared/probe/probe-registry.js';
+import { CookieMac, probeKey } from '../../shared/probe/cookies.js';
+import type { ReplyReader } from '../../shared/probe/probe.js';
+import { ProbeSet } from '../../shared/probe/probe-set.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { OUTCOME, type Reply, type ReplyRecorder } from '../interfaces.js';
@@ -16,54 +15,75 @@ import { OUTCOME, type Reply, type ReplyRecorder } from '../interfaces.js';
 /** Longest plausible round trip: a timestamp echo that is older is not that of our probe. */
 const ROUND_TRIP_MICROS_MAX = 600e6;
 
-type MatchedSurvey = Pick<Survey, 'probe' | 'probeOptions' | 'key'>;
-
 /** Valid replies of a survey at an agent, by outcome. */
 export class ReplyCounts {
-  /** New replies by class. */
-  readonly byClass = new Float64Array(CLASSIFICATION_NAMES.length);
+  /** New replies by the name of their class. */
+  readonly byClass = new Map<string, number>();
   duplicate = 0;
   late = 0;
   /** Replies to shards that this agent does not hold. */
   foreignShard = 0;
 
   get new(): number {
-    return this.byClass.reduce((sum, count) => sum + count, 0);
+    let sum = 0;
+    for (const count of this.byClass.values()) sum += count;
+    return sum;
   }
+}
+
+/** How the replies to one probe of the survey are recognised. */
+interface ProbeReplies {
+  readonly index: number;
+  /** Protocol numbers of the transport over IPv4 and IPv6; −1 if the probe has none. */
+  readonly protocolV4: number;
+  readonly protocolV6: number;
+  readonly reader: ReplyReader;
+  readonly cookies: CookieMac;
 }
 
 export class ReplyMatcher {
   readonly #plan: Plan;
-  readonly #probe: Probe;
-  readonly #cookies: CookieMac;
+  readonly #set: ProbeSet;
+  readonly #probes: readonly ProbeReplies[];
   readonly #reply: { -readonly [Field in keyof Reply]: Reply[Field] };
-  readonly #isStamped: boolean;
   readonly #shards: ReadonlyMap<number, ReplyRecorder>;
   readonly #counts: ReplyCounts;
 
   /**
+   * @param ports our source ports
    * @param dissection each frame is dissected here before `receive` is called
    * @param shards the shards that this agent holds, by number; the map changes as they are leased and end
    */
   constructor(
     plan: Plan,
-    survey: MatchedSurvey,
+    survey: Pick<Survey, 'probes' | 'key'>,
+    ports: PortRange,
     dissection: Dissection,
     shards: ReadonlyMap<number, ReplyRecorder>,
     counts: ReplyCounts,
   ) {
     this.#plan = plan;
-    this.#probe = probeNamed(survey.probe);
-    this.#isStamped = this.#probe.isStamped(survey.probeOptions);
-    this.#cookies = new CookieMac(survey.key);
+    this.#set = new ProbeSet(survey.probes);
+    this.#probes = this.#set.all.map(({ index, probe, options }) => {
+      const protocol = (family: 4 | 6) =>
+        probe.families.includes(family) ? probe.protocol(family) : -1;
+      return {
+        index,
+        protocolV4: protocol(4),
+        protocolV6: protocol(6),
+        reader: probe.replies({ options, ports }),
+        cookies: new CookieMac(probeKey(survey.key, index)),
+      };
+    });
     this.#shards = shards;
     this.#counts = counts;
+    for (const name of this.#set.replyNames) counts.byClass.set(name, 0);
     this.#reply = {
       position: 0,
       shard: 0,
       code: 0,
+      isSuccess: false,
       dissection,
-      options: new TcpOptions(),
       roundTrip: -1,
     };
   }
@@ -74,9 +94,23 @@ export class ReplyMatcher {
    * @returns true if the frame answers a probe of this survey, whichever agent sent it
    */
   receive(timestamp: number): boolean {
+    const { dissection } = this.#reply;
+    const { protocol, isIpv6 } = dissection;
+    for (const probe of this.#probes) {
+      if ((isIpv6 ? probe.protocolV6 : probe.protocolV4) !== protocol) continue;
+      if (probe.reader.validate(dissection, probe.cookies) && this.#record(probe, timestamp)) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  #record({ index, reader }: ProbeReplies, timestamp: number): boolean {
     const reply = this.#reply;
-    if (!this.#probe.validate(reply.dissection, this.#cookies)) return false;
-    const position = this.#plan.positionOf(reply.dissection.flow.target);
+    const { dissection } = reply;
+    const { target } = dissection.flow;
+    target.probe = index;
+    const position = this.#plan.positionOf(target);
     if (position < 0) return false;
     reply.shard = Math.floor(position / this.#plan.shardLength);
     const shard = this.#shards.get(reply.shard);
@@ -85,26 +119,23 @@ export class ReplyMatcher {
       return true;
     }
     reply.position = position;
-    reply.code = this.#probe.classify(reply.dissection);
-    if (reply.dissection.isTcp) reply.options.read(reply.dissection.tcp);
-    else reply.options.clear();
-    reply.roundTrip = this.#roundTrip(timestamp);
+    reply.code = this.#set.codeOf(index, reader.classify(dissection));
+    reply.isSuccess = this.#set.isSuccess(index, reply.code);
+    if (dissection.isTcp) dissection.tcpOptions.read(dissection.tcp);
+    else dissection.tcpOptions.clear();
+    const stamp = reader.echoedStamp(dissection);
+    const elapsed = stamp <= 0 ? -1 : (timestamp - stamp) >>> 0;
+    reply.roundTrip = elapsed < ROUND_TRIP_MICROS_MAX ? elapsed : -1;
     this.#count(reply.code, shard.onReply(reply, timestamp));
     return true;
   }
 
   #count(code: number, outcome: number): void {
     const counts = this.#counts;
-    if (outcome === OUTCOME.NEW) counts.byClass[code] = (counts.byClass[code] as number) + 1;
-    else if (outcome === OUTCOME.DUPLICATE) counts.duplicate++;
+    if (outcome === OUTCOME.NEW) {
+      const name = this.#set.classNames[code] as string;
+      counts.byClass.set(name, (counts.byClass.get(name) ?? 0) + 1);
+    } else if (outcome === OUTCOME.DUPLICATE) counts.duplicate++;
     else counts.late++;
-  }
-
-  /** RFC 7323 §3.2: TSecr of a SYN-ACK is TSval of its SYN: the low 32 bits of our clock in microseconds. */
-  #roundTrip(timestamp: number): number {
-    const { timestampEcho } = this.#reply.options;
-    if (!this.#isStamped || timestampEcho <= 0) return -1;
-    const elapsed = (timestamp - timestampEcho) >>> 0;
-    return elapsed < ROUND_TRIP_MICROS_MAX ? elapsed : -1;
   }
 }

@@ -1,25 +1,39 @@
 /**
  * The replies of one epoch of one shard: removes duplicate and late replies, counts positions by class, and
  * gathers rows until they are published as a batch. One octet per position holds the best class so far, so a
- * duplicate reply makes no second row, and counts are exact even for replies that make no row. Positions
+ * duplicate reply makes no second row (dedup), and counts are exact even for replies that make no row. Positions
  * below `#settledUpTo` are settled: replies to them are late.
  */
 import { assert } from '../../shared/base/assert.js';
+import type { Dissection } from '../../shared/packet/dissect.js';
+import { PROTOCOL_ICMP, PROTOCOL_UDP } from '../../shared/packet/ipv4.js';
+import { NEXT_ICMPV6 } from '../../shared/packet/ipv6.js';
 import type { TcpOptions } from '../../shared/packet/tcp.js';
-import { CLASSIFICATION, outranks } from '../../shared/probe/classification.js';
+import { UDP_OCTETS } from '../../shared/packet/udp.js';
+import { outranks, SILENT } from '../../shared/probe/probe-set.js';
 import type { Counts } from '../../shared/survey/lease.js';
 import type { Shard } from '../../shared/survey/plan.js';
 import {
   COLUMN_NAMES,
   type Columns,
+  DATA_OCTETS_MAX,
   emptyColumns,
+  FLAG_DF,
+  FLAG_ERROR,
+  FLAG_ICMP,
+  FLAG_TCP,
+  NO_DATA,
   OPTION_MASK,
   type ResultBatch,
+  usualValue,
 } from '../../shared/survey/results.js';
 import { isUnsent, noneUnsent, unsentName } from '../../shared/survey/unsent.js';
 import { OUTCOME, type Reply } from '../interfaces.js';
 
 type Batch = Pick<ResultBatch, 'serial' | 'timestamp' | 'columns'>;
+
+/** Octets of payloads in one batch: with the other columns, it stays below NATS's limit of 1 MiB. */
+const BATCH_DATA_OCTETS = 400_000;
 
 /** How a reply is recorded. */
 export interface ReplyRecording {
@@ -33,16 +47,20 @@ export interface ReplyRecording {
 
 export class ShardReplies {
   readonly #shard: Shard;
-  /** A classification or an `UNSENT` code per position, by offset from the start of the shard. */
+  /** The code of a class, or an `UNSENT` code, per position, by offset from the start of the shard. */
   readonly #classes: Uint8Array;
   #settledUpTo: number;
-  readonly #counts = { synack: 0, rst: 0, icmp: 0, ...noneUnsent() };
+  readonly #unsent = noneUnsent();
+  /** Settled positions by code. */
+  readonly #settled: Float64Array;
+  readonly #classNames: readonly string[];
   readonly #columns = emptyColumns();
   #serial = 0;
   /** Microseconds since the Unix epoch: the timestamps of the gathered rows are relative to it. */
   #timestamp = 0;
 
-  constructor(shard: Shard, from: number) {
+  /** @param classNames by code, from a `ProbeSet` */
+  constructor(shard: Shard, from: number, classNames: readonly string[]) {
     assert(
       shard.from <= from && from <= shard.to,
       `an epoch of shard ${shard.number} starts at ${from}`,
@@ -50,6 +68,8 @@ export class ShardReplies {
     this.#shard = shard;
     this.#classes = new Uint8Array(shard.to - shard.from);
     this.#settledUpTo = from;
+    this.#classNames = classNames;
+    this.#settled = new Float64Array(classNames.length);
   }
 
   /** Batches taken so far: their serials are [0, batches). */
@@ -58,7 +78,12 @@ export class ShardReplies {
   }
   /** Settled positions by best class. */
   get counts(): Counts {
-    return { ...this.#counts };
+    const replies: Record<string, number> = {};
+    for (const [code, name] of this.#classNames.entries()) {
+      const count = this.#settled[code] as number;
+      if (code !== SILENT && count > 0) replies[name] = count;
+    }
+    return { replies, ...this.#unsent };
   }
   /** Rows gathered and not yet taken. */
   get rowCount(): number {
@@ -74,7 +99,7 @@ export class ShardReplies {
     // A reply to an unsent position answers the probe of another epoch. It does not replace the row that says
     // "unsent", unless it makes a row itself.
     if (isUnsent(known) && !isRow) return OUTCOME.LATE;
-    const isNew = known === CLASSIFICATION.NONE || isUnsent(known) || outranks(code, known);
+    const isNew = outranks(code, known);
     if (!isNew) return OUTCOME.DUPLICATE;
     this.#classes[offset] = code;
     if (isRow) this.#writeReply(offset, timestamp, flags, reply);
@@ -89,13 +114,14 @@ export class ShardReplies {
    */
   addUnsent(position: number, code: number, timestamp: number): boolean {
     const offset = position - this.#shard.from;
-    if (position < this.#settledUpTo || this.#classes[offset] !== CLASSIFICATION.NONE) return false;
+    if (position < this.#settledUpTo || this.#classes[offset] !== SILENT) return false;
     this.#classes[offset] = code;
     const columns = this.#beginRow(offset, code, timestamp);
     for (const name of COLUMN_NAMES) {
       const isWritten = columns[name].length === columns.offset.length;
-      if (!isWritten) columns[name].push(0);
+      if (!isWritten) columns[name].push(usualValue(name));
     }
+    columns.data.push(NO_DATA);
     return true;
   }
 
@@ -103,11 +129,9 @@ export class ShardReplies {
   settle(settledUpTo: number): void {
     assert(settledUpTo <= this.#shard.to, `settled up to ${settledUpTo}, beyond ${this.#shard.to}`);
     for (let position = this.#settledUpTo; position < settledUpTo; position++) {
-      const code = this.#classes[position - this.#shard.from];
-      if (code === CLASSIFICATION.SYNACK) this.#counts.synack++;
-      else if (code === CLASSIFICATION.RST) this.#counts.rst++;
-      else if (code === CLASSIFICATION.ICMP) this.#counts.icmp++;
-      else if (code !== undefined && isUnsent(code)) this.#counts[unsentName(code)]++;
+      const code = this.#classes[position - this.#shard.from] as number;
+      if (isUnsent(code)) this.#unsent[unsentName(code)]++;
+      else this.#settled[code] = (this.#settled[code] as number) + 1;
     }
     this.#settledUpTo = Math.max(this.#settledUpTo, settledUpTo);
   }
@@ -116,8 +140,21 @@ export class ShardReplies {
   takeBatch(rowsMax: number): Batch | undefined {
     if (this.rowCount === 0) return undefined;
     const columns = emptyColumns();
-    for (const name of COLUMN_NAMES) columns[name] = this.#columns[name].splice(0, rowsMax);
+    const rows = this.#rowsWithin(rowsMax);
+    for (const name of COLUMN_NAMES) columns[name] = this.#columns[name].splice(0, rows);
+    columns.data = this.#columns.data.splice(0, rows);
     return { serial: this.#serial++, timestamp: this.#timestamp, columns };
+  }
+
+  /** Rows of the next batch: payloads would make a full one larger than a message may be. */
+  #rowsWithin(rowsMax: number): number {
+    const { data } = this.#columns;
+    let octets = 0;
+    for (let row = 0; row < Math.min(rowsMax, data.length); row++) {
+      octets += (data[row] as Uint8Array).length;
+      if (octets > BATCH_DATA_OCTETS) return Math.max(1, row);
+    }
+    return rowsMax;
   }
 
   #beginRow(offset: number, code: number, timestamp: number): Columns {
@@ -130,10 +167,11 @@ export class ShardReplies {
 
   #writeReply(offset: number, timestamp: number, flags: number, reply: Reply): void {
     const columns = this.#beginRow(offset, reply.code, timestamp);
-    const { dissection, options, roundTrip } = reply;
-    const { isTcp, responder, tcp, icmp } = dissection;
+    const { dissection, roundTrip } = reply;
+    const { isTcp, responder, tcp, icmp, tcpOptions: options } = dissection;
+    const isIcmp = hasIcmp(dissection);
     const { source } = dissection.flow;
-    columns.flags.push(flags);
+    columns.flags.push(flags | flagsOf(dissection));
     columns.source0.push(source.w0);
     columns.source1.push(source.w1);
     columns.source2.push(source.w2);
@@ -144,19 +182,46 @@ export class ShardReplies {
     columns.responder2.push(responder.w2);
     columns.responder3.push(responder.w3);
     columns.timeToLive.push(dissection.timeToLive);
+    columns.typeOfService.push(dissection.typeOfService);
     columns.identification.push(dissection.identification);
     columns.sequence.push(isTcp ? tcp.sequence : 0);
     columns.acknowledgment.push(isTcp ? tcp.acknowledgment : 0);
     columns.window.push(isTcp ? tcp.window : 0);
-    columns.icmpType.push(isTcp ? 0 : icmp.type);
-    columns.icmpCode.push(isTcp ? 0 : icmp.code);
+    columns.icmpType.push(isIcmp ? icmp.type : 0);
+    columns.icmpCode.push(isIcmp ? icmp.code : 0);
     columns.optionMask.push(maskOf(options));
+    columns.optionLayout.push(options.layout);
     columns.maximumSegment.push(Math.max(0, options.maximumSegment));
     columns.windowScale.push(Math.max(0, options.windowScale));
     columns.timestampValue.push(Math.max(0, options.timestampValue));
     columns.timestampEcho.push(Math.max(0, options.timestampEcho));
     columns.roundTrip.push(roundTrip + 1);
+    const isUdp = dissection.protocol === PROTOCOL_UDP && !dissection.isError;
+    columns.dataLength.push(isUdp ? dissection.udp.length - UDP_OCTETS : 0);
+    columns.responderPort.push(isUdp ? dissection.responderPort : 0);
+    columns.data.push(isUdp ? payloadOf(dissection) : NO_DATA);
   }
+}
+
+/** True for ICMP errors, and for the replies of the ICMP probes. */
+function hasIcmp({ isError, protocol }: Dissection): boolean {
+  return isError || protocol === PROTOCOL_ICMP || protocol === NEXT_ICMPV6;
+}
+
+function flagsOf(dissection: Dissection): number {
+  return (
+    (dissection.isUnfragmentable ? FLAG_DF : 0) |
+    (dissection.isTcp ? FLAG_TCP : 0) |
+    (hasIcmp(dissection) ? FLAG_ICMP : 0) |
+    (dissection.isError ? FLAG_ERROR : 0)
+  );
+}
+
+/** A copy of the first octets of a datagram's payload, as far as they were captured. */
+function payloadOf({ view, at, end, udp }: Dissection): Uint8Array {
+  const from = at + UDP_OCTETS;
+  const to = Math.min(end, at + udp.length, from + DATA_OCTETS_MAX);
+  return new Uint8Array(view.buffer, view.byteOffset + from, Math.max(0, to - from)).slice();
 }
 
 function maskOf(options: TcpOptions): number {

@@ -6,12 +6,11 @@
 import type { TargetIndex } from '../../shared/base/brand.js';
 import { Target } from '../../shared/net/endpoint.js';
 import { RUN_MAX } from '../../shared/permutation/permutation.js';
-import { CookieMac } from '../../shared/probe/cookies.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
 import type { Egress } from '../egress/egress.js';
 import type { Router } from '../egress/router.js';
-import { type Found, NOT_SENT, RESOLVING, UNREACHABLE } from '../interfaces.js';
+import { type Found, type Neighbours, NOT_SENT, RESOLVING, UNREACHABLE } from '../interfaces.js';
 import type { Pacer } from './pacer.js';
 import { NO_JOB, ResolutionQueue } from './resolution-queue.js';
 import type { SendFilter } from './send-filter.js';
@@ -19,8 +18,11 @@ import { UnsentLog } from './unsent-log.js';
 
 export interface ProbeWriterDeps {
   readonly plan: Plan;
-  readonly key: Uint8Array;
+  /** One per route and probe: those of a route follow each other in the order of the survey's probes. */
   readonly egresses: readonly Egress[];
+  /** Probes of the survey. */
+  readonly probeCount: number;
+  /** Finds the route of a target. */
   readonly router: Router;
   /** True if every target has an egress. */
   readonly coversAll: boolean;
@@ -42,17 +44,18 @@ export class ProbeWriter {
   sendFilter: SendFilter;
   readonly unsent = new UnsentLog();
   readonly #deps: ProbeWriterDeps;
-  readonly #cookies: CookieMac;
   readonly #target = new Target();
   /** True if all targets use the only egress without neighbour resolution, and the space is plain. */
   readonly #isPlain: boolean;
   readonly #queue: ResolutionQueue | undefined;
+  /** Of each route whose targets are on the link. */
+  readonly #neighbours: ReadonlySet<Neighbours>;
 
   constructor(deps: ProbeWriterDeps, sendFilter: SendFilter) {
     this.#deps = deps;
     this.sendFilter = sendFilter;
-    this.#cookies = new CookieMac(deps.key);
-    const hasNeighbours = deps.egresses.some(({ neighbours }) => neighbours !== undefined);
+    this.#neighbours = new Set(deps.egresses.flatMap(({ neighbours }) => neighbours ?? []));
+    const hasNeighbours = this.#neighbours.size > 0;
     const isSingleEgress = deps.egresses.length === 1 && deps.coversAll && !hasNeighbours;
     this.#isPlain = isSingleEgress && deps.plan.space.isPlain;
     this.#queue = hasNeighbours ? new ResolutionQueue() : undefined;
@@ -83,9 +86,7 @@ export class ProbeWriter {
   /** Reads neighbour answers, and repeats due requests. @returns packets sent */
   pollNeighbours(now: number, most: number): number {
     let sent = 0;
-    for (const { neighbours } of this.#deps.egresses) {
-      if (neighbours !== undefined) sent += neighbours.poll(now, most - sent);
-    }
+    for (const neighbours of this.#neighbours) sent += neighbours.poll(now, most - sent);
     this.#deps.pacer.spend(sent);
     return sent;
   }
@@ -156,7 +157,7 @@ export class ProbeWriter {
           this.unsent.note(slot, batch.position[row] as number, code),
         );
       }
-      egress.write(this.#cookies, stamp);
+      egress.write(stamp);
       written += egress.pending;
     }
     this.#deps.pacer.spend(written);
@@ -164,14 +165,15 @@ export class ProbeWriter {
 
   /** Distributes the targets at the indices to their egresses. */
   #route(first: JobPosition, indices: Float64Array, count: number, now: number): void {
-    const { plan, router, egresses } = this.#deps;
+    const { plan, router, egresses, probeCount } = this.#deps;
     const target = this.#target;
     const { slot } = first;
     for (let i = 0; i < count; i++) {
       const position = first.position + i;
       plan.space.at(indices[i] as TargetIndex, target);
-      const number = router.egressFor(target);
-      const egress = egresses[number];
+      const route = router.routeFor(target);
+      const number = route * probeCount + target.probe;
+      const egress = route < 0 ? undefined : egresses[number];
       if (egress === undefined) this.unsent.note(slot, position, UNSENT.UNROUTABLE);
       else if (egress.neighbours === undefined) egress.batch.add(target, position);
       else this.#wait(egress, number, { slot, position }, now);

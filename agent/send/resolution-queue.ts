@@ -18,7 +18,7 @@ interface JobPosition {
 
 export class ResolutionQueue {
   readonly #slot = new Uint32Array(CAPACITY);
-  readonly #egress = new Uint8Array(CAPACITY);
+  readonly #egress = new Uint16Array(CAPACITY);
   readonly #position = new Float64Array(CAPACITY);
   readonly #words = new Uint32Array(4 * CAPACITY);
   readonly #port = new Uint16Array(CAPACITY);

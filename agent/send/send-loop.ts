@@ -11,12 +11,10 @@
  */
 import { LIMITS } from '../../shared/base/limits.js';
 import { RUN_MAX } from '../../shared/permutation/permutation.js';
-import type { Plan } from '../../shared/survey/plan.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
 import type { Egress } from '../egress/egress.js';
-import type { Router } from '../egress/router.js';
 import { Pacer } from './pacer.js';
-import { ProbeWriter } from './probe-writer.js';
+import { ProbeWriter, type ProbeWriterDeps } from './probe-writer.js';
 import { NO_JOB } from './resolution-queue.js';
 import { SEND_ERRORS, sendErrorOf } from './send-errors.js';
 import type { SendFilter } from './send-filter.js';
@@ -36,13 +34,7 @@ export interface SenderIndex {
   readonly count: number;
 }
 
-export interface SendLoopDeps {
-  readonly plan: Plan;
-  readonly key: Uint8Array;
-  readonly egresses: readonly Egress[];
-  readonly router: Router;
-  /** True if every target has an egress. */
-  readonly coversAll: boolean;
+export interface SendLoopDeps extends Omit<ProbeWriterDeps, 'pacer' | 'isAbandoned'> {
   /** The first send filter. */
   readonly sendFilter: SendFilter;
   /** The next send filter, if there is one. */
@@ -55,8 +47,6 @@ export interface SendLoopDeps {
   readonly onUnsent: (message: UnsentMessage) => void;
   /** Monotonic milliseconds, the clock of the grants. */
   readonly now: () => number;
-  /** Microseconds of the clock that also stamps captured frames. */
-  readonly wallMicros: () => number;
 }
 
 const IDLE_MILLIS = 100;

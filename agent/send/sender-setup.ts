@@ -1,7 +1,7 @@
 /** Setup of a sender thread for one survey, as data that can be cloned. */
 import type { TransmitMethod } from '../../shared/command/network-options.js';
 import type { PortRange } from '../../shared/net/ports.js';
-import type { ProbeOptions } from '../../shared/probe/probe.js';
+import type { ProbeChoice } from '../../shared/probe/probe-set.js';
 import type { EgressRoute } from '../egress/egress-plan.js';
 import type { SendFilterLists } from './send-filter.js';
 
@@ -9,8 +9,7 @@ export interface SenderSetup {
   readonly space: Uint8Array;
   readonly seed: string;
   readonly shardLength: number;
-  readonly probe: string;
-  readonly probeOptions: ProbeOptions;
+  readonly probes: readonly ProbeChoice[];
   readonly key: Uint8Array;
   readonly routes: readonly EgressRoute[];
   /** True if they serve every target. */

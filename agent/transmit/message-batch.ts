@@ -8,15 +8,15 @@
  *                     void *control; size_t controllen; int flags; pad; u32 len; pad }   64 octets
  */
 import { allocate, lastErrno, type Memory, sendMessages } from '../system/libc.js';
+import { frameStride } from './frame-stride.js';
 
 const BATCH = 256;
-const FRAME_STRIDE = 128;
 const IOVEC_OCTETS = 16;
 const MESSAGE_OCTETS = 64;
 const ADDRESS_STRIDE = 32;
 
 export interface BatchShape {
-  /** Octets of each frame, link header included; at most 128. */
+  /** Octets of each frame, link header included. */
   readonly frameOctets: number;
   /** Octets before the packet. */
   readonly linkHeaderOctets: number;
@@ -33,12 +33,14 @@ export class MessageBatch {
   readonly #messages: readonly bigint[];
   readonly #addressesAt: number;
   readonly #linkOctets: number;
+  readonly #stride: number;
   /** The first frame that was not sent; 0 again once all frames of the run were sent or dropped. */
   #first = 0;
   #left = 0;
 
   constructor(fd: number, { frameOctets, linkHeaderOctets, address }: BatchShape) {
-    const iovecsAt = BATCH * FRAME_STRIDE;
+    this.#stride = frameStride(frameOctets);
+    const iovecsAt = BATCH * this.#stride;
     const messagesAt = iovecsAt + BATCH * IOVEC_OCTETS;
     this.#addressesAt = messagesAt + BATCH * MESSAGE_OCTETS;
     this.#linkOctets = linkHeaderOctets;
@@ -49,7 +51,7 @@ export class MessageBatch {
     const messages: bigint[] = [];
     for (let i = 0; i < BATCH; i++) {
       const iovec = iovecsAt + i * IOVEC_OCTETS;
-      view.setBigUint64(iovec, base + BigInt(i * FRAME_STRIDE), true);
+      view.setBigUint64(iovec, base + BigInt(i * this.#stride), true);
       view.setBigUint64(iovec + 8, BigInt(frameOctets), true);
       const message = messagesAt + i * MESSAGE_OCTETS;
       view.setBigUint64(message + 16, base + BigInt(iovec), true);
@@ -67,10 +69,10 @@ export class MessageBatch {
 
   /** Offset of frame n, link header included. */
   startOf(frame: number): number {
-    return frame * FRAME_STRIDE;
+    return frame * this.#stride;
   }
   packetAt(frame: number): number {
-    return frame * FRAME_STRIDE + this.#linkOctets;
+    return frame * this.#stride + this.#linkOctets;
   }
   /** Offset of the destination of message n. */
   addressAt(frame: number): number {
@@ -84,7 +86,7 @@ export class MessageBatch {
   }
   locate(count: number, packetAt: Uint32Array): void {
     for (let slot = 0; slot < count; slot++) {
-      packetAt[slot] = (this.#first + slot) * FRAME_STRIDE + this.#linkOctets;
+      packetAt[slot] = (this.#first + slot) * this.#stride + this.#linkOctets;
     }
   }
 

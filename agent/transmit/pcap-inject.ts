@@ -6,11 +6,11 @@ import { Fault } from '../../shared/base/faults.js';
 import type { FrameSender } from '../interfaces.js';
 import { allocate, lastErrno, type Memory } from '../system/libc.js';
 import { pcapLibrary } from '../system/pcap-library.js';
+import { frameStride } from './frame-stride.js';
 import { linkHeaderOctets, type NextHopSetup, writeLinkHeader } from './link-header.js';
 
 const ERROR_OCTETS = 256;
 const FRAMES = 64;
-const FRAME_STRIDE = 128;
 
 /** @throws Fault NO_CAP_NET_RAW or SYSTEM_CALL */
 export function openPcapInject(setup: NextHopSetup): FrameSender {
@@ -24,9 +24,10 @@ export function openPcapInject(setup: NextHopSetup): FrameSender {
     const code = /permi/i.test(reason) ? 'NO_CAP_NET_RAW' : 'SYSTEM_CALL';
     throw new Fault(code, `cannot inject on ${setup.device}: ${reason}`);
   }
-  const memory = allocateOr(() => close(handle));
   const nextHop = linkHeaderOctets(setup);
-  for (let i = 0; i < FRAMES; i++) writeLinkHeader(memory.view, i * FRAME_STRIDE, setup);
+  const stride = frameStride(nextHop + setup.octets);
+  const memory = allocateOr(FRAMES * stride, () => close(handle));
+  for (let i = 0; i < FRAMES; i++) writeLinkHeader(memory.view, i * stride, setup);
   let first = 0;
   let errno = 0;
   const advance = (frames: number) => {
@@ -36,16 +37,16 @@ export function openPcapInject(setup: NextHopSetup): FrameSender {
     name: `pcap ${setup.device}`,
     view: memory.view,
     frames: FRAMES,
-    packetAt: (frame) => frame * FRAME_STRIDE + nextHop,
+    packetAt: (frame) => frame * stride + nextHop,
     room: () => FRAMES,
     locate(count, packetAt) {
       for (let slot = 0; slot < count; slot++) {
-        packetAt[slot] = ((first + slot) % FRAMES) * FRAME_STRIDE + nextHop;
+        packetAt[slot] = ((first + slot) % FRAMES) * stride + nextHop;
       }
     },
     send(count) {
       for (let slot = 0; slot < count; slot++) {
-        const at = memory.base + BigInt(((first + slot) % FRAMES) * FRAME_STRIDE);
+        const at = memory.base + BigInt(((first + slot) % FRAMES) * stride);
         if ((inject(handle, at, nextHop + setup.octets) as number) < 0) {
           errno = lastErrno();
           advance(slot);
@@ -67,9 +68,9 @@ export function openPcapInject(setup: NextHopSetup): FrameSender {
   };
 }
 
-function allocateOr(giveUp: () => void): Memory {
+function allocateOr(octets: number, giveUp: () => void): Memory {
   try {
-    return allocate(FRAMES * FRAME_STRIDE);
+    return allocate(octets);
   } catch (error) {
     giveUp();
     throw error;

@@ -24,6 +24,7 @@ import {
   SOL_SOCKET,
   setOption,
 } from '../system/libc.js';
+import { frameStride } from './frame-stride.js';
 import {
   linkHeaderOctets,
   type NextHopSetup,
@@ -52,7 +53,7 @@ const SEND_BUFFER_OCTETS = 4 * 1024 * 1024;
 /** @throws Fault NO_CAP_NET_RAW, NO_ROUTE or SYSTEM_CALL */
 export function openTxRing(setup: NextHopSetup): FrameSender {
   const nextHop = linkHeaderOctets(setup);
-  const stride = HEADER_OCTETS + nextHop + setup.octets <= 128 ? 128 : 256;
+  const stride = frameStride(HEADER_OCTETS + nextHop + setup.octets);
   const fd = openSocket(AF_PACKET, SOCK_RAW, 0);
   const memory = onSocket(fd, () => {
     setOption(fd, SOL_PACKET, PACKET_VERSION, TPACKET_V2);

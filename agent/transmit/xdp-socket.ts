@@ -1,8 +1,7 @@
 /**
- * AF_XDP (kernel documentation networking/af_xdp), sending only, copy mode: frames lie in a UMEM, a
- * descriptor in the TX ring asks for one to be sent, and its address comes back in the completion
- * ring when it may be written again. No BPF program is needed to send. Packet taps do not see what
- * leaves this way.
+ * AF_XDP (kernel documentation networking/af_xdp), sending only, copy mode: frames lie in a UMEM, a descriptor
+ * in the TX ring asks for one to be sent, and its address comes back in the completion ring when it may be
+ * written again. No BPF program is needed to send. Packet taps do not see what leaves this way.
  *
  *   struct xdp_desc { u64 address; u32 length; u32 options }          16 octets
  *
@@ -25,6 +24,7 @@ import {
   setOption,
   tryOption,
 } from '../system/libc.js';
+import { frameStride } from './frame-stride.js';
 import { linkHeaderOctets, type NextHopSetup, writeLinkHeader } from './link-header.js';
 
 const AF_XDP = 44;
@@ -43,7 +43,6 @@ const EBUSY = 16;
 const ENODEV = 19;
 
 const CHUNK_OCTETS = 4096;
-const FRAME_STRIDE = 128;
 const FRAMES = 1024;
 const FRAME_MASK = FRAMES - 1;
 const RING_ENTRIES = 1024;
@@ -54,9 +53,10 @@ const DESCRIPTOR_OCTETS = 16;
 /** @throws Fault NO_CAP_NET_RAW, NO_ROUTE or SYSTEM_CALL if the interface does not support such sockets */
 export function openXdpSocket(setup: NextHopSetup): FrameSender {
   const nextHop = linkHeaderOctets(setup);
-  const umem = allocate(FRAMES * FRAME_STRIDE);
-  for (let i = 0; i < FRAMES; i++) writeLinkHeader(umem.view, i * FRAME_STRIDE, setup);
   const frameOctets = nextHop + setup.octets;
+  const stride = frameStride(frameOctets);
+  const umem = allocate(FRAMES * stride);
+  for (let i = 0; i < FRAMES; i++) writeLinkHeader(umem.view, i * stride, setup);
   const inOrder = Uint32Array.from({ length: FRAMES }, (_, i) => i);
   let socket: XdpSocket | undefined;
   let order: Uint32Array = inOrder;
@@ -86,12 +86,12 @@ export function openXdpSocket(setup: NextHopSetup): FrameSender {
     name: `af-xdp ${setup.device}`,
     view: umem.view,
     frames: FRAMES,
-    packetAt: (frame) => frame * FRAME_STRIDE + nextHop,
+    packetAt: (frame) => frame * stride + nextHop,
     room: () => Math.min(BATCH, current()?.free() ?? 0),
     locate(count, packetAt) {
       for (let slot = 0; slot < count; slot++) {
         const frame = socket?.frameAt(slot) ?? (order[slot] as number);
-        packetAt[slot] = frame * FRAME_STRIDE + nextHop;
+        packetAt[slot] = frame * stride + nextHop;
       }
     },
     send(count) {
@@ -146,14 +146,17 @@ class XdpSocket {
    */
   readonly #again = new Uint8Array(FRAMES);
 
+  readonly #stride: number;
+
   /** @param order all frames, those in the first slots first */
   constructor(setup: NextHopSetup, umem: Memory, frameOctets: number, order: Uint32Array) {
     this.#job = order;
+    this.#stride = frameStride(frameOctets);
     const fd = openSocket(AF_XDP, SOCK_RAW, 0);
     this.#fd = fd;
     const mapped: Memory[] = [];
     try {
-      setOption(fd, SOL_XDP, XDP_UMEM_REG, umemRegistration(umem.base));
+      setOption(fd, SOL_XDP, XDP_UMEM_REG, umemRegistration(umem.base, this.#stride));
       // A fill ring is required, and stays empty, because nothing is received.
       setOption(fd, SOL_XDP, XDP_UMEM_FILL_RING, 64);
       setOption(fd, SOL_XDP, XDP_UMEM_COMPLETION_RING, RING_ENTRIES);
@@ -233,7 +236,7 @@ class XdpSocket {
     const entry = this.#produced & RING_MASK;
     this.#produced = (this.#produced + 1) | 0;
     // Addresses in the UMEM are below 2^32: the upper half of the word stays zero.
-    this.#txWords[(this.#txAt.entries + entry * DESCRIPTOR_OCTETS) >> 2] = frame * FRAME_STRIDE;
+    this.#txWords[(this.#txAt.entries + entry * DESCRIPTOR_OCTETS) >> 2] = frame * this.#stride;
   }
 
   /** The frame in a slot was dropped: it is queued again behind those that wait, with a new descriptor. */
@@ -252,16 +255,15 @@ class XdpSocket {
   #reclaim(): void {
     const { producer, consumer, entries } = this.#completionAt;
     const words = this.#completionWords;
-    const order = this.#job;
     const again = this.#again;
     const done = Atomics.load(words, producer >> 2);
     let completed = this.#completed;
     let tail = this.#tail;
     for (; completed !== done; completed = (completed + 1) | 0) {
       const address = words[(entries + (completed & RING_MASK) * 8) >> 2] as number;
-      const frame = (address / FRAME_STRIDE) | 0;
+      const frame = (address / this.#stride) | 0;
       if (again[frame] === 0) {
-        order[tail & FRAME_MASK] = frame;
+        this.#job[tail & FRAME_MASK] = frame;
         tail = (tail + 1) | 0;
       } else again[frame] = (again[frame] as number) - 1;
     }
@@ -272,10 +274,10 @@ class XdpSocket {
 }
 
 /** struct xdp_umem_reg { u64 addr; u64 len; u32 chunk_size; u32 headroom; u32 flags; … }. */
-function umemRegistration(base: bigint): Buffer {
+function umemRegistration(base: bigint, stride: number): Buffer {
   const registration = Buffer.alloc(32);
   registration.writeBigUInt64LE(base, 0);
-  registration.writeBigUInt64LE(BigInt(FRAMES * FRAME_STRIDE), 8);
+  registration.writeBigUInt64LE(BigInt(FRAMES * stride), 8);
   registration.writeUInt32LE(CHUNK_OCTETS, 16);
   return registration;
 }

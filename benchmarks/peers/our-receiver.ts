@@ -2,18 +2,25 @@
 import { Captures } from '../../agent/capture/captures.js';
 import { OUTCOME } from '../../agent/interfaces.js';
 import { ReplyCounts, ReplyMatcher } from '../../agent/replies/reply-matcher.js';
-import { tcpSyn } from '../../shared/probe/tcp-syn.js';
+import { tcpSyn } from '../../shared/probe/tcp/tcp-syn.js';
 import { KEY } from '../../test/support/replies.js';
 import { pause } from './network.js';
 import { ORIGIN, replayedPlan } from './replayed.js';
 
 const [device = 'eth0', seconds = '5'] = process.argv.slice(2);
 const capture = new Captures().open({ device, filter: tcpSyn.captureFilter(ORIGIN) });
-const survey = { probe: 'tcp-syn', probeOptions: tcpSyn.parseOptions({}), key: KEY };
+const survey = { probes: [{ name: 'tcp-syn', options: {} }], key: KEY };
 const counts = new ReplyCounts();
 const shards = Array.from({ length: replayedPlan.shardCount }, (_, shard) => shard);
 const held = new Map(shards.map((shard) => [shard, { onReply: () => OUTCOME.NEW }]));
-const receiver = new ReplyMatcher(replayedPlan, survey, capture.dissection, held, counts);
+const receiver = new ReplyMatcher(
+  replayedPlan,
+  survey,
+  ORIGIN.ports,
+  capture.dissection,
+  held,
+  counts,
+);
 capture.start((timestamp) => receiver.receive(timestamp));
 console.log('listening');
 await pause(Number(seconds) * 1000);

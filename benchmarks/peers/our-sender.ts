@@ -14,11 +14,11 @@ import { parseRange } from '../../shared/net/prefix.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';
 import { parseMac } from '../../shared/packet/ethernet.js';
-import { tcpSyn } from '../../shared/probe/tcp-syn.js';
 import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
 import { addressLists } from '../../shared/survey/policy/address-lists.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { spaceToBytes } from '../../shared/survey/space/space-bytes.js';
+import { TCP_SYN } from '../../test/support/tcp-syn-set.js';
 import { pause, SINK } from './network.js';
 
 const [device = SINK.device, transmit = 'af-xdp', senders = '1', rate = '0', seconds = '5'] =
@@ -32,8 +32,7 @@ const setup: SenderSetup = {
   space: spaceToBytes(space, '7'),
   seed: '7',
   shardLength: plan.shardLength,
-  probe: 'tcp-syn',
-  probeOptions: tcpSyn.parseOptions({}),
+  probes: TCP_SYN,
   key: Uint8Array.from({ length: 16 }, (_, i) => i),
   routes: [
     {

@@ -1,6 +1,6 @@
 /** The survey whose replies are replayed: a /16, one port, a fixed key. */
 import { mappedWords, parseWords } from '../../shared/net/ipv6.js';
-import type { Port } from '../../shared/net/ports.js';
+import type { ProbePort } from '../../shared/net/ports.js';
 import { parseRange } from '../../shared/net/prefix.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
@@ -8,7 +8,7 @@ import { Space } from '../../shared/survey/space/space.js';
 import type { PlainFlow } from '../../test/support/replies.js';
 import { SCANNER, TARGETS } from './network.js';
 
-const PORT = 443 as Port;
+const PORT = 443 as ProbePort;
 const SOURCE_PORTS = { from: 61000, to: 65096 };
 const ranges = Ranges.of([parseRange(TARGETS)]);
 const space = Space.ofIpv4(ranges, [PORT]);

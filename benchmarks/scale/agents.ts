@@ -50,7 +50,12 @@ const openNetworkIo: OpenNetworkIo = async () => {
       };
     },
   };
-  const standing = { notes: [], rules: undefined, rulesHash: '' };
+  const standing = {
+    notes: [],
+    rules: undefined,
+    ports: { from: 61000, to: 61064 },
+    rulesHash: '',
+  };
   return { sender, captures: [], isUp: () => true, ...standing };
 };
 

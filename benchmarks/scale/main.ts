@@ -3,6 +3,7 @@
  * broker as processes of their own. Only the agents' network I/O is simulated.
  *     npm run bench:scale [AGENTS] [SHARDS]
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile, rm } from 'node:fs/promises';
@@ -14,12 +15,13 @@ import type { Millis, Pps } from '../../shared/base/brand.js';
 import { systemRandom } from '../../shared/base/random.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
 import { systemDisk } from '../../shared/host/disk.js';
-import type { Port } from '../../shared/net/ports.js';
+import type { ProbePort } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Plan } from '../../shared/survey/plan.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
 import { isOver } from '../../shared/survey/survey.js';
+import { TCP_SYN } from '../../test/support/tcp-syn-set.js';
 
 const [root = '.', agents = '1000', shards = '1000000'] = process.argv.slice(2);
 /** Many shards of few positions, because the cost per shard is measured. */
@@ -34,13 +36,12 @@ const children: ChildProcess[] = [];
 try {
   const size = Number(shards) * SHARD_LENGTH;
   const ranges = Ranges.of([{ from: 0x7f000000, to: 0x7f000000 + size / 64 }]);
-  const ports = Array.from({ length: 64 }, (_, i) => 1000 + i) as Port[];
+  const ports = Array.from({ length: 64 }, (_, i) => 1000 + i) as ProbePort[];
   const space = Space.ofIpv4(ranges, ports);
   const bytes = spaceToBytes(space, '7');
   const request = {
     name: 'scale',
-    probe: 'tcp-syn',
-    probeOptions: {},
+    probes: TCP_SYN,
     rate: 1e9 as Pps,
     cooldown: 0 as Millis,
     seed: '7',

@@ -1,4 +1,5 @@
 /** Runs many surveys, two at a time, on one coordinator and one agent; see `benchmarks/soak.sh`. */
+import { sumReplies } from '../../shared/survey/lease.js';
 import { holdingsOf, seriesAt } from '../../test/support/holdings.js';
 import { LongLife } from '../../test/support/long-life.js';
 import { tableOf } from '../harness.js';
@@ -25,9 +26,9 @@ let wrong = 0;
   const work = async () => {
     while (!isEnough()) {
       const space = SPACES[launched++ % SPACES.length] as string;
-      const { targetsCovered, targets, synack, rst } = await life.survey(space, RATE);
+      const { targetsCovered, targets, replied } = await life.survey(space, RATE);
       const expected = space.startsWith('198.19') ? 0 : targets;
-      if (targetsCovered !== targets || synack + rst !== expected) wrong++;
+      if (targetsCovered !== targets || sumReplies(replied) !== expected) wrong++;
       if (++ended % NOTED_EVERY === 0 || ended === 5) await note(life);
     }
   };

@@ -6,8 +6,9 @@
 import { Fault } from '../../shared/base/faults.js';
 import { type Random, shortId } from '../../shared/base/random.js';
 import { PROTOCOL } from '../../shared/base/version.js';
+import { portIn, probeIn } from '../../shared/net/ports.js';
 import { KEY_OCTETS } from '../../shared/probe/cookies.js';
-import { probeNamed } from '../../shared/probe/probe-registry.js';
+import { ProbeSet } from '../../shared/probe/probe-set.js';
 import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
 import {
   publicTargetIn,
@@ -30,12 +31,14 @@ export function admit(
   random: Random,
   now: number,
 ): Admission {
-  const probeOptions = probeNamed(request.probe).parseOptions(request.probeOptions);
   checkRequest(request, space);
+  const probes = new ProbeSet(request.probes).all.map(({ probe, options }) => {
+    return { name: probe.name, options };
+  });
   const plan = new Plan(space, request.seed, shardLengthFor(space.size, request.rate));
   const survey: Survey = {
     ...request,
-    probeOptions,
+    probes,
     id: shortId(random, ID_LETTERS),
     state: 'running',
     key: random.bytes(KEY_OCTETS),
@@ -52,9 +55,9 @@ export function admit(
 
 /** The rules of admission; clients check them too, to refuse early. @throws as `admit` does */
 export function checkRequest(request: SurveyRequest, space: Space): void {
+  refuseProbes(request, space);
   refuseSpecial(request, space);
   refuseAnonymous(request, space);
-  refuseFamily(request, space);
 }
 
 function refuseSpecial({ allowSpecial }: SurveyRequest, space: Space): void {
@@ -76,8 +79,18 @@ function refuseAnonymous({ contact, purpose }: SurveyRequest, space: Space): voi
   throw new Fault('ANONYMOUS_SURVEY', reason, { value });
 }
 
-function refuseFamily({ probe }: SurveyRequest, space: Space): void {
-  if (!space.hasIpv6 || probeNamed(probe).families.includes(6)) return;
-  const reason = 'this probe does not support IPv6 yet: IPv6 targets can only be planned or listed';
-  throw new Fault('UNSUPPORTED', reason, { flag: '--probe', value: probe });
+/** Each target must name a probe of the survey that supports its family, with a port if the probe has ports. */
+function refuseProbes({ probes }: SurveyRequest, space: Space): void {
+  const set = new ProbeSet(probes);
+  const { ports, pairs } = space.parts;
+  for (const port of [...ports, ...pairs.ports]) {
+    const hasPorts = set.all[probeIn(port)]?.probe.hasPorts;
+    if (hasPorts === portIn(port) > 0) continue;
+    const reason = 'the target space has ports that do not fit the probes of the survey';
+    throw new Fault('BAD_OPTION', reason, { flag: '--ports', value: String(portIn(port)) });
+  }
+  const lacking = space.hasIpv6 ? set.lacking(6) : undefined;
+  if (lacking === undefined) return;
+  const reason = 'this probe does not support IPv6: leave out IPv6 targets, or the probe';
+  throw new Fault('UNSUPPORTED', reason, { flag: '--probe', value: lacking.name });
 }

@@ -19,15 +19,22 @@ async function lookup(survey: string, target: string, flags: BrokerFlags & { jso
 }
 
 function describe(result: LookupResult): string {
-  const { address, port, planned, rule, position, shard, state, agent, vantage } = result;
-  if (!planned) return `${address} port ${port}: not in the survey: ${rule}`;
+  const { planned, rule, position, shard, state, agent, vantage } = result;
+  const what = targetOf(result);
+  if (!planned) return `${what}: not in the survey: ${rule}`;
   const location = `position ${formatCount(position)}, shard ${shard}`;
-  if (state === 'waiting') return `${address} port ${port}: not probed yet; ${location}`;
-  if (state === 'leased') return `${address} port ${port}: about to be probed; ${location}`;
+  if (state === 'waiting') return `${what}: not probed yet; ${location}`;
+  if (state === 'leased') return `${what}: about to be probed; ${location}`;
   const span = `between ${isoTime(result.from)} and ${isoTime(result.until)}`;
   if (rule !== '') {
-    return `${address} port ${port}: not probed: ${rule}; skipped ${span} by ${agent}; ${location}`;
+    return `${what}: not probed: ${rule}; skipped ${span} by ${agent}; ${location}`;
   }
   const outcome = state === 'stored' ? result.outcome : 'not stored yet';
-  return `${address} port ${port}: ${outcome}; probed ${span} by ${agent} at ${vantage}; ${location}`;
+  return `${what}: ${outcome}; probed ${span} by ${agent} at ${vantage}; ${location}`;
+}
+
+/** The address, with port and probe. */
+function targetOf({ address, port, probe }: LookupResult): string {
+  if (port === 0) return `${address} ${probe}`.trimEnd();
+  return `${address} port ${port}${probe === '' || probe === 'tcp-syn' ? '' : ` (${probe})`}`;
 }

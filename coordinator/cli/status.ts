@@ -4,7 +4,15 @@ import { isoTime } from '../../shared/base/clock.js';
 import { command, option } from '../../shared/command/program.js';
 import { formatCount } from '../../shared/survey/quantities.js';
 import { type SurveyStatus, silentOf } from '../../shared/survey/status.js';
-import { formatTable, percent, plural, printNote, printOut, unsentLines } from './output/print.js';
+import {
+  formatTable,
+  percent,
+  plural,
+  printNote,
+  printOut,
+  replyLines,
+  unsentLines,
+} from './output/print.js';
 import { addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
 
 export function statusCommand(): Command {
@@ -36,16 +44,14 @@ function brief(status: SurveyStatus): Record<string, string | number> {
 }
 
 function describe(status: SurveyStatus): string {
-  const { targets, probesSent, targetsCovered, synack, rst, icmp } = status;
+  const { targets, probesSent, targetsCovered } = status;
   const lines = {
     survey: `${status.survey} ${status.name}`,
     state: status.state,
     targets: formatCount(targets),
     sent: formatCount(probesSent),
     covered: `${formatCount(targetsCovered)} (${percent(targetsCovered, targets)})`,
-    open: formatCount(synack),
-    closed: formatCount(rst),
-    icmp: formatCount(icmp),
+    ...replyLines(status),
     silent: formatCount(silentOf(status)),
     ...unsentLines(status),
     rows: formatCount(status.rowsStored),
@@ -60,6 +66,6 @@ function describe(status: SurveyStatus): string {
       : {}),
   };
   return Object.entries(lines)
-    .map(([name, text]) => `${name.padEnd(9)} ${text}`)
+    .map(([name, text]) => `${name.padEnd(13)} ${text}`)
     .join('\n');
 }

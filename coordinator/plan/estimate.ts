@@ -1,5 +1,6 @@
 /** Estimates time and bandwidth of a plan at a rate. */
-import { probeNamed } from '../../shared/probe/probe-registry.js';
+import { probeIn } from '../../shared/net/ports.js';
+import { type ProbeChoice, ProbeSet } from '../../shared/probe/probe-set.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Survey } from '../../shared/survey/survey.js';
 
@@ -14,21 +15,32 @@ export interface Estimate {
   readonly bitsPerSecond: number;
 }
 
-type Sent = Pick<Survey, 'probe' | 'probeOptions'>;
-type Costs = Sent & Pick<Survey, 'rate' | 'cooldown'>;
+type Costs = Pick<Survey, 'probes' | 'rate' | 'cooldown'>;
 
-export function estimate(survey: Costs, space: Space): Estimate {
-  const millis = (space.size / survey.rate) * 1000 + survey.cooldown;
-  return { millis, bitsPerSecond: survey.rate * probeBits(survey, space) };
+export function estimate({ probes, rate, cooldown }: Costs, space: Space): Estimate {
+  const millis = (space.size / rate) * 1000 + cooldown;
+  return { millis, bitsPerSecond: rate * probeBits(probes, space) };
 }
 
 /** Packets per second that a bandwidth in bits per second carries. */
-export function rateOfBandwidth(bitsPerSecond: number, probe: Sent, space: Space): number {
-  return bitsPerSecond / probeBits(probe, space);
+export function rateOfBandwidth(
+  bitsPerSecond: number,
+  probes: readonly ProbeChoice[],
+  space: Space,
+): number {
+  return bitsPerSecond / probeBits(probes, space);
 }
 
-/** Bits of one probe on an Ethernet link; of an IPv6 probe, the longer one, if the space has IPv6. */
-function probeBits({ probe, probeOptions }: Sent, space: Space): number {
-  const octets = probeNamed(probe).octets(space.hasIpv6 ? 6 : 4, probeOptions);
-  return (Math.max(ETHERNET_PAYLOAD_OCTETS_MIN, octets) + ETHERNET_OVERHEAD_OCTETS) * 8;
+/** Bits of the average probe on an Ethernet link; over IPv6 if a space has both families. */
+function probeBits(probes: readonly ProbeChoice[], space: Space): number {
+  const family = space.hasIpv6 ? 6 : 4;
+  const bits = new ProbeSet(probes).all.map(({ probe, options }) => {
+    const octets = probe.families.includes(family) ? probe.octets(family, options) : 0;
+    return (Math.max(ETHERNET_PAYLOAD_OCTETS_MIN, octets) + ETHERNET_OVERHEAD_OCTETS) * 8;
+  });
+  const { ports, pairs } = space.parts;
+  let sum = 0;
+  for (const port of ports) sum += space.addresses * (bits[probeIn(port)] ?? 0);
+  for (const port of pairs.ports) sum += bits[probeIn(port)] ?? 0;
+  return sum / space.size;
 }

@@ -1,5 +1,5 @@
 /** The summary of a plan: everything known of a survey before a packet is sent. */
-import { formatPorts } from '../../shared/net/ports.js';
+import { describePorts } from '../../shared/probe/describe-ports.js';
 import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
 import { publicTargetIn } from '../../shared/survey/policy/special-purpose-policy.js';
 import { formatCount, formatDuration } from '../../shared/survey/quantities.js';
@@ -14,10 +14,9 @@ const GENTLE_PPS = 100;
 export interface PlanSummary {
   readonly addresses: number;
   readonly targets: number;
-  /** One per target. */
-  readonly probes: number;
   readonly ports: string;
-  readonly probe: string;
+  /** Names of the probes. */
+  readonly probes: readonly string[];
   readonly shards: number;
   readonly shardLength: number;
   readonly rate: number;
@@ -39,9 +38,8 @@ export function summarizePlan(request: SurveyRequest, composition: Composition):
   return {
     addresses: space.addresses,
     targets: space.size,
-    probes: space.size,
-    ports: formatPorts(space.parts.ports),
-    probe: request.probe,
+    ports: describePorts(space.parts.ports, request.probes),
+    probes: [...new Set(request.probes.map(({ name }) => name))],
     shards: plan.shardCount,
     shardLength: plan.shardLength,
     rate: request.rate,
@@ -89,7 +87,7 @@ export function fullPlan(summary: PlanSummary): string {
     ...tallies('requested', summary.sources),
     ...tallies('removed', summary.exclusions),
     ['ports', summary.ports || 'as listed'],
-    ['probes', `${formatCount(summary.probes)} of ${summary.probe}`],
+    ['probes', `${formatCount(summary.targets)} of ${summary.probes.join(', ')}`],
     ['shards', `${formatCount(summary.shards)} of ${formatCount(summary.shardLength)} targets`],
     ['duration', `${formatDuration(durationMillis)} at ${formatCount(rate)} probes/s`],
     ['bandwidth', `${formatBits(bitsPerSecond)} on Ethernet, all overhead included`],

@@ -5,34 +5,34 @@
 import type { Words } from '../../shared/net/endpoint.js';
 import { formatWords, isMapped } from '../../shared/net/ipv6.js';
 import { UNREACHABLE_NAMES, UNREACHABLE_NAMES_V6 } from '../../shared/packet/icmp.js';
-import { CLASSIFICATION_NAMES, isSuccess } from '../../shared/probe/classification.js';
+import { formatLayout } from '../../shared/packet/tcp.js';
+import { UDP_OCTETS } from '../../shared/packet/udp.js';
 import {
   type ColumnName,
   FLAG_COOLDOWN,
+  FLAG_DF,
   FLAG_REPEAT,
   OPTION_MASK,
   type ResultBatch,
 } from '../../shared/survey/results.js';
 import { quote } from './duck.js';
+import {
+  boolean,
+  type GatheredColumn,
+  type Has,
+  type Read,
+  u8,
+  u16,
+  u32,
+  u64,
+} from './gathered-column.js';
 import type { RowSource } from './row.js';
 
-/** One column of the table that rows are gathered in. */
-export interface GatheredColumn {
-  readonly name: string;
-  readonly type: string;
-  /** Octets of a value; 0 for text. */
-  readonly width: number;
-  /** Writes a value in host order. @returns false if the row has none */
-  readonly write?: (view: DataView, at: number, source: RowSource) => boolean;
-  readonly text?: (source: RowSource) => string | null;
-}
-
-type Read = (source: RowSource) => number;
-type Has = (source: RowSource) => boolean;
-
 const always: Has = () => true;
-const isTcp: Has = ({ isIcmp }) => !isIcmp;
+const isTcp: Has = (source) => source.isTcp;
 const isIcmp: Has = (source) => source.isIcmp;
+const isError: Has = (source) => source.isError;
+const isUdp: Has = (source) => source.isUdp;
 const hasOption =
   (mask: number): Has =>
   (source) =>
@@ -41,53 +41,6 @@ const column =
   (name: ColumnName): Read =>
   (source) =>
     source.column(name);
-
-const u8 = (name: string, read: Read, has = always): GatheredColumn => ({
-  name,
-  type: 'UTINYINT',
-  width: 1,
-  write: (view, at, source) => {
-    if (!has(source)) return false;
-    view.setUint8(at, read(source));
-    return true;
-  },
-});
-const boolean = (name: string, read: Has, has = always): GatheredColumn => ({
-  ...u8(name, (source) => (read(source) ? 1 : 0), has),
-  type: 'BOOLEAN',
-});
-const u16 = (name: string, read: Read, has = always): GatheredColumn => ({
-  name,
-  type: 'USMALLINT',
-  width: 2,
-  write: (view, at, source) => {
-    if (!has(source)) return false;
-    view.setUint16(at, read(source), true);
-    return true;
-  },
-});
-const u32 = (name: string, read: Read, has = always): GatheredColumn => ({
-  name,
-  type: 'UINTEGER',
-  width: 4,
-  write: (view, at, source) => {
-    if (!has(source)) return false;
-    view.setUint32(at, read(source), true);
-    return true;
-  },
-});
-/** A whole number below 2^53 in 64 bits. */
-const u64 = (name: string, type: string, read: Read): GatheredColumn => ({
-  name,
-  type,
-  width: 8,
-  write: (view, at, source) => {
-    const value = read(source);
-    view.setUint32(at, value >>> 0, true);
-    view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
-    return true;
-  },
-});
 
 /**
  * Three columns of an address: its octets; if it is IPv4, its last word, from which DuckDB makes the text; if
@@ -128,6 +81,29 @@ function address(name: string, read: (source: RowSource) => Words, has = always)
   ];
 }
 
+/** A column of few distinct words, as indices into the dictionary. */
+function word(
+  name: string,
+  dictionary: Dictionary,
+  read: (source: RowSource) => string,
+): GatheredColumn {
+  return u16(name, (source) => dictionary.placeOf(read(source)));
+}
+
+/** The order of TCP options: most rows have that of the row before. */
+function layout(name: string): GatheredColumn {
+  let last = 0;
+  let said = '';
+  const text = (source: RowSource) => {
+    if (!source.isTcp || source.column('optionLayout') === 0) return null;
+    const next = source.column('optionLayout');
+    if (next !== last) said = formatLayout(next);
+    last = next;
+    return said;
+  };
+  return { name, type: 'VARCHAR', width: 0, text };
+}
+
 /** A column whose value is the same in all rows of a batch, as an index into the dictionary. */
 function common(
   name: string,
@@ -166,7 +142,12 @@ export class Dictionary {
 export function gathered(names: Dictionary): readonly GatheredColumn[] {
   return [
     ...address('saddr', ({ target }) => target.words),
-    u16('sport', ({ target }) => target.port),
+    u16(
+      'sport',
+      ({ target }) => target.port,
+      ({ hasPort }) => hasPort,
+    ),
+    word('probe', names, ({ probeName }) => probeName),
     ...address('daddr', (source) => source.source()),
     u16('dport', column('sourcePort')),
     u32('seqnum', column('sequence'), isTcp),
@@ -174,11 +155,12 @@ export function gathered(names: Dictionary): readonly GatheredColumn[] {
     u16('window', column('window'), isTcp),
     u8('ttl', column('timeToLive')),
     u32('ipid', column('identification')),
-    u8('class', ({ code }) => code),
-    boolean('success', ({ code }) => isSuccess(code)),
-    boolean('repeat', (source) => (source.column('flags') & FLAG_REPEAT) !== 0),
-    boolean('cooldown', (source) => (source.column('flags') & FLAG_COOLDOWN) !== 0),
-    ...address('icmp_responder', (source) => source.responder(), isIcmp),
+    word('classification', names, (source) => source.classification ?? ''),
+    word('state', names, (source) => source.state),
+    boolean('success', (source) => source.isSuccess),
+    boolean('repeat', ({ flags }) => (flags & FLAG_REPEAT) !== 0),
+    boolean('cooldown', ({ flags }) => (flags & FLAG_COOLDOWN) !== 0),
+    ...address('icmp_responder', (source) => source.responder(), isError),
     u8('icmp_type', column('icmpType'), isIcmp),
     u8('icmp_code', column('icmpCode'), isIcmp),
     u16('tcpopt_mss', column('maximumSegment'), hasOption(OPTION_MASK.MSS)),
@@ -186,6 +168,21 @@ export function gathered(names: Dictionary): readonly GatheredColumn[] {
     boolean('tcpopt_sack_perm', hasOption(OPTION_MASK.SACK), isTcp),
     u32('tcpopt_ts_val', column('timestampValue'), hasOption(OPTION_MASK.TIMESTAMPS)),
     u32('tcpopt_ts_ecr', column('timestampEcho'), hasOption(OPTION_MASK.TIMESTAMPS)),
+    layout('tcpopt_layout'),
+    boolean(
+      'ip_df',
+      ({ flags }) => (flags & FLAG_DF) !== 0,
+      ({ target }) => target.isIpv4,
+    ),
+    u8('tos', column('typeOfService')),
+    u16('reply_sport', column('responderPort'), isUdp),
+    u16('udp_pkt_size', (source) => source.column('dataLength') + UDP_OCTETS, isUdp),
+    {
+      name: 'data',
+      type: 'VARCHAR',
+      width: 0,
+      text: (source) => (source.isUdp ? source.data || null : null),
+    },
     u64('timestamp', 'TIMESTAMP', (source) => source.micros()),
     common('survey', names, (batch) => batch.survey),
     u32('shard', ({ batch }) => batch.shard),
@@ -203,16 +200,18 @@ export function gathered(names: Dictionary): readonly GatheredColumn[] {
 /** The stored columns, as SQL over the gathered ones. */
 export function storedOf(names: Dictionary): string {
   const { list } = names;
-  const classes = CLASSIFICATION_NAMES.map((name) => quote(name ?? ''));
   return [
     ...storedAddress('saddr'),
     'sport',
+    `(${list})[probe + 1] AS probe`,
     ...storedAddress('daddr'),
     'dport, seqnum, acknum, "window", ttl, ipid',
-    `([${classes.join(', ')}])[class + 1]::ENUM(${classes.join(', ')}) AS classification`,
+    `nullif((${list})[classification + 1], '') AS classification`,
+    `(${list})[state + 1] AS state`,
     'success, repeat, cooldown',
     ...storedAddress('icmp_responder'),
     'icmp_type, icmp_code, tcpopt_mss, tcpopt_wscale, tcpopt_sack_perm, tcpopt_ts_val, tcpopt_ts_ecr',
+    'tcpopt_layout, ip_df, tos, reply_sport, udp_pkt_size, data',
     '"timestamp"',
     `(${list})[survey + 1] AS survey`,
     'shard, "position"',
@@ -237,6 +236,7 @@ export const DERIVED: Readonly<Record<string, string>> = {
   timestamp_ts: `epoch_us("timestamp") // 1000000`,
   timestamp_us: `epoch_us("timestamp") % 1000000`,
   rtt_ms: 'rtt_us / 1000',
+  ecn: 'tos & 3',
   icmp_unreach_str: [
     `CASE WHEN contains(saddr, ':') THEN ${namesOf(1, UNREACHABLE_NAMES_V6)}`,
     `ELSE ${namesOf(3, UNREACHABLE_NAMES)} END`,

@@ -11,7 +11,8 @@ import {
   rowsOfQuery,
   withDuck,
 } from './duck.js';
-import { DERIVED, Dictionary, type GatheredColumn, gathered, storedOf } from './parquet-columns.js';
+import type { GatheredColumn } from './gathered-column.js';
+import { DERIVED, Dictionary, gathered, storedOf } from './parquet-columns.js';
 import { FIELDS, type Row, type RowSource } from './row.js';
 import type { Sink } from './sink.js';
 

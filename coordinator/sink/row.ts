@@ -13,16 +13,18 @@ import {
   UNREACHABLE_NAMES,
   UNREACHABLE_NAMES_V6,
 } from '../../shared/packet/icmp.js';
-import {
-  CLASSIFICATION,
-  CLASSIFICATION_NAMES,
-  isSuccess,
-} from '../../shared/probe/classification.js';
+import { formatLayout } from '../../shared/packet/tcp.js';
+import { UDP_OCTETS } from '../../shared/packet/udp.js';
+import type { ProbeSet } from '../../shared/probe/probe-set.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import {
   type ColumnName,
   FLAG_COOLDOWN,
+  FLAG_DF,
+  FLAG_ERROR,
+  FLAG_ICMP,
   FLAG_REPEAT,
+  FLAG_TCP,
   OPTION_MASK,
   type ResultBatch,
 } from '../../shared/survey/results.js';
@@ -45,16 +47,18 @@ interface FieldReader extends Field {
 /** A row of a batch, with its target from the plan; one object that is moved from row to row. */
 export class RowSource {
   readonly #plan: Plan;
+  readonly #set: ProbeSet;
   batch!: ResultBatch;
   #columns!: ResultBatch['columns'];
   row = 0;
   position = 0;
   readonly target = new Target();
   code = 0;
-  isIcmp = false;
+  flags = 0;
 
-  constructor(plan: Plan) {
+  constructor(plan: Plan, set: ProbeSet) {
     this.#plan = plan;
+    this.#set = set;
   }
 
   moveTo(batch: ResultBatch, row: number): this {
@@ -64,8 +68,42 @@ export class RowSource {
     this.position = batch.shard * this.#plan.shardLength + (batch.columns.offset[row] as number);
     this.#plan.fillTarget(this.position, this.target);
     this.code = this.column('classification');
-    this.isIcmp = this.code === CLASSIFICATION.ICMP;
+    this.flags = this.column('flags');
     return this;
+  }
+
+  /** Name of the class; null for a code that the survey does not have. */
+  get classification(): string | null {
+    return this.#set.classNames[this.code] ?? null;
+  }
+  get isSuccess(): boolean {
+    return this.#set.isSuccess(this.target.probe, this.code);
+  }
+  /** The state of the target according to the reply. */
+  get state(): string {
+    return this.#set.stateOf(this.target.probe, this.code);
+  }
+  get probeName(): string {
+    return this.#set.all[this.target.probe]?.probe.name ?? '';
+  }
+  get hasPort(): boolean {
+    return this.#set.all[this.target.probe]?.probe.hasPorts ?? true;
+  }
+  get isTcp(): boolean {
+    return (this.flags & FLAG_TCP) !== 0;
+  }
+  get isIcmp(): boolean {
+    return (this.flags & FLAG_ICMP) !== 0;
+  }
+  get isError(): boolean {
+    return (this.flags & FLAG_ERROR) !== 0;
+  }
+  get isUdp(): boolean {
+    return this.column('dataLength') > 0 || this.column('responderPort') > 0;
+  }
+  /** The first octets of the payload, in hexadecimal. */
+  get data(): string {
+    return Buffer.from(this.#columns.data[this.row] ?? []).toString('hex');
   }
 
   column(name: ColumnName): number {
@@ -84,12 +122,13 @@ export class RowSource {
   }
 }
 
+const ECN_MASK = 3;
 const SOURCE = ['source0', 'source1', 'source2', 'source3'] as const;
 const RESPONDER = ['responder0', 'responder1', 'responder2', 'responder3'] as const;
 
 const TABLE: readonly FieldReader[] = [
   text('saddr', 'address probed', ({ target }) => formatAddress(target)),
-  number('sport', 'port probed', ({ target }) => target.port),
+  number('sport', 'port probed', ({ hasPort, target }) => (hasPort ? target.port : null)),
   text('daddr', 'our address', (source) => formatWords(source.source())),
   number('dport', 'our port', (source) => source.column('sourcePort')),
   number('seqnum', 'TCP sequence number of the reply', tcp('sequence')),
@@ -97,12 +136,20 @@ const TABLE: readonly FieldReader[] = [
   number('window', 'TCP window of the reply', tcp('window')),
   number('ttl', 'time to live of the reply', (source) => source.column('timeToLive')),
   number('ipid', 'IP identification of the reply', (source) => source.column('identification')),
-  text('classification', 'synack, rst or icmp', ({ code }) => CLASSIFICATION_NAMES[code] ?? null),
-  boolean('success', 'true if the service is there', ({ code }) => isSuccess(code)),
+  text('probe', 'the probe', ({ probeName }) => probeName),
+  text('classification', 'class of the reply: synack, rst, icmp, …', (source) => {
+    return source.classification;
+  }),
+  text(
+    'state',
+    'state of the target by this reply: open, closed, filtered, …',
+    ({ state }) => state,
+  ),
+  boolean('success', 'true if the reply is what the probe looks for', (source) => source.isSuccess),
   boolean('repeat', 'true if the target had answered before', flag(FLAG_REPEAT)),
   boolean('cooldown', 'true if it came after the last probe of its shard', flag(FLAG_COOLDOWN)),
   text('icmp_responder', 'address of the router or host that sent the ICMP error', (source) =>
-    source.isIcmp ? formatWords(source.responder()) : null,
+    source.isError ? formatWords(source.responder()) : null,
   ),
   number('icmp_type', 'ICMP type', icmp('icmpType')),
   number('icmp_code', 'ICMP code', icmp('icmpCode')),
@@ -110,10 +157,31 @@ const TABLE: readonly FieldReader[] = [
   number('tcpopt_mss', 'maximum segment size', tcpOption(OPTION_MASK.MSS, 'maximumSegment')),
   number('tcpopt_wscale', 'window scale', tcpOption(OPTION_MASK.WINDOW_SCALE, 'windowScale')),
   boolean('tcpopt_sack_perm', 'SACK permitted', (source) =>
-    source.isIcmp ? null : (source.column('optionMask') & OPTION_MASK.SACK) !== 0,
+    source.isTcp ? (source.column('optionMask') & OPTION_MASK.SACK) !== 0 : null,
   ),
   number('tcpopt_ts_val', 'timestamp value', tcpOption(OPTION_MASK.TIMESTAMPS, 'timestampValue')),
   number('tcpopt_ts_ecr', 'timestamp echo', tcpOption(OPTION_MASK.TIMESTAMPS, 'timestampEcho')),
+  text('tcpopt_layout', 'order of the TCP options: mss,sok,ts,nop,ws', (source) =>
+    source.isTcp ? formatLayout(source.column('optionLayout')) || null : null,
+  ),
+  boolean('ip_df', 'true if IPv4’s DF (do not fragment) is set', ({ flags, target }) =>
+    target.isIpv4 ? (flags & FLAG_DF) !== 0 : null,
+  ),
+  number('tos', 'type of service or traffic class of the reply', (source) =>
+    source.column('typeOfService'),
+  ),
+  number('ecn', 'its two low bits: explicit congestion notification', (source) => {
+    return source.column('typeOfService') & ECN_MASK;
+  }),
+  number('reply_sport', 'port from which a UDP reply came', (source) =>
+    source.isUdp ? source.column('responderPort') : null,
+  ),
+  number('udp_pkt_size', 'octets of the UDP reply, header included', (source) =>
+    source.isUdp ? source.column('dataLength') + UDP_OCTETS : null,
+  ),
+  text('data', 'first octets of a UDP reply’s payload, in hexadecimal', (source) =>
+    source.isUdp ? source.data || null : null,
+  ),
   text('timestamp_str', 'arrival of the reply, ISO 8601', (source) =>
     isoTime(source.micros() / 1e3),
   ),
@@ -126,7 +194,7 @@ const TABLE: readonly FieldReader[] = [
   number('position', 'position of the target in the probing order', ({ position }) => position),
   text('vantage', 'vantage point label of the agent', ({ batch }) => batch.vantage),
   text('agent', 'the agent', ({ batch }) => batch.agent),
-  number('rtt_ms', 'round-trip time, if the reply echoes our TCP timestamp', (source) =>
+  number('rtt_ms', 'round-trip time, if the reply echoes our clock', (source) =>
     source.column('roundTrip') === 0 ? null : (source.column('roundTrip') - 1) / 1000,
   ),
 ];
@@ -163,8 +231,9 @@ export function parseFields(text: string): readonly string[] {
   return names;
 }
 
-/** ZMap's default fields. */
-export function defaultFields(ports: number): readonly string[] {
+/** ZMap's default fields; of several probes, which one and what its reply is. */
+export function defaultFields(ports: number, probes: number): readonly string[] {
+  if (probes > 1) return ['saddr', 'probe', 'sport', 'classification'];
   return ports === 1 ? ['saddr'] : ['saddr', 'sport'];
 }
 
@@ -178,7 +247,7 @@ function boolean(name: string, about: string, read: FieldReader['read']): FieldR
   return { name, kind: 'boolean', about, read };
 }
 function tcp(name: ColumnName): FieldReader['read'] {
-  return (source) => (source.isIcmp ? null : source.column(name));
+  return (source) => (source.isTcp ? source.column(name) : null);
 }
 function icmp(name: ColumnName): FieldReader['read'] {
   return (source) => (source.isIcmp ? source.column(name) : null);
@@ -187,14 +256,14 @@ function tcpOption(mask: number, name: ColumnName): FieldReader['read'] {
   return (source) => ((source.column('optionMask') & mask) === 0 ? null : source.column(name));
 }
 function flag(mask: number): FieldReader['read'] {
-  return (source) => (source.column('flags') & mask) !== 0;
+  return ({ flags }) => (flags & mask) !== 0;
 }
 function unreachable(source: RowSource): Value {
-  const { isIcmp, target } = source;
+  const { isError, target } = source;
   const isUnreachable =
     source.column('icmpType') === (target.isIpv4 ? ICMP_UNREACHABLE : ICMPV6_UNREACHABLE);
   const names = target.isIpv4 ? UNREACHABLE_NAMES : UNREACHABLE_NAMES_V6;
-  return isIcmp && isUnreachable ? (names[source.column('icmpCode')] ?? null) : null;
+  return isError && isUnreachable ? (names[source.column('icmpCode')] ?? null) : null;
 }
 function wordsOf(
   source: RowSource,

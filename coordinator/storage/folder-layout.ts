@@ -17,7 +17,7 @@ export const JOURNAL_FILE = 'journal.ndjson';
 export const MANIFEST_FILE = 'manifest.json';
 
 /** The oldest protocol whose survey folders can be read. */
-const OLDEST_PROTOCOL = 6;
+const OLDEST_PROTOCOL = 7;
 /** The possible files, as paths within the folder. */
 const FILES = /^((survey|manifest|rules)\.json|space\.bin|journal\.ndjson)$/;
 const SEGMENT = new RegExp(`^segments/\\d{9,12}(-\\d{9,12})?\\.(${SINK_NAMES.join('|')})$`);

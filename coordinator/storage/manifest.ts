@@ -7,8 +7,8 @@ import { isoTime } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import type { IoStats } from '../../shared/bus/heartbeat.js';
 import type { Disk } from '../../shared/host/disk.js';
-import { formatPorts } from '../../shared/net/ports.js';
 import { formatRange } from '../../shared/net/prefix.js';
+import { describePorts } from '../../shared/probe/describe-ports.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { alarmingDrops, type SurveyStatus, silentOf } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
@@ -82,9 +82,8 @@ function manifestOf(content: ManifestContent): object {
       listedAddresses: hitlist.size,
       listedPairs: pairs.size,
       addresses: space.addresses,
-      ports: formatPorts(ports),
-      probe: survey.probe,
-      probeOptions: survey.probeOptions,
+      ports: describePorts(ports, survey.probes),
+      probes: survey.probes,
       rate: survey.rate,
       cooldownMillis: survey.cooldown,
       seed: survey.seed,
@@ -103,9 +102,7 @@ function manifestOf(content: ManifestContent): object {
     counts: {
       probesSent: status.probesSent,
       targetsCovered: status.targetsCovered,
-      synack: status.synack,
-      rst: status.rst,
-      icmp: status.icmp,
+      replied: status.replied,
       silent: silentOf(status),
       ...Object.fromEntries(UNSENT_NAMES.map((name) => [name, status[name]])),
       batchesSetAside: status.batchesSetAside,

@@ -1,6 +1,6 @@
 /** The rows of one shard, one per position: of several replies the one of the highest rank. */
 import { assert } from '../../shared/base/assert.js';
-import { outranks } from '../../shared/probe/classification.js';
+import { outranks, type ProbeSet } from '../../shared/probe/probe-set.js';
 import { type EpochRecord, type Lease, settledUpToOf } from '../../shared/survey/lease.js';
 import type { Plan, Shard } from '../../shared/survey/plan.js';
 import type { ResultBatch } from '../../shared/survey/results.js';
@@ -70,8 +70,8 @@ export class ShardRows {
   }
 
   /** The rows with their targets, ascending by position: one object that is moved from row to row. */
-  *sources(plan: Plan): Generator<RowSource> {
-    const source = new RowSource(plan);
+  *sources(plan: Plan, set: ProbeSet): Generator<RowSource> {
+    const source = new RowSource(plan, set);
     for (const { batch, row } of this.inOrder()) yield source.moveTo(batch, row);
   }
 

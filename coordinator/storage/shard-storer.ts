@@ -12,6 +12,7 @@ import type { Clock } from '../../shared/base/clock.js';
 import { describeError, Fault } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import type { ResultDelivery, Versioned } from '../../shared/bus/interfaces.js';
+import type { ProbeSet } from '../../shared/probe/probe-set.js';
 import { type Lease, settledUpToOf } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { emptyColumns, type ResultBatch, reasonUnwritable } from '../../shared/survey/results.js';
@@ -44,6 +45,7 @@ export interface ShardStorerDeps {
 export class ShardStorer {
   readonly table: ShardTable;
   readonly #plan: Plan;
+  readonly #set: ProbeSet;
   readonly #deps: ShardStorerDeps;
   readonly #collector = new BatchCollector();
   readonly #backPressure: BackPressure;
@@ -64,8 +66,9 @@ export class ShardStorer {
   #isClosed = false;
   #isOver = false;
 
-  constructor(plan: Plan, deps: ShardStorerDeps) {
+  constructor(plan: Plan, set: ProbeSet, deps: ShardStorerDeps) {
     this.#plan = plan;
+    this.#set = set;
     this.#deps = deps;
     this.table = new ShardTable(plan.shardCount);
     this.#leasesKnownFrom = deps.clock.monotonic() + LEASES_KNOWN_MILLIS;
@@ -266,7 +269,7 @@ export class ShardStorer {
     const { segments, journal } = this.#deps.folder;
     const shard = this.#plan.shard(lease.shard);
     const rows = this.#collector.rowsOf(lease, shard);
-    if (rows.count > 0) await segments.write(shard.number, rows.sources(this.#plan));
+    if (rows.count > 0) await segments.write(shard.number, rows.sources(this.#plan, this.#set));
     else await segments.clear(shard.number);
     const entry = rows.journalEntry(lease);
     await journal.add(entry);

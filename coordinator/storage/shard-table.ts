@@ -6,16 +6,15 @@
 import { assert } from '../../shared/base/assert.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
 import type { Versioned } from '../../shared/bus/interfaces.js';
-import { type Lease, lastEpoch } from '../../shared/survey/lease.js';
+import { addReplies, type Lease, lastEpoch, sumReplies } from '../../shared/survey/lease.js';
 import { noneUnsent, UNSENT_NAMES, type UnsentCounts } from '../../shared/survey/unsent.js';
 import type { ShardEntry } from './journal.js';
 
 /** Sums over positions. */
 export interface ShardTotals extends UnsentCounts {
   probesSent: number;
-  synack: number;
-  rst: number;
-  icmp: number;
+  /** By class. */
+  replies: Record<string, number>;
 }
 
 /** Sums of one agent, over stored shards. */
@@ -102,11 +101,11 @@ export class ShardTable {
       const sum = sums.get(agent) ?? { probesSent: 0, replies: 0 };
       sums.set(agent, { probesSent: sum.probesSent + probesSent, replies: sum.replies + replies });
     };
-    for (const [agent, { targetsSettled, synack, rst, icmp }] of this.#agents)
-      add(agent, targetsSettled, synack + rst + icmp);
+    for (const [agent, { targetsSettled, replies }] of this.#agents)
+      add(agent, targetsSettled, sumReplies(replies));
     for (const { value } of this.#leases.values()) {
-      for (const { agent, from, settledUpTo, synack, rst, icmp } of value.epochs)
-        add(agent, settledUpTo - from, synack + rst + icmp);
+      for (const { agent, from, settledUpTo, replies } of value.epochs)
+        add(agent, settledUpTo - from, sumReplies(replies));
     }
     return sums;
   }
@@ -208,7 +207,7 @@ export class ShardTable {
   }
 
   get totals(): ShardTotals {
-    const totals = { ...this.#totals };
+    const totals = { ...this.#totals, replies: { ...this.#totals.replies } };
     for (const { value } of this.#leases.values()) addTotals(totals, value.epochs);
     return totals;
   }
@@ -235,15 +234,13 @@ export function holderOf(lease: Lease): string | undefined {
 }
 
 function emptyTotals(): ShardTotals {
-  return { probesSent: 0, synack: 0, rst: 0, icmp: 0, ...noneUnsent() };
+  return { probesSent: 0, replies: {}, ...noneUnsent() };
 }
 
 function addTotals(totals: ShardTotals, epochs: Lease['epochs']): void {
   for (const report of epochs) {
     totals.probesSent += report.probesSent;
     for (const name of UNSENT_NAMES) totals[name] += report[name];
-    totals.synack += report.synack;
-    totals.rst += report.rst;
-    totals.icmp += report.icmp;
+    addReplies(totals.replies, report.replies);
   }
 }

@@ -40,7 +40,8 @@ export async function lookupTargets(
 
 async function lookupTarget(target: Target, sources: LookupSources): Promise<LookupResult> {
   const { plan, leaseOf, folder, survey } = sources;
-  const named = { address: formatAddress(target), port: target.port };
+  const { name: probe = '' } = survey.probes[target.probe] ?? {};
+  const named = { address: formatAddress(target), port: target.port, probe };
   const position = plan.positionOf(target);
   if (position < 0) {
     const rule = await ruleOfUnplanned(target, sources);

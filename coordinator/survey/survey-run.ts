@@ -15,6 +15,7 @@ import { LIMITS } from '../../shared/base/limits.js';
 import { stopController } from '../../shared/base/stop.js';
 import type { Heartbeat } from '../../shared/bus/heartbeat.js';
 import type { Bus } from '../../shared/bus/interfaces.js';
+import { ProbeSet } from '../../shared/probe/probe-set.js';
 import { lastEpoch } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { Exclusions } from '../../shared/survey/policy/exclusions.js';
@@ -61,6 +62,7 @@ const END_RETRY_MILLIS = 2000;
 
 export class SurveyRun implements KnownSurvey {
   readonly plan: Plan;
+  readonly probeSet: ProbeSet;
   readonly folder: SurveyFolder;
   readonly agents: SurveyAgents;
   readonly record: SurveyRecord;
@@ -88,6 +90,7 @@ export class SurveyRun implements KnownSurvey {
     assert(plan.hash === survey.planHash, `survey ${survey.id} runs with another plan`);
     this.survey = survey;
     this.plan = plan;
+    this.probeSet = new ProbeSet(survey.probes);
     this.folder = deps.folder;
     this.record = deps.record;
     this.#deps = deps;
@@ -96,7 +99,13 @@ export class SurveyRun implements KnownSurvey {
     this.#isServing = (agent) => deps.isServing(agent, id);
     this.#dispatcher = new Dispatcher(bus.work, id);
     const onProblemChange = () => this.#applyRate();
-    this.storer = new ShardStorer(plan, { survey: id, clock, log, folder, onProblemChange });
+    this.storer = new ShardStorer(plan, this.probeSet, {
+      survey: id,
+      clock,
+      log,
+      folder,
+      onProblemChange,
+    });
     this.#table = this.storer.table;
     this.#maintenance = new LeaseMaintenance(id, {
       ...{ leases: bus.leases, work: bus.work, table: this.#table, log },

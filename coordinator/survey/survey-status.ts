@@ -1,4 +1,5 @@
 /** Builds the status of a survey from its table and its agents' activity. */
+import { ProbeSet } from '../../shared/probe/probe-set.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
@@ -19,7 +20,8 @@ export interface SurveyProgress {
 
 export function statusOf(progress: SurveyProgress): SurveyStatus {
   const { survey, plan, table, activity, endedAt, problem } = progress;
-  const { probesSent, ...totals } = table.totals;
+  const { probesSent, replies: replied, ...unsent } = table.totals;
+  const { replyNames, all } = new ProbeSet(survey.probes);
   return {
     survey: survey.id,
     name: survey.name,
@@ -29,7 +31,9 @@ export function statusOf(progress: SurveyProgress): SurveyStatus {
     targetsCovered: table.targetsCovered,
     coverage: table.targetsCovered / plan.size,
     budget: survey.rate,
-    ...totals,
+    ...unsent,
+    replied: Object.fromEntries(replyNames.map((name) => [name, replied[name] ?? 0])),
+    probes: [...new Set(all.map(({ probe }) => probe.name))],
     ...activity,
     shards: plan.shardCount,
     shardsStored: table.shardsStored,

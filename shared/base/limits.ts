@@ -53,8 +53,8 @@ export const LIMITS = {
   chunkOctets: 512 * 1024,
   /** Attempts to send a probe that the kernel refuses, before the position counts as unsent. */
   sendTries: 4,
-  /** Octets captured of each reply: link, IP with options, TCP with options, an ICMP quote. */
-  snapOctets: 192,
+  /** Octets captured of each reply: headers with options, and 400 of a payload or of an ICMP quote. */
+  snapOctets: 512,
   /** Warn above this share of dropped frames: replies are being missed. */
   dropShareMax: 0.001,
   /** Buffer of the capture, in octets. */

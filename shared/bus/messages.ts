@@ -1,18 +1,14 @@
 /**
- * The codecs of all messages except result batches (`batch-codec.ts`). Messages are untrusted: each is
+ * The codecs of all messages except result batches (`batch-codec.ts`) and the
+ * control API (`control-messages.ts`). Messages are untrusted: each is
  * checked against a schema when it is decoded, and a failure is a `Fault` with the code BAD_MESSAGE.
  */
 import { z } from 'zod';
 import { LIMITS } from '../base/limits.js';
+import { CLASSES_MAX, PROBES_MAX } from '../probe/probe-set.js';
 import type { Lease } from '../survey/lease.js';
 import type { Exclusion } from '../survey/policy/exclusions.js';
-import {
-  AGENT_STATES,
-  type AgentStatus,
-  type LookupResult,
-  type SurveyStatus,
-} from '../survey/status.js';
-import type { Survey, SurveyRequest } from '../survey/survey.js';
+import type { Survey } from '../survey/survey.js';
 import { TEXT } from '../survey/text.js';
 import type { UnsentName } from '../survey/unsent.js';
 import { type Codec, codec, text, token, vantage } from './codec.js';
@@ -22,26 +18,39 @@ import type { Leader } from './interfaces.js';
 
 const proto = transect.v1;
 
-const count = z.number().int().min(0).max(LIMITS.spaceSizeMax);
-const uint32 = z.number().int().min(0).max(0xffffffff);
-const finite = z.number().min(0);
+export const count = z.number().int().min(0).max(LIMITS.spaceSizeMax);
+export const uint32 = z.number().int().min(0).max(0xffffffff);
+export const finite = z.number().min(0);
 const hash = z.string().regex(/^[0-9a-f]{64}$/);
-const octets = z
+export const octets = z
   .custom<Uint8Array>((value) => value instanceof Uint8Array)
   .transform((value) => new Uint8Array(value));
 
 const ALLOWED_MAX = 10_000;
+/** Letters of one option of a probe: a payload in hexadecimal. */
+const PROBE_OPTION_MAX = 4096;
 /** Distinct errno names. */
 const ERRORS_MAX = 200;
 /** Surveys that one agent works on at once. */
 const ACTIVITIES_MAX = 1000;
 
-const surveyShape = z.object({
+/** Counts by the name of a class. */
+export const byClass = (value: z.ZodNumber) =>
+  z.record(text(TEXT.WORD), value).refine((counts) => Object.keys(counts).length <= CLASSES_MAX);
+
+export const surveyShape = z.object({
   id: token,
   name: text(TEXT.NAME),
   state: z.enum(['running', 'paused', 'draining', 'done', 'cancelled']),
-  probe: text(TEXT.WORD),
-  probeOptions: z.record(text(TEXT.WORD), text(TEXT.LINE)),
+  probes: z
+    .array(
+      z.object({
+        name: text(TEXT.WORD),
+        options: z.record(text(TEXT.WORD), text(PROBE_OPTION_MAX)),
+      }),
+    )
+    .min(1)
+    .max(PROBES_MAX),
   rate: z.number().positive(),
   cooldown: finite,
   seed: text(TEXT.NAME),
@@ -63,7 +72,7 @@ const surveyShape = z.object({
 });
 
 /** A request has no id, key or plan yet. */
-const requestShape = surveyShape.omit({
+export const requestShape = surveyShape.omit({
   id: true,
   state: true,
   key: true,
@@ -77,7 +86,7 @@ const requestShape = surveyShape.omit({
 });
 
 /** Unsent positions by reason. */
-const unsentShape = {
+export const unsentShape = {
   excluded: count,
   blocked: count,
   unroutable: count,
@@ -96,9 +105,7 @@ const epochShape = z
     probesSent: count,
     settledUpTo: count,
     batches: uint32,
-    synack: uint32,
-    rst: uint32,
-    icmp: uint32,
+    replies: byClass(uint32),
     ...unsentShape,
     rulesHash: hash.or(z.literal('')),
     startedAt: finite,
@@ -161,7 +168,7 @@ const grantShape = z.object({
   releaseShards: z.array(uint32),
 });
 
-const exclusionShape = z.object({
+export const exclusionShape = z.object({
   version: uint32.min(1),
   prefix: text(TEXT.WORD),
   reason: text(TEXT.LINE),
@@ -178,106 +185,6 @@ const leaderShape = z.object({
 
 const offerShape = z.object({ survey: token, shard: uint32 });
 
-const statusShape = z.object({
-  survey: token,
-  name: z.string(),
-  state: surveyShape.shape.state,
-  targets: count,
-  probesSent: count,
-  targetsCovered: count,
-  ...unsentShape,
-  batchesSetAside: count,
-  notice: z.string(),
-  coverage: finite,
-  rate: finite,
-  budget: finite,
-  synack: count,
-  rst: count,
-  icmp: count,
-  shards: count,
-  shardsStored: count,
-  agents: uint32,
-  rowsStored: count,
-  startedAt: finite,
-  endedAt: finite,
-  framesDropped: count,
-  framesReceived: count,
-  replies: count,
-  problem: z.string(),
-});
-
-const agentShape = z.object({
-  agent: token,
-  vantage: z.string(),
-  version: z.string(),
-  state: z.enum(AGENT_STATES),
-  rate: finite,
-  seenMillisAgo: finite,
-  framesReceived: count,
-  framesDropped: count,
-  problem: z.string(),
-  problemCode: z.string(),
-  granted: finite,
-});
-
-const lookupShape = z.object({
-  address: z.string(),
-  port: uint32,
-  planned: z.boolean(),
-  rule: z.string(),
-  position: count,
-  shard: uint32,
-  state: z.enum(['unplanned', 'waiting', 'leased', 'probed', 'stored']),
-  agent: z.string(),
-  vantage: z.string(),
-  from: finite,
-  until: finite,
-  outcome: z.string(),
-});
-
-const controlRequestShape = z.object({
-  survey: z.string(),
-  request: requestShape.optional(),
-  immediately: z.boolean(),
-  offset: count,
-  target: z.string(),
-  rate: finite,
-  file: z.string(),
-  prefix: z.string(),
-  reason: text(TEXT.LINE),
-  by: text(TEXT.NAME),
-  lifted: z.string(),
-});
-
-const controlReplyShape = z.object({
-  fault: z
-    .object({ code: z.string(), message: z.string(), flag: z.string(), value: z.string() })
-    .optional(),
-  survey: token.or(z.literal('')),
-  statuses: z.array(statusShape),
-  agents: z.array(agentShape),
-  files: z.array(z.string()),
-  chunk: octets,
-  total: count,
-  folder: z.string(),
-  results: z.array(lookupShape),
-  exclusions: z.array(exclusionShape),
-  version: uint32,
-  waiting: z.array(token),
-});
-
-export type ControlRequest = Omit<z.infer<typeof controlRequestShape>, 'request'> & {
-  request?: SurveyRequest | undefined;
-};
-export type ControlReply = Omit<
-  z.infer<typeof controlReplyShape>,
-  'statuses' | 'agents' | 'results'
-> & {
-  results: readonly LookupResult[];
-  statuses: readonly SurveyStatus[];
-  agents: readonly AgentStatus[];
-};
-
 export const surveyCodec: Codec<Survey> = codec(proto.Survey, surveyShape);
 export const leaseCodec: Codec<Lease> = codec(proto.Lease, leaseShape);
 export const offerCodec: Codec<{ survey: string; shard: number }> = codec(
@@ -288,11 +195,3 @@ export const heartbeatCodec: Codec<Heartbeat> = codec(proto.Heartbeat, heartbeat
 export const grantCodec: Codec<Grant> = codec(proto.Grant, grantShape);
 export const exclusionCodec: Codec<Exclusion> = codec(proto.Exclusion, exclusionShape);
 export const leaderCodec: Codec<Leader> = codec(proto.Leader, leaderShape);
-export const requestCodec: Codec<Partial<ControlRequest>> = codec(
-  proto.ControlRequest,
-  controlRequestShape,
-);
-export const replyCodec: Codec<Partial<ControlReply>> = codec(
-  proto.ControlReply,
-  controlReplyShape,
-);

@@ -48,8 +48,11 @@ export class Endpoint {
   }
 }
 
-/** One (address, port) of a target space. */
+/** One target of a survey: an address, a port, and the probe that is sent to it. */
 export class Target extends Endpoint {
+  /** Index of the probe in the survey's list. */
+  probe = 0;
+
   /** @param address IPv4, host order */
   static ipv4(address: number, port: number): Target {
     const target = new Target();

@@ -70,7 +70,7 @@ export function isMapped([w0, w1, w2]: Words): boolean {
   return w0 === 0 && w1 === 0 && w2 === 0xffff;
 }
 
-/** Negative, zero or positive as `a` comes before, with or after `b`. */
+/** Negative if `a` comes before `b`, zero if they are equal, else positive. */
 export function compareWords(a: Words, b: Words): number {
   return a[0] - b[0] || a[1] - b[1] || a[2] - b[2] || a[3] - b[3];
 }

@@ -2,8 +2,20 @@
 import type { Brand } from '../base/brand.js';
 import { Fault } from '../base/faults.js';
 
-/** 1 … 65535. */
-export type Port = Brand<number, 'Port'>;
+/** A port of a probe, as in a space: index of the probe × 65536 + port; the port is 0 if the probe has none. */
+export type ProbePort = Brand<number, 'ProbePort'>;
+
+const PORTS = 65536;
+
+export function probePort(probe: number, port: number): ProbePort {
+  return (probe * PORTS + port) as ProbePort;
+}
+export function portIn(probePort: number): number {
+  return probePort & 0xffff;
+}
+export function probeIn(probePort: number): number {
+  return probePort >>> 16;
+}
 
 /** Source ports: [from, to). */
 export interface PortRange {
@@ -14,10 +26,11 @@ export interface PortRange {
 const PORT_MAX = 65535;
 
 /**
- * Reads a comma-separated list as a sorted one without duplicates. Exclusions win, wherever they are; a list
- * of exclusions alone starts from all ports. @throws Fault BAD_OPTION naming the item
+ * Reads a comma-separated list as ports of a survey's first probe: a sorted one without duplicates.
+ * Exclusions win, wherever they are; a list of exclusions alone starts from all ports.
+ * @throws Fault BAD_OPTION naming the item
  */
-export function parsePorts(text: string): readonly Port[] {
+export function parsePorts(text: string): readonly ProbePort[] {
   const chosen = new Uint8Array(PORT_MAX + 1);
   const items = text.split(',').map((item) => item.trim());
   const exclusions = items.filter((item) => item.startsWith('!'));
@@ -33,7 +46,7 @@ export function parsePorts(text: string): readonly Port[] {
   const ports: number[] = [];
   for (let port = 1; port <= PORT_MAX; port++) if (chosen[port] === 1) ports.push(port);
   if (ports.length === 0) throw new Fault('BAD_OPTION', 'no port is left', { value: text });
-  return ports as Port[];
+  return ports as ProbePort[];
 }
 
 /** Writes a sorted list in its shortest form: `80,443,8000-8100`. */

@@ -1,7 +1,7 @@
 /**
  * A set of whole numbers (IPv4 addresses; slots of an IPv6 window) as sorted, disjoint, non-adjacent
- * half-open ranges [from, to) below 2^53. All operations are linear merges, so millions of entries take
- * milliseconds.
+ * half-open ranges [from, to) below 2^53. Intersection and subtraction are linear merges, so millions of
+ * entries take milliseconds.
  */
 import { assert } from '../base/assert.js';
 
@@ -31,7 +31,7 @@ export class Ranges {
     return builder.build();
   }
 
-  /** A set from its own arrays, as received from another process; checked. */
+  /** A set from the arrays `from` and `to` of another one, as received from another process; checked. */
   static fromSorted(from: Float64Array, to: Float64Array): Ranges {
     assert(from.length === to.length, 'different numbers of starts and ends');
     let end = -1;

@@ -30,7 +30,7 @@ export class Ranges6 {
     return Ranges6.#build(subtract(union(prefixes), union(except)));
   }
 
-  /** A set from its own array, as received from another thread. */
+  /** A set from the array `words` of another one, as received from another thread. */
   static fromWords(words: Uint32Array): Ranges6 {
     return new Ranges6(words);
   }
@@ -66,7 +66,7 @@ export class Ranges6 {
     }
   }
 
-  /** Negative, zero or positive as the address at `at` comes before, with or after the other one. */
+  /** Negative if the address at `at` comes before the other one, zero if they are equal, else positive. */
   #compare(at: number, w0: number, w1: number, w2: number, w3: number): number {
     const { words } = this;
     return (

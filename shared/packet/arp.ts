@@ -1,5 +1,5 @@
 /**
- * ARP over Ethernet for IPv4 (RFC 826), 28 octets behind the link header.
+ * ARP over Ethernet for IPv4 (RFC 826): 28 octets after the link header.
  *
  *   u16 hardware (1) | u16 protocol (0800) | u8 6 | u8 4 | u16 operation |
  *   sender MAC, IPv4 | target MAC, IPv4

@@ -1,7 +1,7 @@
 /**
  * The Internet checksum (RFC 1071): the ones' complement of the ones' complement sum of 16-bit words. Sums
  * are additive, so the sum of a template's constant words is computed once and each probe adds only the words
- * that change: what RFC 1624 §3 does with differences, without subtraction.
+ * that change. RFC 1624 §3 updates a checksum by differences; here nothing needs to be subtracted.
  */
 
 /**

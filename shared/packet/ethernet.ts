@@ -24,7 +24,7 @@ const VLAN_TAGS_MAX = 2;
 /** Six octets, as the kernel gives them. */
 export type MacAddress = Uint8Array;
 
-/** The addresses of a frame to its next hop. */
+/** The fields of the link header of a frame to its next hop. */
 export interface EthernetHeader {
   readonly destination: MacAddress;
   readonly source: MacAddress;

@@ -1,19 +1,33 @@
 /**
- * ICMP errors (RFC 792) and ICMPv6 errors (RFC 4443): type, code, checksum, four octets, then a quote
- * of the packet that caused them: its IP header and at least the eight octets after it.
+ * ICMP (RFC 792) and ICMPv6 (RFC 4443). Errors: type, code, checksum, four octets, then a quote of the packet
+ * that caused them: its IP header and at least the eight octets after it. Echo and timestamp messages: type,
+ * code, checksum, identifier, sequence number, data.
  */
 const TYPE = 0; // u8
 const CODE = 1; // u8
+const CHECKSUM = 2; // u16
+const IDENTIFIER = 4; // u16, and the sequence number, u16
 
 export const ICMP_OCTETS = 8;
 /** Octets of the inner transport header in every quote (RFC 792). */
 export const ICMP_QUOTE_OCTETS = 8;
 
 export const ICMP_UNREACHABLE = 3;
-const ICMP_SOURCE_QUENCH = 4;
-const ICMP_REDIRECT = 5;
-const ICMP_TIME_EXCEEDED = 11;
-const ICMP_PARAMETER_PROBLEM = 12;
+/** Unreachable, source quench, redirect, time exceeded, parameter problem. */
+export const ICMP_ERRORS: readonly number[] = [ICMP_UNREACHABLE, 4, 5, 11, 12];
+export const ICMP_ECHO_REPLY = 0;
+export const ICMP_ECHO = 8;
+export const ICMP_TIMESTAMP = 13;
+export const ICMP_TIMESTAMP_REPLY = 14;
+
+export const ICMPV6_UNREACHABLE = 1;
+const ICMPV6_PARAMETER_PROBLEM = 4;
+export const ICMPV6_ECHO = 128;
+export const ICMPV6_ECHO_REPLY = 129;
+
+/** Codes of `port unreachable`. */
+export const PORT_UNREACHABLE = 3;
+export const PORT_UNREACHABLE_V6 = 4;
 
 export class IcmpView {
   view: DataView;
@@ -30,21 +44,30 @@ export class IcmpView {
   get code(): number {
     return this.view.getUint8(this.at + CODE);
   }
+  /** Identifier in the high half, sequence number in the low. */
+  get identifiers(): number {
+    return this.view.getUint32(this.at + IDENTIFIER);
+  }
+  set identifiers(value: number) {
+    this.view.setUint32(this.at + IDENTIFIER, value);
+  }
+  set checksum(value: number) {
+    this.view.setUint16(this.at + CHECKSUM, value);
+  }
+
+  /** Lays out a message; checksum and identifiers are zero. */
+  layOut(type: number): void {
+    this.view.setUint8(this.at + TYPE, type);
+    this.view.setUint8(this.at + CODE, 0);
+    this.checksum = 0;
+    this.identifiers = 0;
+  }
 }
 
 /** True if messages of this type quote a packet. */
 export function quotesPacket(type: number): boolean {
-  return (
-    type === ICMP_UNREACHABLE ||
-    type === ICMP_SOURCE_QUENCH ||
-    type === ICMP_REDIRECT ||
-    type === ICMP_TIME_EXCEEDED ||
-    type === ICMP_PARAMETER_PROBLEM
-  );
+  return ICMP_ERRORS.includes(type);
 }
-
-export const ICMPV6_UNREACHABLE = 1;
-const ICMPV6_PARAMETER_PROBLEM = 4;
 
 /** The same for ICMPv6, whose errors are types 1 (unreachable) to 4 (parameter problem). */
 export function quotesPacketV6(type: number): boolean {

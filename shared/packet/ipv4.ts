@@ -11,6 +11,7 @@
 import { foldChecksum, sumWords } from './checksum.js';
 
 const VERSION_IHL = 0; // u8: version in the high half, header length in 32-bit words in the low
+const TYPE_OF_SERVICE = 1; // u8
 const TOTAL_LENGTH = 2; // u16
 const IDENTIFICATION = 4; // u16
 const FLAGS_FRAGMENT = 6; // u16
@@ -23,6 +24,8 @@ const DESTINATION = 16; // u32
 export const IPV4_OCTETS = 20;
 export const PROTOCOL_ICMP = 1;
 export const PROTOCOL_TCP = 6;
+export const PROTOCOL_UDP = 17;
+export const PROTOCOL_SCTP = 132;
 
 const FRAGMENT_OFFSET_MASK = 0x1fff;
 const DO_NOT_FRAGMENT = 0x4000;
@@ -54,6 +57,14 @@ export class Ipv4View {
   get fragmentOffset(): number {
     return this.view.getUint16(this.at + FLAGS_FRAGMENT) & FRAGMENT_OFFSET_MASK;
   }
+  /** Type of service: DSCP and ECN (RFC 2474 §3, RFC 3168 §5). */
+  get typeOfService(): number {
+    return this.view.getUint8(this.at + TYPE_OF_SERVICE);
+  }
+  /** True if routers must not fragment it. */
+  get isUnfragmentable(): boolean {
+    return (this.view.getUint16(this.at + FLAGS_FRAGMENT) & DO_NOT_FRAGMENT) !== 0;
+  }
   get timeToLive(): number {
     return this.view.getUint8(this.at + TIME_TO_LIVE);
   }
@@ -82,8 +93,8 @@ export class Ipv4View {
 
   /**
    * Lays out a header without options. Identification, source and destination are zero, and the checksum is
-   * that of such a header: a probe's own fields are added to it.
-   * @returns the sum of the constant words
+   * that of such a header.
+   * @returns the sum of the constant words, to which each probe adds its own fields
    */
   layOut(header: { totalLength: number; timeToLive: number; protocol: number }): number {
     const { view, at } = this;

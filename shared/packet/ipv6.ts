@@ -26,6 +26,14 @@ const NEXT_ROUTING = 43;
 const NEXT_FRAGMENT = 44;
 const NEXT_AUTHENTICATION = 51;
 const NEXT_DESTINATION_OPTIONS = 60;
+/** The extension headers that are skipped. */
+export const EXTENSION_HEADERS: readonly number[] = [
+  NEXT_HOP_BY_HOP,
+  NEXT_ROUTING,
+  NEXT_FRAGMENT,
+  NEXT_AUTHENTICATION,
+  NEXT_DESTINATION_OPTIONS,
+];
 const FRAGMENT_OCTETS = 8;
 const FRAGMENT_OFFSET_MASK = 0xfff8;
 const EXTENSIONS_MAX = 8;
@@ -42,6 +50,9 @@ export class Ipv6View {
 
   get version(): number {
     return this.view.getUint8(this.at) >>> 4;
+  }
+  get trafficClass(): number {
+    return (this.view.getUint16(this.at) >>> 4) & 0xff;
   }
   get payloadLength(): number {
     return this.view.getUint16(this.at + PAYLOAD_LENGTH);
@@ -128,11 +139,5 @@ export class ExtensionWalk {
 }
 
 function isExtension(header: number): boolean {
-  return (
-    header === NEXT_HOP_BY_HOP ||
-    header === NEXT_ROUTING ||
-    header === NEXT_FRAGMENT ||
-    header === NEXT_AUTHENTICATION ||
-    header === NEXT_DESTINATION_OPTIONS
-  );
+  return EXTENSION_HEADERS.includes(header);
 }

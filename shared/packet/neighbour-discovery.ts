@@ -26,7 +26,7 @@ const SOLICITATION = 135;
 const OPTION_SOURCE = 1;
 const OPTION_TARGET = 2;
 const HOP_LIMIT_AT = 7;
-/** Hop limit of all neighbour discovery (RFC 4861 §7.1.1). */
+/** Hop limit of all neighbour discovery packets (RFC 4861 §7.1.1). */
 const HOP_LIMIT = 255;
 
 /** Lays out a solicitation; `setSolicitationTarget` sets its target. @param source our address */
@@ -75,13 +75,13 @@ export function readAdvertisement(
 ): { words: Words; mac: MacAddress } | undefined {
   const at = ETHERNET_OCTETS + IPV6_OCTETS;
   if (octets < at + 24) return undefined;
-  // A packet from another link has passed a router (RFC 4861 §7.1.2).
+  // A router has decremented the hop limit of a packet from another link (RFC 4861 §7.1.2).
   if (view.getUint8(ETHERNET_OCTETS + HOP_LIMIT_AT) !== HOP_LIMIT) return undefined;
   const end = at + view.getUint16(ETHERNET_OCTETS + 4);
   if (end > octets || !hasValidChecksum(view, at, end)) return undefined;
   const word = (i: number) => view.getUint32(at + 8 + 4 * i);
   const hasOption = octets >= at + 32 && view.getUint8(at + 24) === OPTION_TARGET;
-  // The answer to a multicast solicitation contains the MAC address; else the frame's sender is it.
+  // The answer to a multicast solicitation contains the MAC address; else, the frame's source is used.
   const mac = readMac(view, hasOption ? at + 26 : 6);
   return mac && { words: [word(0), word(1), word(2), word(3)], mac };
 }

@@ -19,9 +19,12 @@ const CHECKSUM = 16; // u16
 const URGENT = 18; // u16
 
 export const TCP_OCTETS = 20;
+export const FLAG_FIN = 0x01;
 export const FLAG_SYN = 0x02;
 export const FLAG_RST = 0x04;
+export const FLAG_PSH = 0x08;
 export const FLAG_ACK = 0x10;
+export const FLAG_URG = 0x20;
 
 /** Reads and writes fields in place at `at`. Numbers are in host order. Nothing is checked here. */
 export class TcpView {
@@ -63,11 +66,14 @@ export class TcpView {
   set sequence(value: number) {
     this.view.setUint32(this.at + SEQUENCE, value);
   }
+  set acknowledgment(value: number) {
+    this.view.setUint32(this.at + ACKNOWLEDGMENT, value);
+  }
   set checksum(value: number) {
     this.view.setUint16(this.at + CHECKSUM, value);
   }
 
-  /** Lays out a header with options; ports, numbers and checksum are zero. */
+  /** Lays out a header with options; ports, sequence and acknowledgment numbers and checksum are zero. */
   layOut(header: { flags: number; window: number; options: readonly number[] }): void {
     const { view, at } = this;
     const { options } = header;
@@ -90,6 +96,22 @@ const OPTION_WINDOW_SCALE = 3; // length 3
 const OPTION_SACK_PERMITTED = 4; // length 2
 const OPTION_TIMESTAMPS = 8; // length 10
 
+/** Names of option kinds in a layout, by code: nmap's and p0f's. Code 0 ends a layout. */
+const OPTION_NAMES = ['', 'eol', 'nop', 'mss', 'ws', 'sok', 'ts', 'other'] as const;
+const LAYOUT_BITS = 3;
+const LAYOUT_KINDS_MAX = 10;
+const CODES: Readonly<Record<number, number>> = { 0: 1, 1: 2, 2: 3, 3: 4, 4: 5, 8: 6 };
+const CODE_OTHER = 7;
+
+/** A layout as text: the kinds in their order, such as `mss,sok,ts,nop,ws`. */
+export function formatLayout(layout: number): string {
+  const names: string[] = [];
+  for (let left = layout; left > 0; left = Math.floor(left / 2 ** LAYOUT_BITS)) {
+    names.push(OPTION_NAMES[left % 2 ** LAYOUT_BITS] ?? '');
+  }
+  return names.join(',');
+}
+
 /** The options of one header; −1 if one is absent. Refilled by each `read`. */
 export class TcpOptions {
   /** Octets. */
@@ -100,6 +122,9 @@ export class TcpOptions {
   sackPermitted = -1;
   timestampValue = -1;
   timestampEcho = -1;
+  /** The first ten options in order: three bits each, an index of `OPTION_NAMES`, from the lowest bits up. */
+  layout = 0;
+  #kinds = 0;
 
   /** The header must have been dissected: its whole length is readable. */
   read(tcp: TcpView): void {
@@ -109,6 +134,7 @@ export class TcpOptions {
     let at = tcp.at + TCP_OCTETS;
     while (at < end) {
       const kind = view.getUint8(at);
+      this.#noteKind(kind);
       if (kind === OPTION_END) return;
       if (kind === OPTION_NOP) {
         at++;
@@ -127,6 +153,13 @@ export class TcpOptions {
     this.sackPermitted = -1;
     this.timestampValue = -1;
     this.timestampEcho = -1;
+    this.layout = 0;
+    this.#kinds = 0;
+  }
+
+  #noteKind(kind: number): void {
+    if (this.#kinds === LAYOUT_KINDS_MAX) return;
+    this.layout |= (CODES[kind] ?? CODE_OTHER) << (LAYOUT_BITS * this.#kinds++);
   }
 
   #take(view: DataView, at: number, kind: number, length: number): void {

@@ -5,33 +5,68 @@
 import { cidrsOfAll } from '../net/cidr.js';
 import type { Words } from '../net/endpoint.js';
 import { isMapped } from '../net/ipv6.js';
+import { ICMP_ERRORS } from '../packet/icmp.js';
+import { EXTENSION_HEADERS } from '../packet/ipv6.js';
 import { FLAG_RST } from '../packet/tcp.js';
 import type { Origin } from './probe.js';
 
 /** Prefixes of our own addresses in a filter: the kernel would not accept many more. */
 const NETS_MAX = 128;
 
-/** Resets, SYN-ACKs and ICMP errors to our addresses and ports. */
-export function tcpReplyFilter({ sources, ports }: Origin): string {
+/** A condition on the transport header; `octet(n)` is the filter expression that reads its octet n. */
+export type Condition = (octet: (at: number) => string) => string;
+
+/** Packets of a transport to our addresses and ports that meet a condition, and ICMP errors to us. */
+export function replyFilter(
+  { sources, ports }: Origin,
+  protocol: number,
+  condition?: Condition,
+): string {
   const range = `dst portrange ${ports.from}-${ports.to - 1}`;
   const here = (mapped: boolean) => sources.filter((words) => isMapped(words) === mapped);
+  // `ip[…]` counts from the IP header, whose length varies; `tcp[…]` and the like count from the transport's.
+  const v4 = condition?.((at) => `${IPV4_ACCESSORS[protocol]}[${at}]`);
+  const v6 = condition?.((at) => `ip6[${40 + at}]`);
+  const of = (test: string, more: string | undefined) =>
+    `(${[test, range, ...(more === undefined ? [] : [more])].join(' and ')})`;
   const filters = [
-    filterFor(here(true), `(tcp and ${range} and ${answersIn('tcp[13]')})`, 'icmp'),
-    // tcp[…] knows IPv4 only; octet 13 behind the fixed header is octet 53 of the packet.
-    filterFor(here(false), `(ip6[6] = 6 and ${range} and ${answersIn('ip6[53]')})`, 'icmp6'),
-  ].filter((filter) => filter !== '');
-  return filters.join(' or ');
+    filterFor(here(true), [of(`ip proto ${protocol}`, v4), ICMP_ERROR_FILTER]),
+    filterFor(here(false), [of(`ip6[6] = ${protocol}`, v6), ICMPV6_ERROR_FILTER, EXTENDED_FILTER]),
+  ];
+  return filters.filter((filter) => filter !== '').join(' or ');
 }
 
-/** Resets, and segments with both SYN and ACK. */
-function answersIn(flags: string): string {
-  return `(${flags} & ${FLAG_RST} != 0 or ${flags} & 0x12 = 0x12)`;
+/** ICMP messages of one type to our addresses, and ICMP errors to us. */
+export function icmpFilter({ sources }: Origin, types: { v4?: number; v6?: number }): string {
+  const here = (mapped: boolean) => sources.filter((words) => isMapped(words) === mapped);
+  const v4 = types.v4 === undefined ? [] : [`(icmp and icmp[0] = ${types.v4})`];
+  const v6 = types.v6 === undefined ? [] : [`(ip6[6] = 58 and ip6[40] = ${types.v6})`];
+  const filters = [
+    filterFor(here(true), [...v4, ICMP_ERROR_FILTER]),
+    filterFor(here(false), [...v6, ICMPV6_ERROR_FILTER, EXTENDED_FILTER]),
+  ];
+  return filters.filter((filter) => filter !== '').join(' or ');
 }
 
-function filterFor(sources: readonly Words[], segments: string, errors: string): string {
+/** Resets, and segments whose flags, masked with SYN and ACK, meet another condition such as `= 18`. */
+export function tcpFlagFilter(also?: string): Condition {
+  return (octet) => {
+    const flags = octet(13);
+    const reset = `${flags} & ${FLAG_RST} != 0`;
+    return also === undefined ? reset : `(${reset} or ${flags} & 0x12 ${also})`;
+  };
+}
+
+const IPV4_ACCESSORS: Readonly<Record<number, string>> = { 6: 'tcp', 17: 'udp', 132: 'sctp' };
+const ICMP_ERROR_FILTER = `(icmp and (${ICMP_ERRORS.map((type) => `icmp[0] = ${type}`).join(' or ')}))`;
+const ICMPV6_ERROR_FILTER = '(ip6[6] = 58 and ip6[40] < 5)';
+/** Packets with extension headers: their transport cannot be found by BPF, which has no loops. */
+const EXTENDED_FILTER = `(${EXTENSION_HEADERS.map((next) => `ip6[6] = ${next}`).join(' or ')})`;
+
+function filterFor(sources: readonly Words[], alternatives: readonly string[]): string {
   if (sources.length === 0) return '';
   const nets = [...cidrsOfAll(sources)].map((net) => `dst net ${net}`);
   // Without the addresses the filter passes more; the cookies identify our replies.
   const ours = nets.length > NETS_MAX ? '' : `(${nets.join(' or ')}) and `;
-  return `(${ours}(${segments} or ${errors}))`;
+  return `(${ours}(${alternatives.join(' or ')}))`;
 }

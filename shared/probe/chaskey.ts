@@ -27,7 +27,7 @@ export class Chaskey {
   readonly #l2: number;
   readonly #l3: number;
 
-  /** Initial state of a one-block message, and the end of its tag. */
+  /** The initial state for a one-block message (four words), and two words that are XORed into its tag. */
   readonly #block: Int32Array;
 
   /** The first two words of the last tag, signed. */

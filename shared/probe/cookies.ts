@@ -2,21 +2,28 @@
  * SYN cookies for stateless validation: a probe carries a keyed hash (MAC) of its flow, and a reply must echo
  * it. With the survey key, any agent can validate replies to any probe; without it, replies cannot be forged.
  */
-import type { Endpoint, Flow } from '../net/endpoint.js';
+import { createHmac } from 'node:crypto';
+import type { Endpoint, Flow, Target } from '../net/endpoint.js';
 import type { PortRange } from '../net/ports.js';
 import { Chaskey } from './chaskey.js';
 import type { ProbeBatch } from './probe-batch.js';
 
 export const KEY_OCTETS = 16;
-/** Nine of an IPv6 flow, and room for the padding of a block of four. */
+/** Nine words of an IPv6 flow, and three for the padding to whole blocks of four. */
 const WORDS = 12;
+
+/** The key of the cookies of one probe of a survey: a reply to one probe is not valid for another one. */
+export function probeKey(surveyKey: Uint8Array, probe: number): Uint8Array {
+  const digest = createHmac('sha256', surveyKey).update(`probe ${probe}`).digest();
+  return new Uint8Array(digest.subarray(0, KEY_OCTETS));
+}
 
 export class CookieMac {
   readonly #mac: Chaskey;
   readonly #choiceKey: number;
   readonly #words = new Int32Array(WORDS);
 
-  /** @param key the survey key: sixteen random octets, never derived from the seed */
+  /** @param key of the probe: sixteen octets that nobody can guess, see `probeKey` */
   constructor(key: Uint8Array) {
     if (key.length !== KEY_OCTETS) throw new RangeError(`a survey key has ${KEY_OCTETS} octets`);
     this.#mac = new Chaskey(key);
@@ -24,19 +31,19 @@ export class CookieMac {
     this.#choiceKey = this.#mac.first;
   }
 
-  /** 32 bits, unsigned, of the last flow: TCP's sequence number. */
+  /** The cookie of the last flow, 32 bits, unsigned: TCP's sequence number. */
   get sequence(): number {
     return this.#mac.first >>> 0;
   }
 
-  /** 16 more bits of the last flow, for fields that only need to look random. */
-  get identification(): number {
-    return this.#mac.second & 0xffff;
+  /** 32 more bits of the last flow, unsigned: the low half is the IP identification. */
+  get second(): number {
+    return this.#mac.second >>> 0;
   }
 
-  /** Computes the cookie of a flow. */
-  compute({ source, target }: Flow): void {
-    const ports = (source.port << 16) | target.port;
+  /** Computes the cookie of a flow. @param ourPort 0 for probes whose cookie covers no source port */
+  compute({ source, target }: Flow, ourPort = source.port): void {
+    const ports = (ourPort << 16) | target.port;
     if (target.isIpv4) this.#mac.tag12(source.w3, target.w3, ports);
     else {
       const words = this.#words;
@@ -50,7 +57,7 @@ export class CookieMac {
     }
   }
 
-  /** Chooses source address and port for each target of a batch: always the same ones. */
+  /** Chooses a source address and port for each target of a batch: for a target, always the same ones. */
   choose(batch: ProbeBatch, sources: readonly Endpoint[], from: PortRange): void {
     const { count, w1, w3, port, source, sourceW3, ports } = batch;
     const key = this.#choiceKey;
@@ -62,8 +69,7 @@ export class CookieMac {
     }
     for (let i = 0; i < count; i++) {
       const theirs = port[i] as number;
-      const mixed = Math.imul((w3[i] as number) ^ key, 0x7feb352d) ^ (w1[i] as number);
-      const choice = Math.imul(mixed ^ (mixed >>> 15) ^ theirs, 0x846ca68b);
+      const choice = choiceOf(key, w1[i] as number, w3[i] as number, theirs);
       const ours = from.from + (((choice >>> 16) * portCount) >>> 16);
       ports[i] = (ours << 16) | theirs;
       if (length > 1) {
@@ -71,6 +77,12 @@ export class CookieMac {
         sourceW3[i] = (sources[source[i] as number] as Endpoint).w3;
       }
     }
+  }
+
+  /** Our port of the probe to a target, as `choose` chooses it. */
+  sourcePortTo({ w1, w3, port }: Target, from: PortRange): number {
+    const choice = choiceOf(this.#choiceKey, w1, w3, port);
+    return from.from + (((choice >>> 16) * (from.to - from.from)) >>> 16);
   }
 
   /** Computes the cookies of a batch of IPv4 probes. */
@@ -102,4 +114,10 @@ export class CookieMac {
     words[2] = w2;
     words[3] = w3;
   }
+}
+
+/** 32 mixed bits of a target: the high half chooses our port, the low half our address. */
+function choiceOf(key: number, w1: number, w3: number, port: number): number {
+  const mixed = Math.imul(w3 ^ key, 0x7feb352d) ^ w1;
+  return Math.imul(mixed ^ (mixed >>> 15) ^ port, 0x846ca68b);
 }

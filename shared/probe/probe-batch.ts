@@ -22,7 +22,7 @@ export class ProbeBatch {
   readonly sourceW3: Uint32Array;
   /** Our port in the high half, the target's in the low. */
   readonly ports: Uint32Array;
-  /** The cookies; the low 16 bits of `identification` count. */
+  /** The cookies: 64 bits in two words; the low half of `identification` is that of the IP header. */
   readonly sequence: Uint32Array;
   readonly identification: Uint32Array;
   /** Offsets of the packets in the frame sender's memory. */
@@ -57,7 +57,7 @@ export class ProbeBatch {
     this.position[row] = position;
   }
 
-  /** Moves a target to another row, overwriting it. */
+  /** Moves a target to another row, whose target it overwrites. */
   move(from: number, to: number): void {
     this.w0[to] = this.w0[from] as number;
     this.w1[to] = this.w1[from] as number;

@@ -1,11 +1,47 @@
 /** The probe registry: all probes. Adding one takes a file and a line here. */
 import { Fault } from '../base/faults.js';
+import { icmpEcho } from './icmp/icmp-echo.js';
+import { icmpTimestamp } from './icmp/icmp-timestamp.js';
 import type { Probe } from './probe.js';
-import { tcpSyn } from './tcp-syn.js';
+import { sctpInit } from './sctp/sctp-init.js';
+import { tcpAck } from './tcp/tcp-ack.js';
+import { tcpFin } from './tcp/tcp-fin.js';
+import { tcpMaimon } from './tcp/tcp-maimon.js';
+import { tcpNull } from './tcp/tcp-null.js';
+import { tcpSyn } from './tcp/tcp-syn.js';
+import { tcpWindow } from './tcp/tcp-window.js';
+import { tcpXmas } from './tcp/tcp-xmas.js';
+import { udp } from './udp/udp.js';
 
-const PROBES: readonly Probe[] = [tcpSyn];
+export const PROBES: readonly Probe[] = [
+  tcpSyn,
+  tcpAck,
+  tcpFin,
+  tcpNull,
+  tcpXmas,
+  tcpWindow,
+  tcpMaimon,
+  icmpEcho,
+  icmpTimestamp,
+  udp,
+  sctpInit,
+];
 
-/** The probe with this name. @throws Fault BAD_OPTION that lists the names. */
+/** ZMap's names of probe modules, and ours. */
+export const ZMAP_NAMES: Readonly<Record<string, string>> = {
+  tcp_synscan: 'tcp-syn',
+  tcp_synackscan: 'tcp-ack',
+  icmp_echoscan: 'icmp-echo',
+  icmp_echo_time: 'icmp-echo',
+  icmp6_echoscan: 'icmp-echo',
+  ipv6_tcp_synscan: 'tcp-syn',
+  ipv6_udp: 'udp',
+  dns: 'udp',
+  ntp: 'udp',
+  upnp: 'udp',
+};
+
+/** The probe with this name. @throws Fault BAD_OPTION that lists the names */
 export function probeNamed(name: string): Probe {
   const probe = PROBES.find((candidate) => candidate.name === name);
   if (probe === undefined) {

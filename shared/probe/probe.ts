@@ -1,20 +1,17 @@
 /**
  * The probe interface. One file per probe, one line in the registry; pure functions and data, so that the
- * coordinator (which checks options) and the agents (which send) share the file. The verbs are ZMap's:
- * prepare, make, validate, classify.
+ * coordinator (which checks options) and the agents (which send) share the file. A probe has two sides: the
+ * packets that it sends, and the replies that it accepts. The verbs are ZMap's: make, validate, classify.
  */
 import type { Endpoint, Words } from '../net/endpoint.js';
 import type { PortRange } from '../net/ports.js';
 import type { Dissection } from '../packet/dissect.js';
-import { IPV4_OCTETS, Ipv4View } from '../packet/ipv4.js';
-import { IPV6_OCTETS, Ipv6View } from '../packet/ipv6.js';
-import { TcpView } from '../packet/tcp.js';
 import type { CookieMac } from './cookies.js';
 import type { ProbeBatch } from './probe-batch.js';
 
 export type Family = 4 | 6;
 
-/** Settings by name, as in the `probeOptions` of a survey file. */
+/** Settings by name, as after the colon of `--probe NAME:option=value`. */
 export type ProbeOptions = Readonly<Record<string, string>>;
 
 /** The source addresses and ports of an agent. */
@@ -24,32 +21,68 @@ export interface Origin {
   readonly ports: PortRange;
 }
 
-/** The frames being written: views moved over a buffer, and the sums of their constant words. */
-export class Frame {
-  readonly family: Family;
-  readonly ipv4: Ipv4View;
-  readonly ipv6: Ipv6View;
-  readonly tcp: TcpView;
-  ipSum = 0;
-  tcpSum = 0;
-  /** Offset of the TCP timestamp, from the start of its header; 0 if there is none. */
-  stampAt = 0;
-  /** Our clock when probes are sent: microseconds modulo 2^32. */
-  stamp = 0;
+/** The state of a target according to a reply, or to silence, in nmap's words. */
+export type TargetState =
+  | 'open'
+  | 'closed'
+  | 'filtered'
+  | 'unfiltered'
+  | 'open|filtered'
+  | 'up'
+  | 'down|filtered';
 
-  constructor(view: DataView, family: Family) {
-    this.family = family;
-    this.ipv4 = new Ipv4View(view);
-    this.ipv6 = new Ipv6View(view);
-    this.tcp = new TcpView(view);
-  }
+/**
+ * How much a class says: of several replies of a target, the one of the highest rank counts. A service
+ * outranks its host, and the host a router on the way.
+ */
+export const RANK = { SERVICE: 3, HOST: 2, ROUTER: 1 } as const;
 
-  /** Moves the views to the frame whose IP header starts at `at`. */
-  moveTo(at: number): void {
-    this.ipv4.at = at;
-    this.ipv6.at = at;
-    this.tcp.at = at + (this.family === 4 ? IPV4_OCTETS : IPV6_OCTETS);
-  }
+/** A class of replies, with ZMap's name if it has one. Within a probe each rank occurs once. */
+export interface ReplyClass {
+  readonly name: string;
+  /** A `RANK`; the same in all probes that have a class of this name. */
+  readonly rank: number;
+  readonly state: TargetState;
+  /** True if the reply is what the survey looks for: such replies always make rows. */
+  readonly isSuccess: boolean;
+}
+
+/** One option of a probe. */
+export interface ProbeOption {
+  readonly name: string;
+  readonly fallback: string;
+  readonly about: string;
+  /** @throws Fault BAD_OPTION with the reason; the name of the option is added */
+  check(value: string): void;
+}
+
+/** Writes the packets of one probe and family into frames. One object per egress. */
+export interface PacketMaker {
+  /** Writes the fields that are the same in all probes, for the packet at octet `at` of the memory. */
+  layOut(at: number): void;
+  /**
+   * Writes the fields that differ, for each probe of a batch, whose cookies have been computed.
+   * @param stamp our clock, microseconds modulo 2^32, for probes whose replies echo it
+   */
+  make(batch: ProbeBatch, sources: readonly Endpoint[], stamp: number): void;
+}
+
+/** Reads replies to one probe. */
+export interface ReplyReader {
+  /** True if a packet answers a probe of ours: then its `flow` is that probe's. */
+  validate(reply: Dissection, cookies: CookieMac): boolean;
+  /** Index in the probe's `classes` of a validated reply. */
+  classify(reply: Dissection): number;
+  /** Our clock as a validated reply echoes it, microseconds modulo 2^32; −1 if it does not. */
+  echoedStamp(reply: Dissection): number;
+}
+
+/** The settings of a probe in one survey at one agent. */
+export interface ProbeSetup {
+  /** Complete options, as `parseOptions` returns them. */
+  readonly options: ProbeOptions;
+  /** Our source ports. */
+  readonly ports: PortRange;
 }
 
 export interface Probe {
@@ -58,26 +91,28 @@ export interface Probe {
   readonly about: string;
   /** Supported IP versions. */
   readonly families: readonly Family[];
-  /** Options with their defaults. @throws Fault BAD_OPTION naming an unknown or unusable one. */
-  parseOptions(given: ProbeOptions): ProbeOptions;
+  /** True if a target is an address and a port; else it is an address. */
+  readonly hasPorts: boolean;
+  /** True if the source port is chosen for each target; else it is part of the cookie, or there is none. */
+  readonly choosesSourcePort: boolean;
+  /** The classes of replies; each has a rank of its own. */
+  readonly classes: readonly ReplyClass[];
+  /** The state of a target that does not reply. */
+  readonly silence: TargetState;
+  /** How many bits must be guessed to forge a reply, or an ICMP error that quotes eight octets. */
+  readonly cookieBits: { readonly reply: string; readonly quote: string };
+  readonly options: readonly ProbeOption[];
+  /** Options that depend on the port, such as a payload; the same options if there are none. */
+  optionsForPort?(port: number, options: ProbeOptions): ProbeOptions;
+  /** Protocol number of the transport. */
+  protocol(family: Family): number;
   /** Octets of one probe, IP header included. */
   octets(family: Family, options: ProbeOptions): number;
-  /** True if replies echo our clock, so that they reveal the round-trip time. */
-  isStamped(options: ProbeOptions): boolean;
   /**
    * A filter (pcap-filter(7), for packets from their IP header on) that passes all replies to our probes, and
    * little else.
    */
   captureFilter(origin: Origin): string;
-  /**
-   * Writes the fields that are the same in all probes; called once per frame buffer, before any probe is
-   * made.
-   */
-  prepare(frame: Frame, options: ProbeOptions): void;
-  /** Writes the fields that differ, for each probe of a batch, whose cookies have been computed. */
-  make(frame: Frame, batch: ProbeBatch, sources: readonly Endpoint[]): void;
-  /** True if a frame answers a probe of ours: then its `flow` is that probe's. */
-  validate(reply: Dissection, cookies: CookieMac): boolean;
-  /** The `CLASSIFICATION` of a validated reply. */
-  classify(reply: Dissection): number;
+  packets(view: DataView, family: Family, setup: ProbeSetup): PacketMaker;
+  replies(setup: ProbeSetup): ReplyReader;
 }

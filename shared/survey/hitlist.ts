@@ -3,6 +3,7 @@ import { Fault } from '../base/faults.js';
 import { parseIpv4 } from '../net/address.js';
 import { Target } from '../net/endpoint.js';
 import { parseIpv6 } from '../net/ipv6.js';
+import { type ProbePort, portIn, probeIn, probePort } from '../net/ports.js';
 import { readTolerantly } from './list-lines.js';
 
 /**
@@ -38,15 +39,20 @@ export function parsePairs(text: string): Listed {
  * Reads `ADDR` or `ADDR:PORT` (`[ADDR]:PORT` for IPv6); without a port, all `ports` are meant.
  * @throws Fault BAD_OPTION
  */
-export function parseLookup(text: string, ports: readonly number[]): readonly Target[] {
+export function parseLookup(text: string, ports: readonly ProbePort[]): readonly Target[] {
   const match = /^(?:\[([^\]]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text);
   const address = match?.[1] ?? match?.[2] ?? text;
-  const wanted = match === null ? ports : [Number(match[3])];
+  const named = Number(match?.[3]);
+  const ofPort = ports.filter((port) => portIn(port) === named);
+  const ofPairs = ofPort.length > 0 ? ofPort : [probePort(0, named)];
+  const wanted = match === null ? ports : ofPairs;
   if (wanted.length > LOOKUP_PORTS_MAX) {
     const reason = `the survey has ${wanted.length} ports; name one, as ADDR:PORT`;
     throw new Fault('BAD_OPTION', reason, { value: text });
   }
-  return wanted.map((port) => Object.assign(parseAddress(address), { port }));
+  return wanted.map((port) =>
+    Object.assign(parseAddress(address), { port: portIn(port), probe: probeIn(port) }),
+  );
 }
 
 /** A target of one address of either family, without a port. @throws Fault BAD_OPTION */

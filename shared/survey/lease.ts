@@ -13,9 +13,8 @@ import { noneUnsent, type UnsentCounts } from './unsent.js';
  * others are silent.
  */
 export interface Counts extends Readonly<UnsentCounts> {
-  readonly synack: number;
-  readonly rst: number;
-  readonly icmp: number;
+  /** By the name of a class; classes without replies may be absent. */
+  readonly replies: Readonly<Record<string, number>>;
 }
 
 export interface EpochRecord extends Counts {
@@ -71,6 +70,19 @@ export function rewound(lease: Lease, first: number): Lease {
 
 /** An epoch that starts at a position and has settled nothing. */
 export function emptyEpoch(from: number) {
-  const counts: Counts = { synack: 0, rst: 0, icmp: 0, ...noneUnsent() };
+  const counts: Counts = { replies: {}, ...noneUnsent() };
   return { from, settledUpTo: from, batches: 0, ...counts };
+}
+
+/** Replies of all classes. */
+export function sumReplies(replies: Readonly<Record<string, number>>): number {
+  return Object.values(replies).reduce((sum, count) => sum + count, 0);
+}
+
+/** Adds counts by class to others. */
+export function addReplies(
+  sums: Record<string, number>,
+  replies: Readonly<Record<string, number>>,
+): void {
+  for (const [name, count] of Object.entries(replies)) sums[name] = (sums[name] ?? 0) + count;
 }

@@ -6,52 +6,56 @@ import { VANTAGE } from '../net/vantage.js';
 
 const AGENT = /^[A-Za-z0-9_-]{1,64}$/;
 
-export const COLUMN_NAMES = [
-  'offset',
-  'timestampDelta',
-  'classification',
-  'flags',
-  'source0',
-  'source1',
-  'source2',
-  'source3',
-  'sourcePort',
-  'responder0',
-  'responder1',
-  'responder2',
-  'responder3',
-  'sequence',
-  'acknowledgment',
-  'window',
-  'timeToLive',
-  'identification',
-  'icmpType',
-  'icmpCode',
-  'optionMask',
-  'maximumSegment',
-  'windowScale',
-  'timestampValue',
-  'timestampEcho',
-  'roundTrip',
-] as const;
-
-export type ColumnName = (typeof COLUMN_NAMES)[number];
-
 /**
- * The upper words of addresses. Most batches contain IPv4 only, whose upper words are constant: these columns
- * are sent empty then.
+ * The columns of numbers, and the value that most rows have. A column in which all rows have it is sent empty,
+ * such as the upper words of addresses if all rows are IPv4, or TCP's fields if none is TCP; `offset` never is.
  */
-export const UPPER_COLUMNS = [
-  ['source0', 0],
-  ['source1', 0],
-  ['source2', 0xffff],
-  ['responder0', 0],
-  ['responder1', 0],
-  ['responder2', 0xffff],
-] as const satisfies readonly (readonly [ColumnName, number])[];
+const NUMBERS = {
+  offset: 0,
+  timestampDelta: 0,
+  classification: 0,
+  flags: 0,
+  source0: 0,
+  source1: 0,
+  source2: 0xffff,
+  source3: 0,
+  sourcePort: 0,
+  responder0: 0,
+  responder1: 0,
+  responder2: 0xffff,
+  responder3: 0,
+  responderPort: 0,
+  sequence: 0,
+  acknowledgment: 0,
+  window: 0,
+  timeToLive: 0,
+  typeOfService: 0,
+  identification: 0,
+  icmpType: 0,
+  icmpCode: 0,
+  optionMask: 0,
+  optionLayout: 0,
+  maximumSegment: 0,
+  windowScale: 0,
+  timestampValue: 0,
+  timestampEcho: 0,
+  roundTrip: 0,
+  dataLength: 0,
+} as const;
+
+export type ColumnName = keyof typeof NUMBERS;
+export const COLUMN_NAMES = Object.keys(NUMBERS) as readonly ColumnName[];
+
+/** The usual value of a column. */
+export function usualValue(name: ColumnName): number {
+  return NUMBERS[name];
+}
 
 /** Equally long arrays; units and meanings are in `proto/results.proto`. */
-export type Columns = Record<ColumnName, number[]>;
+export type Columns = Record<ColumnName, number[]> & {
+  /** The first octets of the payload of a reply. */
+  data: Uint8Array[];
+};
 
 export interface ResultBatch {
   readonly survey: string;
@@ -68,6 +72,14 @@ export interface ResultBatch {
 
 export const FLAG_REPEAT = 1;
 export const FLAG_COOLDOWN = 2;
+export const FLAG_DF = 4;
+export const FLAG_TCP = 8;
+export const FLAG_ICMP = 16;
+export const FLAG_ERROR = 32;
+/** Octets of a reply's payload that are kept. */
+export const DATA_OCTETS_MAX = 400;
+/** The empty payload of most rows. */
+export const NO_DATA = new Uint8Array(0);
 
 export const OPTION_MASK = { MSS: 1, WINDOW_SCALE: 2, SACK: 4, TIMESTAMPS: 8 } as const;
 
@@ -86,5 +98,6 @@ export function reasonUnwritable({ agent, vantage, timestamp }: ResultBatch): st
 }
 
 export function emptyColumns(): Columns {
-  return Object.fromEntries(COLUMN_NAMES.map((name) => [name, [] as number[]])) as Columns;
+  const numbers = Object.fromEntries(COLUMN_NAMES.map((name) => [name, [] as number[]]));
+  return { ...numbers, data: [] } as unknown as Columns;
 }

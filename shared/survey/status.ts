@@ -1,5 +1,6 @@
 /** Status of surveys and agents, for people and monitoring. */
 import { LIMITS } from '../base/limits.js';
+import { sumReplies } from './lease.js';
 import type { SurveyState } from './survey.js';
 import { sumUnsent, type UnsentCounts } from './unsent.js';
 
@@ -17,9 +18,10 @@ export interface SurveyStatus extends Readonly<UnsentCounts> {
   /** Packets per second over the last second, and the budget. */
   readonly rate: number;
   readonly budget: number;
-  readonly synack: number;
-  readonly rst: number;
-  readonly icmp: number;
+  /** Settled targets by the class of their best reply, in the order of the classes' ranks. */
+  readonly replied: Readonly<Record<string, number>>;
+  /** The probes of the survey, as for `--probe`. */
+  readonly probes: readonly string[];
   readonly shards: number;
   readonly shardsStored: number;
   /** Agents at work on it. */
@@ -43,10 +45,10 @@ export interface SurveyStatus extends Readonly<UnsentCounts> {
 
 /** Covered targets that were probed and did not answer; unsent ones are not among them. */
 export function silentOf(
-  status: Pick<SurveyStatus, 'targetsCovered' | 'synack' | 'rst' | 'icmp'> & Readonly<UnsentCounts>,
+  status: Pick<SurveyStatus, 'targetsCovered' | 'replied'> & Readonly<UnsentCounts>,
 ): number {
-  const { targetsCovered, synack, rst, icmp } = status;
-  return Math.max(0, targetsCovered - synack - rst - icmp - sumUnsent(status));
+  const { targetsCovered, replied } = status;
+  return Math.max(0, targetsCovered - sumReplies(replied) - sumUnsent(status));
 }
 
 /** The share of dropped frames if it is above the limit; else 0. */
@@ -61,7 +63,10 @@ export function alarmingDrops({
 /** The answer to a lookup about one target. */
 export interface LookupResult {
   readonly address: string;
+  /** 0 if the probe has no ports. */
   readonly port: number;
+  /** Name of the probe. */
+  readonly probe: string;
   readonly planned: boolean;
   /** The reason why it was not planned or not probed; empty if it was probed. */
   readonly rule: string;

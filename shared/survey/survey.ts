@@ -1,7 +1,7 @@
 /** An admitted survey: everything that agents need in order to probe, and sinks in order to write. */
 import type { Millis, Pps } from '../base/brand.js';
 import { Fault } from '../base/faults.js';
-import type { ProbeOptions } from '../probe/probe.js';
+import type { ProbeChoice } from '../probe/probe-set.js';
 
 /** Which replies become rows: successes, or all. */
 export type RowPolicy = 'successes' | 'all';
@@ -12,8 +12,8 @@ export interface Survey {
   readonly id: string;
   readonly name: string;
   readonly state: SurveyState;
-  readonly probe: string;
-  readonly probeOptions: ProbeOptions;
+  /** Targets name them by index. */
+  readonly probes: readonly ProbeChoice[];
   /** All agents together. */
   readonly rate: Pps;
   /** The time after a probe in which replies are accepted. */

@@ -6,20 +6,20 @@ import { admit } from '../../coordinator/admission/admission.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
-import type { Port } from '../../shared/net/ports.js';
+import type { ProbePort } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Exclusions } from '../../shared/survey/policy/exclusions.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
 import { silentLog } from '../../shared/telemetry/log.js';
+import { TCP_SYN } from '../support/tcp-syn-set.js';
 
-const space = Space.ofIpv4(Ranges.of([{ from: 0x7f010000, to: 0x7f010100 }]), [80] as Port[]);
+const space = Space.ofIpv4(Ranges.of([{ from: 0x7f010000, to: 0x7f010100 }]), [80] as ProbePort[]);
 const bytes = spaceToBytes(space, '7');
 const { survey } = admit(
   {
     name: '',
-    probe: 'tcp-syn',
-    probeOptions: {},
+    probes: TCP_SYN,
     rate: 1000 as Pps,
     cooldown: 1000 as Millis,
     seed: '7',
@@ -59,6 +59,7 @@ describe('an agent that joins a survey', () => {
     const sender = { grant: (rate: number) => granted.push(rate) } as unknown as Sender;
     const openNetworkIo = async () => ({
       sender,
+      ports: { from: 61000, to: 61064 },
       captures: [],
       isUp: () => true,
       notes: [],
@@ -83,7 +84,9 @@ describe('an agent that joins a survey', () => {
 
   test('refuses a space whose bytes do not match its hash', async () => {
     const bus = memoryBus(systemClock);
-    const other = Space.ofIpv4(Ranges.of([{ from: 0x08080808, to: 0x08080809 }]), [80] as Port[]);
+    const other = Space.ofIpv4(Ranges.of([{ from: 0x08080808, to: 0x08080809 }]), [
+      80,
+    ] as ProbePort[]);
     await bus.spaces.put(survey.spaceHash, spaceToBytes(other, '7'));
     const opening = joinSurvey(bus, survey, unroutable, systemClock);
     await expect(opening).rejects.toMatchObject({ code: 'BAD_MESSAGE' });
@@ -95,6 +98,7 @@ describe('an agent that joins a survey', () => {
     const closed: string[] = [];
     const openNetworkIo = async () => ({
       sender: { close: async () => closed.push('sender') } as unknown as Sender,
+      ports: { from: 61000, to: 61064 },
       captures: [{ close: () => closed.push('capture') } as unknown as Capture],
       isUp: () => true,
       notes: [],

@@ -9,12 +9,11 @@ import { type SenderIndex, SendLoop } from '../../agent/send/send-loop.js';
 import { SenderControl } from '../../agent/send/sender-control.js';
 import { Target } from '../../shared/net/endpoint.js';
 import { formatAddress, mappedWords, parsePrefix6, parseWords } from '../../shared/net/ipv6.js';
-import type { Port } from '../../shared/net/ports.js';
+import type { ProbePort } from '../../shared/net/ports.js';
 import { parseRange } from '../../shared/net/prefix.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';
 import { ProbeBatch } from '../../shared/probe/probe-batch.js';
-import { tcpSyn } from '../../shared/probe/tcp-syn.js';
 import { Plan } from '../../shared/survey/plan.js';
 import { SPECIAL } from '../../shared/survey/policy/special-purpose-registry.js';
 import { AddressList } from '../../shared/survey/space/address-list.js';
@@ -24,8 +23,9 @@ import { UNSENT } from '../../shared/survey/unsent.js';
 import { MemoryFrameSender } from '../support/memory-frame-sender.js';
 import { KEY } from '../support/replies.js';
 import { blocking, excluding } from '../support/send-filters.js';
+import { TCP_SYN_SET } from '../support/tcp-syn-set.js';
 
-const HTTP_AND_HTTPS = [80, 443] as Port[];
+const HTTP_AND_HTTPS = [80, 443] as ProbePort[];
 const plan = new Plan(
   Space.ofIpv4(Ranges.of([{ from: 0xc6120000, to: 0xc6120200 }]), HTTP_AND_HTTPS),
   '7',
@@ -97,7 +97,7 @@ describe('the send filter', () => {
 });
 
 describe('the router', () => {
-  test('gives each target its egress, and reports targets that have none', () => {
+  test('gives each target its route, and reports targets that have none', () => {
     const range = (text: string): Destinations => {
       const { from, to } = Ranges.of([parseRange(text)]);
       return { family: 4, from, to };
@@ -108,14 +108,14 @@ describe('the router', () => {
       ipv6(['2001:db8::/32', '2001:db8:1:1::/64'], ['2001:db8:1::/48']),
       ipv6(['2001:db8:1::/48'], ['2001:db8:1:1::/64']),
     ]);
-    const egressFor = (text: string) => {
+    const routeFor = (text: string) => {
       const target = new Target();
       target.setWords(parseWords(text));
-      return router.egressFor(target);
+      return router.routeFor(target);
     };
     const texts = ['198.18.1.1', '198.19.1.1', '198.20.1.1', '2001:db8::1', '2001:db8:1::1'];
-    expect(texts.map(egressFor)).toEqual([0, 1, -1, 2, 3]);
-    expect(['2a00::1'].map(egressFor)).toEqual([-1]);
+    expect(texts.map(routeFor)).toEqual([0, 1, -1, 2, 3]);
+    expect(['2a00::1'].map(routeFor)).toEqual([-1]);
   });
 });
 
@@ -143,14 +143,14 @@ function loopOver(
       family,
       sources: [source],
       ports,
-      probe: tcpSyn,
-      options: {},
+      probe: TCP_SYN_SET.all[0]!,
+      key: KEY,
     });
   });
   const loop = new SendLoop({
     plan: world.plan ?? plan,
-    key: KEY,
     egresses,
+    probeCount: 1,
     router: new Router(destinations),
     sendFilter: blocking(world.blocked ?? Ranges.none),
     nextFilter: world.nextFilter ?? (() => undefined),
@@ -343,7 +343,7 @@ describe('the send loop', () => {
 
   test('shares a job with other senders so that together they send each position once', () => {
     const big = new Plan(
-      Space.ofIpv4(Ranges.of([{ from: 0xc6120000, to: 0xc6122000 }]), [80] as Port[]),
+      Space.ofIpv4(Ranges.of([{ from: 0xc6120000, to: 0xc6122000 }]), [80] as ProbePort[]),
       '7',
       8192,
     );

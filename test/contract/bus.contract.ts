@@ -7,9 +7,10 @@ import type { ControlHandlers } from '../../shared/bus/control-api.js';
 import type { Grant, Heartbeat } from '../../shared/bus/heartbeat.js';
 import type { Bus } from '../../shared/bus/interfaces.js';
 import type { EpochRecord, Lease } from '../../shared/survey/lease.js';
-import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
+import type { ResultBatch } from '../../shared/survey/results.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { noneUnsent } from '../../shared/survey/unsent.js';
+import { columnsOf, TCP_SYN } from '../support/tcp-syn-set.js';
 
 export interface BusUnderTest {
   /** Two clients of the same broker. */
@@ -289,9 +290,7 @@ const record: EpochRecord = {
   probesSent: 1,
   settledUpTo: 1,
   batches: 0,
-  synack: 0,
-  rst: 0,
-  icmp: 0,
+  replies: { synack: 1 },
   ...noneUnsent(),
   rulesHash: '',
   startedAt: 1,
@@ -304,8 +303,7 @@ function lease(agent: string, sentUpTo: number): Lease {
 }
 
 function batch(serial: number): ResultBatch {
-  const columns = emptyColumns();
-  for (const column of Object.values(columns)) column.push(1, 3, 2);
+  const columns = columnsOf(1, 3, 2);
   columns.sequence[0] = 0xffffffff;
   columns.timestampDelta[2] = -5;
   const timestamp = 1.7e15 + serial;
@@ -326,8 +324,7 @@ function survey(state: Survey['state']): Survey {
     id: 's1',
     name: 'first',
     state,
-    probe: 'tcp-syn',
-    probeOptions: { ttl: '64' },
+    probes: TCP_SYN,
     rate: 0.5 as Pps,
     cooldown: 8000 as Millis,
     seed: '7',

@@ -3,13 +3,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openRingSource } from '../../agent/capture/ring-source.js';
 import type { FrameSender, FrameSource } from '../../agent/interfaces.js';
 import type { FrameSenderSetup } from '../../agent/transmit/link-header.js';
-import { Endpoint, Target, type Words } from '../../shared/net/endpoint.js';
+import { Endpoint, type Flow, Target, type Words } from '../../shared/net/endpoint.js';
 import { mappedWords, parseWords } from '../../shared/net/ipv6.js';
 import { Dissection, REJECT } from '../../shared/packet/dissect.js';
 import { CookieMac } from '../../shared/probe/cookies.js';
-import { type Family, Frame } from '../../shared/probe/probe.js';
+import type { Family, PacketMaker } from '../../shared/probe/probe.js';
 import { ProbeBatch } from '../../shared/probe/probe-batch.js';
-import { tcpSyn } from '../../shared/probe/tcp-syn.js';
+import { parseOptions } from '../../shared/probe/probe-options.js';
+import { tcpSyn } from '../../shared/probe/tcp/tcp-syn.js';
 import { ip } from '../support/own-network.js';
 import { KEY } from '../support/replies.js';
 
@@ -28,7 +29,8 @@ const SOURCES: Record<Family, Words> = {
   4: mappedWords(0x64400001),
   6: parseWords('2001:db8::1'),
 };
-const LAYOUT = { layout: 'linux' };
+const OPTIONS = parseOptions(tcpSyn, { layout: 'linux' });
+const PORTS = { from: OUR_PORT, to: OUR_PORT + 1 };
 const QUIET_MILLIS = 150;
 const DEADLINE_MILLIS = 10_000;
 
@@ -45,7 +47,7 @@ function targetOf(family: Family, n: number): Target {
 class Writer {
   readonly #frameSender: FrameSender;
   readonly #family: Family;
-  readonly #frame: Frame;
+  readonly #packets: PacketMaker;
   readonly #batch: ProbeBatch;
   readonly #cookies = new CookieMac(KEY);
   readonly #source = new Endpoint();
@@ -53,12 +55,11 @@ class Writer {
   constructor(frameSender: FrameSender, family: Family) {
     this.#frameSender = frameSender;
     this.#family = family;
-    this.#frame = new Frame(frameSender.view, family);
+    this.#packets = tcpSyn.packets(frameSender.view, family, { options: OPTIONS, ports: PORTS });
     this.#batch = new ProbeBatch(frameSender.frames);
     this.#source.setWords(SOURCES[family]);
     for (let i = 0; i < frameSender.frames; i++) {
-      this.#frame.moveTo(frameSender.packetAt(i));
-      tcpSyn.prepare(this.#frame, LAYOUT);
+      this.#packets.layOut(frameSender.packetAt(i));
     }
   }
 
@@ -67,11 +68,11 @@ class Writer {
     const batch = this.#batch;
     batch.count = 0;
     for (let i = 0; i < count; i++) batch.add(targetOf(this.#family, from + i));
-    this.#cookies.choose(batch, [this.#source], { from: OUR_PORT, to: OUR_PORT + 1 });
+    this.#cookies.choose(batch, [this.#source], PORTS);
     if (this.#family === 4) this.#cookies.computeIpv4(batch);
     else this.#cookies.computeIpv6(batch, [this.#source]);
     this.#frameSender.locate(count, batch.packetAt);
-    tcpSyn.make(this.#frame, batch, [this.#source]);
+    this.#packets.make(batch, [this.#source], 0);
   }
 }
 
@@ -89,7 +90,7 @@ class Listener {
       // The frame is a probe, but is dissected as a reply: source and target are exchanged in its flow.
       const { source: target, target: source } = frame.flow;
       const n = (target.w3 - targetOf(family, 0).w3) * 65536 + target.port;
-      cookies.compute({ source, target } as Parameters<CookieMac['compute']>[0]);
+      cookies.compute({ source, target } as unknown as Flow);
       const isWhole = frame.tcp.sequence === cookies.sequence && end - start === octets;
       this.received.push(isWhole ? n : -1);
     });
@@ -117,7 +118,7 @@ export function frameSenderContract(
   { family, vlan, noticesTheOtherEnd, replug }: FrameSenderCase,
 ): void {
   describe(name, () => {
-    const octets = tcpSyn.octets(family, LAYOUT);
+    const octets = tcpSyn.octets(family, OPTIONS);
     let frameSender: FrameSender;
     let writer: Writer;
     let listener: Listener;

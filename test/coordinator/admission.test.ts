@@ -1,16 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { admit } from '../../coordinator/admission/admission.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
-import type { Port } from '../../shared/net/ports.js';
+import type { ProbePort } from '../../shared/net/ports.js';
 import { parseRange } from '../../shared/net/prefix.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Space } from '../../shared/survey/space/space.js';
 import type { SurveyRequest } from '../../shared/survey/survey.js';
+import { TCP_SYN } from '../support/tcp-syn-set.js';
 
 const request: SurveyRequest = {
   name: '',
-  probe: 'tcp-syn',
-  probeOptions: {},
+  probes: TCP_SYN,
   rate: 1000 as Pps,
   cooldown: 8000 as Millis,
   seed: '7',
@@ -24,7 +24,7 @@ const request: SurveyRequest = {
 };
 const random = { bytes: (length: number) => new Uint8Array(length).fill(3) };
 const spaceOf = (...prefixes: string[]) =>
-  Space.ofIpv4(Ranges.of(prefixes.map(parseRange)), [443] as Port[]);
+  Space.ofIpv4(Ranges.of(prefixes.map(parseRange)), [443] as ProbePort[]);
 const admitting = (changes: Partial<SurveyRequest>, space: Space) => () =>
   admit({ ...request, ...changes }, space, random, 1);
 
@@ -63,15 +63,15 @@ describe('admission', () => {
     expect(survey.key).toEqual(new Uint8Array(16).fill(3));
     expect(survey.planHash).toBe(plan.hash);
     expect(survey.state).toBe('running');
-    expect(survey.probeOptions).toEqual({ layout: 'mss', ttl: '64' });
+    expect(survey.probes).toEqual([{ name: 'tcp-syn', options: { layout: 'mss', ttl: '64' } }]);
   });
 
   test('refuses an unknown probe or probe option', () => {
     const space = spaceOf('198.18.0.0/16');
-    expect(admitting({ probe: 'nope' }, space)).toThrow(
+    expect(admitting({ probes: [{ name: 'nope', options: {} }] }, space)).toThrow(
       expect.objectContaining({ code: 'BAD_OPTION' }),
     );
-    expect(admitting({ probeOptions: { ttl: '999' } }, space)).toThrow(
+    expect(admitting({ probes: [{ name: 'tcp-syn', options: { ttl: '999' } }] }, space)).toThrow(
       expect.objectContaining({ code: 'BAD_OPTION' }),
     );
   });

@@ -3,7 +3,7 @@ import { AgentBackoff, type ReplyRate } from '../../coordinator/agents/agent-bac
 import { agentsWithoutReplies } from '../../coordinator/agents/no-replies.js';
 import { Stragglers } from '../../coordinator/dispatch/stragglers.js';
 import type { Activity } from '../../shared/bus/heartbeat.js';
-import type { Port } from '../../shared/net/ports.js';
+import type { ProbePort } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import type { Lease } from '../../shared/survey/lease.js';
 import { Plan } from '../../shared/survey/plan.js';
@@ -115,7 +115,7 @@ describe('an agent without replies', () => {
 
 describe('shards at the end of a survey', () => {
   const ranges = Ranges.of([{ from: 0, to: 2048 }]);
-  const plan = new Plan(Space.ofIpv4(ranges, [80] as Port[]), '7', 1024);
+  const plan = new Plan(Space.ofIpv4(ranges, [80] as ProbePort[]), '7', 1024);
   const held = (shard: number, sentUpTo: number) =>
     ({
       survey: 's',

@@ -1,4 +1,5 @@
 /** Folders made by others, or copied: which of their contents are trusted. */
+
 import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -13,24 +14,24 @@ import type { Millis, Pps } from '../../shared/base/brand.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
 import { makeFolder, systemDisk } from '../../shared/host/disk.js';
-import type { Port } from '../../shared/net/ports.js';
+import type { ProbePort } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { rulesToBytes } from '../../shared/survey/policy/block-rules.js';
 import { Exclusions } from '../../shared/survey/policy/exclusions.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
 import { silentLog } from '../../shared/telemetry/log.js';
+import { TCP_SYN } from '../support/tcp-syn-set.js';
 
 const random = { bytes: (length: number) => Uint8Array.from({ length }, () => 4) };
-const space = Space.ofIpv4(Ranges.of([{ from: 0x7f010000, to: 0x7f010100 }]), [80] as Port[]);
+const space = Space.ofIpv4(Ranges.of([{ from: 0x7f010000, to: 0x7f010100 }]), [80] as ProbePort[]);
 const bytes = spaceToBytes(space, '7');
 const rules = rulesToBytes([], ['127.0.0.0/8']);
 const { survey } = admit(
   {
     ...{
       name: '',
-      probe: 'tcp-syn',
-      probeOptions: {},
+      probes: TCP_SYN,
       seed: '7',
       rows: 'all',
       segmentFormat: 'csv',

@@ -10,6 +10,7 @@ import { Space } from '../../shared/survey/space/space.js';
 import { noneUnsent } from '../../shared/survey/unsent.js';
 import { silentLog } from '../../shared/telemetry/log.js';
 import { MemoryDisk } from '../support/memory-disk.js';
+import { pushRow, TCP_SYN_SET } from '../support/tcp-syn-set.js';
 
 const ROWS = 10;
 const HOLDER = { epoch: 1, agent: 'one', vantage: 'here' };
@@ -30,7 +31,7 @@ class HeldDisk extends MemoryDisk {
 function batchOf(shard: number): ResultBatch {
   const columns = emptyColumns();
   for (let row = 0; row < ROWS; row++) {
-    for (const column of Object.values(columns)) column.push(0);
+    pushRow(columns);
     columns.offset[row] = row;
     columns.classification[row] = 1;
   }
@@ -38,7 +39,7 @@ function batchOf(shard: number): ResultBatch {
 }
 
 function settledLease({ number: shard, from, to }: ReturnType<Plan['shard']>): Lease {
-  const counts = { synack: ROWS, rst: 0, icmp: 0, ...noneUnsent(), rulesHash: '' };
+  const counts = { replies: { synack: ROWS }, ...noneUnsent(), rulesHash: '' };
   const extent = { from, sentUpTo: to, settledUpTo: to, probesSent: to - from, batches: 1 };
   const record = { ...HOLDER, ...extent, ...counts, startedAt: 1, updatedAt: 2, versionSpans: [] };
   return { survey: 's', shard, state: 'settled', epochs: [record] };
@@ -50,7 +51,7 @@ test('storing has a problem once too many rows wait, until at most half as many 
   const plan = new Plan(space, '7', 64);
   const folder = new SurveyFolder('/s', 'ndjson', { disk, term: 1 });
   const told: string[] = [];
-  const storer = new ShardStorer(plan, {
+  const storer = new ShardStorer(plan, TCP_SYN_SET, {
     survey: 's',
     clock: systemClock,
     log: silentLog,

@@ -10,18 +10,27 @@ import { SegmentStore } from '../../coordinator/storage/segments.js';
 import { systemDisk } from '../../shared/host/disk.js';
 import type { Words } from '../../shared/net/endpoint.js';
 import { mappedWords } from '../../shared/net/ipv6.js';
-import type { Port } from '../../shared/net/ports.js';
+import type { ProbePort } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
-import { CLASSIFICATION, CLASSIFICATION_NAMES } from '../../shared/probe/classification.js';
 import { Plan } from '../../shared/survey/plan.js';
-import { emptyColumns, OPTION_MASK, type ResultBatch } from '../../shared/survey/results.js';
+import {
+  type ColumnName,
+  emptyColumns,
+  FLAG_DF,
+  FLAG_ERROR,
+  FLAG_ICMP,
+  FLAG_TCP,
+  OPTION_MASK,
+  type ResultBatch,
+} from '../../shared/survey/results.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { prng } from '../support/prng.js';
+import { CODE, pushRow, TCP_SYN_SET } from '../support/tcp-syn-set.js';
 
 const ALL = FIELDS.map(({ name }) => name);
 
 const RANGES = Ranges.of([{ from: 0xc6120000, to: 0xc6130000 }]);
-const plan = new Plan(Space.ofIpv4(RANGES, [80, 443] as Port[]), '7', 256);
+const plan = new Plan(Space.ofIpv4(RANGES, [80, 443] as ProbePort[]), '7', 256);
 const SHARDS = 130;
 
 /** Words of any source or router address, of either family. */
@@ -45,8 +54,8 @@ const anyBatch = (shard: number): fc.Arbitrary<ResultBatch> =>
       const roll = prng(seed);
       const upTo = (max: number) => Math.floor(roll() * (max + 1));
       for (const offset of [...offsets].sort((a, b) => a - b)) {
-        for (const column of Object.values(columns)) column.push(upTo(255));
-        const set = (name: keyof typeof columns, value: number) => {
+        pushRow(columns, upTo(255));
+        const set = (name: ColumnName, value: number) => {
           columns[name][columns[name].length - 1] = value;
         };
         set('offset', offset);
@@ -67,7 +76,7 @@ const anyBatch = (shard: number): fc.Arbitrary<ResultBatch> =>
     });
 
 function* sourcesOf(batch: ResultBatch): Generator<RowSource> {
-  const source = new RowSource(plan);
+  const source = new RowSource(plan, TCP_SYN_SET);
   for (let row = 0; row < batch.columns.offset.length; row++) yield source.moveTo(batch, row);
 }
 const valuesOf = (batch: ResultBatch) => Array.from(sourcesOf(batch), rowOf);
@@ -139,7 +148,7 @@ function sinkContract(sink: Sink): void {
       expect(await readAll()).toEqual(batches.flatMap(valuesOf));
       const wanted = batches.find(({ columns }) => columns.offset.length > 3) as ResultBatch;
       const position = wanted.shard * plan.shardLength + (wanted.columns.offset[2] as number);
-      const class2 = CLASSIFICATION_NAMES[wanted.columns.classification[2] as number];
+      const class2 = TCP_SYN_SET.classNames[wanted.columns.classification[2] as number];
       expect(await store.rowAt(wanted.shard, position)).toBe(class2);
       expect(await store.rowAt(129, 129 * 256 + 255.5)).toBeUndefined();
     });
@@ -186,29 +195,31 @@ test('text is written to a line and read back, whatever its characters', () => {
 
 describe('a row', () => {
   const ranges = Ranges.of([{ from: 0xc6120000, to: 0xc6120100 }]);
-  const plan = new Plan(Space.ofIpv4(ranges, [80] as Port[]), '7', 256);
-  const batchOf = (values: Partial<Record<keyof ResultBatch['columns'], number>>): ResultBatch => {
+  const plan = new Plan(Space.ofIpv4(ranges, [80] as ProbePort[]), '7', 256);
+  const batchOf = (values: Partial<Record<ColumnName, number>>): ResultBatch => {
     const columns = emptyColumns();
-    for (const [name, column] of Object.entries(columns)) {
-      column.push(values[name as keyof typeof values] ?? 0);
-    }
+    pushRow(columns);
+    for (const [name, value] of Object.entries(values)) columns[name as ColumnName][0] = value;
     const head = { survey: 's', shard: 0, epoch: 1, serial: 0, agent: 'a-1', vantage: 'a' };
     return { ...head, timestamp: 1_700_000_000_250_000, columns };
   };
   const named = (batch: ResultBatch) => {
-    const row = rowOf(new RowSource(plan).moveTo(batch, 0));
+    const row = rowOf(new RowSource(plan, TCP_SYN_SET).moveTo(batch, 0));
     return Object.fromEntries(ALL.map((name, i) => [name, row[i]]));
   };
 
   test('of a SYN-ACK has ZMap’s fields, with the target computed from its position', () => {
     const batch = batchOf({
       offset: 5,
-      classification: CLASSIFICATION.SYNACK,
+      classification: CODE.SYNACK,
       source2: 0xffff,
       source3: 0x64400001,
       sourcePort: 61000,
       timestampDelta: 125,
+      flags: FLAG_TCP | FLAG_DF,
       optionMask: OPTION_MASK.MSS | OPTION_MASK.SACK,
+      optionLayout: 0o53,
+      typeOfService: 2,
       maximumSegment: 1460,
       timeToLive: 57,
       roundTrip: 12_346,
@@ -220,7 +231,14 @@ describe('a row', () => {
       daddr: '100.64.0.1',
       dport: 61000,
       classification: 'synack',
+      probe: 'tcp-syn',
+      state: 'open',
       success: true,
+      tcpopt_layout: 'mss,sok',
+      ip_df: true,
+      tos: 2,
+      ecn: 2,
+      data: null,
       repeat: false,
       ttl: 57,
       tcpopt_mss: 1460,
@@ -236,9 +254,10 @@ describe('a row', () => {
   });
 
   test('of an ICMP error names the router, and has no TCP fields', () => {
-    const classification = CLASSIFICATION.ICMP;
+    const classification = CODE.ICMP;
     const batch = batchOf({
       classification,
+      flags: FLAG_ICMP | FLAG_ERROR,
       responder2: 0xffff,
       responder3: 0x0a090807,
       icmpType: 3,
@@ -246,6 +265,7 @@ describe('a row', () => {
     });
     expect(named(batch)).toMatchObject({
       classification: 'icmp',
+      state: 'filtered',
       success: false,
       icmp_responder: '10.9.8.7',
       icmp_type: 3,

@@ -14,6 +14,7 @@ import type { EpochRecord, Lease } from '../../shared/survey/lease.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import { noneUnsent } from '../../shared/survey/unsent.js';
 import { MemoryDisk } from '../support/memory-disk.js';
+import { pushRow } from '../support/tcp-syn-set.js';
 
 const SHARD = { number: 1, from: 256 as Position, to: 512 as Position };
 
@@ -31,9 +32,7 @@ const record = (
   probesSent: settledUpTo - from,
   settledUpTo,
   batches,
-  synack: settledUpTo - from,
-  rst: 0,
-  icmp: 0,
+  replies: { synack: settledUpTo - from },
   ...noneUnsent(),
   rulesHash: '',
   startedAt: 1,
@@ -50,7 +49,7 @@ const lease = (...epochs: EpochRecord[]): Lease => {
 function batch(epoch: number, serial: number, rows: readonly [number, number][]): ResultBatch {
   const columns = emptyColumns();
   for (const [offset, code] of rows) {
-    for (const column of Object.values(columns)) column.push(0);
+    pushRow(columns);
     columns.offset[columns.offset.length - 1] = offset;
     columns.classification[columns.classification.length - 1] = code;
   }
@@ -263,9 +262,9 @@ describe('the shard table', () => {
     const table = new ShardTable(2);
     const both = lease(record(1, 256, 300, 0), record(2, 300, 512, 0));
     table.onLease(versioned(both), 0);
-    expect(table.totals).toMatchObject({ probesSent: 256, synack: 256 });
+    expect(table.totals).toMatchObject({ probesSent: 256, replies: { synack: 256 } });
     table.onStored(entry(1, 256, 256, both.epochs));
-    expect(table.totals).toMatchObject({ probesSent: 256, synack: 256 });
+    expect(table.totals).toMatchObject({ probesSent: 256, replies: { synack: 256 } });
     expect(table.agents.get('agent-2')).toMatchObject({
       vantage: 'here',
       probesSent: 212,

@@ -5,7 +5,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Position, TargetIndex } from '../../shared/base/brand.js';
 import { Target } from '../../shared/net/endpoint.js';
-import type { Port } from '../../shared/net/ports.js';
+import type { ProbePort } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { FeistelPermutation } from '../../shared/permutation/permutation.js';
 import { SPECIAL } from '../../shared/survey/policy/special-purpose-registry.js';
@@ -74,7 +74,7 @@ describe('every position', () => {
     'of the default IPv4 space reaches a target from which the inverse leads back to it',
     () => {
       const everything = Ranges.of([{ from: 0, to: 2 ** 32 }]);
-      const space = Space.ofIpv4(everything.subtract(SPECIAL), [80] as Port[]);
+      const space = Space.ofIpv4(everything.subtract(SPECIAL), [80] as ProbePort[]);
       const { size } = space;
       expect(size).toBe(3_702_258_432);
       const permutation = new FeistelPermutation(size, '7');

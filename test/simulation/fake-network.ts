@@ -10,13 +10,13 @@ import { Fault } from '../../shared/base/faults.js';
 import { mappedWords } from '../../shared/net/ipv6.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Dissection, REJECT } from '../../shared/packet/dissect.js';
-import { CLASSIFICATION } from '../../shared/probe/classification.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { addressLists } from '../../shared/survey/policy/address-lists.js';
 import type { VersionSpan } from '../../shared/survey/policy/exclusions.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
 import { errorTo, probeOf, resetTo, synAckTo } from '../support/replies.js';
+import { CODE } from '../support/tcp-syn-set.js';
 import type { Host } from './host.js';
 
 const SOURCE = mappedWords(0x64400001);
@@ -68,9 +68,9 @@ export class FakeNetwork {
   /** The truth about a target: a `CLASSIFICATION`, or `NONE` for silence. */
   truth(address: number, port: number): number {
     const prng = this.#roll(address, port, 1) % 8;
-    if (prng < 2) return CLASSIFICATION.SYNACK;
-    if (prng < 4) return CLASSIFICATION.RST;
-    return prng === 4 ? CLASSIFICATION.ICMP : CLASSIFICATION.NONE;
+    if (prng < 2) return CODE.SYNACK;
+    if (prng < 4) return CODE.RST;
+    return prng === 4 ? CODE.ICMP : CODE.SILENT;
   }
 
   /**
@@ -146,6 +146,7 @@ export class FakeNetwork {
       captures: [capture],
       notes: [],
       rules: undefined,
+      ports: { from: SOURCE_PORT, to: SOURCE_PORT + 1 },
       rulesHash: '',
       isUp: () => !link.isDown && link.downs === downs,
       sender: {
@@ -176,12 +177,12 @@ export class FakeNetwork {
     const prng = this.#roll(address, port, 2);
     const after = (millis: number, frame: Uint8Array) =>
       void this.#clock.sleep(millis).then(() => deliver(frame));
-    if (code === CLASSIFICATION.SYNACK) {
+    if (code === CODE.SYNACK) {
       if (prng % 5 === 0) after(5, resetTo(probe));
       after(10 + (prng % 700), synAckTo(probe));
       if (prng % 3 === 0) after(300 + (prng % 900), synAckTo(probe));
-    } else if (code === CLASSIFICATION.RST) after(1 + (prng % 500), resetTo(probe));
-    else if (code === CLASSIFICATION.ICMP) after(20 + (prng % 600), errorTo(probe));
+    } else if (code === CODE.RST) after(1 + (prng % 500), resetTo(probe));
+    else if (code === CODE.ICMP) after(20 + (prng % 600), errorTo(probe));
   }
 
   #roll(address: number, port: number, salt: number): number {

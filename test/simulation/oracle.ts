@@ -2,15 +2,16 @@
  * The oracle: the invariants of a simulated survey, whatever faults were injected. Each violation is reported
  * in a sentence.
  */
+
 import { join } from 'node:path';
 import { FIELDS } from '../../coordinator/sink/row.js';
 import { readJournal } from '../../coordinator/storage/journal.js';
 import { SegmentStore } from '../../coordinator/storage/segments.js';
 import { verify } from '../../coordinator/verification.js';
 import { formatIpv4 } from '../../shared/net/address.js';
-import { CLASSIFICATION, CLASSIFICATION_NAMES } from '../../shared/probe/classification.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { RowPolicy, Survey } from '../../shared/survey/survey.js';
+import { CODE, TCP_SYN_SET } from '../support/tcp-syn-set.js';
 import { DATA, type World } from './world.js';
 
 /** Rows as `address,port,classification`, sorted. */
@@ -37,10 +38,9 @@ export function expectedRows(
   for (let position = 0; position < plan.size; position++) {
     const { w3: address, port } = plan.targetAt(position);
     const code = world.internet.truth(address, port);
-    const isReported =
-      report === 'all' ? code !== CLASSIFICATION.NONE : code === CLASSIFICATION.SYNACK;
+    const isReported = report === 'all' ? code !== CODE.SILENT : code === CODE.SYNACK;
     if (isReported && isIn(position, address)) {
-      rows.push(`${formatIpv4(address)},${port},${CLASSIFICATION_NAMES[code]}`);
+      rows.push(`${formatIpv4(address)},${port},${TCP_SYN_SET.classNames[code]}`);
     }
   }
   return rows.sort();

@@ -3,12 +3,14 @@
  * oracle. A seed that fails always fails in the same way.
  *     TRANSECT_SEED=4711 npm run simulate
  */
+
 import type { Pps } from '../../shared/base/brand.js';
 import { PROTOCOL } from '../../shared/base/version.js';
 import type { Heartbeat } from '../../shared/bus/heartbeat.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { prng } from '../support/prng.js';
+import { pushRow } from '../support/tcp-syn-set.js';
 import { type Budget, breaches, excess } from './oracle.js';
 import { type AgentHost, FIRST_ADDRESS, World } from './world.js';
 
@@ -334,7 +336,7 @@ class FaultPlan {
     for (let i = draw(1, 30); i > 0; i--) {
       const columns = emptyColumns();
       for (let row = draw(1, 5); row > 0; row--) {
-        for (const column of Object.values(columns)) column.push(draw(0, 300));
+        pushRow(columns, draw(0, 300));
         columns.classification[columns.classification.length - 1] = 1;
       }
       const head = { survey, shard: draw(0, 70), epoch: draw(1, 4), serial: draw(0, 3) };

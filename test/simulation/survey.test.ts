@@ -1,7 +1,9 @@
 /** Single faults of a survey, in virtual time. Those drawn from seeds are in `seeds-*.test.ts`. */
+
 import { describe, expect, test } from 'vitest';
 import { verify } from '../../coordinator/verification.js';
 import type { Pps } from '../../shared/base/brand.js';
+import { sumReplies } from '../../shared/survey/lease.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { breaches, expectedRows, rowsOf } from './oracle.js';
 import { World } from './world.js';
@@ -40,7 +42,7 @@ describe('a simulated survey', () => {
     expect(world.internet.shots).toHaveLength(4000);
     expect(await breaches(world, survey, NOTHING)).toEqual([]);
     const answered = expectedRows(world, await world.planOf(survey), 'all').length;
-    expect(status.synack + status.rst + status.icmp).toBe(answered);
+    expect(sumReplies(status.replied)).toBe(answered);
     world.close();
   });
 

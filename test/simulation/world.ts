@@ -2,6 +2,7 @@
  * The world of a simulation, in virtual time: the real coordinators and the real agents on hosts of their
  * own, and a broker, disks and a network in memory. Everything follows from one seed.
  */
+
 import { Agent } from '../../agent/agent.js';
 import { Coordinator } from '../../coordinator/coordinator.js';
 import { runElection } from '../../coordinator/leader-election.js';
@@ -9,7 +10,7 @@ import { persistentTerms } from '../../coordinator/persistent-terms.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { stopController } from '../../shared/base/stop.js';
 import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
-import type { Port } from '../../shared/net/ports.js';
+import type { ProbePort } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Plan } from '../../shared/survey/plan.js';
 import { Space } from '../../shared/survey/space/space.js';
@@ -18,6 +19,7 @@ import { isOver, type Survey, type SurveyRequest } from '../../shared/survey/sur
 import { silentLog } from '../../shared/telemetry/log.js';
 import { MemoryDisk } from '../support/memory-disk.js';
 import { prng } from '../support/prng.js';
+import { TCP_SYN } from '../support/tcp-syn-set.js';
 import { FakeNetwork, type Link } from './fake-network.js';
 import { Host } from './host.js';
 import { VirtualClock } from './virtual-clock.js';
@@ -119,14 +121,13 @@ export class World {
   ): Promise<Survey> {
     const { addresses, ...given } = request;
     const ranges = Ranges.of([{ from: FIRST_ADDRESS, to: FIRST_ADDRESS + addresses }]);
-    const space = Space.ofIpv4(ranges, [80, 443] as Port[]);
+    const space = Space.ofIpv4(ranges, [80, 443] as ProbePort[]);
     const bytes = spaceToBytes(space, '7');
     const spaceHash = hashSpace(bytes);
     await this.broker.spaces.put(spaceHash, bytes);
     const complete: SurveyRequest = {
       name: 'simulated',
-      probe: 'tcp-syn',
-      probeOptions: {},
+      probes: TCP_SYN,
       cooldown: COOLDOWN,
       seed: '7',
       rows: 'all',

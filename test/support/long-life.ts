@@ -10,7 +10,6 @@ import {
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import type { Bus } from '../../shared/bus/interfaces.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
-import type { Port } from '../../shared/net/ports.js';
 import { parseBlock } from '../../shared/survey/policy/blocklist.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 import { isOver } from '../../shared/survey/survey.js';
@@ -64,7 +63,7 @@ export class LongLife implements AsyncDisposable {
   /** Surveys one port of some addresses, and waits until the survey is over. */
   async survey(space: string, rate: number): Promise<SurveyStatus> {
     const { request, bytes, rules } = await readAndResolve([space], {
-      ports: [8080 as Port],
+      ports: [{ probe: undefined, ports: [8080] }],
       allowSpecial: [parseBlock('127.0.0.0/8', ''), parseBlock('198.18.0.0/15', '')],
       rate: rate as Pps,
       cooldown: 300 as Millis,

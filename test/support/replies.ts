@@ -2,12 +2,14 @@
 
 import { Endpoint, Target, type Words } from '../../shared/net/endpoint.js';
 import { mappedWords } from '../../shared/net/ipv6.js';
+import type { PortRange } from '../../shared/net/ports.js';
 import { type Dissection, Dissection as Views } from '../../shared/packet/dissect.js';
 import { FLAG_ACK, FLAG_RST, FLAG_SYN } from '../../shared/packet/tcp.js';
-import { CookieMac } from '../../shared/probe/cookies.js';
-import { Frame, type ProbeOptions } from '../../shared/probe/probe.js';
+import { CookieMac, probeKey } from '../../shared/probe/cookies.js';
+import type { Probe, ProbeOptions } from '../../shared/probe/probe.js';
 import { ProbeBatch } from '../../shared/probe/probe-batch.js';
-import { tcpSyn } from '../../shared/probe/tcp-syn.js';
+import { parseOptions } from '../../shared/probe/probe-options.js';
+import { tcpSyn } from '../../shared/probe/tcp/tcp-syn.js';
 
 export const KEY = Uint8Array.from({ length: 16 }, (_, i) => i);
 
@@ -38,11 +40,13 @@ export const STAMP = 0x89abcdef;
 /** One batch serves all calls: each batch has a WebAssembly instance of its own, which is slow to create. */
 const batch = new ProbeBatch(1);
 
-/** The octets of our probe of a flow, written over octets that are not zero. */
+/** The octets of our probe of a flow, written over random octets. */
 export function probeOf(
   plain: PlainFlow,
   key: Uint8Array = KEY,
-  options: ProbeOptions = {},
+  given: ProbeOptions = {},
+  probe: Probe = tcpSyn,
+  ports: PortRange = { from: plain.sourcePort, to: plain.sourcePort + 1 },
 ): Uint8Array {
   const source = new Endpoint();
   source.setWords(plain.source);
@@ -50,27 +54,32 @@ export function probeOf(
   target.setWords(plain.address);
   target.port = plain.port;
   const family = target.isIpv4 ? 4 : 6;
-  const bytes = new Uint8Array(tcpSyn.octets(family, options)).fill(0xa5);
-  const frame = new Frame(new DataView(bytes.buffer), family);
-  frame.moveTo(0);
-  tcpSyn.prepare(frame, options);
+  const parsed = parseOptions(probe, given);
+  const options = probe.optionsForPort?.(plain.port, parsed) ?? parsed;
+  const bytes = new Uint8Array(probe.octets(family, options)).fill(0xa5);
+  const packets = probe.packets(new DataView(bytes.buffer), family, { options, ports });
+  packets.layOut(0);
   batch.count = 0;
   batch.add(target);
-  const cookies = new CookieMac(key);
-  cookies.choose(batch, [source], { from: plain.sourcePort, to: plain.sourcePort + 1 });
+  const cookies = new CookieMac(probeKey(key, 0));
+  cookies.choose(batch, [source], probe.choosesSourcePort ? ports : { from: 0, to: 1 });
   if (family === 4) cookies.computeIpv4(batch);
   else cookies.computeIpv6(batch, [source]);
-  frame.stamp = STAMP;
-  tcpSyn.make(frame, batch, [source]);
+  packets.make(batch, [source], STAMP);
   return bytes;
 }
 
-const isIpv6 = (packet: Uint8Array) => (packet[0] as number) >>> 4 === 6;
+export const isIpv6 = (packet: Uint8Array) => (packet[0] as number) >>> 4 === 6;
 /** Octets of the IP header of a packet without options or extension headers. */
 const ipOctets = (packet: Uint8Array) => (isIpv6(packet) ? 40 : 20);
 
 /** An IP header with the probe's addresses exchanged, and room for a payload after it. */
-function answering(probe: Uint8Array, payload: number, protocol: number, ttl: number): Uint8Array {
+export function answering(
+  probe: Uint8Array,
+  payload: number,
+  protocol: number,
+  ttl: number,
+): Uint8Array {
   const head = ipOctets(probe);
   const bytes = new Uint8Array(head + payload);
   const view = new DataView(bytes.buffer);
@@ -119,6 +128,32 @@ export const synAckTo = (probe: Uint8Array, options: readonly number[] = []) =>
   segmentTo(probe, FLAG_SYN | FLAG_ACK, 1, options);
 export const resetTo = (probe: Uint8Array, beyond = 1) =>
   segmentTo(probe, FLAG_RST | FLAG_ACK, beyond);
+
+/**
+ * The answer of a service to a probe of any transport: a SYN-ACK, the same datagram, the echo or timestamp reply,
+ * or an INIT ACK.
+ */
+export function answerTo(probe: Uint8Array): Uint8Array {
+  const head = ipOctets(probe);
+  const protocol = probe[isIpv6(probe) ? 6 : 9] as number;
+  if (protocol === 6) return synAckTo(probe);
+  const payload = probe.slice(head);
+  const bytes = answering(probe, payload.length, protocol, 57);
+  bytes.set(payload, head);
+  const view = new DataView(bytes.buffer, head);
+  const [ours, theirs] = [view.getUint16(0), view.getUint16(2)];
+  if (protocol === 1) view.setUint8(0, view.getUint8(0) === 8 ? 0 : 14);
+  else if (protocol === 58) view.setUint8(0, 129);
+  else {
+    view.setUint16(0, theirs);
+    view.setUint16(2, ours);
+  }
+  if (protocol === 132) {
+    view.setUint32(4, view.getUint32(16)); // the tag of the other side
+    view.setUint8(12, 2);
+  }
+  return bytes;
+}
 
 /** An ICMP error from a router, quoting the IP header and `quoted` octets after it. */
 export function errorTo(

@@ -4,6 +4,7 @@
  */
 import { inert } from '../../../shared/base/printable.js';
 import { writeOut } from '../../../shared/command/output.js';
+import { probeNamed } from '../../../shared/probe/probe-registry.js';
 import { formatCount, formatDuration } from '../../../shared/survey/quantities.js';
 import { alarmingDrops, type SurveyStatus, silentOf } from '../../../shared/survey/status.js';
 import {
@@ -108,17 +109,15 @@ export function summaryOf(
   elapsed: number,
   files: Readonly<Record<string, string>>,
 ): string {
-  const { targets, probesSent, targetsCovered, synack, rst, icmp, rowsStored } = status;
+  const { targets, probesSent, targetsCovered, rowsStored } = status;
   const lines: Record<string, string> = {
     state:
       status.state === 'done'
         ? 'done'
         : `${status.state}, ${percent(targetsCovered, targets)} covered`,
-    targets: `${formatCount(targets)} (address and port), ${formatCount(targetsCovered)} covered`,
+    targets: `${formatCount(targets)}, ${formatCount(targetsCovered)} covered`,
     probes: formatCount(probesSent),
-    open: `${formatCount(synack)} SYN-ACK`,
-    closed: `${formatCount(rst)} RST`,
-    icmp: `${formatCount(icmp)} ICMP errors`,
+    ...replyLines(status),
     silent: `${formatCount(silentOf(status))} were probed and did not reply`,
     ...unsentLines(status),
     rows: formatCount(rowsStored),
@@ -127,8 +126,41 @@ export function summaryOf(
     ...files,
   };
   return Object.entries(lines)
-    .map(([name, text]) => `  ${name.padEnd(12)} ${text}`)
+    .map(([name, text]) => `  ${name.padEnd(13)} ${text}`)
     .join('\n');
+}
+
+/** Words for the classes of replies, by name; other classes are their own words. */
+const CLASS_WORDS: Readonly<Record<string, string>> = {
+  synack: 'SYN-ACK',
+  rst: 'RST',
+  icmp: 'ICMP errors',
+  unreach: 'port unreachable',
+  udp: 'UDP answers',
+  echoreply: 'echo replies',
+  timestampreply: 'timestamp replies',
+  initack: 'INIT ACK',
+  abort: 'ABORT',
+  window: 'RST with a window',
+};
+
+/** One line per state of targets that replied: `open`, `closed`; of several probes, one line for all. */
+export function replyLines({ replied, probes }: SurveyStatus): Record<string, string> {
+  const counts = Object.entries(replied);
+  const said = (name: string, count: number) =>
+    `${formatCount(count)} ${CLASS_WORDS[name] ?? name}`;
+  const [only, another] = probes;
+  if (only === undefined || another !== undefined) {
+    const some = counts.filter(([, count]) => count > 0);
+    return { replies: some.map(([name, count]) => said(name, count)).join(', ') || 'none' };
+  }
+  const { classes } = probeNamed(only);
+  const lines: Record<string, string> = {};
+  for (const [name, count] of counts) {
+    const state = classes.find((candidate) => candidate.name === name)?.state ?? name;
+    lines[state] = [lines[state] ?? [], said(name, count)].flat().join(', ');
+  }
+  return lines;
 }
 
 function warnings(status: SurveyStatus): Record<string, string> {

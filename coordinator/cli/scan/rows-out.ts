@@ -123,7 +123,7 @@ export class RowsOut {
 
   #textOf(run: SurveyRun, batch: ResultBatch): string {
     const { fields } = this.#wanted;
-    const source = new RowSource(run.plan);
+    const source = new RowSource(run.plan, run.probeSet);
     const { offset, flags, classification } = batch.columns;
     const seen = this.#seen.get(batch.shard) ?? new Set<number>();
     this.#seen.set(batch.shard, seen);

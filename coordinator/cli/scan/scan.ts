@@ -169,8 +169,9 @@ function setExitCode({ survey: { id } }: SurveyRun, status: SurveyStatus, sessio
   }
 }
 
-function rowsWanted(flags: ScanFlags, { space }: ResolvedSurvey) {
-  const fields = flags.outputFields ?? defaultFields(space.parts.ports.length);
+function rowsWanted(flags: ScanFlags, { space, request }: ResolvedSurvey) {
+  const { size: probes } = new Set(request.probes.map(({ name }) => name));
+  const fields = flags.outputFields ?? defaultFields(space.parts.ports.length, probes);
   return {
     file: flags.outputFile,
     module: flags.outputModule ?? STREAMED,

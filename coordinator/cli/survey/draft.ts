@@ -2,11 +2,12 @@
 import type { Millis, Pps } from '../../../shared/base/brand.js';
 import { Fault } from '../../../shared/base/faults.js';
 import type { Target } from '../../../shared/net/endpoint.js';
-import type { Port } from '../../../shared/net/ports.js';
-import type { ProbeOptions } from '../../../shared/probe/probe.js';
+import { probeNamed } from '../../../shared/probe/probe-registry.js';
+import type { ProbeChoice } from '../../../shared/probe/probe-set.js';
 import type { BlockEntry } from '../../../shared/survey/policy/blocklist.js';
 import type { RowPolicy } from '../../../shared/survey/survey.js';
 import type { TargetEntry } from '../../../shared/survey/target-list.js';
+import type { PortEntry } from './probe-ports.js';
 
 export interface SurveyDraft {
   readonly targets: readonly TargetEntry[];
@@ -15,9 +16,9 @@ export interface SurveyDraft {
   readonly exclusions: readonly BlockEntry[];
   readonly allowSpecial: readonly BlockEntry[];
   readonly name?: string | undefined;
-  readonly ports?: readonly Port[] | undefined;
-  readonly probe?: string | undefined;
-  readonly probeOptions?: ProbeOptions | undefined;
+  readonly ports?: readonly PortEntry[] | undefined;
+  /** The first one is the probe of ports that name none. */
+  readonly probe?: readonly ProbeChoice[] | undefined;
   readonly rate?: Pps | undefined;
   readonly bandwidth?: number | undefined;
   readonly cooldown?: Millis | undefined;
@@ -47,13 +48,15 @@ export function mergeDrafts(first: SurveyDraft, second: SurveyDraft): SurveyDraf
 }
 
 /** @throws Fault BAD_OPTION if targets or ports are missing */
-export function refuseIncomplete({ targets, hitlist, pairs, ports = [] }: SurveyDraft): void {
+export function refuseIncomplete(draft: SurveyDraft): void {
+  const { targets, hitlist, pairs, ports = [], probe = [] } = draft;
+  const needsPorts = probe[0] === undefined || probeNamed(probe[0].name).hasPorts;
   const hasAddresses = targets.length + hitlist.length > 0;
   if (!hasAddresses && pairs.length === 0) {
     const reason = 'name at least one target, such as 198.18.0.0/15';
     throw new Fault('BAD_OPTION', reason, { flag: 'TARGETS' });
   }
-  if (hasAddresses && ports.length === 0) {
+  if (hasAddresses && ports.length === 0 && needsPorts) {
     throw new Fault('BAD_OPTION', 'name the ports, such as -p 443', { flag: '--ports' });
   }
 }

@@ -1,7 +1,7 @@
 /** Resolves a draft to a survey request: defaults, target space, rate caps, hashes. */
 import type { Millis, Pps } from '../../../shared/base/brand.js';
 import { shortId, systemRandom } from '../../../shared/base/random.js';
-import { probeNamed } from '../../../shared/probe/probe-registry.js';
+import { type ProbeChoice, ProbeSet } from '../../../shared/probe/probe-set.js';
 import { rulesToBytes } from '../../../shared/survey/policy/block-rules.js';
 import { formatBlock } from '../../../shared/survey/policy/blocklist.js';
 import { formatCount } from '../../../shared/survey/quantities.js';
@@ -16,6 +16,7 @@ import { peaks } from '../../plan/peak-rate.js';
 import { printNote } from '../output/print.js';
 
 import { refuseIncomplete, type SurveyDraft } from './draft.js';
+import { resolveProbes } from './probe-ports.js';
 
 export interface ResolvedSurvey {
   readonly request: SurveyRequest;
@@ -29,31 +30,28 @@ export interface ResolvedSurvey {
 
 const DEFAULT_RATE = 1000 as Pps;
 const DEFAULT_COOLDOWN = 8000 as Millis;
-export const DEFAULT_PROBE = 'tcp-syn';
 export const DEFAULT_OUTPUT = 'parquet';
 const SEED_LETTERS = 12;
 
 /** @throws Fault BAD_OPTION, SPECIAL_TARGETS, EMPTY_SPACE or SPACE_TOO_LARGE */
 export function resolveDraft(draft: SurveyDraft): ResolvedSurvey {
   refuseIncomplete(draft);
-  const { targets, hitlist, pairs, ports = [], allowSpecial, exclusions } = draft;
+  const { targets, hitlist, allowSpecial, exclusions } = draft;
+  const { probes, ports, pairs } = resolveProbes(draft.ports ?? [], draft.probe ?? [], draft.pairs);
   const seed = draft.seed ?? shortId(systemRandom, SEED_LETTERS);
   const seeded = targets.map((entry) => withSeed(entry, seed));
   const composition = compose({ targets: seeded, hitlist, pairs, exclusions, allowSpecial, ports });
   const { space } = composition;
   const bytes = spaceToBytes(space, seed);
-  const probe = draft.probe ?? DEFAULT_PROBE;
-  const probeOptions = probeNamed(probe).parseOptions(draft.probeOptions ?? {});
   const allowed = allowSpecial.map(({ block }) => formatBlock(block));
   const rules = rulesToBytes(exclusions, allowed);
   const request: SurveyRequest = {
     name: draft.name ?? '',
-    probe,
-    probeOptions,
-    rate: cappedRate(space, rateOf(draft, { probe, probeOptions }, space), draft),
+    probes,
+    rate: cappedRate(space, rateOf(draft, probes, space), draft),
     cooldown: draft.cooldown ?? DEFAULT_COOLDOWN,
     seed,
-    rows: draft.rows ?? 'successes',
+    rows: draft.rows ?? (new ProbeSet(probes).hasSuccess ? 'successes' : 'all'),
     segmentFormat: draft.segmentFormat ?? DEFAULT_OUTPUT,
     contact: draft.contact ?? '',
     purpose: draft.purpose ?? '',
@@ -66,10 +64,10 @@ export function resolveDraft(draft: SurveyDraft): ResolvedSurvey {
 
 function rateOf(
   { rate, bandwidth }: SurveyDraft,
-  sent: Parameters<typeof rateOfBandwidth>[1],
+  probes: readonly ProbeChoice[],
   space: Space,
 ): Pps {
-  if (bandwidth !== undefined) return rateOfBandwidth(bandwidth, sent, space) as Pps;
+  if (bandwidth !== undefined) return rateOfBandwidth(bandwidth, probes, space) as Pps;
   return rate ?? DEFAULT_RATE;
 }
 

@@ -5,7 +5,6 @@ import { type Document, LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { describeError, Fault, type FaultDetails } from '../../../shared/base/faults.js';
 import type { Target } from '../../../shared/net/endpoint.js';
-import { probeNamed } from '../../../shared/probe/probe-registry.js';
 import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/blocklist.js';
 import { parseBandwidth, parseDuration, parseRate } from '../../../shared/survey/quantities.js';
 import type { TargetEntry } from '../../../shared/survey/target-list.js';
@@ -14,8 +13,8 @@ import { sinkNamed } from '../../sink/sink-registry.js';
 import { printNote } from '../output/print.js';
 import type { SurveyDraft } from './draft.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';
+import { parsePortEntries, parseProbe } from './probe-ports.js';
 import { parseRowPolicy } from './survey-options.js';
-import { parsePortsWithTop } from './top-ports.js';
 
 /** Numbers are read as text: `0123` is not 123, and `1e3` is not 1000. */
 const scalar = z.string();
@@ -47,9 +46,10 @@ const shape = z.strictObject({
   targets: targetItems,
   exclude: blockItems.optional(),
   allowSpecial: blockItems.optional(),
-  ports: parsed(parsePortsWithTop).optional(),
-  probe: parsed((name) => probeNamed(name).name).optional(),
-  probeOptions: z.record(z.string(), scalar).optional(),
+  ports: parsed(parsePortEntries).optional(),
+  probe: z
+    .union([parsed(parseProbe).transform((probe) => [probe]), z.array(parsed(parseProbe))])
+    .optional(),
   rate: parsed(parseRate).optional(),
   bandwidth: parsed(parseBandwidth).optional(),
   cooldown: parsed(parseDuration).optional(),

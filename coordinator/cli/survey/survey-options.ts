@@ -3,9 +3,7 @@ import type { Command } from 'commander';
 import type { Millis, Pps } from '../../../shared/base/brand.js';
 import { Fault } from '../../../shared/base/faults.js';
 import { option, repeatable } from '../../../shared/command/program.js';
-import type { Port } from '../../../shared/net/ports.js';
-import type { ProbeOptions } from '../../../shared/probe/probe.js';
-import { probeNamed } from '../../../shared/probe/probe-registry.js';
+import type { ProbeChoice } from '../../../shared/probe/probe-set.js';
 import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/blocklist.js';
 import { parseBandwidth, parseDuration, parseRate } from '../../../shared/survey/quantities.js';
 import type { RowPolicy } from '../../../shared/survey/survey.js';
@@ -14,12 +12,12 @@ import { SINK_NAMES, sinkNamed } from '../../sink/sink-registry.js';
 import { printNote } from '../output/print.js';
 import type { SurveyDraft } from './draft.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';
-import { DEFAULT_OUTPUT, DEFAULT_PROBE } from './resolve.js';
-import { parsePortsWithTop } from './top-ports.js';
+import { DEFAULT_PROBE, type PortEntry, parsePortEntries, parseProbe } from './probe-ports.js';
+import { DEFAULT_OUTPUT } from './resolve.js';
 
 /** The flags below, as commander parses them. */
 export interface SurveyFlags {
-  readonly ports?: readonly Port[];
+  readonly ports?: readonly PortEntry[];
   readonly allowlistFile?: readonly string[];
   readonly listOfIpsFile?: readonly string[];
   readonly pairsFile?: readonly string[];
@@ -27,8 +25,7 @@ export interface SurveyFlags {
   readonly exclude?: readonly BlockEntry[];
   readonly allowSpecial?: readonly BlockEntry[];
   readonly name?: string;
-  readonly probe?: string;
-  readonly probeArgs?: ProbeOptions;
+  readonly probe?: readonly ProbeChoice[];
   readonly rate?: Pps;
   readonly bandwidth?: number;
   readonly cooldown?: Millis;
@@ -45,7 +42,11 @@ export function addSurveyOptions(command: Command): Command {
   const same = (text: string) => text;
   const entry = (flag: string) => (text: string) => parseBlock(text, flag);
   const options = [
-    option('-p, --ports <list>', 'ports: 80,443,8000-8100, *, !22, top:100', parsePortsWithTop),
+    option(
+      '-p, --ports <list>',
+      'ports: 80,443,8000-8100, *, !22, top:100; of other probes: udp:53, icmp-echo',
+      parsePortEntries,
+    ),
     repeatable('-w, --allowlist-file <file>', 'targets, one range per line (- is stdin)', same),
     repeatable(
       '-I, --list-of-ips-file <file>',
@@ -62,13 +63,10 @@ export function addSurveyOptions(command: Command): Command {
     option('--max-rate-per-48 <pps>', 'cap the expected rate into any IPv6 /48', parseRate),
     option('-c, --cooldown <time>', 'wait this long for late replies (default: 8s)', parseDuration),
     option('-e, --seed <text>', 'seed of the probing order (default: random)', parseName),
-    option('--probe <name>', `probe to send (default: ${DEFAULT_PROBE})`, (name) => {
-      return probeNamed(name).name;
-    }),
-    option(
-      '--probe-args <list>',
-      'options of the probe: layout=mss|linux|windows|bsd, ttl=1…255',
-      parseProbeArgs,
+    repeatable(
+      '-M, --probe <name>',
+      `probe to send, with options as NAME:option=value,… (default: ${DEFAULT_PROBE}); see transect probes`,
+      parseProbe,
     ),
     option('--rows <which>', 'replies kept as rows: successes (default) or all', parseRowPolicy),
     option(
@@ -95,15 +93,7 @@ export async function draftFromFlags(
   targets: readonly string[],
   flags: SurveyFlags,
 ): Promise<SurveyDraft> {
-  const {
-    allowlistFile,
-    listOfIpsFile,
-    pairsFile,
-    blocklistFile,
-    outputModule,
-    probeArgs,
-    ...rest
-  } = flags;
+  const { allowlistFile, listOfIpsFile, pairsFile, blocklistFile, outputModule, ...rest } = flags;
   const [given, listed, blocked, hitlist, pairs] = await Promise.all([
     each(targets, (text) => readTarget(text, 'TARGETS', printNote)),
     each(allowlistFile, (file) => readTargetList(file, '--allowlist-file')),
@@ -119,22 +109,12 @@ export async function draftFromFlags(
     exclusions: [...(flags.exclude ?? []), ...blocked],
     allowSpecial: flags.allowSpecial ?? [],
     segmentFormat: outputModule,
-    probeOptions: probeArgs,
   };
 }
 
 export function parseRowPolicy(text: string): RowPolicy {
   if (text === 'successes' || text === 'all') return text;
   throw new Fault('BAD_OPTION', 'must be successes or all', { value: text });
-}
-
-/** Reads `name=value,name=value`; the names are checked by the probe. */
-function parseProbeArgs(text: string): ProbeOptions {
-  const pairs = text.split(',').map((pair) => pair.split('='));
-  if (pairs.every(({ length }) => length === 2)) return Object.fromEntries(pairs) as ProbeOptions;
-  throw new Fault('BAD_OPTION', 'probe arguments are name=value, separated by commas', {
-    value: text,
-  });
 }
 
 async function each<Item>(

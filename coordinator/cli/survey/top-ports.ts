@@ -1,29 +1,36 @@
 /**
- * `top:N` in a list of ports: the N most common TCP ports of a list on this machine. We ship no such list:
+ * `top:N` in a list of ports: the N most common ports of a transport of a list on this machine. We ship no such list:
  * which ports are common is a measurement with a source and a date. `top:N` takes nmap's list, if Debian's
  * nmap is installed; `top:N@FILE` takes a file whose lines have a port and a number, which is higher for more
  * common ports, such as the result of a survey.
  */
 import { readFileSync } from 'node:fs';
 import { describeError, Fault } from '../../../shared/base/faults.js';
-import { type Port, parsePorts } from '../../../shared/net/ports.js';
 
 const NMAP_SERVICES = '/usr/share/nmap/nmap-services';
 const TOP = /^top:(\d+)(?:@(.+))?$/;
 /** `http 80/tcp 0.484143 # …` or `80 0.48`. */
-const LINE = /^(?:\S+\s+)?(\d{1,5})(?:\/tcp)?[\s,]+([\d.]+)/;
+const LINE = /^(?:\S+\s+)?(\d{1,5})(?:\/(\w+))?[\s,]+([\d.]+)/;
 
-/** Reads a list of ports that may contain `top:N` and `top:N@FILE`. @throws Fault */
-export function parsePortsWithTop(text: string): readonly Port[] {
-  const items = text.split(',').map((item) => {
+/** A list of ports in which `top:N` and `top:N@FILE` are replaced by the ports. @throws Fault */
+export function replaceTop(items: readonly string[], protocol: string): string {
+  const replaced = items.map((item) => {
     const match = TOP.exec(item.trim());
-    return match === null ? item : topPorts(Number(match[1]), match[2] ?? NMAP_SERVICES, item);
+    if (match === null) return item;
+    return topPorts(Number(match[1]), { file: match[2] ?? NMAP_SERVICES, protocol }, item);
   });
-  return parsePorts(items.join(','));
+  return replaced.join(',');
 }
 
-function topPorts(count: number, file: string, value: string): string {
-  const ranked = readRanked(file, value).sort((a, b) => b.weight - a.weight || a.port - b.port);
+interface Ranking {
+  readonly file: string;
+  /** `tcp`, `udp` or `sctp`: entries of others are skipped. */
+  readonly protocol: string;
+}
+
+function topPorts(count: number, ranking: Ranking, value: string): string {
+  const { file } = ranking;
+  const ranked = readRanked(ranking, value).sort((a, b) => b.weight - a.weight || a.port - b.port);
   if (count < 1 || count > ranked.length) {
     const reason = `the list has ${ranked.length} ports`;
     throw new Fault('BAD_OPTION', reason, { file, value });
@@ -34,7 +41,10 @@ function topPorts(count: number, file: string, value: string): string {
     .join(',');
 }
 
-function readRanked(file: string, value: string): { port: number; weight: number }[] {
+function readRanked(
+  { file, protocol }: Ranking,
+  value: string,
+): { port: number; weight: number }[] {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -46,10 +56,10 @@ function readRanked(file: string, value: string): { port: number; weight: number
   }
   const ranked: { port: number; weight: number }[] = [];
   for (const line of text.split('\n')) {
-    if (/\/(udp|sctp)\b/.test(line)) continue;
     const match = line.startsWith('#') ? null : LINE.exec(line.trim());
     const port = Number(match?.[1]);
-    if (match !== null && port >= 1) ranked.push({ port, weight: Number(match[2]) });
+    const isOther = match?.[2] !== undefined && match[2] !== protocol;
+    if (match !== null && port >= 1 && !isOther) ranked.push({ port, weight: Number(match[3]) });
   }
   return ranked;
 }

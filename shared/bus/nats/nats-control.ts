@@ -7,8 +7,8 @@ import { toFaultCode } from '../../base/exit-codes.js';
 import { describeError, Fault } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
 import type { ControlApi, ControlHandlers, ControlVerb, ControlVerbs } from '../control-api.js';
+import { type ControlReply, replyCodec, requestCodec } from '../control-messages.js';
 import type { LeaderStore } from '../interfaces.js';
-import { type ControlReply, replyCodec, requestCodec } from '../messages.js';
 import type { BrokerConnection } from './connection.js';
 import { SUBJECT } from './subjects.js';
 

@@ -4,15 +4,16 @@
  */
 import { assert } from '../../base/assert.js';
 import { Target } from '../../net/endpoint.js';
+import { portIn, probeIn, probePort } from '../../net/ports.js';
 
 const WORDS = 4;
 
 export class AddressList {
   readonly size: number;
   readonly words: Uint32Array;
-  readonly ports: Uint16Array;
+  readonly ports: Uint32Array;
 
-  private constructor(words: Uint32Array, ports: Uint16Array) {
+  private constructor(words: Uint32Array, ports: Uint32Array) {
     this.words = words;
     this.ports = ports;
     this.size = ports.length;
@@ -25,16 +26,16 @@ export class AddressList {
       return previous === undefined || compareTargets(previous, target) !== 0;
     });
     const words = new Uint32Array(unique.length * WORDS);
-    const ports = new Uint16Array(unique.length);
-    for (const [i, { w0, w1, w2, w3, port }] of unique.entries()) {
+    const ports = new Uint32Array(unique.length);
+    for (const [i, { w0, w1, w2, w3, probe, port }] of unique.entries()) {
       words.set([w0, w1, w2, w3], i * WORDS);
-      ports[i] = port;
+      ports[i] = probePort(probe, port);
     }
     return new AddressList(words, ports);
   }
 
-  /** A list from its own arrays, as received from another process; checked. */
-  static fromSorted(words: Uint32Array, ports: Uint16Array): AddressList {
+  /** A list from the arrays of another one, as received from another process; checked. */
+  static fromSorted(words: Uint32Array, ports: Uint32Array): AddressList {
     assert(words.length === WORDS * ports.length, 'different numbers of addresses and ports');
     for (let i = 1; i < ports.length; i++) {
       assert(isBefore(words, ports, i - 1, i), 'listed addresses are unsorted or duplicate');
@@ -51,10 +52,12 @@ export class AddressList {
     target.w2 = words[i + 2] as number;
     target.w3 = words[i + 3] as number;
     const port = this.ports[ordinal] as number;
-    if (port !== 0) target.port = port;
+    if (port === 0) return;
+    target.port = portIn(port);
+    target.probe = probeIn(port);
   }
 
-  /** The rank of the target's address and of `port` (0 in a hitlist), or −1. */
+  /** The rank of the entry with the target's address and `port` (0 in a hitlist), or −1. */
   ordinalOf(target: Target, port: number): number {
     let low = 0;
     let high = this.size;
@@ -88,7 +91,7 @@ export class AddressList {
 }
 
 /** True if entry `a` comes before entry `b`. */
-function isBefore(words: Uint32Array, ports: Uint16Array, a: number, b: number): boolean {
+function isBefore(words: Uint32Array, ports: Uint32Array, a: number, b: number): boolean {
   for (let word = 0; word < WORDS; word++) {
     const difference = (words[a * WORDS + word] as number) - (words[b * WORDS + word] as number);
     if (difference !== 0) return difference < 0;
@@ -97,5 +100,7 @@ function isBefore(words: Uint32Array, ports: Uint16Array, a: number, b: number):
 }
 
 function compareTargets(a: Target, b: Target): number {
-  return a.w0 - b.w0 || a.w1 - b.w1 || a.w2 - b.w2 || a.w3 - b.w3 || a.port - b.port;
+  return (
+    a.w0 - b.w0 || a.w1 - b.w1 || a.w2 - b.w2 || a.w3 - b.w3 || a.probe - b.probe || a.port - b.port
+  );
 }

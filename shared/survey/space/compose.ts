@@ -6,7 +6,7 @@
 import { Fault, type FaultDetails } from '../../base/faults.js';
 import { Target } from '../../net/endpoint.js';
 import { compareWords, hasPrefix } from '../../net/ipv6.js';
-import type { Port } from '../../net/ports.js';
+import type { ProbePort } from '../../net/ports.js';
 import { formatRange } from '../../net/prefix.js';
 import { Ranges } from '../../net/ranges.js';
 import type { BlockEntry } from '../policy/blocklist.js';
@@ -23,10 +23,11 @@ export interface Lists {
   readonly pairs: readonly Target[];
   readonly exclusions: readonly BlockEntry[];
   readonly allowSpecial: readonly BlockEntry[];
-  readonly ports: readonly Port[];
+  /** Ascending. */
+  readonly ports: readonly ProbePort[];
 }
 
-/** Addresses (or pairs) by source, or by the reason of their removal. */
+/** A number of addresses (or pairs), and their source or the reason of their removal. */
 export interface Tally {
   readonly reason: string;
   readonly addresses: number;
@@ -60,7 +61,7 @@ export function compose(lists: Lists): Composition {
   };
 }
 
-/** A space under construction: the rest of each part, and what was removed. */
+/** A space under construction: what is left of each part, and tallies of what was removed. */
 class SpaceBuilder {
   readonly tallies: Tally[] = [];
   #ipv4: Ranges;
@@ -97,7 +98,7 @@ class SpaceBuilder {
     if (addresses > 0) this.tallies.push({ reason, addresses });
   }
 
-  finish(ports: readonly Port[]): Space {
+  finish(ports: readonly ProbePort[]): Space {
     const windows = this.#windows.filter(({ size }) => size > 0);
     const none = AddressList.of([]);
     const isNew = (target: Target) =>
@@ -124,7 +125,7 @@ interface SpecialList {
   readonly list: Blocklist;
 }
 
-/** Reports a target that is entirely special-purpose: it must have been intended. */
+/** Refuses a target that is entirely special-purpose: the user meant it, so it is not removed silently. */
 function refuseSpecial(
   extent: Extent,
   location: FaultDetails,
@@ -147,8 +148,8 @@ interface LocatedWindow {
 }
 
 /**
- * Windows by prefix; those within a whole prefix are part of it.
- * @throws Fault BAD_OPTION or BAD_LIST if one lies within another that has only some of its addresses
+ * Windows in order of prefix, without those that lie within a whole prefix.
+ * @throws Fault BAD_OPTION or BAD_LIST if one lies within a window that is not a whole prefix
  */
 function disjoint(given: readonly LocatedWindow[]): readonly Window[] {
   const byText = new Map(given.map((each) => [each.window.text, each]));

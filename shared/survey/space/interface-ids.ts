@@ -26,7 +26,7 @@ export interface InterfaceIds {
   readonly count: number;
   /** Bits of the largest identifier: 1 … 64. */
   readonly bits: number;
-  /** Sets the low bits of the `n`-th address of a window to identifier `k`, by bitwise or. */
+  /** Adds identifier `k` to an address whose low bits are zero; `n` is the number in its iterated bits. */
   fill(k: number, n: number, address: LowWords): void;
 }
 

@@ -29,7 +29,7 @@ export class RankSelect {
   constructor(ranges: Ranges) {
     this.ranges = ranges;
     const { count, from, to } = ranges;
-    // No range begins beyond the last one. The 32-bit form needs half the memory.
+    // The last range has the highest end. The 32-bit form needs half the memory.
     const isNarrow = (to.at(-1) ?? 0) < NARROW_MAX;
     const length = 2 * (count + STEPS);
     this.#table = isNarrow
@@ -56,12 +56,12 @@ export class RankSelect {
     }
   }
 
-  /** True if all numbers are below 2^32 − 1, so that `fill` may be used. */
+  /** True if all numbers are below 2^32 − 2, so that `fill` may be used. */
   get isNarrow(): boolean {
     return this.#table instanceof Uint32Array;
   }
 
-  /** The number with a rank: 0 ≤ rank < size. */
+  /** The number that has a given rank: 0 ≤ rank < size. */
   at(ordinal: number): number {
     const table = this.#table;
     const run = (ordinal * this.#perRun) >>> 0;
@@ -74,7 +74,7 @@ export class RankSelect {
     return ordinal + (table[2 * low + 1] as number);
   }
 
-  /** The numbers with `count` ranks of a narrow set: `at` with integers alone. For hot paths. */
+  /** The numbers that have `count` given ranks in a narrow set: `at` with integers only. For hot paths. */
   fill(ranks: Float64Array, count: number, numbers: Uint32Array): void {
     const table = this.#table;
     const directory = this.#directory;

@@ -1,24 +1,25 @@
 /**
- * The canonical bytes of a space, which processes exchange and of which its hash is computed.
+ * The canonical bytes of a space: processes exchange them, and their hash identifies the space.
  *
- *     "TSP2", octets of the head (u32), the head (JSON, fixed order of keys), then, big-endian:
- *     IPv4 ranges as (first, last) u32; each window's kept places as (from, to) f64;
- *     listed addresses as 4 × u32; listed pairs as 4 × u32, u16
+ *     "TSP3", octets of the head (u32), the head (JSON, fixed order of keys), then, big-endian:
+ *     IPv4 ranges as (first, last) u32; each window's kept slots as (from, to) f64;
+ *     listed addresses as 4 × u32; addresses of listed pairs as 4 × u32, then their ports as u32
  */
 import { createHash } from 'node:crypto';
 import { assert } from '../../base/assert.js';
 import { Fault } from '../../base/faults.js';
-import { formatPorts, parsePorts } from '../../net/ports.js';
+import { type ProbePort, portIn, probeIn, probePort } from '../../net/ports.js';
 import { Ranges } from '../../net/ranges.js';
+import { PROBES_MAX } from '../../probe/probe-set.js';
 import { AddressList } from './address-list.js';
 import { Space } from './space.js';
 import { parseWindow } from './window.js';
 
-const MAGIC = 0x54535032;
+const MAGIC = 0x54535033;
 const RANGE_OCTETS = 8;
 const SLOTS_OCTETS = 16;
 const ADDRESS_OCTETS = 16;
-const PORT_OCTETS = 2;
+const PORT_OCTETS = 4;
 const WORDS = 4;
 
 interface Head {
@@ -29,7 +30,8 @@ interface Head {
     readonly kept: number;
   }[];
   readonly hitlist: number;
-  readonly ports: string;
+  /** By probe: runs [first, last] of ports. */
+  readonly ports: readonly (readonly (readonly [number, number])[])[];
   readonly pairs: number;
 }
 
@@ -44,7 +46,7 @@ export function spaceToBytes(space: Space, seed: string): Uint8Array {
       kept: ranks.ranges.count,
     })),
     hitlist: hitlist.size,
-    ports: formatPorts(ports),
+    ports: runsByProbe(ports),
     pairs: pairs.size,
   };
   const json = Buffer.from(JSON.stringify(head));
@@ -66,7 +68,7 @@ export function spaceToBytes(space: Space, seed: string): Uint8Array {
   }
   for (const word of hitlist.words) out.u32(word);
   for (const word of pairs.words) out.u32(word);
-  for (const port of pairs.ports) out.u16(port);
+  for (const port of pairs.ports) out.u32(port);
   return bytes;
 }
 
@@ -92,14 +94,14 @@ export function spaceFromBytes(bytes: Uint8Array): Space {
 
 function readSpace(bytes: Uint8Array): Space {
   const input = new Cursor(bytes);
-  assert(input.readU32() === MAGIC, 'a space starts with its magic');
+  assert(input.readU32() === MAGIC, 'a space does not start with its magic number');
   const octets = input.readU32();
   const json = Buffer.from(bytes.subarray(input.at, input.at + octets)).toString();
   const head = JSON.parse(json) as Head;
   input.at += octets;
-  assert(bytes.length === input.at + bodyOctets(head), 'a space ends with its last entry');
+  assert(bytes.length === input.at + bodyOctets(head), 'a space is not as long as its head says');
   const ipv4 = readRanges(head.ipv4, () => [input.readU32(), input.readU32() + 1]);
-  assert(ipv4.size <= 2 ** 32, 'IPv4 has 2^32 addresses');
+  assert(ipv4.size <= 2 ** 32, 'a space has more than 2^32 IPv4 addresses');
   const windows = head.windows.map(({ text, seed, kept }) => {
     const window = parseWindow(text, seed);
     const slots = readRanges(kept, () => [input.readF64(), input.readF64()]);
@@ -108,8 +110,30 @@ function readSpace(bytes: Uint8Array): Space {
   });
   const hitlist = readList(input, head.hitlist, false);
   const pairs = readList(input, head.pairs, true);
-  const ports = head.ports === '' ? [] : parsePorts(head.ports);
+  const ports = head.ports.flatMap((runs, probe) => runs.flatMap((run) => portsOf(probe, run)));
   return new Space({ ipv4, windows, hitlist, ports, pairs });
+}
+
+/** The ports of each probe as runs of adjacent ones. @param ports ascending */
+function runsByProbe(ports: readonly ProbePort[]): [number, number][][] {
+  const probes: [number, number][][] = [];
+  for (const code of ports) {
+    const [probe, port] = [probeIn(code), portIn(code)];
+    while (probes.length <= probe) probes.push([]);
+    const runs = probes[probe] as [number, number][];
+    const run = runs.at(-1);
+    if (run !== undefined && port === run[1] + 1) run[1] = port;
+    else runs.push([port, port]);
+  }
+  return probes;
+}
+
+function portsOf(probe: number, [first, last]: readonly [number, number]): ProbePort[] {
+  assert(
+    probe < PROBES_MAX && 0 <= first && first <= last && last < 65536,
+    'a port is out of range',
+  );
+  return Array.from({ length: last - first + 1 }, (_, i) => probePort(probe, first + i));
 }
 
 function readRanges(count: number, read: () => [number, number]): Ranges {
@@ -125,9 +149,9 @@ function readRanges(count: number, read: () => [number, number]): Ranges {
 
 function readList(input: Cursor, count: number, hasPorts: boolean): AddressList {
   const words = new Uint32Array(count * WORDS);
-  const ports = new Uint16Array(count);
+  const ports = new Uint32Array(count);
   for (let i = 0; i < words.length; i++) words[i] = input.readU32();
-  if (hasPorts) for (let i = 0; i < count; i++) ports[i] = input.readU16();
+  if (hasPorts) for (let i = 0; i < count; i++) ports[i] = input.readU32();
   return AddressList.fromSorted(words, ports);
 }
 
@@ -149,17 +173,11 @@ class Cursor {
   u32(value: number): void {
     this.#view.setUint32(this.#step(4), value);
   }
-  u16(value: number): void {
-    this.#view.setUint16(this.#step(2), value);
-  }
   f64(value: number): void {
     this.#view.setFloat64(this.#step(8), value);
   }
   readU32(): number {
     return this.#view.getUint32(this.#step(4));
-  }
-  readU16(): number {
-    return this.#view.getUint16(this.#step(2));
   }
   readF64(): number {
     return this.#view.getFloat64(this.#step(8));

@@ -1,14 +1,15 @@
 /**
- * The target space: the ordered set of (address, port) that a survey may probe. Addresses come from IPv4
- * ranges, IPv6 windows and a hitlist, in this order; index i is the port i mod P of the address ⌊i / P⌋.
- * Listed (address, port) pairs follow. `at` and `indexOf` are inverses.
+ * The target space: the ordered set of (address, probe, port) that a survey may probe. `ports` are those of
+ * all probes together: 443 of tcp-syn and 443 of udp are two. Addresses come from IPv4
+ * ranges, IPv6 windows and a hitlist, in this order; with P ports, index i means address number ⌊i / P⌋ and
+ * port number i mod P. Listed (address, port) pairs follow. `at` and `indexOf` are inverses.
  */
 import type { TargetIndex } from '../../base/brand.js';
 import { Fault } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
 import type { Target } from '../../net/endpoint.js';
 import type { Prefix6 } from '../../net/ipv6.js';
-import type { Port } from '../../net/ports.js';
+import { type ProbePort, portIn, probeIn, probePort } from '../../net/ports.js';
 import { Ranges } from '../../net/ranges.js';
 import { formatCount } from '../quantities.js';
 import { AddressList } from './address-list.js';
@@ -21,7 +22,8 @@ export interface SpaceParts {
   readonly windows: readonly Window[];
   /** None of these addresses is in `ipv4` or in a window. */
   readonly hitlist: AddressList;
-  readonly ports: readonly Port[];
+  /** Ascending. */
+  readonly ports: readonly ProbePort[];
   /** None of these pairs is among the addresses and ports above. */
   readonly pairs: AddressList;
 }
@@ -30,7 +32,7 @@ const NO_PORT = 0;
 
 export class Space {
   readonly parts: SpaceParts;
-  /** Distinct addresses that are multiplied by ports. */
+  /** Distinct addresses, each of which is combined with every port; without those of pairs. */
   readonly addresses: number;
   readonly size: number;
   readonly #ipv4: RankSelect;
@@ -38,7 +40,7 @@ export class Space {
   /** Addresses before each window, and, last, those before the hitlist. */
   readonly #before: Float64Array;
   readonly #portCount: number;
-  readonly #ports: Uint16Array;
+  readonly #ports: Uint32Array;
   /** Index of each port in `ports`, or −1. */
   readonly #portIndex: Int32Array;
   /** Targets before the pairs. */
@@ -65,15 +67,16 @@ export class Space {
       const reason = `${formatCount(this.size)} targets are more than 2^53: narrow targets or ports`;
       throw new Fault('SPACE_TOO_LARGE', reason);
     }
-    this.#ports = Uint16Array.from(parts.ports);
-    this.#portIndex = new Int32Array(65536).fill(-1);
+    this.#ports = Uint32Array.from(parts.ports);
+    this.#portIndex = new Int32Array((probeIn(parts.ports.at(-1) ?? 0) + 1) * 65536).fill(-1);
     for (let p = 0; p < this.#portCount; p++) this.#portIndex[this.#ports[p] as number] = p;
   }
 
-  /** A space of IPv4 ranges and ports alone. */
-  static ofIpv4(ipv4: Ranges, ports: readonly Port[]): Space {
+  /** A space of IPv4 ranges and ports of a single probe. */
+  static ofIpv4(ipv4: Ranges, ports: readonly number[]): Space {
     const none = AddressList.of([]);
-    return new Space({ ipv4, windows: [], hitlist: none, ports, pairs: none });
+    const ofFirst = ports.map((port) => probePort(0, port));
+    return new Space({ ipv4, windows: [], hitlist: none, ports: ofFirst, pairs: none });
   }
 
   /** True if any target is IPv6. */
@@ -101,9 +104,10 @@ export class Space {
     ];
   }
 
-  /** True if all targets are IPv4 ranges (other than broadcast) times ports, so that `fill` may be used. */
+  /** True if the space is IPv4 ranges below 255.255.255.254, times ports, so that `fill` may be used. */
   get isPlain(): boolean {
-    return this.#ipv4Size * this.#portCount === this.size && this.#ipv4.isNarrow;
+    const isOfIpv4 = this.#ipv4Size * this.#portCount === this.size && this.#ipv4.isNarrow;
+    return isOfIpv4 && probeIn(this.parts.ports.at(-1) ?? 0) === 0;
   }
 
   /** The targets at `count` indices of a plain space; overwrites the indices. For hot paths. */
@@ -130,7 +134,9 @@ export class Space {
     const portCount = this.#portCount;
     const portIndex = portCount === 1 ? 0 : index % portCount;
     const ordinal = portCount === 1 ? index : (index - portIndex) / portCount;
-    target.port = this.#ports[portIndex] as number;
+    const port = this.#ports[portIndex] as number;
+    target.port = portIn(port);
+    target.probe = probeIn(port);
     if (ordinal < this.#ipv4Size) {
       target.w0 = 0;
       target.w1 = 0;
@@ -141,10 +147,11 @@ export class Space {
 
   /** The index of a target, or −1 if the space does not contain it. */
   indexOf(target: Target): TargetIndex | -1 {
-    const portIndex = this.#portIndex[target.port] ?? -1;
+    const port = probePort(target.probe, target.port);
+    const portIndex = this.#portIndex[port] ?? -1;
     const ordinal = portIndex < 0 ? -1 : this.#ordinalOf(target);
     if (ordinal >= 0) return (ordinal * this.#portCount + portIndex) as TargetIndex;
-    const pair = this.parts.pairs.size === 0 ? -1 : this.parts.pairs.ordinalOf(target, target.port);
+    const pair = this.parts.pairs.size === 0 ? -1 : this.parts.pairs.ordinalOf(target, port);
     return pair < 0 ? -1 : ((this.#pairsFrom + pair) as TargetIndex);
   }
 

@@ -1,8 +1,8 @@
 /**
  * An IPv6 window: `2001:db8::/32-64@::1` iterates over bits 32 to 64 after a fixed prefix and fills the rest
- * with interface identifiers. A plain prefix is a window to bit 128. A slot of the window is n · ids.count +
- * k; addresses ascend with their slots, so a range of addresses is a range of slots, and exclusions of any
- * length are found by bisection.
+ * with interface identifiers. A plain prefix is a window to bit 128. The address with number n in the
+ * iterated bits and identifier k has slot n · ids.count + k. Addresses ascend with their slots, so a range of
+ * addresses is a range of slots, and exclusions of any length are found by bisection.
  */
 import { Fault } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
@@ -35,13 +35,13 @@ export class Window {
   readonly slots: number;
   readonly #idCount: number;
   /**
-   * The word in which the iterated bits end, the weight of their lowest bit in it, and the number of their
-   * values in it.
+   * The word in which the iterated bits end, the weight of their lowest bit in that word, and the number of
+   * values of the bits of that word from its highest to that one.
    */
   readonly #word: number;
   readonly #scale: number;
   readonly #span: number;
-  /** The bits of the prefix. */
+  /** Mask of the bits of the prefix. */
   readonly #mask: Words;
   readonly #scratch = new Target();
 
@@ -76,7 +76,7 @@ export class Window {
     return new Window(this.prefix, this.end, this.ids, kept);
   }
 
-  /** Writes the address with a rank into the target. */
+  /** Writes the address that has a given rank into the target. */
   at(ordinal: number, target: Target): void {
     this.addressAt(this.ranks.at(ordinal), target);
   }
@@ -84,7 +84,7 @@ export class Window {
   /** The rank of the target's address, or −1. */
   ordinalOf(target: Target): number {
     if (!this.#holds(target)) return -1;
-    // The iterated bits select a few identifiers; the right one of them is found by bisection.
+    // The iterated bits leave one slot per identifier; the right one is found by bisection.
     const scratch = this.#scratch;
     let low = this.#walkedBits(target) * this.#idCount;
     let high = low + this.#idCount - 1;
@@ -110,7 +110,7 @@ export class Window {
     );
   }
 
-  /** The number in the iterated bits of an address: the inverse of `addressAt`. */
+  /** The number in the iterated bits of an address: `n` in `addressAt`. */
   #walkedBits({ w0, w1, w2, w3 }: Target): number {
     const [p0, p1, p2, p3] = this.prefix.words;
     const scale = this.#scale;
@@ -221,7 +221,7 @@ export function parseWindow(text: string, seed: string): Window {
   }
   const ids = isPlain ? undefined : parseInterfaceIds(match[4] ?? DEFAULT_IDS, seed);
   if (ids !== undefined && ids.bits > Math.min(ID_BITS, 128 - end)) {
-    const reason = `these identifiers need ${ids.bits} bits; behind bit ${end} there are ${128 - end}`;
+    const reason = `these identifiers need ${ids.bits} bits; after bit ${end} there are ${128 - end}`;
     throw new Fault('BAD_OPTION', reason, { value: text });
   }
   const slots = 2 ** (end - prefix.length) * (ids?.count ?? 1);
@@ -235,7 +235,7 @@ export function parseWindow(text: string, seed: string): Window {
   return new Window(prefix, end, ids);
 }
 
-/** Negative, zero or positive as one address comes before, with or after the other. */
+/** Negative if the address of `a` comes before that of `b`, zero if they are equal, else positive. */
 function compareTargets(a: Target, b: Target): number {
   return a.w0 - b.w0 || a.w1 - b.w1 || a.w2 - b.w2 || a.w3 - b.w3;
 }

@@ -4,16 +4,16 @@ import { Fault } from '../../../shared/base/faults.js';
 import { LIMITS } from '../../../shared/base/limits.js';
 import { batchCodec } from '../../../shared/bus/batch-codec.js';
 import type { Codec } from '../../../shared/bus/codec.js';
+import { replyCodec, requestCodec } from '../../../shared/bus/control-messages.js';
 import {
   grantCodec,
   heartbeatCodec,
   leaseCodec,
   offerCodec,
-  replyCodec,
-  requestCodec,
   surveyCodec,
 } from '../../../shared/bus/messages.js';
-import { emptyColumns, type ResultBatch } from '../../../shared/survey/results.js';
+import type { ResultBatch } from '../../../shared/survey/results.js';
+import { columnsOf } from '../../support/tcp-syn-set.js';
 
 const CODECS: Record<string, Codec<unknown>> = {
   survey: surveyCodec as Codec<unknown>,
@@ -26,8 +26,7 @@ const CODECS: Record<string, Codec<unknown>> = {
   batch: batchCodec as Codec<unknown>,
 };
 
-const columns = emptyColumns();
-for (const column of Object.values(columns)) column.push(1, 2);
+const columns = columnsOf(1, 2);
 const batch: ResultBatch = {
   survey: 's1',
   shard: 3,
@@ -73,7 +72,7 @@ describe('messages from the broker', () => {
   test.each([
     ['columns of unequal length', { ...columns, window: [1] }],
     ['an offset beyond any shard', { ...columns, offset: [1, LIMITS.shardLengthMax] }],
-    ['an unknown classification', { ...columns, classification: [1, 9] }],
+    ['an unknown classification', { ...columns, classification: [1, 23] }],
   ])('a batch with %s is refused', (_what, bad) => {
     const bytes = batchCodec.encode({ ...batch, columns: bad });
     expect(() => batchCodec.decode(bytes)).toThrow(

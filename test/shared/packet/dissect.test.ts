@@ -2,11 +2,29 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { foldChecksum, sumWords } from '../../../shared/packet/checksum.js';
 import { Dissection, type LinkLayer, REJECT } from '../../../shared/packet/dissect.js';
-import { TcpOptions } from '../../../shared/packet/tcp.js';
-import { errorTo, FLOW, FLOW_V6, probeOf, resetTo, synAckTo } from '../../support/replies.js';
+import { formatLayout, TcpOptions } from '../../../shared/packet/tcp.js';
+import { icmpEcho } from '../../../shared/probe/icmp/icmp-echo.js';
+import { icmpTimestamp } from '../../../shared/probe/icmp/icmp-timestamp.js';
+import { sctpInit } from '../../../shared/probe/sctp/sctp-init.js';
+import { udp } from '../../../shared/probe/udp/udp.js';
+import {
+  answerTo,
+  errorTo,
+  FLOW,
+  FLOW_V6,
+  KEY,
+  probeOf,
+  resetTo,
+  synAckTo,
+} from '../../support/replies.js';
 
 const PROBE = probeOf(FLOW);
 const OPTIONS = [2, 4, 5, 180, 4, 2, 8, 10, 0, 0, 0, 9, 0, 0, 0, 7, 1, 3, 3, 7];
+/** Replies to the probes of other transports. */
+const OTHERS = [icmpEcho, icmpTimestamp, udp, sctpInit].flatMap((probe) => {
+  const sent = probeOf(FLOW, KEY, {}, probe);
+  return [answerTo(sent), errorTo(sent), errorTo(sent, { quoted: 24 })];
+});
 const PACKETS = [
   synAckTo(PROBE, OPTIONS),
   resetTo(PROBE),
@@ -15,7 +33,7 @@ const PACKETS = [
 ];
 const PROBE_V6 = probeOf(FLOW_V6);
 const PACKETS_V6 = [synAckTo(PROBE_V6, OPTIONS), resetTo(PROBE_V6), errorTo(PROBE_V6)];
-const ALL_PACKETS = [...PACKETS, ...PACKETS_V6];
+const ALL_PACKETS = [...PACKETS, ...PACKETS_V6, ...OTHERS];
 
 /** An IPv6 packet with extension headers before its payload. */
 function extended(packet: Uint8Array, headers: readonly (readonly number[])[]): Uint8Array {
@@ -38,18 +56,21 @@ function readAll(frame: Uint8Array, link: LinkLayer): number {
   const views = new Dissection(new DataView(exact.buffer));
   const verdict = views.dissect(link, 0, exact.length);
   if (verdict !== REJECT.OK) return verdict;
-  const { tcp, icmp, quotedTcp, flow, responder } = views;
+  const { tcp, udp, sctp, icmp, quotedTcp, quotedIcmp, quotedSctp, flow, responder } = views;
   const seen = [...flow.source.words, ...flow.target.words, ...responder.words];
   seen.push(views.timeToLive, views.identification, flow.source.port, flow.target.port);
-  if (views.isTcp) {
+  seen.push(views.typeOfService, views.protocol, Number(views.isUnfragmentable));
+  if (views.isError) {
+    seen.push(icmp.type, icmp.code, quotedTcp.sequence);
+    seen.push(quotedIcmp.identifiers, quotedSctp.verificationTag);
+  } else if (views.isTcp) {
     const options = new TcpOptions();
     options.read(tcp);
     seen.push(tcp.sourcePort, tcp.sequence, tcp.acknowledgment, tcp.window, tcp.flags);
-    seen.push(options.maximumSegment, options.timestampEcho);
-  } else {
-    seen.push(icmp.type, icmp.code);
-    seen.push(quotedTcp.sourcePort, quotedTcp.destinationPort, quotedTcp.sequence);
-  }
+    seen.push(options.maximumSegment, options.timestampEcho, options.layout);
+  } else if (views.protocol === 17) seen.push(udp.length, views.responderPort);
+  else if (views.protocol === 132) seen.push(sctp.verificationTag, sctp.chunkType);
+  else seen.push(icmp.type, icmp.identifiers);
   expect(seen.every(Number.isInteger)).toBe(true);
   return verdict;
 }
@@ -112,15 +133,15 @@ describe('dissecting', () => {
     expect(readAll(three, 'ethernet')).toBe(REJECT.NOT_IP);
   });
 
-  test('a later fragment, another protocol and an echo are distinguished and rejected', () => {
+  test('a later fragment, an unknown transport and an echo request are distinguished and rejected', () => {
     const fragment = PACKETS[0]!.slice();
     fragment[7] = 1;
-    const udp = PACKETS[0]!.slice();
-    udp[9] = 17;
+    const gre = PACKETS[0]!.slice();
+    gre[9] = 47;
     const echo = PACKETS[2]!.slice();
     echo[20] = 8;
     expect(readAll(fragment, 'ip')).toBe(REJECT.FRAGMENT);
-    expect(readAll(udp, 'ip')).toBe(REJECT.OTHER_PROTOCOL);
+    expect(readAll(gre, 'ip')).toBe(REJECT.OTHER_PROTOCOL);
     expect(readAll(echo, 'ip')).toBe(REJECT.OTHER_PROTOCOL);
   });
 
@@ -140,13 +161,19 @@ describe('dissecting', () => {
     }
   });
 
-  test('IPv6 echo replies and UDP datagrams are rejected as another protocol', () => {
-    const echo = PACKETS_V6[2]!.slice();
-    echo[40] = 129;
-    const udp = PACKETS_V6[0]!.slice();
-    udp[6] = 17;
-    expect(readAll(echo, 'ip')).toBe(REJECT.OTHER_PROTOCOL);
-    expect(readAll(udp, 'ip')).toBe(REJECT.OTHER_PROTOCOL);
+  test('IPv6 neighbour messages and echo requests are rejected as another protocol', () => {
+    for (const type of [128, 133, 135, 136, 143]) {
+      const message = PACKETS_V6[2]!.slice();
+      message[40] = type;
+      expect(readAll(message, 'ip')).toBe(REJECT.OTHER_PROTOCOL);
+    }
+  });
+
+  test('a datagram that is shorter than its header is malformed', () => {
+    const datagram = answerTo(probeOf(FLOW, KEY, {}, udp));
+    expect(readAll(datagram, 'ip')).toBe(REJECT.OK);
+    new DataView(datagram.buffer).setUint16(24, 7);
+    expect(readAll(datagram, 'ip')).toBe(REJECT.MALFORMED);
   });
 
   test('padding after the packet is not part of it', () => {
@@ -166,7 +193,8 @@ describe('dissecting', () => {
       options.read(views.tcp);
       return { ...options };
     };
-    expect(of(OPTIONS)).toEqual({
+    expect(formatLayout(of(OPTIONS).layout)).toBe('mss,sok,ts,nop,ws');
+    expect(of(OPTIONS)).toMatchObject({
       maximumSegment: 1460,
       windowScale: 7,
       sackPermitted: 1,

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { Endpoint, Target } from '../../../shared/net/endpoint.js';
-import { CLASSIFICATION } from '../../../shared/probe/classification.js';
-import { CookieMac } from '../../../shared/probe/cookies.js';
+import { CookieMac, probeKey } from '../../../shared/probe/cookies.js';
 import type { ProbeOptions } from '../../../shared/probe/probe.js';
 import { ProbeBatch } from '../../../shared/probe/probe-batch.js';
-import { tcpSyn } from '../../../shared/probe/tcp-syn.js';
+import { parseOptions } from '../../../shared/probe/probe-options.js';
+import { tcpSyn } from '../../../shared/probe/tcp/tcp-syn.js';
 import {
   errorTo,
   FLOW,
@@ -16,13 +16,15 @@ import {
   segmentTo,
   synAckTo,
 } from '../../support/replies.js';
+import { CODE } from '../../support/tcp-syn-set.js';
 
-const cookies = new CookieMac(KEY);
+const cookies = new CookieMac(probeKey(KEY, 0));
+const replies = tcpSyn.replies({ options: parseOptions(tcpSyn, {}), ports: { from: 0, to: 1 } });
 
 function verdictOn(reply: Uint8Array, jar = cookies): { code: number; target: Target } | undefined {
   const dissection = read(reply);
-  if (!tcpSyn.validate(dissection, jar)) return undefined;
-  return { code: tcpSyn.classify(dissection), target: dissection.flow.target };
+  if (!replies.validate(dissection, jar)) return undefined;
+  return { code: replies.classify(dissection) + 1, target: dissection.flow.target };
 }
 
 /** Octets of the IP header, and the offsets in it at which the source and the destination address end. */
@@ -40,18 +42,18 @@ describe.each(FAMILIES)(
     PROBED.port = flow.port;
 
     test('classifies a SYN-ACK that acknowledges cookie + 1 as open', () => {
-      expect(verdictOn(synAckTo(PROBE))).toEqual({ code: CLASSIFICATION.SYNACK, target: PROBED });
+      expect(verdictOn(synAckTo(PROBE))).toEqual({ code: CODE.SYNACK, target: PROBED });
     });
 
     test('classifies a reset that acknowledges cookie or cookie + 1 as closed', () => {
-      const closed = { code: CLASSIFICATION.RST, target: PROBED };
+      const closed = { code: CODE.RST, target: PROBED };
       expect(verdictOn(resetTo(PROBE, 1))).toEqual(closed);
       expect(verdictOn(resetTo(PROBE, 0))).toEqual(closed);
       expect(verdictOn(resetTo(PROBE, 2))).toBeUndefined();
     });
 
     test('accepts an ICMP error that quotes only eight octets of its segment, and finds the target', () => {
-      const code = CLASSIFICATION.ICMP;
+      const code = CODE.ICMP;
       expect(verdictOn(errorTo(PROBE, { quoted: 8 }))).toEqual({ code, target: PROBED });
       const expired = { quoted: 24, type: head === 20 ? 11 : 3, code: 0 };
       expect(verdictOn(errorTo(PROBE, expired))?.code).toBe(code);
@@ -95,14 +97,14 @@ describe('a TCP SYN probe', () => {
   });
 
   test('has options that are checked by name and value', () => {
-    expect(tcpSyn.parseOptions({})).toEqual({ layout: 'mss', ttl: '64' });
+    expect(parseOptions(tcpSyn, {})).toEqual({ layout: 'mss', ttl: '64' });
     const bad: ProbeOptions[] = [
       ...['0', '256', '1.5', 'x'].map((ttl) => ({ ttl })),
       { layout: 'minix' },
       { mss: '1460' },
     ];
     for (const options of bad) {
-      expect(() => tcpSyn.parseOptions(options)).toThrow(
+      expect(() => parseOptions(tcpSyn, options)).toThrow(
         expect.objectContaining({ code: 'BAD_OPTION' }),
       );
     }

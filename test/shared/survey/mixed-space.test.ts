@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { TargetIndex } from '../../../shared/base/brand.js';
 import { Target } from '../../../shared/net/endpoint.js';
 import { formatAddress } from '../../../shared/net/ipv6.js';
-import { type Port, parsePorts } from '../../../shared/net/ports.js';
+import { type ProbePort, parsePorts } from '../../../shared/net/ports.js';
 import { parseAddress, parseHitlist, parsePairs } from '../../../shared/survey/hitlist.js';
 import { Plan } from '../../../shared/survey/plan.js';
 import {
@@ -41,7 +41,7 @@ function composing({ targets = [], exclude = [], allow = [], ...lists }: Said): 
     allowSpecial: allow.map((text) => parseBlock(text, '--allow-special')),
     hitlist: parseHitlist(lists.hitlist ?? '').targets,
     pairs: parsePairs(lists.pairs ?? '').targets,
-    ports: lists.ports === '' ? [] : (parsePorts(lists.ports ?? '80,443') as Port[]),
+    ports: lists.ports === '' ? [] : (parsePorts(lists.ports ?? '80,443') as ProbePort[]),
   });
 }
 

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { TargetIndex } from '../../../shared/base/brand.js';
 import { Target } from '../../../shared/net/endpoint.js';
-import type { Port } from '../../../shared/net/ports.js';
+import type { ProbePort } from '../../../shared/net/ports.js';
 import { Ranges } from '../../../shared/net/ranges.js';
 import { Plan, shardLengthFor } from '../../../shared/survey/plan.js';
 import { Space } from '../../../shared/survey/space/space.js';
@@ -20,10 +20,10 @@ const anyRanges = fc
   .map((list) => Ranges.of(list.map(([from, length]) => ({ from, to: from + length }))));
 const anyPorts = fc
   .uniqueArray(fc.integer({ min: 1, max: 65535 }), { minLength: 1, maxLength: 5 })
-  .map((ports) => ports.sort((a, b) => a - b) as Port[]);
+  .map((ports) => ports.sort((a, b) => a - b) as ProbePort[]);
 
 const spaceOf = (size: number) =>
-  Space.ofIpv4(Ranges.of([{ from: 1000, to: 1000 + size }]), [80] as Port[]);
+  Space.ofIpv4(Ranges.of([{ from: 1000, to: 1000 + size }]), [80] as ProbePort[]);
 
 describe('a space', () => {
   test('has each target at one index, and inverts every index', () => {
@@ -45,7 +45,7 @@ describe('a space', () => {
   });
 
   test('contains nothing that was not in its lists', () => {
-    const space = Space.ofIpv4(Ranges.of([{ from: 10, to: 20 }]), [80, 443] as Port[]);
+    const space = Space.ofIpv4(Ranges.of([{ from: 10, to: 20 }]), [80, 443] as ProbePort[]);
     for (const [address, port] of [
       [9, 80],
       [20, 80],
@@ -58,7 +58,7 @@ describe('a space', () => {
   });
 
   test('of all of IPv4 and all ports has 2^48 − 2^32 targets, of which the last can be addressed', () => {
-    const ports = Array.from({ length: 65535 }, (_, i) => i + 1) as Port[];
+    const ports = Array.from({ length: 65535 }, (_, i) => i + 1) as ProbePort[];
     const space = Space.ofIpv4(Ranges.of([{ from: 0, to: 2 ** 32 }]), ports);
     expect(space.size).toBe(2 ** 48 - 2 ** 32);
     const target = new Target();
@@ -80,7 +80,10 @@ describe('a space', () => {
   });
 
   test('is read from arbitrary bytes only if they are valid; all others cause a fault', () => {
-    const good = spaceToBytes(Space.ofIpv4(Ranges.of([{ from: 1, to: 9 }]), [80] as Port[]), '7');
+    const good = spaceToBytes(
+      Space.ofIpv4(Ranges.of([{ from: 1, to: 9 }]), [80] as ProbePort[]),
+      '7',
+    );
     const isFault = (bytes: Uint8Array) => {
       try {
         spaceFromBytes(bytes);
@@ -102,7 +105,7 @@ describe('a space', () => {
   });
 
   test('that would be empty is refused', () => {
-    expect(() => Space.ofIpv4(Ranges.none, [80] as Port[])).toThrow(
+    expect(() => Space.ofIpv4(Ranges.none, [80] as ProbePort[])).toThrow(
       expect.objectContaining({ code: 'EMPTY_SPACE' }),
     );
   });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Port } from '../../../shared/net/ports.js';
+import type { ProbePort } from '../../../shared/net/ports.js';
 import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/blocklist.js';
 import { compose } from '../../../shared/survey/space/compose.js';
 import {
@@ -10,7 +10,14 @@ import {
 } from '../../../shared/survey/target-list.js';
 
 const composing = (targets: TargetEntry[], exclusions: BlockEntry[], allowSpecial: BlockEntry[]) =>
-  compose({ targets, exclusions, allowSpecial, hitlist: [], pairs: [], ports: [80] as Port[] });
+  compose({
+    targets,
+    exclusions,
+    allowSpecial,
+    hitlist: [],
+    pairs: [],
+    ports: [80] as ProbePort[],
+  });
 const entries = (...texts: string[]) => texts.map((text) => parseTarget(text, 'TARGETS'));
 const blocks = (...texts: string[]) => texts.map((text) => parseBlock(text, '--exclude'));
 

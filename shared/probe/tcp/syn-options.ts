@@ -1,9 +1,9 @@
 /**
- * TCP options of SYN segments as common systems send them (RFC 9293 §3.2, RFC 7323, RFC 2018), in their
- * order. Some networks drop unusual segments, so usual ones get more replies; a layout with timestamps also
- * gives round-trip times.
+ * TCP options of SYN segments as common systems send them (RFC 9293 §3.2, RFC 7323, RFC 2018), and in the
+ * same order. Some networks drop unusual segments, so usual ones get more replies; a layout with timestamps
+ * also gives round-trip times.
  */
-import { TCP_OCTETS } from '../packet/tcp.js';
+import { TCP_OCTETS } from '../../packet/tcp.js';
 
 export interface SynLayout {
   readonly window: number;

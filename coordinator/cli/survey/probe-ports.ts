@@ -1,0 +1,161 @@
+/**
+ * The probes and ports of a survey as people give them: `-p 80,udp:53,icmp-echo` and `--probe NAME:option=value`.
+ * Ports without a probe are those of the first `--probe`.
+ */
+import { readFileSync } from 'node:fs';
+import { describeError, Fault } from '../../../shared/base/faults.js';
+import type { Target } from '../../../shared/net/endpoint.js';
+import { type ProbePort, parsePorts, probePort } from '../../../shared/net/ports.js';
+import type { Probe, ProbeOptions } from '../../../shared/probe/probe.js';
+import { parseOptions } from '../../../shared/probe/probe-options.js';
+import { probeNamed, ZMAP_NAMES } from '../../../shared/probe/probe-registry.js';
+import type { ProbeChoice } from '../../../shared/probe/probe-set.js';
+import { printNote } from '../output/print.js';
+import { replaceTop } from './top-ports.js';
+
+/** Ports of one probe; of the survey's default probe if it is undefined. No ports if the probe has none. */
+export interface PortEntry {
+  readonly probe: string | undefined;
+  readonly ports: readonly number[];
+}
+
+export const DEFAULT_PROBE = 'tcp-syn';
+const PORTS_FLAG = '--ports';
+const PROBE_FLAG = '--probe';
+/** `udp:53`, `icmp-echo`; anything else is a port of the default probe. */
+const ENTRY = /^([a-z][\w-]*)(?::(.*))?$/;
+/** Octets of a payload file. */
+const PAYLOAD_FILE_MAX = 1400;
+
+/** Reads `80,443,udp:53,icmp-echo`, with `top:N`. @throws Fault BAD_OPTION naming the item */
+export function parsePortEntries(text: string): readonly PortEntry[] {
+  const items = new Map<string | undefined, string[]>();
+  for (const item of text.split(',').map((part) => part.trim())) {
+    const match = item.startsWith('top:') ? null : ENTRY.exec(item);
+    const name = match?.[1];
+    if (name !== undefined) refuseUnfit(probeNamed(name), match?.[2], item);
+    const known = items.get(name) ?? [];
+    items.set(name, [...known, match === null ? item : (match[2] ?? '')]);
+  }
+  return [...items].map(([probe, listed]) => {
+    const hasPorts = probe === undefined || probeNamed(probe).hasPorts;
+    const protocol = probe === undefined ? 'tcp' : probe.replace(/-.*/, '');
+    return { probe, ports: hasPorts ? parsePorts(replaceTop(listed, protocol)) : [] };
+  });
+}
+
+function refuseUnfit({ name, hasPorts }: Probe, ports: string | undefined, value: string): void {
+  if (hasPorts === (ports !== undefined)) return;
+  const reason = hasPorts ? `${name} needs ports, such as ${name}:53` : `${name} has no ports`;
+  throw new Fault('BAD_OPTION', reason, { flag: PORTS_FLAG, value });
+}
+
+/**
+ * Reads `NAME` or `NAME:option=value,option=value`; ZMap's names of its modules are known, too.
+ * @throws Fault BAD_OPTION or UNREADABLE_FILE
+ */
+export function parseProbe(text: string): ProbeChoice {
+  const [given = '', ...rest] = text.split(':');
+  const name = ZMAP_NAMES[given] ?? given;
+  if (name !== given) printNote(`ZMap's ${given} is ${name} here`);
+  const probe = probeNamed(name);
+  const items = rest.length === 0 ? [] : rest.join(':').split(',');
+  const pairs = items.map((item) => {
+    const at = item.indexOf('=');
+    if (at > 0) return [item.slice(0, at), optionValue(item.slice(at + 1))] as const;
+    const reason = 'options of a probe are name=value, separated by commas';
+    throw new Fault('BAD_OPTION', reason, { flag: PROBE_FLAG, value: item });
+  });
+  const options = Object.fromEntries(pairs);
+  parseOptions(probe, options);
+  return { name, options };
+}
+
+/** `@FILE` stands for the octets of a file. */
+function optionValue(text: string): string {
+  if (!text.startsWith('@')) return text;
+  const file = text.slice(1);
+  let octets: Buffer;
+  try {
+    octets = readFileSync(file);
+  } catch (cause) {
+    const reason = `cannot read the payload: ${describeError(cause)}`;
+    throw new Fault('UNREADABLE_FILE', reason, { flag: PROBE_FLAG, file }, cause);
+  }
+  if (octets.length <= PAYLOAD_FILE_MAX) return `hex:${octets.toString('hex')}`;
+  const reason = `a payload has at most ${PAYLOAD_FILE_MAX} octets, and this file ${octets.length}`;
+  throw new Fault('BAD_OPTION', reason, { flag: PROBE_FLAG, file });
+}
+
+export interface ProbesAndPorts {
+  readonly probes: readonly ProbeChoice[];
+  /** Ascending. */
+  readonly ports: readonly ProbePort[];
+  readonly pairs: readonly Target[];
+}
+
+/**
+ * The probes of a survey and the ports of each. A probe whose options depend on the port, such as the payload of
+ * UDP, is several probes. @throws Fault BAD_OPTION
+ */
+export function resolveProbes(
+  entries: readonly PortEntry[],
+  given: readonly ProbeChoice[],
+  pairs: readonly Target[],
+): ProbesAndPorts {
+  const [first = { name: DEFAULT_PROBE, options: {} }] = given;
+  const fallback = probeNamed(first.name);
+  const implied = entries.length === 0 && !fallback.hasPorts && pairs.length === 0;
+  const named = implied ? [{ probe: first.name, ports: [] }] : entries;
+  refuseUnused(named, given, pairs);
+  const probes: ProbeChoice[] = [];
+  const indices = new Map<string, number>();
+  const indexOf = (name: string, port: number): number => {
+    const probe = probeNamed(name);
+    const wanted = given.find((choice) => choice.name === name)?.options ?? {};
+    const options = optionsFor(probe, wanted, port);
+    const key = JSON.stringify([name, options]);
+    const known = indices.get(key);
+    if (known !== undefined) return known;
+    indices.set(key, probes.length);
+    probes.push({ name, options });
+    return probes.length - 1;
+  };
+  const ports = named.flatMap(({ probe, ports: listed }) => {
+    const name = probe ?? first.name;
+    if (listed.length > 0 && !probeNamed(name).hasPorts) {
+      throw new Fault('BAD_OPTION', `${name} has no ports`, { flag: PORTS_FLAG });
+    }
+    const all = listed.length > 0 ? listed : [0];
+    return all.map((port) => probePort(indexOf(name, port), port));
+  });
+  if (pairs.length > 0 && !fallback.hasPorts) {
+    throw new Fault('BAD_OPTION', `pairs need a probe with ports`, {
+      flag: PROBE_FLAG,
+      value: first.name,
+    });
+  }
+  for (const pair of pairs) pair.probe = indexOf(first.name, pair.port);
+  return { probes, ports: [...new Set(ports)].sort((a, b) => a - b), pairs };
+}
+
+function optionsFor(probe: Probe, wanted: ProbeOptions, port: number): ProbeOptions {
+  const options = parseOptions(probe, wanted);
+  return probe.optionsForPort?.(port, options) ?? options;
+}
+
+/** Options of a probe that is not sent are a mistake. */
+function refuseUnused(
+  entries: readonly PortEntry[],
+  given: readonly ProbeChoice[],
+  pairs: readonly Target[],
+): void {
+  const [first] = given;
+  for (const choice of given) {
+    const isFallback = choice === first && pairs.length > 0;
+    const isSent = entries.some(({ probe }) => (probe ?? first?.name) === choice.name);
+    if (isSent || isFallback || entries.length + pairs.length === 0) continue;
+    const reason = `it is sent to no port; name them, such as -p ${choice.name}:53`;
+    throw new Fault('BAD_OPTION', reason, { flag: PROBE_FLAG, value: choice.name });
+  }
+}

@@ -1,0 +1,116 @@
+/**
+ * The probes of one survey, and the classes of all their replies. A class is stored as a code, one octet per
+ * position: 0 is silence, then the classes by rank, the best first, so that of two replies of a target the one
+ * with the lower code counts.
+ */
+import { Fault } from '../base/faults.js';
+import type { Family, Probe, ProbeOptions, ReplyClass, TargetState } from './probe.js';
+import { parseOptions } from './probe-options.js';
+import { probeNamed } from './probe-registry.js';
+
+/** A probe with its options, as in a survey's record. */
+export interface ProbeChoice {
+  readonly name: string;
+  readonly options: ProbeOptions;
+}
+
+/** The code of a target that has not replied. */
+export const SILENT = 0;
+/** Codes from 16 on say why a position was not sent. */
+export const CLASSES_MAX = 15;
+/** The highest number of probes in one survey: each takes a frame sender per route. */
+export const PROBES_MAX = 64;
+
+/** True if a reply with this code says more about a target than one with the other. */
+export function outranks(code: number, other: number): boolean {
+  return other === SILENT || code < other;
+}
+
+/** One probe of a survey. */
+export interface SurveyProbe {
+  /** Index in the survey's list, which is part of targets. */
+  readonly index: number;
+  readonly probe: Probe;
+  readonly options: ProbeOptions;
+}
+
+export class ProbeSet {
+  readonly all: readonly SurveyProbe[];
+  /** Names of the classes by code; the first one is of silence. */
+  readonly classNames: readonly string[];
+  /** By probe: the code of each of its classes. */
+  readonly #codes: readonly (readonly number[])[];
+  /** By probe and code. */
+  readonly #classes: readonly (readonly (ReplyClass | undefined)[])[];
+
+  /** @throws Fault BAD_OPTION for an unknown probe or option, too many probes or too many classes */
+  constructor(choices: readonly ProbeChoice[]) {
+    this.all = choices.map(({ name, options }, index) => {
+      const probe = probeNamed(name);
+      return { index, probe, options: parseOptions(probe, options) };
+    });
+    const ranks = new Map(
+      this.all.flatMap(({ probe }) => probe.classes.map(({ name, rank }) => [name, rank] as const)),
+    );
+    const names = [...ranks.keys()].sort(
+      (a, b) => (ranks.get(b) ?? 0) - (ranks.get(a) ?? 0) || (a < b ? -1 : 1),
+    );
+    refuseTooMany('probes', this.all.length, PROBES_MAX);
+    refuseTooMany('classes of replies', names.length, CLASSES_MAX);
+    this.classNames = ['silent', ...names];
+    this.#codes = this.all.map(({ probe }) =>
+      probe.classes.map(({ name }) => this.classNames.indexOf(name)),
+    );
+    this.#classes = this.all.map(({ probe }) =>
+      this.classNames.map((name) => probe.classes.find((candidate) => candidate.name === name)),
+    );
+  }
+
+  /** Names of the classes, the best first. */
+  get replyNames(): readonly string[] {
+    return this.classNames.slice(1);
+  }
+
+  /** The code of the class with this index in the probe's list. */
+  codeOf(probe: number, place: number): number {
+    return this.#codes[probe]?.[place] as number;
+  }
+
+  /** True if a probe has a class with this code. */
+  has(probe: number, code: number): boolean {
+    return this.#classes[probe]?.[code] !== undefined;
+  }
+
+  isSuccess(probe: number, code: number): boolean {
+    return this.#classes[probe]?.[code]?.isSuccess ?? false;
+  }
+
+  /** The state of a target of a probe whose best reply has this code. */
+  stateOf(probe: number, code: number): TargetState {
+    return (this.#classes[probe]?.[code]?.state ?? this.all[probe]?.probe.silence) as TargetState;
+  }
+
+  /** True if any reply of any probe is what the survey looks for. */
+  get hasSuccess(): boolean {
+    return this.all.some(({ probe }) => probe.classes.some(({ isSuccess }) => isSuccess));
+  }
+
+  /** The classes all of whose replies make rows. @param isAll whether all replies do, or successes only */
+  namesWithRows(isAll: boolean): readonly string[] {
+    return this.replyNames.filter((name) => {
+      const classes = this.all.flatMap(({ probe }) => probe.classes.filter((c) => c.name === name));
+      return isAll || classes.every(({ isSuccess }) => isSuccess);
+    });
+  }
+
+  /** The first probe that does not support a family. */
+  lacking(family: Family): Probe | undefined {
+    return this.all.find(({ probe }) => !probe.families.includes(family))?.probe;
+  }
+}
+
+function refuseTooMany(what: string, count: number, most: number): void {
+  if (count <= most) return;
+  const reason = `a survey has at most ${most} ${what}, and this one has ${count}`;
+  throw new Fault('BAD_OPTION', reason, { flag: '--ports' });
+}

@@ -1,0 +1,108 @@
+/** The options of the UDP probe that choose its payload, and the payload that they describe. */
+import { Fault } from '../../base/faults.js';
+import type { ProbeOption, ProbeOptions } from '../probe.js';
+import { choice, wholeNumber } from '../probe-options.js';
+import { UDP_PAYLOADS, type UdpPayload } from './udp-payloads.js';
+
+/** A payload ready to be sent. */
+export interface Payload {
+  /** The octets of the cookie are zero. */
+  readonly octets: Uint8Array;
+  readonly cookieAt: number;
+  /** 0 … 4. */
+  readonly cookieOctets: number;
+  /** Offset at which an answer repeats the cookie; −1 if it does not. */
+  readonly echoAt: number;
+}
+
+const BY_PORT = 'by-port';
+const EMPTY = 'empty';
+const HEX = 'hex:';
+const NO_ECHO = 'none';
+/** Fits into Ethernet's 1500 octets with both IP headers. */
+const PAYLOAD_OCTETS_MAX = 1400;
+const COOKIE_OCTETS_MAX = 4;
+
+const ANY_PORT = choice(
+  'any-port',
+  ['no', 'yes'],
+  'no',
+  'accept answers that come from another port of the target',
+);
+
+export const PAYLOAD_OPTIONS: readonly ProbeOption[] = [
+  {
+    name: 'payload',
+    fallback: BY_PORT,
+    about: `${BY_PORT}, ${EMPTY}, @FILE, hex:… (** is an octet of the cookie), or ${UDP_PAYLOADS.map(({ name }) => name).join(', ')}`,
+    check: checkPayload,
+  },
+  {
+    name: 'echo',
+    fallback: NO_ECHO,
+    about: `offset in the answer of the octets marked **, or ${NO_ECHO}`,
+    check: (value) => {
+      if (value !== NO_ECHO) wholeNumber(value, 0, PAYLOAD_OCTETS_MAX);
+    },
+  },
+  {
+    name: 'pad',
+    fallback: '0',
+    about: 'fill the payload with zeros to this many octets',
+    check: (value) => wholeNumber(value, 0, PAYLOAD_OCTETS_MAX),
+  },
+  ANY_PORT,
+];
+
+/** Options in which a payload by name or by port is replaced by its octets. */
+export function optionsForPort(port: number, options: ProbeOptions): ProbeOptions {
+  const { payload = BY_PORT } = options;
+  if (payload.startsWith(HEX)) return options;
+  const known = UDP_PAYLOADS.find(({ name, ports }) =>
+    payload === BY_PORT ? ports.includes(port) : name === payload,
+  );
+  return { ...options, ...octetsOf(known) };
+}
+
+function octetsOf(known: UdpPayload | undefined): ProbeOptions {
+  if (known === undefined) return { payload: HEX, echo: NO_ECHO };
+  const { hex, echo, pad } = known;
+  return {
+    payload: `${HEX}${hex.replaceAll(/\s/g, '')}`,
+    echo: echo === undefined ? NO_ECHO : String(echo),
+    pad: String(pad ?? 0),
+  };
+}
+
+/** @param options with a payload in octets, as `optionsForPort` returns them */
+export function payloadOf(options: ProbeOptions): Payload {
+  const { payload = HEX, echo = NO_ECHO, pad = '0' } = options;
+  const pairs: readonly string[] = payload.slice(HEX.length).match(/../g) ?? [];
+  const cookieOctets = pairs.filter((pair) => pair === '**').length;
+  const octets = new Uint8Array(Math.max(pairs.length, Number(pad)));
+  for (const [i, pair] of pairs.entries())
+    octets[i] = pair === '**' ? 0 : Number.parseInt(pair, 16);
+  return {
+    octets,
+    cookieAt: Math.max(0, pairs.indexOf('**')),
+    cookieOctets,
+    echoAt: echo === NO_ECHO || cookieOctets === 0 ? -1 : Number(echo),
+  };
+}
+
+function checkPayload(value: string): void {
+  const names = [BY_PORT, EMPTY, ...UDP_PAYLOADS.map(({ name }) => name)];
+  if (names.includes(value)) return;
+  if (!value.startsWith(HEX)) {
+    throw new Fault('BAD_OPTION', `no such payload; there are: ${names.join(', ')}, @FILE, hex:…`);
+  }
+  const hex = value.slice(HEX.length);
+  if (!/^(?:[0-9a-f]{2}|\*\*)*$/i.test(hex) || hex.length > 2 * PAYLOAD_OCTETS_MAX) {
+    const reason = `hex: is followed by pairs of hexadecimal digits or **, at most ${PAYLOAD_OCTETS_MAX}`;
+    throw new Fault('BAD_OPTION', reason);
+  }
+  const cookie = hex.match(/(?:\*\*)+/g) ?? [];
+  if (cookie.length > 1 || (cookie[0]?.length ?? 0) > 2 * COOKIE_OCTETS_MAX) {
+    throw new Fault('BAD_OPTION', `the octets ** are at most ${COOKIE_OCTETS_MAX}, in one place`);
+  }
+}
