@@ -18,6 +18,11 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
     'Replies to probes of shards that this agent does not hold.',
     ({ replies }) => replies.foreignShard,
   );
+  counter(
+    'replies_other_port',
+    'Replies from another port than the one probed, which the survey does not accept.',
+    ({ replies }) => replies.otherPort,
+  );
   counter('frames_captured', 'Frames that passed the capture filter.', ({ ioStats }) => {
     return ioStats.framesReceived;
   });
@@ -54,10 +59,10 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
     'New replies, by class.',
     ['survey', 'class'],
     () =>
-      surveys().flatMap(({ survey, replies }) =>
-        [...replies.byClass].map(([name, value]) => ({
+      surveys().flatMap(({ survey, replies, classNames }) =>
+        classNames.slice(1).map((name, i) => ({
           labels: { survey: survey.id, class: name },
-          value,
+          value: replies.byCode[i + 1] ?? 0,
         })),
       ),
   );

@@ -26,6 +26,7 @@ need setpriv util-linux
 need flock util-linux
 if [ "${1:-}" = --test ]; then
   need tshark tshark
+  need nmap nmap
   need nft nftables
   need openssl openssl
   need curl curl

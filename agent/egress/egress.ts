@@ -54,7 +54,7 @@ export class Egress {
     this.neighbours = deps.neighbours;
     this.batch = new ProbeBatch(frameSender.frames);
     this.#cookies = new CookieMac(probeKey(key, index));
-    this.#packets = probe.packets(frameSender.view, family, { options, ports });
+    this.#packets = probe.packets(frameSender.view, family, { options, ports, targetPorts: [] });
     this.#ports = probe.choosesSourcePort ? ports : { from: 0, to: 1 };
     this.#sources = sources.map((words) => {
       const source = new Endpoint();

@@ -3,11 +3,11 @@
  * shard, which records it. The plan and the key suffice; no log of sent probes is needed. Replies to shards
  * that other agents hold are theirs to report, even if both agents capture on the same interface.
  */
-import type { PortRange } from '../../shared/net/ports.js';
+import { type PortRange, portIn, probeIn } from '../../shared/net/ports.js';
 import type { Dissection } from '../../shared/packet/dissect.js';
 import { CookieMac, probeKey } from '../../shared/probe/cookies.js';
 import type { ReplyReader } from '../../shared/probe/probe.js';
-import { ProbeSet } from '../../shared/probe/probe-set.js';
+import { CLASSES_MAX, ProbeSet } from '../../shared/probe/probe-set.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { OUTCOME, type Reply, type ReplyRecorder } from '../interfaces.js';
@@ -17,17 +17,17 @@ const ROUND_TRIP_MICROS_MAX = 600e6;
 
 /** Valid replies of a survey at an agent, by outcome. */
 export class ReplyCounts {
-  /** New replies by the name of their class. */
-  readonly byClass = new Map<string, number>();
+  /** New replies by the code of their class. */
+  readonly byCode = new Float64Array(CLASSES_MAX + 1);
   duplicate = 0;
   late = 0;
   /** Replies to shards that this agent does not hold. */
   foreignShard = 0;
+  /** Replies from another port than the one probed, which the survey does not accept. */
+  otherPort = 0;
 
   get new(): number {
-    let sum = 0;
-    for (const count of this.byClass.values()) sum += count;
-    return sum;
+    return this.byCode.reduce((sum, count) => sum + count, 0);
   }
 }
 
@@ -39,11 +39,13 @@ interface ProbeReplies {
   readonly protocolV6: number;
   readonly reader: ReplyReader;
   readonly cookies: CookieMac;
+  /** By index of a class of the probe: its code, and whether it is a success. */
+  readonly codes: readonly number[];
+  readonly isSuccess: readonly boolean[];
 }
 
 export class ReplyMatcher {
   readonly #plan: Plan;
-  readonly #set: ProbeSet;
   readonly #probes: readonly ProbeReplies[];
   readonly #reply: { -readonly [Field in keyof Reply]: Reply[Field] };
   readonly #shards: ReadonlyMap<number, ReplyRecorder>;
@@ -63,21 +65,22 @@ export class ReplyMatcher {
     counts: ReplyCounts,
   ) {
     this.#plan = plan;
-    this.#set = new ProbeSet(survey.probes);
-    this.#probes = this.#set.all.map(({ index, probe, options }) => {
+    const set = new ProbeSet(survey.probes);
+    this.#probes = set.all.map(({ index, probe, options }) => {
       const protocol = (family: 4 | 6) =>
         probe.families.includes(family) ? probe.protocol(family) : -1;
       return {
         index,
         protocolV4: protocol(4),
         protocolV6: protocol(6),
-        reader: probe.replies({ options, ports }),
+        reader: probe.replies({ options, ports, targetPorts: targetPortsOf(plan, index) }),
         cookies: new CookieMac(probeKey(survey.key, index)),
+        codes: probe.classes.map(({ name }) => set.codeOf(name)),
+        isSuccess: probe.classes.map(({ isSuccess }) => isSuccess),
       };
     });
     this.#shards = shards;
     this.#counts = counts;
-    for (const name of this.#set.replyNames) counts.byClass.set(name, 0);
     this.#reply = {
       position: 0,
       shard: 0,
@@ -96,16 +99,31 @@ export class ReplyMatcher {
   receive(timestamp: number): boolean {
     const { dissection } = this.#reply;
     const { protocol, isIpv6 } = dissection;
-    for (const probe of this.#probes) {
+    for (let i = 0; i < this.#probes.length; i++) {
+      const probe = this.#probes[i] as ProbeReplies;
       if ((isIpv6 ? probe.protocolV6 : probe.protocolV4) !== protocol) continue;
       if (probe.reader.validate(dissection, probe.cookies) && this.#record(probe, timestamp)) {
         return true;
       }
     }
+    return this.#isFromOtherPort();
+  }
+
+  #isFromOtherPort(): boolean {
+    const { dissection } = this.#reply;
+    for (const { reader, cookies, index, protocolV4 } of this.#probes) {
+      if (protocolV4 !== dissection.protocol || !reader.answersFromOtherPort) continue;
+      if (!reader.answersFromOtherPort(dissection, cookies)) continue;
+      dissection.flow.target.probe = index;
+      if (this.#plan.positionOf(dissection.flow.target) < 0) continue;
+      this.#counts.otherPort++;
+      return true;
+    }
     return false;
   }
 
-  #record({ index, reader }: ProbeReplies, timestamp: number): boolean {
+  #record(probe: ProbeReplies, timestamp: number): boolean {
+    const { index, reader } = probe;
     const reply = this.#reply;
     const { dissection } = reply;
     const { target } = dissection.flow;
@@ -119,8 +137,9 @@ export class ReplyMatcher {
       return true;
     }
     reply.position = position;
-    reply.code = this.#set.codeOf(index, reader.classify(dissection));
-    reply.isSuccess = this.#set.isSuccess(index, reply.code);
+    const place = reader.classify(dissection);
+    reply.code = probe.codes[place] as number;
+    reply.isSuccess = probe.isSuccess[place] as boolean;
     if (dissection.isTcp) dissection.tcpOptions.read(dissection.tcp);
     else dissection.tcpOptions.clear();
     const stamp = reader.echoedStamp(dissection);
@@ -132,10 +151,13 @@ export class ReplyMatcher {
 
   #count(code: number, outcome: number): void {
     const counts = this.#counts;
-    if (outcome === OUTCOME.NEW) {
-      const name = this.#set.classNames[code] as string;
-      counts.byClass.set(name, (counts.byClass.get(name) ?? 0) + 1);
-    } else if (outcome === OUTCOME.DUPLICATE) counts.duplicate++;
+    if (outcome === OUTCOME.NEW) counts.byCode[code] = (counts.byCode[code] as number) + 1;
+    else if (outcome === OUTCOME.DUPLICATE) counts.duplicate++;
     else counts.late++;
   }
+}
+
+function targetPortsOf(plan: Plan, probe: number): readonly number[] {
+  const { ports } = plan.space.parts;
+  return ports.filter((port) => probeIn(port) === probe).map(portIn);
 }

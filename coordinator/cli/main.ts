@@ -9,6 +9,7 @@ import { launchCommand } from './launch.js';
 import { lookupCommand } from './lookup.js';
 import { pauseCommand } from './pause.js';
 import { planCommand } from './plan.js';
+import { probesCommand } from './probes.js';
 import { rateCommand } from './rate.js';
 import { resumeCommand } from './resume.js';
 import { scanCommand } from './scan/scan.js';
@@ -21,6 +22,7 @@ const program = command('transect', 'survey address space from one host or many'
 program.addCommand(scanCommand());
 program.addCommand(coordinatorCommand());
 program.addCommand(planCommand());
+program.addCommand(probesCommand());
 program.addCommand(launchCommand());
 program.addCommand(statusCommand());
 program.addCommand(agentsCommand());

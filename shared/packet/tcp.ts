@@ -100,8 +100,19 @@ const OPTION_TIMESTAMPS = 8; // length 10
 const OPTION_NAMES = ['', 'eol', 'nop', 'mss', 'ws', 'sok', 'ts', 'other'] as const;
 const LAYOUT_BITS = 3;
 const LAYOUT_KINDS_MAX = 10;
-const CODES: Readonly<Record<number, number>> = { 0: 1, 1: 2, 2: 3, 3: 4, 4: 5, 8: 6 };
 const CODE_OTHER = 7;
+/** By kind. */
+const CODES = new Uint8Array(256).fill(CODE_OTHER);
+for (const [kind, code] of [
+  [0, 1],
+  [1, 2],
+  [2, 3],
+  [3, 4],
+  [4, 5],
+  [8, 6],
+] as const) {
+  CODES[kind] = code;
+}
 
 /** A layout as text: the kinds in their order, such as `mss,sok,ts,nop,ws`. */
 export function formatLayout(layout: number): string {
@@ -159,7 +170,7 @@ export class TcpOptions {
 
   #noteKind(kind: number): void {
     if (this.#kinds === LAYOUT_KINDS_MAX) return;
-    this.layout |= (CODES[kind] ?? CODE_OTHER) << (LAYOUT_BITS * this.#kinds++);
+    this.layout |= (CODES[kind] as number) << (LAYOUT_BITS * this.#kinds++);
   }
 
   #take(view: DataView, at: number, kind: number, length: number): void {

@@ -41,35 +41,44 @@ export class IpHeader {
   }
 
   /**
-   * Writes the header of probe `row`.
-   * @returns the unfolded sum of both addresses, which checksums with a pseudo-header include
+   * Writes the headers of all probes of a batch, and stores the unfolded sum of both addresses of each, which
+   * checksums with a pseudo-header include, in `batch.addressSums`.
    */
-  write(batch: ProbeBatch, row: number, sources: readonly Endpoint[]): number {
-    const at = batch.packetAt[row] as number;
-    const id = (batch.identification[row] as number) & 0xffff;
-    const ipv4 = this.#ipv4;
-    if (ipv4 !== undefined) {
-      const from = batch.sourceW3[row] as number;
-      const to = batch.w3[row] as number;
-      const addresses = sumOf32(from) + sumOf32(to);
-      ipv4.at = at;
-      ipv4.identification = id;
-      ipv4.source = from;
-      ipv4.destination = to;
-      ipv4.checksum = foldChecksum(this.#sum + id + addresses);
-      return addresses;
-    }
-    const ipv6 = this.#ipv6;
-    const from = sources[batch.source[row] as number] as Endpoint;
-    const a = batch.w0[row] as number;
-    const b = batch.w1[row] as number;
-    const c = batch.w2[row] as number;
-    const d = batch.w3[row] as number;
-    ipv6.at = at;
-    ipv6.flowLabel = id;
+  write(batch: ProbeBatch, sources: readonly Endpoint[]): void {
+    if (this.#ipv4 === undefined) writeIpv6(this.#ipv6, batch, sources);
+    else writeIpv4(this.#ipv4, this.#sum, batch);
+  }
+}
+
+function writeIpv4(ipv4: Ipv4View, sum: number, batch: ProbeBatch): void {
+  const { count, w3, sourceW3, identification, packetAt, addressSums } = batch;
+  for (let i = 0; i < count; i++) {
+    const from = sourceW3[i] as number;
+    const to = w3[i] as number;
+    const id = (identification[i] as number) & 0xffff;
+    const addresses = sumOf32(from) + sumOf32(to);
+    ipv4.at = packetAt[i] as number;
+    ipv4.identification = id;
+    ipv4.source = from;
+    ipv4.destination = to;
+    ipv4.checksum = foldChecksum(sum + id + addresses);
+    addressSums[i] = addresses;
+  }
+}
+
+function writeIpv6(ipv6: Ipv6View, batch: ProbeBatch, sources: readonly Endpoint[]): void {
+  const { count, w0, w1, w2, w3, source, identification, packetAt, addressSums } = batch;
+  for (let i = 0; i < count; i++) {
+    const from = sources[source[i] as number] as Endpoint;
+    const a = w0[i] as number;
+    const b = w1[i] as number;
+    const c = w2[i] as number;
+    const d = w3[i] as number;
+    ipv6.at = packetAt[i] as number;
+    ipv6.flowLabel = (identification[i] as number) & 0xffff;
     ipv6.setSource(from.w0, from.w1, from.w2, from.w3);
     ipv6.setDestination(a, b, c, d);
     const ours = sumOf32(from.w0) + sumOf32(from.w1) + sumOf32(from.w2) + sumOf32(from.w3);
-    return ours + sumOf32(a) + sumOf32(b) + sumOf32(c) + sumOf32(d);
+    addressSums[i] = ours + sumOf32(a) + sumOf32(b) + sumOf32(c) + sumOf32(d);
   }
 }

@@ -27,6 +27,8 @@ export class ProbeBatch {
   readonly identification: Uint32Array;
   /** Offsets of the packets in the frame sender's memory. */
   readonly packetAt: Uint32Array;
+  /** Unfolded sums of the 16-bit words of both addresses, for checksums. */
+  readonly addressSums: Uint32Array;
   /** Computes the cookies of IPv4 probes: x is our address, y the target's, z the ports. */
   readonly tags: TagKernel;
 
@@ -44,6 +46,7 @@ export class ProbeBatch {
     this.sequence = this.tags.firsts;
     this.identification = this.tags.seconds;
     this.packetAt = new Uint32Array(capacity);
+    this.addressSums = new Uint32Array(capacity);
   }
 
   /** Adds a target; there must be room. */

@@ -38,8 +38,6 @@ export class ProbeSet {
   readonly all: readonly SurveyProbe[];
   /** Names of the classes by code; the first one is of silence. */
   readonly classNames: readonly string[];
-  /** By probe: the code of each of its classes. */
-  readonly #codes: readonly (readonly number[])[];
   /** By probe and code. */
   readonly #classes: readonly (readonly (ReplyClass | undefined)[])[];
 
@@ -58,9 +56,6 @@ export class ProbeSet {
     refuseTooMany('probes', this.all.length, PROBES_MAX);
     refuseTooMany('classes of replies', names.length, CLASSES_MAX);
     this.classNames = ['silent', ...names];
-    this.#codes = this.all.map(({ probe }) =>
-      probe.classes.map(({ name }) => this.classNames.indexOf(name)),
-    );
     this.#classes = this.all.map(({ probe }) =>
       this.classNames.map((name) => probe.classes.find((candidate) => candidate.name === name)),
     );
@@ -71,14 +66,9 @@ export class ProbeSet {
     return this.classNames.slice(1);
   }
 
-  /** The code of the class with this index in the probe's list. */
-  codeOf(probe: number, place: number): number {
-    return this.#codes[probe]?.[place] as number;
-  }
-
-  /** True if a probe has a class with this code. */
-  has(probe: number, code: number): boolean {
-    return this.#classes[probe]?.[code] !== undefined;
+  /** The code of a class. */
+  codeOf(name: string): number {
+    return this.classNames.indexOf(name);
   }
 
   isSuccess(probe: number, code: number): boolean {

@@ -73,6 +73,11 @@ export interface ReplyReader {
   validate(reply: Dissection, cookies: CookieMac): boolean;
   /** Index in the probe's `classes` of a validated reply. */
   classify(reply: Dissection): number;
+  /**
+   * True if a packet that is not valid answers a probe of ours, but from another port than the one probed; then
+   * the target of its `flow` is the one probed. Absent if the transport has no such replies.
+   */
+  answersFromOtherPort?(reply: Dissection, cookies: CookieMac): boolean;
   /** Our clock as a validated reply echoes it, microseconds modulo 2^32; −1 if it does not. */
   echoedStamp(reply: Dissection): number;
 }
@@ -83,6 +88,8 @@ export interface ProbeSetup {
   readonly options: ProbeOptions;
   /** Our source ports. */
   readonly ports: PortRange;
+  /** The ports of this probe in the survey; those of pairs are not among them. */
+  readonly targetPorts: readonly number[];
 }
 
 export interface Probe {

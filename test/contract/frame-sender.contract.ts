@@ -55,7 +55,11 @@ class Writer {
   constructor(frameSender: FrameSender, family: Family) {
     this.#frameSender = frameSender;
     this.#family = family;
-    this.#packets = tcpSyn.packets(frameSender.view, family, { options: OPTIONS, ports: PORTS });
+    this.#packets = tcpSyn.packets(frameSender.view, family, {
+      options: OPTIONS,
+      ports: PORTS,
+      targetPorts: [],
+    });
     this.#batch = new ProbeBatch(frameSender.frames);
     this.#source.setWords(SOURCES[family]);
     for (let i = 0; i < frameSender.frames; i++) {

@@ -39,7 +39,11 @@ function flowOf(family: Family, probe: Probe, port = 53): PlainFlow {
 
 function readerOf(probe: Probe, port = 53) {
   const parsed = parseOptions(probe, {});
-  return probe.replies({ options: probe.optionsForPort?.(port, parsed) ?? parsed, ports: PORTS });
+  return probe.replies({
+    options: probe.optionsForPort?.(port, parsed) ?? parsed,
+    ports: PORTS,
+    targetPorts: [],
+  });
 }
 
 /** The class of a packet by name; undefined if it is no reply. */

@@ -54,8 +54,7 @@ describe('transect scan on loopback', () => {
     expect(manifest).toMatchObject({ state: 'done', complete: true, shardsIncomplete: [] });
     expect(manifest.counts).toMatchObject({
       probesSent: 131072,
-      synack: ADDRESSES,
-      rst: ADDRESSES,
+      replied: { synack: ADDRESSES, rst: ADDRESSES, icmp: 0 },
     });
     expect(manifest.agents).toHaveLength(2);
   }, 60_000);
@@ -90,7 +89,7 @@ describe('transect scan on loopback', () => {
     expect(rows[0]).toBe('saddr');
     expect(new Set(rows.slice(1)).size).toBe(256);
     const counts = (await manifestIn(folder.path)).counts;
-    expect(counts).toMatchObject({ rowsStored: 256, synack: 256, rst: 0 });
+    expect(counts).toMatchObject({ rowsStored: 256, replied: { synack: 256, rst: 0 } });
   }, 60_000);
 
   test('keeps to the given rate, all agents together', async () => {

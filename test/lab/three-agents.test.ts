@@ -120,8 +120,7 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
     expect(status).toMatchObject({
       probesSent: 131072,
       coverage: 1,
-      synack: ADDRESSES,
-      rst: ADDRESSES,
+      replied: { synack: ADDRESSES, rst: ADDRESSES, icmp: 0 },
     });
     await expectExact(survey);
     expect(await transect('lookup', survey, '198.18.3.4:8080')).toMatch(

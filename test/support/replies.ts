@@ -57,7 +57,11 @@ export function probeOf(
   const parsed = parseOptions(probe, given);
   const options = probe.optionsForPort?.(plain.port, parsed) ?? parsed;
   const bytes = new Uint8Array(probe.octets(family, options)).fill(0xa5);
-  const packets = probe.packets(new DataView(bytes.buffer), family, { options, ports });
+  const packets = probe.packets(new DataView(bytes.buffer), family, {
+    options,
+    ports,
+    targetPorts: [],
+  });
   packets.layOut(0);
   batch.count = 0;
   batch.add(target);

@@ -91,7 +91,7 @@ async function recordIn(folder: string): Promise<string | undefined> {
 }
 
 /** Copies missing files; the journal first, so that the files it lists exist. */
-async function mirror(bus: Bus, survey: string, folder: string): Promise<void> {
+export async function mirror(bus: Bus, survey: string, folder: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       const journal = join(folder, JOURNAL_FILE);
@@ -109,14 +109,13 @@ async function mirror(bus: Bus, survey: string, folder: string): Promise<void> {
       return;
     } catch (error) {
       // Small files are merged while we copy them: then the list changes.
-      if (attempt === TRIES || !(error instanceof Fault && error.code === 'UNKNOWN_SURVEY'))
-        throw error;
+      if (attempt === TRIES || !(error instanceof Fault && error.code === 'NOT_FOUND')) throw error;
     }
   }
 }
 
 function noneYet(error: unknown): void {
-  if (!(error instanceof Fault && error.code === 'UNKNOWN_SURVEY')) throw error;
+  if (!(error instanceof Fault && error.code === 'NOT_FOUND')) throw error;
 }
 
 /** Other files are refused, so that nothing is written outside the temporary folder. */
@@ -141,7 +140,7 @@ async function fetchFile(
       yield chunk;
       offset += chunk.length;
       if (offset >= total) return;
-      if (chunk.length === 0) throw new Fault('UNKNOWN_SURVEY', 'a file shrank', { value: file });
+      if (chunk.length === 0) throw new Fault('NOT_FOUND', 'a file shrank', { value: file });
     }
   };
   await systemDisk.writeWhole(path, chunks());

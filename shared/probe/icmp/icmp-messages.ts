@@ -57,18 +57,19 @@ export class IcmpMessages implements PacketMaker {
     const { stampAt, cookieMask } = this.#shape;
     const ip = this.#ip;
     const icmp = this.#icmp;
+    const isIpv6 = this.#isIpv6;
     const { view } = icmp;
     const sum = this.#sum + (stampAt > 0 ? sumOf32(stamp) : 0);
-    const { count, sequence, identification, packetAt } = batch;
+    const { count, sequence, identification, packetAt, addressSums } = batch;
+    ip.write(batch, sources);
     for (let i = 0; i < count; i++) {
-      const addresses = ip.write(batch, i, sources);
       const first = sequence[i] as number;
       const second = ((identification[i] as number) | cookieMask) >>> 0;
       icmp.at = (packetAt[i] as number) + ip.octets;
       icmp.identifiers = first;
       view.setUint32(icmp.at + COOKIE_AT, second);
       const cookies = sumOf32(first) + sumOf32(second);
-      icmp.checksum = foldChecksum(sum + (this.#isIpv6 ? addresses : 0) + cookies);
+      icmp.checksum = foldChecksum(sum + (isIpv6 ? (addressSums[i] as number) : 0) + cookies);
       if (stampAt > 0) view.setUint32(icmp.at + stampAt, stamp);
     }
   }

@@ -53,8 +53,8 @@ class InitPackets implements PacketMaker {
   make(batch: ProbeBatch, sources: readonly Endpoint[]): void {
     const ip = this.#ip;
     const sctp = this.#sctp;
+    ip.write(batch, sources);
     for (let i = 0; i < batch.count; i++) {
-      ip.write(batch, i, sources);
       sctp.at = (batch.packetAt[i] as number) + ip.octets;
       writeInit(sctp, batch.ports[i] as number, tagOf(batch.sequence[i] as number));
     }

@@ -46,21 +46,22 @@ export class TcpSegments implements PacketMaker {
   make(batch: ProbeBatch, sources: readonly Endpoint[], stamp: number): void {
     const { flags, stampAt } = this.#shape;
     const hasAck = (flags & FLAG_ACK) !== 0;
-    const ip = this.#ip;
     const tcp = this.#tcp;
-    const { octets } = ip;
-    const { count, ports, sequence, packetAt } = batch;
+    const { octets } = this.#ip;
+    const { count, ports, sequence, packetAt, addressSums } = batch;
+    this.#ip.write(batch, sources);
     // The timestamp is the same for a whole batch, so its part of the checksums is constant, too.
     const sum = this.#sum + (stampAt > 0 ? sumOf32(stamp) : 0);
     const cookieTimes = hasAck ? 2 : 1;
     for (let i = 0; i < count; i++) {
-      const addresses = ip.write(batch, i, sources);
       const cookie = sequence[i] as number;
       const both = ports[i] as number;
       tcp.at = (packetAt[i] as number) + octets;
       tcp.ports = both;
       tcp.sequence = cookie;
-      tcp.checksum = foldChecksum(sum + addresses + sumOf32(both) + cookieTimes * sumOf32(cookie));
+      tcp.checksum = foldChecksum(
+        sum + (addressSums[i] as number) + sumOf32(both) + cookieTimes * sumOf32(cookie),
+      );
     }
     for (let i = 0; hasAck && i < count; i++) {
       tcp.at = (packetAt[i] as number) + octets;

@@ -23,18 +23,20 @@ const NO_ECHO = 'none';
 const PAYLOAD_OCTETS_MAX = 1400;
 const COOKIE_OCTETS_MAX = 4;
 
-const ANY_PORT = choice(
+export const ANY_PORT = choice(
   'any-port',
   ['no', 'yes'],
   'no',
   'accept answers that come from another port of the target',
 );
 
+const NAMES = UDP_PAYLOADS.map(({ name }) => name);
+
 export const PAYLOAD_OPTIONS: readonly ProbeOption[] = [
   {
     name: 'payload',
     fallback: BY_PORT,
-    about: `${BY_PORT}, ${EMPTY}, @FILE, hex:… (** is an octet of the cookie), or ${UDP_PAYLOADS.map(({ name }) => name).join(', ')}`,
+    about: `${BY_PORT}, ${EMPTY}, @FILE, hex:… (** is an octet of the cookie), or ${NAMES.join(', ')}`,
     check: checkPayload,
   },
   {
@@ -66,8 +68,9 @@ export function optionsForPort(port: number, options: ProbeOptions): ProbeOption
 
 function octetsOf(known: UdpPayload | undefined): ProbeOptions {
   if (known === undefined) return { payload: HEX, echo: NO_ECHO };
-  const { hex, echo, pad } = known;
+  const { hex, echo, pad, answersFromOtherPort } = known;
   return {
+    ...(answersFromOtherPort ? { [ANY_PORT.name]: 'yes' } : {}),
     payload: `${HEX}${hex.replaceAll(/\s/g, '')}`,
     echo: echo === undefined ? NO_ECHO : String(echo),
     pad: String(pad ?? 0),
@@ -91,7 +94,7 @@ export function payloadOf(options: ProbeOptions): Payload {
 }
 
 function checkPayload(value: string): void {
-  const names = [BY_PORT, EMPTY, ...UDP_PAYLOADS.map(({ name }) => name)];
+  const names = [BY_PORT, EMPTY, ...NAMES];
   if (names.includes(value)) return;
   if (!value.startsWith(HEX)) {
     throw new Fault('BAD_OPTION', `no such payload; there are: ${names.join(', ')}, @FILE, hex:…`);

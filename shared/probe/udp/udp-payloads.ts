@@ -13,11 +13,20 @@ export interface UdpPayload {
   readonly reference: string;
   readonly hex: string;
   readonly echo?: number;
+  /** True if servers answer from a port of their choice: then such answers are accepted. */
+  readonly answersFromOtherPort?: boolean;
   /** The payload is filled with zeros to this many octets. */
   readonly pad?: number;
 }
 
 const ascii = (text: string) => Buffer.from(text, 'latin1').toString('hex');
+const octet = (value: number) => value.toString(16).padStart(2, '0');
+/** A domain name (RFC 1035 §3.1). */
+const name = (text: string) =>
+  `${text
+    .split('.')
+    .map((label) => octet(label.length) + ascii(label))
+    .join('')}00`;
 
 export const UDP_PAYLOADS: readonly UdpPayload[] = [
   {
@@ -32,14 +41,14 @@ export const UDP_PAYLOADS: readonly UdpPayload[] = [
     ports: [5353],
     reference:
       'RFC 6762 §6.7: legacy unicast query for _services._dns-sd._udp.local PTR (RFC 6763 §9)',
-    hex: `**** 0000 0001 0000 0000 0000 09${ascii('_services')} 07${ascii('_dns-sd')} 04${ascii('_udp')} 05${ascii('local')} 00 000c 0001`,
+    hex: `**** 0000 0001 0000 0000 0000 ${name('_services._dns-sd._udp.local')} 000c 0001`,
     echo: 0,
   },
   {
     name: 'llmnr',
     ports: [5355],
     reference: 'RFC 4795 §2.1: query for the PTR record of 127.0.0.1',
-    hex: `**** 0000 0001 0000 0000 0000 01${ascii('1')} 01${ascii('0')} 01${ascii('0')} 03${ascii('127')} 07${ascii('in-addr')} 04${ascii('arpa')} 00 000c 0001`,
+    hex: `**** 0000 0001 0000 0000 0000 ${name('1.0.0.127.in-addr.arpa')} 000c 0001`,
     echo: 0,
   },
   {
@@ -144,6 +153,7 @@ export const UDP_PAYLOADS: readonly UdpPayload[] = [
     reference:
       'RFC 1350 §5: read request of a file that does not exist; the error comes from another port',
     hex: `0001 ${ascii('transect-no-such-file')}00 ${ascii('octet')}00`,
+    answersFromOtherPort: true,
   },
   {
     name: 'quic',

@@ -2,8 +2,8 @@
  * The UDP probe (RFC 768): a payload that services of the port answer. Any answer means open, a port
  * unreachable of the host itself closed (RFC 1122 §4.1.3.1), any other ICMP error filtered, and silence open or
  * filtered. Our source port follows from the cookie of the target; the payload has four octets more of it where
- * the protocol echoes them. An answer from another port or address is accepted with `any-port=yes` only, and
- * only if it echoes the cookie of the payload.
+ * the protocol echoes them. An answer from another port of the target is counted, and accepted with
+ * `any-port=yes`.
  */
 import type { Endpoint } from '../../net/endpoint.js';
 import type { PortRange } from '../../net/ports.js';
@@ -31,16 +31,28 @@ import {
 import type { ProbeBatch } from '../probe-batch.js';
 import { TTL } from '../probe-options.js';
 import { ICMP_CLASS } from '../tcp/tcp-probe.js';
-import { optionsForPort, PAYLOAD_OPTIONS, type Payload, payloadOf } from './payload-options.js';
+import {
+  ANY_PORT,
+  optionsForPort,
+  PAYLOAD_OPTIONS,
+  type Payload,
+  payloadOf,
+} from './payload-options.js';
 
 /** Our port of a probe: a part of the first word of its cookie. */
 function portOf(cookie: number, { from, to }: PortRange): number {
   return from + (((cookie >>> 16) * (to - from)) >>> 16);
 }
 
-/** The octets of a word as a payload has them: the first ones of it, in network order. */
-function setWord(view: DataView, at: number, octets: number, word: number): void {
-  for (let i = 0; i < octets; i++) view.setUint8(at + i, (word >>> (24 - 8 * i)) & 255);
+/** The first octets of a word; 0 … 4. */
+function firstOctets(word: number, octets: number): number {
+  return octets === 0 ? 0 : (word & (-1 << (32 - 8 * octets))) >>> 0;
+}
+
+/** The sum of a word's octets as 16-bit words, if they start at an even or an odd offset. */
+function sumAt(at: number, word: number): number {
+  if ((at & 1) === 0) return sumOf32(word);
+  return (word >>> 24) + ((word >>> 8) & 0xffff) + ((word & 0xff) << 8);
 }
 
 class Datagrams implements PacketMaker {
@@ -75,52 +87,95 @@ class Datagrams implements PacketMaker {
     const { cookieAt, cookieOctets } = this.#payload;
     const ip = this.#ip;
     const udp = this.#udp;
-    const { count, ports, sequence, identification, packetAt } = batch;
-    const [from, to] = [UDP_OCTETS + cookieAt, UDP_OCTETS + cookieAt + cookieOctets];
-    // The cookie covers whole words of the checksum: those that it starts and ends in.
-    const words = cookieOctets === 0 ? 0 : to + (to & 1) - (from & ~1);
+    const { count, ports, sequence, identification, packetAt, addressSums } = batch;
+    ip.write(batch, sources);
+    const { view } = udp;
+    const cookieFrom = UDP_OCTETS + cookieAt;
     for (let i = 0; i < count; i++) {
-      const addresses = ip.write(batch, i, sources);
       const both =
         ((portOf(sequence[i] as number, this.#ports) << 16) | (ports[i] as number)) >>> 0;
       udp.at = (packetAt[i] as number) + ip.octets;
       udp.ports = both;
-      let sum = this.#sum + addresses + sumOf32(both);
-      if (words > 0) {
-        const first = udp.at + (from & ~1);
-        for (let at = 0; at < cookieOctets; at++) udp.view.setUint8(udp.at + from + at, 0);
-        const before = sumWords(udp.view, first, words);
-        setWord(udp.view, udp.at + from, cookieOctets, identification[i] as number);
-        sum += sumWords(udp.view, first, words) - before;
+      const cookie = firstOctets(identification[i] as number, cookieOctets);
+      for (let octet = 0; octet < cookieOctets; octet++) {
+        view.setUint8(udp.at + cookieFrom + octet, (cookie >>> (24 - 8 * octet)) & 255);
       }
+      const sum = this.#sum + (addressSums[i] as number) + sumOf32(both) + sumAt(cookieAt, cookie);
       udp.checksum = foldChecksum(sum);
     }
   }
 }
 
-function datagramReplies({ options, ports }: ProbeSetup): ReplyReader {
-  const payload = payloadOf(options);
-  const { cookieAt, cookieOctets, echoAt } = payload;
-  const hasWord = ({ view, end }: Dissection, at: number, word: number) => {
+/** Replies from other ports are looked for among this many ports of a survey. */
+const OTHER_PORTS_MAX = 256;
+
+class DatagramReplies implements ReplyReader {
+  readonly #payload: Payload;
+  readonly #ports: PortRange;
+  readonly #targetPorts: readonly number[];
+  readonly #acceptsAnyPort: boolean;
+
+  constructor({ options, ports, targetPorts }: ProbeSetup) {
+    this.#payload = payloadOf(options);
+    this.#ports = ports;
+    this.#targetPorts = targetPorts.length <= OTHER_PORTS_MAX ? targetPorts : [];
+    this.#acceptsAnyPort = options[ANY_PORT.name] === 'yes';
+  }
+
+  validate(reply: Dissection, cookies: CookieMac): boolean {
+    if (reply.isError) return this.#isQuoted(reply, cookies);
+    if (this.#isAnswer(reply, cookies)) return true;
+    return this.#acceptsAnyPort && this.answersFromOtherPort(reply, cookies);
+  }
+
+  classify(reply: Dissection): number {
+    if (!reply.isError) return 0;
+    return isPortUnreachable(reply) ? 1 : 2;
+  }
+
+  echoedStamp(): number {
+    return -1;
+  }
+
+  answersFromOtherPort(reply: Dissection, cookies: CookieMac): boolean {
+    if (reply.isError) return false;
+    const { target } = reply.flow;
+    const from = target.port;
+    for (const port of this.#targetPorts) {
+      target.port = port;
+      if (port !== from && this.#isAnswer(reply, cookies)) return true;
+    }
+    target.port = from;
+    return false;
+  }
+
+  /** A quote may end after eight octets; what it has of the payload must be right. */
+  #isQuoted(reply: Dissection, cookies: CookieMac): boolean {
+    const { cookieAt, cookieOctets } = this.#payload;
+    if (!this.#hasOurPort(reply, cookies)) return false;
+    const at = reply.quotedAt + UDP_OCTETS + cookieAt;
+    return at + cookieOctets > reply.end || this.#hasCookie(reply, at, cookies.second);
+  }
+
+  #isAnswer(reply: Dissection, cookies: CookieMac): boolean {
+    const { echoAt } = this.#payload;
+    if (!this.#hasOurPort(reply, cookies)) return false;
+    return echoAt < 0 || this.#hasCookie(reply, reply.at + UDP_OCTETS + echoAt, cookies.second);
+  }
+
+  #hasOurPort({ flow }: Dissection, cookies: CookieMac): boolean {
+    cookies.compute(flow, 0);
+    return flow.source.port === portOf(cookies.sequence, this.#ports);
+  }
+
+  #hasCookie({ view, end }: Dissection, at: number, word: number): boolean {
+    const { cookieOctets } = this.#payload;
     if (at + cookieOctets > end) return false;
     for (let i = 0; i < cookieOctets; i++) {
       if (view.getUint8(at + i) !== ((word >>> (24 - 8 * i)) & 255)) return false;
     }
     return true;
-  };
-  return {
-    validate(reply: Dissection, cookies: CookieMac): boolean {
-      const { flow, isError, quotedAt, at, end } = reply;
-      cookies.compute(flow, 0);
-      if (flow.source.port !== portOf(cookies.sequence, ports)) return false;
-      const quoted = quotedAt + UDP_OCTETS + cookieAt;
-      // A quote may end after eight octets; what it has of the payload must be right.
-      if (isError) return quoted + cookieOctets > end || hasWord(reply, quoted, cookies.second);
-      return echoAt < 0 || hasWord(reply, at + UDP_OCTETS + echoAt, cookies.second);
-    },
-    classify: (reply) => (reply.isError ? (isPortUnreachable(reply) ? 1 : 2) : 0),
-    echoedStamp: () => -1,
-  };
+  }
 }
 
 /** True for a port unreachable from the target itself; firewalls send them, too, from their own addresses. */
@@ -156,5 +211,5 @@ export const udp: Probe = {
   octets: (family, options) => ipOctets(family) + UDP_OCTETS + payloadOf(options).octets.length,
   captureFilter: (origin) => replyFilter(origin, PROTOCOL_UDP),
   packets: (view, family, setup) => new Datagrams(view, family, setup),
-  replies: datagramReplies,
+  replies: (setup) => new DatagramReplies(setup),
 };

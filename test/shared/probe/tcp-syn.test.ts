@@ -19,7 +19,11 @@ import {
 import { CODE } from '../../support/tcp-syn-set.js';
 
 const cookies = new CookieMac(probeKey(KEY, 0));
-const replies = tcpSyn.replies({ options: parseOptions(tcpSyn, {}), ports: { from: 0, to: 1 } });
+const replies = tcpSyn.replies({
+  options: parseOptions(tcpSyn, {}),
+  ports: { from: 0, to: 1 },
+  targetPorts: [],
+});
 
 function verdictOn(reply: Uint8Array, jar = cookies): { code: number; target: Target } | undefined {
   const dissection = read(reply);
