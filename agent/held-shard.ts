@@ -12,10 +12,11 @@ import type { LeaseState } from '../shared/survey/lease.js';
 import type { Shard } from '../shared/survey/plan.js';
 import { FLAG_COOLDOWN } from '../shared/survey/results.js';
 import type { Survey } from '../shared/survey/survey.js';
-import type { Reply, ReplyRecorder, Sending } from './interfaces.js';
+import type { Reply, ReplyRecorder, Sender } from './interfaces.js';
 import { CooldownTracker } from './lease/cooldown-tracker.js';
 import type { HeldLease } from './lease/held-lease.js';
 import type { Holder } from './lease/open-lease.js';
+import { ProbeRounds } from './lease/probe-rounds.js';
 import { ShardReplies } from './replies/shard-replies.js';
 
 /** An unchanged lease is read at this interval, to learn whether it is still ours. */
@@ -32,7 +33,7 @@ export interface HeldShardDeps {
   readonly holder: Holder;
   readonly lease: HeldLease;
   readonly offer: ShardOffer;
-  readonly sending: Sending;
+  readonly sender: Sender;
   readonly resultStream: ResultStream;
   readonly clock: Clock;
 }
@@ -41,6 +42,7 @@ export class HeldShard implements ReplyRecorder {
   readonly #deps: HeldShardDeps;
   readonly #replies: ShardReplies;
   readonly #cooldown: CooldownTracker;
+  readonly #rounds: ProbeRounds;
   #unpublished: ReturnType<ShardReplies['takeBatch']>;
   #publishedAt: number;
   #checkpointedAt: number;
@@ -65,6 +67,16 @@ export class HeldShard implements ReplyRecorder {
     this.#deps = deps;
     this.#replies = new ShardReplies(shard, lease.from, deps.classNames);
     this.#cooldown = new CooldownTracker(lease.from);
+    const { sender, survey } = deps;
+    this.#rounds = new ProbeRounds({
+      sender,
+      clock,
+      from: lease.from,
+      to: shard.to,
+      rounds: survey.probesPerTarget,
+      classes: this.#replies.classes,
+      classesFrom: shard.from,
+    });
     const now = clock.monotonic();
     this.#publishedAt = now;
     this.#checkpointedAt = now;
@@ -74,20 +86,24 @@ export class HeldShard implements ReplyRecorder {
 
   /** Positions still to be sent. */
   get unsent(): number {
-    const { sending, shard } = this.#deps;
-    return sending.hasEnded ? 0 : shard.to - sending.sentUpTo;
+    return this.#rounds.unsent;
+  }
+
+  /** True while silent positions may be probed again. */
+  get hasRepeats(): boolean {
+    return this.#rounds.hasRepeats;
   }
 
   onReply(reply: Reply, timestamp: number): number {
     const isRow = this.#deps.survey.rows === 'all' || reply.isSuccess;
-    const flags = this.#deps.sending.hasEnded ? FLAG_COOLDOWN : 0;
+    const flags = this.#rounds.hasEnded ? FLAG_COOLDOWN : 0;
     return this.#replies.add(reply, { timestamp, isRow, flags });
   }
 
   /** Stops sending. Replies to probes already sent are still recorded, and their positions still settle. */
   stop(): void {
     this.#isStopping = true;
-    this.#deps.sending.abandon();
+    this.#rounds.abandon();
   }
 
   /**
@@ -125,16 +141,18 @@ export class HeldShard implements ReplyRecorder {
   }
 
   async #reconcileOnce(capturedUntil: number, isSurveyEnding: boolean): Promise<void> {
-    const { offer, shard, sending, clock, survey } = this.#deps;
+    const { offer, shard, clock, survey } = this.#deps;
     const now = clock.monotonic();
-    const hasStopped = this.#isStopping && sending.hasEnded;
-    const { sentUpTo } = sending;
+    const rounds = this.#rounds;
+    const hasStopped = this.#isStopping && rounds.hasEnded;
+    rounds.advance();
+    const { doneUpTo } = rounds;
     this.#recordUnsent();
-    this.#cooldown.observe(now, sentUpTo);
+    this.#cooldown.observe(now, doneUpTo);
     const captured = Math.min(capturedUntil, this.#missedFrom);
     const settledUpTo = this.#cooldown.sentUpToAt(captured - survey.cooldown - CAPTURE_LAG_MILLIS);
     const hasMissed = this.#missedFrom < Number.POSITIVE_INFINITY;
-    const end = !hasStopped ? shard.to : hasMissed ? settledUpTo : sentUpTo;
+    const end = !hasStopped ? shard.to : hasMissed ? settledUpTo : doneUpTo;
     const isOver = settledUpTo >= end;
     const isDue = now - this.#checkpointedAt >= LIMITS.checkpointMillis;
     if (isOver || isDue) await this.#checkpoint(settledUpTo, isOver);
@@ -150,19 +168,20 @@ export class HeldShard implements ReplyRecorder {
   /** Records the unsent positions: at least all those below a `sentUpTo` that was read before the call. */
   #recordUnsent(): void {
     const micros = Math.floor(this.#deps.clock.wall() * 1000);
-    for (const { position, code } of this.#deps.sending.takeUnsent()) {
+    for (const { position, code } of this.#rounds.takeUnsent()) {
       if (this.#replies.addUnsent(position, code, micros)) this.#unsentCount++;
     }
   }
 
   async #checkpoint(settledUpTo: number, isOver: boolean) {
-    const { sending, shard, lease, clock } = this.#deps;
+    const { shard, lease, clock } = this.#deps;
     this.#replies.settle(settledUpTo);
     await this.#publish();
-    const { sentUpTo, versionSpans } = sending;
+    const { sentUpTo, versionSpans, repeatedProbes } = this.#rounds;
     assert(settledUpTo <= sentUpTo, `settled up to ${settledUpTo}, sent up to ${sentUpTo}`);
     this.#recordUnsent();
-    const probesSent = Math.max(0, sentUpTo - lease.from - this.#unsentCount);
+    const firstProbes = Math.max(0, sentUpTo - lease.from - this.#unsentCount);
+    const probesSent = firstProbes + repeatedProbes;
     const { counts, batches } = this.#replies;
     const progress = { sentUpTo, probesSent, settledUpTo, versionSpans, batches, ...counts };
     const state: LeaseState = settledUpTo === shard.to ? 'settled' : isOver ? 'released' : 'held';
@@ -179,7 +198,7 @@ export class HeldShard implements ReplyRecorder {
       : isToConfirm && !(await lease.isOurs());
     if (isLost) {
       this.isGone = true; // another agent has opened a later epoch
-      sending.abandon();
+      this.#rounds.abandon();
     }
   }
 
@@ -205,11 +224,12 @@ export class HeldShard implements ReplyRecorder {
 
   /** The sender may still be in its last batch, so the slot is released only once sending has ended. */
   #releaseSlot(): void {
-    const { sending, clock } = this.#deps;
-    sending.abandon();
+    const { clock } = this.#deps;
+    const rounds = this.#rounds;
+    rounds.abandon();
     const release = async () => {
-      while (!sending.hasEnded) await clock.sleep(LIMITS.settlePollMillis);
-      sending.releaseSlot();
+      while (!rounds.hasEnded) await clock.sleep(LIMITS.settlePollMillis);
+      rounds.releaseSlots();
     };
     void release();
   }

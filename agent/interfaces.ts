@@ -95,6 +95,8 @@ export interface Sending {
    * before this call.
    */
   takeUnsent(): readonly Unsent[];
+  /** Probes that the kernel has accepted. */
+  readonly probesSent: number;
   /** Ascending. */
   readonly versionSpans: readonly VersionSpan[];
   /** True once no more of it will be sent: it is complete, or was abandoned. */
@@ -108,9 +110,21 @@ export interface Sending {
   releaseSlot(): void;
 }
 
+/** What is known of positions, in memory that threads share. */
+export interface KnownClasses {
+  /** By position: 0 if it is silent so far. */
+  readonly classes: Uint8Array;
+  /** The position of the first element. */
+  readonly classesFrom: number;
+}
+
 /** Sends shards in the given order, at the granted rate. */
 export interface Sender {
-  send(from: number, to: number): Sending;
+  /**
+   * Sends positions [from, to), after all earlier jobs.
+   * @param known if given, only silent positions are sent, and before all jobs without it
+   */
+  send(from: number, to: number, known?: KnownClasses): Sending;
   /**
    * Grants packets per second until an instant of the monotonic clock; replaces the previous grant. Nothing
    * is sent before this version of the exclusions is enforced.

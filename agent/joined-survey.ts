@@ -117,7 +117,9 @@ export class JoinedSurvey {
 
   /** True if it has probes to send, and may send them. */
   get hasWork(): boolean {
-    return this.survey.state === 'running' && this.unsent > 0;
+    if (this.survey.state !== 'running') return false;
+    for (const shard of this.held.values()) if (shard.unsent > 0 || shard.hasRepeats) return true;
+    return false;
   }
 
   shouldAskForGrant(now: number): boolean {

@@ -116,9 +116,9 @@ export class ShardLeaser {
       await lease.checkpoint(lease.record, 'released');
       return offer.release(RETRY_MILLIS);
     }
-    const sending = joined.networkIo.sender.send(lease.from, shard.to);
     const { classNames } = joined;
-    const deps = { survey, classNames, shard, holder, lease, offer, sending, clock };
+    const { sender } = joined.networkIo;
+    const deps = { survey, classNames, shard, holder, lease, offer, sender, clock };
     const held = new HeldShard({ ...deps, resultStream: bus.results });
     joined.held.set(shard.number, held);
     log.debug({ survey: survey.id, shard: shard.number, epoch: lease.epoch }, 'shard leased');

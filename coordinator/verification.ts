@@ -126,7 +126,7 @@ class CoverageChecker {
       const isPossible =
         settled >= 0 &&
         epoch.settledUpTo <= sentUpTo &&
-        probesSent <= sentUpTo - epoch.from &&
+        probesSent <= (sentUpTo - epoch.from) * this.#survey.probesPerTarget &&
         sumUnsent(epoch) + sumReplies(replies) <= settled;
       if (!isPossible) {
         this.addViolation(`shard ${shard}: epoch ${epoch.epoch} claims more than it can have done`);

@@ -102,6 +102,11 @@ export class Egress {
     return this.neighbours && this.#slots[this.#rows - this.pending];
   }
 
+  /** The job of a pending frame, if targets are neighbours. */
+  slotOfPending(index: number): number {
+    return this.#slots[this.#rows - this.pending + index] as number;
+  }
+
   /** Drops the first pending frame: the kernel refuses it permanently. */
   dropFirst(): void {
     this.frameSender.dropFirst();

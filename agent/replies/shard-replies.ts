@@ -48,7 +48,7 @@ export interface ReplyRecording {
 export class ShardReplies {
   readonly #shard: Shard;
   /** The code of a class, or an `UNSENT` code, per position, by offset from the start of the shard. */
-  readonly #classes: Uint8Array;
+  readonly classes: Uint8Array;
   #settledUpTo: number;
   readonly #unsent = noneUnsent();
   /** Settled positions by code. */
@@ -66,7 +66,8 @@ export class ShardReplies {
       `an epoch of shard ${shard.number} starts at ${from}`,
     );
     this.#shard = shard;
-    this.#classes = new Uint8Array(shard.to - shard.from);
+    // Shared, because sender threads read it before they repeat probes.
+    this.classes = new Uint8Array(new SharedArrayBuffer(shard.to - shard.from));
     this.#settledUpTo = from;
     this.#classNames = classNames;
     this.#settled = new Float64Array(classNames.length);
@@ -95,13 +96,13 @@ export class ShardReplies {
     const { position, code } = reply;
     if (position < this.#settledUpTo) return OUTCOME.LATE;
     const offset = position - this.#shard.from;
-    const known = this.#classes[offset] as number;
+    const known = this.classes[offset] as number;
     // A reply to an unsent position answers the probe of another epoch. It does not replace the row that says
     // "unsent", unless it makes a row itself.
     if (isUnsent(known) && !isRow) return OUTCOME.LATE;
     const isNew = outranks(code, known);
     if (!isNew) return OUTCOME.DUPLICATE;
-    this.#classes[offset] = code;
+    this.classes[offset] = code;
     if (isRow) this.#writeReply(offset, timestamp, flags, reply);
     return OUTCOME.NEW;
   }
@@ -114,8 +115,8 @@ export class ShardReplies {
    */
   addUnsent(position: number, code: number, timestamp: number): boolean {
     const offset = position - this.#shard.from;
-    if (position < this.#settledUpTo || this.#classes[offset] !== SILENT) return false;
-    this.#classes[offset] = code;
+    if (position < this.#settledUpTo || this.classes[offset] !== SILENT) return false;
+    this.classes[offset] = code;
     const columns = this.#beginRow(offset, code, timestamp);
     for (const name of COLUMN_NAMES) {
       const isWritten = columns[name].length === columns.offset.length;
@@ -129,7 +130,7 @@ export class ShardReplies {
   settle(settledUpTo: number): void {
     assert(settledUpTo <= this.#shard.to, `settled up to ${settledUpTo}, beyond ${this.#shard.to}`);
     for (let position = this.#settledUpTo; position < settledUpTo; position++) {
-      const code = this.#classes[position - this.#shard.from] as number;
+      const code = this.classes[position - this.#shard.from] as number;
       if (isUnsent(code)) this.#unsent[unsentName(code)]++;
       else this.#settled[code] = (this.#settled[code] as number) + 1;
     }

@@ -6,14 +6,23 @@
 import type { TargetIndex } from '../../shared/base/brand.js';
 import { Target } from '../../shared/net/endpoint.js';
 import { RUN_MAX } from '../../shared/permutation/permutation.js';
+import type { ProbeBatch } from '../../shared/probe/probe-batch.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
 import type { Egress } from '../egress/egress.js';
 import type { Router } from '../egress/router.js';
-import { type Found, type Neighbours, NOT_SENT, RESOLVING, UNREACHABLE } from '../interfaces.js';
+import {
+  type Found,
+  type KnownClasses,
+  type Neighbours,
+  NOT_SENT,
+  RESOLVING,
+  UNREACHABLE,
+} from '../interfaces.js';
 import type { Pacer } from './pacer.js';
 import { NO_JOB, ResolutionQueue } from './resolution-queue.js';
 import type { SendFilter } from './send-filter.js';
+import type { SendJob } from './send-job.js';
 import { UnsentLog } from './unsent-log.js';
 
 export interface ProbeWriterDeps {
@@ -66,6 +75,11 @@ export class ProbeWriter {
     let room = Number.POSITIVE_INFINITY;
     for (const { frameSender } of this.#deps.egresses) room = Math.min(room, frameSender.room());
     return room;
+  }
+
+  /** True if targets may wait to be resolved on the link. */
+  get hasQueue(): boolean {
+    return this.#queue !== undefined;
   }
 
   /** True if a whole run may be written, because the queue could hold all of its targets. */
@@ -131,7 +145,7 @@ export class ProbeWriter {
   }
 
   /** Writes the probes of a job's positions [position, position + count) into frames. */
-  write(slot: number, position: number, count: number, now: number): void {
+  write({ slot, known }: SendJob, position: number, count: number, now: number): void {
     const { plan, egresses } = this.#deps;
     const indices = plan.permutation.run(position, count);
     const [first] = egresses;
@@ -140,7 +154,8 @@ export class ProbeWriter {
       plan.space.fill(indices, count, batch.w3, batch.port);
       for (let i = 0; i < count; i++) batch.position[i] = position + i;
       batch.count = count;
-    } else this.#route({ slot, position }, indices, count, now);
+      if (known !== undefined) keepSilent(batch, known);
+    } else this.#route({ slot, position }, indices, count, now, known);
     this.#writeAll(slot);
   }
 
@@ -164,12 +179,19 @@ export class ProbeWriter {
   }
 
   /** Distributes the targets at the indices to their egresses. */
-  #route(first: JobPosition, indices: Float64Array, count: number, now: number): void {
+  #route(
+    first: JobPosition,
+    indices: Float64Array,
+    count: number,
+    now: number,
+    known: KnownClasses | undefined,
+  ): void {
     const { plan, router, egresses, probeCount } = this.#deps;
     const target = this.#target;
     const { slot } = first;
     for (let i = 0; i < count; i++) {
       const position = first.position + i;
+      if (known !== undefined && isKnown(known, position)) continue;
       plan.space.at(indices[i] as TargetIndex, target);
       const route = router.routeFor(target);
       const number = route * probeCount + target.probe;
@@ -228,4 +250,19 @@ export class ProbeWriter {
   drop(slot: number): void {
     this.#queue?.drop(slot);
   }
+}
+
+function isKnown({ classes, classesFrom }: KnownClasses, position: number): boolean {
+  return classes[position - classesFrom] !== 0;
+}
+
+/** Keeps the targets of a batch that are silent so far. */
+function keepSilent(batch: ProbeBatch, known: KnownClasses): void {
+  let kept = 0;
+  for (let row = 0; row < batch.count; row++) {
+    if (isKnown(known, batch.position[row] as number)) continue;
+    if (kept !== row) batch.move(row, kept);
+    kept++;
+  }
+  batch.count = kept;
 }

@@ -18,15 +18,9 @@ import { ProbeWriter, type ProbeWriterDeps } from './probe-writer.js';
 import { NO_JOB } from './resolution-queue.js';
 import { SEND_ERRORS, sendErrorOf } from './send-errors.js';
 import type { SendFilter } from './send-filter.js';
+import type { SendJob } from './send-job.js';
 import type { SenderControl } from './sender-control.js';
 import type { UnsentMessage } from './unsent-log.js';
-
-/** Positions [from, to) to be sent, and the slot of `SenderControl` for their progress. */
-export interface SendJob {
-  readonly slot: number;
-  readonly from: number;
-  readonly to: number;
-}
 
 /** The index of this sender among the senders of a job. */
 export interface SenderIndex {
@@ -70,6 +64,12 @@ export class SendLoop {
   #walked = 0;
   /** The time from which on the kernel has accepted nothing; infinite while it accepts frames. */
   #fullSince = Number.POSITIVE_INFINITY;
+  /** Jobs that wait: first rounds of probes, and repeats, which go first. */
+  readonly #waiting: SendJob[] = [];
+  readonly #repeats: SendJob[] = [];
+  #jobsTaken = 0;
+  /** A first round that repeats have interrupted, and its next position. */
+  #interrupted: { readonly job: SendJob; readonly position: number } | undefined;
   /** Jobs written to their end, or abandoned, that have not ended yet: some targets may still be queued. */
   readonly #draining = new Set<SendJob>();
 
@@ -82,18 +82,19 @@ export class SendLoop {
 
   /** Runs until the control says stop. */
   run(): void {
-    const { control, nextJob } = this.#deps;
+    const { control } = this.#deps;
     while (!control.isStopped) {
       const wakeCount = control.wakeCount;
-      if (this.#job === undefined) this.#startJob(nextJob());
+      this.#takeJobs();
+      if (this.#job === undefined) this.#startNext();
       if (this.#job !== undefined || this.#draining.size > 0) this.#step(wakeCount);
       else {
         this.#updateFilter();
         control.wait(wakeCount, IDLE_MILLIS);
       }
     }
+    this.#takeJobs();
     this.#endAll();
-    for (let job = nextJob(); job !== undefined; job = nextJob()) control.end(job.slot);
   }
 
   /** Sends this sender's stripes of one job to its end, or until it is abandoned. */
@@ -104,6 +105,39 @@ export class SendLoop {
       this.#step(control.wakeCount);
     }
     this.#endAll();
+  }
+
+  #takeJobs(): void {
+    const { control, nextJob } = this.#deps;
+    if (control.jobsPosted === this.#jobsTaken) return;
+    for (let job = nextJob(); job !== undefined; job = nextJob()) {
+      this.#jobsTaken++;
+      (job.known === undefined ? this.#waiting : this.#repeats).push(job);
+    }
+  }
+
+  /** Starts the next job: repeats first, then the interrupted one. */
+  #startNext(): void {
+    const repeat = this.#repeats.shift();
+    const interrupted = this.#interrupted;
+    if (repeat !== undefined) this.#startJob(repeat);
+    else if (interrupted !== undefined) {
+      const { job, position } = interrupted;
+      this.#interrupted = undefined;
+      this.#job = job;
+      this.#position = position;
+      const { control } = this.#deps;
+      control.addVersionSpan(job.slot, this.#writer.sendFilter.version, position);
+    } else this.#startJob(this.#waiting.shift());
+  }
+
+  /** Interrupts a first round for repeats; not while targets of it are being resolved on the link. */
+  #interrupt(): void {
+    const job = this.#job;
+    if (job === undefined || job.known !== undefined || this.#repeats.length === 0) return;
+    if (this.#writer.hasQueue) return;
+    this.#interrupted = { job, position: this.#position };
+    this.#startNext();
   }
 
   #startJob(job: SendJob | undefined): void {
@@ -119,6 +153,8 @@ export class SendLoop {
   /** Sends a batch, or waits until it may. @param wakeCount read from the control before anything else */
   #step(wakeCount: number): void {
     const { control, now } = this.#deps;
+    this.#takeJobs();
+    this.#interrupt();
     const job = this.#job;
     if (this.#updateFilter() && job !== undefined) {
       control.addVersionSpan(job.slot, this.#writer.sendFilter.version, this.#position);
@@ -157,7 +193,7 @@ export class SendLoop {
     if (job === undefined || !this.#writer.hasQueueRoom) return false;
     const ours = this.#stripeEnd(this.#position, job.to) - this.#position;
     const count = Math.min(most, ours);
-    if (count > 0) this.#writer.write(job.slot, this.#position, count, now);
+    if (count > 0) this.#writer.write(job, this.#position, count, now);
     this.#walked = Math.max(0, count);
     return true;
   }
@@ -201,10 +237,14 @@ export class SendLoop {
 
   #endAll(): void {
     const { control } = this.#deps;
-    if (this.#job !== undefined) this.#draining.add(this.#job);
-    for (const { slot } of this.#draining) control.end(slot);
+    const current = [this.#job, this.#interrupted?.job].flatMap((job) => job ?? []);
+    const all = [...current, ...this.#draining, ...this.#waiting, ...this.#repeats];
+    for (const { slot } of all) control.end(slot);
     this.#job = undefined;
+    this.#interrupted = undefined;
     this.#draining.clear();
+    this.#waiting.length = 0;
+    this.#repeats.length = 0;
   }
 
   /** Adopts the latest send filter; costs one read of the control if there is no new one. */
@@ -233,9 +273,9 @@ export class SendLoop {
     let attempts = 0;
     while (egress.pending > 0) {
       const taken = frameSender.send(egress.pending);
-      egress.pending -= taken;
       if (taken > 0) {
-        control.addProbesSent(taken);
+        this.#countSent(egress, taken);
+        egress.pending -= taken;
         attempts = 0;
         this.#fullSince = Number.POSITIVE_INFINITY;
         continue;
@@ -262,6 +302,13 @@ export class SendLoop {
       }
     }
     return true;
+  }
+
+  /** Counts accepted frames; of targets on the link, a batch may have those of several jobs. */
+  #countSent(egress: Egress, taken: number): void {
+    const { control } = this.#deps;
+    if (egress.neighbours === undefined) control.addProbesSent(this.#job?.slot ?? 0, taken);
+    else for (let i = 0; i < taken; i++) control.addProbesSent(egress.slotOfPending(i), 1);
   }
 
   /** True if written frames may still be sent; checked again, as the kernel may have stalled us for long. */

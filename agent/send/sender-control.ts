@@ -13,7 +13,8 @@ export const SLOTS = 1024;
 const MARKS = 6;
 const ORDER_SENT = 0; // every position below it was sent, or recorded as unsent
 const MARK_COUNT = 1;
-const MARKS_AT = 2;
+const PROBES = 2; // probes that the kernel has accepted
+const MARKS_AT = 3;
 const WORDS_PER_SLOT = MARKS_AT + 2 * MARKS;
 
 const GRANT_RATE = 0; // packets per second
@@ -22,7 +23,8 @@ const REQUIRED = 2; // version that must be enforced before anything is sent
 const POSTED = 3; // latest version that was posted to the sender
 const ENFORCED = 4; // version that the sender enforces
 const SENT = 5; // number of probes sent
-const REFUSED = 6; // refused system calls, by `SEND_ERRORS`
+const JOBS = 6; // number of jobs posted to the sender
+const REFUSED = 7; // refused system calls, by `SEND_ERRORS`
 const HEAD_DOUBLES = REFUSED + SEND_ERRORS.length;
 
 const BELL = 0;
@@ -118,18 +120,36 @@ export class SenderControl {
     return Atomics.load(this.#flags, BELL);
   }
 
-  addProbesSent(probes: number): void {
+  /** Sender: the kernel has accepted probes of a job. */
+  addProbesSent(slot: number, probes: number): void {
     this.#doubles[SENT] = this.probesSent + probes;
+    const at = HEAD_DOUBLES + slot * WORDS_PER_SLOT + PROBES;
+    this.#doubles[at] = (this.#doubles[at] as number) + probes;
+  }
+  probesSentOf(slot: number): number {
+    return this.#doubles[HEAD_DOUBLES + slot * WORDS_PER_SLOT + PROBES] as number;
+  }
+
+  /** Jobs that the main thread has posted so far. */
+  get jobsPosted(): number {
+    return this.#doubles[JOBS] as number;
   }
 
   addSendError(index: number): void {
     this.#doubles[REFUSED + index] = this.sendErrorCount(index) + 1;
   }
 
+  /** Main thread: a job is in the sender's port. */
+  announceJob(): void {
+    this.#doubles[JOBS] = this.jobsPosted + 1;
+    this.wake();
+  }
+
   /** Main thread: prepares a slot for a new job. */
   prepare(slot: number, from: number): void {
     this.setSentUpTo(slot, from);
     this.#doubles[HEAD_DOUBLES + slot * WORDS_PER_SLOT + MARK_COUNT] = 0;
+    this.#doubles[HEAD_DOUBLES + slot * WORDS_PER_SLOT + PROBES] = 0;
     Atomics.store(this.#flags, FLAGS_AT + slot, 0);
   }
 

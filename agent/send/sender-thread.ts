@@ -6,7 +6,8 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:wor
 import { toFaultCode } from '../../shared/base/exit-codes.js';
 import { describeError, Fault } from '../../shared/base/faults.js';
 import type { SendFilterLists } from './send-filter.js';
-import type { SenderIndex, SendJob } from './send-loop.js';
+import type { SendJob } from './send-job.js';
+import type { SenderIndex } from './send-loop.js';
 import { SenderControl } from './sender-control.js';
 import type { ThreadPool } from './thread-pool.js';
 import type { UnsentMessage } from './unsent-log.js';
@@ -121,7 +122,7 @@ export class SenderThread {
   job(job: SendJob): void {
     this.control.prepare(job.slot, job.from);
     this.#jobs.postMessage(job);
-    this.control.wake();
+    this.control.announceJob();
   }
 
   /**

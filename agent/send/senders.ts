@@ -4,7 +4,7 @@
  */
 import { assert } from '../../shared/base/assert.js';
 import type { AddressLists } from '../../shared/survey/policy/address-lists.js';
-import type { SendErrors, Sender, Sending } from '../interfaces.js';
+import type { KnownClasses, SendErrors, Sender, Sending } from '../interfaces.js';
 import { SEND_ERRORS } from './send-errors.js';
 import type { SendFilterLists } from './send-filter.js';
 import { type SenderControl, SLOTS } from './sender-control.js';
@@ -44,7 +44,7 @@ class Senders implements Sender {
     this.transmit = [...new Set(threads.map(({ transmit }) => transmit))].join(', ');
   }
 
-  send(from: number, to: number): Sending {
+  send(from: number, to: number, known?: KnownClasses): Sending {
     const slot = this.#free.pop();
     assert(slot !== undefined, 'more send jobs than slots');
     const controls = this.#threads.map(({ control }) => control);
@@ -59,7 +59,7 @@ class Senders implements Sender {
       free,
     });
     this.#sendings.set(slot, sending);
-    for (const thread of this.#threads) thread.job({ slot, from, to });
+    for (const thread of this.#threads) thread.job({ slot, from, to, known });
     return sending;
   }
 

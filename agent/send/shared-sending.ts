@@ -23,6 +23,7 @@ export class SharedSending implements Sending {
   #unsent: Unsent[] = [];
   /** The last `sentUpTo`, once the slot is released. */
   #last: number | undefined;
+  #lastProbes: number | undefined;
 
   constructor(deps: SharedSendingDeps) {
     this.#deps = deps;
@@ -31,6 +32,11 @@ export class SharedSending implements Sending {
   get sentUpTo(): number {
     const { controls, slot } = this.#deps;
     return this.#last ?? Math.min(...controls.map((control) => control.sentUpToOf(slot)));
+  }
+
+  get probesSent(): number {
+    const { controls, slot } = this.#deps;
+    return this.#lastProbes ?? controls.reduce((sum, each) => sum + each.probesSentOf(slot), 0);
   }
 
   addUnsent(unsent: Unsent): void {
@@ -82,6 +88,7 @@ export class SharedSending implements Sending {
       'a slot is released twice, or before its job has ended',
     );
     this.#deps.drainUnsent();
+    this.#lastProbes = this.probesSent;
     this.#last = this.sentUpTo;
     this.#deps.free();
   }

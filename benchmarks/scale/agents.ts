@@ -45,6 +45,7 @@ const openNetworkIo: OpenNetworkIo = async () => {
           isAbandoned = true;
         },
         versionSpans: [],
+        probesSent: 0,
         takeUnsent: () => [],
         releaseSlot() {},
       };

@@ -42,6 +42,7 @@ try {
   const request = {
     name: 'scale',
     probes: TCP_SYN,
+    probesPerTarget: 1,
     rate: 1e9 as Pps,
     cooldown: 0 as Millis,
     seed: '7',

@@ -1,4 +1,5 @@
 /** Estimates time and bandwidth of a plan at a rate. */
+import { LIMITS } from '../../shared/base/limits.js';
 import { probeIn } from '../../shared/net/ports.js';
 import { type ProbeChoice, ProbeSet } from '../../shared/probe/probe-set.js';
 import type { Space } from '../../shared/survey/space/space.js';
@@ -15,10 +16,13 @@ export interface Estimate {
   readonly bitsPerSecond: number;
 }
 
-type Costs = Pick<Survey, 'probes' | 'rate' | 'cooldown'>;
+type Costs = Pick<Survey, 'probes' | 'probesPerTarget' | 'rate' | 'cooldown'>;
 
-export function estimate({ probes, rate, cooldown }: Costs, space: Space): Estimate {
-  const millis = (space.size / rate) * 1000 + cooldown;
+/** With several probes per target, for the case that every target is silent. */
+export function estimate(survey: Costs, space: Space): Estimate {
+  const { probes, probesPerTarget, rate, cooldown } = survey;
+  const repeats = (probesPerTarget - 1) * LIMITS.repeatMillis;
+  const millis = ((space.size * probesPerTarget) / rate) * 1000 + repeats + cooldown;
   return { millis, bitsPerSecond: rate * probeBits(probes, space) };
 }
 

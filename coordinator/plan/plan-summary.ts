@@ -17,6 +17,7 @@ export interface PlanSummary {
   readonly ports: string;
   /** Names of the probes. */
   readonly probes: readonly string[];
+  readonly probesPerTarget: number;
   readonly shards: number;
   readonly shardLength: number;
   readonly rate: number;
@@ -39,6 +40,7 @@ export function summarizePlan(request: SurveyRequest, composition: Composition):
     addresses: space.addresses,
     targets: space.size,
     ports: describePorts(space.parts.ports, request.probes),
+    probesPerTarget: request.probesPerTarget,
     probes: [...new Set(request.probes.map(({ name }) => name))],
     shards: plan.shardCount,
     shardLength: plan.shardLength,
@@ -68,6 +70,11 @@ export function briefPlan(summary: PlanSummary): string {
   ].join(' ');
 }
 
+function probesOf({ targets, probesPerTarget }: PlanSummary): string {
+  const least = formatCount(targets);
+  return probesPerTarget === 1 ? least : `${least} to ${formatCount(targets * probesPerTarget)}`;
+}
+
 /** The plan in full. */
 export function fullPlan(summary: PlanSummary): string {
   const { peaks: peak, durationMillis, bitsPerSecond, rate } = summary;
@@ -87,7 +94,7 @@ export function fullPlan(summary: PlanSummary): string {
     ...tallies('requested', summary.sources),
     ...tallies('removed', summary.exclusions),
     ['ports', summary.ports || 'as listed'],
-    ['probes', `${formatCount(summary.targets)} of ${summary.probes.join(', ')}`],
+    ['probes', `${probesOf(summary)} of ${summary.probes.join(', ')}`],
     ['shards', `${formatCount(summary.shards)} of ${formatCount(summary.shardLength)} targets`],
     ['duration', `${formatDuration(durationMillis)} at ${formatCount(rate)} probes/s`],
     ['bandwidth', `${formatBits(bitsPerSecond)} on Ethernet, all overhead included`],

@@ -84,6 +84,7 @@ function manifestOf(content: ManifestContent): object {
       addresses: space.addresses,
       ports: describePorts(ports, survey.probes),
       probes: survey.probes,
+      probesPerTarget: survey.probesPerTarget,
       rate: survey.rate,
       cooldownMillis: survey.cooldown,
       seed: survey.seed,

@@ -51,6 +51,10 @@ export const LIMITS = {
   recordOctets: 16 * 1024 ** 2,
   /** Octets of a segment, or of an answer, carried by one message. */
   chunkOctets: 512 * 1024,
+  /** A silent target is probed again this long after the probe before, if the survey wants that. */
+  repeatMillis: 1000,
+  /** Probes per target that a survey may ask for. */
+  probesPerTargetMax: 10,
   /** Attempts to send a probe that the kernel refuses, before the position counts as unsent. */
   sendTries: 4,
   /** Octets captured of each reply: headers with options, and 400 of a payload or of an ICMP quote. */

@@ -39,6 +39,7 @@ const statusShape = z.object({
   budget: finite,
   replied: byClass(count),
   probes: z.array(z.string()),
+  probesPerTarget: uint32,
   shards: count,
   shardsStored: count,
   agents: uint32,

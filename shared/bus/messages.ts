@@ -51,6 +51,7 @@ export const surveyShape = z.object({
     )
     .min(1)
     .max(PROBES_MAX),
+  probesPerTarget: z.number().int().min(1).max(LIMITS.probesPerTargetMax),
   rate: z.number().positive(),
   cooldown: finite,
   seed: text(TEXT.NAME),

@@ -22,6 +22,7 @@ export interface SurveyStatus extends Readonly<UnsentCounts> {
   readonly replied: Readonly<Record<string, number>>;
   /** The probes of the survey, as for `--probe`. */
   readonly probes: readonly string[];
+  readonly probesPerTarget: number;
   readonly shards: number;
   readonly shardsStored: number;
   /** Agents at work on it. */

@@ -14,6 +14,8 @@ export interface Survey {
   readonly state: SurveyState;
   /** Targets name them by index. */
   readonly probes: readonly ProbeChoice[];
+  /** A target that stays silent is probed up to this many times. */
+  readonly probesPerTarget: number;
   /** All agents together. */
   readonly rate: Pps;
   /** The time after a probe in which replies are accepted. */

@@ -20,6 +20,7 @@ const { survey } = admit(
   {
     name: '',
     probes: TCP_SYN,
+    probesPerTarget: 1,
     rate: 1000 as Pps,
     cooldown: 1000 as Millis,
     seed: '7',

@@ -5,6 +5,7 @@ import { Router } from '../../agent/egress/router.js';
 import type { Destinations } from '../../agent/interfaces.js';
 import { SEND_ERRORS, sendErrorOf } from '../../agent/send/send-errors.js';
 import type { SendFilter } from '../../agent/send/send-filter.js';
+import type { SendJob } from '../../agent/send/send-job.js';
 import { type SenderIndex, SendLoop } from '../../agent/send/send-loop.js';
 import { SenderControl } from '../../agent/send/sender-control.js';
 import { Target } from '../../shared/net/endpoint.js';
@@ -124,6 +125,7 @@ interface World {
   readonly nextFilter?: () => SendFilter | undefined;
   readonly senderIndex?: SenderIndex;
   readonly plan?: Plan;
+  readonly nextJob?: () => SendJob | undefined;
 }
 
 function loopOver(
@@ -156,7 +158,7 @@ function loopOver(
     nextFilter: world.nextFilter ?? (() => undefined),
     senderIndex: world.senderIndex ?? ALONE,
     control,
-    nextJob: () => undefined,
+    nextJob: world.nextJob ?? (() => undefined),
     coversAll: true,
     onUnsent: ({ positions, codes }) => {
       for (const [i, code] of codes.entries()) unsent.push([positions[i] as number, code]);
@@ -170,6 +172,15 @@ function loopOver(
   control.grant(1e6, Number.POSITIVE_INFINITY, 0);
   control.prepare(0, 0);
   return { loop, control, unsent };
+}
+
+/** Stops the loop, which runs in this thread, once a condition holds: it is checked whenever the loop waits. */
+function setStopAfter(control: SenderControl, isDone: () => boolean): void {
+  const wait = control.wait.bind(control);
+  control.wait = (wakeCount) => {
+    if (isDone()) control.stop();
+    else wait(wakeCount, 0);
+  };
 }
 
 const loopOn = (frameSender: MemoryFrameSender, world: World = {}) =>
@@ -190,6 +201,71 @@ describe('the send loop', () => {
     expect(control.sentUpToOf(0)).toBe(700);
     expect(control.hasEnded(0)).toBe(true);
     expect(control.probesSent).toBe(600);
+  });
+
+  /** Positions of a repeat whose class is not known. */
+  const silentIn = (from: number, to: number, classes: Uint8Array) =>
+    targets(from, to).filter((_, i) => classes[from + i] === 0);
+  const someKnown = () =>
+    Uint8Array.from({ length: 1024 }, (_, i) => (i % 3 === 0 ? 0 : 1 + (i % 2)));
+
+  test('repeats only the positions of a job that are silent, however few frames are accepted', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 64 }),
+        fc.uint8Array({ minLength: 900, maxLength: 900 }),
+        (most, raw) => {
+          const classes = raw.map((octet) => (octet < 128 ? 0 : octet & 3));
+          const frameSender = new MemoryFrameSender((count) => Math.min(count, most));
+          const { loop, control } = loopOn(frameSender);
+          loop.send({ slot: 0, from: 100, to: 900, known: { classes, classesFrom: 0 } });
+          const silent = silentIn(100, 900, classes);
+          expect(frameSender.sent).toEqual(silent);
+          expect([control.sentUpToOf(0), control.probesSentOf(0)]).toEqual([900, silent.length]);
+        },
+      ),
+      { numRuns: 50 },
+    );
+  });
+
+  test('interrupts a first round for repeats, and continues it where it was', () => {
+    const classes = someKnown();
+    const jobs: SendJob[] = [
+      { slot: 0, from: 0, to: 900 },
+      { slot: 1, from: 900, to: 1000 },
+    ];
+    const frameSender = new MemoryFrameSender((count) => {
+      const { length } = frameSender.sent;
+      if (length >= 300 && repeat !== undefined) {
+        jobs.push(repeat);
+        repeat = undefined;
+        control.prepare(2, 10);
+        control.announceJob();
+      }
+      return count;
+    });
+    let repeat: SendJob | undefined = {
+      slot: 2,
+      from: 10,
+      to: 200,
+      known: { classes, classesFrom: 0 },
+    };
+    const { loop, control } = loopOn(frameSender, { nextJob: () => jobs.shift() });
+    control.prepare(1, 900);
+    for (const _ of [...jobs]) control.announceJob();
+    setStopAfter(control, () => control.hasEnded(1) && control.hasEnded(0));
+    loop.run();
+    const repeated = silentIn(10, 200, classes);
+    const at = frameSender.sent.indexOf(repeated[0] as string, 300);
+    expect(frameSender.sent.slice(at, at + repeated.length)).toEqual(repeated);
+    const others = [
+      ...frameSender.sent.slice(0, at),
+      ...frameSender.sent.slice(at + repeated.length),
+    ];
+    expect(others).toEqual(targets(0, 1000));
+    expect(at).toBeLessThan(450);
+    expect([0, 1, 2].map((slot) => control.sentUpToOf(slot))).toEqual([900, 1000, 200]);
+    expect(control.probesSentOf(2)).toBe(repeated.length);
   });
 
   test('holds back targets excluded while it sends, and records from which position on', () => {

@@ -325,6 +325,7 @@ function survey(state: Survey['state']): Survey {
     name: 'first',
     state,
     probes: TCP_SYN,
+    probesPerTarget: 1,
     rate: 0.5 as Pps,
     cooldown: 8000 as Millis,
     seed: '7',

@@ -11,6 +11,7 @@ import { TCP_SYN } from '../support/tcp-syn-set.js';
 const request: SurveyRequest = {
   name: '',
   probes: TCP_SYN,
+  probesPerTarget: 1,
   rate: 1000 as Pps,
   cooldown: 8000 as Millis,
   seed: '7',

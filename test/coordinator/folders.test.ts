@@ -32,6 +32,7 @@ const { survey } = admit(
     ...{
       name: '',
       probes: TCP_SYN,
+      probesPerTarget: 1,
       seed: '7',
       rows: 'all',
       segmentFormat: 'csv',

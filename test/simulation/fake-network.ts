@@ -3,7 +3,14 @@
  * computed. They are real frames, delayed, repeated, and sometimes preceded by a firewall's reset.
  */
 
-import type { Capture, NetworkIo, OpenNetworkIo, Sending, Unsent } from '../../agent/interfaces.js';
+import type {
+  Capture,
+  KnownClasses,
+  NetworkIo,
+  OpenNetworkIo,
+  Sending,
+  Unsent,
+} from '../../agent/interfaces.js';
 import { Pacer } from '../../agent/send/pacer.js';
 import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
@@ -59,6 +66,9 @@ export class FakeNetwork {
   readonly shots: Shot[] = [];
   readonly #clock: Clock;
   readonly #seed: number;
+  /** The share of probes and of replies that are lost. */
+  loss = 0;
+  readonly #attempts = new Map<number, number>();
 
   constructor(clock: Clock, seed: number) {
     this.#clock = clock;
@@ -121,6 +131,10 @@ export class FakeNetwork {
         let allowance = pacer.allowance(now, rate);
         for (let job = queue[0]; job !== undefined && allowance > 0; job = queue[0]) {
           while (!job.isAbandoned && job.sentUpTo < job.to && allowance > 0) {
+            if (job.isKnown) {
+              job.sentUpTo++;
+              continue;
+            }
             const target = plan.targetAt(job.sentUpTo);
             job.addVersionSpan(sendFilter.version);
             const { from, to } = sendFilter.list.ipv4;
@@ -131,6 +145,7 @@ export class FakeNetwork {
             }
             this.#probe({ survey, plan, position: job.sentUpTo, agent }, deliver);
             job.sentUpTo++;
+            job.probesSent++;
             totals.probesSent++;
             allowance--;
             pacer.spend(1);
@@ -159,9 +174,11 @@ export class FakeNetwork {
           return sendFilter.version;
         },
         close: async () => {},
-        send(from, to) {
-          const job = new Job(from, to);
-          queue.push(job);
+        send(from, to, known) {
+          const job = new Job(from, to, known);
+          const firstRounds = queue.findIndex((each) => each.known === undefined);
+          if (known === undefined || firstRounds < 0) queue.push(job);
+          else queue.splice(firstRounds, 0, job);
           return job;
         },
       },
@@ -173,7 +190,7 @@ export class FakeNetwork {
     this.shots.push({ at: this.#clock.monotonic(), position, address, agent });
     const flow = { source: SOURCE, sourcePort: SOURCE_PORT, address: words, port };
     const probe = probeOf(flow, survey.key);
-    const code = this.truth(address, port);
+    const code = this.#isLost(position) ? CODE.SILENT : this.truth(address, port);
     const prng = this.#roll(address, port, 2);
     const after = (millis: number, frame: Uint8Array) =>
       void this.#clock.sleep(millis).then(() => deliver(frame));
@@ -183,6 +200,16 @@ export class FakeNetwork {
       if (prng % 3 === 0) after(300 + (prng % 900), synAckTo(probe));
     } else if (code === CODE.RST) after(1 + (prng % 500), resetTo(probe));
     else if (code === CODE.ICMP) after(20 + (prng % 600), errorTo(probe));
+  }
+
+  /** True if a probe or its reply is lost: another draw for each attempt. */
+  #isLost(position: number): boolean {
+    if (this.loss === 0) return false;
+    const attempt = (this.#attempts.get(position) ?? 0) + 1;
+    this.#attempts.set(position, attempt);
+    return [3, 4].some((salt) => {
+      return this.#roll(position, 1000 * attempt, salt) / 2 ** 32 < this.loss;
+    });
   }
 
   #roll(address: number, port: number, salt: number): number {
@@ -199,10 +226,19 @@ class Job implements Sending {
   #unsent: Unsent[] = [];
   readonly versionSpans: VersionSpan[] = [];
   isAbandoned = false;
+  probesSent = 0;
+  readonly known: KnownClasses | undefined;
 
-  constructor(from: number, to: number) {
+  constructor(from: number, to: number, known: KnownClasses | undefined) {
     this.sentUpTo = from;
     this.to = to;
+    this.known = known;
+  }
+
+  /** True if the next position is not to be repeated. */
+  get isKnown(): boolean {
+    const { classes, classesFrom } = this.known ?? { classes: new Uint8Array(0), classesFrom: 0 };
+    return (classes[this.sentUpTo - classesFrom] ?? 0) !== 0;
   }
 
   /** Records the version of the exclusions against which positions from here on are checked. */

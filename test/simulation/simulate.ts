@@ -42,8 +42,9 @@ export async function simulate(seed: number): Promise<Outcome> {
   const addresses = draw(150, 1500);
   const rate = draw(200, 3000) as Pps;
   const rows = roll() < 0.5 ? 'all' : 'successes';
+  const probesPerTarget = draw(0, 3) > 0 ? 1 : draw(2, 4);
   try {
-    const launching = world.launch({ addresses, rate, rows });
+    const launching = world.launch({ addresses, rate, rows, probesPerTarget });
     const survey = await world.clock.runUntil(launching, LIMIT_MILLIS);
     faultPlan.begin(survey, addresses);
     for (let fault = draw(0, FAULTS_MAX + 1); fault > 0; fault--)

@@ -24,7 +24,7 @@ import { FakeNetwork, type Link } from './fake-network.js';
 import { Host } from './host.js';
 import { VirtualClock } from './virtual-clock.js';
 
-const COOLDOWN = 2000 as Millis;
+export const COOLDOWN = 2000 as Millis;
 export const DATA = '/data';
 /** A request fails after this time if the coordinator dies while handling it. */
 const ANSWER_MILLIS = 5000;
@@ -128,6 +128,7 @@ export class World {
     const complete: SurveyRequest = {
       name: 'simulated',
       probes: TCP_SYN,
+      probesPerTarget: 1,
       cooldown: COOLDOWN,
       seed: '7',
       rows: 'all',

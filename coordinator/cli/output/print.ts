@@ -79,11 +79,12 @@ export class Table {
 /** One line of progress. */
 export function progressLine(status: SurveyStatus): string {
   const { targets, probesSent, targetsCovered, rate, replies, agents } = status;
-  const done = Math.min(probesSent + sumUnsent(status), targets);
+  const most = targets * status.probesPerTarget;
+  const done = Math.min(probesSent + sumUnsent(status), most);
   return [
-    `${percent(done, targets)} sent`,
+    `${percent(done, most)} sent`,
     `${percent(targetsCovered, targets)} covered`,
-    `${formatCount(probesSent)} of ${formatCount(targets)} probes`,
+    `${formatCount(probesSent)} of ${most > targets ? 'at most ' : ''}${formatCount(most)} probes`,
     `${formatCount(rate)}/s`,
     plural(replies, 'reply', 'replies'),
     plural(agents, 'agent'),
@@ -94,7 +95,7 @@ export function progressLine(status: SurveyStatus): string {
 
 function outlook(status: SurveyStatus): string {
   const { state, targets, probesSent, rate } = status;
-  const left = targets - probesSent - sumUnsent(status);
+  const left = targets * status.probesPerTarget - probesSent - sumUnsent(status);
   if (status.problem !== '') return `STALLED: ${status.problem}`;
   if (state === 'paused') return 'paused';
   if (state !== 'running') return 'stopping';

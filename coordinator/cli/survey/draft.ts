@@ -19,6 +19,7 @@ export interface SurveyDraft {
   readonly ports?: readonly PortEntry[] | undefined;
   /** The first one is the probe of ports that name none. */
   readonly probe?: readonly ProbeChoice[] | undefined;
+  readonly probes?: number | undefined;
   readonly rate?: Pps | undefined;
   readonly bandwidth?: number | undefined;
   readonly cooldown?: Millis | undefined;

@@ -48,6 +48,7 @@ export function resolveDraft(draft: SurveyDraft): ResolvedSurvey {
   const request: SurveyRequest = {
     name: draft.name ?? '',
     probes,
+    probesPerTarget: draft.probes ?? 1,
     rate: cappedRate(space, rateOf(draft, probes, space), draft),
     cooldown: draft.cooldown ?? DEFAULT_COOLDOWN,
     seed,

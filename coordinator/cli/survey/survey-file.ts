@@ -14,7 +14,7 @@ import { printNote } from '../output/print.js';
 import type { SurveyDraft } from './draft.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';
 import { parsePortEntries, parseProbe } from './probe-ports.js';
-import { parseRowPolicy } from './survey-options.js';
+import { parseProbesPerTarget, parseRowPolicy } from './survey-options.js';
 
 /** Numbers are read as text: `0123` is not 123, and `1e3` is not 1000. */
 const scalar = z.string();
@@ -50,6 +50,7 @@ const shape = z.strictObject({
   probe: z
     .union([parsed(parseProbe).transform((probe) => [probe]), z.array(parsed(parseProbe))])
     .optional(),
+  probes: parsed(parseProbesPerTarget).optional(),
   rate: parsed(parseRate).optional(),
   bandwidth: parsed(parseBandwidth).optional(),
   cooldown: parsed(parseDuration).optional(),

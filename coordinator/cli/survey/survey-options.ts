@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Millis, Pps } from '../../../shared/base/brand.js';
 import { Fault } from '../../../shared/base/faults.js';
+import { LIMITS } from '../../../shared/base/limits.js';
 import { option, repeatable } from '../../../shared/command/program.js';
 import type { ProbeChoice } from '../../../shared/probe/probe-set.js';
 import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/blocklist.js';
@@ -26,6 +27,7 @@ export interface SurveyFlags {
   readonly allowSpecial?: readonly BlockEntry[];
   readonly name?: string;
   readonly probe?: readonly ProbeChoice[];
+  readonly probes?: number;
   readonly rate?: Pps;
   readonly bandwidth?: number;
   readonly cooldown?: Millis;
@@ -67,6 +69,11 @@ export function addSurveyOptions(command: Command): Command {
       '-M, --probe <name>',
       `probe to send, with options as NAME:option=value,… (default: ${DEFAULT_PROBE}); see transect probes`,
       parseProbe,
+    ),
+    option(
+      '-P, --probes <n>',
+      'probe a target up to n times while it stays silent (default: 1)',
+      parseProbesPerTarget,
     ),
     option('--rows <which>', 'replies kept as rows: successes (default) or all', parseRowPolicy),
     option(
@@ -110,6 +117,14 @@ export async function draftFromFlags(
     allowSpecial: flags.allowSpecial ?? [],
     segmentFormat: outputModule,
   };
+}
+
+/** Probes per target: 1 … 10. */
+export function parseProbesPerTarget(text: string): number {
+  const count = Number(text);
+  if (/^\d+$/.test(text) && count >= 1 && count <= LIMITS.probesPerTargetMax) return count;
+  const reason = `must be a whole number from 1 to ${LIMITS.probesPerTargetMax}`;
+  throw new Fault('BAD_OPTION', reason, { value: text });
 }
 
 export function parseRowPolicy(text: string): RowPolicy {

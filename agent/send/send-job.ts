@@ -1,0 +1,11 @@
+/** A send job, as it is posted to a sender thread. */
+import type { KnownClasses } from '../interfaces.js';
+
+/** Positions [from, to) to be sent, and the slot of `SenderControl` for their progress. */
+export interface SendJob {
+  readonly slot: number;
+  readonly from: number;
+  readonly to: number;
+  /** If given, only positions that are silent so far are sent: the job repeats probes. */
+  readonly known?: KnownClasses | undefined;
+}
