@@ -110,7 +110,7 @@ export interface Sending {
   releaseSlot(): void;
 }
 
-/** What is known of positions, in memory that threads share. */
+/** The classes of positions so far, in memory that threads share. */
 export interface KnownClasses {
   /** By position: 0 if it is silent so far. */
   readonly classes: Uint8Array;
@@ -194,17 +194,32 @@ export interface Capture {
   close(): void;
 }
 
+/** A connection that the kernel made, or could not make. */
+export interface Connection {
+  /** Our address and port; port 0 if they are not known. */
+  readonly source: Endpoint;
+  readonly target: Endpoint;
+}
+
 /** A validated reply: the position that it answers, and its content. */
 export interface Reply {
   readonly position: number;
-  readonly shard: number;
   /** Code of its class in the survey's `ProbeSet`. */
   readonly code: number;
   readonly isSuccess: boolean;
-  readonly dissection: Dissection;
-  /** Microseconds since its probe was sent, if the reply echoes our clock; else −1. */
+  /** The packet, or the connection that takes its place. */
+  readonly content: Dissection | Connection;
+  /** Microseconds since its probe was sent, if that is known; else −1. */
   readonly roundTrip: number;
 }
+
+/** Called with the outcome of a connection: the index of its class in the probe's list. */
+export type ReceiveOutcome = (
+  position: number,
+  place: number,
+  connection: Connection,
+  roundTrip: number,
+) => void;
 
 /** Outcome of a reply: the first or highest-ranked one so far of its position, a duplicate, or too late. */
 export const OUTCOME = { NEW: 0, DUPLICATE: 1, LATE: 2 } as const;
@@ -223,8 +238,10 @@ export interface NetworkIo {
   /** Our source ports. */
   readonly ports: PortRange;
   readonly sender: Sender;
-  /** One per interface. */
+  /** One per interface; none if the kernel makes connections. */
   readonly captures: readonly Capture[];
+  /** Starts to report the outcomes of connections; undefined if probes are packets. */
+  readonly connections?: { start(receive: ReceiveOutcome): void } | undefined;
   /** Shown to people before anything is sent. */
   readonly notes: readonly string[];
   /** The agent's own blocklist rules; undefined, with an empty hash, if it has none. */

@@ -15,7 +15,8 @@ import { GrantState } from './grant-state.js';
 import type { HeldShard } from './held-shard.js';
 import type { NetworkIo, OpenNetworkIo } from './interfaces.js';
 import { RateMeter } from './rate-meter.js';
-import { ReplyCounts, ReplyMatcher } from './replies/reply-matcher.js';
+import { ReplyCounts, ReplyDelivery } from './replies/reply-delivery.js';
+import { ReplyMatcher } from './replies/reply-matcher.js';
 
 /** The lease prefetch assumes that the agent may get faster by this many shards per second. */
 const PACE_SHARDS = 16;
@@ -28,6 +29,7 @@ export class JoinedSurvey {
   readonly classNames: readonly string[];
   readonly held = new Map<number, HeldShard>();
   readonly replies = new ReplyCounts();
+  readonly #clock: Clock;
   readonly #grant = new GrantState();
   readonly #meter: RateMeter;
   /** Time (our monotonic clock) up to which all replies that arrived have been read. */
@@ -37,12 +39,15 @@ export class JoinedSurvey {
   /** Rate limit of this agent for this survey, packets per second. */
   #ceiling = Number.POSITIVE_INFINITY;
 
-  constructor(survey: Survey, plan: Plan, networkIo: NetworkIo, now: number) {
+  constructor(survey: Survey, plan: Plan, networkIo: NetworkIo, clock: Clock) {
+    const now = clock.monotonic();
+    this.#clock = clock;
     assert(plan.hash === survey.planHash, `survey ${survey.id} is joined with another plan`);
     this.survey = survey;
     this.plan = plan;
     this.networkIo = networkIo;
-    this.classNames = new ProbeSet(survey.probes).classNames;
+    const set = new ProbeSet(survey.probes);
+    this.classNames = set.classNames;
     this.#meter = new RateMeter(now);
     this.#capturedUntil = now;
     this.#checkedAt = now;
@@ -58,6 +63,18 @@ export class JoinedSurvey {
       );
       capture.start((timestamp) => receiver.receive(timestamp));
     }
+    this.#receiveOutcomes(new ReplyDelivery(plan, set, this.held, this.replies));
+  }
+
+  /** Records the outcomes of connections, if the kernel makes them. */
+  #receiveOutcomes(delivery: ReplyDelivery): void {
+    this.networkIo.connections?.start((position, place, content, roundTrip) => {
+      const recorder = delivery.recorderOf(position);
+      if (recorder === undefined) return;
+      const { probe } = this.plan.targetAt(position);
+      const reply = { position, code: 0, isSuccess: false, content, roundTrip };
+      delivery.deliver(recorder, reply, probe, place, Math.floor(this.#clock.wall() * 1000));
+    });
   }
 
   /** Captured frames that are not replies to our probes, by reason. */
@@ -221,5 +238,5 @@ export async function joinSurvey(
     await closeNetworkIo(networkIo);
     throw error;
   }
-  return new JoinedSurvey(survey, plan, networkIo, clock.monotonic());
+  return new JoinedSurvey(survey, plan, networkIo, clock);
 }

@@ -23,7 +23,7 @@ import {
   runProgram,
 } from '../shared/command/program.js';
 import { onStopSignal } from '../shared/command/signals.js';
-import { requireNetRaw } from '../shared/host/capability.js';
+import { hasNetRaw } from '../shared/host/capability.js';
 import { toVantage, VANTAGE } from '../shared/net/vantage.js';
 import { parseRate } from '../shared/survey/quantities.js';
 import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../shared/telemetry/http.js';
@@ -71,7 +71,6 @@ addNetworkOptions(program, false);
 process.exit(await runProgram(program, process.argv.slice(2)));
 
 async function run(flags: AgentFlags): Promise<void> {
-  requireNetRaw();
   if (flags.interface !== undefined) interfaceIndex(flags.interface);
   const openNetworkIo = await networkIoOpener(
     {
@@ -105,6 +104,12 @@ async function run(flags: AgentFlags): Promise<void> {
   const disconnected = bus.disconnected.then((error) => {
     if (!stop.signal.aborted) throw new Fault('BROKER_UNREACHABLE', error.message);
   });
+  if (!hasNetRaw()) {
+    log.info(
+      {},
+      'without CAP_NET_RAW, this agent serves only surveys of tcp-connect; run it as root for others',
+    );
+  }
   log.info({ nats: brokerUrls(access), vantage: flags.vantage, version: VERSION }, 'agent ready');
   await Promise.race([working.run(stop.signal), disconnected]);
   await http?.close();

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { Clock } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
 import type { TransmitMethod } from '../shared/command/network-options.js';
+import { requireNetRaw } from '../shared/host/capability.js';
 import { Ranges } from '../shared/net/ranges.js';
 import { Ranges6 } from '../shared/net/ranges6.js';
 import { ProbeSet } from '../shared/probe/probe-set.js';
@@ -22,6 +23,7 @@ import {
 import { hashSpace, spaceToBytes } from '../shared/survey/space/space-bytes.js';
 import type { Survey } from '../shared/survey/survey.js';
 import { Captures } from './capture/captures.js';
+import { openConnectIo } from './connect/connect-io.js';
 import { type EgressOptions, planEgress } from './egress/egress-plan.js';
 import { LinkMonitor } from './egress/link-monitor.js';
 import type { Unroutable } from './egress/route-slices.js';
@@ -29,8 +31,8 @@ import type { Capture, NetworkIo, OpenNetworkIo, SourceSetup } from './interface
 import { hasLinkError } from './send/send-errors.js';
 import type { SendFilterLists } from './send/send-filter.js';
 import type { SenderSetup } from './send/sender-setup.js';
-import { startSenders } from './send/senders.js';
-import { ThreadPool } from './send/thread-pool.js';
+import { startSenders } from './send/threads/senders.js';
+import { ThreadPool } from './send/threads/thread-pool.js';
 
 const SCRIPT = new URL('./sender-worker.js', import.meta.url);
 
@@ -52,12 +54,20 @@ export async function networkIoOpener(
   const listening = new Captures();
   const threads = new ThreadPool(SCRIPT);
   return async (survey: Survey, plan: Plan): Promise<NetworkIo> => {
+    if (new ProbeSet(survey.probes).makesConnections) {
+      const rules = ownRules(own, []);
+      const rulesHash = rules === undefined ? '' : hashSpace(rules);
+      return openConnectIo(survey, plan, blockedFor(survey, own), clock, { rules, rulesHash });
+    }
+    requireNetRaw();
     const found = await planEgress(plan.space, options, clock);
     const { routes, origin, unroutable, notes } = found;
     const devices = [...new Set(routes.map(({ device }) => device))];
     const linkMonitor = new LinkMonitor(devices, origin.sources);
     // Captures start before the first probe is sent.
-    const filters = new ProbeSet(survey.probes).all.map(({ probe }) => probe.captureFilter(origin));
+    const filters = new ProbeSet(survey.probes).packets.map(({ probe }) =>
+      probe.captureFilter(origin),
+    );
     const filter = [...new Set(filters)].join(' or ');
     const captures = openCaptures(listening, devices, { filter, vlan: options.vlan });
     const setup: SenderSetup = {

@@ -8,6 +8,7 @@ import { monotonicMillis, wallMicros } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
 import { ethernetOctets } from '../shared/packet/ethernet.js';
 
+import type { PacketProbe } from '../shared/probe/probe.js';
 import { ProbeSet, type SurveyProbe } from '../shared/probe/probe-set.js';
 import { Plan } from '../shared/survey/plan.js';
 import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
@@ -17,10 +18,11 @@ import { LinkNeighbours } from './egress/link-neighbours.js';
 import { Router } from './egress/router.js';
 import { SendFilter, type SendFilterLists } from './send/send-filter.js';
 import type { SendJob } from './send/send-job.js';
-import { type SenderIndex, SendLoop } from './send/send-loop.js';
+import { SendLoop } from './send/send-loop.js';
 import { SenderControl } from './send/sender-control.js';
 import type { SenderSetup } from './send/sender-setup.js';
-import type { Assignment, ThreadMessage } from './send/sender-thread.js';
+import type { SenderIndex } from './send/stripes.js';
+import type { Assignment, ThreadMessage } from './send/threads/sender-thread.js';
 import { openFrameSender } from './transmit/open-frame-sender.js';
 
 assert(parentPort !== null, 'the sender worker runs outside a worker thread');
@@ -38,7 +40,7 @@ function serve({
 }: Assignment<SenderSetup>): void {
   const egresses: Egress[] = [];
   try {
-    const { all: probes } = new ProbeSet(setup.probes);
+    const { packets: probes } = new ProbeSet(setup.probes);
     for (const route of setup.routes) openRoute(route, probes, egresses, setup, senderIndex);
     const loop = new SendLoop({
       plan: new Plan(spaceFromBytes(setup.space), setup.seed, setup.shardLength),
@@ -85,7 +87,7 @@ function post(what: ThreadMessage): void {
 /** Opens one egress per probe; those of a route share its neighbours. Adds each to `egresses` at once. */
 function openRoute(
   { family, device, nextHop, sources }: EgressRoute,
-  probes: readonly SurveyProbe[],
+  probes: readonly SurveyProbe<PacketProbe>[],
   egresses: Egress[],
   setup: SenderSetup,
   senderIndex: SenderIndex,

@@ -3,7 +3,8 @@
 import { Egress } from '../agent/egress/egress.js';
 import { Router } from '../agent/egress/router.js';
 import { type FrameSender, OUTCOME } from '../agent/interfaces.js';
-import { ReplyCounts, ReplyMatcher } from '../agent/replies/reply-matcher.js';
+import { ReplyCounts } from '../agent/replies/reply-delivery.js';
+import { ReplyMatcher } from '../agent/replies/reply-matcher.js';
 import { SendLoop } from '../agent/send/send-loop.js';
 import { SenderControl } from '../agent/send/sender-control.js';
 import { monotonicMillis, wallMicros } from '../shared/base/clock.js';
@@ -15,7 +16,7 @@ import { Ranges6 } from '../shared/net/ranges6.js';
 import { Dissection } from '../shared/packet/dissect.js';
 import { Chaskey } from '../shared/probe/chaskey.js';
 import { CookieMac } from '../shared/probe/cookies.js';
-import type { Family } from '../shared/probe/probe.js';
+import type { Family, PacketProbe } from '../shared/probe/probe.js';
 import { parseOptions } from '../shared/probe/probe-options.js';
 import { PROBES } from '../shared/probe/probe-registry.js';
 import { type ProbeChoice, ProbeSet, type SurveyProbe } from '../shared/probe/probe-set.js';
@@ -76,7 +77,7 @@ function generating(space: Space, family: Family, probe: ProbeChoice) {
     family,
     sources: [family === 4 ? mappedWords(0x64400001) : parseWords('2001:db8::1')],
     ports: { from: 61000, to: 65096 },
-    probe: new ProbeSet([probe]).all[0] as SurveyProbe,
+    probe: new ProbeSet([probe]).packets[0] as SurveyProbe<PacketProbe>,
     key: KEY,
   });
   const loop = new SendLoop({
@@ -164,7 +165,7 @@ printTable('Replies read in memory, one core: dissect, validate, classify, posit
 
 printTable('Other probes made in memory, one core, IPv4', [
   { what: SYN.name, 'M/s': generation(Space.ofIpv4(all, HTTPS), 4) },
-  ...PROBES.filter(({ name }) => name !== SYN.name).map((probe) => {
+  ...PROBES.filter(({ name, kind }) => name !== SYN.name && kind === 'packet').map((probe) => {
     const port = probe.hasPorts ? 53 : 0;
     const options = probe.optionsForPort?.(port, parseOptions(probe, {})) ?? {};
     const space = Space.ofIpv4(all, [port]);

@@ -6,7 +6,7 @@
 import { Endpoint, type Words } from '../../shared/net/endpoint.js';
 import type { PortRange } from '../../shared/net/ports.js';
 import { CookieMac, probeKey } from '../../shared/probe/cookies.js';
-import type { Family, PacketMaker } from '../../shared/probe/probe.js';
+import type { Family, PacketMaker, PacketProbe } from '../../shared/probe/probe.js';
 import { ProbeBatch } from '../../shared/probe/probe-batch.js';
 import type { SurveyProbe } from '../../shared/probe/probe-set.js';
 import type { FrameSender, Neighbours } from '../interfaces.js';
@@ -16,7 +16,7 @@ export interface EgressDeps {
   readonly family: Family;
   readonly sources: readonly Words[];
   readonly ports: PortRange;
-  readonly probe: SurveyProbe;
+  readonly probe: SurveyProbe<PacketProbe>;
   /** The survey key. */
   readonly key: Uint8Array;
   /** Resolves targets that are neighbours on the link. */

@@ -5,7 +5,7 @@
  * below `#settledUpTo` are settled: replies to them are late.
  */
 import { assert } from '../../shared/base/assert.js';
-import type { Dissection } from '../../shared/packet/dissect.js';
+import { Dissection } from '../../shared/packet/dissect.js';
 import { PROTOCOL_ICMP, PROTOCOL_UDP } from '../../shared/packet/ipv4.js';
 import { NEXT_ICMPV6 } from '../../shared/packet/ipv6.js';
 import type { TcpOptions } from '../../shared/packet/tcp.js';
@@ -15,6 +15,7 @@ import type { Counts } from '../../shared/survey/lease.js';
 import type { Shard } from '../../shared/survey/plan.js';
 import {
   COLUMN_NAMES,
+  type ColumnName,
   type Columns,
   DATA_OCTETS_MAX,
   emptyColumns,
@@ -28,7 +29,7 @@ import {
   usualValue,
 } from '../../shared/survey/results.js';
 import { isUnsent, noneUnsent, unsentName } from '../../shared/survey/unsent.js';
-import { OUTCOME, type Reply } from '../interfaces.js';
+import { type Connection, OUTCOME, type Reply } from '../interfaces.js';
 
 type Batch = Pick<ResultBatch, 'serial' | 'timestamp' | 'columns'>;
 
@@ -168,40 +169,67 @@ export class ShardReplies {
 
   #writeReply(offset: number, timestamp: number, flags: number, reply: Reply): void {
     const columns = this.#beginRow(offset, reply.code, timestamp);
-    const { dissection, roundTrip } = reply;
-    const { isTcp, responder, tcp, icmp, tcpOptions: options } = dissection;
-    const isIcmp = hasIcmp(dissection);
-    const { source } = dissection.flow;
-    columns.flags.push(flags | flagsOf(dissection));
-    columns.source0.push(source.w0);
-    columns.source1.push(source.w1);
-    columns.source2.push(source.w2);
-    columns.source3.push(source.w3);
-    columns.sourcePort.push(source.port);
-    columns.responder0.push(responder.w0);
-    columns.responder1.push(responder.w1);
-    columns.responder2.push(responder.w2);
-    columns.responder3.push(responder.w3);
-    columns.timeToLive.push(dissection.timeToLive);
-    columns.typeOfService.push(dissection.typeOfService);
-    columns.identification.push(dissection.identification);
-    columns.sequence.push(isTcp ? tcp.sequence : 0);
-    columns.acknowledgment.push(isTcp ? tcp.acknowledgment : 0);
-    columns.window.push(isTcp ? tcp.window : 0);
-    columns.icmpType.push(isIcmp ? icmp.type : 0);
-    columns.icmpCode.push(isIcmp ? icmp.code : 0);
-    columns.optionMask.push(maskOf(options));
-    columns.optionLayout.push(options.layout);
-    columns.maximumSegment.push(Math.max(0, options.maximumSegment));
-    columns.windowScale.push(Math.max(0, options.windowScale));
-    columns.timestampValue.push(Math.max(0, options.timestampValue));
-    columns.timestampEcho.push(Math.max(0, options.timestampEcho));
+    const { content, roundTrip } = reply;
     columns.roundTrip.push(roundTrip + 1);
-    const isUdp = dissection.protocol === PROTOCOL_UDP && !dissection.isError;
-    columns.dataLength.push(isUdp ? dissection.udp.length - UDP_OCTETS : 0);
-    columns.responderPort.push(isUdp ? dissection.responderPort : 0);
-    columns.data.push(isUdp ? payloadOf(dissection) : NO_DATA);
+    if (content instanceof Dissection) writePacket(columns, content, flags);
+    else writeConnection(columns, content, flags);
   }
+}
+
+function writePacket(columns: Columns, dissection: Dissection, flags: number): void {
+  const { isTcp, responder, tcp, icmp, tcpOptions: options } = dissection;
+  const isIcmp = hasIcmp(dissection);
+  const { source } = dissection.flow;
+  columns.flags.push(flags | flagsOf(dissection));
+  columns.source0.push(source.w0);
+  columns.source1.push(source.w1);
+  columns.source2.push(source.w2);
+  columns.source3.push(source.w3);
+  columns.sourcePort.push(source.port);
+  columns.responder0.push(responder.w0);
+  columns.responder1.push(responder.w1);
+  columns.responder2.push(responder.w2);
+  columns.responder3.push(responder.w3);
+  columns.timeToLive.push(dissection.timeToLive);
+  columns.typeOfService.push(dissection.typeOfService);
+  columns.identification.push(dissection.identification);
+  columns.sequence.push(isTcp ? tcp.sequence : 0);
+  columns.acknowledgment.push(isTcp ? tcp.acknowledgment : 0);
+  columns.window.push(isTcp ? tcp.window : 0);
+  columns.icmpType.push(isIcmp ? icmp.type : 0);
+  columns.icmpCode.push(isIcmp ? icmp.code : 0);
+  columns.optionMask.push(maskOf(options));
+  columns.optionLayout.push(options.layout);
+  columns.maximumSegment.push(Math.max(0, options.maximumSegment));
+  columns.windowScale.push(Math.max(0, options.windowScale));
+  columns.timestampValue.push(Math.max(0, options.timestampValue));
+  columns.timestampEcho.push(Math.max(0, options.timestampEcho));
+  const isUdp = dissection.protocol === PROTOCOL_UDP && !dissection.isError;
+  columns.dataLength.push(isUdp ? dissection.udp.length - UDP_OCTETS : 0);
+  columns.responderPort.push(isUdp ? dissection.responderPort : 0);
+  columns.data.push(isUdp ? payloadOf(dissection) : NO_DATA);
+}
+
+/** The columns of a connection: addresses and our port. */
+function writeConnection(columns: Columns, { source, target }: Connection, flags: number): void {
+  const values: Partial<Record<ColumnName, number>> = {
+    flags,
+    sourcePort: source.port,
+    source0: source.w0,
+    source1: source.w1,
+    source2: source.w2,
+    source3: source.w3,
+    responder0: target.w0,
+    responder1: target.w1,
+    responder2: target.w2,
+    responder3: target.w3,
+  };
+  for (const name of COLUMN_NAMES) {
+    if (columns[name].length < columns.offset.length) {
+      columns[name].push(values[name] ?? usualValue(name));
+    }
+  }
+  columns.data.push(NO_DATA);
 }
 
 /** True for ICMP errors, and for the replies of the ICMP probes. */

@@ -13,6 +13,7 @@ import { LIMITS } from '../../shared/base/limits.js';
 import { RUN_MAX } from '../../shared/permutation/permutation.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
 import type { Egress } from '../egress/egress.js';
+import { JobQueue } from './job-queue.js';
 import { Pacer } from './pacer.js';
 import { ProbeWriter, type ProbeWriterDeps } from './probe-writer.js';
 import { NO_JOB } from './resolution-queue.js';
@@ -20,13 +21,8 @@ import { SEND_ERRORS, sendErrorOf } from './send-errors.js';
 import type { SendFilter } from './send-filter.js';
 import type { SendJob } from './send-job.js';
 import type { SenderControl } from './sender-control.js';
+import { type SenderIndex, Stripes } from './stripes.js';
 import type { UnsentMessage } from './unsent-log.js';
-
-/** The index of this sender among the senders of a job. */
-export interface SenderIndex {
-  readonly index: number;
-  readonly count: number;
-}
 
 export interface SendLoopDeps extends Omit<ProbeWriterDeps, 'pacer' | 'isAbandoned'> {
   /** The first send filter. */
@@ -50,8 +46,6 @@ const FULL_MILLIS = 1;
 const STUCK_MILLIS = 5000;
 /** Polling interval while all queued targets are being resolved. */
 const QUEUE_POLL_MILLIS = 5;
-/** Length of a stripe: positions of a shared job that one sender takes at a time. */
-const STRIPE = 512;
 
 export class SendLoop {
   readonly #deps: SendLoopDeps;
@@ -64,18 +58,16 @@ export class SendLoop {
   #walked = 0;
   /** The time from which on the kernel has accepted nothing; infinite while it accepts frames. */
   #fullSince = Number.POSITIVE_INFINITY;
-  /** Jobs that wait: first rounds of probes, and repeats, which go first. */
-  readonly #waiting: SendJob[] = [];
-  readonly #repeats: SendJob[] = [];
-  #jobsTaken = 0;
-  /** A first round that repeats have interrupted, and its next position. */
-  #interrupted: { readonly job: SendJob; readonly position: number } | undefined;
+  readonly #queue: JobQueue;
+  readonly #stripes: Stripes;
   /** Jobs written to their end, or abandoned, that have not ended yet: some targets may still be queued. */
   readonly #draining = new Set<SendJob>();
 
   constructor(deps: SendLoopDeps) {
     this.#deps = deps;
     this.#pacer = new Pacer(deps.now());
+    this.#queue = new JobQueue(deps.control, deps.nextJob);
+    this.#stripes = new Stripes(deps.senderIndex);
     const isAbandoned = (slot: number) => deps.control.isAbandoned(slot);
     this.#writer = new ProbeWriter({ ...deps, pacer: this.#pacer, isAbandoned }, deps.sendFilter);
   }
@@ -85,7 +77,7 @@ export class SendLoop {
     const { control } = this.#deps;
     while (!control.isStopped) {
       const wakeCount = control.wakeCount;
-      this.#takeJobs();
+      this.#queue.update();
       if (this.#job === undefined) this.#startNext();
       if (this.#job !== undefined || this.#draining.size > 0) this.#step(wakeCount);
       else {
@@ -93,7 +85,6 @@ export class SendLoop {
         control.wait(wakeCount, IDLE_MILLIS);
       }
     }
-    this.#takeJobs();
     this.#endAll();
   }
 
@@ -107,36 +98,23 @@ export class SendLoop {
     this.#endAll();
   }
 
-  #takeJobs(): void {
-    const { control, nextJob } = this.#deps;
-    if (control.jobsPosted === this.#jobsTaken) return;
-    for (let job = nextJob(); job !== undefined; job = nextJob()) {
-      this.#jobsTaken++;
-      (job.known === undefined ? this.#waiting : this.#repeats).push(job);
-    }
-  }
-
-  /** Starts the next job: repeats first, then the interrupted one. */
   #startNext(): void {
-    const repeat = this.#repeats.shift();
-    const interrupted = this.#interrupted;
-    if (repeat !== undefined) this.#startJob(repeat);
-    else if (interrupted !== undefined) {
-      const { job, position } = interrupted;
-      this.#interrupted = undefined;
-      this.#job = job;
-      this.#position = position;
-      const { control } = this.#deps;
-      control.addVersionSpan(job.slot, this.#writer.sendFilter.version, position);
-    } else this.#startJob(this.#waiting.shift());
+    const next = this.#queue.next();
+    if (next?.position === undefined) {
+      this.#startJob(next?.job);
+      return;
+    }
+    const { job, position } = next;
+    this.#job = job;
+    this.#position = position;
+    this.#deps.control.addVersionSpan(job.slot, this.#writer.sendFilter.version, position);
   }
 
   /** Interrupts a first round for repeats; not while targets of it are being resolved on the link. */
   #interrupt(): void {
     const job = this.#job;
-    if (job === undefined || job.known !== undefined || this.#repeats.length === 0) return;
-    if (this.#writer.hasQueue) return;
-    this.#interrupted = { job, position: this.#position };
+    if (job === undefined || !this.#queue.shouldInterrupt(job) || this.#writer.hasQueue) return;
+    this.#queue.interrupt(job, this.#position);
     this.#startNext();
   }
 
@@ -144,7 +122,7 @@ export class SendLoop {
     if (job === undefined) return;
     const { control } = this.#deps;
     this.#job = job;
-    this.#position = this.#nextOurs(job.from);
+    this.#position = this.#stripes.nextOurs(job.from);
     this.#writer.open(job.slot);
     control.setSentUpTo(job.slot, Math.min(this.#position, job.to));
     control.addVersionSpan(job.slot, this.#writer.sendFilter.version, job.from);
@@ -153,7 +131,7 @@ export class SendLoop {
   /** Sends a batch, or waits until it may. @param wakeCount read from the control before anything else */
   #step(wakeCount: number): void {
     const { control, now } = this.#deps;
-    this.#takeJobs();
+    this.#queue.update();
     this.#interrupt();
     const job = this.#job;
     if (this.#updateFilter() && job !== undefined) {
@@ -191,7 +169,7 @@ export class SendLoop {
   #writeNext(most: number, now: number): boolean {
     const job = this.#job;
     if (job === undefined || !this.#writer.hasQueueRoom) return false;
-    const ours = this.#stripeEnd(this.#position, job.to) - this.#position;
+    const ours = this.#stripes.endOf(this.#position, job.to) - this.#position;
     const count = Math.min(most, ours);
     if (count > 0) this.#writer.write(job, this.#position, count, now);
     this.#walked = Math.max(0, count);
@@ -208,7 +186,7 @@ export class SendLoop {
     const walked = this.#walked;
     this.#walked = 0;
     if (!hasLeft || job === undefined) return;
-    this.#position = this.#nextOurs(this.#position + walked);
+    this.#position = this.#stripes.nextOurs(this.#position + walked);
     if (this.#position < job.to) return;
     this.#job = undefined;
     this.#draining.add(job);
@@ -237,14 +215,11 @@ export class SendLoop {
 
   #endAll(): void {
     const { control } = this.#deps;
-    const current = [this.#job, this.#interrupted?.job].flatMap((job) => job ?? []);
-    const all = [...current, ...this.#draining, ...this.#waiting, ...this.#repeats];
-    for (const { slot } of all) control.end(slot);
+    const current = this.#job === undefined ? [] : [this.#job];
+    for (const { slot } of [...current, ...this.#draining, ...this.#queue.clear()])
+      control.end(slot);
     this.#job = undefined;
-    this.#interrupted = undefined;
     this.#draining.clear();
-    this.#waiting.length = 0;
-    this.#repeats.length = 0;
   }
 
   /** Adopts the latest send filter; costs one read of the control if there is no new one. */
@@ -318,19 +293,5 @@ export class SendLoop {
     if (control.isStopped || isLeft || !control.isFilterCurrent) return false;
     const isGranted = control.grantRate > 0 && now() < control.grantUntil;
     return isGranted && control.postedVersion === this.#writer.sendFilter.version;
-  }
-
-  /** The first position from `position` on that is in one of our stripes. */
-  #nextOurs(position: number): number {
-    const { index, count } = this.#deps.senderIndex;
-    if (count === 1) return position;
-    const stripe = Math.floor(position / STRIPE);
-    const ahead = (index - (stripe % count) + count) % count;
-    return ahead === 0 ? position : (stripe + ahead) * STRIPE;
-  }
-
-  #stripeEnd(position: number, to: number): number {
-    if (this.#deps.senderIndex.count === 1) return to;
-    return Math.min(to, (Math.floor(position / STRIPE) + 1) * STRIPE);
   }
 }

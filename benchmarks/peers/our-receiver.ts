@@ -1,7 +1,8 @@
 /** The receiver alone, as an agent runs it: node our-receiver.js DEVICE SECONDS. */
 import { Captures } from '../../agent/capture/captures.js';
 import { OUTCOME } from '../../agent/interfaces.js';
-import { ReplyCounts, ReplyMatcher } from '../../agent/replies/reply-matcher.js';
+import { ReplyCounts } from '../../agent/replies/reply-delivery.js';
+import { ReplyMatcher } from '../../agent/replies/reply-matcher.js';
 import { tcpSyn } from '../../shared/probe/tcp/tcp-syn.js';
 import { KEY } from '../../test/support/replies.js';
 import { pause } from './network.js';

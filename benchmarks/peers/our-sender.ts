@@ -4,8 +4,8 @@
  */
 
 import type { SenderSetup } from '../../agent/send/sender-setup.js';
-import { startSenders } from '../../agent/send/senders.js';
-import { ThreadPool } from '../../agent/send/thread-pool.js';
+import { startSenders } from '../../agent/send/threads/senders.js';
+import { ThreadPool } from '../../agent/send/threads/thread-pool.js';
 import { monotonicMillis } from '../../shared/base/clock.js';
 import type { TransmitMethod } from '../../shared/command/network-options.js';
 import { mappedWords } from '../../shared/net/ipv6.js';

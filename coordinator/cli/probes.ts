@@ -24,7 +24,8 @@ function plain(probe: Probe): object {
   const options = probe.options.map(({ name: option, fallback, about: text }) => {
     return { name: option, fallback, about: text };
   });
-  return { name, about, families, hasPorts, classes, silence, cookieBits, options };
+  const needs = needsOf(probe);
+  return { name, about, families, hasPorts, classes, silence, cookieBits, options, needs };
 }
 
 function describe(probe: Probe): string {
@@ -37,8 +38,8 @@ function describe(probe: Probe): string {
         [i === 0 ? 'replies' : '', `${reply}: ${state}${isSuccess ? ' (success)' : ''}`] as const,
     ),
     ['silence', silence],
-    ['proof', `of a reply ${cookieBits.reply}; of an ICMP error ${cookieBits.quote} (bits)`],
-    ['needs', 'CAP_NET_RAW'],
+    ['proof', `bits of a reply: ${cookieBits.reply}; of an ICMP error: ${cookieBits.quote}`],
+    ['needs', needsOf(probe)],
     ...options.map(
       ({ name: option, fallback, about: text }, i) =>
         [i === 0 ? 'options' : '', `${option}=${fallback}: ${text}`] as const,
@@ -46,4 +47,8 @@ function describe(probe: Probe): string {
   ];
   const indented = lines.map(([label, text]) => `  ${label.padEnd(LABEL_LETTERS)}${text}`);
   return [`${name}: ${about}`, ...indented].join('\n');
+}
+
+function needsOf({ kind }: Probe): string {
+  return kind === 'packet' ? 'CAP_NET_RAW' : 'no capability';
 }

@@ -101,6 +101,10 @@ export class RowSource {
   get isUdp(): boolean {
     return this.column('dataLength') > 0 || this.column('responderPort') > 0;
   }
+  /** False for a connection that was refused: then our address is not known. */
+  get hasSource(): boolean {
+    return this.column('source3') !== 0 || this.column('source0') !== 0;
+  }
   /** The first octets of the payload, in hexadecimal. */
   get data(): string {
     return Buffer.from(this.#columns.data[this.row] ?? []).toString('hex');
@@ -129,8 +133,10 @@ const RESPONDER = ['responder0', 'responder1', 'responder2', 'responder3'] as co
 const TABLE: readonly FieldReader[] = [
   text('saddr', 'address probed', ({ target }) => formatAddress(target)),
   number('sport', 'port probed', ({ hasPort, target }) => (hasPort ? target.port : null)),
-  text('daddr', 'our address', (source) => formatWords(source.source())),
-  number('dport', 'our port', (source) => source.column('sourcePort')),
+  text('daddr', 'our address', (source) =>
+    source.hasSource ? formatWords(source.source()) : null,
+  ),
+  number('dport', 'our port', (source) => source.column('sourcePort') || null),
   number('seqnum', 'TCP sequence number of the reply', tcp('sequence')),
   number('acknum', 'TCP acknowledgment number of the reply', tcp('acknowledgment')),
   number('window', 'TCP window of the reply', tcp('window')),

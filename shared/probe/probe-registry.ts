@@ -5,6 +5,7 @@ import { icmpTimestamp } from './icmp/icmp-timestamp.js';
 import type { Probe } from './probe.js';
 import { sctpInit } from './sctp/sctp-init.js';
 import { tcpAck } from './tcp/tcp-ack.js';
+import { tcpConnect } from './tcp/tcp-connect.js';
 import { tcpFin } from './tcp/tcp-fin.js';
 import { tcpMaimon } from './tcp/tcp-maimon.js';
 import { tcpNull } from './tcp/tcp-null.js';
@@ -21,6 +22,7 @@ export const PROBES: readonly Probe[] = [
   tcpXmas,
   tcpWindow,
   tcpMaimon,
+  tcpConnect,
   icmpEcho,
   icmpTimestamp,
   udp,

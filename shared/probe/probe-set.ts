@@ -4,7 +4,7 @@
  * with the lower code counts.
  */
 import { Fault } from '../base/faults.js';
-import type { Family, Probe, ProbeOptions, ReplyClass, TargetState } from './probe.js';
+import type { Family, PacketProbe, Probe, ProbeOptions, ReplyClass, TargetState } from './probe.js';
 import { parseOptions } from './probe-options.js';
 import { probeNamed } from './probe-registry.js';
 
@@ -27,10 +27,10 @@ export function outranks(code: number, other: number): boolean {
 }
 
 /** One probe of a survey. */
-export interface SurveyProbe {
+export interface SurveyProbe<Kind extends Probe = Probe> {
   /** Index in the survey's list, which is part of targets. */
   readonly index: number;
-  readonly probe: Probe;
+  readonly probe: Kind;
   readonly options: ProbeOptions;
 }
 
@@ -53,12 +53,28 @@ export class ProbeSet {
     const names = [...ranks.keys()].sort(
       (a, b) => (ranks.get(b) ?? 0) - (ranks.get(a) ?? 0) || (a < b ? -1 : 1),
     );
+    if (this.makesConnections && this.packets.length > 0) {
+      const reason = 'tcp-connect cannot share a survey with probes that are packets';
+      throw new Fault('BAD_OPTION', reason, { flag: '--probe' });
+    }
     refuseTooMany('probes', this.all.length, PROBES_MAX);
     refuseTooMany('classes of replies', names.length, CLASSES_MAX);
     this.classNames = ['silent', ...names];
     this.#classes = this.all.map(({ probe }) =>
       this.classNames.map((name) => probe.classes.find((candidate) => candidate.name === name)),
     );
+  }
+
+  /** Those that are packets: all, unless the survey makes connections. */
+  get packets(): readonly SurveyProbe<PacketProbe>[] {
+    return this.all.flatMap(({ probe, ...rest }) =>
+      probe.kind === 'packet' ? [{ ...rest, probe }] : [],
+    );
+  }
+
+  /** True if the kernel makes connections, so that no capability is needed. */
+  get makesConnections(): boolean {
+    return this.packets.length < this.all.length;
   }
 
   /** Names of the classes, the best first. */

@@ -92,7 +92,8 @@ export interface ProbeSetup {
   readonly targetPorts: readonly number[];
 }
 
-export interface Probe {
+/** The description of a probe, which the coordinator reads. */
+interface ProbeDescription {
   readonly name: string;
   /** One line for people. */
   readonly about: string;
@@ -100,21 +101,26 @@ export interface Probe {
   readonly families: readonly Family[];
   /** True if a target is an address and a port; else it is an address. */
   readonly hasPorts: boolean;
-  /** True if the source port is chosen for each target; else it is part of the cookie, or there is none. */
-  readonly choosesSourcePort: boolean;
   /** The classes of replies; each has a rank of its own. */
   readonly classes: readonly ReplyClass[];
   /** The state of a target that does not reply. */
   readonly silence: TargetState;
-  /** How many bits must be guessed to forge a reply, or an ICMP error that quotes eight octets. */
+  /** The bits by which a forged reply, or a forged ICMP error that quotes eight octets, must be guessed. */
   readonly cookieBits: { readonly reply: string; readonly quote: string };
   readonly options: readonly ProbeOption[];
   /** Options that depend on the port, such as a payload; the same options if there are none. */
   optionsForPort?(port: number, options: ProbeOptions): ProbeOptions;
+  /** Octets that one probe sends, IP headers included. */
+  octets(family: Family, options: ProbeOptions): number;
+}
+
+/** A probe that is a single packet, which we write ourselves; needs CAP_NET_RAW. */
+export interface PacketProbe extends ProbeDescription {
+  readonly kind: 'packet';
+  /** True if the source port is chosen for each target; else it is part of the cookie, or there is none. */
+  readonly choosesSourcePort: boolean;
   /** Protocol number of the transport. */
   protocol(family: Family): number;
-  /** Octets of one probe, IP header included. */
-  octets(family: Family, options: ProbeOptions): number;
   /**
    * A filter (pcap-filter(7), for packets from their IP header on) that passes all replies to our probes, and
    * little else.
@@ -123,3 +129,10 @@ export interface Probe {
   packets(view: DataView, family: Family, setup: ProbeSetup): PacketMaker;
   replies(setup: ProbeSetup): ReplyReader;
 }
+
+/** A probe that is a connection of the kernel; needs no capability. */
+export interface ConnectionProbe extends ProbeDescription {
+  readonly kind: 'connection';
+}
+
+export type Probe = PacketProbe | ConnectionProbe;

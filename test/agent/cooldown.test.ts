@@ -13,8 +13,7 @@ const SHARD = { number: 2, from: 512 as Position, to: 768 as Position };
 const dissection = new Dissection(new DataView(new ArrayBuffer(64)));
 
 function add(results: ShardReplies, position: number, code: number, timestamp = 1): number {
-  const shard = SHARD.number;
-  const reply = { position, shard, code, isSuccess: false, dissection, roundTrip: -1 };
+  const reply = { position, code, isSuccess: false, content: dissection, roundTrip: -1 };
   return results.add(reply, { timestamp, isRow: true, flags: 0 });
 }
 
@@ -91,13 +90,11 @@ describe('the results of a shard', () => {
   test('do not let a reply without a row replace the row that says "unsent"', () => {
     const results = new ShardReplies(SHARD, 512, TCP_SYN_SET.classNames);
     results.addUnsent(600, UNSENT.EXCLUDED, 1);
-    const shard = SHARD.number;
     const rst = {
       position: 600,
-      shard,
       code: CODE.RST,
       isSuccess: false,
-      dissection,
+      content: dissection,
       roundTrip: -1,
     };
     const recording = { timestamp: 2, isRow: false, flags: 0 };

@@ -6,8 +6,9 @@ import type { Destinations } from '../../agent/interfaces.js';
 import { SEND_ERRORS, sendErrorOf } from '../../agent/send/send-errors.js';
 import type { SendFilter } from '../../agent/send/send-filter.js';
 import type { SendJob } from '../../agent/send/send-job.js';
-import { type SenderIndex, SendLoop } from '../../agent/send/send-loop.js';
+import { SendLoop } from '../../agent/send/send-loop.js';
 import { SenderControl } from '../../agent/send/sender-control.js';
+import type { SenderIndex } from '../../agent/send/stripes.js';
 import { Target } from '../../shared/net/endpoint.js';
 import { formatAddress, mappedWords, parsePrefix6, parseWords } from '../../shared/net/ipv6.js';
 import type { ProbePort } from '../../shared/net/ports.js';
@@ -145,7 +146,7 @@ function loopOver(
       family,
       sources: [source],
       ports,
-      probe: TCP_SYN_SET.all[0]!,
+      probe: TCP_SYN_SET.packets[0]!,
       key: KEY,
     });
   });

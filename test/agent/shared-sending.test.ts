@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { SenderControl } from '../../agent/send/sender-control.js';
-import { SharedSending } from '../../agent/send/shared-sending.js';
+import { SharedSending } from '../../agent/send/threads/shared-sending.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
 
 const SLOT = 3;

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { Fault } from '../../shared/base/faults.js';
 import { mappedWords, parseWords } from '../../shared/net/ipv6.js';
 import { CookieMac, probeKey } from '../../shared/probe/cookies.js';
-import type { Family, Probe } from '../../shared/probe/probe.js';
+import type { Family, PacketProbe } from '../../shared/probe/probe.js';
 import { parseOptions } from '../../shared/probe/probe-options.js';
 import { PROBES } from '../../shared/probe/probe-registry.js';
 import { UDP_PAYLOADS } from '../../shared/probe/udp/udp-payloads.js';
@@ -29,15 +29,16 @@ const FLOWS: Record<Family, PlainFlow> = {
   },
 };
 
-const CASES = PROBES.flatMap((probe) =>
+const PACKET_PROBES = PROBES.flatMap((probe) => (probe.kind === 'packet' ? [probe] : []));
+const CASES = PACKET_PROBES.flatMap((probe) =>
   probe.families.map((family) => ({ name: probe.name, family, probe })),
 );
 
-function flowOf(family: Family, probe: Probe, port = 53): PlainFlow {
+function flowOf(family: Family, probe: PacketProbe, port = 53): PlainFlow {
   return { ...FLOWS[family], port: probe.hasPorts ? port : 0 };
 }
 
-function readerOf(probe: Probe, port = 53) {
+function readerOf(probe: PacketProbe, port = 53) {
   const parsed = parseOptions(probe, {});
   return probe.replies({
     options: probe.optionsForPort?.(port, parsed) ?? parsed,
@@ -47,7 +48,12 @@ function readerOf(probe: Probe, port = 53) {
 }
 
 /** The class of a packet by name; undefined if it is no reply. */
-function classOf(probe: Probe, packet: Uint8Array, jar = cookies, port = 53): string | undefined {
+function classOf(
+  probe: PacketProbe,
+  packet: Uint8Array,
+  jar = cookies,
+  port = 53,
+): string | undefined {
   const views = read(packet);
   const reader = readerOf(probe, port);
   const [v4, v6] = ([4, 6] as const).map((family) => probe.protocol(family));
@@ -214,7 +220,7 @@ describe('the payloads of the UDP probe', () => {
   test.each(UDP_PAYLOADS.map((payload) => [payload.name, payload] as const))(
     '%s is whole for tshark, and its cookie is echoed where it says',
     (_name, { ports, hex, echo }) => {
-      const probe = PROBES.find(({ name }) => name === 'udp')!;
+      const probe = PACKET_PROBES.find(({ name }) => name === 'udp')!;
       const [port = 0] = ports;
       const flow = { ...FLOWS[4], port };
       const sent = probeOf(flow, KEY, {}, probe);
@@ -239,7 +245,7 @@ function flipped(packet: Uint8Array, at: number): Uint8Array {
 }
 
 /** Replaces all of a transport header that a forger must guess: not the kind of the reply, and not its lengths. */
-function randomise(packet: Uint8Array, from: number, probe: Probe, isReply: boolean): void {
+function randomise(packet: Uint8Array, from: number, probe: PacketProbe, isReply: boolean): void {
   const view = new DataView(packet.buffer, from);
   const word = () => Math.floor(Math.random() * 2 ** 32);
   if (!probe.hasPorts) {

@@ -28,7 +28,7 @@ table inet lab {
   }
 }`;
 
-/** What a survey must say of each address: entry of `--ports`, class and state; no row if it is silent. */
+/** The result that a survey must have for each address: entry of `--ports`, class and state; no row if it is silent. */
 const TRUTH: Record<string, readonly [classification: string, state: string] | undefined> = {
   'tcp-syn:8080': ['synack', 'open'],
   'tcp-syn:8081': ['rst', 'closed'],
@@ -104,6 +104,52 @@ describe.skipIf(labIsMissing())('every probe, with three agents, against a real 
     return started;
   };
 
+  /** Waits for the end of a survey, and checks that each target was probed and is accounted for. */
+  async function untilDone(survey: string, targets: number): Promise<void> {
+    let status: { state: string } | undefined;
+    while (status?.state !== 'done') {
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      status = JSON.parse(await transect('status', survey, '--json'));
+    }
+    expect(status).toMatchObject({ targets, targetsCovered: targets, sendFailed: 0 });
+    const verdict = JSON.parse(await transect('verify', survey, '--json'));
+    expect(verdict).toMatchObject({ targetsProbed: targets, examples: [] });
+  }
+
+  /** By entry of `--ports`: class, state, number of rows and of addresses. */
+  async function foundBy(survey: string): Promise<Record<string, unknown[]>> {
+    const sql = `SELECT probe, sport, classification, state, count(*) AS n, count(DISTINCT saddr) AS hosts
+      FROM results GROUP BY ALL ORDER BY ALL`;
+    const counted = (await transect('query', survey, sql, '-O', 'ndjson')).trim().split('\n');
+    const found = counted.map((line) => {
+      const { probe, sport, classification, state, n, hosts } = JSON.parse(line);
+      const entry = sport === null ? probe : `${probe}:${sport}`;
+      return [entry, [classification, state, Number(n), Number(hosts)]] as const;
+    });
+    expect(new Set(found.map(([entry]) => entry)).size).toBe(found.length);
+    return Object.fromEntries(found);
+  }
+
+  test.each([1, 2])(
+    'tcp-connect finds the truth of 65,536 addresses, round %i',
+    {
+      timeout: 300_000,
+    },
+    async () => {
+      const [north] = await join3();
+      const flags = ['--allow-special', '198.18.0.0/15', '-c', '2s', '-r', '9k', '--rows', 'all'];
+      const what = ['-p', '8080,8081', '--probe', 'tcp-connect'];
+      const survey = (await transect('launch', PREFIX[4], ...what, ...flags)).trim();
+      await new Promise((resolve) => setTimeout(resolve, 4000));
+      north?.kill('SIGKILL');
+      await untilDone(survey, 2 * ADDRESSES);
+      expect(await foundBy(survey)).toEqual({
+        'tcp-connect:8080': ['connected', 'open', ADDRESSES, ADDRESSES],
+        'tcp-connect:8081': ['refused', 'closed', ADDRESSES, ADDRESSES],
+      });
+    },
+  );
+
   test.each([
     { family: 4 as const, round: 1 },
     { family: 4 as const, round: 2 },
@@ -129,31 +175,12 @@ describe.skipIf(labIsMissing())('every probe, with three agents, against a real 
       ).trim();
       await new Promise((resolve) => setTimeout(resolve, 6000));
       north?.kill('SIGKILL');
-      let status: { state: string; targetsCovered: number } | undefined;
-      while (status?.state !== 'done') {
-        await new Promise((resolve) => setTimeout(resolve, 500));
-        status = JSON.parse(await transect('status', survey, '--json'));
-      }
-      const targets = entries.length * ADDRESSES;
-      expect(status).toMatchObject({ targets, targetsCovered: targets, sendFailed: 0 });
-      const sql = `SELECT probe, sport, classification, state, count(*) AS n, count(DISTINCT saddr) AS hosts
-      FROM results GROUP BY ALL ORDER BY ALL`;
-      const counted = (await transect('query', survey, sql, '-O', 'ndjson')).trim().split('\n');
-      const found = Object.fromEntries(
-        counted.map((line) => {
-          const { probe, sport, classification, state, n, hosts } = JSON.parse(line);
-          const entry = sport === null ? probe : `${probe}:${sport}`;
-          return [entry, [classification, state, Number(n), Number(hosts)]];
-        }),
-      );
+      await untilDone(survey, entries.length * ADDRESSES);
       const expected = entries.flatMap((entry) => {
         const truth = (family === 4 ? TRUTH : TRUTH_6)[entry];
         return truth === undefined ? [] : [[entry, [...truth, ADDRESSES, ADDRESSES]]];
       });
-      expect(found).toEqual(Object.fromEntries(expected));
-      expect(counted).toHaveLength(expected.length);
-      const verdict = JSON.parse(await transect('verify', survey, '--json'));
-      expect(verdict).toMatchObject({ targetsProbed: targets, examples: [] });
+      expect(await foundBy(survey)).toEqual(Object.fromEntries(expected));
     },
   );
 });

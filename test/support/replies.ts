@@ -6,7 +6,7 @@ import type { PortRange } from '../../shared/net/ports.js';
 import { type Dissection, Dissection as Views } from '../../shared/packet/dissect.js';
 import { FLAG_ACK, FLAG_RST, FLAG_SYN } from '../../shared/packet/tcp.js';
 import { CookieMac, probeKey } from '../../shared/probe/cookies.js';
-import type { Probe, ProbeOptions } from '../../shared/probe/probe.js';
+import type { PacketProbe, ProbeOptions } from '../../shared/probe/probe.js';
 import { ProbeBatch } from '../../shared/probe/probe-batch.js';
 import { parseOptions } from '../../shared/probe/probe-options.js';
 import { tcpSyn } from '../../shared/probe/tcp/tcp-syn.js';
@@ -45,7 +45,7 @@ export function probeOf(
   plain: PlainFlow,
   key: Uint8Array = KEY,
   given: ProbeOptions = {},
-  probe: Probe = tcpSyn,
+  probe: PacketProbe = tcpSyn,
   ports: PortRange = { from: plain.sourcePort, to: plain.sourcePort + 1 },
 ): Uint8Array {
   const source = new Endpoint();

@@ -17,6 +17,7 @@ import { addNetworkOptions, networkArguments } from '../../../shared/command/net
 import { command, option } from '../../../shared/command/program.js';
 import { requireNetRaw } from '../../../shared/host/capability.js';
 import { systemDisk } from '../../../shared/host/disk.js';
+import { ProbeSet } from '../../../shared/probe/probe-set.js';
 import { Plan, shardLengthFor } from '../../../shared/survey/plan.js';
 import { parseCount, parseDuration } from '../../../shared/survey/quantities.js';
 import type { SurveyStatus } from '../../../shared/survey/status.js';
@@ -85,7 +86,7 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
     return;
   }
   checkRequest(resolved.request, resolved.space);
-  requireNetRaw();
+  if (!new ProbeSet(resolved.request.probes).makesConnections) requireNetRaw();
   using interrupts = new Interrupts();
   const ending: Ending = { isEnough: false, cut: () => {} };
   const rows = await RowsOut.open(rowsWanted(flags, resolved), {

@@ -13,7 +13,7 @@ import { PROTOCOL_ICMP } from '../../packet/ipv4.js';
 import { NEXT_ICMPV6 } from '../../packet/ipv6.js';
 import { icmpFilter } from '../capture-filter.js';
 import { ipOctets } from '../ip-header.js';
-import { type Probe, RANK } from '../probe.js';
+import { type PacketProbe, RANK } from '../probe.js';
 import { TTL } from '../probe-options.js';
 import { COOKIE_AT, IcmpMessages } from './icmp-messages.js';
 import { messageReplies, UNREACHED_CLASS } from './icmp-replies.js';
@@ -21,7 +21,8 @@ import { messageReplies, UNREACHED_CLASS } from './icmp-replies.js';
 const STAMP_AT = COOKIE_AT + 4;
 const MESSAGE_OCTETS = ICMP_OCTETS + 8;
 
-export const icmpEcho: Probe = {
+export const icmpEcho: PacketProbe = {
+  kind: 'packet',
   name: 'icmp-echo',
   about: 'ICMP echo (ping): hosts that are up return it',
   families: [4, 6],

@@ -7,7 +7,7 @@ import { ICMP_OCTETS, ICMP_TIMESTAMP, ICMP_TIMESTAMP_REPLY } from '../../packet/
 import { PROTOCOL_ICMP } from '../../packet/ipv4.js';
 import { icmpFilter } from '../capture-filter.js';
 import { ipOctets } from '../ip-header.js';
-import { type Probe, RANK } from '../probe.js';
+import { type PacketProbe, RANK } from '../probe.js';
 import { TTL } from '../probe-options.js';
 import { IcmpMessages } from './icmp-messages.js';
 import { messageReplies, UNREACHED_CLASS } from './icmp-replies.js';
@@ -16,7 +16,8 @@ import { messageReplies, UNREACHED_CLASS } from './icmp-replies.js';
 const MESSAGE_OCTETS = ICMP_OCTETS + 12;
 const NON_STANDARD = 0x80000000;
 
-export const icmpTimestamp: Probe = {
+export const icmpTimestamp: PacketProbe = {
+  kind: 'packet',
   name: 'icmp-timestamp',
   about: 'ICMP timestamp: some hosts that ignore echo requests answer it; IPv4 only',
   families: [4],

@@ -19,7 +19,7 @@ import { IpHeader, ipOctets } from '../ip-header.js';
 import {
   type Family,
   type PacketMaker,
-  type Probe,
+  type PacketProbe,
   type ProbeSetup,
   RANK,
   type ReplyReader,
@@ -102,7 +102,8 @@ function initReplies({ ports }: ProbeSetup): ReplyReader {
   };
 }
 
-export const sctpInit: Probe = {
+export const sctpInit: PacketProbe = {
+  kind: 'packet',
   name: 'sctp-init',
   about: 'SCTP INIT: open ports answer INIT ACK, closed ones ABORT',
   families: [4, 6],

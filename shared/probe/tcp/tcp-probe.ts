@@ -7,7 +7,7 @@ import type { CookieMac } from '../cookies.js';
 import { ipOctets } from '../ip-header.js';
 import {
   type Family,
-  type Probe,
+  type PacketProbe,
   type ProbeOption,
   type ProbeOptions,
   RANK,
@@ -40,10 +40,11 @@ export interface TcpProbeSpec {
   classify(reply: Dissection['tcp']): number;
 }
 
-export function tcpProbe(spec: TcpProbeSpec): Probe {
+export function tcpProbe(spec: TcpProbeSpec): PacketProbe {
   const { classes, shape, isProof, classify } = spec;
   const all = [...classes, ICMP_CLASS];
   return {
+    kind: 'packet',
     name: spec.name,
     about: spec.about,
     families: [4, 6],

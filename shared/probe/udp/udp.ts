@@ -23,7 +23,7 @@ import { IpHeader, ipOctets } from '../ip-header.js';
 import {
   type Family,
   type PacketMaker,
-  type Probe,
+  type PacketProbe,
   type ProbeSetup,
   RANK,
   type ReplyReader,
@@ -189,7 +189,8 @@ function isPortUnreachable({ isIpv6, icmp, responder, flow }: Dissection): boole
   return icmp.type === type && icmp.code === code && isTarget;
 }
 
-export const udp: Probe = {
+export const udp: PacketProbe = {
+  kind: 'packet',
   name: 'udp',
   about: 'UDP: a question of the protocol of the port; services answer it, closed ports send ICMP',
   families: [4, 6],

@@ -76,7 +76,7 @@ describe('the UDP probe', () => {
     expect(classOf(53, error)).toBeUndefined();
   });
 
-  test('recognises an answer from another port, and accepts it only if told to', () => {
+  test('recognises an answer from another port, and accepts it only with any-port=yes', () => {
     const answer = answerTo(sentTo(53));
     new DataView(answer.buffer).setUint16(20, 40_000);
     expect(classOf(53, answer)).toBeUndefined();

@@ -2,10 +2,10 @@
  * A send job that is divided among several senders, presented as a single `Sending`. Once its slot is released
  * it keeps its last values, whichever job uses the slot afterwards.
  */
-import { assert } from '../../shared/base/assert.js';
-import type { VersionSpan } from '../../shared/survey/policy/exclusions.js';
-import type { Sending, Unsent } from '../interfaces.js';
-import type { SenderControl } from './sender-control.js';
+import { assert } from '../../../shared/base/assert.js';
+import type { VersionSpan } from '../../../shared/survey/policy/exclusions.js';
+import type { Sending, Unsent } from '../../interfaces.js';
+import type { SenderControl } from '../sender-control.js';
 
 export interface SharedSendingDeps {
   readonly controls: readonly SenderControl[];

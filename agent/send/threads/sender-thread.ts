@@ -3,14 +3,14 @@
  * through its `SenderControl` and message ports.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { toFaultCode } from '../../shared/base/exit-codes.js';
-import { describeError, Fault } from '../../shared/base/faults.js';
-import type { SendFilterLists } from './send-filter.js';
-import type { SendJob } from './send-job.js';
-import type { SenderIndex } from './send-loop.js';
-import { SenderControl } from './sender-control.js';
+import { toFaultCode } from '../../../shared/base/exit-codes.js';
+import { describeError, Fault } from '../../../shared/base/faults.js';
+import type { SendFilterLists } from '../send-filter.js';
+import type { SendJob } from '../send-job.js';
+import { SenderControl } from '../sender-control.js';
+import type { SenderIndex } from '../stripes.js';
+import type { UnsentMessage } from '../unsent-log.js';
 import type { ThreadPool } from './thread-pool.js';
-import type { UnsentMessage } from './unsent-log.js';
 
 /** Messages of a thread: `transmit` once it is ready; `fault` if it cannot send (any more); last, `ended`. */
 export type ThreadMessage =

@@ -2,12 +2,12 @@
  * The senders of a survey, presented as one: each job goes to all of them, each grant is divided evenly, and
  * a position counts as sent once every sender is past it.
  */
-import { assert } from '../../shared/base/assert.js';
-import type { AddressLists } from '../../shared/survey/policy/address-lists.js';
-import type { KnownClasses, SendErrors, Sender, Sending } from '../interfaces.js';
-import { SEND_ERRORS } from './send-errors.js';
-import type { SendFilterLists } from './send-filter.js';
-import { type SenderControl, SLOTS } from './sender-control.js';
+import { assert } from '../../../shared/base/assert.js';
+import type { AddressLists } from '../../../shared/survey/policy/address-lists.js';
+import type { KnownClasses, SendErrors, Sender, Sending } from '../../interfaces.js';
+import { SEND_ERRORS } from '../send-errors.js';
+import type { SendFilterLists } from '../send-filter.js';
+import { type SenderControl, SLOTS } from '../sender-control.js';
 import { SenderThread } from './sender-thread.js';
 import { SharedSending } from './shared-sending.js';
 import type { ThreadPool } from './thread-pool.js';

@@ -1,0 +1,196 @@
+/**
+ * Sends probes as connections of the kernel, from the main thread: at the granted rate, and at most so many at
+ * once. A connection that is open is reset; one that is neither open nor refused within the cooldown is silent.
+ */
+import { connect, type Socket } from 'node:net';
+import type { Clock } from '../../shared/base/clock.js';
+import { parseIpv4 } from '../../shared/net/address.js';
+import { Endpoint, type Target } from '../../shared/net/endpoint.js';
+import { formatAddress, mappedWords, parseWords } from '../../shared/net/ipv6.js';
+import { ProbeBatch } from '../../shared/probe/probe-batch.js';
+import type { Plan } from '../../shared/survey/plan.js';
+import type { AddressLists } from '../../shared/survey/policy/address-lists.js';
+import type { KnownClasses, ReceiveOutcome, Sender, Sending } from '../interfaces.js';
+import { Pacer } from '../send/pacer.js';
+import { SendFilter, type SendFilterLists } from '../send/send-filter.js';
+import { verdictOn } from './connect-faults.js';
+import { ConnectJob } from './connect-job.js';
+
+/** Index of the class of an open connection in the list of `tcp-connect`. */
+const CONNECTED = 0;
+const IDLE_MILLIS = 20;
+
+export interface ConnectSenderDeps {
+  readonly plan: Plan;
+  readonly clock: Clock;
+  /** The first send filter. */
+  readonly blocked: SendFilterLists;
+  /** Milliseconds after which a connection counts as silent. */
+  readonly timeout: number;
+  /** Connections in progress at once. */
+  readonly socketsMax: number;
+}
+
+/** A connection in progress. */
+interface Attempt {
+  readonly job: ConnectJob;
+  readonly position: number;
+  readonly socket: Socket;
+  readonly startedAt: number;
+  /** True until connect(2) has returned. */
+  isImmediate: boolean;
+}
+
+export class ConnectSender implements Sender {
+  readonly transmit = 'connect';
+  readonly totals = { probesSent: 0, sendErrors: {} as Record<string, number> };
+  /** Called with each outcome. */
+  onOutcome: ReceiveOutcome = () => {};
+  readonly #deps: ConnectSenderDeps;
+  readonly #pacer: Pacer;
+  #filter: SendFilter;
+  #grant = { rate: 0, until: 0, exclusionsVersion: 0 };
+  readonly #first: ConnectJob[] = [];
+  readonly #repeats: ConnectJob[] = [];
+  readonly #attempts = new Set<Attempt>();
+  readonly #batch = new ProbeBatch(1);
+  #isClosed = false;
+  readonly #pumping: Promise<void>;
+
+  constructor(deps: ConnectSenderDeps) {
+    this.#deps = deps;
+    this.#pacer = new Pacer(deps.clock.monotonic());
+    this.#filter = new SendFilter(deps.blocked);
+    this.#pumping = this.#pump();
+  }
+
+  get exclusionsVersion(): number {
+    return this.#filter.version;
+  }
+
+  send(from: number, to: number, known?: KnownClasses): Sending {
+    const job = new ConnectJob(from, to, known);
+    job.addVersion(this.#filter.version);
+    (known === undefined ? this.#first : this.#repeats).push(job);
+    return job;
+  }
+
+  grant(rate: number, until: number, exclusionsVersion: number): void {
+    this.#grant = { rate, until, exclusionsVersion };
+  }
+
+  setExclusions(excluded: AddressLists, version: number): void {
+    this.#filter = new SendFilter({ version, excluded, own: this.#deps.blocked.own });
+    for (const job of this.#first) job.addVersion(version);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const { socket } of this.#attempts) socket.destroy();
+    for (const job of [...this.#first, ...this.#repeats]) job.abandon();
+    await this.#pumping;
+  }
+
+  async #pump(): Promise<void> {
+    const { clock, socketsMax } = this.#deps;
+    while (!this.#isClosed) {
+      const now = clock.monotonic();
+      this.#endOverdue(now);
+      const { until, exclusionsVersion } = this.#grant;
+      const mayTry = now < until && this.#filter.version >= exclusionsVersion;
+      const rate = mayTry ? this.#grant.rate : 0;
+      let allowance = this.#pacer.allowance(now, rate);
+      while (allowance > 0 && this.#attempts.size < socketsMax && this.#tryNext(now)) {
+        allowance--;
+        this.#pacer.spend(1);
+      }
+      await clock.sleep(rate === 0 ? IDLE_MILLIS : Math.min(IDLE_MILLIS, this.#pacer.pause(rate)));
+    }
+  }
+
+  /** Starts the connection of the next position; repeats go first. @returns false if none is due */
+  #tryNext(now: number): boolean {
+    for (const jobs of [this.#repeats, this.#first]) {
+      for (;;) {
+        const [job] = jobs;
+        if (job === undefined) break;
+        const position = job.hasEnded ? undefined : job.take(now);
+        if (position !== undefined) {
+          this.#try(job, position);
+          return true;
+        }
+        if (!job.hasEnded) break;
+        jobs.shift();
+      }
+    }
+    return false;
+  }
+
+  #try(job: ConnectJob, position: number): void {
+    const now = this.#deps.clock.monotonic();
+    const target = this.#deps.plan.targetAt(position);
+    const family = target.isIpv4 ? 4 : 6;
+    this.#batch.count = 0;
+    this.#batch.add(target, position);
+    const blocked = this.#filter.codeFor(this.#batch, 0, family);
+    if (blocked !== 0) {
+      job.onUnsent(position, blocked);
+      return;
+    }
+    const socket = connect({ host: formatAddress(target), port: target.port, family });
+    const attempt: Attempt = { job, position, socket, startedAt: now, isImmediate: true };
+    this.#attempts.add(attempt);
+    job.onTry(position);
+    this.totals.probesSent++;
+    const { clock } = this.#deps;
+    const roundTrip = () => Math.round((clock.monotonic() - now) * 1000);
+    socket.on('connect', () => {
+      job.onSent(position);
+      this.#report(attempt, target, CONNECTED, roundTrip());
+      socket.resetAndDestroy();
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      this.#onError(attempt, target, error.code ?? '', roundTrip());
+    });
+    socket.on('close', () => this.#attempts.delete(attempt));
+    // Errors of connect(2) itself are reported before the next turn of the event loop.
+    setImmediate(() => {
+      attempt.isImmediate = false;
+      if (!socket.destroyed) job.onSent(position);
+    });
+  }
+
+  #onError(attempt: Attempt, target: Target, code: string, roundTrip: number): void {
+    const { job, position, isImmediate } = attempt;
+    const verdict = verdictOn(code, isImmediate);
+    if (verdict.kind === 'reply') this.#report(attempt, target, verdict.place, roundTrip);
+    if (verdict.kind === 'reply' || verdict.kind === 'silent') {
+      job.onSent(position);
+      return;
+    }
+    const { sendErrors } = this.totals;
+    sendErrors[code] = (sendErrors[code] ?? 0) + 1;
+    this.totals.probesSent--;
+    if (verdict.kind === 'unsent') job.onRefused(position, verdict.code);
+    else job.onLocalFault(position, this.#deps.clock.monotonic());
+  }
+
+  #report({ position, socket }: Attempt, target: Target, place: number, roundTrip: number): void {
+    const source = new Endpoint();
+    const { localAddress, localPort } = socket;
+    if (localAddress !== undefined) source.setWords(wordsOf(localAddress));
+    source.port = localPort ?? 0;
+    this.onOutcome(position, place, { source, target }, roundTrip);
+  }
+
+  #endOverdue(now: number): void {
+    for (const { startedAt, socket } of this.#attempts) {
+      if (now - startedAt < this.#deps.timeout) break; // the others are younger
+      socket.destroy();
+    }
+  }
+}
+
+function wordsOf(address: string): Endpoint['words'] {
+  return address.includes(':') ? parseWords(address) : mappedWords(parseIpv4(address));
+}

@@ -1,0 +1,67 @@
+/**
+ * The send jobs that wait at a sender: repeats of probes go first, and interrupt a first round, which is continued
+ * after them.
+ */
+import type { SendJob } from './send-job.js';
+import type { SenderControl } from './sender-control.js';
+
+/** A job, and the position from which on it is to be sent; undefined if it has not begun. */
+export interface NextJob {
+  readonly job: SendJob;
+  readonly position: number | undefined;
+}
+
+export class JobQueue {
+  readonly #control: SenderControl;
+  readonly #receive: () => SendJob | undefined;
+  readonly #waiting: SendJob[] = [];
+  readonly #repeats: SendJob[] = [];
+  #interrupted: NextJob | undefined;
+  #received = 0;
+
+  /** @param receive the next job that was posted to this sender, if there is one */
+  constructor(control: SenderControl, receive: () => SendJob | undefined) {
+    this.#control = control;
+    this.#receive = receive;
+  }
+
+  /** Takes posted jobs in; costs one read of the control if there are none. */
+  update(): void {
+    if (this.#control.jobsPosted === this.#received) return;
+    for (let job = this.#receive(); job !== undefined; job = this.#receive()) {
+      this.#received++;
+      (job.known === undefined ? this.#waiting : this.#repeats).push(job);
+    }
+  }
+
+  /** True if repeats wait that go before this job. */
+  shouldInterrupt({ known }: SendJob): boolean {
+    return known === undefined && this.#repeats.length > 0;
+  }
+
+  /** Puts the current job aside. */
+  interrupt(job: SendJob, position: number): void {
+    this.#interrupted = { job, position };
+  }
+
+  next(): NextJob | undefined {
+    const repeat = this.#repeats.shift();
+    if (repeat !== undefined) return { job: repeat, position: undefined };
+    const interrupted = this.#interrupted;
+    this.#interrupted = undefined;
+    if (interrupted !== undefined) return interrupted;
+    const job = this.#waiting.shift();
+    return job && { job, position: undefined };
+  }
+
+  /** Removes all jobs. */
+  clear(): readonly SendJob[] {
+    this.update();
+    const interrupted = this.#interrupted?.job;
+    const all = [...(interrupted ? [interrupted] : []), ...this.#repeats, ...this.#waiting];
+    this.#interrupted = undefined;
+    this.#repeats.length = 0;
+    this.#waiting.length = 0;
+    return all;
+  }
+}
