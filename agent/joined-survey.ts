@@ -226,7 +226,12 @@ export async function joinSurvey(
     throw new Fault('MISSING_SPACE', 'target space missing from the object store');
   }
   refuseOtherBytes(bytes, survey.spaceHash, 'the target space');
-  const plan = new Plan(spaceFromBytes(bytes), survey.seed, survey.shardLength);
+  const plan = new Plan(
+    spaceFromBytes(bytes),
+    survey.seed,
+    survey.shardLength,
+    survey.limits.maxTargets,
+  );
   if (plan.hash !== survey.planHash) {
     const reason = 'agent and coordinator compute different plans: run the same version on both';
     throw new Fault('PLAN_MISMATCH', reason, { value: survey.id });

@@ -48,11 +48,13 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
         })),
       ),
   );
-  metrics.gauge(
-    'transect_agent_leases',
-    'Shards held.',
-    ['survey'],
-    perSurvey(({ held }) => held.size),
+  declareByLabel(metrics, surveys);
+}
+
+/** Metrics with a further label. */
+function declareByLabel(metrics: Metrics, surveys: () => readonly JoinedSurvey[]): void {
+  metrics.gauge('transect_agent_leases', 'Shards held.', ['survey'], () =>
+    surveys().map(({ survey, held }) => ({ labels: { survey: survey.id }, value: held.size })),
   );
   metrics.counter(
     'transect_agent_replies_total',

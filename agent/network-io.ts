@@ -74,6 +74,7 @@ export async function networkIoOpener(
       space: spaceToBytes(plan.space, survey.seed),
       seed: survey.seed,
       shardLength: survey.shardLength,
+      targets: plan.size,
       probes: survey.probes,
       key: survey.key,
       routes,

@@ -43,7 +43,7 @@ function serve({
     const { packets: probes } = new ProbeSet(setup.probes);
     for (const route of setup.routes) openRoute(route, probes, egresses, setup, senderIndex);
     const loop = new SendLoop({
-      plan: new Plan(spaceFromBytes(setup.space), setup.seed, setup.shardLength),
+      plan: new Plan(spaceFromBytes(setup.space), setup.seed, setup.shardLength, setup.targets),
       egresses,
       probeCount: probes.length,
       router: new Router(

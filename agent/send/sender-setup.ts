@@ -9,6 +9,8 @@ export interface SenderSetup {
   readonly space: Uint8Array;
   readonly seed: string;
   readonly shardLength: number;
+  /** Targets of the plan. */
+  readonly targets: number;
   readonly probes: readonly ProbeChoice[];
   readonly key: Uint8Array;
   readonly routes: readonly EgressRoute[];

@@ -32,6 +32,7 @@ const setup: SenderSetup = {
   space: spaceToBytes(space, '7'),
   seed: '7',
   shardLength: plan.shardLength,
+  targets: plan.size,
   probes: TCP_SYN,
   key: Uint8Array.from({ length: 16 }, (_, i) => i),
   routes: [

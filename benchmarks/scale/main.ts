@@ -21,7 +21,7 @@ import { Plan } from '../../shared/survey/plan.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
 import { isOver } from '../../shared/survey/survey.js';
-import { TCP_SYN } from '../../test/support/tcp-syn-set.js';
+import { limitsOf, TCP_SYN } from '../../test/support/tcp-syn-set.js';
 
 const [root = '.', agents = '1000', shards = '1000000'] = process.argv.slice(2);
 /** Many shards of few positions, because the cost per shard is measured. */
@@ -43,6 +43,7 @@ try {
     name: 'scale',
     probes: TCP_SYN,
     probesPerTarget: 1,
+    limits: limitsOf(space),
     rate: 1e9 as Pps,
     cooldown: 0 as Millis,
     seed: '7',

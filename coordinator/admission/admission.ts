@@ -35,7 +35,13 @@ export function admit(
   const probes = new ProbeSet(request.probes).all.map(({ probe, options }) => {
     return { name: probe.name, options };
   });
-  const plan = new Plan(space, request.seed, shardLengthFor(space.size, request.rate));
+  const { maxTargets } = request.limits;
+  if (maxTargets > space.size) {
+    const reason = `the survey has ${space.size} targets`;
+    throw new Fault('BAD_OPTION', reason, { flag: '--max-targets', value: String(maxTargets) });
+  }
+  const shardLength = shardLengthFor(maxTargets, request.rate);
+  const plan = new Plan(space, request.seed, shardLength, maxTargets);
   const survey: Survey = {
     ...request,
     probes,
@@ -49,6 +55,7 @@ export function admit(
     storedBelow: 0,
     term: 0,
     firstEpoch: 1,
+    endReason: '',
   };
   return { survey, plan };
 }

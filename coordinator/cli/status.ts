@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { isoTime } from '../../shared/base/clock.js';
 import { command, option } from '../../shared/command/program.js';
-import { formatCount } from '../../shared/survey/quantities.js';
+import { formatCount, formatLimit } from '../../shared/survey/quantities.js';
 import { type SurveyStatus, silentOf } from '../../shared/survey/status.js';
 import {
   formatTable,
@@ -56,7 +56,7 @@ function describe(status: SurveyStatus): string {
     ...unsentLines(status),
     rows: formatCount(status.rowsStored),
     shards: `${formatCount(status.shardsStored)} of ${formatCount(status.shards)} stored`,
-    rate: `${formatCount(status.rate)} of ${formatCount(status.budget)} probes/s, ${plural(status.agents, 'agent')}`,
+    rate: `${formatCount(status.rate)} probes/s (${formatLimit(status.budget)}), ${plural(status.agents, 'agent')}`,
     started: isoTime(status.startedAt),
     ...(status.endedAt > 0 ? { ended: isoTime(status.endedAt) } : {}),
     ...(status.notice === '' ? {} : { notice: status.notice }),

@@ -16,13 +16,13 @@ export interface Estimate {
   readonly bitsPerSecond: number;
 }
 
-type Costs = Pick<Survey, 'probes' | 'probesPerTarget' | 'rate' | 'cooldown'>;
+type Costs = Pick<Survey, 'probes' | 'probesPerTarget' | 'rate' | 'cooldown' | 'limits'>;
 
 /** With several probes per target, for the case that every target is silent. */
 export function estimate(survey: Costs, space: Space): Estimate {
-  const { probes, probesPerTarget, rate, cooldown } = survey;
+  const { probes, probesPerTarget, rate, cooldown, limits } = survey;
   const repeats = (probesPerTarget - 1) * LIMITS.repeatMillis;
-  const millis = ((space.size * probesPerTarget) / rate) * 1000 + repeats + cooldown;
+  const millis = ((limits.maxTargets * probesPerTarget) / rate) * 1000 + repeats + cooldown;
   return { millis, bitsPerSecond: rate * probeBits(probes, space) };
 }
 

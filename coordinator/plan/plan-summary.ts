@@ -2,7 +2,7 @@
 import { describePorts } from '../../shared/probe/describe-ports.js';
 import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
 import { publicTargetIn } from '../../shared/survey/policy/special-purpose-policy.js';
-import { formatCount, formatDuration } from '../../shared/survey/quantities.js';
+import { formatCount, formatDuration, UNLIMITED } from '../../shared/survey/quantities.js';
 import type { Composition, Tally } from '../../shared/survey/space/compose.js';
 import type { SurveyRequest } from '../../shared/survey/survey.js';
 import { estimate } from './estimate.js';
@@ -33,12 +33,14 @@ export interface PlanSummary {
 
 export function summarizePlan(request: SurveyRequest, composition: Composition): PlanSummary {
   const { space, sources, exclusions } = composition;
-  const plan = new Plan(space, request.seed, shardLengthFor(space.size, request.rate));
+  const { maxTargets } = request.limits;
+  const shardLength = shardLengthFor(maxTargets, request.rate);
+  const plan = new Plan(space, request.seed, shardLength, maxTargets);
   const { millis, bitsPerSecond } = estimate(request, space);
   const peak = peaks(space, request.rate);
   return {
     addresses: space.addresses,
-    targets: space.size,
+    targets: plan.size,
     ports: describePorts(space.parts.ports, request.probes),
     probesPerTarget: request.probesPerTarget,
     probes: [...new Set(request.probes.map(({ name }) => name))],
@@ -64,8 +66,10 @@ export function briefPlan(summary: PlanSummary): string {
   return [
     `plan: ${formatCount(targets)} targets (${formatCount(addresses)} addresses${notes})`,
     `in ${formatCount(shards)} ${shards === 1 ? 'shard' : 'shards'};`,
-    `about ${formatDuration(durationMillis)} at ${formatCount(rate)}/s`,
-    `(${formatBits(bitsPerSecond)}); seed ${seed}`,
+    rate >= UNLIMITED
+      ? 'as fast as agents can send;'
+      : `about ${formatDuration(durationMillis)} at ${formatCount(rate)}/s (${formatBits(bitsPerSecond)});`,
+    `seed ${seed}`,
     ...summary.warnings.map((warning) => `\nwarning: ${warning}`),
   ].join(' ');
 }
@@ -96,7 +100,12 @@ export function fullPlan(summary: PlanSummary): string {
     ['ports', summary.ports || 'as listed'],
     ['probes', `${probesOf(summary)} of ${summary.probes.join(', ')}`],
     ['shards', `${formatCount(summary.shards)} of ${formatCount(summary.shardLength)} targets`],
-    ['duration', `${formatDuration(durationMillis)} at ${formatCount(rate)} probes/s`],
+    [
+      'duration',
+      rate >= UNLIMITED
+        ? 'as fast as agents can send (-r 0)'
+        : `${formatDuration(durationMillis)} at ${formatCount(rate)} probes/s`,
+    ],
     ['bandwidth', `${formatBits(bitsPerSecond)} on Ethernet, all overhead included`],
     ['at most', seen.join(', ')],
     ['seed', summary.seed],

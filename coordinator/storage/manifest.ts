@@ -75,6 +75,7 @@ function manifestOf(content: ManifestContent): object {
     name: survey.name,
     state: status.state,
     complete: status.targetsCovered === status.targets,
+    endedBy: survey.endReason || undefined,
     request: {
       ranges: ipv4.count > RANGES_LISTED_MAX ? undefined : ranges,
       rangeCount: ipv4.count,
@@ -85,6 +86,7 @@ function manifestOf(content: ManifestContent): object {
       ports: describePorts(ports, survey.probes),
       probes: survey.probes,
       probesPerTarget: survey.probesPerTarget,
+      limits: survey.limits,
       rate: survey.rate,
       cooldownMillis: survey.cooldown,
       seed: survey.seed,

@@ -81,6 +81,10 @@ export class ShardStorer {
     return this.#storageError || (this.#backPressure.isActive ? BEHIND : '');
   }
 
+  /** Rows that wait to be stored. */
+  get rowsWaiting(): number {
+    return this.#backPressure.rows;
+  }
   get isIdle(): boolean {
     return this.#storing.size === 0;
   }

@@ -110,6 +110,16 @@ export class ShardTable {
     return sums;
   }
 
+  /** Settled positions, and their replies by class. */
+  get settledReplies(): {
+    readonly settled: number;
+    readonly replies: Readonly<Record<string, number>>;
+  } {
+    let settled = 0;
+    for (const { probesSent } of this.repliesByAgent.values()) settled += probesSent;
+    return { settled, replies: this.totals.replies };
+  }
+
   /** The lease of a shard that is not stored. */
   leaseOf(shard: number): Lease | undefined {
     return this.#leases.get(shard)?.value;

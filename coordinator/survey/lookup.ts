@@ -74,7 +74,9 @@ async function lookupTarget(target: Target, sources: LookupSources): Promise<Loo
   return { ...stored, outcome: survey.rows === 'all' ? 'silent' : 'no success' };
 }
 
-async function ruleOfUnplanned(target: Target, { survey, spaces }: LookupSources): Promise<string> {
+async function ruleOfUnplanned(target: Target, sources: LookupSources): Promise<string> {
+  const { survey, spaces, plan } = sources;
+  if (plan.space.indexOf(target) >= 0) return 'beyond the limit on targets (--max-targets)';
   const bytes = await spaces.get(survey.rulesHash);
   if (bytes === undefined) return 'not among the targets';
   refuseOtherBytes(bytes, survey.rulesHash, 'the survey’s exclusion rules');

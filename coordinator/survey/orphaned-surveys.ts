@@ -72,7 +72,12 @@ export async function restoreOrphan(
 ): Promise<{ readonly survey: Survey; readonly plan: Plan; readonly record: SurveyRecord }> {
   const firstEpoch = term * EPOCHS_PER_TERM;
   const survey = { ...found, storedBelow: 0, firstEpoch, protocol: PROTOCOL };
-  const plan = new Plan(spaceFromBytes(space), survey.seed, survey.shardLength);
+  const plan = new Plan(
+    spaceFromBytes(space),
+    survey.seed,
+    survey.shardLength,
+    survey.limits.maxTargets,
+  );
   if (plan.hash !== found.planHash) {
     const reason = 'this version of Transect makes another plan of the survey';
     throw new Fault('PLAN_MISMATCH', reason, { value: found.id });

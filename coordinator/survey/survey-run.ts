@@ -36,6 +36,7 @@ import type { ShardTable } from '../storage/shard-table.js';
 import type { SurveyFolder } from '../storage/survey-folder.js';
 import type { KnownSurvey } from './known-survey.js';
 import { lookupTargets } from './lookup.js';
+import { reachedLimit } from './reached-limit.js';
 import { concludeSurvey } from './survey-conclusion.js';
 import type { SurveyRecord } from './survey-record.js';
 import { statusOf } from './survey-status.js';
@@ -99,13 +100,8 @@ export class SurveyRun implements KnownSurvey {
     this.#isServing = (agent) => deps.isServing(agent, id);
     this.#dispatcher = new Dispatcher(bus.work, id);
     const onProblemChange = () => this.#applyRate();
-    this.storer = new ShardStorer(plan, this.probeSet, {
-      survey: id,
-      clock,
-      log,
-      folder,
-      onProblemChange,
-    });
+    const storerDeps = { survey: id, clock, log, folder, onProblemChange };
+    this.storer = new ShardStorer(plan, this.probeSet, storerDeps);
     this.#table = this.storer.table;
     this.#maintenance = new LeaseMaintenance(id, {
       ...{ leases: bus.leases, work: bus.work, table: this.#table, log },
@@ -171,8 +167,8 @@ export class SurveyRun implements KnownSurvey {
     const { exclusions, bus } = this.#deps;
     const { survey, plan, folder } = this;
     const leaseOf = (shard: number) => this.#table.leaseOf(shard);
-    const sources = { survey, plan, leaseOf, folder, exclusions, spaces: bus.spaces };
-    return await lookupTargets(text, sources);
+    const sources = { survey, plan, leaseOf, folder, exclusions };
+    return await lookupTargets(text, { ...sources, spaces: bus.spaces });
   }
 
   async pause(): Promise<void> {
@@ -214,12 +210,18 @@ export class SurveyRun implements KnownSurvey {
     this.storer.throwFailure();
     if (this.#maySend) await this.#dispatcher.dispatch(this.#table, now);
     this.storer.storeReady();
+    await this.#enforceLimits();
     if (now - this.#maintainedAt >= MAINTENANCE_MILLIS) await this.#maintainLeases(now);
     if (!this.storer.isIdle || now < this.#endRetryAt) return;
     // A shard may be stored in part if a coordinator died while storing a cancelled survey.
     const isWhole = this.#table.targetsCovered === this.plan.size;
     if (this.#table.isComplete) await this.#end(isWhole ? 'done' : 'cancelled');
     else if (this.survey.state === 'draining' && this.#isDrained()) await this.#end('cancelled');
+  }
+
+  async #enforceLimits(): Promise<void> {
+    const endReason = reachedLimit(this, this.#deps.clock.wall());
+    if (endReason !== '') await this.#update({ state: 'draining', endReason });
   }
 
   async #watchLeases(signal: AbortSignal): Promise<void> {
@@ -289,7 +291,7 @@ export class SurveyRun implements KnownSurvey {
   }
 
   /** Applies a change at once, by grants; and by the record, for agents that miss the grant. */
-  async #update(change: Partial<Pick<Survey, 'state' | 'rate'>>): Promise<void> {
+  async #update(change: Partial<Pick<Survey, 'state' | 'rate' | 'endReason'>>): Promise<void> {
     this.survey = { ...this.survey, ...change };
     this.#applyRate();
     await this.record.write(() => this.survey);

@@ -89,6 +89,8 @@ const EXIT_CODE_OF = {
   NOTHING_SENT: EXIT.NOTHING_SENT,
   /** Stopped by a second interrupt before everything could be written. */
   STOPPED: EXIT.STOPPED,
+  /** The survey was ended because too few targets answered. */
+  LOW_HITRATE: EXIT.FAILED,
   /** The survey was ended by another client. */
   ENDED_BY_OTHERS: EXIT.FAILED,
   /** A child process ended although it was still needed. */

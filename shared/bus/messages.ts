@@ -9,6 +9,7 @@ import { CLASSES_MAX, PROBES_MAX } from '../probe/probe-set.js';
 import type { Lease } from '../survey/lease.js';
 import type { Exclusion } from '../survey/policy/exclusions.js';
 import type { Survey } from '../survey/survey.js';
+import { END_REASONS } from '../survey/survey-limits.js';
 import { TEXT } from '../survey/text.js';
 import type { UnsentName } from '../survey/unsent.js';
 import { type Codec, codec, text, token, vantage } from './codec.js';
@@ -51,6 +52,12 @@ export const surveyShape = z.object({
     )
     .min(1)
     .max(PROBES_MAX),
+  limits: z.object({
+    maxTargets: count.min(1),
+    maxResults: count,
+    maxRuntime: finite,
+    minHitrate: finite.max(100),
+  }),
   probesPerTarget: z.number().int().min(1).max(LIMITS.probesPerTargetMax),
   rate: z.number().positive(),
   cooldown: finite,
@@ -70,6 +77,7 @@ export const surveyShape = z.object({
   storedBelow: uint32,
   term: uint32,
   firstEpoch: uint32,
+  endReason: z.enum(END_REASONS),
 });
 
 /** A request has no id, key or plan yet. */
@@ -84,6 +92,7 @@ export const requestShape = surveyShape.omit({
   storedBelow: true,
   term: true,
   firstEpoch: true,
+  endReason: true,
 });
 
 /** Unsent positions by reason. */

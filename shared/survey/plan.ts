@@ -1,5 +1,5 @@
 /**
- * A plan: a space, a permutation and a shard length. Everything about who probes what follows from it, and
+ * A plan: a space, a permutation, a number of targets and a shard length. Everything about who probes what follows from it, and
  * its hash names it. Agents build the plan themselves and compare hashes, so that versions that disagree
  * never share a survey.
  */
@@ -14,7 +14,7 @@ import type { Space } from './space/space.js';
 import { hashSpace, spaceToBytes } from './space/space-bytes.js';
 
 /** Increased whenever the same inputs would give another permutation or other shards. */
-const PLAN_VERSION = 2;
+const PLAN_VERSION = 3;
 const SHARD_LENGTH_MIN = 256;
 const SHARD_LENGTH_USUAL = 2 ** 16;
 const SHARD_SECONDS = 16;
@@ -36,18 +36,20 @@ export class Plan {
   /** SHA-256 over version, space, seed and shard length, in hexadecimal. */
   readonly hash: string;
 
-  constructor(space: Space, seed: string, shardLength: number) {
+  /** Targets of the plan: the first positions of the permutation. */
+  readonly size: number;
+
+  /** @param targets at most so many of the space */
+  constructor(space: Space, seed: string, shardLength: number, targets = space.size) {
     assert(shardLength >= 1 && shardLength <= LIMITS.shardLengthMax, `shard length ${shardLength}`);
     this.space = space;
     this.permutation = new FeistelPermutation(space.size, seed);
     this.shardLength = shardLength;
-    this.shardCount = Math.ceil(space.size / shardLength);
-    const parts = [PLAN_VERSION, hashSpace(spaceToBytes(space, seed)), seed, shardLength];
+    assert(targets >= 1 && targets <= space.size, `${targets} targets of ${space.size}`);
+    this.size = targets;
+    this.shardCount = Math.ceil(targets / shardLength);
+    const parts = [PLAN_VERSION, hashSpace(spaceToBytes(space, seed)), seed, shardLength, targets];
     this.hash = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
-  }
-
-  get size(): number {
-    return this.space.size;
   }
 
   shard(number: number): Shard {
@@ -68,10 +70,12 @@ export class Plan {
     return target;
   }
 
-  /** The position of a target, or −1 if the space does not contain it. */
+  /** The position of a target, or −1 if the plan does not contain it. */
   positionOf(target: Target): Position | -1 {
     const index = this.space.indexOf(target);
-    return index < 0 ? -1 : this.permutation.positionOf(index as TargetIndex);
+    if (index < 0) return -1;
+    const position = this.permutation.positionOf(index as TargetIndex);
+    return position < this.size ? position : -1;
   }
 }
 

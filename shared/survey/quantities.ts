@@ -11,16 +11,22 @@ const UNITS_MILLIS: Readonly<Record<string, number>> = {
   h: 3600e3,
   d: 86400e3,
 };
-const RATE_MAX = 1e9;
+/** In place of a rate: as fast as agents can send. */
+export const UNLIMITED = 1e9 as Pps;
 
 /** Packets per second: `1000`, `20k`, `1.5M`, `0.1`. @throws Fault BAD_OPTION. */
 export function parseRate(text: string): Pps {
   const rate = parseScaled(text, MULTIPLES);
-  if (rate === undefined || rate <= 0 || rate > RATE_MAX) {
+  if (rate === undefined || rate <= 0 || rate > UNLIMITED) {
     const reason = 'a rate is packets per second above 0, such as 500, 20k or 1.5M';
     throw new Fault('BAD_OPTION', reason, { value: text });
   }
   return rate as Pps;
+}
+
+/** The same, and `0` for as fast as agents can send. @throws Fault BAD_OPTION. */
+export function parseRateLimit(text: string): Pps {
+  return text.trim() === '0' ? UNLIMITED : parseRate(text);
 }
 
 /** Bits per second: `10M`, `1G`. @throws Fault BAD_OPTION. */
@@ -61,6 +67,11 @@ function parseScaled(text: string, scales: Readonly<Record<string, number>>): nu
 /** `1,234,567`. */
 export function formatCount(count: number): string {
   return Math.round(count).toLocaleString('en-US');
+}
+
+/** A rate limit, for people. */
+export function formatLimit(rate: number): string {
+  return rate >= UNLIMITED ? 'no limit' : `${formatCount(rate)} probes/s`;
 }
 
 /** `950 ms`, `12.3 s`, `4 min 05 s`, `3 h 20 min`, `2 d 4 h`. */

@@ -2,6 +2,7 @@
 import type { Millis, Pps } from '../base/brand.js';
 import { Fault } from '../base/faults.js';
 import type { ProbeChoice } from '../probe/probe-set.js';
+import type { EndReason, SurveyLimits } from './survey-limits.js';
 
 /** Which replies become rows: successes, or all. */
 export type RowPolicy = 'successes' | 'all';
@@ -16,6 +17,7 @@ export interface Survey {
   readonly probes: readonly ProbeChoice[];
   /** A target that stays silent is probed up to this many times. */
   readonly probesPerTarget: number;
+  readonly limits: SurveyLimits;
   /** All agents together. */
   readonly rate: Pps;
   /** The time after a probe in which replies are accepted. */
@@ -45,6 +47,8 @@ export interface Survey {
   readonly term: number;
   /** Leases and batches of earlier epochs do not count: the broker lost the survey after them. */
   readonly firstEpoch: number;
+  /** The limit that ended it. */
+  readonly endReason: EndReason;
 }
 
 /** Survey ids are names of folders and parts of subjects. */
@@ -65,6 +69,7 @@ export type SurveyRequest = Omit<
   | 'storedBelow'
   | 'term'
   | 'firstEpoch'
+  | 'endReason'
 >;
 
 /** True if the survey offers no more work, ever. */

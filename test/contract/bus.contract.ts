@@ -10,7 +10,7 @@ import type { EpochRecord, Lease } from '../../shared/survey/lease.js';
 import type { ResultBatch } from '../../shared/survey/results.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { noneUnsent } from '../../shared/survey/unsent.js';
-import { columnsOf, TCP_SYN } from '../support/tcp-syn-set.js';
+import { columnsOf, limitsOf, TCP_SYN } from '../support/tcp-syn-set.js';
 
 export interface BusUnderTest {
   /** Two clients of the same broker. */
@@ -326,6 +326,7 @@ function survey(state: Survey['state']): Survey {
     state,
     probes: TCP_SYN,
     probesPerTarget: 1,
+    limits: limitsOf({ size: 1000 }),
     rate: 0.5 as Pps,
     cooldown: 8000 as Millis,
     seed: '7',
@@ -343,6 +344,7 @@ function survey(state: Survey['state']): Survey {
     protocol: 3,
     storedBelow: 7,
     term: 2,
+    endReason: 'max-runtime',
     firstEpoch: 1,
   };
 }

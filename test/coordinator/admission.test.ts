@@ -6,12 +6,13 @@ import { parseRange } from '../../shared/net/prefix.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Space } from '../../shared/survey/space/space.js';
 import type { SurveyRequest } from '../../shared/survey/survey.js';
-import { TCP_SYN } from '../support/tcp-syn-set.js';
+import { limitsOf, TCP_SYN } from '../support/tcp-syn-set.js';
 
 const request: SurveyRequest = {
   name: '',
   probes: TCP_SYN,
   probesPerTarget: 1,
+  limits: limitsOf({ size: 1 }),
   rate: 1000 as Pps,
   cooldown: 8000 as Millis,
   seed: '7',
@@ -27,7 +28,7 @@ const random = { bytes: (length: number) => new Uint8Array(length).fill(3) };
 const spaceOf = (...prefixes: string[]) =>
   Space.ofIpv4(Ranges.of(prefixes.map(parseRange)), [443] as ProbePort[]);
 const admitting = (changes: Partial<SurveyRequest>, space: Space) => () =>
-  admit({ ...request, ...changes }, space, random, 1);
+  admit({ ...request, limits: limitsOf(space), ...changes }, space, random, 1);
 
 describe('admission', () => {
   test('refuses special-purpose addresses that the survey does not allow explicitly', () => {

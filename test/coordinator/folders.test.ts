@@ -21,7 +21,7 @@ import { Exclusions } from '../../shared/survey/policy/exclusions.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
 import { silentLog } from '../../shared/telemetry/log.js';
-import { TCP_SYN } from '../support/tcp-syn-set.js';
+import { limitsOf, TCP_SYN } from '../support/tcp-syn-set.js';
 
 const random = { bytes: (length: number) => Uint8Array.from({ length }, () => 4) };
 const space = Space.ofIpv4(Ranges.of([{ from: 0x7f010000, to: 0x7f010100 }]), [80] as ProbePort[]);
@@ -33,6 +33,7 @@ const { survey } = admit(
       name: '',
       probes: TCP_SYN,
       probesPerTarget: 1,
+      limits: limitsOf(space),
       seed: '7',
       rows: 'all',
       segmentFormat: 'csv',

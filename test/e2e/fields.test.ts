@@ -26,7 +26,7 @@ beforeAll(async () => {
   if (!isRoot) return;
   for (const kind of KINDS) {
     const flags = '-p 81 --allow-special 127.0.0.0/8 --rows all -r 5k -c 300ms -q';
-    const layout = '--probe-args layout=linux';
+    const layout = '--probe tcp-syn:layout=linux';
     const line = `$T scan 127.73.0.0/26 ${flags} ${layout} -O ${kind} -o ${kind}.rows --data ${kind}`;
     const { stderr } = await shell(line, folder.path);
     expect(stderr).toBe('');

@@ -21,7 +21,8 @@ const planOf = async (...args: string[]) => {
 describe('transect plan', () => {
   test('counts targets, exclusions by registry entry, shards, time and bandwidth', async () => {
     const plan = await planOf('0.0.0.0/0', '-p', '443', '-r', '1M', '-e', '7');
-    expect(plan).toMatchObject({ addresses: 3702258432, targets: 3702258432, probes: 3702258432 });
+    expect(plan).toMatchObject({ addresses: 3702258432, targets: 3702258432 });
+    expect(plan).toMatchObject({ probes: ['tcp-syn'], probesPerTarget: 1 });
     expect(plan.exclusions).toHaveLength(15);
     expect(plan.exclusions[0].reason).toBe('0.0.0.0/8 This network (RFC 791 §3.2)');
     expect(plan.shards).toBe(Math.ceil(plan.targets / plan.shardLength));

@@ -55,7 +55,7 @@ const CASES: [what: string, args: string[], code: number, line: RegExp][] = [
   ],
   ['port 0', ['scan', ...LOOP, '-p', '0'], EXIT.USAGE, /--ports, "0": a port is/],
   ['port 70000', ['scan', ...LOOP, '-p', '70000'], EXIT.USAGE, /--ports, "70000": a port is/],
-  ['a rate of zero', ['scan', ...LOOP, '-p', '80', '-r', '0'], EXIT.USAGE, /--rate, "0"/],
+  ['a negative rate', ['scan', ...LOOP, '-p', '80', '-r', '-1'], EXIT.USAGE, /--rate, "-1"/],
   [
     'an invalid duration',
     ['scan', ...LOOP, '-p', '80', '-c', 'soon'],
@@ -76,10 +76,23 @@ const CASES: [what: string, args: string[], code: number, line: RegExp][] = [
     ['-S ::1,::x', /--source-ip, "::x": not an IPv6/],
     ['-s 80,90', /--source-port, "80,90": source ports are one port or one range/],
     ['-G 00:11', /--gateway-mac, "00:11": not an Ethernet/],
-    ['--probe-args ttl', /--probe-args, "ttl": probe arguments are name=value/],
-    ['--probe-args ttl=0', /--probe-args, "ttl=0": a time to live/],
-    ['--probe-args layout=mac', /--probe-args, "layout=mac": no such layout; there are: mss/],
-    ['--probe-args mss=9', /--probe-args, "mss": tcp-syn has no such option/],
+    ['--probe tcp-syn:ttl', /--probe, "ttl": options of a probe are name=value/],
+    ['--probe tcp-syn:ttl=0', /--probe, "tcp-syn:ttl=0": not a whole number from 1 to 255/],
+    ['--probe tcp-syn:layout=mac', /--probe, "tcp-syn:layout=mac": no such layout; there are: mss/],
+    ['--probe tcp-syn:mss=9', /--probe, "mss": tcp-syn has no such option/],
+    ['--probe udp:payload=dsn', /--probe, "udp:payload=dsn": no such payload; there are: by-port/],
+    ['--probe udp:payload=@none', /--probe, none: cannot read the payload/],
+    ['--probe tcp-syn --probe udp', /--probe, "udp": it is sent to no port/],
+    ['--probe icmp-echo', /--ports: icmp-echo has no ports/],
+    ['-p icmp-echo:7', /--ports, "icmp-echo:7": icmp-echo has no ports/],
+    ['-p udp', /--ports, "udp": udp needs ports, such as udp:53/],
+    ['-p http', /no such probe; there are: tcp-syn/],
+    ['-p 80,tcp-connect:80', /--probe: tcp-connect cannot share a survey/],
+    ['-P 0', /--probes, "0": must be a whole number from 1 to 10/],
+    ['-n 0%', /--max-targets, "0": must be a percentage above 0/],
+    ['--min-hitrate 101', /--min-hitrate, "101": must be a percentage/],
+    ['--output-filter sport2=80', /--output-filter, "sport2": no such field/],
+    ['--output-filter success', /--output-filter, "success": SQL needs stored rows/],
   ].map(([flags, line]): [string, string[], number, RegExp] => [
     `${flags}`,
     ['scan', ...LOOP, '-p', '80', ...`${flags}`.split(' ')],
@@ -205,18 +218,21 @@ describe('transect refuses', () => {
     expect(stdout).toBe('');
   });
 
-  test('to work without CAP_NET_RAW', async () => {
+  test('packets without CAP_NET_RAW, and makes connections instead', async () => {
     const dropped = ['--bounding-set=-net_raw', '--inh-caps=-net_raw'];
     const { spawnSync } = await import('node:child_process');
-    for (const [program, args] of [
-      ['transect', ['scan', ...LOOP, '-p', '80']],
-      ['transect-agent', NOWHERE],
-    ] as const) {
-      const script = join(new URL('../..', import.meta.url).pathname, program);
-      const run = spawnSync('setpriv', [...dropped, script, ...args], { cwd: folder.path });
-      expect(run.stderr.toString()).toMatch(/raw sockets are not permitted/);
-      expect(run.status).toBe(EXIT.NO_CAPABILITY);
-    }
+    const script = join(new URL('../..', import.meta.url).pathname, 'transect');
+    const scan = (...args: string[]) =>
+      spawnSync('setpriv', [...dropped, script, 'scan', ...LOOP, '-p', '80', ...args], {
+        cwd: folder.path,
+      });
+    const refused = scan();
+    expect(refused.stderr.toString()).toMatch(/raw sockets are not permitted.*--probe tcp-connect/);
+    expect(refused.status).toBe(EXIT.NO_CAPABILITY);
+    const flags = ['-c', '1s', '--rows', 'all', '-q', '--no-header-row', '-f', 'classification'];
+    const connected = scan('--probe', 'tcp-connect', ...flags);
+    expect([connected.status, connected.stderr.toString()]).toEqual([0, '']);
+    expect(connected.stdout.toString()).toMatch(/^(refused\n)+$/);
   });
 
   test('nothing under cron’s PATH, which lacks /usr/sbin and /sbin', async () => {

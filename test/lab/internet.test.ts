@@ -149,7 +149,7 @@ describe.skipIf(labIsMissing())('a survey', () => {
   test('reports round-trip times if the replies echo our TCP timestamps', async () => {
     await target.answerFor('198.18.0.0/24');
     await target.start('node', LISTENER, '8080').says(/listening/);
-    const { rows } = await scan('198.18.0.0/24', '-p', '8080', '--probe-args', 'layout=linux');
+    const { rows } = await scan('198.18.0.0/24', '-p', '8080', '--probe', 'tcp-syn:layout=linux');
     expect(rows).toHaveLength(256);
     for (const [, , , rtt] of rows) {
       expect(Number(rtt)).toBeGreaterThan(0);

@@ -19,7 +19,7 @@ import { isOver, type Survey, type SurveyRequest } from '../../shared/survey/sur
 import { silentLog } from '../../shared/telemetry/log.js';
 import { MemoryDisk } from '../support/memory-disk.js';
 import { prng } from '../support/prng.js';
-import { TCP_SYN } from '../support/tcp-syn-set.js';
+import { limitsOf, TCP_SYN } from '../support/tcp-syn-set.js';
 import { FakeNetwork, type Link } from './fake-network.js';
 import { Host } from './host.js';
 import { VirtualClock } from './virtual-clock.js';
@@ -129,6 +129,7 @@ export class World {
       name: 'simulated',
       probes: TCP_SYN,
       probesPerTarget: 1,
+      limits: limitsOf(space),
       cooldown: COOLDOWN,
       seed: '7',
       rows: 'all',
@@ -173,9 +174,14 @@ export class World {
     }
   }
 
-  async planOf({ spaceHash, seed, shardLength }: Survey): Promise<Plan> {
+  async planOf({ spaceHash, seed, shardLength, limits }: Survey): Promise<Plan> {
     const bytes = await this.broker.spaces.get(spaceHash);
-    return new Plan(spaceFromBytes(bytes ?? new Uint8Array()), seed, shardLength);
+    return new Plan(
+      spaceFromBytes(bytes ?? new Uint8Array()),
+      seed,
+      shardLength,
+      limits.maxTargets,
+    );
   }
 
   close(): void {

@@ -5,7 +5,7 @@
 import { inert } from '../../../shared/base/printable.js';
 import { writeOut } from '../../../shared/command/output.js';
 import { probeNamed } from '../../../shared/probe/probe-registry.js';
-import { formatCount, formatDuration } from '../../../shared/survey/quantities.js';
+import { formatCount, formatDuration, formatLimit } from '../../../shared/survey/quantities.js';
 import { alarmingDrops, type SurveyStatus, silentOf } from '../../../shared/survey/status.js';
 import {
   sumUnsent,
@@ -123,7 +123,7 @@ export function summaryOf(
     ...unsentLines(status),
     rows: formatCount(rowsStored),
     ...warnings(status),
-    time: `${formatDuration(elapsed)}, limit ${formatCount(status.budget)} probes/s, ${plural(status.agents, 'agent')}`,
+    time: `${formatDuration(elapsed)}, ${formatLimit(status.budget)}, ${plural(status.agents, 'agent')}`,
     ...files,
   };
   return Object.entries(lines)

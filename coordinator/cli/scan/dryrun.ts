@@ -1,19 +1,20 @@
 /**
- * Prints the targets in probing order, as `address,port` lines, without sending. It is fast, for pipelines:
+ * Prints the targets in probing order, as `address,port` lines (of several probes `address,port,probe`), without
+ * sending. It is fast, for pipelines:
  * lines are written as octets into one buffer, IPv4 addresses with a table of the text of each octet value.
  */
 import type { Position } from '../../../shared/base/brand.js';
 import { writeOutSync } from '../../../shared/command/output.js';
 import { Target } from '../../../shared/net/endpoint.js';
 import { formatAddress } from '../../../shared/net/ipv6.js';
+import type { ProbeChoice } from '../../../shared/probe/probe-set.js';
 import type { Plan } from '../../../shared/survey/plan.js';
 
 const BUFFER_OCTETS = 1 << 20;
-/** `255.255.255.255,65535\n`, or a bracketless IPv6 address of 39 characters, a comma, port, line end. */
-const LINE_OCTETS_MAX = 48;
+/** A bracketless IPv6 address of 39 characters, port, name of a probe, two commas, line end. */
+const LINE_OCTETS_MAX = 80;
 const COMMA = 0x2c;
 const DOT = 0x2e;
-const NEW_LINE = 0x0a;
 const ZERO = 0x30;
 
 /** Length, then up to three digits, of each number below 256. */
@@ -22,19 +23,22 @@ const OCTETS = Uint8Array.from({ length: 256 * 4 }, (_, i) => {
   return i % 4 === 0 ? text.length : text.charCodeAt((i % 4) - 1) || 0;
 });
 
-/** Writes positions [0, count) of the plan to stdout. @throws ReaderGone, or Fault UNWRITABLE */
-export function writeTargets(plan: Plan, count: number): void {
+/** Writes all targets of the plan to stdout. @throws ReaderGone, or Fault UNWRITABLE */
+export function writeTargets(plan: Plan, probes: readonly ProbeChoice[]): void {
+  const isMixed = new Set(probes.map(({ name }) => name)).size > 1;
+  const suffixes = probes.map(({ name }) => Buffer.from(isMixed ? `,${name}\n` : '\n'));
   const buffer = Buffer.alloc(BUFFER_OCTETS);
   const target = new Target();
-  const { space, permutation } = plan;
+  const { space, permutation, size } = plan;
   let at = 0;
-  for (let position = 0; position < count; position++) {
+  for (let position = 0; position < size; position++) {
     space.at(permutation.at(position as Position), target);
     if (target.isIpv4) at = writeIpv4(buffer, at, target.w3);
     else at += buffer.write(formatAddress(target), at, 'latin1');
-    buffer[at++] = COMMA;
-    at = writeNumber(buffer, at, target.port);
-    buffer[at++] = NEW_LINE;
+    if (isMixed || target.port > 0) buffer[at++] = COMMA;
+    if (target.port > 0) at = writeNumber(buffer, at, target.port);
+    const suffix = suffixes[target.probe] as Buffer;
+    for (let i = 0; i < suffix.length; i++) buffer[at++] = suffix[i] as number;
     if (at <= BUFFER_OCTETS - LINE_OCTETS_MAX) continue;
     writeOutSync(buffer.subarray(0, at));
     at = 0;

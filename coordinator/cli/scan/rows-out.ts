@@ -9,6 +9,7 @@ import { ReaderGone, writeOut } from '../../../shared/command/output.js';
 import { FLAG_REPEAT, type ResultBatch } from '../../../shared/survey/results.js';
 import { isUnsent } from '../../../shared/survey/unsent.js';
 import { fieldIndices, RowSource, rowOf } from '../../sink/row.js';
+import type { RowFilter } from '../../sink/row-filter.js';
 import type { TextFormat } from '../../sink/sink.js';
 import { sinkNamed } from '../../sink/sink-registry.js';
 import type { SurveyRun } from '../../survey/survey-run.js';
@@ -22,6 +23,8 @@ export interface RowsWanted {
   /** Name of a sink. */
   readonly module: string;
   readonly fields: readonly string[];
+  /** Which rows are printed and counted. */
+  readonly filter?: RowFilter | undefined;
   readonly hasHeader: boolean;
   readonly rowsMax?: number | undefined;
 }
@@ -65,6 +68,11 @@ export class RowsOut {
       throw new Fault('BAD_OPTION', reason, { flag: '--output-module', value: module });
     }
     const isStreamed = file === undefined || (file === '-' && isText);
+    if (isStreamed && wanted.filter !== undefined && wanted.filter.test === undefined) {
+      const reason =
+        'SQL needs stored rows: write them to a file (-o), or use ZMap’s language: success = 1 && ttl < 64';
+      throw new Fault('BAD_OPTION', reason, { flag: '--output-filter', value: wanted.filter.sql });
+    }
     return new RowsOut(wanted, isStreamed ? undefined : await openOutput(file), deps);
   }
 
@@ -95,8 +103,8 @@ export class RowsOut {
     if (this.#file === undefined) await this.#write(this.#header());
     if (this.#fault !== undefined) throw elsewhere(this.#fault, folder.path);
     if (this.#file === undefined) return { segments: folder.segments.folder };
-    const { fields, hasHeader, rowsMax } = this.#wanted;
-    const writing = { format: this.#format, fields, hasHeader, rowsMax };
+    const { fields, filter, hasHeader, rowsMax } = this.#wanted;
+    const writing = { format: this.#format, fields, filter: filter?.sql, hasHeader, rowsMax };
     try {
       await writeRows(new StoredRows(folder.path, survey), writing, this.#file);
     } catch (error) {
@@ -122,7 +130,7 @@ export class RowsOut {
   }
 
   #textOf(run: SurveyRun, batch: ResultBatch): string {
-    const { fields } = this.#wanted;
+    const { fields, filter } = this.#wanted;
     const source = new RowSource(run.plan, run.probeSet);
     const { offset, flags, classification } = batch.columns;
     const seen = this.#seen.get(batch.shard) ?? new Set<number>();
@@ -131,11 +139,14 @@ export class RowsOut {
     for (let row = 0; row < offset.length && this.#rows < this.#rowsMax; row++) {
       if (isUnsent(classification[row] as number)) continue; // no probe was sent
       const at = offset[row] as number;
-      if (seen.has(at)) flags[row] = (flags[row] as number) | FLAG_REPEAT;
-      else this.#rows++;
+      const isRepeat = seen.has(at);
+      if (isRepeat) flags[row] = (flags[row] as number) | FLAG_REPEAT;
       seen.add(at);
+      const values = filter?.test && rowOf(source.moveTo(batch, row));
+      if (values !== undefined && filter?.test?.(values) === false) continue;
+      if (!isRepeat) this.#rows++;
       if (this.#file !== undefined || this.#format === undefined) continue;
-      text += this.#format.line(rowOf(source.moveTo(batch, row)), fields, this.#indices);
+      text += this.#format.line(values ?? rowOf(source.moveTo(batch, row)), fields, this.#indices);
     }
     return text;
   }

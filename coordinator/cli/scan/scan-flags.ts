@@ -1,4 +1,5 @@
 /** The flags of `transect scan`, as commander parses them. */
+import type { RowFilter } from '../../sink/row-filter.js';
 import type { SurveyFlags } from '../survey/survey-options.js';
 
 export interface ScanFlags extends SurveyFlags {
@@ -6,10 +7,8 @@ export interface ScanFlags extends SurveyFlags {
   readonly outputFile?: string;
   readonly outputFields?: readonly string[];
   readonly headerRow: boolean;
-  readonly maxResults?: number;
-  readonly maxRuntime?: number;
+  readonly outputFilter?: RowFilter;
   readonly data: string;
   readonly quiet?: boolean;
   readonly dryrun?: boolean;
-  readonly maxTargets?: number;
 }

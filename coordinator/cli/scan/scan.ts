@@ -19,13 +19,13 @@ import { requireNetRaw } from '../../../shared/host/capability.js';
 import { systemDisk } from '../../../shared/host/disk.js';
 import { ProbeSet } from '../../../shared/probe/probe-set.js';
 import { Plan, shardLengthFor } from '../../../shared/survey/plan.js';
-import { parseCount, parseDuration } from '../../../shared/survey/quantities.js';
 import type { SurveyStatus } from '../../../shared/survey/status.js';
 import { silentLog } from '../../../shared/telemetry/log.js';
 import { checkRequest } from '../../admission/admission.js';
 import { Coordinator } from '../../coordinator.js';
 import { briefPlan, summarizePlan } from '../../plan/plan-summary.js';
 import { defaultFields } from '../../sink/row.js';
+import { parseRowFilter } from '../../sink/row-filter.js';
 import { MANIFEST_FILE } from '../../storage/folder-layout.js';
 import type { SurveyRun } from '../../survey/survey-run.js';
 import { DEFAULT_DATA } from '../coordinator.js';
@@ -60,16 +60,14 @@ export function scanCommand(): Command {
       'write all rows to a file once the survey is over; - prints them as they arrive',
     ),
     fieldsOption(),
-    headerOption(),
-    option('-N, --max-results <n>', 'stop after this many rows', parseCount),
     option(
-      '-t, --max-runtime <time>',
-      'stop sending after this long, then store what is in flight',
-      parseDuration,
+      '--output-filter <condition>',
+      'rows to print, as in ZMap: success = 1 && ttl < 64; all replies are stored then',
+      parseRowFilter,
     ),
+    headerOption(),
     option('--data <dir>', 'folder of segments and manifests', undefined, DEFAULT_DATA),
     option('-d, --dryrun', 'print the targets in probing order, and send nothing'),
-    option('-n, --max-targets <n>', 'with --dryrun: print at most this many', parseCount),
     option('-q, --quiet', 'no progress, no summary'),
   ];
   for (const each of options) made.addOption(each);
@@ -78,11 +76,12 @@ export function scanCommand(): Command {
 }
 
 async function scan(targets: readonly string[], flags: ScanFlags): Promise<void> {
-  const resolved = await readAndResolve(targets, flags);
+  const resolved = await readAndResolve(targets, surveyFlagsOf(flags));
   if (flags.dryrun) {
     const { space, request } = resolved;
-    const plan = new Plan(space, request.seed, shardLengthFor(space.size, request.rate));
-    writeTargets(plan, Math.min(space.size, flags.maxTargets ?? space.size));
+    const { maxTargets } = request.limits;
+    const shardLength = shardLengthFor(maxTargets, request.rate);
+    writeTargets(new Plan(space, request.seed, shardLength, maxTargets), request.probes);
     return;
   }
   checkRequest(resolved.request, resolved.space);
@@ -157,12 +156,20 @@ async function survey(session: Session): Promise<void> {
 }
 
 /** Sets the exit code. @throws Fault if the survey did not end as it should */
-function setExitCode({ survey: { id } }: SurveyRun, status: SurveyStatus, session: Session): void {
+function setExitCode(
+  { survey: { id, endReason } }: SurveyRun,
+  status: SurveyStatus,
+  session: Session,
+): void {
   const { interrupts, ending } = session;
+  const isLimit = ending.isEnough || endReason !== '';
   if (interrupts.count > 0) process.exitCode = interrupts.count > 1 ? EXIT.STOPPED : EXIT.DRAINED;
-  else if (status.state === 'cancelled' && !ending.isEnough) {
+  else if (status.state === 'cancelled' && !isLimit) {
     throw new Fault('ENDED_BY_OTHERS', 'the survey was cancelled by somebody else', { value: id });
-  } else if (status.probesSent === 0 && status.targets > 0 && !ending.isEnough) {
+  } else if (endReason === 'min-hitrate') {
+    const reason = 'the hit rate is below --min-hitrate: the survey was ended';
+    throw new Fault('LOW_HITRATE', reason, { flag: '--min-hitrate' });
+  } else if (status.probesSent === 0 && status.targets > 0 && !isLimit) {
     throw new Fault(
       'NOTHING_SENT',
       `no probe was sent: ${unsentReasons(status) || 'the kernel accepted none'}`,
@@ -178,6 +185,7 @@ function rowsWanted(flags: ScanFlags, { space, request }: ResolvedSurvey) {
     module: flags.outputModule ?? STREAMED,
     fields,
     hasHeader: flags.headerRow,
+    filter: flags.outputFilter,
     rowsMax: flags.maxResults,
   };
 }
@@ -186,4 +194,10 @@ function parseAgents(text: string): number {
   const count = Number(text);
   if (Number.isInteger(count) && count >= 1 && count <= AGENTS_MAX) return count;
   throw new Fault('BAD_OPTION', `must be a whole number from 1 to ${AGENTS_MAX}`, { value: text });
+}
+
+/** With a filter of rows, all replies are stored, and the limit on rows counts those that are printed. */
+function surveyFlagsOf(flags: ScanFlags): ScanFlags {
+  const { maxResults: _, ...rest } = flags;
+  return flags.outputFilter === undefined ? flags : { ...rest, rows: flags.rows ?? 'all' };
 }

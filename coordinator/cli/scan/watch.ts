@@ -1,5 +1,5 @@
 /**
- * Watches a scan until its manifest is written: shows progress, enforces limits, reacts to interrupts. The
+ * Watches a scan until its manifest is written: shows progress, reacts to interrupts. The
  * second interrupt takes effect within seconds, even if everything else is blocked.
  */
 import { systemClock } from '../../../shared/base/clock.js';
@@ -14,9 +14,9 @@ import type { ChildAgents } from './child-agents.js';
 import type { Interrupts } from './interrupts.js';
 import type { ScanFlags } from './scan-flags.js';
 
-/** The end of the survey by a limit that the user gave, on rows or on time. */
+/** The end of the survey by the limit on rows, which counts those that are printed. */
 export interface Ending {
-  /** True once a limit was reached. */
+  /** True once it was reached. */
   isEnough: boolean;
   /** Ends the survey as the first interrupt does: late replies are waited for. */
   cut: () => void;
@@ -74,16 +74,14 @@ function tooLate(run: SurveyRun): Fault {
 }
 
 /**
- * Shows progress and enforces the time limit until `signal` aborts. Rejects if no agent can work; otherwise
+ * Shows progress until `signal` aborts. Rejects if no agent can work; otherwise
  * never settles, because the caller waits for the end of the survey itself.
  */
 async function watchRun(
-  { run, coordinator, flags, ending, say }: Watched,
+  { run, coordinator, flags, say }: Watched,
   signal: AbortSignal,
 ): Promise<never> {
-  const { maxRuntime = Number.POSITIVE_INFINITY } = flags;
   const isTerminal = process.stderr.isTTY === true;
-  const startedAt = systemClock.monotonic();
   let problem = '';
   while (!signal.aborted) {
     await systemClock.sleep(PROGRESS_MILLIS, signal);
@@ -91,7 +89,6 @@ async function watchRun(
     const { status } = run;
     if (isTerminal && !flags.quiet) rewriteLine(progressLine(status));
     else say(progressLine(status));
-    if (systemClock.monotonic() - startedAt >= maxRuntime) ending.cut();
     const agents = coordinator.agents.statuses([run.agents]);
     const refusal = agents.find(({ state }) => state === 'refused');
     const refused = refusal?.problem ?? '';

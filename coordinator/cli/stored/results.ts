@@ -5,6 +5,7 @@ import { Fault } from '../../../shared/base/faults.js';
 import { writeOut } from '../../../shared/command/output.js';
 import { command, option } from '../../../shared/command/program.js';
 import { FIELDS, parseFields, type Value } from '../../sink/row.js';
+import { parseRowFilter, type RowFilter } from '../../sink/row-filter.js';
 import type { TextFormat } from '../../sink/sink.js';
 import { SINK_NAMES, sinkNamed } from '../../sink/sink-registry.js';
 import { type OutputFile, openOutput } from '../output/output-file.js';
@@ -17,7 +18,7 @@ interface ResultsFlags extends BrokerFlags {
   readonly outputFile?: string;
   readonly outputFields?: readonly string[];
   readonly outputModule?: string;
-  readonly filter?: string;
+  readonly filter?: RowFilter;
   readonly follow?: boolean;
   readonly headerRow: boolean;
 }
@@ -43,7 +44,11 @@ export function resultsCommand(): Command {
     option('-O, --output-module <name>', `${SINK_NAMES.join(', ')} (default: csv)`, (name) => {
       return sinkNamed(name).name;
     }),
-    option('--filter <sql>', 'an SQL condition on rows: sport = 443 AND ttl < 64'),
+    option(
+      '--filter <condition>',
+      'rows to print, in SQL (sport = 443 AND ttl < 64) or as in ZMap (sport = 443 && ttl < 64)',
+      parseRowFilter,
+    ),
     option('--follow', 'continue with newly stored rows until the survey is over'),
   ];
   for (const each of options) made.addOption(each);
@@ -71,7 +76,7 @@ async function results(name: string, flags: ResultsFlags): Promise<void> {
   const output = await openOutput(outputFile ?? '-');
   await withSurveyFiles(flags, name, async ({ folder, survey, refresh }) => {
     const rows = new StoredRows(folder, survey);
-    const writing = { format, fields, filter, hasHeader: headerRow };
+    const writing = { format, fields, filter: filter?.sql, hasHeader: headerRow };
     if (!output.isStdout || format === undefined) {
       await writeRows(rows, writing, output);
       if (!output.isStdout) printNote(`the rows stored so far are in ${output.name}`);

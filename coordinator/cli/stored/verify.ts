@@ -30,7 +30,12 @@ async function run(name: string, flags: BrokerFlags & { json?: boolean }): Promi
     if (bytes === undefined) throw new Fault('NOT_FOUND', 'the targets are missing', { file });
     const octets = new Uint8Array(bytes);
     refuseOtherBytes(octets, survey.spaceHash, SPACE_FILE);
-    const plan = new Plan(spaceFromBytes(octets), survey.seed, survey.shardLength);
+    const plan = new Plan(
+      spaceFromBytes(octets),
+      survey.seed,
+      survey.shardLength,
+      survey.limits.maxTargets,
+    );
     const verification = await verify({ survey, plan, folder, disk: systemDisk });
     await printOut(flags.json ? JSON.stringify(verification) : describe(verification));
     if (verification.violations > 0) process.exitCode = EXIT.FAILED;

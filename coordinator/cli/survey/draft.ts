@@ -7,6 +7,7 @@ import type { ProbeChoice } from '../../../shared/probe/probe-set.js';
 import type { BlockEntry } from '../../../shared/survey/policy/blocklist.js';
 import type { RowPolicy } from '../../../shared/survey/survey.js';
 import type { TargetEntry } from '../../../shared/survey/target-list.js';
+import type { TargetLimit } from './limit-options.js';
 import type { PortEntry } from './probe-ports.js';
 
 export interface SurveyDraft {
@@ -20,6 +21,10 @@ export interface SurveyDraft {
   /** The first one is the probe of ports that name none. */
   readonly probe?: readonly ProbeChoice[] | undefined;
   readonly probes?: number | undefined;
+  readonly maxTargets?: TargetLimit | undefined;
+  readonly maxResults?: number | undefined;
+  readonly maxRuntime?: Millis | undefined;
+  readonly minHitrate?: number | undefined;
   readonly rate?: Pps | undefined;
   readonly bandwidth?: number | undefined;
   readonly cooldown?: Millis | undefined;

@@ -16,6 +16,7 @@ import { peaks } from '../../plan/peak-rate.js';
 import { printNote } from '../output/print.js';
 
 import { refuseIncomplete, type SurveyDraft } from './draft.js';
+import type { TargetLimit } from './limit-options.js';
 import { resolveProbes } from './probe-ports.js';
 
 export interface ResolvedSurvey {
@@ -49,6 +50,12 @@ export function resolveDraft(draft: SurveyDraft): ResolvedSurvey {
     name: draft.name ?? '',
     probes,
     probesPerTarget: draft.probes ?? 1,
+    limits: {
+      maxTargets: targetsOf(space, draft.maxTargets),
+      maxResults: draft.maxResults ?? 0,
+      maxRuntime: draft.maxRuntime ?? (0 as Millis),
+      minHitrate: draft.minHitrate ?? 0,
+    },
     rate: cappedRate(space, rateOf(draft, probes, space), draft),
     cooldown: draft.cooldown ?? DEFAULT_COOLDOWN,
     seed,
@@ -61,6 +68,12 @@ export function resolveDraft(draft: SurveyDraft): ResolvedSurvey {
     rulesHash: hashSpace(rules),
   };
   return { request, composition, space, bytes, rules };
+}
+
+function targetsOf({ size }: Space, limit: TargetLimit | undefined): number {
+  if (limit === undefined) return size;
+  const wanted = 'count' in limit ? limit.count : Math.floor((size * limit.percent) / 100);
+  return Math.max(1, Math.min(size, wanted));
 }
 
 function rateOf(

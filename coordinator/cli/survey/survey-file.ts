@@ -6,15 +6,22 @@ import { z } from 'zod';
 import { describeError, Fault, type FaultDetails } from '../../../shared/base/faults.js';
 import type { Target } from '../../../shared/net/endpoint.js';
 import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/blocklist.js';
-import { parseBandwidth, parseDuration, parseRate } from '../../../shared/survey/quantities.js';
+import {
+  parseBandwidth,
+  parseCount,
+  parseDuration,
+  parseRate,
+  parseRateLimit,
+} from '../../../shared/survey/quantities.js';
 import type { TargetEntry } from '../../../shared/survey/target-list.js';
 import { parseName, parseSentence } from '../../../shared/survey/text.js';
 import { sinkNamed } from '../../sink/sink-registry.js';
 import { printNote } from '../output/print.js';
 import type { SurveyDraft } from './draft.js';
+import { parsePercent, parseProbesPerTarget, parseTargetLimit } from './limit-options.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';
 import { parsePortEntries, parseProbe } from './probe-ports.js';
-import { parseProbesPerTarget, parseRowPolicy } from './survey-options.js';
+import { parseRowPolicy } from './survey-options.js';
 
 /** Numbers are read as text: `0123` is not 123, and `1e3` is not 1000. */
 const scalar = z.string();
@@ -51,7 +58,11 @@ const shape = z.strictObject({
     .union([parsed(parseProbe).transform((probe) => [probe]), z.array(parsed(parseProbe))])
     .optional(),
   probes: parsed(parseProbesPerTarget).optional(),
-  rate: parsed(parseRate).optional(),
+  maxTargets: parsed(parseTargetLimit).optional(),
+  maxResults: parsed(parseCount).optional(),
+  maxRuntime: parsed(parseDuration).optional(),
+  minHitrate: parsed(parsePercent).optional(),
+  rate: parsed(parseRateLimit).optional(),
   bandwidth: parsed(parseBandwidth).optional(),
   cooldown: parsed(parseDuration).optional(),
   seed: parsed(parseName).optional(),

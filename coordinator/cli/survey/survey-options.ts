@@ -2,16 +2,27 @@
 import type { Command } from 'commander';
 import type { Millis, Pps } from '../../../shared/base/brand.js';
 import { Fault } from '../../../shared/base/faults.js';
-import { LIMITS } from '../../../shared/base/limits.js';
 import { option, repeatable } from '../../../shared/command/program.js';
 import type { ProbeChoice } from '../../../shared/probe/probe-set.js';
 import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/blocklist.js';
-import { parseBandwidth, parseDuration, parseRate } from '../../../shared/survey/quantities.js';
+import {
+  parseBandwidth,
+  parseCount,
+  parseDuration,
+  parseRate,
+  parseRateLimit,
+} from '../../../shared/survey/quantities.js';
 import type { RowPolicy } from '../../../shared/survey/survey.js';
 import { parseName, parseSentence } from '../../../shared/survey/text.js';
 import { SINK_NAMES, sinkNamed } from '../../sink/sink-registry.js';
 import { printNote } from '../output/print.js';
 import type { SurveyDraft } from './draft.js';
+import {
+  parsePercent,
+  parseProbesPerTarget,
+  parseTargetLimit,
+  type TargetLimit,
+} from './limit-options.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';
 import { DEFAULT_PROBE, type PortEntry, parsePortEntries, parseProbe } from './probe-ports.js';
 import { DEFAULT_OUTPUT } from './resolve.js';
@@ -28,6 +39,10 @@ export interface SurveyFlags {
   readonly name?: string;
   readonly probe?: readonly ProbeChoice[];
   readonly probes?: number;
+  readonly maxTargets?: TargetLimit;
+  readonly maxResults?: number;
+  readonly maxRuntime?: Millis;
+  readonly minHitrate?: number;
   readonly rate?: Pps;
   readonly bandwidth?: number;
   readonly cooldown?: Millis;
@@ -59,7 +74,11 @@ export function addSurveyOptions(command: Command): Command {
     repeatable('-b, --blocklist-file <file>', 'exclusions, one range per line', same),
     repeatable('--exclude <cidr>', 'a range to exclude', entry('--exclude')),
     repeatable('--allow-special <cidr>', 'allow a special-purpose range', entry('--allow-special')),
-    option('-r, --rate <pps>', 'probes per second, all agents together (default: 1000)', parseRate),
+    option(
+      '-r, --rate <pps>',
+      'probes per second, all agents together (default: 1000); 0 is as fast as possible',
+      parseRateLimit,
+    ),
     option('-B, --bandwidth <bps>', 'the rate as bits per second on Ethernet', parseBandwidth),
     option('--max-rate-per-24 <pps>', 'cap the expected rate into any IPv4 /24', parseRate),
     option('--max-rate-per-48 <pps>', 'cap the expected rate into any IPv6 /48', parseRate),
@@ -74,6 +93,18 @@ export function addSurveyOptions(command: Command): Command {
       '-P, --probes <n>',
       'probe a target up to n times while it stays silent (default: 1)',
       parseProbesPerTarget,
+    ),
+    option(
+      '-n, --max-targets <n>',
+      'cover only the first n targets of the probing order, or n%',
+      parseTargetLimit,
+    ),
+    option('-N, --max-results <n>', 'end after this many rows', parseCount),
+    option('-t, --max-runtime <time>', 'end this long after the launch', parseDuration),
+    option(
+      '--min-hitrate <percent>',
+      'end if fewer of the targets answer with success',
+      parsePercent,
     ),
     option('--rows <which>', 'replies kept as rows: successes (default) or all', parseRowPolicy),
     option(
@@ -117,14 +148,6 @@ export async function draftFromFlags(
     allowSpecial: flags.allowSpecial ?? [],
     segmentFormat: outputModule,
   };
-}
-
-/** Probes per target: 1 … 10. */
-export function parseProbesPerTarget(text: string): number {
-  const count = Number(text);
-  if (/^\d+$/.test(text) && count >= 1 && count <= LIMITS.probesPerTargetMax) return count;
-  const reason = `must be a whole number from 1 to ${LIMITS.probesPerTargetMax}`;
-  throw new Fault('BAD_OPTION', reason, { value: text });
 }
 
 export function parseRowPolicy(text: string): RowPolicy {

@@ -1,0 +1,28 @@
+/** Options that limit a survey, parsed. */
+import { Fault } from '../../../shared/base/faults.js';
+import { LIMITS } from '../../../shared/base/limits.js';
+import { parseCount } from '../../../shared/survey/quantities.js';
+
+/** A number of targets, or a share of them. */
+export type TargetLimit = { readonly count: number } | { readonly percent: number };
+
+/** Reads `1000`, `20k` or `10%`. @throws Fault BAD_OPTION */
+export function parseTargetLimit(text: string): TargetLimit {
+  if (!text.trim().endsWith('%')) return { count: parseCount(text) };
+  return { percent: parsePercent(text.trim().slice(0, -1)) };
+}
+
+/** Above 0, at most 100. @throws Fault BAD_OPTION */
+export function parsePercent(text: string): number {
+  const percent = Number(text);
+  if (/^\d+(\.\d+)?$/.test(text.trim()) && percent > 0 && percent <= 100) return percent;
+  throw new Fault('BAD_OPTION', 'must be a percentage above 0 and at most 100', { value: text });
+}
+
+/** Probes per target: 1 … 10. */
+export function parseProbesPerTarget(text: string): number {
+  const count = Number(text);
+  if (/^\d+$/.test(text) && count >= 1 && count <= LIMITS.probesPerTargetMax) return count;
+  const reason = `must be a whole number from 1 to ${LIMITS.probesPerTargetMax}`;
+  throw new Fault('BAD_OPTION', reason, { value: text });
+}

@@ -1,0 +1,167 @@
+/**
+ * Conditions on rows in ZMap's language of output filters: `success = 1 && (ttl < 64 || classification = rst)`.
+ * A comparison with a field that the row does not have is false, as in SQL.
+ */
+import { Fault } from '../../shared/base/faults.js';
+import { quote } from './duck.js';
+import { FIELDS, type Field, type Row, type Value } from './row.js';
+
+export interface RowFilter {
+  /** Decides about a row with all fields; undefined if only SQL can. */
+  readonly test: ((row: Row) => boolean) | undefined;
+  /** The same as an SQL condition. */
+  readonly sql: string;
+}
+
+type Compare = (a: Value, b: Value) => boolean;
+type Condition = Required<{ test: (row: Row) => boolean; sql: string }>;
+
+const OPERATORS: Readonly<Record<string, { sql: string; compare: Compare; isOrder: boolean }>> = {
+  '=': { sql: '=', compare: (a, b) => a === b, isOrder: false },
+  '==': { sql: '=', compare: (a, b) => a === b, isOrder: false },
+  '!=': { sql: '<>', compare: (a, b) => a !== b, isOrder: false },
+  '<': { sql: '<', compare: (a, b) => Number(a) < Number(b), isOrder: true },
+  '>': { sql: '>', compare: (a, b) => Number(a) > Number(b), isOrder: true },
+  '<=': { sql: '<=', compare: (a, b) => Number(a) <= Number(b), isOrder: true },
+  '>=': { sql: '>=', compare: (a, b) => Number(a) >= Number(b), isOrder: true },
+};
+const TOKEN = /\s*(?:(&&|\|\||[()]|[=!<>]=|[=<>])|"([^"]*)"|'([^']*)'|([\w.:-]+))/y;
+const FLAG = '--output-filter';
+/** Conditions within conditions. */
+const DEPTH_MAX = 100;
+
+interface Token {
+  readonly kind: 'symbol' | 'text' | 'word';
+  readonly text: string;
+}
+
+/**
+ * Reads a condition in ZMap's language; anything else is taken for SQL.
+ * @throws Fault BAD_OPTION for an unknown field, or a comparison that its type does not have
+ */
+export function parseRowFilter(text: string): RowFilter {
+  const tokens = tokensOf(text);
+  const parsed = tokens && new Parser(tokens, text).parse();
+  return parsed ?? { test: undefined, sql: text };
+}
+
+/** Undefined if the text has letters that ZMap's language does not. */
+function tokensOf(text: string): readonly Token[] | undefined {
+  const tokens: Token[] = [];
+  const end = text.trimEnd().length;
+  TOKEN.lastIndex = 0;
+  while (TOKEN.lastIndex < end) {
+    const match = TOKEN.exec(text);
+    if (match === null) return undefined;
+    const [, symbol, double, single, word] = match;
+    if (symbol !== undefined) tokens.push({ kind: 'symbol', text: symbol });
+    else if (word !== undefined) tokens.push({ kind: 'word', text: word });
+    else tokens.push({ kind: 'text', text: double ?? single ?? '' });
+  }
+  return tokens;
+}
+
+/** A recursive descent: `||` binds least, then `&&`. Undefined as soon as the text cannot be ZMap's. */
+class Parser {
+  readonly #tokens: readonly Token[];
+  readonly #text: string;
+  #at = 0;
+  #depth = 0;
+
+  constructor(tokens: readonly Token[], text: string) {
+    this.#tokens = tokens;
+    this.#text = text;
+  }
+
+  parse(): Condition | undefined {
+    const condition = this.#either();
+    return this.#at === this.#tokens.length ? condition : undefined;
+  }
+
+  #either(): Condition | undefined {
+    return this.#joined(
+      '||',
+      'OR',
+      () => this.#both(),
+      (parts, row) => parts.some((p) => p.test(row)),
+    );
+  }
+
+  #both(): Condition | undefined {
+    return this.#joined(
+      '&&',
+      'AND',
+      () => this.#term(),
+      (parts, row) => parts.every((p) => p.test(row)),
+    );
+  }
+
+  #joined(
+    symbol: string,
+    sql: string,
+    next: () => Condition | undefined,
+    test: (parts: readonly Condition[], row: Row) => boolean,
+  ): Condition | undefined {
+    const parts: Condition[] = [];
+    do {
+      const part = next();
+      if (part === undefined) return undefined;
+      parts.push(part);
+    } while (this.#take(symbol));
+    if (parts.length === 1) return parts[0];
+    const all = parts.map((part) => part.sql).join(` ${sql} `);
+    return { test: (row) => test(parts, row), sql: `(${all})` };
+  }
+
+  #term(): Condition | undefined {
+    if (!this.#take('(')) return this.#comparison();
+    if (++this.#depth > DEPTH_MAX) throw this.#fault('too many parentheses within each other', '(');
+    const condition = this.#either();
+    this.#depth--;
+    return this.#take(')') ? condition : undefined;
+  }
+
+  #comparison(): Condition | undefined {
+    const [name, operator, value] = this.#tokens.slice(this.#at, this.#at + 3);
+    const known = OPERATORS[operator?.text ?? ''];
+    if (name?.kind !== 'word' || operator?.kind !== 'symbol' || known === undefined)
+      return undefined;
+    if (value === undefined || value.kind === 'symbol') return undefined;
+    this.#at += 3;
+    const index = FIELDS.findIndex((field) => field.name === name.text);
+    const field = FIELDS[index];
+    if (field === undefined) {
+      const names = FIELDS.map((each) => each.name).join(' ');
+      throw this.#fault(`no such field; there are: ${names}`, name.text);
+    }
+    const wanted = this.#valueFor(field, value, known.isOrder);
+    return {
+      test: (row) => row[index] !== null && known.compare(row[index] as Value, wanted),
+      sql: `"${field.name}" ${known.sql} ${typeof wanted === 'string' ? quote(wanted) : wanted}`,
+    };
+  }
+
+  #valueFor({ name, kind }: Field, { text }: Token, isOrder: boolean): Value {
+    if (isOrder && kind !== 'number') throw this.#fault(`${name} has no order`, text);
+    if (kind === 'string') return text;
+    if (kind === 'number') {
+      const value = Number(text);
+      if (text !== '' && Number.isFinite(value)) return value;
+      throw this.#fault(`${name} is a number`, text);
+    }
+    if (text === '1' || text === 'true') return true;
+    if (text === '0' || text === 'false') return false;
+    throw this.#fault(`${name} is 1 or 0`, text);
+  }
+
+  #take(symbol: string): boolean {
+    const token = this.#tokens[this.#at];
+    if (token?.kind !== 'symbol' || token.text !== symbol) return false;
+    this.#at++;
+    return true;
+  }
+
+  #fault(reason: string, value: string): Fault {
+    return new Fault('BAD_OPTION', `${reason} (in: ${this.#text})`, { flag: FLAG, value });
+  }
+}

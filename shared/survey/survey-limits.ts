@@ -1,0 +1,45 @@
+/** The limits of a survey: it covers no more targets, and ends early with enough rows, time, or too few hits. */
+import type { Millis } from '../base/brand.js';
+
+export interface SurveyLimits {
+  /** The first targets of the probing order that are covered: at most the size of the space. */
+  readonly maxTargets: number;
+  /** Rows after which it ends; 0 for no limit. */
+  readonly maxResults: number;
+  /** Time after its launch at which it ends; 0 for no limit. */
+  readonly maxRuntime: Millis;
+  /** Percent of targets whose reply is a success, below which it ends; 0 for no limit. */
+  readonly minHitrate: number;
+}
+
+/** The limit that ended a survey; empty if none did. */
+export const END_REASONS = ['', 'max-results', 'max-runtime', 'min-hitrate'] as const;
+export type EndReason = (typeof END_REASONS)[number];
+
+/** The hit rate of fewer settled targets is left to chance. */
+const SETTLED_LEAST = 1000;
+
+export interface SurveyProgress {
+  /** Rows stored, and rows that wait to be. */
+  readonly rows: number;
+  /** Since its launch. */
+  readonly elapsed: number;
+  readonly settled: number;
+  /** Settled targets whose reply is a success. */
+  readonly hits: number;
+}
+
+/** The limit that is reached; empty if none is. */
+export function limitReached(limits: SurveyLimits, progress: SurveyProgress): EndReason {
+  const { maxResults, maxRuntime, minHitrate } = limits;
+  const { rows, elapsed, settled, hits } = progress;
+  if (maxResults > 0 && rows >= maxResults) return 'max-results';
+  if (maxRuntime > 0 && elapsed >= maxRuntime) return 'max-runtime';
+  const isLow = minHitrate > 0 && settled >= SETTLED_LEAST && (100 * hits) / settled < minHitrate;
+  return isLow ? 'min-hitrate' : '';
+}
+
+/** True if any limit may end the survey early. */
+export function hasEndingLimit({ maxResults, maxRuntime, minHitrate }: SurveyLimits): boolean {
+  return maxResults > 0 || maxRuntime > 0 || minHitrate > 0;
+}
