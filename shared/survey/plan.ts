@@ -1,7 +1,7 @@
 /**
- * A plan: a space, a permutation, a number of targets and a shard length. Everything about who probes what follows from it, and
- * its hash names it. Agents build the plan themselves and compare hashes, so that versions that disagree
- * never share a survey.
+ * A plan: a space, a permutation, a number of targets and a shard length. Everything about who probes what
+ * follows from it, and its hash names it. Agents build the plan themselves and compare hashes, so that versions
+ * that disagree never share a survey.
  */
 import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.js';
