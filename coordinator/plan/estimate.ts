@@ -1,6 +1,6 @@
 /** Estimates time and bandwidth of a plan at a rate. */
 import { LIMITS } from '../../shared/base/limits.js';
-import { probeIn } from '../../shared/net/ports.js';
+import { type ProbePort, probeIn } from '../../shared/net/ports.js';
 import { type ProbeChoice, ProbeSet } from '../../shared/probe/probe-set.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Survey } from '../../shared/survey/survey.js';
@@ -35,16 +35,38 @@ export function rateOfBandwidth(
   return bitsPerSecond / probeBits(probes, space);
 }
 
-/** Bits of the average probe on an Ethernet link; over IPv6 if a space has both families. */
-function probeBits(probes: readonly ProbeChoice[], space: Space): number {
+/** One probe of a survey as a frame. */
+export interface FrameCost {
+  readonly probe: string;
+  /** Octets on an Ethernet link, preamble and gap included; over IPv6 if a space has both families. */
+  readonly octets: number;
+  /** The effect of the probe's options; empty if they are no trade-off. */
+  readonly tradeOff: string;
+}
+
+/** Octets of the smallest Ethernet frame on a link. */
+export const FRAME_OCTETS_MIN = ETHERNET_PAYLOAD_OCTETS_MIN + ETHERNET_OVERHEAD_OCTETS;
+
+/** The frames of all probes, by index of the probe. */
+export function frameCosts(probes: readonly ProbeChoice[], space: Space): readonly FrameCost[] {
   const family = space.hasIpv6 ? 6 : 4;
-  const bits = new ProbeSet(probes).all.map(({ probe, options }) => {
+  return new ProbeSet(probes).all.map(({ probe, options }) => {
     const octets = probe.families.includes(family) ? probe.octets(family, options) : 0;
-    return (Math.max(ETHERNET_PAYLOAD_OCTETS_MIN, octets) + ETHERNET_OVERHEAD_OCTETS) * 8;
+    return {
+      probe: probe.name,
+      octets: Math.max(ETHERNET_PAYLOAD_OCTETS_MIN, octets) + ETHERNET_OVERHEAD_OCTETS,
+      tradeOff: probe.tradeOff?.(options) ?? '',
+    };
   });
+}
+
+/** Bits of the average probe on an Ethernet link. */
+function probeBits(probes: readonly ProbeChoice[], space: Space): number {
+  const costs = frameCosts(probes, space);
+  const bits = (port: ProbePort) => (costs[probeIn(port)]?.octets ?? 0) * 8;
   const { ports, pairs } = space.parts;
   let sum = 0;
-  for (const port of ports) sum += space.addresses * (bits[probeIn(port)] ?? 0);
-  for (const port of pairs.ports) sum += bits[probeIn(port)] ?? 0;
+  for (const port of ports) sum += space.addresses * bits(port);
+  for (const port of pairs.ports) sum += bits(port as ProbePort);
   return sum / space.size;
 }

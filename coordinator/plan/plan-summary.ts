@@ -5,7 +5,7 @@ import { publicTargetIn } from '../../shared/survey/policy/special-purpose-polic
 import { formatCount, formatDuration, UNLIMITED } from '../../shared/survey/quantities.js';
 import type { Composition, Tally } from '../../shared/survey/space/compose.js';
 import type { SurveyRequest } from '../../shared/survey/survey.js';
-import { estimate } from './estimate.js';
+import { estimate, FRAME_OCTETS_MIN, type FrameCost, frameCosts } from './estimate.js';
 import { type Peaks, peaks } from './peak-rate.js';
 
 /** A public /24 or /48 that would receive more than this causes a warning: it is masscan's default rate. */
@@ -18,6 +18,7 @@ export interface PlanSummary {
   /** Names of the probes. */
   readonly probes: readonly string[];
   readonly probesPerTarget: number;
+  readonly frames: readonly FrameCost[];
   readonly shards: number;
   readonly shardLength: number;
   readonly rate: number;
@@ -44,6 +45,7 @@ export function summarizePlan(request: SurveyRequest, composition: Composition):
     ports: describePorts(space.parts.ports, request.probes),
     probesPerTarget: request.probesPerTarget,
     probes: [...new Set(request.probes.map(({ name }) => name))],
+    frames: frameCosts(request.probes, space),
     shards: plan.shardCount,
     shardLength: plan.shardLength,
     rate: request.rate,
@@ -79,6 +81,17 @@ function probesOf({ targets, probesPerTarget }: PlanSummary): string {
   return probesPerTarget === 1 ? least : `${least} to ${formatCount(targets * probesPerTarget)}`;
 }
 
+/** Lines about frames that are longer than the smallest one, or whose options are a trade-off. */
+function frameLines(frames: readonly FrameCost[]): string[] {
+  const lines = frames.map(({ probe, octets, tradeOff }) => {
+    const fewer = Math.round((1 - FRAME_OCTETS_MIN / octets) * 100);
+    const cost = fewer === 0 ? '' : `${octets} octets, so ${fewer} % fewer fit a link`;
+    const notes = [cost, tradeOff].filter((text) => text !== '');
+    return notes.length === 0 ? '' : `${probe}: ${notes.join('; ')}`;
+  });
+  return [...new Set(lines)].filter((line) => line !== '');
+}
+
 /** The plan in full. */
 export function fullPlan(summary: PlanSummary): string {
   const { peaks: peak, durationMillis, bitsPerSecond, rate } = summary;
@@ -91,6 +104,7 @@ export function fullPlan(summary: PlanSummary): string {
     peak.per24 > 0 ? `${formatRate(peak.per24)} into a /24` : '',
     peak.per16 > 0 ? `${formatRate(peak.per16)} into a /16` : '',
     peak.per48 > 0 ? `${formatRate(peak.per48)} into a /48` : '',
+    peak.per64 > 0 ? `${formatRate(peak.per64)} into a /64` : '',
   ].filter((text) => text !== '');
   const lines = [
     ['targets', `${formatCount(summary.targets)} (address and port)`],
@@ -99,6 +113,7 @@ export function fullPlan(summary: PlanSummary): string {
     ...tallies('removed', summary.exclusions),
     ['ports', summary.ports || 'as listed'],
     ['probes', `${probesOf(summary)} of ${summary.probes.join(', ')}`],
+    ...frameLines(summary.frames).map((line, i) => [i === 0 ? 'frames' : '', line]),
     ['shards', `${formatCount(summary.shards)} of ${formatCount(summary.shardLength)} targets`],
     [
       'duration',

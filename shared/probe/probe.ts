@@ -112,6 +112,8 @@ interface ProbeDescription {
   optionsForPort?(port: number, options: ProbeOptions): ProbeOptions;
   /** Octets that one probe sends, IP headers included. */
   octets(family: Family, options: ProbeOptions): number;
+  /** The effect of options that are a trade-off, in one line for the plan. */
+  tradeOff?(options: ProbeOptions): string;
 }
 
 /** A probe that is a single packet, which we write ourselves; needs CAP_NET_RAW. */

@@ -58,6 +58,26 @@ describe('transect plan', () => {
     expect(JSON.parse((await run('plan', ...six, '--json')).stdout)).toMatchObject({ rate: 800 });
   });
 
+  test('says how many frames a TCP option layout costs, and the replies that it brings', async () => {
+    const lines = async (probe: string) =>
+      (await run('plan', '9.9.9.0/24', '-p', '80', '-M', probe)).stdout;
+    expect(await lines('tcp-syn:layout=linux')).toMatch(
+      /frames +tcp-syn: 98 octets, so 14 % fewer fit a link; layout linux: 1\.330 % .* gives rtt_ms/,
+    );
+    expect(await lines('tcp-syn')).toMatch(/frames +tcp-syn: layout mss: 1\.328 % .*; no rtt_ms/);
+    expect(await lines('tcp-fin')).not.toMatch(/frames/);
+  });
+
+  test('caps hitlists and pairs per /64', async () => {
+    await writeFile(join(folder.path, 'same64.txt'), '[2600:1::1]:80\n[2600:1::2]:80\n');
+    await writeFile(
+      join(folder.path, 'same64.yaml'),
+      'targets:\n  - pairs: same64.txt\nrate: 1000\nmaxRatePer64: 10\n',
+    );
+    const { stdout } = await run('plan', 'same64.yaml', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ rate: 10, peaks: { per64: 10 } });
+  });
+
   test('takes IPv6 windows, hitlists and pairs from a survey file, and reports bad lines', async () => {
     const write = (name: string, text: string) => writeFile(join(folder.path, name), text);
     await write('hits.txt', '2600:9::1\nnonsense\n2600:9::2\n2600:9::1\n');

@@ -35,6 +35,7 @@ export interface SurveyDraft {
   readonly purpose?: string | undefined;
   readonly maxRatePer24?: Pps | undefined;
   readonly maxRatePer48?: Pps | undefined;
+  readonly maxRatePer64?: Pps | undefined;
 }
 
 /** Merges two drafts: values of the second replace those of the first, lists are joined. */

@@ -86,14 +86,22 @@ function rateOf(
 }
 
 /** The requested rate, or less if a network would see more than the survey allows. */
-function cappedRate(space: Space, rate: Pps, { maxRatePer24, maxRatePer48 }: SurveyDraft): Pps {
-  const { per24, per48 } = peaks(space, rate);
-  const by24 = per24 > 0 && maxRatePer24 !== undefined ? maxRatePer24 / per24 : 1;
-  const by48 = per48 > 0 && maxRatePer48 !== undefined ? maxRatePer48 / per48 : 1;
-  const factor = Math.min(1, by24, by48);
+function cappedRate(space: Space, rate: Pps, draft: SurveyDraft): Pps {
+  const { per24, per48, per64 } = peaks(space, rate);
+  const factor = Math.min(
+    1,
+    capFactor(per24, draft.maxRatePer24),
+    capFactor(per48, draft.maxRatePer48),
+    capFactor(per64, draft.maxRatePer64),
+  );
   if (factor < 1)
     printNote(`slowed to ${formatCount(rate * factor)}/s by the rate cap per network`);
   return (rate * factor) as Pps;
+}
+
+/** The factor by which the rate must shrink for a network that would see `peak` packets per second. */
+function capFactor(peak: number, cap: Pps | undefined): number {
+  return cap === undefined || peak === 0 ? 1 : cap / peak;
 }
 
 /** Random interface identifiers follow from the seed, which is known only now. */

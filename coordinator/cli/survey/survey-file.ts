@@ -72,6 +72,7 @@ const shape = z.strictObject({
   purpose: parsed(parseSentence).optional(),
   maxRatePer24: parsed(parseRate).optional(),
   maxRatePer48: parsed(parseRate).optional(),
+  maxRatePer64: parsed(parseRate).optional(),
 });
 
 /** Replaces every scalar that is not text by its text in the file. */

@@ -53,6 +53,7 @@ export interface SurveyFlags {
   readonly purpose?: string;
   readonly maxRatePer24?: Pps;
   readonly maxRatePer48?: Pps;
+  readonly maxRatePer64?: Pps;
 }
 
 export function addSurveyOptions(command: Command): Command {
@@ -82,6 +83,7 @@ export function addSurveyOptions(command: Command): Command {
     option('-B, --bandwidth <bps>', 'the rate as bits per second on Ethernet', parseBandwidth),
     option('--max-rate-per-24 <pps>', 'cap the expected rate into any IPv4 /24', parseRate),
     option('--max-rate-per-48 <pps>', 'cap the expected rate into any IPv6 /48', parseRate),
+    option('--max-rate-per-64 <pps>', 'cap the expected rate into any IPv6 /64', parseRate),
     option('-c, --cooldown <time>', 'wait this long for late replies (default: 8s)', parseDuration),
     option('-e, --seed <text>', 'seed of the probing order (default: random)', parseName),
     repeatable(

@@ -24,6 +24,7 @@ const windowScale = (bits: number) => [3, 3, bits];
 type LayoutMaker = (mss: readonly number[]) => { window: number; options: readonly number[] };
 
 const LAYOUTS = {
+  none: () => ({ window: 65535, options: [] }),
   /** The shortest useful layout: frames stay at Ethernet's minimum. */
   mss: (mss) => ({ window: 65535, options: mss }),
   linux: (mss) => ({
@@ -46,6 +47,26 @@ export const LAYOUT_NAMES = Object.keys(LAYOUTS) as LayoutName[];
 export function synLayout(name: LayoutName, isIpv6: boolean): SynLayout {
   const layout = LAYOUTS[name](maximumSegment(isIpv6 ? MSS_IPV6 : MSS_IPV4));
   return { ...layout, stampAt: stampAt(layout.options) };
+}
+
+/** Percentage of the addresses of the IPv4 Internet that answered each layout on port 80 (Ten Years of ZMap, 2024). */
+const MEASURED: Partial<Record<LayoutName, string>> = {
+  none: '1.305',
+  mss: '1.328',
+  linux: '1.330',
+};
+
+/** Replies and fields that a layout brings. */
+export function layoutTradeOff(name: LayoutName): string {
+  const others = Object.entries(MEASURED).filter(([other]) => other !== name);
+  const compared = others.map(([other, percent]) => `${other} ${percent} %`).join(', ');
+  const own = MEASURED[name];
+  const replies =
+    own === undefined
+      ? `replies not measured (${compared})`
+      : `${own} % of IPv4 answers it (${compared})`;
+  const fields = synLayout(name, false).stampAt > 0 ? '; gives rtt_ms' : '; no rtt_ms';
+  return `layout ${name}: ${replies}${fields}`;
 }
 
 /** Skips options up to the timestamp's value. */

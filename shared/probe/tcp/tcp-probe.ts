@@ -33,6 +33,7 @@ export interface TcpProbeSpec {
   readonly options: readonly ProbeOption[];
   /** A condition on the flags of a reply, as in `tcpFlagFilter`; resets always pass. */
   readonly alsoFlags?: string;
+  tradeOff?(options: ProbeOptions): string;
   shape(family: Family, options: ProbeOptions): SegmentShape;
   /** True if a segment proves by its numbers that it answers a probe with this cookie. */
   isProof(reply: Dissection['tcp'], cookie: number): boolean;
@@ -54,6 +55,7 @@ export function tcpProbe(spec: TcpProbeSpec): PacketProbe {
     silence: spec.silence,
     cookieBits: { reply: '32', quote: '32' },
     options: spec.options,
+    ...(spec.tradeOff === undefined ? {} : { tradeOff: spec.tradeOff }),
     protocol: () => PROTOCOL_TCP,
     octets: (family, options) =>
       ipOctets(family) + TCP_OCTETS + shape(family, options).options.length,

@@ -7,7 +7,7 @@
 import { FLAG_ACK, FLAG_RST, FLAG_SYN } from '../../packet/tcp.js';
 import { RANK } from '../probe.js';
 import { choice, TTL } from '../probe-options.js';
-import { LAYOUT_NAMES, type LayoutName, synLayout } from './syn-options.js';
+import { LAYOUT_NAMES, type LayoutName, layoutTradeOff, synLayout } from './syn-options.js';
 import { tcpProbe } from './tcp-probe.js';
 
 const SYN_ACK = FLAG_SYN | FLAG_ACK;
@@ -22,6 +22,7 @@ export const tcpSyn = tcpProbe({
   silence: 'filtered',
   options: [choice('layout', LAYOUT_NAMES, 'mss', 'TCP options as a system sends them'), TTL],
   alsoFlags: `= ${SYN_ACK}`,
+  tradeOff: (options) => layoutTradeOff(options['layout'] as LayoutName),
   shape(family, options) {
     const layout = synLayout(options['layout'] as LayoutName, family === 6);
     return { ...layout, flags: FLAG_SYN, ttl: Number(options['ttl']) };
