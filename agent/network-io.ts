@@ -57,7 +57,8 @@ export async function networkIoOpener(
     if (new ProbeSet(survey.probes).makesConnections) {
       const rules = ownRules(own, []);
       const rulesHash = rules === undefined ? '' : hashSpace(rules);
-      return openConnectIo(survey, plan, blockedFor(survey, own), clock, { rules, rulesHash });
+      const blocked = blockedFor(survey, own);
+      return openConnectIo(survey, plan, { ...options, blocked }, clock, { rules, rulesHash });
     }
     requireNetRaw();
     const found = await planEgress(plan.space, options, clock);

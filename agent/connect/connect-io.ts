@@ -1,11 +1,20 @@
 /** Opens the network I/O of a survey whose probes are connections of the kernel: no capture, no raw socket. */
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import type { Clock } from '../../shared/base/clock.js';
+import { Fault } from '../../shared/base/faults.js';
+import type { Words } from '../../shared/net/endpoint.js';
+import { formatWords, isMapped } from '../../shared/net/ipv6.js';
+import type { Family } from '../../shared/probe/probe.js';
 import type { Plan } from '../../shared/survey/plan.js';
+import type { Space } from '../../shared/survey/space/space.js';
 import type { Survey } from '../../shared/survey/survey.js';
+import type { EgressOptions } from '../egress/egress-plan.js';
+import { permanentSource } from '../egress/source-address.js';
 import type { NetworkIo } from '../interfaces.js';
 import type { SendFilterLists } from '../send/send-filter.js';
-import { ConnectSender } from './connect-sender.js';
+import { ConnectSender, type ConnectSources } from './connect-sender.js';
 
 /** Connections in progress at once, if the limit of open files allows it. */
 const SOCKETS_MAX = 1000;
@@ -13,15 +22,26 @@ const SOCKETS_MAX = 1000;
 const FILES_KEPT = 100;
 const NO_PORTS = { from: 0, to: 1 } as const;
 
-export function openConnectIo(
+/** @throws Fault BAD_OPTION for a setting of the agent that a connection of the kernel cannot follow */
+export async function openConnectIo(
   survey: Survey,
   plan: Plan,
-  blocked: SendFilterLists,
+  options: EgressOptions & { readonly blocked: SendFilterLists },
   clock: Clock,
   rules: Pick<NetworkIo, 'rules' | 'rulesHash'>,
-): NetworkIo {
+): Promise<NetworkIo> {
+  refuseLinkSettings(options);
+  const { blocked } = options;
+  const sources = await sourcesOf(plan.space, options.sources ?? []);
   const socketsMax = Math.max(1, Math.min(SOCKETS_MAX, openFilesMax() - FILES_KEPT));
-  const sender = new ConnectSender({ plan, clock, blocked, timeout: survey.cooldown, socketsMax });
+  const sender = new ConnectSender({
+    plan,
+    clock,
+    blocked,
+    timeout: survey.cooldown,
+    socketsMax,
+    sources,
+  });
   return {
     ports: NO_PORTS,
     captures: [],
@@ -35,6 +55,55 @@ export function openConnectIo(
     notes: [],
     ...rules,
   };
+}
+
+function refuseLinkSettings({
+  device,
+  gatewayMac,
+  sourceMac,
+  sourcePorts,
+  vlan,
+}: EgressOptions): void {
+  const set = {
+    '--interface': device,
+    '--gateway-mac': gatewayMac,
+    '--source-mac': sourceMac,
+    '--source-port': sourcePorts,
+    '--vlan': vlan,
+  };
+  for (const [flag, value] of Object.entries(set)) {
+    if (value === undefined) continue;
+    const reason = 'tcp-connect leaves routes and ports to the kernel; it follows only --source-ip';
+    throw new Fault('BAD_OPTION', reason, { flag });
+  }
+}
+
+/**
+ * The source addresses that the operator has set, and a permanent one where the kernel would choose a temporary
+ * one.
+ */
+async function sourcesOf(space: Space, given: readonly Words[]): Promise<ConnectSources> {
+  const sources: { -readonly [family in Family]?: string } = {};
+  for (const words of given) sources[isMapped(words) ? 4 : 6] ??= formatWords(words);
+  for (const source of Object.values(sources)) await requireOwn(source);
+  const [first] = space.ipv6Prefixes;
+  if (first === undefined || sources[6] !== undefined) return sources;
+  const permanent = await permanentSource(first.words);
+  return permanent === undefined ? sources : { ...sources, 6: formatWords(permanent) };
+}
+
+/** @throws Fault BAD_OPTION if the kernel does not let us use an address */
+async function requireOwn(source: string): Promise<void> {
+  const server = createServer();
+  try {
+    server.listen({ host: source, port: 0 });
+    await once(server, 'listening');
+  } catch {
+    const reason = 'is no address of this host, and tcp-connect needs one';
+    throw new Fault('BAD_OPTION', reason, { flag: '--source-ip', value: source });
+  } finally {
+    server.close();
+  }
 }
 
 function openFilesMax(): number {

@@ -7,6 +7,7 @@ import type { Clock } from '../../shared/base/clock.js';
 import { parseIpv4 } from '../../shared/net/address.js';
 import { Endpoint, type Target } from '../../shared/net/endpoint.js';
 import { formatAddress, mappedWords, parseWords } from '../../shared/net/ipv6.js';
+import type { Family } from '../../shared/probe/probe.js';
 import { ProbeBatch } from '../../shared/probe/probe-batch.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { AddressLists } from '../../shared/survey/policy/address-lists.js';
@@ -20,6 +21,9 @@ import { ConnectJob } from './connect-job.js';
 const CONNECTED = 0;
 const IDLE_MILLIS = 20;
 
+/** Our source addresses; the kernel chooses where there is none. */
+export type ConnectSources = Readonly<Partial<Record<Family, string>>>;
+
 export interface ConnectSenderDeps {
   readonly plan: Plan;
   readonly clock: Clock;
@@ -29,6 +33,7 @@ export interface ConnectSenderDeps {
   readonly timeout: number;
   /** Connections in progress at once. */
   readonly socketsMax: number;
+  readonly sources: ConnectSources;
 }
 
 /** A connection in progress. */
@@ -137,7 +142,10 @@ export class ConnectSender implements Sender {
       job.onUnsent(position, blocked);
       return;
     }
-    const socket = connect({ host: formatAddress(target), port: target.port, family });
+    const localAddress = this.#deps.sources[family];
+    const bound = localAddress === undefined ? {} : { localAddress };
+    const host = formatAddress(target);
+    const socket = connect({ host, port: target.port, family, ...bound });
     const attempt: Attempt = { job, position, socket, startedAt: now, isImmediate: true };
     this.#attempts.add(attempt);
     job.onTry(position);

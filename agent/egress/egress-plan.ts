@@ -14,8 +14,9 @@ import type { Family, Origin } from '../../shared/probe/probe.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Destinations, NextHop } from '../interfaces.js';
 import { resolveNeighbour } from './next-hop.js';
-import { type RouteSlice, slicesOf, sourceTowards, type Unroutable } from './route-slices.js';
+import { type RouteSlice, slicesOf, type Unroutable } from './route-slices.js';
 import { ipJson } from './route-table.js';
+import { sourceOn, sourceTowards } from './source-address.js';
 import { freePorts } from './source-ports.js';
 
 /** An egress route: a family, an interface, a next hop, and the destinations that it serves. */
@@ -86,31 +87,13 @@ async function egressRoute(
   options: EgressOptions,
   clock: Clock,
 ): Promise<EgressRoute> {
-  const { device, family, destinations } = slice;
+  const { device, family, destinations, example } = slice;
   const given = (options.sources ?? []).filter((words) => isMapped(words) === (family === 4));
-  const sources = given.length > 0 ? given : [await ownSource(slice, options)];
+  const isFixed = options.device !== undefined && options.gatewayMac !== undefined;
+  const own = () => (isFixed ? sourceOn(device, family) : sourceTowards(example, device));
+  const sources = given.length > 0 ? given : [await own()];
   const nextHop = await linkOf(slice, sources, options, clock);
   return { family, device, sources, destinations, nextHop };
-}
-
-/**
- * The source address for the targets of a slice: the kernel's choice, or, if the operator has set interface
- * and gateway, an address of the interface.
- * @throws Fault NO_ROUTE
- */
-async function ownSource(
-  { device, family, example }: RouteSlice,
-  { gatewayMac, device: fixedDevice }: EgressOptions,
-): Promise<Words> {
-  if (gatewayMac === undefined || fixedDevice === undefined)
-    return await sourceTowards(example, device);
-  const [record] = await ipJson<{ addr_info?: readonly { local?: string; scope?: string }[] }>([
-    ...[`-${family}`, 'address', 'show', 'dev', device],
-  ]);
-  const address = record?.addr_info?.find(({ scope }) => scope === 'global')?.local;
-  if (address !== undefined) return parseWords(address);
-  const reason = `${device} has no IPv${family} address: name one with --source-ip`;
-  throw new Fault('NO_ROUTE', reason, { flag: '--interface', value: device });
 }
 
 async function linkOf(

@@ -6,7 +6,7 @@
 import { Fault } from '../../shared/base/faults.js';
 import { cidrsOf } from '../../shared/net/cidr.js';
 import type { Words } from '../../shared/net/endpoint.js';
-import { formatWords, parseWords } from '../../shared/net/ipv6.js';
+import { formatWords } from '../../shared/net/ipv6.js';
 import type { Ranges } from '../../shared/net/ranges.js';
 import type { Family } from '../../shared/probe/probe.js';
 import type { Space } from '../../shared/survey/space/space.js';
@@ -188,19 +188,6 @@ async function differences(
     );
   }
   return notes;
-}
-
-/** The source address that the kernel would choose towards a target. @throws Fault NO_ROUTE */
-export async function sourceTowards(target: Words, device: string): Promise<Words> {
-  const text = formatWords(target);
-  const family = text.includes(':') ? '-6' : '-4';
-  // For one of our own addresses, the kernel must find out by itself that the address is local.
-  const by = device === 'lo' ? [] : ['oif', device];
-  const [record] = await ipJson<{ prefsrc?: string }>([family, 'route', 'get', text, ...by]);
-  if (record?.prefsrc === undefined) {
-    throw new Fault('NO_ROUTE', 'no source address is known for this target', { value: text });
-  }
-  return parseWords(record.prefsrc);
 }
 
 function reasonOf(type: string): string {

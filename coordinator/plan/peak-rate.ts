@@ -97,7 +97,7 @@ function densestIn({ prefix, end, slots, size }: Window, bits: number): number {
   return Math.min(size, slots / 2 ** above);
 }
 
-/** Whether a window has addresses in a network within its prefix: it leaves all bits after its end zero. */
+/** True if a window has addresses in a network within its prefix: it leaves all bits after its end zero. */
 function reaches({ end }: Window, [w0, w1]: Words, bits: number): boolean {
   if (end >= bits) return true;
   const network = ((BigInt(w0) << 32n) | BigInt(w1)) >> BigInt(64 - bits);

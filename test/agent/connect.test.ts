@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { verdictOn } from '../../agent/connect/connect-faults.js';
 import { ConnectJob } from '../../agent/connect/connect-job.js';
-import { ConnectSender } from '../../agent/connect/connect-sender.js';
+import { ConnectSender, type ConnectSources } from '../../agent/connect/connect-sender.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import { parseRange } from '../../shared/net/prefix.js';
@@ -20,11 +20,18 @@ const CONNECTED = 0;
 const REFUSED = 1;
 const none = addressLists(Ranges.none, Ranges6.none);
 
+/** Addresses from which the server was reached. */
+const sources = new Set<string>();
 let server: Server;
 let port: number;
 const open: ConnectSender[] = [];
 beforeEach(async () => {
-  server = createServer((socket) => socket.on('error', () => {}));
+  sources.clear();
+  server = createServer((socket) => {
+    // A connection that was reset before it is accepted has no remote address any more.
+    if (socket.remoteAddress !== undefined) sources.add(socket.remoteAddress);
+    socket.on('error', () => {});
+  });
   await new Promise<void>((resolve) => server.listen(0, '0.0.0.0', 4096, resolve));
   port = (server.address() as { port: number }).port;
 });
@@ -33,11 +40,12 @@ afterEach(async () => {
   server.close();
 });
 
-function senderFor(ports: readonly number[], blocked = none) {
+function senderFor(ports: readonly number[], blocked = none, sources: ConnectSources = {}) {
   const space = Space.ofIpv4(Ranges.of([parseRange('127.77.0.0/25')]), ports);
   const plan = new Plan(space, '7', 256);
   const lists = { version: 0, excluded: none, own: blocked };
-  const deps = { plan, clock: systemClock, blocked: lists, timeout: 1000, socketsMax: 1000 };
+  const limits = { timeout: 1000, socketsMax: 1000 };
+  const deps = { plan, clock: systemClock, blocked: lists, ...limits, sources };
   const sender = new ConnectSender(deps);
   open.push(sender);
   const outcomes = new Map<number, number>();
@@ -51,6 +59,15 @@ const grant = (sender: ConnectSender, rate = 2000) =>
   sender.grant(rate, systemClock.monotonic() + 60_000, 0);
 
 describe('a survey of connections', () => {
+  test('comes from the source address that the operator has set', async () => {
+    const { sender, plan, outcomes } = senderFor([port], none, { 4: '127.9.9.9' });
+    const sending = sender.send(0, plan.size);
+    grant(sender);
+    await until(() => sending.hasEnded && outcomes.size === plan.size);
+    expect([...outcomes.values()].every((place) => place === CONNECTED)).toBe(true);
+    expect(sources).toEqual(new Set(['127.9.9.9']));
+  });
+
   test('distinguishes open ports from closed ones, and probes each target once', async () => {
     const closed = port === 65535 ? 1 : port + 1;
     const { sender, plan, outcomes } = senderFor([port, closed].sort((a, b) => a - b));

@@ -78,7 +78,10 @@ const CASES: [what: string, args: string[], code: number, line: RegExp][] = [
     ['-G 00:11', /--gateway-mac, "00:11": not an Ethernet/],
     ['--probe tcp-syn:ttl', /--probe, "ttl": options of a probe are name=value/],
     ['--probe tcp-syn:ttl=0', /--probe, "tcp-syn:ttl=0": not a whole number from 1 to 255/],
-    ['--probe tcp-syn:layout=mac', /--probe, "tcp-syn:layout=mac": no such layout; there are: mss/],
+    [
+      '--probe tcp-syn:layout=mac',
+      /--probe, "tcp-syn:layout=mac": no such layout; there are: none, mss/,
+    ],
     ['--probe tcp-syn:mss=9', /--probe, "mss": tcp-syn has no such option/],
     ['--probe udp:payload=dsn', /--probe, "udp:payload=dsn": no such payload; there are: by-port/],
     ['--probe udp:payload=@none', /--probe, none: cannot read the payload/],

@@ -94,6 +94,35 @@ describe.skipIf(labIsMissing())('a survey', () => {
     expect(summary).toMatch(/--source-ip: no interface has 100\.99\.99\.99/);
   });
 
+  test.each(['tcp-syn', 'tcp-connect'])(
+    'by %s never comes from a temporary IPv6 address, which the kernel would prefer',
+    { timeout: 60_000 },
+    async (probe) => {
+      const sysctl = (key: string, value: number) =>
+        prober.run('sysctl', '-qw', `net.ipv6.conf.eth0.${key}=${value}`);
+      await sysctl('use_tempaddr', 2);
+      await sysctl('accept_dad', 0);
+      const permanent = prober.addresses[6];
+      const managed = [`${permanent}/64`, 'dev', 'eth0'];
+      await prober.ip('-6', 'address', 'del', ...managed);
+      await prober.ip('-6', 'address', 'add', ...managed, 'mngtmpaddr', 'nodad');
+      const prefix = '2001:db8:1::/120';
+      await target.answerFor(prefix);
+      await prober.routeVia(prefix, target);
+      await expect
+        .poll(() => prober.ip('-6', 'route', 'get', '2001:db8:1::1'), { timeout: 10_000 })
+        .not.toContain(`src ${permanent} `);
+      await target.run('nft', 'add', 'table', 'inet', 't');
+      await target.run('nft', 'add chain inet t in { type filter hook input priority 0; }');
+      const others = `ip6 saddr != ${permanent} tcp dport 80 counter`;
+      await target.run('nft', `add rule inet t in ${others}`);
+      const flags = ['--allow-special', '2001:db8::/32', '--probe', probe];
+      const { code, rows, summary } = await scan(prefix, ...flags);
+      expect([code, rows.length], summary).toEqual([EXIT.DONE, 256]);
+      expect((await target.run('nft', 'list', 'table', 'inet', 't')).stdout).toMatch(/packets 0 /);
+    },
+  );
+
   test('names null routes, and does not report targets behind them as silent', {
     timeout: 60_000,
   }, async () => {
