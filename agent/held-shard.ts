@@ -146,7 +146,8 @@ export class HeldShard implements ReplyRecorder {
     const rounds = this.#rounds;
     const hasStopped = this.#isStopping && rounds.hasEnded;
     rounds.advance();
-    const { doneUpTo } = rounds;
+    // A survey that ends keeps what was probed once, although it was to be probed more often.
+    const doneUpTo = hasStopped && isSurveyEnding ? rounds.sentUpTo : rounds.doneUpTo;
     this.#recordUnsent();
     this.#cooldown.observe(now, doneUpTo);
     const captured = Math.min(capturedUntil, this.#missedFrom);

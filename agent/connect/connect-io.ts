@@ -11,6 +11,8 @@ import type { Plan } from '../../shared/survey/plan.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import type { EgressOptions } from '../egress/egress-plan.js';
+import { LinkMonitor } from '../egress/link-monitor.js';
+import { slicesOf } from '../egress/route-slices.js';
 import { permanentSource } from '../egress/source-address.js';
 import type { NetworkIo } from '../interfaces.js';
 import type { SendFilterLists } from '../send/send-filter.js';
@@ -33,6 +35,9 @@ export async function openConnectIo(
   refuseLinkSettings(options);
   const { blocked } = options;
   const sources = await sourcesOf(plan.space, options.sources ?? []);
+  const routing = { device: undefined, sources: options.sources ?? [] };
+  const { slices, notes } = await slicesOf(plan.space, routing);
+  const monitor = new LinkMonitor([...new Set(slices.map(({ device }) => device))], []);
   const socketsMax = Math.max(1, Math.min(SOCKETS_MAX, openFilesMax() - FILES_KEPT));
   const sender = new ConnectSender({
     plan,
@@ -51,8 +56,8 @@ export async function openConnectIo(
       },
     },
     sender,
-    isUp: () => true,
-    notes: [],
+    isUp: () => monitor.isUp(),
+    notes,
     ...rules,
   };
 }

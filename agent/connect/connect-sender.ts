@@ -20,6 +20,8 @@ import { ConnectJob } from './connect-job.js';
 /** Index of the class of an open connection in the list of `tcp-connect`. */
 const CONNECTED = 0;
 const IDLE_MILLIS = 20;
+/** The time after which the kernel repeats a SYN for the first time (RFC 6298 §2.1). */
+const SYN_REPEAT_MILLIS = 1000;
 
 /** Our source addresses; the kernel chooses where there is none. */
 export type ConnectSources = Readonly<Partial<Record<Family, string>>>;
@@ -86,6 +88,10 @@ export class ConnectSender implements Sender {
 
   setExclusions(excluded: AddressLists, version: number): void {
     this.#filter = new SendFilter({ version, excluded, own: this.#deps.blocked.own });
+    // The kernel repeats SYNs, which must not reach a target that is excluded now.
+    for (const { position, socket } of this.#attempts) {
+      if (this.#blockOf(position) !== 0) socket.destroy();
+    }
     for (const job of this.#first) job.addVersion(version);
   }
 
@@ -104,6 +110,7 @@ export class ConnectSender implements Sender {
       const { until, exclusionsVersion } = this.#grant;
       const mayTry = now < until && this.#filter.version >= exclusionsVersion;
       const rate = mayTry ? this.#grant.rate : 0;
+      if (rate === 0) this.#endBeforeRepeats(now);
       let allowance = this.#pacer.allowance(now, rate);
       while (allowance > 0 && this.#attempts.size < socketsMax && this.#tryNext(now)) {
         allowance--;
@@ -131,13 +138,19 @@ export class ConnectSender implements Sender {
     return false;
   }
 
+  /** The reason why a position must not be probed; 0 if there is none. */
+  #blockOf(position: number): number {
+    const target = this.#deps.plan.targetAt(position);
+    this.#batch.count = 0;
+    this.#batch.add(target, position);
+    return this.#filter.codeFor(this.#batch, 0, target.isIpv4 ? 4 : 6);
+  }
+
   #try(job: ConnectJob, position: number): void {
     const now = this.#deps.clock.monotonic();
     const target = this.#deps.plan.targetAt(position);
     const family = target.isIpv4 ? 4 : 6;
-    this.#batch.count = 0;
-    this.#batch.add(target, position);
-    const blocked = this.#filter.codeFor(this.#batch, 0, family);
+    const blocked = this.#blockOf(position);
     if (blocked !== 0) {
       job.onUnsent(position, blocked);
       return;
@@ -176,11 +189,15 @@ export class ConnectSender implements Sender {
       job.onSent(position);
       return;
     }
+    this.totals.probesSent--;
+    if (verdict.kind === 'unsent') {
+      job.onRefused(position, verdict.code);
+      return;
+    }
+    // Errors that concern only this target are not counted: they are no reason to slow down.
     const { sendErrors } = this.totals;
     sendErrors[code] = (sendErrors[code] ?? 0) + 1;
-    this.totals.probesSent--;
-    if (verdict.kind === 'unsent') job.onRefused(position, verdict.code);
-    else job.onLocalFault(position, this.#deps.clock.monotonic());
+    job.onLocalFault(position, this.#deps.clock.monotonic());
   }
 
   #report({ position, socket }: Attempt, target: Target, place: number, roundTrip: number): void {
@@ -191,6 +208,13 @@ export class ConnectSender implements Sender {
     this.onOutcome(position, place, { source, target }, roundTrip);
   }
 
+  /** Ends connections before the kernel repeats their SYN, because nothing may be sent now. */
+  #endBeforeRepeats(now: number): void {
+    for (const { startedAt, socket } of this.#attempts) {
+      if (now - startedAt >= SYN_REPEAT_MILLIS - 2 * IDLE_MILLIS) socket.destroy();
+    }
+  }
+
   #endOverdue(now: number): void {
     for (const { startedAt, socket } of this.#attempts) {
       if (now - startedAt < this.#deps.timeout) break; // the others are younger
@@ -199,6 +223,8 @@ export class ConnectSender implements Sender {
   }
 }
 
+/** @param address may end with a zone, as link-local ones do: `fe80::1%eth0` (RFC 4007 §11) */
 function wordsOf(address: string): Endpoint['words'] {
-  return address.includes(':') ? parseWords(address) : mappedWords(parseIpv4(address));
+  const [plain = ''] = address.split('%');
+  return plain.includes(':') ? parseWords(plain) : mappedWords(parseIpv4(plain));
 }

@@ -86,9 +86,21 @@ function refuseAnonymous({ contact, purpose }: SurveyRequest, space: Space): voi
   throw new Fault('ANONYMOUS_SURVEY', reason, { value });
 }
 
+/** Agents send what the survey's record says, so options that depend on the port must be resolved in it. */
+function refuseUnresolved({ all }: ProbeSet): void {
+  for (const { probe, options } of all) {
+    if (probe.optionsForPort === undefined || probe.optionsForPort(0, options) === options)
+      continue;
+    const reason =
+      'the options of this probe depend on the port, and a request must have the results';
+    throw new Fault('BAD_OPTION', reason, { flag: '--probe', value: probe.name });
+  }
+}
+
 /** Each target must name a probe of the survey that supports its family, with a port if the probe has ports. */
 function refuseProbes({ probes }: SurveyRequest, space: Space): void {
   const set = new ProbeSet(probes);
+  refuseUnresolved(set);
   const { ports, pairs } = space.parts;
   for (const port of [...ports, ...pairs.ports]) {
     const hasPorts = set.all[probeIn(port)]?.probe.hasPorts;

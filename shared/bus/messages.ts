@@ -8,6 +8,7 @@ import { LIMITS } from '../base/limits.js';
 import { CLASSES_MAX, PROBES_MAX } from '../probe/probe-set.js';
 import type { Lease } from '../survey/lease.js';
 import type { Exclusion } from '../survey/policy/exclusions.js';
+import { UNLIMITED } from '../survey/quantities.js';
 import type { Survey } from '../survey/survey.js';
 import { END_REASONS } from '../survey/survey-limits.js';
 import { TEXT } from '../survey/text.js';
@@ -59,7 +60,7 @@ export const surveyShape = z.object({
     minHitrate: finite.max(100),
   }),
   probesPerTarget: z.number().int().min(1).max(LIMITS.probesPerTargetMax),
-  rate: z.number().positive(),
+  rate: z.number().positive().max(UNLIMITED),
   cooldown: finite,
   seed: text(TEXT.NAME),
   key: octets.refine((key) => key.length === 16),

@@ -30,28 +30,26 @@ export const PROBES: readonly Probe[] = [
 ];
 
 /** ZMap's names of probe modules, and ours. */
-export const ZMAP_NAMES: Readonly<Record<string, string>> = {
-  tcp_synscan: 'tcp-syn',
-  tcp_synackscan: 'tcp-ack',
-  icmp_echoscan: 'icmp-echo',
-  icmp_echo_time: 'icmp-echo',
-  icmp6_echoscan: 'icmp-echo',
-  ipv6_tcp_synscan: 'tcp-syn',
-  ipv6_udp: 'udp',
-  dns: 'udp',
-  ntp: 'udp',
-  upnp: 'udp',
-};
+export const ZMAP_NAMES: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    tcp_synscan: 'tcp-syn',
+    icmp_echoscan: 'icmp-echo',
+    icmp_echo_time: 'icmp-echo',
+    icmp6_echoscan: 'icmp-echo',
+    ipv6_tcp_synscan: 'tcp-syn',
+    ipv6_udp: 'udp',
+    dns: 'udp',
+    ntp: 'udp',
+    upnp: 'udp',
+  }),
+);
 
 /** The probe with this name. @throws Fault BAD_OPTION that lists the names */
 export function probeNamed(name: string): Probe {
   const probe = PROBES.find((candidate) => candidate.name === name);
   if (probe === undefined) {
     const names = PROBES.map((candidate) => candidate.name).join(', ');
-    throw new Fault('BAD_OPTION', `no such probe; there are: ${names}`, {
-      flag: '--probe',
-      value: name,
-    });
+    throw new Fault('BAD_OPTION', `no such probe; there are: ${names}`, { value: name });
   }
   return probe;
 }

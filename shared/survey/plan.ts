@@ -87,7 +87,7 @@ export class Plan {
  */
 export function shardLengthFor(size: number, rate: number): number {
   const shared = Math.min(powerOfTwoAbove(size / SHARDS_LEAST), SHARD_LENGTH_USUAL);
-  const brisk = powerOfTwoWithin(rate * SHARD_SECONDS);
+  const brisk = powerOfTwoWithin(Math.min(rate * SHARD_SECONDS, LIMITS.shardLengthMax));
   const countable = Math.min(powerOfTwoAbove(size / SHARDS_MOST), LIMITS.shardLengthMax);
   return Math.max(SHARD_LENGTH_MIN, Math.min(shared, brisk), countable);
 }

@@ -1,6 +1,7 @@
 /** Probes that are connections of the kernel, against real servers on the loopback. */
-import { execFileSync, spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { verdictOn } from '../../agent/connect/connect-faults.js';
@@ -25,6 +26,7 @@ const sources = new Set<string>();
 let server: Server;
 let port: number;
 const open: ConnectSender[] = [];
+const listeners: ChildProcess[] = [];
 beforeEach(async () => {
   sources.clear();
   server = createServer((socket) => {
@@ -37,6 +39,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const sender of open.splice(0)) await sender.close();
+  for (const listener of listeners.splice(0)) listener.kill();
   server.close();
 });
 
@@ -52,6 +55,32 @@ function senderFor(ports: readonly number[], blocked = none, sources: ConnectSou
   sender.onOutcome = (position, place) => outcomes.set(position, place);
   return { sender, plan, outcomes };
 }
+/** A port that answers no SYN: nobody accepts its connections, and their queue is full. */
+async function silentPort(): Promise<number> {
+  const script = [
+    'import socket, time',
+    's = socket.socket()',
+    's.bind(("0.0.0.0", 0))',
+    's.listen(0)',
+    'print(s.getsockname()[1], flush=True)',
+    'time.sleep(20)',
+  ].join('\n');
+  const listener = spawn('python3', ['-c', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  listeners.push(listener);
+  const [line] = await once(listener.stdout, 'data');
+  return Number(String(line));
+}
+
+/** Connections to 127.77.0.0/16 whose SYN has no answer yet, as the kernel counts them. */
+function handshakes(): number {
+  const SYN_SENT = '02';
+  const sockets = readFileSync('/proc/net/tcp', 'utf8').split('\n').slice(1);
+  return sockets.filter((line) => {
+    const [, , remote = '', state] = line.trim().split(/\s+/);
+    return /^[0-9A-F]{4}4D7F:/.test(remote) && state === SYN_SENT;
+  }).length;
+}
+
 const until = async (isDone: () => boolean) => {
   for (let i = 0; i < 400 && !isDone(); i++) await systemClock.sleep(20);
 };
@@ -59,6 +88,36 @@ const grant = (sender: ConnectSender, rate = 2000) =>
   sender.grant(rate, systemClock.monotonic() + 60_000, 0);
 
 describe('a survey of connections', () => {
+  test('goes on with other targets at full rate if some have no route', async () => {
+    const { sender, plan } = senderFor([port]);
+    sender.send(0, plan.size);
+    grant(sender);
+    await until(() => sender.totals.probesSent > 0);
+    expect(sender.totals.sendErrors).toEqual({});
+    expect(verdictOn('ENETUNREACH', true)).toMatchObject({ kind: 'unsent' });
+  });
+
+  test('sends nothing more to silent targets once it is paused, not even the kernel’s repeats', async () => {
+    const { sender, plan } = senderFor([await silentPort()]);
+    const sending = sender.send(0, plan.size);
+    grant(sender);
+    await until(() => sending.hasEnded);
+    expect(handshakes()).toBeGreaterThan(0);
+    grant(sender, 0);
+    await systemClock.sleep(1100);
+    expect(handshakes()).toBe(0);
+  });
+
+  test('ends connections in progress to targets that are excluded', async () => {
+    const { sender, plan } = senderFor([await silentPort()]);
+    const sending = sender.send(0, plan.size);
+    grant(sender);
+    await until(() => sending.hasEnded);
+    sender.setExclusions(addressLists(Ranges.of([parseRange('127.0.0.0/8')]), Ranges6.none), 1);
+    await systemClock.sleep(50);
+    expect(handshakes()).toBe(0);
+  });
+
   test('comes from the source address that the operator has set', async () => {
     const { sender, plan, outcomes } = senderFor([port], none, { 4: '127.9.9.9' });
     const sending = sender.send(0, plan.size);

@@ -55,6 +55,32 @@ describe('admission', () => {
     expect(admitting({ contact: 'a@b.org', purpose: 'study' }, space)).not.toThrow();
   });
 
+  test('refuses more targets than there are, and probes whose options are not resolved', () => {
+    const space = spaceOf('198.18.0.0/30');
+    const allowSpecial = ['198.18.0.0/15'];
+    const beyond = { allowSpecial, limits: { ...limitsOf(space), maxTargets: 5 } };
+    expect(admitting(beyond, space)).toThrow(
+      expect.objectContaining({ details: { flag: '--max-targets', value: '5' } }),
+    );
+    const udp = (payload: string) => [{ name: 'udp', options: { payload } }];
+    expect(admitting({ allowSpecial, probes: udp('dns') }, space)).toThrow(/depend on the port/);
+    expect(admitting({ allowSpecial, probes: udp('by-port') }, space)).toThrow(
+      /depend on the port/,
+    );
+    expect(admitting({ allowSpecial, probes: udp('hex:00ff') }, space)).not.toThrow();
+    expect(
+      admitting({ allowSpecial, probes: [{ name: 'icmp-echo', options: {} }] }, space),
+    ).toThrow(/do not fit the probes/);
+  });
+
+  test('takes any rate without delay', () => {
+    const space = spaceOf('198.18.0.0/24');
+    for (const rate of [1e-300, 1, 1e9, 1.7e308]) {
+      const changes = { allowSpecial: ['198.18.0.0/15'], rate: rate as Pps };
+      expect(admitting(changes, space)().plan.shardCount).toBeGreaterThan(0);
+    }
+  });
+
   test('gives an admitted survey a random key, independent of its seed, and the hash of its plan', () => {
     const { survey, plan } = admit(
       { ...request, allowSpecial: ['198.18.0.0/15'] },

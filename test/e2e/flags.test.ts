@@ -29,7 +29,7 @@ describe('the flags of docs/flags.md', () => {
     const work = async () => {
       for (let ours = left.pop(); ours !== undefined; ours = left.pop()) {
         const words = wordsOf(ours.replaceAll('`', ''));
-        const hasPorts = words.includes('-p');
+        const hasPorts = words.includes('-p') || words.includes('icmp-echo');
         const flags = [
           '--dryrun',
           '--allow-special',

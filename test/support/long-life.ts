@@ -63,7 +63,7 @@ export class LongLife implements AsyncDisposable {
   /** Surveys one port of some addresses, and waits until the survey is over. */
   async survey(space: string, rate: number): Promise<SurveyStatus> {
     const { request, bytes, rules } = await readAndResolve([space], {
-      ports: [{ probe: undefined, ports: [8080] }],
+      ports: [{ probe: undefined, items: ['8080'] }],
       allowSpecial: [parseBlock('127.0.0.0/8', ''), parseBlock('198.18.0.0/15', '')],
       rate: rate as Pps,
       cooldown: 300 as Millis,

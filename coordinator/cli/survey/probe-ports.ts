@@ -13,10 +13,11 @@ import type { ProbeChoice } from '../../../shared/probe/probe-set.js';
 import { printNote } from '../output/print.js';
 import { replaceTop } from './top-ports.js';
 
-/** Ports of one probe; of the survey's default probe if it is undefined. No ports if the probe has none. */
+/** A list of ports of one probe, as people give it; of the survey's first probe if none is named. */
 export interface PortEntry {
   readonly probe: string | undefined;
-  readonly ports: readonly number[];
+  /** `80`, `1-1024`, `!22`, `*`, `top:10`; empty if the probe has no ports. */
+  readonly items: readonly string[];
 }
 
 export const DEFAULT_PROBE = 'tcp-syn';
@@ -34,14 +35,25 @@ export function parsePortEntries(text: string): readonly PortEntry[] {
     const match = item.startsWith('top:') ? null : ENTRY.exec(item);
     const name = match?.[1];
     if (name !== undefined) refuseUnfit(probeNamed(name), match?.[2], item);
-    const known = items.get(name) ?? [];
-    items.set(name, [...known, match === null ? item : (match[2] ?? '')]);
+    const ports = match === null ? [item] : match[2] === undefined ? [] : [match[2]];
+    items.set(name, [...(items.get(name) ?? []), ...ports]);
   }
-  return [...items].map(([probe, listed]) => {
-    const hasPorts = probe === undefined || probeNamed(probe).hasPorts;
-    const protocol = probe === undefined ? 'tcp' : probe.replace(/-.*/, '');
-    return { probe, ports: hasPorts ? parsePorts(replaceTop(listed, protocol)) : [] };
-  });
+  const bare = items.get(undefined) ?? [];
+  if (items.size > 1 && bare.length > 0 && bare.every((item) => item.startsWith('!'))) {
+    const [value = ''] = bare;
+    const reason = `is of the first probe, of which no port is included: write NAME:${value} or *,${value}`;
+    throw new Fault('BAD_OPTION', reason, { value });
+  }
+  const entries = [...items].map(([probe, listed]) => ({ probe, items: listed }));
+  // Only to find mistakes early: the ranking of `top:N` depends on the first probe, which is not known yet.
+  for (const entry of entries) portsOf(entry, DEFAULT_PROBE);
+  return entries;
+}
+
+function portsOf({ probe, items }: PortEntry, first: string): readonly number[] {
+  if (items.length === 0) return [];
+  const protocol = (probe ?? first).replace(/-.*/, '');
+  return parsePorts(replaceTop(items, protocol));
 }
 
 function refuseUnfit({ name, hasPorts }: Probe, ports: string | undefined, value: string): void {
@@ -56,7 +68,7 @@ function refuseUnfit({ name, hasPorts }: Probe, ports: string | undefined, value
  */
 export function parseProbe(text: string): ProbeChoice {
   const [given = '', ...rest] = text.split(':');
-  const name = ZMAP_NAMES[given] ?? given;
+  const name = ZMAP_NAMES.get(given) ?? given;
   if (name !== given) printNote(`ZMap's ${given} is ${name} here`);
   const probe = probeNamed(name);
   const items = rest.length === 0 ? [] : rest.join(':').split(',');
@@ -106,7 +118,8 @@ export function resolveProbes(
   const [first = { name: DEFAULT_PROBE, options: {} }] = given;
   const fallback = probeNamed(first.name);
   const implied = entries.length === 0 && !fallback.hasPorts && pairs.length === 0;
-  const named = implied ? [{ probe: first.name, ports: [] }] : entries;
+  const named = implied ? [{ probe: first.name, items: [] }] : entries;
+  refuseRepeated(given);
   refuseUnused(named, given, pairs);
   const probes: ProbeChoice[] = [];
   const indices = new Map<string, number>();
@@ -121,10 +134,12 @@ export function resolveProbes(
     probes.push({ name, options });
     return probes.length - 1;
   };
-  const ports = named.flatMap(({ probe, ports: listed }) => {
-    const name = probe ?? first.name;
+  const ports = named.flatMap((entry) => {
+    const name = entry.probe ?? first.name;
+    const listed = portsOf(entry, first.name);
     if (listed.length > 0 && !probeNamed(name).hasPorts) {
-      throw new Fault('BAD_OPTION', `${name} has no ports`, { flag: PORTS_FLAG });
+      const value = entry.items.join(',');
+      throw new Fault('BAD_OPTION', `${name} has no ports`, { flag: PORTS_FLAG, value });
     }
     const all = listed.length > 0 ? listed : [0];
     return all.map((port) => probePort(indexOf(name, port), port));
@@ -144,6 +159,14 @@ function optionsFor(probe: Probe, wanted: ProbeOptions, port: number): ProbeOpti
   return probe.optionsForPort?.(port, options) ?? options;
 }
 
+/** A probe has one set of options in a survey. */
+function refuseRepeated(given: readonly ProbeChoice[]): void {
+  const repeated = given.find(({ name }, i) => given.findIndex((other) => other.name === name) < i);
+  if (repeated === undefined) return;
+  const reason = 'is given twice: a survey sends each probe with one set of options';
+  throw new Fault('BAD_OPTION', reason, { flag: PROBE_FLAG, value: repeated.name });
+}
+
 /** Options of a probe that is not sent are a mistake. */
 function refuseUnused(
   entries: readonly PortEntry[],
@@ -155,7 +178,9 @@ function refuseUnused(
     const isFallback = choice === first && pairs.length > 0;
     const isSent = entries.some(({ probe }) => (probe ?? first?.name) === choice.name);
     if (isSent || isFallback || entries.length + pairs.length === 0) continue;
-    const reason = `it is sent to no port; name them, such as -p ${choice.name}:53`;
+    const { hasPorts } = probeNamed(choice.name);
+    const example = hasPorts ? `${choice.name}:53` : choice.name;
+    const reason = `it is not among what is probed; add it, such as -p ${example}`;
     throw new Fault('BAD_OPTION', reason, { flag: PROBE_FLAG, value: choice.name });
   }
 }

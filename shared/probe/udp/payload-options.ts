@@ -23,11 +23,14 @@ const NO_ECHO = 'none';
 const PAYLOAD_OCTETS_MAX = 1400;
 const COOKIE_OCTETS_MAX = 4;
 
+/** The usual behaviour of the protocol of a payload. */
+const AS_USUAL = 'as-usual';
+
 export const ANY_PORT = choice(
   'any-port',
-  ['no', 'yes'],
-  'no',
-  'accept answers that come from another port of the target',
+  [AS_USUAL, 'no', 'yes'],
+  AS_USUAL,
+  `accept answers that come from another port of the target; ${AS_USUAL} if the protocol answers so`,
 );
 
 const NAMES = UDP_PAYLOADS.map(({ name }) => name);
@@ -63,14 +66,24 @@ export function optionsForPort(port: number, options: ProbeOptions): ProbeOption
   const known = UDP_PAYLOADS.find(({ name, ports }) =>
     payload === BY_PORT ? ports.includes(port) : name === payload,
   );
-  return { ...options, ...octetsOf(known) };
+  return { ...octetsOf(known), ...given(options) };
+}
+
+/** The options that somebody has set; the payload itself is not among them, since it is replaced. */
+function given(options: ProbeOptions): ProbeOptions {
+  const fallbacks = new Map(PAYLOAD_OPTIONS.map(({ name, fallback }) => [name, fallback]));
+  return Object.fromEntries(
+    Object.entries(options).filter(
+      ([name, value]) => name !== 'payload' && value !== fallbacks.get(name),
+    ),
+  );
 }
 
 function octetsOf(known: UdpPayload | undefined): ProbeOptions {
-  if (known === undefined) return { payload: HEX, echo: NO_ECHO };
+  if (known === undefined) return { payload: HEX, echo: NO_ECHO, pad: '0', [ANY_PORT.name]: 'no' };
   const { hex, echo, pad, answersFromOtherPort } = known;
   return {
-    ...(answersFromOtherPort ? { [ANY_PORT.name]: 'yes' } : {}),
+    [ANY_PORT.name]: answersFromOtherPort ? 'yes' : 'no',
     payload: `${HEX}${hex.replaceAll(/\s/g, '')}`,
     echo: echo === undefined ? NO_ECHO : String(echo),
     pad: String(pad ?? 0),

@@ -15,6 +15,8 @@ import { AddressList } from './address-list.js';
 import { Space } from './space.js';
 import { parseWindow } from './window.js';
 
+/** Port numbers, 0 included: the targets of probes without ports. */
+const PORTS = 65536;
 const MAGIC = 0x54535033;
 const RANGE_OCTETS = 8;
 const SLOTS_OCTETS = 16;
@@ -110,7 +112,8 @@ function readSpace(bytes: Uint8Array): Space {
   });
   const hitlist = readList(input, head.hitlist, false);
   const pairs = readList(input, head.pairs, true);
-  const ports = head.ports.flatMap((runs, probe) => runs.flatMap((run) => portsOf(probe, run)));
+  assert(head.ports.length <= PROBES_MAX, 'a space has too many probes');
+  const ports = head.ports.flatMap(portsOf);
   return new Space({ ipv4, windows, hitlist, ports, pairs });
 }
 
@@ -128,12 +131,16 @@ function runsByProbe(ports: readonly ProbePort[]): [number, number][][] {
   return probes;
 }
 
-function portsOf(probe: number, [first, last]: readonly [number, number]): ProbePort[] {
-  assert(
-    probe < PROBES_MAX && 0 <= first && first <= last && last < 65536,
-    'a port is out of range',
+/** The ports of one probe. @param runs checked before they are expanded, so that few octets cannot become many ports */
+function portsOf(runs: readonly (readonly [number, number])[], probe: number): ProbePort[] {
+  let next = 0;
+  for (const [first, last] of runs) {
+    assert(next <= first && first <= last && last < PORTS, 'ports are out of range or unsorted');
+    next = last + 1;
+  }
+  return runs.flatMap(([first, last]) =>
+    Array.from({ length: last - first + 1 }, (_, i) => probePort(probe, first + i)),
   );
-  return Array.from({ length: last - first + 1 }, (_, i) => probePort(probe, first + i));
 }
 
 function readRanges(count: number, read: () => [number, number]): Ranges {
@@ -152,6 +159,7 @@ function readList(input: Cursor, count: number, hasPorts: boolean): AddressList 
   const ports = new Uint32Array(count);
   for (let i = 0; i < words.length; i++) words[i] = input.readU32();
   if (hasPorts) for (let i = 0; i < count; i++) ports[i] = input.readU32();
+  assert(!hasPorts || ports.every((port) => portIn(port as ProbePort) > 0), 'a pair has no port');
   return AddressList.fromSorted(words, ports);
 }
 

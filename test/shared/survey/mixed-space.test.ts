@@ -75,6 +75,48 @@ describe('a space of both families, lists and pairs', () => {
     expect([...all].sort()).toEqual([...expected, ...pairs].sort());
   });
 
+  test.each([
+    [
+      'twice',
+      [
+        [
+          [80, 80],
+          [80, 80],
+        ],
+      ],
+    ],
+    [
+      'unsorted',
+      [
+        [
+          [443, 443],
+          [80, 80],
+        ],
+      ],
+    ],
+    [
+      'overlapping',
+      [
+        [
+          [1, 65535],
+          [2, 3],
+        ],
+      ],
+    ],
+    ['of 4 billion entries', Array.from({ length: 60 }, () => Array(1000).fill([1, 65535]))],
+    ['of too many probes', Array.from({ length: 65 }, () => [[1, 1]])],
+    ['above 65535', [[[1, 65536]]]],
+  ])('is rejected as bytes with ports %s, before they are expanded', (_name, ports) => {
+    const bytes = spaceToBytes(composing({ targets: ['9.9.9.9'] }).space, '7');
+    const view = new DataView(bytes.buffer);
+    const octets = view.getUint32(4);
+    const head = JSON.parse(Buffer.from(bytes.subarray(8, 8 + octets)).toString());
+    const json = Buffer.from(JSON.stringify({ ...head, ports }));
+    const hostile = Buffer.concat([bytes.subarray(0, 8), json, bytes.subarray(8 + octets)]);
+    hostile.writeUInt32BE(json.length, 4);
+    expect(() => spaceFromBytes(hostile)).toThrow(expect.objectContaining({ code: 'BAD_MESSAGE' }));
+  });
+
   test('is the same when it is read from its bytes, and has the same hash', () => {
     const { space } = composing({
       ...LISTS,
