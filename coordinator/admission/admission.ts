@@ -63,8 +63,22 @@ export function admit(
 /** The rules of admission; clients check them too, to refuse early. @throws as `admit` does */
 export function checkRequest(request: SurveyRequest, space: Space): void {
   refuseProbes(request, space);
+  refuseHitrate(request);
   refuseSpecial(request, space);
   refuseAnonymous(request, space);
+}
+
+/** Leases count replies by class, so each class must be either a hit or none. */
+function refuseHitrate({ limits, probes }: SurveyRequest): void {
+  if (limits.minHitrate === 0) return;
+  const set = new ProbeSet(probes);
+  const { unclearSuccess, hasSuccess } = set;
+  if (hasSuccess && unclearSuccess === undefined) return;
+  const reason = hasSuccess
+    ? `${unclearSuccess} is a success of one probe and none of another: survey them apart`
+    : 'no reply to these probes is a success, so there is no hit rate';
+  const value = String(limits.minHitrate);
+  throw new Fault('BAD_OPTION', reason, { flag: '--min-hitrate', value });
 }
 
 function refuseSpecial({ allowSpecial }: SurveyRequest, space: Space): void {

@@ -152,7 +152,11 @@ const TABLE: readonly FieldReader[] = [
     ({ state }) => state,
   ),
   boolean('success', 'true if the reply is what the probe looks for', (source) => source.isSuccess),
-  boolean('repeat', 'true if the target had answered before', flag(FLAG_REPEAT)),
+  boolean(
+    'repeat',
+    'true if the target had answered before with as good a reply',
+    flag(FLAG_REPEAT),
+  ),
   boolean('cooldown', 'true if it came after the last probe of its shard', flag(FLAG_COOLDOWN)),
   text('icmp_responder', 'address of the router or host that sent the ICMP error', (source) =>
     source.isError ? formatWords(source.responder()) : null,

@@ -7,7 +7,12 @@ import { assert } from '../../shared/base/assert.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
 import type { Versioned } from '../../shared/bus/interfaces.js';
 import { addReplies, type Lease, lastEpoch, sumReplies } from '../../shared/survey/lease.js';
-import { noneUnsent, UNSENT_NAMES, type UnsentCounts } from '../../shared/survey/unsent.js';
+import {
+  noneUnsent,
+  sumUnsent,
+  UNSENT_NAMES,
+  type UnsentCounts,
+} from '../../shared/survey/unsent.js';
 import type { ShardEntry } from './journal.js';
 
 /** Sums over positions. */
@@ -110,14 +115,15 @@ export class ShardTable {
     return sums;
   }
 
-  /** Settled positions, and their replies by class. */
+  /** Settled positions that were probed, and their replies by class. */
   get settledReplies(): {
     readonly settled: number;
     readonly replies: Readonly<Record<string, number>>;
   } {
     let settled = 0;
     for (const { probesSent } of this.repliesByAgent.values()) settled += probesSent;
-    return { settled, replies: this.totals.replies };
+    const { totals } = this;
+    return { settled: settled - sumUnsent(totals), replies: totals.replies };
   }
 
   /** The lease of a shard that is not stored. */

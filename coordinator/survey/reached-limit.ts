@@ -1,4 +1,4 @@
-/** Compares the progress of a running survey with its limits. */
+/** Compares the progress of a running survey with its limits. Positions that were never probed count as nothing. */
 import type { ProbeSet } from '../../shared/probe/probe-set.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { type EndReason, hasEndingLimit, limitReached } from '../../shared/survey/survey-limits.js';
@@ -8,11 +8,19 @@ import type { ShardStorer } from '../storage/shard-storer.js';
 export function reachedLimit({ survey, storer, probeSet }: Limited, now: number): EndReason {
   const { limits, createdAt, state } = survey;
   if (state !== 'running' || !hasEndingLimit(limits)) return '';
-  const { table, rowsWaiting } = storer;
+  const { table } = storer;
+  const elapsed = now - createdAt;
+  if (limits.maxResults === 0 && limits.minHitrate === 0) {
+    return limitReached(limits, { rows: 0, elapsed, settled: 0, hits: 0 });
+  }
   const { settled, replies } = table.settledReplies;
-  const hits = probeSet.namesWithRows(false).reduce((sum, name) => sum + (replies[name] ?? 0), 0);
-  const rows = table.rowsStored + rowsWaiting;
-  return limitReached(limits, { rows, elapsed: now - createdAt, settled, hits });
+  const count = (names: readonly string[]) =>
+    names.reduce((sum, name) => sum + (replies[name] ?? 0), 0);
+  // Replies of classes of which only some make rows are counted once they are stored.
+  const certain = count(probeSet.namesWithRows(survey.rows === 'all'));
+  const rows = Math.max(table.rowsStored, certain);
+  const hits = count(probeSet.namesWithRows(false));
+  return limitReached(limits, { rows, elapsed, settled, hits });
 }
 
 interface Limited {

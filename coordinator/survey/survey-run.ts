@@ -27,6 +27,7 @@ import {
   type Survey,
   type SurveyState,
 } from '../../shared/survey/survey.js';
+import type { EndReason } from '../../shared/survey/survey-limits.js';
 import type { Log } from '../../shared/telemetry/log.js';
 import { SurveyAgents } from '../agents/survey-agents.js';
 import { Dispatcher } from '../dispatch/dispatcher.js';
@@ -59,6 +60,7 @@ export interface SurveyRunDeps {
 
 const STEP_MILLIS = 50;
 const MAINTENANCE_MILLIS = 5000;
+const LIMITS_MILLIS = 250;
 const END_RETRY_MILLIS = 2000;
 
 export class SurveyRun implements KnownSurvey {
@@ -81,6 +83,7 @@ export class SurveyRun implements KnownSurvey {
   readonly #stop = stopController();
   #isImmediate = false;
   #maintainedAt = 0;
+  #limitsAt = 0;
   /** Our monotonic clock: until then, some agents and leases may not be known yet. */
   readonly #drainCheckFrom: number;
   #endedAt = 0;
@@ -187,9 +190,10 @@ export class SurveyRun implements KnownSurvey {
   }
 
   /** Stops the survey, and stores what has settled; first waits for what was sent, unless `immediately`. */
-  async cancel(immediately: boolean): Promise<void> {
+  /** @param endReason the limit that is reached, if that is the cause */
+  async cancel(immediately: boolean, endReason: EndReason = ''): Promise<void> {
     this.#isImmediate ||= immediately;
-    if (!isEnding(this.survey.state)) await this.#setState('draining');
+    if (!isEnding(this.survey.state)) await this.#update({ state: 'draining', endReason });
   }
 
   get status(): SurveyStatus {
@@ -210,7 +214,7 @@ export class SurveyRun implements KnownSurvey {
     this.storer.throwFailure();
     if (this.#maySend) await this.#dispatcher.dispatch(this.#table, now);
     this.storer.storeReady();
-    await this.#enforceLimits();
+    if (now - this.#limitsAt >= LIMITS_MILLIS) await this.#enforceLimits(now);
     if (now - this.#maintainedAt >= MAINTENANCE_MILLIS) await this.#maintainLeases(now);
     if (!this.storer.isIdle || now < this.#endRetryAt) return;
     // A shard may be stored in part if a coordinator died while storing a cancelled survey.
@@ -219,7 +223,8 @@ export class SurveyRun implements KnownSurvey {
     else if (this.survey.state === 'draining' && this.#isDrained()) await this.#end('cancelled');
   }
 
-  async #enforceLimits(): Promise<void> {
+  async #enforceLimits(now: number): Promise<void> {
+    this.#limitsAt = now;
     const endReason = reachedLimit(this, this.#deps.clock.wall());
     if (endReason !== '') await this.#update({ state: 'draining', endReason });
   }
@@ -257,7 +262,9 @@ export class SurveyRun implements KnownSurvey {
 
   async #end(state: SurveyState): Promise<void> {
     const { bus, clock, log, version } = this.#deps;
-    const { survey, agents } = this;
+    const { agents } = this;
+    // A limit that was reached after everything was probed has cut nothing.
+    const survey = state === 'done' ? { ...this.survey, endReason: '' as const } : this.survey;
     const now = () => {
       this.#endedAt = clock.wall();
       return { ...this.status, state };
@@ -274,7 +281,7 @@ export class SurveyRun implements KnownSurvey {
     }
     // The end is recorded only once the manifest is durable: after a crash in between, the next coordinator
     // writes the manifest again.
-    this.survey = { ...this.survey, state };
+    this.survey = { ...survey, state };
     await this.record.write(() => this.survey);
     this.storer.end();
     await bus.work.close(survey.id);

@@ -101,6 +101,13 @@ export class ProbeSet {
     return this.all.some(({ probe }) => probe.classes.some(({ isSuccess }) => isSuccess));
   }
 
+  /** A class that is a success for one probe and none for another. */
+  get unclearSuccess(): string | undefined {
+    const clear = this.namesWithRows(false);
+    const successes = this.all.flatMap(({ probe }) => probe.classes.filter((c) => c.isSuccess));
+    return successes.map(({ name }) => name).find((name) => !clear.includes(name));
+  }
+
   /** The classes all of whose replies make rows. @param isAll whether all replies do, or successes only */
   namesWithRows(isAll: boolean): readonly string[] {
     return this.replyNames.filter((name) => {

@@ -20,7 +20,7 @@ export type EndReason = (typeof END_REASONS)[number];
 const SETTLED_LEAST = 1000;
 
 export interface SurveyProgress {
-  /** Rows stored, and rows that wait to be. */
+  /** Rows that are stored, or will be for certain. */
   readonly rows: number;
   /** Since its launch. */
   readonly elapsed: number;

@@ -73,6 +73,18 @@ describe('admission', () => {
     ).toThrow(/do not fit the probes/);
   });
 
+  test('refuses a hit rate of probes that do not agree about what a hit is', () => {
+    const space = spaceOf('198.18.0.0/24');
+    const limits = { ...limitsOf(space), minHitrate: 1 };
+    const asked = (...names: string[]) => {
+      const probes = names.map((name) => ({ name, options: {} }));
+      return admitting({ allowSpecial: ['198.18.0.0/15'], limits, probes }, space);
+    };
+    expect(asked('tcp-syn')).not.toThrow();
+    expect(asked('tcp-syn', 'tcp-ack')).toThrow(/rst is a success of one probe/);
+    expect(asked('tcp-fin')).toThrow(/there is no hit rate/);
+  });
+
   test('takes any rate without delay', () => {
     const space = spaceOf('198.18.0.0/24');
     for (const rate of [1e-300, 1, 1e9, 1.7e308]) {

@@ -6,6 +6,7 @@
  */
 import { Fault } from '../../../shared/base/faults.js';
 import { ReaderGone, writeOut } from '../../../shared/command/output.js';
+import { outranks, SILENT } from '../../../shared/probe/probe-set.js';
 import { FLAG_REPEAT, type ResultBatch } from '../../../shared/survey/results.js';
 import { isUnsent } from '../../../shared/survey/unsent.js';
 import { fieldIndices, RowSource, rowOf } from '../../sink/row.js';
@@ -35,6 +36,14 @@ export interface RowsOutParts {
   readonly onReaderGone: () => void;
 }
 
+/** A target that has answered. */
+interface Answered {
+  /** The class of its best reply. */
+  code: number;
+  /** True if a row of it was written. */
+  isCounted: boolean;
+}
+
 export class RowsOut {
   readonly #wanted: RowsWanted;
   readonly #deps: RowsOutParts;
@@ -43,7 +52,8 @@ export class RowsOut {
   readonly #format: TextFormat | undefined;
   readonly #indices: readonly number[];
   /** Offsets with a row, by shard; those of stored shards are dropped. */
-  readonly #seen = new Map<number, Set<number>>();
+  /** By shard and offset. */
+  readonly #seen = new Map<number, Map<number, Answered>>();
   #rows = 0;
   #hasReader = true;
   #hasBegun = false;
@@ -72,6 +82,11 @@ export class RowsOut {
       const reason =
         'SQL needs stored rows: write them to a file (-o), or use ZMap’s language: success = 1 && ttl < 64';
       throw new Fault('BAD_OPTION', reason, { flag: '--output-filter', value: wanted.filter.sql });
+    }
+    if (wanted.filter !== undefined && wanted.filter.test === undefined && wanted.rowsMax) {
+      const reason =
+        'rows that pass SQL cannot be counted while they arrive: filter in ZMap’s language';
+      throw new Fault('BAD_OPTION', reason, { flag: '--max-results', value: `${wanted.rowsMax}` });
     }
     return new RowsOut(wanted, isStreamed ? undefined : await openOutput(file), deps);
   }
@@ -133,18 +148,22 @@ export class RowsOut {
     const { fields, filter } = this.#wanted;
     const source = new RowSource(run.plan, run.probeSet);
     const { offset, flags, classification } = batch.columns;
-    const seen = this.#seen.get(batch.shard) ?? new Set<number>();
+    const seen = this.#seen.get(batch.shard) ?? new Map<number, Answered>();
     this.#seen.set(batch.shard, seen);
     let text = '';
     for (let row = 0; row < offset.length && this.#rows < this.#rowsMax; row++) {
-      if (isUnsent(classification[row] as number)) continue; // no probe was sent
+      const code = classification[row] as number;
+      if (isUnsent(code)) continue; // no probe was sent
       const at = offset[row] as number;
-      const isRepeat = seen.has(at);
-      if (isRepeat) flags[row] = (flags[row] as number) | FLAG_REPEAT;
-      seen.add(at);
+      const answered = seen.get(at) ?? { code: SILENT, isCounted: false };
+      seen.set(at, answered);
+      // A SYN-ACK after a reset is what the survey looks for, and no repeat.
+      if (outranks(code, answered.code)) answered.code = code;
+      else flags[row] = (flags[row] as number) | FLAG_REPEAT;
       const values = filter?.test && rowOf(source.moveTo(batch, row));
       if (values !== undefined && filter?.test?.(values) === false) continue;
-      if (!isRepeat) this.#rows++;
+      if (!answered.isCounted) this.#rows++;
+      answered.isCounted = true;
       if (this.#file !== undefined || this.#format === undefined) continue;
       text += this.#format.line(values ?? rowOf(source.moveTo(batch, row)), fields, this.#indices);
     }

@@ -169,11 +169,9 @@ function setExitCode(
   } else if (endReason === 'min-hitrate') {
     const reason = 'the hit rate is below --min-hitrate: the survey was ended';
     throw new Fault('LOW_HITRATE', reason, { flag: '--min-hitrate' });
-  } else if (status.probesSent === 0 && status.targets > 0 && !isLimit) {
-    throw new Fault(
-      'NOTHING_SENT',
-      `no probe was sent: ${unsentReasons(status) || 'the kernel accepted none'}`,
-    );
+  } else if (status.probesSent === 0 && status.targets > 0) {
+    const cause = endReason === '' ? 'the kernel accepted none' : `ended by ${endReason} before`;
+    throw new Fault('NOTHING_SENT', `no probe was sent: ${unsentReasons(status) || cause}`);
   }
 }
 

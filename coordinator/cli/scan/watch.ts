@@ -43,7 +43,7 @@ export async function untilEnded(watched: Watched): Promise<SurveyStatus> {
   ending.cut = () => {
     if (ending.isEnough) return;
     ending.isEnough = true;
-    void run.cancel(false);
+    void run.cancel(false, 'max-results');
   };
   const hurried = new Promise<never>((_, reject) => {
     interrupts.listen((count) => {
