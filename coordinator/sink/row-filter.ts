@@ -14,6 +14,8 @@ export interface RowFilter {
 }
 
 type Compare = (a: Value, b: Value) => boolean;
+/** The names that a condition may have: fields of rows, or columns of stored rows, which are more. */
+type Known = 'rows' | 'columns';
 type Condition = Required<{ test: (row: Row) => boolean; sql: string }>;
 
 const OPERATORS: Readonly<Record<string, { sql: string; compare: Compare; isOrder: boolean }>> = {
@@ -26,7 +28,6 @@ const OPERATORS: Readonly<Record<string, { sql: string; compare: Compare; isOrde
   '>=': { sql: '>=', compare: (a, b) => Number(a) >= Number(b), isOrder: true },
 };
 const TOKEN = /\s*(?:(&&|\|\||[()]|[=!<>]=|[=<>])|"([^"]*)"|'([^']*)'|([\w.:-]+))/y;
-const FLAG = '--output-filter';
 /** Conditions within conditions. */
 const DEPTH_MAX = 100;
 
@@ -35,13 +36,20 @@ interface Token {
   readonly text: string;
 }
 
-/**
- * Reads a condition in ZMap's language; anything else is taken for SQL.
- * @throws Fault BAD_OPTION for an unknown field, or a comparison that its type does not have
- */
-export function parseRowFilter(text: string): RowFilter {
+/** Reads `scan --output-filter`. @throws Fault BAD_OPTION for an unknown field, or a value of another type */
+export function parseOutputFilter(text: string): RowFilter {
+  return parseRowFilter(text, 'rows');
+}
+
+/** Reads `results --filter`: columns that are no fields of rows are left to SQL. @throws Fault BAD_OPTION */
+export function parseStoredFilter(text: string): RowFilter {
+  return parseRowFilter(text, 'columns');
+}
+
+/** Reads a condition in ZMap's language; anything else, such as a comparison of two fields, is taken for SQL. */
+function parseRowFilter(text: string, known: Known): RowFilter {
   const tokens = tokensOf(text);
-  const parsed = tokens && new Parser(tokens, text).parse();
+  const parsed = tokens && new Parser(tokens, text, known).parse();
   return parsed ?? { test: undefined, sql: text };
 }
 
@@ -65,12 +73,14 @@ function tokensOf(text: string): readonly Token[] | undefined {
 class Parser {
   readonly #tokens: readonly Token[];
   readonly #text: string;
+  readonly #known: Known;
   #at = 0;
   #depth = 0;
 
-  constructor(tokens: readonly Token[], text: string) {
+  constructor(tokens: readonly Token[], text: string, known: Known) {
     this.#tokens = tokens;
     this.#text = text;
+    this.#known = known;
   }
 
   parse(): Condition | undefined {
@@ -127,22 +137,26 @@ class Parser {
     if (name?.kind !== 'word' || operator?.kind !== 'symbol' || known === undefined)
       return undefined;
     if (value === undefined || value.kind === 'symbol') return undefined;
+    const indexOf = ({ text }: Token) => FIELDS.findIndex((field) => field.name === text);
+    // In SQL, and only there, a word on the right may be a column.
+    if (value.kind === 'word' && indexOf(value) >= 0) return undefined;
     this.#at += 3;
-    const index = FIELDS.findIndex((field) => field.name === name.text);
+    const index = indexOf(name);
     const field = FIELDS[index];
+    if (field !== undefined && known.isOrder && field.kind !== 'number') return undefined;
+    if (field === undefined && this.#known === 'columns') return undefined;
     if (field === undefined) {
       const names = FIELDS.map((each) => each.name).join(' ');
       throw this.#fault(`no such field; there are: ${names}`, name.text);
     }
-    const wanted = this.#valueFor(field, value, known.isOrder);
+    const wanted = this.#valueFor(field, value);
     return {
       test: (row) => row[index] !== null && known.compare(row[index] as Value, wanted),
       sql: `"${field.name}" ${known.sql} ${typeof wanted === 'string' ? quote(wanted) : wanted}`,
     };
   }
 
-  #valueFor({ name, kind }: Field, { text }: Token, isOrder: boolean): Value {
-    if (isOrder && kind !== 'number') throw this.#fault(`${name} has no order`, text);
+  #valueFor({ name, kind }: Field, { text }: Token): Value {
     if (kind === 'string') return text;
     if (kind === 'number') {
       const value = Number(text);
@@ -162,6 +176,6 @@ class Parser {
   }
 
   #fault(reason: string, value: string): Fault {
-    return new Fault('BAD_OPTION', `${reason} (in: ${this.#text})`, { flag: FLAG, value });
+    return new Fault('BAD_OPTION', `${reason} (in: ${this.#text})`, { value });
   }
 }

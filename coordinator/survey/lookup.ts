@@ -34,7 +34,7 @@ export async function lookupTargets(
   text: string,
   sources: LookupSources,
 ): Promise<readonly LookupResult[]> {
-  const targets = parseLookup(text, sources.plan.space.parts.ports);
+  const targets = parseLookup(text, sources.plan.space.parts);
   return await Promise.all(targets.map((target) => lookupTarget(target, sources)));
 }
 

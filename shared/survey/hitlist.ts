@@ -2,9 +2,10 @@
 import { Fault } from '../base/faults.js';
 import { parseIpv4 } from '../net/address.js';
 import { Target } from '../net/endpoint.js';
-import { parseIpv6 } from '../net/ipv6.js';
+import { compareWords, parseIpv6 } from '../net/ipv6.js';
 import { type ProbePort, portIn, probeIn, probePort } from '../net/ports.js';
 import { readTolerantly } from './list-lines.js';
+import type { SpaceParts } from './space/space.js';
 
 /**
  * `ADDR:PORT` of IPv4, `[ADDR]:PORT`, or `ADDR,PORT`; an IPv6 address with a port but without brackets would
@@ -36,23 +37,40 @@ export function parsePairs(text: string): Listed {
 }
 
 /**
- * Reads `ADDR` or `ADDR:PORT` (`[ADDR]:PORT` for IPv6); without a port, all `ports` are meant.
+ * Reads `ADDR` or `ADDR:PORT` (`[ADDR]:PORT` for IPv6), and finds the targets of a survey that are meant: of all
+ * its probes, and without a port of all its ports. If there is none, the target that somebody expected there.
  * @throws Fault BAD_OPTION
  */
-export function parseLookup(text: string, ports: readonly ProbePort[]): readonly Target[] {
-  const match = /^(?:\[([^\]]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text);
-  const address = match?.[1] ?? match?.[2] ?? text;
-  const named = Number(match?.[3]);
-  const ofPort = ports.filter((port) => portIn(port) === named);
-  const ofPairs = ofPort.length > 0 ? ofPort : [probePort(0, named)];
-  const wanted = match === null ? ports : ofPairs;
-  if (wanted.length > LOOKUP_PORTS_MAX) {
-    const reason = `the survey has ${wanted.length} ports; name one, as ADDR:PORT`;
+export function parseLookup(
+  text: string,
+  { ports, pairs }: Pick<SpaceParts, 'ports' | 'pairs'>,
+): readonly Target[] {
+  const match = /^(?:\[([^\]]+)\]|([0-9.]+)):(\d+)$/.exec(text);
+  const address = parseAddress(match?.[1] ?? match?.[2] ?? text);
+  const named = match === null ? undefined : parsePort(match[3] ?? '', text);
+  const isMeant = (port: ProbePort) => named === undefined || portIn(port) === named;
+  const wanted = new Set(ports.filter(isMeant));
+  for (const pair of pairs) {
+    const port = probePort(pair.probe, pair.port);
+    if (isMeant(port) && compareWords(pair.words, address.words) === 0) wanted.add(port);
+  }
+  if (wanted.size > LOOKUP_PORTS_MAX) {
+    const reason = `the survey has ${wanted.size} ports; name one, as ADDR:PORT`;
     throw new Fault('BAD_OPTION', reason, { value: text });
   }
-  return wanted.map((port) =>
-    Object.assign(parseAddress(address), { port: portIn(port), probe: probeIn(port) }),
-  );
+  const codes = wanted.size > 0 ? [...wanted] : [probePort(0, named ?? 0)];
+  return codes.map((code) => {
+    const target = new Target();
+    target.setWords(address.words);
+    return Object.assign(target, { port: portIn(code), probe: probeIn(code) });
+  });
+}
+
+/** @throws Fault BAD_OPTION naming `value` */
+function parsePort(text: string, value: string): number {
+  const port = Number(text);
+  if (port >= 1 && port <= 65535) return port;
+  throw new Fault('BAD_OPTION', 'not an address and a port', { value });
 }
 
 /** A target of one address of either family, without a port. @throws Fault BAD_OPTION */
@@ -65,11 +83,8 @@ export function parseAddress(text: string): Target {
 
 function parsePair(value: string): Target {
   const match = PAIR.exec(value);
-  const port = Number(match?.[4]);
-  if (match === null || port < 1 || port > 65535) {
-    throw new Fault('BAD_OPTION', 'not an address and a port', { value });
-  }
-  const target = parseAddress(match[1] ?? match[2] ?? match[3] ?? '');
+  const port = parsePort(match?.[4] ?? '', value);
+  const target = parseAddress(match?.[1] ?? match?.[2] ?? match?.[3] ?? '');
   target.port = port;
   return target;
 }

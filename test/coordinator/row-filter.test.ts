@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { withDuck } from '../../coordinator/sink/duck.js';
 import { FIELDS, type Row, type Value } from '../../coordinator/sink/row.js';
-import { parseRowFilter } from '../../coordinator/sink/row-filter.js';
+import { parseOutputFilter, parseStoredFilter } from '../../coordinator/sink/row-filter.js';
 
 const rowWith = (values: Record<string, Value>): Row =>
   FIELDS.map(({ name }) => values[name] ?? null);
@@ -29,25 +29,45 @@ describe('a filter in ZMap’s language', () => {
     ['sport = 80 && (success = 1 || classification = icmp)', [false, false, true]],
     ['success = true', [true, false, false]],
   ])('%s', (text, expected) => {
-    const { test: matches } = parseRowFilter(text);
+    const { test: matches } = parseOutputFilter(text);
     expect([SYNACK, RST, ICMP].map((row) => matches?.(row))).toEqual(expected);
   });
 
-  test.each(['sport = 443 AND ttl < 64', 'ttl BETWEEN 1 AND 9', 'success', "saddr LIKE '198.%'"])(
-    'is not %s, which is taken for SQL',
+  test.each([
+    'sport = 443 AND ttl < 64',
+    'ttl BETWEEN 1 AND 9',
+    'success',
+    "saddr LIKE '198.%'",
+    'saddr = icmp_responder',
+    'sport != dport',
+    "timestamp_str > '2026-01-01'",
+  ])('is not %s, which is taken for SQL', (text) => {
+    expect(parseOutputFilter(text)).toEqual({ test: undefined, sql: text });
+    expect(parseStoredFilter(text)).toEqual({ test: undefined, sql: text });
+  });
+
+  test.each(['rtt_us > 100', 'SPORT = 443', 'saddr_bytes = 1'])(
+    'is not %s in stored rows, which have columns of their own',
     (text) => {
-      expect(parseRowFilter(text)).toEqual({ test: undefined, sql: text });
+      expect(parseStoredFilter(text)).toEqual({ test: undefined, sql: text });
+      expect(() => parseOutputFilter(text)).toThrow(/no such field/);
     },
   );
+
+  test('names no flag in its errors, since two commands take it', () => {
+    for (const parse of [parseOutputFilter, parseStoredFilter]) {
+      const fault = expect.objectContaining({ details: { value: 'x' } });
+      expect(() => parse('ttl = x')).toThrow(fault);
+    }
+  });
 
   test.each([
     ['sport2 = 80', /no such field/],
     ['sport = http', /is a number/],
     ['success = 2', /is 1 or 0/],
-    ['classification < rst', /has no order/],
     [`${'('.repeat(101)}ttl = 1${')'.repeat(101)}`, /too many parentheses/],
   ])('%s is refused', (text, reason) => {
-    expect(() => parseRowFilter(text)).toThrow(reason);
+    expect(() => parseOutputFilter(text)).toThrow(reason);
   });
 
   test('never throws anything but a BAD_OPTION, whatever the text', () => {
@@ -69,7 +89,7 @@ describe('a filter in ZMap’s language', () => {
     fc.assert(
       fc.property(fc.array(piece, { maxLength: 20 }), (pieces) => {
         try {
-          parseRowFilter(pieces.join(''));
+          parseOutputFilter(pieces.join(''));
         } catch (error) {
           expect(error).toMatchObject({ code: 'BAD_OPTION' });
         }
@@ -111,7 +131,7 @@ describe('a filter in ZMap’s language', () => {
       await duck.run(`INSERT INTO t VALUES ${cells.join(', ')}`);
       await fc.assert(
         fc.asyncProperty(both as fc.Arbitrary<string>, async (text) => {
-          const filter = parseRowFilter(text);
+          const filter = parseOutputFilter(text);
           const found = await duck.runAndReadAll(`SELECT i FROM t WHERE ${filter.sql} ORDER BY i`);
           const chosen = rows.flatMap((row, i) => (filter.test?.(row) ? [i] : []));
           expect(found.getRows().map(([i]) => i)).toEqual(chosen);

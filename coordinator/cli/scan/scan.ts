@@ -25,7 +25,7 @@ import { checkRequest } from '../../admission/admission.js';
 import { Coordinator } from '../../coordinator.js';
 import { briefPlan, summarizePlan } from '../../plan/plan-summary.js';
 import { defaultFields } from '../../sink/row.js';
-import { parseRowFilter } from '../../sink/row-filter.js';
+import { parseOutputFilter } from '../../sink/row-filter.js';
 import { MANIFEST_FILE } from '../../storage/folder-layout.js';
 import type { SurveyRun } from '../../survey/survey-run.js';
 import { DEFAULT_DATA } from '../coordinator.js';
@@ -63,7 +63,7 @@ export function scanCommand(): Command {
     option(
       '--output-filter <condition>',
       'rows to print, as in ZMap: success = 1 && ttl < 64; all replies are stored then',
-      parseRowFilter,
+      parseOutputFilter,
     ),
     headerOption(),
     option('--data <dir>', 'folder of segments and manifests', undefined, DEFAULT_DATA),

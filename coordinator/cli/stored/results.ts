@@ -5,7 +5,7 @@ import { Fault } from '../../../shared/base/faults.js';
 import { writeOut } from '../../../shared/command/output.js';
 import { command, option } from '../../../shared/command/program.js';
 import { FIELDS, parseFields, type Value } from '../../sink/row.js';
-import { parseRowFilter, type RowFilter } from '../../sink/row-filter.js';
+import { parseStoredFilter, type RowFilter } from '../../sink/row-filter.js';
 import type { TextFormat } from '../../sink/sink.js';
 import { SINK_NAMES, sinkNamed } from '../../sink/sink-registry.js';
 import { type OutputFile, openOutput } from '../output/output-file.js';
@@ -47,7 +47,7 @@ export function resultsCommand(): Command {
     option(
       '--filter <condition>',
       'rows to print, in SQL (sport = 443 AND ttl < 64) or as in ZMap (sport = 443 && ttl < 64)',
-      parseRowFilter,
+      parseStoredFilter,
     ),
     option('--follow', 'continue with newly stored rows until the survey is over'),
   ];

@@ -3,8 +3,13 @@ import { describe, expect, test } from 'vitest';
 import type { TargetIndex } from '../../../shared/base/brand.js';
 import { Target } from '../../../shared/net/endpoint.js';
 import { formatAddress } from '../../../shared/net/ipv6.js';
-import { type ProbePort, parsePorts } from '../../../shared/net/ports.js';
-import { parseAddress, parseHitlist, parsePairs } from '../../../shared/survey/hitlist.js';
+import { type ProbePort, parsePorts, probePort } from '../../../shared/net/ports.js';
+import {
+  parseAddress,
+  parseHitlist,
+  parseLookup,
+  parsePairs,
+} from '../../../shared/survey/hitlist.js';
 import { Plan } from '../../../shared/survey/plan.js';
 import {
   reasonLeftOut,
@@ -45,7 +50,7 @@ function composing({ targets = [], exclude = [], allow = [], ...lists }: Said): 
   });
 }
 
-function parseLookup(space: Space): string[] {
+function targetsIn(space: Space): string[] {
   const target = new Target();
   return Array.from({ length: space.size }, (_, index) => {
     space.at(index as TargetIndex, target);
@@ -63,7 +68,7 @@ const LISTS: Said = {
 
 describe('a space of both families, lists and pairs', () => {
   test('contains each target once, whatever list it came from, and no excluded one', () => {
-    const all = parseLookup(composing(LISTS).space);
+    const all = targetsIn(composing(LISTS).space);
     const addresses = [
       ...['8.8.8.8', ...[0, 1, 3, 4, 5, 6, 7].map((i) => `9.9.9.${i}`)],
       ...['2600:1::1', '2600:1:0:1::1', '2600:1:0:3::1'],
@@ -117,6 +122,36 @@ describe('a space of both families, lists and pairs', () => {
     expect(() => spaceFromBytes(hostile)).toThrow(expect.objectContaining({ code: 'BAD_MESSAGE' }));
   });
 
+  test('is looked up by address, or address and port, in all probes and among pairs', () => {
+    const probed = (probe: number) => (port: number) => probePort(probe, port);
+    const pairs = parsePairs('9.9.9.7:53\n9.9.9.8:123\n[2600:4::1]:22\n').targets;
+    for (const pair of pairs) pair.probe = 2;
+    const { space } = compose({
+      targets: [parseTarget('9.9.9.0/29', '')],
+      ...{ exclusions: [], allowSpecial: [], hitlist: [], pairs },
+      ports: [probed(0)(53), probed(0)(80), probed(1)(53)],
+    });
+    const found = (text: string) =>
+      parseLookup(text, space.parts).map((target) => {
+        const state = space.indexOf(target) < 0 ? ' unplanned' : '';
+        return `${target.probe}:${target.port}${state}`;
+      });
+    expect(found('9.9.9.1')).toEqual(['0:53', '0:80', '1:53']);
+    expect(found('9.9.9.1:53')).toEqual(['0:53', '1:53']);
+    expect(found('9.9.9.7:53')).toEqual(['0:53', '1:53', '2:53']);
+    expect(found('9.9.9.8:123')).toEqual(['2:123']);
+    expect(found('[2600:4::1]:22')).toEqual(['2:22']);
+    expect(found('9.9.9.1:99')).toEqual(['0:99 unplanned']);
+    for (const text of ['9.9.9.1:65536', '9.9.9.1:99999', '9.9.9.1:0']) {
+      expect(() => found(text)).toThrow(/not an address and a port/);
+    }
+    const alone = compose({
+      ...{ targets: [], exclusions: [], allowSpecial: [], hitlist: [], pairs, ports: [] },
+    }).space;
+    expect(parseLookup('9.9.9.7', alone.parts)).toHaveLength(1);
+    expect(parseLookup('9.9.9.9', alone.parts)).toHaveLength(1);
+  });
+
   test('is the same when it is read from its bytes, and has the same hash', () => {
     const { space } = composing({
       ...LISTS,
@@ -124,7 +159,7 @@ describe('a space of both families, lists and pairs', () => {
     });
     const bytes = spaceToBytes(space, '7');
     const back = spaceFromBytes(bytes);
-    expect(parseLookup(back)).toEqual(parseLookup(space));
+    expect(targetsIn(back)).toEqual(targetsIn(space));
     expect(hashSpace(spaceToBytes(back, '7'))).toBe(hashSpace(bytes));
   });
 
@@ -197,7 +232,7 @@ describe('a space of both families, lists and pairs', () => {
 
   test('of pairs alone needs no ports', () => {
     const { space } = composing({ pairs: '9.9.9.9:53\n9.9.9.9:80\n', ports: '' });
-    expect(parseLookup(space)).toEqual(['9.9.9.9 53', '9.9.9.9 80']);
+    expect(targetsIn(space)).toEqual(['9.9.9.9 53', '9.9.9.9 80']);
   });
 
   test('knows which of its addresses are special-purpose and which are public', () => {
