@@ -186,12 +186,18 @@ export interface Capture {
   readonly rejects: Readonly<Record<string, number>>;
   readonly isAlive: boolean;
   readonly readUntil: number;
-  /**
-   * @param receive called with a frame's timestamp in microseconds; returns whether the frame is a reply to a
-   * probe of this survey
-   */
-  start(receive: (timestamp: number) => boolean): void;
+  start(receiver: FrameReceiver): void;
   close(): void;
+}
+
+/**
+ * Reads the frames of one survey; both methods take a frame's capture time in microseconds since the Unix epoch,
+ * and return whether the frame answers a probe of the survey.
+ */
+export interface FrameReceiver {
+  receive(timestamp: number): boolean;
+  /** Called for frames that no survey has recognised: answers from another port than the one probed. */
+  receiveFromOtherPort(timestamp: number): boolean;
 }
 
 /** A connection that the kernel made, or could not make. */

@@ -61,7 +61,7 @@ export class JoinedSurvey {
         held,
         replies,
       );
-      capture.start((timestamp) => receiver.receive(timestamp));
+      capture.start(receiver);
     }
     this.#receiveOutcomes(new ReplyDelivery(plan, set, this.held, this.replies));
   }

@@ -52,6 +52,7 @@ export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Pro
   for await (const entry of readJournal(disk, join(folder, JOURNAL_FILE))) {
     checker.checkEntry(entry);
     if (entry.rowCount > 0) withRows.set(entry.shard, entry);
+    else checker.closeShard(entry);
   }
   for (const segment of await segments.list()) {
     for await (const row of segments.read(segment)) checker.checkRow(row, withRows, isOver);

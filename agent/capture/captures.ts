@@ -5,7 +5,13 @@
  */
 import { Fault } from '../../shared/base/faults.js';
 import { Dissection, REJECT, REJECT_NAMES } from '../../shared/packet/dissect.js';
-import type { Capture, CaptureTotals, FrameSource, SourceSetup } from '../interfaces.js';
+import type {
+  Capture,
+  CaptureTotals,
+  FrameReceiver,
+  FrameSource,
+  SourceSetup,
+} from '../interfaces.js';
 import { openPcapSource } from './pcap-source.js';
 import { openRingSource } from './ring-source.js';
 
@@ -52,8 +58,11 @@ function openBest(setup: SourceSetup): FrameSource {
 
 interface Listener {
   readonly filter: string;
-  receive: (timestamp: number) => boolean;
+  receiver: FrameReceiver;
 }
+
+/** Before a survey listens. */
+const NOBODY: FrameReceiver = { receive: () => false, receiveFromOtherPort: () => false };
 
 class SharedCapture {
   readonly source: FrameSource;
@@ -72,7 +81,7 @@ class SharedCapture {
   /** @param onEmpty called once the last survey has left and the source is closed */
   join(filter: string, onEmpty: () => void): Capture {
     const { source } = this;
-    const listener: Listener = { filter, receive: () => false };
+    const listener: Listener = { filter, receiver: NOBODY };
     this.#listeners.push(listener);
     try {
       this.#setFilter();
@@ -101,8 +110,8 @@ class SharedCapture {
       get rejects() {
         return (last ?? since()).rejects;
       },
-      start(receive) {
-        listener.receive = receive;
+      start(receiver) {
+        listener.receiver = receiver;
       },
       close: () => {
         if (last !== undefined) return;
@@ -127,7 +136,10 @@ class SharedCapture {
       this.#rejects[reject] = (this.#rejects[reject] as number) + 1;
       return;
     }
-    for (const { receive } of this.#listeners) if (receive(timestamp)) return;
+    for (const { receiver } of this.#listeners) if (receiver.receive(timestamp)) return;
+    for (const { receiver } of this.#listeners) {
+      if (receiver.receiveFromOtherPort(timestamp)) return;
+    }
     this.#foreign++;
   }
 

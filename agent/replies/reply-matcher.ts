@@ -24,6 +24,8 @@ interface ProbeReplies {
   readonly protocolV6: number;
   readonly reader: ReplyReader;
   readonly cookies: CookieMac;
+  /** One of the ports that it is sent to; undefined if those are in listed pairs only. */
+  readonly firstPort: number | undefined;
 }
 
 export class ReplyMatcher {
@@ -53,11 +55,13 @@ export class ReplyMatcher {
     this.#probes = set.packets.map(({ index, probe, options }) => {
       const protocol = (family: 4 | 6) =>
         probe.families.includes(family) ? probe.protocol(family) : -1;
+      const targetPorts = targetPortsOf(plan, index);
       return {
         index,
+        firstPort: targetPorts[0],
         protocolV4: protocol(4),
         protocolV6: protocol(6),
-        reader: probe.replies({ options, ports, targetPorts: targetPortsOf(plan, index) }),
+        reader: probe.replies({ options, ports, targetPorts }),
         cookies: new CookieMac(probeKey(survey.key, index)),
       };
     });
@@ -81,20 +85,44 @@ export class ReplyMatcher {
         return true;
       }
     }
-    return this.#isFromOtherPort();
+    return false;
   }
 
-  #isFromOtherPort(): boolean {
+  /**
+   * Reads a dissected frame that no survey has taken: an answer from another port than the one probed is a reply if
+   * its probe accepts such ones, and is counted if not.
+   * @returns true if it answers a probe of this survey
+   */
+  receiveFromOtherPort(timestamp: number): boolean {
     const dissection = this.#dissection;
-    for (const { reader, cookies, index, protocolV4 } of this.#probes) {
-      if (protocolV4 !== dissection.protocol || !reader.answersFromOtherPort) continue;
-      if (!reader.answersFromOtherPort(dissection, cookies)) continue;
-      dissection.flow.target.probe = index;
-      if (this.#plan.positionOf(dissection.flow.target) < 0) continue;
-      this.#counts.otherPort++;
-      return true;
+    const { protocol, isIpv6, flow } = dissection;
+    for (const probe of this.#probes) {
+      const { reader, cookies, index } = probe;
+      if ((isIpv6 ? probe.protocolV6 : probe.protocolV4) !== protocol) continue;
+      if (reader.answersFromOtherPort === undefined || !this.#hasProbed(probe)) continue;
+      const from = flow.target.port;
+      if (reader.answersFromOtherPort(dissection, cookies)) {
+        if (reader.acceptsOtherPorts) return this.#record(probe, timestamp);
+        flow.target.probe = index;
+        const isOurs = this.#plan.positionOf(flow.target) >= 0;
+        flow.target.port = from;
+        if (isOurs) this.#counts.otherPort++;
+        if (isOurs) return true;
+      }
     }
     return false;
+  }
+
+  /** True if the sender of the frame is an address that a probe is sent to; checked before any cookie is computed. */
+  #hasProbed({ index, firstPort }: ProbeReplies): boolean {
+    if (firstPort === undefined) return false;
+    const { target } = this.#dissection.flow;
+    const from = target.port;
+    target.port = firstPort;
+    target.probe = index;
+    const isTarget = this.#plan.space.indexOf(target) >= 0;
+    target.port = from;
+    return isTarget;
   }
 
   #record({ index, reader }: ProbeReplies, timestamp: number): boolean {

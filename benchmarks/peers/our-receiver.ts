@@ -22,7 +22,7 @@ const receiver = new ReplyMatcher(
   held,
   counts,
 );
-capture.start((timestamp) => receiver.receive(timestamp));
+capture.start(receiver);
 console.log('listening');
 await pause(Number(seconds) * 1000);
 const { user } = process.cpuUsage();

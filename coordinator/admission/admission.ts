@@ -72,11 +72,11 @@ export function checkRequest(request: SurveyRequest, space: Space): void {
 function refuseHitrate({ limits, probes }: SurveyRequest): void {
   if (limits.minHitrate === 0) return;
   const set = new ProbeSet(probes);
-  const { unclearSuccess, hasSuccess } = set;
-  if (hasSuccess && unclearSuccess === undefined) return;
-  const reason = hasSuccess
+  const { unclearSuccess, allHaveSuccess } = set;
+  if (allHaveSuccess && unclearSuccess === undefined) return;
+  const reason = allHaveSuccess
     ? `${unclearSuccess} is a success of one probe and none of another: survey them apart`
-    : 'no reply to these probes is a success, so there is no hit rate';
+    : 'a probe that looks for silence has no success, so there is no hit rate';
   const value = String(limits.minHitrate);
   throw new Fault('BAD_OPTION', reason, { flag: '--min-hitrate', value });
 }

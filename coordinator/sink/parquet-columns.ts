@@ -29,6 +29,7 @@ import {
 import type { RowSource } from './row.js';
 
 const always: Has = () => true;
+const isPacket: Has = (source) => source.isPacket;
 const isTcp: Has = (source) => source.isTcp;
 const isIcmp: Has = (source) => source.isIcmp;
 const isError: Has = (source) => source.isError;
@@ -157,8 +158,8 @@ export function gathered(names: Dictionary): readonly GatheredColumn[] {
     u32('seqnum', column('sequence'), isTcp),
     u32('acknum', column('acknowledgment'), isTcp),
     u16('window', column('window'), isTcp),
-    u8('ttl', column('timeToLive')),
-    u32('ipid', column('identification')),
+    u8('ttl', column('timeToLive'), isPacket),
+    u32('ipid', column('identification'), isPacket),
     word('classification', names, (source) => source.classification ?? ''),
     word('state', names, (source) => source.state),
     boolean('success', (source) => source.isSuccess),
@@ -176,9 +177,9 @@ export function gathered(names: Dictionary): readonly GatheredColumn[] {
     boolean(
       'ip_df',
       ({ flags }) => (flags & FLAG_DF) !== 0,
-      ({ target }) => target.isIpv4,
+      ({ isPacket, target }) => isPacket && target.isIpv4,
     ),
-    u8('tos', column('typeOfService')),
+    u8('tos', column('typeOfService'), isPacket),
     u16('reply_sport', column('responderPort'), isUdp),
     u16('udp_pkt_size', (source) => source.column('dataLength') + UDP_OCTETS, isUdp),
     {

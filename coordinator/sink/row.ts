@@ -89,6 +89,10 @@ export class RowSource {
   get hasPort(): boolean {
     return this.#set.all[this.target.probe]?.probe.hasPorts ?? true;
   }
+  /** False for the outcome of a connection, of which the kernel shows us no packet. */
+  get isPacket(): boolean {
+    return this.column('timeToLive') > 0;
+  }
   get isTcp(): boolean {
     return (this.flags & FLAG_TCP) !== 0;
   }
@@ -140,8 +144,8 @@ const TABLE: readonly FieldReader[] = [
   number('seqnum', 'TCP sequence number of the reply', tcp('sequence')),
   number('acknum', 'TCP acknowledgment number of the reply', tcp('acknowledgment')),
   number('window', 'TCP window of the reply', tcp('window')),
-  number('ttl', 'time to live of the reply', (source) => source.column('timeToLive')),
-  number('ipid', 'IP identification of the reply', (source) => source.column('identification')),
+  number('ttl', 'time to live of the reply', packet('timeToLive')),
+  number('ipid', 'IP identification of the reply', packet('identification')),
   text('probe', 'the probe', ({ probeName }) => probeName),
   text('classification', 'class of the reply: synack, rst, icmp, …', (source) => {
     return source.classification;
@@ -174,14 +178,12 @@ const TABLE: readonly FieldReader[] = [
   text('tcpopt_layout', 'order of the TCP options: mss,sok,ts,nop,ws', (source) =>
     source.isTcp ? formatLayout(source.column('optionLayout')) || null : null,
   ),
-  boolean('ip_df', 'true if IPv4’s DF (do not fragment) is set', ({ flags, target }) =>
-    target.isIpv4 ? (flags & FLAG_DF) !== 0 : null,
+  boolean('ip_df', 'true if IPv4’s DF (do not fragment) is set', (source) =>
+    source.isPacket && source.target.isIpv4 ? (source.flags & FLAG_DF) !== 0 : null,
   ),
-  number('tos', 'type of service or traffic class of the reply', (source) =>
-    source.column('typeOfService'),
-  ),
+  number('tos', 'type of service or traffic class of the reply', packet('typeOfService')),
   number('ecn', 'its two low bits: explicit congestion notification', (source) => {
-    return source.column('typeOfService') & ECN_MASK;
+    return source.isPacket ? source.column('typeOfService') & ECN_MASK : null;
   }),
   number('reply_sport', 'port from which a UDP reply came', (source) =>
     source.isUdp ? source.column('responderPort') : null,
@@ -241,9 +243,14 @@ export function parseFields(text: string): readonly string[] {
   return names;
 }
 
-/** ZMap's default fields; of several probes, which one and what its reply is. */
+/** Default fields of stored rows; of several probes, also which one. */
+export function storedFields(probes: number): readonly string[] {
+  return ['saddr', ...(probes > 1 ? ['probe'] : []), 'sport', 'classification'];
+}
+
+/** ZMap's default fields of rows that are written at once; of several probes, those of stored rows. */
 export function defaultFields(ports: number, probes: number): readonly string[] {
-  if (probes > 1) return ['saddr', 'probe', 'sport', 'classification'];
+  if (probes > 1) return storedFields(probes);
   return ports === 1 ? ['saddr'] : ['saddr', 'sport'];
 }
 
@@ -255,6 +262,9 @@ function number(name: string, about: string, read: FieldReader['read']): FieldRe
 }
 function boolean(name: string, about: string, read: FieldReader['read']): FieldReader {
   return { name, kind: 'boolean', about, read };
+}
+function packet(name: ColumnName): FieldReader['read'] {
+  return (source) => (source.isPacket ? source.column(name) : null);
 }
 function tcp(name: ColumnName): FieldReader['read'] {
   return (source) => (source.isTcp ? source.column(name) : null);

@@ -27,7 +27,6 @@ import {
   type Survey,
   type SurveyState,
 } from '../../shared/survey/survey.js';
-import type { EndReason } from '../../shared/survey/survey-limits.js';
 import type { Log } from '../../shared/telemetry/log.js';
 import { SurveyAgents } from '../agents/survey-agents.js';
 import { Dispatcher } from '../dispatch/dispatcher.js';
@@ -60,7 +59,6 @@ export interface SurveyRunDeps {
 
 const STEP_MILLIS = 50;
 const MAINTENANCE_MILLIS = 5000;
-const LIMITS_MILLIS = 250;
 const END_RETRY_MILLIS = 2000;
 
 export class SurveyRun implements KnownSurvey {
@@ -83,7 +81,6 @@ export class SurveyRun implements KnownSurvey {
   readonly #stop = stopController();
   #isImmediate = false;
   #maintainedAt = 0;
-  #limitsAt = 0;
   /** Our monotonic clock: until then, some agents and leases may not be known yet. */
   readonly #drainCheckFrom: number;
   #endedAt = 0;
@@ -176,12 +173,12 @@ export class SurveyRun implements KnownSurvey {
 
   async pause(): Promise<void> {
     refuseIfEnding(this.survey, 'paused');
-    if (this.survey.state === 'running') await this.#setState('paused');
+    if (this.survey.state === 'running') await this.#update({ state: 'paused' });
   }
 
   async resume(): Promise<void> {
     refuseIfEnding(this.survey, 'resumed');
-    if (this.survey.state === 'paused') await this.#setState('running');
+    if (this.survey.state === 'paused') await this.#update({ state: 'running' });
   }
 
   async setRate(rate: Survey['rate']): Promise<void> {
@@ -191,7 +188,7 @@ export class SurveyRun implements KnownSurvey {
 
   /** Stops the survey, and stores what has settled; first waits for what was sent, unless `immediately`. */
   /** @param endReason the limit that is reached, if that is the cause */
-  async cancel(immediately: boolean, endReason: EndReason = ''): Promise<void> {
+  async cancel(immediately: boolean, endReason: Survey['endReason'] = ''): Promise<void> {
     this.#isImmediate ||= immediately;
     if (!isEnding(this.survey.state)) await this.#update({ state: 'draining', endReason });
   }
@@ -214,7 +211,7 @@ export class SurveyRun implements KnownSurvey {
     this.storer.throwFailure();
     if (this.#maySend) await this.#dispatcher.dispatch(this.#table, now);
     this.storer.storeReady();
-    if (now - this.#limitsAt >= LIMITS_MILLIS) await this.#enforceLimits(now);
+    await this.#enforceLimits();
     if (now - this.#maintainedAt >= MAINTENANCE_MILLIS) await this.#maintainLeases(now);
     if (!this.storer.isIdle || now < this.#endRetryAt) return;
     // A shard may be stored in part if a coordinator died while storing a cancelled survey.
@@ -223,8 +220,7 @@ export class SurveyRun implements KnownSurvey {
     else if (this.survey.state === 'draining' && this.#isDrained()) await this.#end('cancelled');
   }
 
-  async #enforceLimits(now: number): Promise<void> {
-    this.#limitsAt = now;
+  async #enforceLimits(): Promise<void> {
     const endReason = reachedLimit(this, this.#deps.clock.wall());
     if (endReason !== '') await this.#update({ state: 'draining', endReason });
   }
@@ -290,11 +286,6 @@ export class SurveyRun implements KnownSurvey {
     log.info({ survey: survey.id, state, targetsCovered }, 'survey ended');
     this.#stop.abort();
     this.#resolveEnded?.resolve(this.status);
-  }
-
-  async #setState(state: SurveyState): Promise<void> {
-    assert(!isOver(this.survey.state), `a survey that is over becomes ${state}`);
-    await this.#update({ state });
   }
 
   /** Applies a change at once, by grants; and by the record, for agents that miss the grant. */

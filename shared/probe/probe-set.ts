@@ -96,9 +96,9 @@ export class ProbeSet {
     return (this.#classes[probe]?.[code]?.state ?? this.all[probe]?.probe.silence) as TargetState;
   }
 
-  /** True if any reply of any probe is what the survey looks for. */
-  get hasSuccess(): boolean {
-    return this.all.some(({ probe }) => probe.classes.some(({ isSuccess }) => isSuccess));
+  /** True if each probe looks for a reply, and not for silence. */
+  get allHaveSuccess(): boolean {
+    return this.all.every(({ probe }) => probe.classes.some(({ isSuccess }) => isSuccess));
   }
 
   /** A class that is a success for one probe and none for another. */

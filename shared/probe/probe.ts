@@ -74,10 +74,12 @@ export interface ReplyReader {
   /** Index in the probe's `classes` of a validated reply. */
   classify(reply: Dissection): number;
   /**
-   * True if a packet that is not valid answers a probe of ours, but from another port than the one probed; then
-   * the target of its `flow` is the one probed. Absent if the transport has no such replies.
+   * True if a packet that is not valid answers exactly one of our probes to its sender, but from another port than
+   * the one probed; then the target of its `flow` is the one probed. Absent if the transport has no such replies.
    */
   answersFromOtherPort?(reply: Dissection, cookies: CookieMac): boolean;
+  /** True if such answers are replies; else they are counted only. */
+  readonly acceptsOtherPorts?: boolean;
   /** Our clock as a validated reply echoes it, microseconds modulo 2^32; −1 if it does not. */
   echoedStamp(reply: Dissection): number;
 }

@@ -76,19 +76,23 @@ describe('captures', () => {
       captures.open({ device: 'eth0', filter }),
     );
     const seen: string[] = [];
-    first?.start(() => {
-      seen.push('first');
-      return false;
+    const listen = (name: string, isRecognised: boolean) => ({
+      receive: () => {
+        seen.push(name);
+        return isRecognised;
+      },
+      receiveFromOtherPort: () => {
+        seen.push(`${name}, other port`);
+        return false;
+      },
     });
-    second?.start(() => {
-      seen.push('second');
-      return true;
-    });
+    first?.start(listen('first', false));
+    second?.start(listen('second', true));
     opened[0]?.deliver();
     expect(seen).toEqual(['first', 'second']);
     second?.close();
     opened[0]?.deliver();
-    expect(seen).toEqual(['first', 'second', 'first']);
+    expect(seen).toEqual(['first', 'second', 'first', 'first, other port']);
     expect(first?.rejects['foreign']).toBe(1);
   });
 

@@ -88,15 +88,6 @@ const grant = (sender: ConnectSender, rate = 2000) =>
   sender.grant(rate, systemClock.monotonic() + 60_000, 0);
 
 describe('a survey of connections', () => {
-  test('goes on with other targets at full rate if some have no route', async () => {
-    const { sender, plan } = senderFor([port]);
-    sender.send(0, plan.size);
-    grant(sender);
-    await until(() => sender.totals.probesSent > 0);
-    expect(sender.totals.sendErrors).toEqual({});
-    expect(verdictOn('ENETUNREACH', true)).toMatchObject({ kind: 'unsent' });
-  });
-
   test('sends nothing more to silent targets once it is paused, not even the kernel’s repeats', async () => {
     const { sender, plan } = senderFor([await silentPort()]);
     const sending = sender.send(0, plan.size);

@@ -8,7 +8,7 @@ import type { Fault } from '../../shared/base/faults.js';
 import { portIn, probeIn } from '../../shared/net/ports.js';
 import type { ProbeOptions } from '../../shared/probe/probe.js';
 
-/** What is probed, as `probe:port`. */
+/** All targets of one address, as `probe:port`. */
 function probed(ports: string, ...probes: string[]): string[] {
   const found = resolveProbes(parsePortEntries(ports), probes.map(parseProbe), []);
   return found.ports.map((port) => `${found.probes[probeIn(port)]?.name}:${portIn(port)}`);

@@ -5,6 +5,7 @@
 
 import type {
   Capture,
+  FrameReceiver,
   KnownClasses,
   NetworkIo,
   OpenNetworkIo,
@@ -99,11 +100,12 @@ export class FakeNetwork {
     const { downs } = link;
     const view = new DataView(new ArrayBuffer(FRAME_OCTETS));
     const dissection = new Dissection(view);
-    let receive: (timestamp: number) => boolean = () => false;
+    let receiver: FrameReceiver | undefined;
     const deliver = (frame: Uint8Array) => {
       if (dead.aborted || link.isDown || link.hasLostNetwork) return;
       new Uint8Array(view.buffer).set(frame);
-      if (dissection.dissect('ip', 0, frame.length) === REJECT.OK) receive(clock.wall() * 1000);
+      if (dissection.dissect('ip', 0, frame.length) === REJECT.OK)
+        receiver?.receive(clock.wall() * 1000);
     };
     const capture: Capture = {
       dissection,
@@ -114,7 +116,7 @@ export class FakeNetwork {
       totals: { framesReceived: 0, framesDropped: 0, interfaceDropped: 0 },
       rejects: {},
       start(handler) {
-        receive = handler;
+        receiver = handler;
       },
       close() {},
     };

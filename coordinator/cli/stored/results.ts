@@ -4,7 +4,7 @@ import { systemClock } from '../../../shared/base/clock.js';
 import { Fault } from '../../../shared/base/faults.js';
 import { writeOut } from '../../../shared/command/output.js';
 import { command, option } from '../../../shared/command/program.js';
-import { FIELDS, parseFields, type Value } from '../../sink/row.js';
+import { FIELDS, parseFields, storedFields, type Value } from '../../sink/row.js';
 import { parseStoredFilter, type RowFilter } from '../../sink/row-filter.js';
 import type { TextFormat } from '../../sink/sink.js';
 import { SINK_NAMES, sinkNamed } from '../../sink/sink-registry.js';
@@ -67,7 +67,6 @@ export function headerOption() {
 
 async function results(name: string, flags: ResultsFlags): Promise<void> {
   const { outputModule = 'csv', outputFile, filter, follow, headerRow } = flags;
-  const fields = flags.outputFields ?? ['saddr', 'sport', 'classification'];
   const format = textOf(outputModule, outputFile);
   if (follow && outputFile !== undefined && outputFile !== '-') {
     const reason = 'a file is written whole: use --follow with stdout only';
@@ -76,6 +75,8 @@ async function results(name: string, flags: ResultsFlags): Promise<void> {
   const output = await openOutput(outputFile ?? '-');
   await withSurveyFiles(flags, name, async ({ folder, survey, refresh }) => {
     const rows = new StoredRows(folder, survey);
+    const { size: probes } = new Set(survey.probes.map(({ name }) => name));
+    const fields = flags.outputFields ?? storedFields(probes);
     const writing = { format, fields, filter: filter?.sql, hasHeader: headerRow };
     if (!output.isStdout || format === undefined) {
       await writeRows(rows, writing, output);

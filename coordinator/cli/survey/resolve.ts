@@ -59,7 +59,7 @@ export function resolveDraft(draft: SurveyDraft): ResolvedSurvey {
     rate: cappedRate(space, rateOf(draft, probes, space), draft),
     cooldown: draft.cooldown ?? DEFAULT_COOLDOWN,
     seed,
-    rows: draft.rows ?? (new ProbeSet(probes).hasSuccess ? 'successes' : 'all'),
+    rows: draft.rows ?? (new ProbeSet(probes).allHaveSuccess ? 'successes' : 'all'),
     segmentFormat: draft.segmentFormat ?? DEFAULT_OUTPUT,
     contact: draft.contact ?? '',
     purpose: draft.purpose ?? '',

@@ -106,26 +106,28 @@ class Datagrams implements PacketMaker {
   }
 }
 
-/** Replies from other ports are looked for among this many ports of a survey. */
-const OTHER_PORTS_MAX = 256;
+/**
+ * Answers from other ports are looked for among this many ports of a survey: more if answers echo a cookie, since
+ * without one, a source port that fits another of our probes by chance (1 in 4,096) is all that there is.
+ */
+const OTHER_PORTS_MAX = { echoed: 256, notEchoed: 16 } as const;
 
 class DatagramReplies implements ReplyReader {
   readonly #payload: Payload;
   readonly #ports: PortRange;
   readonly #targetPorts: readonly number[];
-  readonly #acceptsAnyPort: boolean;
+  readonly acceptsOtherPorts: boolean;
 
   constructor({ options, ports, targetPorts }: ProbeSetup) {
     this.#payload = payloadOf(options);
     this.#ports = ports;
-    this.#targetPorts = targetPorts.length <= OTHER_PORTS_MAX ? targetPorts : [];
-    this.#acceptsAnyPort = options[ANY_PORT.name] === 'yes';
+    const most = this.#payload.echoAt < 0 ? OTHER_PORTS_MAX.notEchoed : OTHER_PORTS_MAX.echoed;
+    this.#targetPorts = targetPorts.length <= most ? targetPorts : [];
+    this.acceptsOtherPorts = options[ANY_PORT.name] === 'yes';
   }
 
   validate(reply: Dissection, cookies: CookieMac): boolean {
-    if (reply.isError) return this.#isQuoted(reply, cookies);
-    if (this.#isAnswer(reply, cookies)) return true;
-    return this.#acceptsAnyPort && this.answersFromOtherPort(reply, cookies);
+    return reply.isError ? this.#isQuoted(reply, cookies) : this.#isAnswer(reply, cookies);
   }
 
   classify(reply: Dissection): number {
@@ -141,12 +143,16 @@ class DatagramReplies implements ReplyReader {
     if (reply.isError) return false;
     const { target } = reply.flow;
     const from = target.port;
+    let probed = 0;
+    let matches = 0;
     for (const port of this.#targetPorts) {
       target.port = port;
-      if (port !== from && this.#isAnswer(reply, cookies)) return true;
+      if (port === from || !this.#isAnswer(reply, cookies)) continue;
+      probed = port;
+      matches++;
     }
-    target.port = from;
-    return false;
+    target.port = matches === 1 ? probed : from;
+    return matches === 1;
   }
 
   /** A quote may end after eight octets; what it has of the payload must be right. */

@@ -25,7 +25,10 @@ const readerOf = (port: number, given: ProbeOptions = {}, targetPorts = [port]) 
 function classOf(port: number, packet: Uint8Array, given: ProbeOptions = {}): string | undefined {
   const reader = readerOf(port, given);
   const views = read(packet);
-  return reader.validate(views, cookies) ? udp.classes[reader.classify(views)]?.name : undefined;
+  const isReply =
+    reader.validate(views, cookies) ||
+    (reader.acceptsOtherPorts === true && reader.answersFromOtherPort?.(views, cookies) === true);
+  return isReply ? udp.classes[reader.classify(views)]?.name : undefined;
 }
 
 describe('the UDP probe', () => {
@@ -83,11 +86,25 @@ describe('the UDP probe', () => {
     expect(readerOf(53).answersFromOtherPort?.(read(answer), cookies)).toBe(true);
     expect(classOf(53, answer, { 'any-port': 'yes' })).toBe('udp');
     const views = read(answer);
-    readerOf(53, { 'any-port': 'yes' }, [69, 53]).validate(views, cookies);
+    readerOf(53, { 'any-port': 'yes' }, [69, 53]).answersFromOtherPort?.(views, cookies);
     expect(views.flow.target.port).toBe(53);
     const tftp = answerTo(sentTo(69));
     new DataView(tftp.buffer).setUint16(20, 40_000);
     expect(classOf(69, tftp)).toBe('udp'); // RFC 1350 §4: the server chooses its port
+  });
+
+  test('takes an answer for one from another port only if it fits one probe, and no chance decides', () => {
+    const ports = Array.from({ length: 256 }, (_, i) => i + 1000);
+    const reader = readerOf(9, {}, ports);
+    let claimed = 0;
+    for (let i = 0; i < 2000; i++) {
+      const answer = answerTo(sentTo(9));
+      new DataView(answer.buffer).setUint16(22, PORTS.from + ((i * 7919) % 4096));
+      const views = read(answer);
+      if (reader.answersFromOtherPort?.(views, cookies)) claimed++;
+      else expect(views.flow.target.port).toBe(9);
+    }
+    expect(claimed).toBe(0);
   });
 
   test.each([0, 1, 2, 3])('has a right checksum with a cookie at an offset of %i', (offset) => {
