@@ -38,7 +38,7 @@ export function summarizePlan(request: SurveyRequest, composition: Composition):
   const shardLength = shardLengthFor(maxTargets, request.rate);
   const plan = new Plan(space, request.seed, shardLength, maxTargets);
   const { millis, bitsPerSecond } = estimate(request, space);
-  const peak = peaks(space, request.rate);
+  const peak = peaks(space, request.rate * request.probesPerTarget);
   return {
     addresses: space.addresses,
     targets: plan.size,

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { Fault } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import { PROTOCOL } from '../../shared/base/version.js';
+import { surveyShape } from '../../shared/bus/messages.js';
 import type { Disk } from '../../shared/host/disk.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { SINK_NAMES } from '../sink/sink-registry.js';
@@ -52,14 +53,10 @@ export function isSurveyFile(path: string): boolean {
   return FILES.test(path) || SEGMENT.test(path);
 }
 
-const shape = z.looseObject({
-  id: z.string(),
-  seed: z.string(),
-  shardLength: z.number().int().min(1),
-  planHash: z.string(),
-  segmentFormat: z.string(),
-  rows: z.enum(['successes', 'all']),
-});
+/** As agents take it from the broker, without what is not written to the folder. */
+const shape = surveyShape
+  .omit({ key: true, state: true, storedBelow: true, term: true, firstEpoch: true })
+  .loose();
 const versionShape = z.looseObject({ id: z.string(), protocol: z.number().optional() });
 
 /** @param isRestorable whether a coordinator may restore the survey from its folder */

@@ -35,6 +35,7 @@ const epoch = z.looseObject({
   from: whole,
   sentUpTo: whole,
   settledUpTo: whole,
+  replies: z.record(z.string(), whole),
 });
 const lineShape = z.union([
   z.strictObject({ term: whole, shard: z.undefined().optional() }),

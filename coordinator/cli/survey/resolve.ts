@@ -87,7 +87,8 @@ function rateOf(
 
 /** The requested rate, or less if a network would see more than the survey allows. */
 function cappedRate(space: Space, rate: Pps, draft: SurveyDraft): Pps {
-  const { per24, per48, per64 } = peaks(space, rate);
+  // A network whose hosts are silent receives all probes of a target, while the rate is shared by all networks.
+  const { per24, per48, per64 } = peaks(space, rate * (draft.probes ?? 1));
   const factor = Math.min(
     1,
     capFactor(per24, draft.maxRatePer24),

@@ -55,7 +55,10 @@ const shape = z.strictObject({
   allowSpecial: blockItems.optional(),
   ports: parsed(parsePortEntries).optional(),
   probe: z
-    .union([parsed(parseProbe).transform((probe) => [probe]), z.array(parsed(parseProbe))])
+    .preprocess(
+      (probe) => (probe === undefined || Array.isArray(probe) ? probe : [probe]),
+      z.array(parsed(parseProbe)).optional(),
+    )
     .optional(),
   probes: parsed(parseProbesPerTarget).optional(),
   maxTargets: parsed(parseTargetLimit).optional(),
