@@ -129,9 +129,11 @@ export class ProbeRounds {
   #start(round: Round, due: number): void {
     const { sender, classes, classesFrom } = this.#deps;
     const silent = firstSilent(classes, round.startedUpTo - classesFrom, due - classesFrom);
+    // If the sender has no room for it, the repeats are not skipped.
+    if (silent >= 0) {
+      round.sending = sender.send(silent + classesFrom, due, { classes, classesFrom });
+    }
     round.startedUpTo = due;
-    if (silent < 0) return;
-    round.sending = sender.send(silent + classesFrom, due, { classes, classesFrom });
   }
 
   /** Takes the result of a sending that has ended. */

@@ -162,10 +162,15 @@ export class SenderControl {
     return this.#doubles[HEAD_DOUBLES + slot * WORDS_PER_SLOT + ORDER_SENT] as number;
   }
 
-  /** Sender: from a position on, targets of a job are checked against this version. */
+  /**
+   * Sender: from a position on, targets of a job are checked against this version. A job that resumes with the same
+   * version adds nothing, so that the few spans that are kept are of different versions.
+   */
   addVersionSpan(slot: number, version: number, from: number): void {
     const at = HEAD_DOUBLES + slot * WORDS_PER_SLOT;
     const count = this.#doubles[at + MARK_COUNT] as number;
+    const last = at + MARKS_AT + 2 * ((count - 1) % MARKS);
+    if (count > 0 && this.#doubles[last] === version) return;
     const entry = at + MARKS_AT + 2 * (count % MARKS);
     this.#doubles[entry] = version;
     this.#doubles[entry + 1] = from;

@@ -35,3 +35,15 @@ test('a job whose slot was released is unaffected by the next job in that slot, 
   expect(second.sentUpTo).toBe(5050);
   expect(() => first.releaseSlot()).toThrow();
 });
+
+test('a job that is interrupted for repeats and resumes keeps one span for each version', () => {
+  const control = new SenderControl();
+  control.prepare(SLOT, 0);
+  for (let from = 0; from < 5000; from += 100) control.addVersionSpan(SLOT, 7, from);
+  control.addVersionSpan(SLOT, 8, 5000);
+  control.addVersionSpan(SLOT, 8, 6000);
+  expect(control.versionSpansOf(SLOT)).toEqual([
+    { version: 7, from: 0 },
+    { version: 8, from: 5000 },
+  ]);
+});

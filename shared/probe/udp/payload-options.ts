@@ -22,6 +22,8 @@ const NO_ECHO = 'none';
 /** Fits into Ethernet's 1500 octets with both IP headers. */
 const PAYLOAD_OCTETS_MAX = 1400;
 const COOKIE_OCTETS_MAX = 4;
+/** Answers are captured up to 512 octets, headers included: Ethernet, VLAN, IPv6 with an extension, and UDP. */
+const ECHO_AT_MAX = 400;
 
 /** The usual behaviour of the protocol of a payload. */
 const AS_USUAL = 'as-usual';
@@ -47,7 +49,7 @@ export const PAYLOAD_OPTIONS: readonly ProbeOption[] = [
     fallback: NO_ECHO,
     about: `offset in the answer of the octets marked **, or ${NO_ECHO}`,
     check: (value) => {
-      if (value !== NO_ECHO) wholeNumber(value, 0, PAYLOAD_OCTETS_MAX);
+      if (value !== NO_ECHO) wholeNumber(value, 0, ECHO_AT_MAX);
     },
   },
   {
