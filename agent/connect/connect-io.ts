@@ -13,7 +13,7 @@ import type { Survey } from '../../shared/survey/survey.js';
 import type { EgressOptions } from '../egress/egress-plan.js';
 import { LinkMonitor } from '../egress/link-monitor.js';
 import { slicesOf } from '../egress/route-slices.js';
-import { permanentSource } from '../egress/source-address.js';
+import { permanentSource, sourceTowards } from '../egress/source-address.js';
 import type { NetworkIo } from '../interfaces.js';
 import type { SendFilterLists } from '../send/send-filter.js';
 import { ConnectSender, type ConnectSources } from './connect-sender.js';
@@ -37,7 +37,10 @@ export async function openConnectIo(
   const sources = await sourcesOf(plan.space, options.sources ?? []);
   const routing = { device: undefined, sources: options.sources ?? [] };
   const { slices, notes } = await slicesOf(plan.space, routing);
-  const monitor = new LinkMonitor([...new Set(slices.map(({ device }) => device))], []);
+  const used = await Promise.all(
+    slices.map(({ example, device }) => sourceTowards(example, device)),
+  );
+  const monitor = new LinkMonitor([...new Set(slices.map(({ device }) => device))], used);
   const socketsMax = Math.max(1, Math.min(SOCKETS_MAX, openFilesMax() - FILES_KEPT));
   const sender = new ConnectSender({
     plan,

@@ -17,6 +17,9 @@ import { type DraftReply, type ReplyCounts, ReplyDelivery } from './reply-delive
 const ROUND_TRIP_MICROS_MAX = 600e6;
 
 /** How the replies to one probe of the survey are recognised. */
+/** Answers from other ports are looked for among this many ports of a probe. */
+const PORTS_MAX = 256;
+
 interface ProbeReplies {
   readonly index: number;
   /** Protocol numbers of the transport over IPv4 and IPv6; −1 if the probe has none. */
@@ -24,8 +27,8 @@ interface ProbeReplies {
   readonly protocolV6: number;
   readonly reader: ReplyReader;
   readonly cookies: CookieMac;
-  /** One of the ports that it is sent to; undefined if those are in listed pairs only. */
-  readonly firstPort: number | undefined;
+  /** Ports that it is sent to, if they are few: by them, a sender is recognised as a target. */
+  readonly ports: readonly number[];
 }
 
 export class ReplyMatcher {
@@ -58,7 +61,7 @@ export class ReplyMatcher {
       const targetPorts = targetPortsOf(plan, index);
       return {
         index,
-        firstPort: targetPorts[0],
+        ports: targetPorts.length <= PORTS_MAX ? targetPorts : [],
         protocolV4: protocol(4),
         protocolV6: protocol(6),
         reader: probe.replies({ options, ports, targetPorts }),
@@ -114,13 +117,14 @@ export class ReplyMatcher {
   }
 
   /** True if the sender of the frame is an address that a probe is sent to; checked before any cookie is computed. */
-  #hasProbed({ index, firstPort }: ProbeReplies): boolean {
-    if (firstPort === undefined) return false;
+  #hasProbed({ index, ports }: ProbeReplies): boolean {
     const { target } = this.#dissection.flow;
     const from = target.port;
-    target.port = firstPort;
     target.probe = index;
-    const isTarget = this.#plan.space.indexOf(target) >= 0;
+    const isTarget = ports.some((port) => {
+      target.port = port;
+      return this.#plan.space.indexOf(target) >= 0;
+    });
     target.port = from;
     return isTarget;
   }
@@ -146,6 +150,9 @@ export class ReplyMatcher {
 }
 
 function targetPortsOf(plan: Plan, probe: number): readonly number[] {
-  const { ports } = plan.space.parts;
-  return ports.filter((port) => probeIn(port) === probe).map(portIn);
+  const { ports, pairs } = plan.space.parts;
+  const found = new Set<number>();
+  for (const port of ports) if (probeIn(port) === probe) found.add(portIn(port));
+  for (const port of pairs.ports) if (probeIn(port) === probe) found.add(portIn(port));
+  return [...found];
 }
