@@ -5,6 +5,7 @@ import { command, option } from '../../shared/command/program.js';
 import { formatCount, formatLimit } from '../../shared/survey/quantities.js';
 import { type SurveyStatus, silentOf } from '../../shared/survey/status.js';
 import {
+  endOf,
   formatTable,
   percent,
   plural,
@@ -47,7 +48,7 @@ function describe(status: SurveyStatus): string {
   const { targets, probesSent, targetsCovered } = status;
   const lines = {
     survey: `${status.survey} ${status.name}`,
-    state: status.state,
+    state: endOf(status),
     targets: formatCount(targets),
     sent: formatCount(probesSent),
     covered: `${formatCount(targetsCovered)} (${percent(targetsCovered, targets)})`,

@@ -263,7 +263,7 @@ export class SurveyRun implements KnownSurvey {
     const survey = state === 'done' ? { ...this.survey, endReason: '' as const } : this.survey;
     const now = () => {
       this.#endedAt = clock.wall();
-      return { ...this.status, state };
+      return { ...this.status, state, endReason: survey.endReason };
     };
     const ioStatsOf = (agent: string) => agents.activity.ioStatsOf(agent);
     const isConcluded = await concludeSurvey(

@@ -26,6 +26,7 @@ export function statusOf(progress: SurveyProgress): SurveyStatus {
     survey: survey.id,
     name: survey.name,
     state: survey.state,
+    endReason: survey.endReason,
     targets: plan.size,
     probesSent,
     targetsCovered: table.targetsCovered,

@@ -28,6 +28,7 @@ const statusShape = z.object({
   survey: token,
   name: z.string(),
   state: surveyShape.shape.state,
+  endReason: surveyShape.shape.endReason,
   targets: count,
   probesSent: count,
   targetsCovered: count,

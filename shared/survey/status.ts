@@ -2,12 +2,15 @@
 import { LIMITS } from '../base/limits.js';
 import { sumReplies } from './lease.js';
 import type { SurveyState } from './survey.js';
+import type { EndReason } from './survey-limits.js';
 import { sumUnsent, type UnsentCounts } from './unsent.js';
 
 export interface SurveyStatus extends Readonly<UnsentCounts> {
   readonly survey: string;
   readonly name: string;
   readonly state: SurveyState;
+  /** The limit that ended it; empty if none did. */
+  readonly endReason: EndReason;
   readonly targets: number;
   /** Probes sent, including repeated ones. */
   readonly probesSent: number;

@@ -98,10 +98,15 @@ function outlook(status: SurveyStatus): string {
   const left = targets * status.probesPerTarget - probesSent - sumUnsent(status);
   if (status.problem !== '') return `STALLED: ${status.problem}`;
   if (state === 'paused') return 'paused';
-  if (state !== 'running') return 'stopping';
+  if (state !== 'running') return status.endReason === '' ? 'stopping' : endOf(status);
   if (left <= 0) return 'waiting for late replies';
   if (rate < 1) return probesSent === 0 ? 'starting' : 'waiting';
   return `${formatDuration((left / rate) * 1000)} left`;
+}
+
+/** The state of a survey; of one that a limit has ended, also which. */
+export function endOf({ state, endReason }: SurveyStatus): string {
+  return endReason === '' ? state : `${state} by its limit ${endReason}`;
 }
 
 /** The summary of a survey, for people. @param elapsed milliseconds, by the monotonic clock */
@@ -115,7 +120,7 @@ export function summaryOf(
     state:
       status.state === 'done'
         ? 'done'
-        : `${status.state}, ${percent(targetsCovered, targets)} covered`,
+        : `${endOf(status)}, ${percent(targetsCovered, targets)} covered`,
     targets: `${formatCount(targets)}, ${formatCount(targetsCovered)} covered`,
     probes: formatCount(probesSent),
     ...replyLines(status),
