@@ -67,7 +67,7 @@ export async function runElection(
   }
 }
 
-/** Leads and renews the record, until the signal aborts or the record cannot be renewed. */
+/** Calls `onStartedLeading`, and renews the leader record until the signal is aborted or the record cannot be renewed. */
 async function keepLeading(
   won: Versioned<Leader>,
   { leader: store, clock, log }: ElectionDeps,

@@ -15,7 +15,7 @@ import { ShardRows } from './shard-rows.js';
 const UNLEASED_MAX = 1024;
 /** Rows per position that one epoch can produce: ICMP, then RST, then SYN-ACK. */
 const ROWS_PER_POSITION = 3;
-/** Epochs that may have begun before their lease record reached us. */
+/** Maximum number of epochs of a shard that are accepted although the lease that we have does not list them yet. */
 const EPOCHS_AHEAD = 16;
 
 /** State of a shard when one of its batches arrives. */

@@ -8,7 +8,7 @@ export interface SurveyLimits {
   readonly maxResults: number;
   /** Time after its launch at which it ends; 0 for no limit. */
   readonly maxRuntime: Millis;
-  /** Percent of targets whose reply is a success, below which it ends; 0 for no limit. */
+  /** The survey ends if a lower percentage of its probed targets than this answers with success; 0 for no limit. */
   readonly minHitrate: number;
 }
 

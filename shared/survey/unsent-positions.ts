@@ -11,7 +11,7 @@ import { isUnsent, UNSENT_NAMES, type UnsentName, unsentName } from './unsent.js
  */
 export type UnsentPositions = Partial<Record<UnsentName, string>>;
 
-/** @param codes by offset within the shard: an `UNSENT` code, or anything else */
+/** @param codes one per position, by offset within the shard; values that are no `UNSENT` codes are ignored */
 export function encodeUnsent(codes: Uint8Array): UnsentPositions | undefined {
   const bits = new Map<UnsentName, Uint8Array>();
   for (let offset = 0; offset < codes.length; offset++) {

@@ -113,7 +113,7 @@ export class StoredRows {
     return readJournal(this.#disk, join(this.#folder, JOURNAL_FILE));
   }
 
-  /** All segments. @throws Fault UNREADABLE_FILE if the rows of a shard in the journal are in none */
+  /** All segments. @throws Fault UNREADABLE_FILE if the journal lists a shard whose rows are in no segment */
   async #complete(): Promise<readonly Segment[]> {
     for (let attempt = 1; ; attempt++) {
       const shards: number[] = [];

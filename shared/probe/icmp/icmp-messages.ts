@@ -1,6 +1,7 @@
 /**
- * Messages of the ICMP probes. The first word of the cookie is identifier and sequence number, so that a quote
- * of eight octets has it; the second one is in the data.
+ * Messages of the ICMP probes. The first word of the cookie is stored in the fields for identifier and sequence
+ * number, so that an ICMP error that quotes only the first eight octets of a message has it; the second word is in
+ * the data.
  */
 import type { Endpoint } from '../../net/endpoint.js';
 import { foldChecksum, sumOf32, sumWords } from '../../packet/checksum.js';

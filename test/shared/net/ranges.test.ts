@@ -30,7 +30,7 @@ describe('a set of ranges', () => {
     );
   });
 
-  test('subtracts and intersects like a set', () => {
+  test('subtracts and intersects like the set of its members', () => {
     fc.assert(
       fc.property(anyRanges, anyRanges, (a, b) => {
         const [left, right] = [members(a), members(b)];

@@ -163,7 +163,7 @@ describe('a space of both families, lists and pairs', () => {
     expect(hashSpace(spaceToBytes(back, '7'))).toBe(hashSpace(bytes));
   });
 
-  test('causes no error but BAD_MESSAGE when it is read from damaged bytes', () => {
+  test('causes no error other than BAD_MESSAGE when it is read from damaged bytes', () => {
     const bytes = spaceToBytes(composing(LISTS).space, '7');
     fc.assert(
       fc.property(

@@ -35,7 +35,7 @@ describe('target lists', () => {
     ]);
   });
 
-  test('are refused with file, line and value of an entry that cannot be read', () => {
+  test('are refused with the file, line and value of an unreadable entry', () => {
     expect(() => parseTargetList('10.0.0.0/8\n10.0.0.0/99\n', 'hosts.txt')).toThrow(
       expect.objectContaining({
         code: 'BAD_LIST',
