@@ -67,7 +67,10 @@ export async function runElection(
   }
 }
 
-/** Calls `onStartedLeading`, and renews the leader record until the signal is aborted or the record cannot be renewed. */
+/**
+ * Calls `onStartedLeading`, and renews the leader record until the signal is aborted or the record cannot be
+ * renewed.
+ */
 async function keepLeading(
   won: Versioned<Leader>,
   { leader: store, clock, log }: ElectionDeps,
