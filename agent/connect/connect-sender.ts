@@ -44,7 +44,7 @@ interface Attempt {
   readonly position: number;
   readonly socket: Socket;
   readonly startedAt: number;
-  /** True until connect(2) has returned. */
+  /** True until it is known how connect(2) ended. */
   isImmediate: boolean;
 }
 
@@ -110,7 +110,7 @@ export class ConnectSender implements Sender {
       const { until, exclusionsVersion } = this.#grant;
       const mayTry = now < until && this.#filter.version >= exclusionsVersion;
       const rate = mayTry ? this.#grant.rate : 0;
-      if (rate === 0) this.#endBeforeRepeats(now);
+      if (rate === 0 && this.#hasWork) this.#endBeforeRepeats(now);
       let allowance = this.#pacer.allowance(now, rate);
       while (allowance > 0 && this.#attempts.size < socketsMax && this.#tryNext(now)) {
         allowance--;
@@ -118,6 +118,11 @@ export class ConnectSender implements Sender {
       }
       await clock.sleep(rate === 0 ? IDLE_MILLIS : Math.min(IDLE_MILLIS, this.#pacer.pause(rate)));
     }
+  }
+
+  /** False if all is sent: then there is no rate because none is needed, and late replies are still awaited. */
+  get #hasWork(): boolean {
+    return [...this.#first, ...this.#repeats].some(({ hasEnded }) => !hasEnded);
   }
 
   /** Starts the connection of the next position; repeats go first. @returns false if none is due */
@@ -176,13 +181,14 @@ export class ConnectSender implements Sender {
     socket.on('close', () => this.#attempts.delete(attempt));
     // Errors of connect(2) itself are reported before the next turn of the event loop.
     setImmediate(() => {
+      if (attempt.isImmediate) job.onSent(position);
       attempt.isImmediate = false;
-      if (!socket.destroyed) job.onSent(position);
     });
   }
 
   #onError(attempt: Attempt, target: Target, code: string, roundTrip: number): void {
     const { job, position, isImmediate } = attempt;
+    attempt.isImmediate = false;
     const verdict = verdictOn(code, isImmediate);
     if (verdict.kind === 'reply') this.#report(attempt, target, verdict.place, roundTrip);
     if (verdict.kind === 'reply' || verdict.kind === 'silent') {

@@ -6,7 +6,7 @@
 import { type PortRange, portIn, probeIn } from '../../shared/net/ports.js';
 import type { Dissection } from '../../shared/packet/dissect.js';
 import { CookieMac, probeKey } from '../../shared/probe/cookies.js';
-import type { ReplyReader } from '../../shared/probe/probe.js';
+import { OTHER_PORTS_MAX, type ReplyReader } from '../../shared/probe/probe.js';
 import { ProbeSet } from '../../shared/probe/probe-set.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { Survey } from '../../shared/survey/survey.js';
@@ -17,9 +17,6 @@ import { type DraftReply, type ReplyCounts, ReplyDelivery } from './reply-delive
 const ROUND_TRIP_MICROS_MAX = 600e6;
 
 /** How the replies to one probe of the survey are recognised. */
-/** Answers from other ports are looked for among this many ports of a probe. */
-const PORTS_MAX = 256;
-
 interface ProbeReplies {
   readonly index: number;
   /** Protocol numbers of the transport over IPv4 and IPv6; −1 if the probe has none. */
@@ -61,7 +58,7 @@ export class ReplyMatcher {
       const targetPorts = targetPortsOf(plan, index);
       return {
         index,
-        ports: targetPorts.length <= PORTS_MAX ? targetPorts : [],
+        ports: targetPorts.length <= OTHER_PORTS_MAX ? targetPorts : [],
         protocolV4: protocol(4),
         protocolV6: protocol(6),
         reader: probe.replies({ options, ports, targetPorts }),
@@ -104,14 +101,13 @@ export class ReplyMatcher {
       if ((isIpv6 ? probe.protocolV6 : probe.protocolV4) !== protocol) continue;
       if (reader.answersFromOtherPort === undefined || !this.#hasProbed(probe)) continue;
       const from = flow.target.port;
-      if (reader.answersFromOtherPort(dissection, cookies)) {
-        if (reader.acceptsOtherPorts) return this.#record(probe, timestamp);
-        flow.target.probe = index;
-        const isOurs = this.#plan.positionOf(flow.target) >= 0;
-        flow.target.port = from;
-        if (isOurs) this.#counts.otherPort++;
-        if (isOurs) return true;
-      }
+      if (!reader.answersFromOtherPort(dissection, cookies)) continue;
+      flow.target.probe = index;
+      const isOurs = this.#plan.positionOf(flow.target) >= 0;
+      if (isOurs && reader.acceptsOtherPorts) this.#record(probe, timestamp);
+      else if (isOurs) this.#counts.otherPort++;
+      flow.target.port = from; // other surveys read the frame, too
+      if (isOurs) return true;
     }
     return false;
   }

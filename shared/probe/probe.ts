@@ -67,6 +67,17 @@ export interface PacketMaker {
   make(batch: ProbeBatch, sources: readonly Endpoint[], stamp: number): void;
 }
 
+/** An ICMP error about a probe: a router or the host does not let it through. */
+export const ICMP_CLASS: ReplyClass = {
+  name: 'icmp',
+  rank: RANK.ROUTER,
+  state: 'filtered',
+  isSuccess: false,
+};
+
+/** Answers from other ports are looked for if a probe is sent to at most this many ports. */
+export const OTHER_PORTS_MAX = 256;
+
 /** Reads replies to one probe. */
 export interface ReplyReader {
   /** True if a packet answers a probe of ours: then its `flow` is that probe's. */

@@ -43,11 +43,16 @@ afterEach(async () => {
   server.close();
 });
 
-function senderFor(ports: readonly number[], blocked = none, sources: ConnectSources = {}) {
+function senderFor(
+  ports: readonly number[],
+  blocked = none,
+  sources: ConnectSources = {},
+  timeout = 1000,
+) {
   const space = Space.ofIpv4(Ranges.of([parseRange('127.77.0.0/25')]), ports);
   const plan = new Plan(space, '7', 256);
   const lists = { version: 0, excluded: none, own: blocked };
-  const limits = { timeout: 1000, socketsMax: 1000 };
+  const limits = { timeout, socketsMax: 1000 };
   const deps = { plan, clock: systemClock, blocked: lists, ...limits, sources };
   const sender = new ConnectSender(deps);
   open.push(sender);
@@ -91,12 +96,38 @@ describe('a survey of connections', () => {
   test('sends nothing more to silent targets once it is paused, not even the kernel’s repeats', async () => {
     const { sender, plan } = senderFor([await silentPort()]);
     const sending = sender.send(0, plan.size);
-    grant(sender);
-    await until(() => sending.hasEnded);
+    grant(sender, 100);
+    await until(() => sending.sentUpTo >= 30);
     expect(handshakes()).toBeGreaterThan(0);
     grant(sender, 0);
+    expect(sending.hasEnded).toBe(false);
     await systemClock.sleep(1100);
     expect(handshakes()).toBe(0);
+  });
+
+  test('waits for late replies after its last probe, when it is granted no rate any more', async () => {
+    const { sender } = senderFor([await silentPort()], none, {}, 3000);
+    const sending = sender.send(0, 16);
+    grant(sender);
+    await until(() => sending.hasEnded);
+    grant(sender, 0);
+    await systemClock.sleep(1500);
+    expect(handshakes()).toBeGreaterThan(0);
+  });
+
+  test('ends although a target is excluded in the instant in which it is tried', async () => {
+    const { sender } = senderFor([await silentPort()]);
+    const sending = sender.send(0, 16);
+    grant(sender);
+    const all = addressLists(Ranges.of([parseRange('127.0.0.0/8')]), Ranges6.none);
+    for (let version = 1; !sending.hasEnded && version < 400; version++) {
+      process.nextTick(() => sender.setExclusions(version % 2 ? all : none, version));
+      await systemClock.sleep(1);
+    }
+    sender.setExclusions(none, 1000);
+    grant(sender);
+    await until(() => sending.hasEnded);
+    expect(sending.hasEnded).toBe(true);
   });
 
   test('ends connections in progress to targets that are excluded', async () => {

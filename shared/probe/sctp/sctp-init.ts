@@ -18,6 +18,7 @@ import type { CookieMac } from '../cookies.js';
 import { IpHeader, ipOctets } from '../ip-header.js';
 import {
   type Family,
+  ICMP_CLASS,
   type PacketMaker,
   type PacketProbe,
   type ProbeSetup,
@@ -26,7 +27,6 @@ import {
 } from '../probe.js';
 import type { ProbeBatch } from '../probe-batch.js';
 import { TTL } from '../probe-options.js';
-import { ICMP_CLASS } from '../tcp/tcp-probe.js';
 
 const INIT = { window: 32_768, streams: 10 };
 /** Octets of a quoted header that end with the checksum. */

@@ -4,8 +4,7 @@
  */
 import { TCP_OCTETS } from '../../packet/tcp.js';
 import { ipOctets } from '../ip-header.js';
-import { type ConnectionProbe, RANK } from '../probe.js';
-import { ICMP_CLASS } from './tcp-probe.js';
+import { type ConnectionProbe, ICMP_CLASS, RANK } from '../probe.js';
 
 /** SYN, ACK and RST, of which the first has 20 octets of options. */
 const SEGMENTS = 3;

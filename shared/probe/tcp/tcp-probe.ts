@@ -7,22 +7,14 @@ import type { CookieMac } from '../cookies.js';
 import { ipOctets } from '../ip-header.js';
 import {
   type Family,
+  ICMP_CLASS,
   type PacketProbe,
   type ProbeOption,
   type ProbeOptions,
-  RANK,
   type ReplyClass,
   type TargetState,
 } from '../probe.js';
 import { type SegmentShape, TcpSegments } from './tcp-segments.js';
-
-/** An ICMP error about a probe: a router or the host does not let it through. */
-export const ICMP_CLASS: ReplyClass = {
-  name: 'icmp',
-  rank: RANK.ROUTER,
-  state: 'filtered',
-  isSuccess: false,
-};
 
 export interface TcpProbeSpec {
   readonly name: string;

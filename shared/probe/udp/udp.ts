@@ -22,6 +22,8 @@ import type { CookieMac } from '../cookies.js';
 import { IpHeader, ipOctets } from '../ip-header.js';
 import {
   type Family,
+  ICMP_CLASS,
+  OTHER_PORTS_MAX,
   type PacketMaker,
   type PacketProbe,
   type ProbeSetup,
@@ -30,7 +32,6 @@ import {
 } from '../probe.js';
 import type { ProbeBatch } from '../probe-batch.js';
 import { TTL } from '../probe-options.js';
-import { ICMP_CLASS } from '../tcp/tcp-probe.js';
 import {
   ANY_PORT,
   optionsForPort,
@@ -107,10 +108,10 @@ class Datagrams implements PacketMaker {
 }
 
 /**
- * Answers from other ports are looked for among this many ports of a survey: more if answers echo a cookie, since
- * without one, a source port that fits another of our probes by chance (1 in 4,096) is all that there is.
+ * Without an echoed cookie, answers from other ports are looked for among fewer ports: then the source port is the
+ * only proof, and it fits another of our probes by chance (1 in 4,096).
  */
-const OTHER_PORTS_MAX = { echoed: 256, notEchoed: 16 } as const;
+const OTHER_PORTS_WITHOUT_ECHO_MAX = 16;
 
 class DatagramReplies implements ReplyReader {
   readonly #payload: Payload;
@@ -121,7 +122,7 @@ class DatagramReplies implements ReplyReader {
   constructor({ options, ports, targetPorts }: ProbeSetup) {
     this.#payload = payloadOf(options);
     this.#ports = ports;
-    const most = this.#payload.echoAt < 0 ? OTHER_PORTS_MAX.notEchoed : OTHER_PORTS_MAX.echoed;
+    const most = this.#payload.echoAt < 0 ? OTHER_PORTS_WITHOUT_ECHO_MAX : OTHER_PORTS_MAX;
     this.#targetPorts = targetPorts.length <= most ? targetPorts : [];
     this.acceptsOtherPorts = options[ANY_PORT.name] === 'yes';
   }
