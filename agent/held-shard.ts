@@ -8,15 +8,22 @@ import { assert } from '../shared/base/assert.js';
 import type { Clock } from '../shared/base/clock.js';
 import { LIMITS } from '../shared/base/limits.js';
 import type { ResultStream, ShardOffer } from '../shared/bus/interfaces.js';
+import { Dissection } from '../shared/packet/dissect.js';
+import {
+  FINDINGS_PER_EPOCH,
+  type IcmpFindings,
+  NO_FINDINGS,
+} from '../shared/survey/icmp-findings.js';
 import type { LeaseState } from '../shared/survey/lease.js';
 import type { Shard } from '../shared/survey/plan.js';
 import { FLAG_COOLDOWN } from '../shared/survey/results.js';
 import type { Survey } from '../shared/survey/survey.js';
-import type { Reply, ReplyRecorder, Sender } from './interfaces.js';
+import { OUTCOME, type Reply, type ReplyRecorder, type Sender } from './interfaces.js';
 import { CooldownTracker } from './lease/cooldown-tracker.js';
 import type { HeldLease } from './lease/held-lease.js';
 import type { Holder } from './lease/open-lease.js';
 import { ProbeRounds } from './lease/probe-rounds.js';
+import type { IcmpErrors } from './replies/icmp-errors.js';
 import { ShardReplies } from './replies/shard-replies.js';
 
 /** An unchanged lease is read at this interval, to learn whether it is still ours. */
@@ -34,6 +41,9 @@ export interface HeldShardDeps {
   readonly lease: HeldLease;
   readonly offer: ShardOffer;
   readonly sender: Sender;
+  readonly icmpErrors: IcmpErrors;
+  /** When the probe of a deferred position is to be sent (monotonic milliseconds). */
+  readonly timeFor: (position: number, now: number) => number;
   readonly resultStream: ResultStream;
   readonly clock: Clock;
 }
@@ -51,6 +61,9 @@ export class HeldShard implements ReplyRecorder {
   #extendedAt: number;
   /** Number of positions recorded as unsent. */
   #unsentCount = 0;
+  /** The place of position 0 in the agent's order of probing, and the findings of this epoch. */
+  readonly #placeOfZero: number;
+  #findings: IcmpFindings = NO_FINDINGS;
   #isReconciling = false;
   #isStopping = false;
   /** From this time on (our monotonic clock), replies may have been missed; infinite if none were. */
@@ -67,7 +80,8 @@ export class HeldShard implements ReplyRecorder {
     this.#deps = deps;
     this.#replies = new ShardReplies(shard, lease.from, deps.classNames);
     this.#cooldown = new CooldownTracker(lease.from);
-    const { sender, survey } = deps;
+    const { sender, survey, timeFor, icmpErrors } = deps;
+    this.#placeOfZero = icmpErrors.open(shard.to - lease.from) - lease.from;
     this.#rounds = new ProbeRounds({
       sender,
       clock,
@@ -76,6 +90,7 @@ export class HeldShard implements ReplyRecorder {
       rounds: survey.probesPerTarget,
       classes: this.#replies.classes,
       classesFrom: shard.from,
+      timeFor,
     });
     const now = clock.monotonic();
     this.#publishedAt = now;
@@ -97,13 +112,23 @@ export class HeldShard implements ReplyRecorder {
   onReply(reply: Reply, timestamp: number): number {
     const isRow = this.#deps.survey.rows === 'all' || reply.isSuccess;
     const flags = this.#rounds.hasEnded ? FLAG_COOLDOWN : 0;
-    return this.#replies.add(reply, { timestamp, isRow, flags });
+    const outcome = this.#replies.add(reply, { timestamp, isRow, flags });
+    const { content, position } = reply;
+    if (outcome === OUTCOME.NEW && content instanceof Dissection && content.isError) {
+      this.#deps.icmpErrors.onError(content, this.#placeOfZero + position);
+    }
+    return outcome;
   }
 
   /** Stops sending. Replies to probes already sent are still recorded, and their positions still settle. */
   stop(): void {
     this.#isStopping = true;
     this.#rounds.abandon();
+  }
+
+  /** Other agents can finish the shard sooner; not if only deferred probes are left, as nobody may send them sooner. */
+  leaveToOthers(): void {
+    if (!this.#rounds.isWaitingOnly) this.stop();
   }
 
   /**
@@ -145,6 +170,7 @@ export class HeldShard implements ReplyRecorder {
     const now = clock.monotonic();
     const rounds = this.#rounds;
     const hasStopped = this.#isStopping && rounds.hasEnded;
+    if (hasStopped && isSurveyEnding) rounds.giveUpDeferred();
     rounds.advance();
     // A survey that ends keeps what was probed once, although it was to be probed more often.
     const doneUpTo = hasStopped && isSurveyEnding ? rounds.sentUpTo : rounds.doneUpTo;
@@ -177,6 +203,7 @@ export class HeldShard implements ReplyRecorder {
   async #checkpoint(settledUpTo: number, isOver: boolean) {
     const { shard, lease, clock } = this.#deps;
     this.#replies.settle(settledUpTo);
+    this.#addFindings(settledUpTo);
     await this.#publish();
     const { sentUpTo, versionSpans, repeatedProbes } = this.#rounds;
     assert(settledUpTo <= sentUpTo, `settled up to ${settledUpTo}, sent up to ${sentUpTo}`);
@@ -184,7 +211,15 @@ export class HeldShard implements ReplyRecorder {
     const firstProbes = Math.max(0, sentUpTo - lease.from - this.#unsentCount);
     const probesSent = firstProbes + repeatedProbes;
     const { counts, batches } = this.#replies;
-    const progress = { sentUpTo, probesSent, settledUpTo, versionSpans, batches, ...counts };
+    const progress = {
+      sentUpTo,
+      probesSent,
+      settledUpTo,
+      versionSpans,
+      batches,
+      ...counts,
+      ...this.#findings,
+    };
     const state: LeaseState = settledUpTo === shard.to ? 'settled' : isOver ? 'released' : 'held';
     const { record } = lease;
     const hasChanged =
@@ -201,6 +236,19 @@ export class HeldShard implements ReplyRecorder {
       this.isGone = true; // another agent has opened a later epoch
       this.#rounds.abandon();
     }
+  }
+
+  /** Adds what ICMP errors have shown meanwhile, whichever shard they came from. */
+  #addFindings(settledUpTo: number): void {
+    const { icmpErrors, clock } = this.#deps;
+    const { icmpLimited, slowedNetworks } = this.#findings;
+    icmpErrors.settle(this.#placeOfZero + settledUpTo);
+    const room = FINDINGS_PER_EPOCH - Math.max(icmpLimited.length, slowedNetworks.length);
+    const found = icmpErrors.take(room, clock.monotonic());
+    this.#findings = {
+      icmpLimited: [...icmpLimited, ...found.icmpLimited],
+      slowedNetworks: [...slowedNetworks, ...found.slowedNetworks],
+    };
   }
 
   /**

@@ -57,10 +57,13 @@ export type Destinations =
 /** Refused system calls by errno name. */
 export type SendErrors = Readonly<Record<string, number>>;
 
+/** In place of an `UNSENT` code: the position is in a slowed network, and is to be sent later. */
+export const DEFERRED = 255;
+
 /** A position without a probe. */
 export interface Unsent {
   readonly position: number;
-  /** An `UNSENT` code. */
+  /** An `UNSENT` code, or `DEFERRED`. */
   readonly code: number;
 }
 
@@ -118,13 +121,22 @@ export interface KnownClasses {
   readonly classesFrom: number;
 }
 
+/** How a job differs from one of the first round of probes, before which it is sent. */
+export interface SendMode {
+  /** Only positions that are silent so far are sent. */
+  readonly known?: KnownClasses;
+  /** The positions were deferred before, and are sent now. */
+  readonly isDeferred?: boolean;
+}
+
 /** Sends shards in the given order, at the granted rate. */
 export interface Sender {
-  /**
-   * Sends positions [from, to), after all earlier jobs.
-   * @param known if given, only silent positions are sent, and before all jobs without it
-   */
-  send(from: number, to: number, known?: KnownClasses): Sending;
+  /** Sends positions [from, to), after all earlier jobs of the same mode; needs a free slot. */
+  send(from: number, to: number, mode?: SendMode): Sending;
+  /** Jobs that may be added now. */
+  readonly freeSlots: number;
+  /** Defers probes to the network around an address from now on, for the rest of the survey. */
+  slowDown(address: Endpoint): void;
   /**
    * Grants packets per second until an instant of the monotonic clock; replaces the previous grant. Nothing
    * is sent before this version of the exclusions is enforced.

@@ -14,7 +14,9 @@ import { isEnding, type Survey } from '../shared/survey/survey.js';
 import { GrantState } from './grant-state.js';
 import type { HeldShard } from './held-shard.js';
 import type { NetworkIo, OpenNetworkIo } from './interfaces.js';
+import { SlowPace } from './lease/slow-pace.js';
 import { RateMeter } from './rate-meter.js';
+import { IcmpErrors } from './replies/icmp-errors.js';
 import { ReplyCounts, ReplyDelivery } from './replies/reply-delivery.js';
 import { ReplyMatcher } from './replies/reply-matcher.js';
 
@@ -29,6 +31,8 @@ export class JoinedSurvey {
   readonly classNames: readonly string[];
   readonly held = new Map<number, HeldShard>();
   readonly replies = new ReplyCounts();
+  readonly icmpErrors: IcmpErrors;
+  readonly #slowPace = new SlowPace();
   readonly #clock: Clock;
   readonly #grant = new GrantState();
   readonly #meter: RateMeter;
@@ -46,6 +50,7 @@ export class JoinedSurvey {
     this.survey = survey;
     this.plan = plan;
     this.networkIo = networkIo;
+    this.icmpErrors = new IcmpErrors((address) => networkIo.sender.slowDown(address));
     const set = new ProbeSet(survey.probes);
     this.classNames = set.classNames;
     this.#meter = new RateMeter(now);
@@ -75,6 +80,11 @@ export class JoinedSurvey {
       const reply = { position, code: 0, isSuccess: false, content, roundTrip };
       delivery.deliver(recorder, reply, probe, place, Math.floor(this.#clock.wall() * 1000));
     });
+  }
+
+  /** When the probe of a deferred position is to be sent, which comes due now (monotonic milliseconds). */
+  timeFor(position: number, now: number): number {
+    return this.#slowPace.timeFor(this.plan.targetAt(position), now);
   }
 
   /** Captured frames that are not replies to our probes, by reason. */
@@ -162,7 +172,7 @@ export class JoinedSurvey {
 
   onGrant(grant: Grant, now: number): void {
     if (!this.#grant.accept(grant, now)) return;
-    for (const shard of grant.releaseShards) this.held.get(shard)?.stop();
+    for (const shard of grant.releaseShards) this.held.get(shard)?.leaveToOthers();
     // In quarantine, silence is not evidence: all unsettled positions are released.
     if (grant.quarantineReason !== '') for (const shard of this.held.values()) shard.release(0);
     this.#applyGrant();

@@ -71,7 +71,7 @@ export async function networkIoOpener(
     );
     const filter = [...new Set(filters)].join(' or ');
     const captures = openCaptures(listening, devices, { filter, vlan: options.vlan });
-    const setup: SenderSetup = {
+    const setup: Omit<SenderSetup, 'slowed'> = {
       space: spaceToBytes(plan.space, survey.seed),
       seed: survey.seed,
       shardLength: survey.shardLength,

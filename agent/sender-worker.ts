@@ -21,6 +21,8 @@ import type { SendJob } from './send/send-job.js';
 import { SendLoop } from './send/send-loop.js';
 import { SenderControl } from './send/sender-control.js';
 import type { SenderSetup } from './send/sender-setup.js';
+import { SlowGate } from './send/slow-gate.js';
+import { SlowedNetworks } from './send/slowed-networks.js';
 import type { SenderIndex } from './send/stripes.js';
 import type { Assignment, ThreadMessage } from './send/threads/sender-thread.js';
 import { openFrameSender } from './transmit/open-frame-sender.js';
@@ -52,6 +54,7 @@ function serve({
       ),
       coversAll: setup.coversAll,
       sendFilter: new SendFilter(setup.blocked),
+      slowGate: new SlowGate(new SlowedNetworks(setup.slowed), senderIndex.count),
       nextFilter: () => {
         const message = receiveMessageOnPort(filters)?.message as SendFilterLists | undefined;
         return message && new SendFilter(message);

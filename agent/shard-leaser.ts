@@ -116,9 +116,11 @@ export class ShardLeaser {
       await lease.checkpoint(lease.record, 'released');
       return offer.release(RETRY_MILLIS);
     }
-    const { classNames } = joined;
+    const { classNames, icmpErrors } = joined;
     const { sender } = joined.networkIo;
-    const deps = { survey, classNames, shard, holder, lease, offer, sender, clock };
+    const timeFor = (position: number, now: number) => joined.timeFor(position, now);
+    const io = { sender, icmpErrors, timeFor, clock };
+    const deps = { survey, classNames, shard, holder, lease, offer, ...io };
     const held = new HeldShard({ ...deps, resultStream: bus.results });
     joined.held.set(shard.number, held);
     log.debug({ survey: survey.id, shard: shard.number, epoch: lease.epoch }, 'shard leased');

@@ -7,6 +7,8 @@ import { ReplyCounts } from '../agent/replies/reply-delivery.js';
 import { ReplyMatcher } from '../agent/replies/reply-matcher.js';
 import { SendLoop } from '../agent/send/send-loop.js';
 import { SenderControl } from '../agent/send/sender-control.js';
+import { SlowGate } from '../agent/send/slow-gate.js';
+import { SlowedNetworks } from '../agent/send/slowed-networks.js';
 import { monotonicMillis, wallMicros } from '../shared/base/clock.js';
 import type { Target } from '../shared/net/endpoint.js';
 import { mappedWords, parseWords } from '../shared/net/ipv6.js';
@@ -92,6 +94,7 @@ function generating(space: Space, family: Family, probe: ProbeChoice) {
     coversAll: true,
     onUnsent: () => {},
     sendFilter: blocking(SPECIAL),
+    slowGate: new SlowGate(new SlowedNetworks(), 1),
     nextFilter: () => undefined,
     senderIndex: { index: 0, count: 1 },
     control,

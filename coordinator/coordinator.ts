@@ -191,9 +191,10 @@ export class Coordinator {
   #start(run: SurveyRun): void {
     const running = run.run(this.#signal).finally(() => {
       this.#running.delete(running);
-      const { survey, status } = run;
+      const { survey } = run;
       if (!isOver(survey.state)) return;
-      this.surveys.onEnded(new FinishedSurvey(survey, status, this.#finishedDeps(survey)));
+      const summary = { status: run.status, findings: run.storer.table.findings };
+      this.surveys.onEnded(new FinishedSurvey(survey, summary, this.#finishedDeps(survey)));
     });
     this.#running.add(running);
   }

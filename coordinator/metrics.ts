@@ -41,6 +41,12 @@ export function declareMetrics(metrics: Metrics, leading: () => Coordinator | un
         })),
       ),
   );
+  gauge('icmp_limited', 'Hosts or networks that limit the rate of ICMP errors.', (status) => {
+    return status.icmpLimited.count;
+  });
+  gauge('slowed_networks', 'Networks slowed because they prohibit probes.', (status) => {
+    return status.slowedNetworks.count;
+  });
   counter('batches_set_aside', 'Result batches whose rows cannot be written.', (status) => {
     return status.batchesSetAside;
   });

@@ -15,7 +15,7 @@ import { countUnsent } from '../shared/survey/unsent-positions.js';
 import { FIELDS, type Row, type Value } from './sink/row.js';
 import { JOURNAL_FILE, MANIFEST_FILE, type PublicSurvey } from './storage/folder-layout.js';
 import { readJournal, type ShardEntry } from './storage/journal.js';
-import { readManifestStatus } from './storage/manifest.js';
+import { readManifest } from './storage/manifest.js';
 import { SegmentStore } from './storage/segments.js';
 
 /** At most this many violations are listed; all are counted. */
@@ -64,7 +64,7 @@ export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Pro
     }
   }
   for (const entry of withRows.values()) checker.closeShard(entry);
-  const recorded = isOver ? (await readManifestStatus(disk, folder))?.targetsCovered : undefined;
+  const recorded = isOver ? (await readManifest(disk, folder))?.status.targetsCovered : undefined;
   if (recorded !== undefined) checker.checkManifest(recorded);
   return checker.result();
 }

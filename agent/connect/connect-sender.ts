@@ -11,7 +11,7 @@ import type { Family } from '../../shared/probe/probe.js';
 import { ProbeBatch } from '../../shared/probe/probe-batch.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { AddressLists } from '../../shared/survey/policy/address-lists.js';
-import type { KnownClasses, ReceiveOutcome, Sender, Sending } from '../interfaces.js';
+import type { ReceiveOutcome, Sender, Sending, SendMode } from '../interfaces.js';
 import { Pacer } from '../send/pacer.js';
 import { SendFilter, type SendFilterLists } from '../send/send-filter.js';
 import { verdictOn } from './connect-faults.js';
@@ -75,7 +75,14 @@ export class ConnectSender implements Sender {
     return this.#filter.version;
   }
 
-  send(from: number, to: number, known?: KnownClasses): Sending {
+  get freeSlots(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** The kernel does not report why a target is unreachable, so no network is ever slowed. */
+  slowDown(): void {}
+
+  send(from: number, to: number, { known }: SendMode = {}): Sending {
     const job = new ConnectJob(from, to, known);
     job.addVersion(this.#filter.version);
     (known === undefined ? this.#first : this.#repeats).push(job);

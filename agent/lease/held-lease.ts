@@ -5,10 +5,12 @@
 import { assert } from '../../shared/base/assert.js';
 import type { Clock } from '../../shared/base/clock.js';
 import type { LeaseStore } from '../../shared/bus/interfaces.js';
+import type { IcmpFindings } from '../../shared/survey/icmp-findings.js';
 import type { Counts, EpochRecord, Lease, LeaseState } from '../../shared/survey/lease.js';
 
 /** The fields of an epoch record that a checkpoint changes. */
 export type Progress = Counts &
+  IcmpFindings &
   Pick<EpochRecord, 'sentUpTo' | 'probesSent' | 'settledUpTo' | 'batches' | 'versionSpans'>;
 
 export class HeldLease {

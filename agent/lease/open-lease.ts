@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../shared/base/clock.js';
 import type { LeaseStore } from '../../shared/bus/interfaces.js';
+import { NO_FINDINGS } from '../../shared/survey/icmp-findings.js';
 import {
   type EpochRecord,
   emptyEpoch,
@@ -50,6 +51,7 @@ export async function openLease(
     ...holder,
     epoch: Math.max(survey.firstEpoch, (last?.epoch ?? 0) + 1),
     ...emptyEpoch(from),
+    ...NO_FINDINGS,
     sentUpTo: from,
     probesSent: 0,
     startedAt: now,

@@ -6,8 +6,9 @@
  */
 import type { Clock } from '../../shared/base/clock.js';
 import { LIMITS } from '../../shared/base/limits.js';
-import type { Sender, Sending, Unsent } from '../interfaces.js';
+import { DEFERRED, type Sender, type Sending, type Unsent } from '../interfaces.js';
 import { CooldownTracker } from './cooldown-tracker.js';
+import { DeferredProbes } from './deferred-probes.js';
 
 /** A later round. */
 interface Round {
@@ -32,18 +33,25 @@ export interface ProbeRoundsDeps {
   readonly classes: Uint8Array;
   /** The position of the first element of `classes`. */
   readonly classesFrom: number;
+  /** When the probe of a deferred position is to be sent (monotonic milliseconds). */
+  readonly timeFor: (position: number, now: number) => number;
 }
 
 export class ProbeRounds {
   readonly #deps: ProbeRoundsDeps;
   readonly #first: Sending;
   readonly #later: readonly Round[];
+  readonly #deferred: DeferredProbes;
+  readonly #unsent: Unsent[] = [];
+  #sentUpTo: number;
   #isAbandoned = false;
 
   constructor(deps: ProbeRoundsDeps) {
     const { sender, from, to, rounds } = deps;
     this.#deps = deps;
     this.#first = sender.send(from, to);
+    this.#deferred = new DeferredProbes(sender, deps.timeFor);
+    this.#sentUpTo = from;
     this.#later = Array.from({ length: rounds - 1 }, () => ({
       previous: new CooldownTracker(from),
       startedUpTo: from,
@@ -52,15 +60,15 @@ export class ProbeRounds {
     }));
   }
 
-  /** Every position below it was sent at least once, or recorded as unsent. */
+  /** Every position below it was sent at least once, or recorded as unsent; as of the last `advance`. */
   get sentUpTo(): number {
-    return this.#first.sentUpTo;
+    return this.#sentUpTo;
   }
 
   /** Every position below it needs no further probe. */
   get doneUpTo(): number {
     const last = this.#later.at(-1);
-    return last === undefined ? this.#first.sentUpTo : reachedBy(last);
+    return last === undefined ? this.#sentUpTo : reachedBy(last);
   }
 
   get versionSpans(): Sending['versionSpans'] {
@@ -77,7 +85,13 @@ export class ProbeRounds {
 
   /** Positions that have no probe yet. */
   get unsent(): number {
-    return this.#first.hasEnded ? 0 : this.#deps.to - this.#first.sentUpTo;
+    const fresh = this.#first.hasEnded ? 0 : this.#deps.to - this.#first.sentUpTo;
+    return this.#isAbandoned ? fresh : fresh + this.#deferred.size;
+  }
+
+  /** True if all positions but deferred ones have had their first probe. */
+  get isWaitingOnly(): boolean {
+    return this.#first.hasEnded && this.#deferred.size > 0;
   }
 
   /** True while positions may still be probed again. */
@@ -87,21 +101,23 @@ export class ProbeRounds {
 
   /** True once no more probes will be sent. */
   get hasEnded(): boolean {
-    if (!this.#first.hasEnded) return false;
+    if (!this.#first.hasEnded || !this.#deferred.isIdle) return false;
     if (this.#later.some(({ sending }) => sending?.hasEnded === false)) return false;
     return this.#isAbandoned || this.doneUpTo >= this.#deps.to;
   }
 
-  /** The positions that the first round recorded as unsent; a position probed before is not unsent. */
+  /**
+   * The positions recorded as unsent since the last call: at least all those below `sentUpTo`. Only the first
+   * round has any, because a position probed before is not unsent.
+   */
   takeUnsent(): readonly Unsent[] {
-    for (const { sending } of this.#later) sending?.takeUnsent();
-    return this.#first.takeUnsent();
+    return this.#unsent.splice(0);
   }
 
-  /** Starts the repeats that are due. Called often. */
+  /** Observes progress, and starts the deferred probes and the repeats that are due. Called often. */
   advance(): void {
     const now = this.#deps.clock.monotonic();
-    let reached = this.#first.sentUpTo;
+    let reached = this.#observeFirst(now);
     for (const round of this.#later) {
       round.previous.observe(now, reached);
       this.#collect(round);
@@ -113,11 +129,32 @@ export class ProbeRounds {
     }
   }
 
+  /** Gives up the deferred positions: they are recorded as unsent. */
+  giveUpDeferred(): void {
+    this.#deferred.giveUp();
+  }
+
   /** Stops all rounds. */
   abandon(): void {
     this.#isAbandoned = true;
     this.#first.abandon();
+    this.#deferred.abandon();
     for (const { sending } of this.#later) sending?.abandon();
+  }
+
+  /** @returns `sentUpTo`: deferred positions are still to be sent */
+  #observeFirst(now: number): number {
+    const reached = this.#first.sentUpTo;
+    const deferred: number[] = [];
+    for (const unsent of this.#first.takeUnsent()) {
+      if (unsent.code === DEFERRED) deferred.push(unsent.position);
+      else this.#unsent.push(unsent);
+    }
+    this.#deferred.add(deferred, now);
+    this.#deferred.advance(now);
+    this.#unsent.push(...this.#deferred.takeUnsent());
+    this.#sentUpTo = Math.min(reached, this.#deferred.first);
+    return this.#sentUpTo;
   }
 
   /** Frees the slots; allowed once it has ended. */
@@ -128,10 +165,12 @@ export class ProbeRounds {
 
   #start(round: Round, due: number): void {
     const { sender, classes, classesFrom } = this.#deps;
+    // Slots are kept for first rounds, so that every shard that is leased can begin.
+    if (sender.freeSlots <= LIMITS.leasesPerAgent) return;
     const silent = firstSilent(classes, round.startedUpTo - classesFrom, due - classesFrom);
-    // If the sender has no room for it, the repeats are not skipped.
     if (silent >= 0) {
-      round.sending = sender.send(silent + classesFrom, due, { classes, classesFrom });
+      const known = { classes, classesFrom };
+      round.sending = sender.send(silent + classesFrom, due, { known });
     }
     round.startedUpTo = due;
   }

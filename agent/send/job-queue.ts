@@ -1,8 +1,8 @@
 /**
- * The send jobs that wait at a sender: repeats of probes go first, and interrupt a first round, which is continued
- * after them.
+ * The send jobs that wait at a sender: repeats of probes and deferred ones go first, and interrupt a first round,
+ * which is continued after them.
  */
-import type { SendJob } from './send-job.js';
+import { isFirstRound, type SendJob } from './send-job.js';
 import type { SenderControl } from './sender-control.js';
 
 /** A job, and the position from which on it is to be sent; undefined if it has not begun. */
@@ -15,7 +15,7 @@ export class JobQueue {
   readonly #control: SenderControl;
   readonly #receive: () => SendJob | undefined;
   readonly #waiting: SendJob[] = [];
-  readonly #repeats: SendJob[] = [];
+  readonly #urgent: SendJob[] = [];
   #interrupted: NextJob | undefined;
   #received = 0;
 
@@ -30,13 +30,13 @@ export class JobQueue {
     if (this.#control.jobsPosted === this.#received) return;
     for (let job = this.#receive(); job !== undefined; job = this.#receive()) {
       this.#received++;
-      (job.known === undefined ? this.#waiting : this.#repeats).push(job);
+      (isFirstRound(job) ? this.#waiting : this.#urgent).push(job);
     }
   }
 
-  /** True if repeats wait that go before this job. */
-  shouldInterrupt({ known }: SendJob): boolean {
-    return known === undefined && this.#repeats.length > 0;
+  /** True if jobs wait that go before this one. */
+  shouldInterrupt(job: SendJob): boolean {
+    return this.#urgent.length > 0 && isFirstRound(job);
   }
 
   /** Puts the current job aside. */
@@ -45,8 +45,8 @@ export class JobQueue {
   }
 
   next(): NextJob | undefined {
-    const repeat = this.#repeats.shift();
-    if (repeat !== undefined) return { job: repeat, position: undefined };
+    const urgent = this.#urgent.shift();
+    if (urgent !== undefined) return { job: urgent, position: undefined };
     const interrupted = this.#interrupted;
     this.#interrupted = undefined;
     if (interrupted !== undefined) return interrupted;
@@ -58,9 +58,9 @@ export class JobQueue {
   clear(): readonly SendJob[] {
     this.update();
     const interrupted = this.#interrupted?.job;
-    const all = [...(interrupted ? [interrupted] : []), ...this.#repeats, ...this.#waiting];
+    const all = [...(interrupted ? [interrupted] : []), ...this.#urgent, ...this.#waiting];
     this.#interrupted = undefined;
-    this.#repeats.length = 0;
+    this.#urgent.length = 0;
     this.#waiting.length = 0;
     return all;
   }

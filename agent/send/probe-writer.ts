@@ -4,7 +4,7 @@
  * resolution queue until they are resolved. Positions that cannot be sent are recorded with the reason.
  */
 import type { TargetIndex } from '../../shared/base/brand.js';
-import { Target } from '../../shared/net/endpoint.js';
+import { Target, type Words } from '../../shared/net/endpoint.js';
 import { RUN_MAX } from '../../shared/permutation/permutation.js';
 import type { ProbeBatch } from '../../shared/probe/probe-batch.js';
 import type { Plan } from '../../shared/survey/plan.js';
@@ -12,6 +12,7 @@ import { UNSENT } from '../../shared/survey/unsent.js';
 import type { Egress } from '../egress/egress.js';
 import type { Router } from '../egress/router.js';
 import {
+  DEFERRED,
   type Found,
   type KnownClasses,
   type Neighbours,
@@ -23,6 +24,7 @@ import type { Pacer } from './pacer.js';
 import { NO_JOB, ResolutionQueue } from './resolution-queue.js';
 import type { SendFilter } from './send-filter.js';
 import type { SendJob } from './send-job.js';
+import type { SlowGate } from './slow-gate.js';
 import { UnsentLog } from './unsent-log.js';
 
 export interface ProbeWriterDeps {
@@ -35,6 +37,8 @@ export interface ProbeWriterDeps {
   readonly router: Router;
   /** True if every target has an egress. */
   readonly coversAll: boolean;
+  /** Decides which probes to slowed networks are deferred. */
+  readonly slowGate: SlowGate;
   /** Counts every packet that is written. */
   readonly pacer: Pacer;
   readonly isAbandoned: (slot: number) => boolean;
@@ -145,8 +149,9 @@ export class ProbeWriter {
   }
 
   /** Writes the probes of a job's positions [position, position + count) into frames. */
-  write({ slot, known }: SendJob, position: number, count: number, now: number): void {
+  write(job: SendJob, position: number, count: number, now: number): void {
     const { plan, egresses } = this.#deps;
+    const { slot, known } = job;
     const indices = plan.permutation.run(position, count);
     const [first] = egresses;
     if (this.#isPlain && first !== undefined) {
@@ -154,8 +159,10 @@ export class ProbeWriter {
       plan.space.fill(indices, count, batch.w3, batch.port);
       for (let i = 0; i < count; i++) batch.position[i] = position + i;
       batch.count = count;
-      if (known !== undefined) keepSilent(batch, known);
-    } else this.#route({ slot, position }, indices, count, now, known);
+      if (known !== undefined)
+        keepRows(batch, (row) => !isKnown(known, batch.position[row] as number));
+      if (this.#mayDefer(job)) this.#deferRows(first, slot, now);
+    } else this.#route(job, position, indices, count, now);
     this.#writeAll(slot);
   }
 
@@ -178,21 +185,39 @@ export class ProbeWriter {
     this.#deps.pacer.spend(written);
   }
 
-  /** Distributes the targets at the indices to their egresses. */
-  #route(
-    first: JobPosition,
-    indices: Float64Array,
-    count: number,
-    now: number,
-    known: KnownClasses | undefined,
-  ): void {
-    const { plan, router, egresses, probeCount } = this.#deps;
+  /** True if targets of a job may be in slowed networks, and were not deferred before. */
+  #mayDefer({ isDeferred }: SendJob): boolean {
+    return !this.#deps.slowGate.isOpen && isDeferred !== true;
+  }
+
+  /** Removes the targets of a batch that are to be sent later. */
+  #deferRows({ batch, family }: Egress, slot: number, now: number): void {
+    const { slowGate } = this.#deps;
+    const { w0, w1, w2, w3 } = batch;
     const target = this.#target;
-    const { slot } = first;
+    keepRows(batch, (row) => {
+      if (family === 4) target.setIpv4(w3[row] as number);
+      else target.setWords([w0[row], w1[row], w2[row], w3[row]] as unknown as Words);
+      if (slowGate.passes(target, now)) return true;
+      this.unsent.note(slot, batch.position[row] as number, DEFERRED);
+      return false;
+    });
+  }
+
+  /** Distributes the targets at the indices to their egresses. */
+  #route(job: SendJob, first: number, indices: Float64Array, count: number, now: number): void {
+    const { plan, router, egresses, probeCount, slowGate } = this.#deps;
+    const target = this.#target;
+    const { slot, known } = job;
+    const mayDefer = this.#mayDefer(job);
     for (let i = 0; i < count; i++) {
-      const position = first.position + i;
+      const position = first + i;
       if (known !== undefined && isKnown(known, position)) continue;
       plan.space.at(indices[i] as TargetIndex, target);
+      if (mayDefer && !slowGate.passes(target, now)) {
+        this.unsent.note(slot, position, DEFERRED);
+        continue;
+      }
       const route = router.routeFor(target);
       const number = route * probeCount + target.probe;
       const egress = route < 0 ? undefined : egresses[number];
@@ -256,11 +281,11 @@ function isKnown({ classes, classesFrom }: KnownClasses, position: number): bool
   return classes[position - classesFrom] !== 0;
 }
 
-/** Keeps the targets of a batch that are silent so far. */
-function keepSilent(batch: ProbeBatch, known: KnownClasses): void {
+/** Keeps some targets of a batch, in their order. */
+function keepRows(batch: ProbeBatch, isKept: (row: number) => boolean): void {
   let kept = 0;
   for (let row = 0; row < batch.count; row++) {
-    if (isKnown(known, batch.position[row] as number)) continue;
+    if (!isKept(row)) continue;
     if (kept !== row) batch.move(row, kept);
     kept++;
   }

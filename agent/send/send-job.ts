@@ -8,4 +8,11 @@ export interface SendJob {
   readonly to: number;
   /** If given, only positions that are silent so far are sent: the job repeats probes. */
   readonly known?: KnownClasses | undefined;
+  /** True if the positions were deferred before, and are sent now. */
+  readonly isDeferred?: boolean | undefined;
+}
+
+/** True for jobs of the first round of probes; others go first, and interrupt them. */
+export function isFirstRound({ known, isDeferred }: SendJob): boolean {
+  return known === undefined && isDeferred !== true;
 }

@@ -110,7 +110,7 @@ export class SendLoop {
     this.#deps.control.addVersionSpan(job.slot, this.#writer.sendFilter.version, position);
   }
 
-  /** Interrupts a first round for repeats; not while targets of it are being resolved on the link. */
+  /** Interrupts a first round for jobs that go before it; not while targets of it are being resolved on the link. */
   #interrupt(): void {
     const job = this.#job;
     if (job === undefined || !this.#queue.shouldInterrupt(job) || this.#writer.hasQueue) return;

@@ -8,7 +8,7 @@ import type { VersionSpan } from '../../shared/survey/policy/exclusions.js';
 import { SEND_ERRORS } from './send-errors.js';
 
 /** Maximum number of jobs in progress. */
-export const SLOTS = 1024;
+export const SLOTS = 2048;
 /** Version changes kept per job until the main thread reads them; older ones are overwritten. */
 const MARKS = 6;
 const ORDER_SENT = 0; // every position below it was sent, or recorded as unsent

@@ -19,6 +19,8 @@ export interface SenderSetup {
   readonly ports: PortRange;
   /** The method that the operator chose; undefined for the fastest. */
   readonly transmit: TransmitMethod | undefined;
+  /** Memory of the `SlowedNetworks`. */
+  readonly slowed: SharedArrayBuffer;
   /** Addresses that must not be probed, whatever the exclusions. */
   readonly blocked: SendFilterLists;
 }

@@ -28,7 +28,7 @@ const { from, to } = Ranges.of([parseRange('100.64.0.0/10')]);
 const space = Space.ofIpv4(Ranges.fromSorted(from, to), parsePorts('1-64'));
 const plan = new Plan(space, '7', shardLengthFor(space.size, 1e6));
 const mac = (text: string) => parseMac(text) ?? new Uint8Array(6);
-const setup: SenderSetup = {
+const setup: Omit<SenderSetup, 'slowed'> = {
   space: spaceToBytes(space, '7'),
   seed: '7',
   shardLength: plan.shardLength,

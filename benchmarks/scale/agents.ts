@@ -28,6 +28,8 @@ const openNetworkIo: OpenNetworkIo = async () => {
       isGranted ||= rate > 0;
     },
     setExclusions() {},
+    slowDown() {},
+    freeSlots: Number.POSITIVE_INFINITY,
     close: async () => {},
     send(from: number, to: number): Sending {
       let isAbandoned = false;

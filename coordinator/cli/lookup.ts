@@ -29,7 +29,8 @@ function describe(result: LookupResult): string {
   if (rule !== '') {
     return `${what}: not probed: ${rule}; skipped ${span} by ${agent}; ${location}`;
   }
-  const outcome = state === 'stored' ? result.outcome : 'not stored yet';
+  const remark = result.remark === '' ? '' : ` (${result.remark})`;
+  const outcome = state === 'stored' ? `${result.outcome}${remark}` : 'not stored yet';
   return `${what}: ${outcome}; probed ${span} by ${agent} at ${vantage}; ${location}`;
 }
 

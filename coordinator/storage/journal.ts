@@ -12,6 +12,7 @@ import { z } from 'zod';
 import { Fault } from '../../shared/base/faults.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
 import type { Disk } from '../../shared/host/disk.js';
+import { NO_FINDINGS } from '../../shared/survey/icmp-findings.js';
 import type { EpochRecord } from '../../shared/survey/lease.js';
 import { noneUnsent } from '../../shared/survey/unsent.js';
 import type { UnsentPositions } from '../../shared/survey/unsent-positions.js';
@@ -177,9 +178,9 @@ export async function findEntry(
   return undefined;
 }
 
-/** Entries of older versions have fewer counts. */
+/** Entries of older versions have fewer counts, and no findings. */
 function withAllCounts(entry: ShardEntry): ShardEntry {
-  const epochs = entry.epochs.map((report) => ({ ...noneUnsent(), ...report }));
+  const epochs = entry.epochs.map((report) => ({ ...noneUnsent(), ...NO_FINDINGS, ...report }));
   return { ...entry, epochs };
 }
 

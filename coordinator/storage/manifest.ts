@@ -9,10 +9,11 @@ import type { IoStats } from '../../shared/bus/heartbeat.js';
 import type { Disk } from '../../shared/host/disk.js';
 import { formatRange } from '../../shared/net/prefix.js';
 import { describePorts } from '../../shared/probe/describe-ports.js';
+import { FindingsLog, type IcmpFindings, NO_FINDINGS } from '../../shared/survey/icmp-findings.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { alarmingDrops, type SurveyStatus, silentOf } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
-import { UNSENT_NAMES } from '../../shared/survey/unsent.js';
+import { noneUnsent, UNSENT_NAMES } from '../../shared/survey/unsent.js';
 import { MANIFEST_FILE } from './folder-layout.js';
 
 /** A manifest lists at most this many ranges; if there are more, it gives only their count and hash. */
@@ -35,30 +36,41 @@ export interface ManifestContent {
     { readonly vantage: string; readonly probesSent: number; readonly targetsSettled: number }
   >;
   readonly incomplete: readonly Part[];
+  readonly findings: IcmpFindings;
   readonly version: string;
   readonly ioStatsOf: (agent: string) => IoStats | undefined;
 }
 
 /** @throws Fault UNWRITABLE */
 export async function writeManifest(
-  disk: Disk,
-  folder: string,
+  { disk, path }: { readonly disk: Disk; readonly path: string },
   parts: ManifestContent,
 ): Promise<void> {
   const content = `${JSON.stringify(manifestOf(parts), null, 2)}\n`;
-  await disk.writeWhole(join(folder, MANIFEST_FILE), [content]);
+  await disk.writeWhole(join(path, MANIFEST_FILE), [content]);
 }
 
-/** The last status of a survey that has ended; undefined if it has no manifest. */
-export async function readManifestStatus(
+/** The parts of a manifest that a coordinator needs of a survey that has ended. */
+export interface ManifestSummary {
+  readonly status: SurveyStatus;
+  readonly findings: FindingsLog;
+}
+
+/** Undefined if there is no manifest. @throws Fault UNWRITABLE or BAD_MESSAGE */
+export async function readManifest(
   disk: Disk,
   folder: string,
-): Promise<SurveyStatus | undefined> {
+): Promise<ManifestSummary | undefined> {
   const file = join(folder, MANIFEST_FILE);
   const bytes = await disk.read(file);
   if (bytes === undefined) return undefined;
   try {
-    return (JSON.parse(bytes.toString()) as { status: SurveyStatus }).status;
+    const manifest = JSON.parse(bytes.toString()) as ManifestSummary & { findings: IcmpFindings };
+    const findings = new FindingsLog();
+    findings.add({ ...NO_FINDINGS, ...manifest.findings });
+    // Manifests of earlier versions have no findings.
+    const status = { ...findings.summary, ...noneUnsent(), ...manifest.status };
+    return { status, findings };
   } catch (cause) {
     throw new Fault('BAD_MESSAGE', 'the file is not a manifest', { file }, cause);
   }
@@ -114,6 +126,7 @@ function manifestOf(content: ManifestContent): object {
       framesDropped: status.framesDropped,
       isDropShareAlarming: alarmingDrops(status) > 0,
     },
+    findings: content.findings,
     startedAt: isoTime(status.startedAt),
     endedAt: isoTime(status.endedAt),
     segmentFormat: survey.segmentFormat,

@@ -195,9 +195,9 @@ export class ShardStorer {
 
   /** Writes the manifest. @throws Fault UNWRITABLE */
   async writeManifest(known: Pick<ManifestContent, 'survey' | 'status' | 'version' | 'ioStatsOf'>) {
-    const { agents, incomplete } = this.table;
-    const { disk, path } = this.#deps.folder;
-    await writeManifest(disk, path, { ...known, plan: this.#plan, agents, incomplete });
+    const { agents, incomplete, findings } = this.table;
+    const parts = { ...known, plan: this.#plan, agents, incomplete, findings: findings.all };
+    await writeManifest(this.#deps.folder, parts);
   }
 
   /** Resolves once no write is in progress. */

@@ -6,6 +6,7 @@
 import { assert } from '../../shared/base/assert.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
 import type { Versioned } from '../../shared/bus/interfaces.js';
+import { FindingsLog } from '../../shared/survey/icmp-findings.js';
 import { addReplies, type Lease, lastEpoch, sumReplies } from '../../shared/survey/lease.js';
 import {
   noneUnsent,
@@ -55,6 +56,7 @@ export class ShardTable {
   #rows = 0;
   readonly #totals = emptyTotals();
   readonly #agents = new Map<string, AgentTotals>();
+  readonly findings = new FindingsLog();
   /** Shards that are stored in part. */
   readonly incomplete: Pick<ShardEntry, 'shard' | 'from' | 'to' | 'coveredUpTo'>[] = [];
 
@@ -192,6 +194,7 @@ export class ShardTable {
     this.#leases.set(shard, lease);
     this.#unchangedSince.delete(shard);
     this.#unchangedSince.set(shard, now);
+    for (const epoch of lease.value.epochs) this.findings.add(epoch);
   }
 
   /** The shard's rows are durable, and its entry is in the journal. */
@@ -204,7 +207,10 @@ export class ShardTable {
     this.#unchangedSince.delete(shard);
     if (lease !== undefined) this.#storedLeaseRevisions.set(shard, lease.revision);
     addTotals(this.#totals, epochs);
-    for (const report of epochs) addTotals(this.#agentOf(report), [report]);
+    for (const report of epochs) {
+      addTotals(this.#agentOf(report), [report]);
+      this.findings.add(report);
+    }
     this.#covered += coveredUpTo - from;
     this.#rows += rowCount;
     if (coveredUpTo < to) this.incomplete.push({ shard, from, to, coveredUpTo });

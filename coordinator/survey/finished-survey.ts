@@ -4,7 +4,7 @@ import type { SpaceStore } from '../../shared/bus/interfaces.js';
 import type { Exclusions } from '../../shared/survey/policy/exclusions.js';
 import type { LookupResult, SurveyStatus } from '../../shared/survey/status.js';
 import { refuseIfEnding, type Survey } from '../../shared/survey/survey.js';
-import { readManifestStatus } from '../storage/manifest.js';
+import { type ManifestSummary, readManifest } from '../storage/manifest.js';
 import type { SurveyFolder } from '../storage/survey-folder.js';
 import type { KnownSurvey } from './known-survey.js';
 import { lookupTargets } from './lookup.js';
@@ -20,11 +20,13 @@ export class FinishedSurvey implements KnownSurvey {
   readonly survey: Survey;
   readonly status: SurveyStatus;
   readonly folder: SurveyFolder;
+  readonly #findings: ManifestSummary['findings'];
   readonly #deps: FinishedSurveyDeps;
 
-  constructor(survey: Survey, status: SurveyStatus, deps: FinishedSurveyDeps) {
+  constructor(survey: Survey, { status, findings }: ManifestSummary, deps: FinishedSurveyDeps) {
     this.survey = survey;
     this.status = status;
+    this.#findings = findings;
     this.folder = deps.folder;
     this.#deps = deps;
   }
@@ -33,15 +35,16 @@ export class FinishedSurvey implements KnownSurvey {
   static async read(survey: Survey, deps: FinishedSurveyDeps): Promise<FinishedSurvey> {
     const { folder } = deps;
     await folder.refuseIfUnusable();
-    const status = await readManifestStatus(folder.disk, folder.path);
-    if (status !== undefined) return new FinishedSurvey(survey, status, deps);
+    const manifest = await readManifest(folder.disk, folder.path);
+    if (manifest !== undefined) return new FinishedSurvey(survey, manifest, deps);
     throw new Fault('NOT_FOUND', 'the survey has no manifest', { value: survey.id });
   }
 
   async lookup(text: string): Promise<readonly LookupResult[]> {
     const { survey } = this;
     const plan = await readPlan(this.#deps.spaces, survey);
-    return await lookupTargets(text, { ...this.#deps, survey, plan, leaseOf: () => undefined });
+    const sources = { ...this.#deps, survey, plan, findings: this.#findings };
+    return await lookupTargets(text, { ...sources, leaseOf: () => undefined });
   }
 
   async pause(): Promise<void> {

@@ -6,6 +6,7 @@ import type { SpaceStore } from '../../shared/bus/interfaces.js';
 import type { Target } from '../../shared/net/endpoint.js';
 import { formatAddress } from '../../shared/net/ipv6.js';
 import { parseLookup } from '../../shared/survey/hitlist.js';
+import type { FindingsLog } from '../../shared/survey/icmp-findings.js';
 import type { EpochRecord, Lease } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { reasonLeftOut, ruleFor, rulesFromBytes } from '../../shared/survey/policy/block-rules.js';
@@ -25,9 +26,11 @@ export interface LookupSources {
   readonly folder: SurveyFolder;
   readonly exclusions: Exclusions;
   readonly spaces: SpaceStore;
+  /** Findings from ICMP errors so far. */
+  readonly findings: FindingsLog;
 }
 
-const NOT_PROBED = { agent: '', vantage: '', from: 0, until: 0, outcome: '' } as const;
+const NOT_PROBED = { agent: '', vantage: '', from: 0, until: 0, outcome: '', remark: '' } as const;
 
 /** @param text `ADDR` or `ADDR:PORT`; without a port, all ports of the survey @throws Fault BAD_OPTION */
 export async function lookupTargets(
@@ -60,7 +63,7 @@ async function lookupTarget(target: Target, sources: LookupSources): Promise<Loo
     owner ?? epochs.findLast(({ from, sentUpTo }) => from <= position && position < sentUpTo);
   if (prober === undefined) return { ...planned, state: 'leased', ...NOT_PROBED };
   const { agent, vantage, startedAt, updatedAt } = prober;
-  const probed = { ...planned, agent, vantage, from: startedAt, until: updatedAt };
+  const probed = { ...planned, agent, vantage, from: startedAt, until: updatedAt, remark: '' };
   if (entry === undefined || owner === undefined)
     return { ...probed, state: 'probed', outcome: '' };
   const stored = { ...probed, state: 'stored' as const };
@@ -71,7 +74,16 @@ async function lookupTarget(target: Target, sources: LookupSources): Promise<Loo
     const rule = await ruleOfUnsent(target, position, { unsent, owner }, sources);
     return { ...stored, rule, outcome: unsent };
   }
-  return { ...stored, outcome: survey.rows === 'all' ? 'silent' : 'no success' };
+  const outcome = survey.rows === 'all' ? 'silent' : 'no success';
+  return { ...stored, outcome, remark: remarkOnSilence(target, sources.findings) };
+}
+
+/** Errors that a rate limit has kept back look like silence. */
+function remarkOnSilence(target: Target, findings: FindingsLog): string {
+  const limited = findings.limitOn(target);
+  return limited === undefined
+    ? ''
+    : `${limited} limits the rate of its ICMP errors, so a target that is closed may be silent`;
 }
 
 async function ruleOfUnplanned(target: Target, sources: LookupSources): Promise<string> {

@@ -164,11 +164,11 @@ export class SurveyRun implements KnownSurvey {
   }
 
   async lookup(text: string): Promise<readonly LookupResult[]> {
-    const { exclusions, bus } = this.#deps;
-    const { survey, plan, folder } = this;
+    const { exclusions, bus, folder } = this.#deps;
+    const { survey, plan } = this;
     const leaseOf = (shard: number) => this.#table.leaseOf(shard);
-    const sources = { survey, plan, leaseOf, folder, exclusions };
-    return await lookupTargets(text, { ...sources, spaces: bus.spaces });
+    const known = { survey, plan, folder, leaseOf, findings: this.#table.findings };
+    return await lookupTargets(text, { ...known, exclusions, spaces: bus.spaces });
   }
 
   async pause(): Promise<void> {
@@ -186,8 +186,10 @@ export class SurveyRun implements KnownSurvey {
     await this.#update({ rate });
   }
 
-  /** Stops the survey, and stores what has settled; first waits for what was sent, unless `immediately`. */
-  /** @param endReason the limit that is reached, if that is the cause */
+  /**
+   * Stops the survey, and stores what has settled; first waits for what was sent, unless `immediately`.
+   * @param endReason the limit that is reached, if that is the cause
+   */
   async cancel(immediately: boolean, endReason: Survey['endReason'] = ''): Promise<void> {
     this.#isImmediate ||= immediately;
     if (!isEnding(this.survey.state)) await this.#update({ state: 'draining', endReason });

@@ -33,6 +33,7 @@ export function statusOf(progress: SurveyProgress): SurveyStatus {
     coverage: table.targetsCovered / plan.size,
     budget: survey.rate,
     ...unsent,
+    ...table.findings.summary,
     replied: Object.fromEntries(replyNames.map((name) => [name, replied[name] ?? 0])),
     probesPerTarget: survey.probesPerTarget,
     probes: [...new Set(all.map(({ probe }) => probe.name))],

@@ -24,6 +24,8 @@ import {
 
 const proto = transect.v1;
 
+const findingsShape = z.object({ count, examples: z.array(z.string()) });
+
 const statusShape = z.object({
   survey: token,
   name: z.string(),
@@ -33,6 +35,8 @@ const statusShape = z.object({
   probesSent: count,
   targetsCovered: count,
   ...unsentShape,
+  icmpLimited: findingsShape,
+  slowedNetworks: findingsShape,
   batchesSetAside: count,
   notice: z.string(),
   coverage: finite,
@@ -81,6 +85,7 @@ const lookupShape = z.object({
   from: finite,
   until: finite,
   outcome: z.string(),
+  remark: z.string(),
 });
 
 const controlRequestShape = z.object({

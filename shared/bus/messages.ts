@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import { LIMITS } from '../base/limits.js';
 import { CLASSES_MAX, PROBES_MAX } from '../probe/probe-set.js';
+import { FINDINGS_PER_EPOCH, isFinding } from '../survey/icmp-findings.js';
 import type { Lease } from '../survey/lease.js';
 import type { Exclusion } from '../survey/policy/exclusions.js';
 import { UNLIMITED } from '../survey/quantities.js';
@@ -104,7 +105,10 @@ export const unsentShape = {
   noNeighbour: count,
   firewalled: count,
   sendFailed: count,
+  prohibited: count,
 } as const satisfies Record<UnsentName, typeof count>;
+
+const findings = z.array(z.string().max(TEXT.WORD).refine(isFinding)).max(FINDINGS_PER_EPOCH);
 
 const epochShape = z
   .object({
@@ -118,6 +122,8 @@ const epochShape = z
     batches: uint32,
     replies: byClass(uint32),
     ...unsentShape,
+    icmpLimited: findings,
+    slowedNetworks: findings,
     rulesHash: hash.or(z.literal('')),
     startedAt: finite,
     updatedAt: finite,

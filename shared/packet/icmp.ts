@@ -28,6 +28,9 @@ export const ICMPV6_ECHO_REPLY = 129;
 /** Codes of `port unreachable`. */
 export const PORT_UNREACHABLE = 3;
 export const PORT_UNREACHABLE_V6 = 4;
+/** Codes of `administratively prohibited`: of a network, a host, or all communication (RFC 1812 §5.2.7.1). */
+const PROHIBITED: readonly number[] = [9, 10, 13];
+const PROHIBITED_V6 = 1; // RFC 4443 §3.1
 
 export class IcmpView {
   view: DataView;
@@ -72,6 +75,12 @@ export function quotesPacket(type: number): boolean {
 /** The same for ICMPv6, whose errors are types 1 (unreachable) to 4 (parameter problem). */
 export function quotesPacketV6(type: number): boolean {
   return type >= ICMPV6_UNREACHABLE && type <= ICMPV6_PARAMETER_PROBLEM;
+}
+
+/** True for an error which says that an administrator does not want the packet. */
+export function isProhibited({ type, code }: IcmpView, isIpv6: boolean): boolean {
+  if (isIpv6) return type === ICMPV6_UNREACHABLE && code === PROHIBITED_V6;
+  return type === ICMP_UNREACHABLE && PROHIBITED.includes(code);
 }
 
 /** Names of destination-unreachable codes (RFC 792, RFC 1122 §3.2.2.1, RFC 1812 §5.2.7.1). */

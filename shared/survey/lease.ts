@@ -4,6 +4,7 @@
  * of the epoch before it.
  */
 
+import type { IcmpFindings } from './icmp-findings.js';
 import type { Shard } from './plan.js';
 import type { VersionSpan } from './policy/exclusions.js';
 import { noneUnsent, type UnsentCounts } from './unsent.js';
@@ -17,7 +18,7 @@ export interface Counts extends Readonly<UnsentCounts> {
   readonly replies: Readonly<Record<string, number>>;
 }
 
-export interface EpochRecord extends Counts {
+export interface EpochRecord extends Counts, IcmpFindings {
   readonly epoch: number;
   readonly agent: string;
   readonly vantage: string;

@@ -1,5 +1,6 @@
 /** Status of surveys and agents, for people and monitoring. */
 import { LIMITS } from '../base/limits.js';
+import type { FindingsSummary } from './icmp-findings.js';
 import { sumReplies } from './lease.js';
 import type { SurveyState } from './survey.js';
 import type { EndReason } from './survey-limits.js';
@@ -23,6 +24,10 @@ export interface SurveyStatus extends Readonly<UnsentCounts> {
   readonly budget: number;
   /** Settled targets by the class of their best reply, in the order of the classes' ranks. */
   readonly replied: Readonly<Record<string, number>>;
+  /** Hosts, or networks of hosts, that answer ICMP errors in bursts: silence may be their rate limit. */
+  readonly icmpLimited: FindingsSummary;
+  /** Networks that report administrative prohibition, and are probed slowly. */
+  readonly slowedNetworks: FindingsSummary;
   /** The probes of the survey, as for `--probe`. */
   readonly probes: readonly string[];
   readonly probesPerTarget: number;
@@ -84,6 +89,8 @@ export interface LookupResult {
   readonly until: number;
   /** A classification, an unsent reason, `silent`, `no success`, or empty if not yet known. */
   readonly outcome: string;
+  /** Why silence may not mean what it usually does; empty if it does. */
+  readonly remark: string;
 }
 
 /** States of an agent, as a coordinator reports them. */

@@ -15,6 +15,8 @@ export const UNSENT = {
   FIREWALLED: 20,
   /** The kernel refused it for another reason. */
   SEND_FAILED: 21,
+  /** In a network that prohibits probes, and so slowed that the survey ended before. */
+  PROHIBITED: 22,
 } as const;
 
 /** The lowest of the codes. */
@@ -27,6 +29,7 @@ export const UNSENT_NAMES = [
   'noNeighbour',
   'firewalled',
   'sendFailed',
+  'prohibited',
 ] as const;
 
 export type UnsentName = (typeof UNSENT_NAMES)[number];
@@ -40,6 +43,7 @@ export const UNSENT_WORDS: Readonly<Record<UnsentName, string>> = {
   noNeighbour: 'unreachable: no neighbour',
   firewalled: 'dropped by the host’s firewall',
   sendFailed: 'refused by the kernel',
+  prohibited: 'in slowed networks, which prohibit probes',
 };
 
 export function isUnsent(code: number): boolean {

@@ -1,16 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Egress } from '../../agent/egress/egress.js';
 import { Router } from '../../agent/egress/router.js';
 import type { Destinations } from '../../agent/interfaces.js';
 import { SEND_ERRORS, sendErrorOf } from '../../agent/send/send-errors.js';
 import type { SendFilter } from '../../agent/send/send-filter.js';
 import type { SendJob } from '../../agent/send/send-job.js';
-import { SendLoop } from '../../agent/send/send-loop.js';
-import { SenderControl } from '../../agent/send/sender-control.js';
-import type { SenderIndex } from '../../agent/send/stripes.js';
 import { Target } from '../../shared/net/endpoint.js';
-import { formatAddress, mappedWords, parsePrefix6, parseWords } from '../../shared/net/ipv6.js';
+import { formatAddress, parsePrefix6, parseWords } from '../../shared/net/ipv6.js';
 import type { ProbePort } from '../../shared/net/ports.js';
 import { parseRange } from '../../shared/net/prefix.js';
 import { Ranges } from '../../shared/net/ranges.js';
@@ -23,22 +19,19 @@ import { Space } from '../../shared/survey/space/space.js';
 import { parseWindow } from '../../shared/survey/space/window.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
 import { MemoryFrameSender } from '../support/memory-frame-sender.js';
-import { KEY } from '../support/replies.js';
-import { blocking, excluding } from '../support/send-filters.js';
-import { TCP_SYN_SET } from '../support/tcp-syn-set.js';
+import {
+  HTTP_AND_HTTPS,
+  loopOn,
+  loopOver,
+  plan,
+  setStopAfter,
+} from '../support/memory-send-loop.js';
+import { excluding } from '../support/send-filters.js';
 
-const HTTP_AND_HTTPS = [80, 443] as ProbePort[];
-const plan = new Plan(
-  Space.ofIpv4(Ranges.of([{ from: 0xc6120000, to: 0xc6120200 }]), HTTP_AND_HTTPS),
-  '7',
-  256,
-);
-const ALL: Destinations = { family: 4, from: Float64Array.of(0), to: Float64Array.of(2 ** 32) };
 const ipv6 = (texts: readonly string[], except: readonly string[] = []): Destinations => {
   const { words } = Ranges6.of(texts.map(parsePrefix6), except.map(parsePrefix6));
   return { family: 6, words };
 };
-const ALONE: SenderIndex = { index: 0, count: 1 };
 
 function batchOf(targets: readonly Target[]): ProbeBatch {
   const batch = new ProbeBatch(targets.length);
@@ -120,72 +113,6 @@ describe('the router', () => {
     expect(['2a00::1'].map(routeFor)).toEqual([-1]);
   });
 });
-
-interface World {
-  readonly blocked?: Ranges;
-  readonly nextFilter?: () => SendFilter | undefined;
-  readonly senderIndex?: SenderIndex;
-  readonly plan?: Plan;
-  readonly nextJob?: () => SendJob | undefined;
-}
-
-function loopOver(
-  frameSenders: readonly MemoryFrameSender[],
-  destinations: readonly Destinations[],
-  world: World,
-) {
-  const control = new SenderControl();
-  const unsent: [position: number, code: number][] = [];
-  let now = 0;
-  const egresses = frameSenders.map((frameSender, i) => {
-    const { family } = destinations[i] as Destinations;
-    const source = family === 4 ? mappedWords(0x64400001) : parseWords('2001:db8::1');
-    const ports = { from: 61000, to: 61064 };
-    return new Egress({
-      frameSender,
-      family,
-      sources: [source],
-      ports,
-      probe: TCP_SYN_SET.packets[0]!,
-      key: KEY,
-    });
-  });
-  const loop = new SendLoop({
-    plan: world.plan ?? plan,
-    egresses,
-    probeCount: 1,
-    router: new Router(destinations),
-    sendFilter: blocking(world.blocked ?? Ranges.none),
-    nextFilter: world.nextFilter ?? (() => undefined),
-    senderIndex: world.senderIndex ?? ALONE,
-    control,
-    nextJob: world.nextJob ?? (() => undefined),
-    coversAll: true,
-    onUnsent: ({ positions, codes }) => {
-      for (const [i, code] of codes.entries()) unsent.push([positions[i] as number, code]);
-    },
-    now: () => {
-      now += 5;
-      return now;
-    },
-    wallMicros: () => 0,
-  });
-  control.grant(1e6, Number.POSITIVE_INFINITY, 0);
-  control.prepare(0, 0);
-  return { loop, control, unsent };
-}
-
-/** Stops the loop, which runs in this thread, once a condition holds: it is checked whenever the loop waits. */
-function setStopAfter(control: SenderControl, isDone: () => boolean): void {
-  const wait = control.wait.bind(control);
-  control.wait = (wakeCount) => {
-    if (isDone()) control.stop();
-    else wait(wakeCount, 0);
-  };
-}
-
-const loopOn = (frameSender: MemoryFrameSender, world: World = {}) =>
-  loopOver([frameSender], [ALL], world);
 
 const targets = (from: number, to: number, of = plan) =>
   Array.from({ length: to - from }, (_, i) => {

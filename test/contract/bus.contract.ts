@@ -292,6 +292,8 @@ const record: EpochRecord = {
   batches: 0,
   replies: { synack: 1 },
   ...noneUnsent(),
+  icmpLimited: ['192.0.2.1', '2001:db8:1:2::/64'],
+  slowedNetworks: ['198.51.100.0/24'],
   rulesHash: '',
   startedAt: 1,
   updatedAt: 2,

@@ -3,6 +3,7 @@ import { ShardStorer } from '../../coordinator/storage/shard-storer.js';
 import { SurveyFolder } from '../../coordinator/storage/survey-folder.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { Ranges } from '../../shared/net/ranges.js';
+import { NO_FINDINGS } from '../../shared/survey/icmp-findings.js';
 import type { Lease } from '../../shared/survey/lease.js';
 import { Plan } from '../../shared/survey/plan.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
@@ -39,7 +40,7 @@ function batchOf(shard: number): ResultBatch {
 }
 
 function settledLease({ number: shard, from, to }: ReturnType<Plan['shard']>): Lease {
-  const counts = { replies: { synack: ROWS }, ...noneUnsent(), rulesHash: '' };
+  const counts = { replies: { synack: ROWS }, ...noneUnsent(), ...NO_FINDINGS, rulesHash: '' };
   const extent = { from, sentUpTo: to, settledUpTo: to, probesSent: to - from, batches: 1 };
   const record = { ...HOLDER, ...extent, ...counts, startedAt: 1, updatedAt: 2, versionSpans: [] };
   return { survey: 's', shard, state: 'settled', epochs: [record] };

@@ -10,6 +10,7 @@ import type { Position } from '../../shared/base/brand.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
 import type { ResultDelivery } from '../../shared/bus/interfaces.js';
 import { systemDisk } from '../../shared/host/disk.js';
+import { NO_FINDINGS } from '../../shared/survey/icmp-findings.js';
 import type { EpochRecord, Lease } from '../../shared/survey/lease.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import { noneUnsent } from '../../shared/survey/unsent.js';
@@ -34,6 +35,7 @@ const record = (
   batches,
   replies: { synack: settledUpTo - from },
   ...noneUnsent(),
+  ...NO_FINDINGS,
   rulesHash: '',
   startedAt: 1,
   updatedAt: 2,

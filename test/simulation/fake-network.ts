@@ -3,14 +3,15 @@
  * computed. They are real frames, delayed, repeated, and sometimes preceded by a firewall's reset.
  */
 
-import type {
-  Capture,
-  FrameReceiver,
-  KnownClasses,
-  NetworkIo,
-  OpenNetworkIo,
-  Sending,
-  Unsent,
+import {
+  type Capture,
+  DEFERRED,
+  type FrameReceiver,
+  type NetworkIo,
+  type OpenNetworkIo,
+  type Sending,
+  type SendMode,
+  type Unsent,
 } from '../../agent/interfaces.js';
 import { Pacer } from '../../agent/send/pacer.js';
 import type { Clock } from '../../shared/base/clock.js';
@@ -69,6 +70,8 @@ export class FakeNetwork {
   readonly #seed: number;
   /** The share of probes and of replies that are lost. */
   loss = 0;
+  /** /24s whose firewall reports administrative prohibition to a half of the targets that answer ICMP errors. */
+  readonly prohibiting = new Set<number>();
   readonly #attempts = new Map<number, number>();
 
   constructor(clock: Clock, seed: number) {
@@ -125,6 +128,7 @@ export class FakeNetwork {
     const sendFilter = { list: addressLists(Ranges.none, []), version: 0 };
     const pacer = new Pacer(clock.monotonic());
     const queue: Job[] = [];
+    const slowed = new Set<number>();
     const step = async () => {
       while (!dead.aborted) {
         const now = clock.monotonic();
@@ -138,6 +142,11 @@ export class FakeNetwork {
               continue;
             }
             const target = plan.targetAt(job.sentUpTo);
+            if (slowed.has(target.w3 >>> 8) && job.mode.isDeferred !== true) {
+              job.addUnsent(DEFERRED);
+              job.sentUpTo++;
+              continue;
+            }
             job.addVersionSpan(sendFilter.version);
             const { from, to } = sendFilter.list.ipv4;
             if (Ranges.fromSorted(from, to).contains(target.w3)) {
@@ -176,10 +185,14 @@ export class FakeNetwork {
           return sendFilter.version;
         },
         close: async () => {},
-        send(from, to, known) {
-          const job = new Job(from, to, known);
-          const firstRounds = queue.findIndex((each) => each.known === undefined);
-          if (known === undefined || firstRounds < 0) queue.push(job);
+        freeSlots: Number.POSITIVE_INFINITY,
+        slowDown({ w3 }) {
+          slowed.add(w3 >>> 8);
+        },
+        send(from, to, mode = {}) {
+          const job = new Job(from, to, mode);
+          const firstRounds = queue.findIndex(({ isFirstRound }) => isFirstRound);
+          if (job.isFirstRound || firstRounds < 0) queue.push(job);
           else queue.splice(firstRounds, 0, job);
           return job;
         },
@@ -201,7 +214,10 @@ export class FakeNetwork {
       after(10 + (prng % 700), synAckTo(probe));
       if (prng % 3 === 0) after(300 + (prng % 900), synAckTo(probe));
     } else if (code === CODE.RST) after(1 + (prng % 500), resetTo(probe));
-    else if (code === CODE.ICMP) after(20 + (prng % 600), errorTo(probe));
+    else if (code === CODE.ICMP) {
+      const isProhibited = this.prohibiting.has(address >>> 8) && prng % 2 === 0;
+      after(20 + (prng % 600), errorTo(probe, { code: isProhibited ? 13 : 1 }));
+    }
   }
 
   /** True if a probe or its reply is lost: another draw for each attempt. */
@@ -229,17 +245,24 @@ class Job implements Sending {
   readonly versionSpans: VersionSpan[] = [];
   isAbandoned = false;
   probesSent = 0;
-  readonly known: KnownClasses | undefined;
+  readonly mode: SendMode;
 
-  constructor(from: number, to: number, known: KnownClasses | undefined) {
+  constructor(from: number, to: number, mode: SendMode) {
     this.sentUpTo = from;
     this.to = to;
-    this.known = known;
+    this.mode = mode;
+  }
+
+  get isFirstRound(): boolean {
+    return this.mode.known === undefined && this.mode.isDeferred !== true;
   }
 
   /** True if the next position is not to be repeated. */
   get isKnown(): boolean {
-    const { classes, classesFrom } = this.known ?? { classes: new Uint8Array(0), classesFrom: 0 };
+    const { classes, classesFrom } = this.mode.known ?? {
+      classes: new Uint8Array(0),
+      classesFrom: 0,
+    };
     return (classes[this.sentUpTo - classesFrom] ?? 0) !== 0;
   }
 

@@ -3,11 +3,13 @@
  * a position counts as sent once every sender is past it.
  */
 import { assert } from '../../../shared/base/assert.js';
+import type { Endpoint } from '../../../shared/net/endpoint.js';
 import type { AddressLists } from '../../../shared/survey/policy/address-lists.js';
-import type { KnownClasses, SendErrors, Sender, Sending } from '../../interfaces.js';
+import type { SendErrors, Sender, Sending, SendMode } from '../../interfaces.js';
 import { SEND_ERRORS } from '../send-errors.js';
 import type { SendFilterLists } from '../send-filter.js';
 import { type SenderControl, SLOTS } from '../sender-control.js';
+import { SlowedNetworks } from '../slowed-networks.js';
 import { SenderThread } from './sender-thread.js';
 import { SharedSending } from './shared-sending.js';
 import type { ThreadPool } from './thread-pool.js';
@@ -19,13 +21,15 @@ export async function startSenders(
   count: number,
   onDeath: (reason: Error) => void,
 ): Promise<Sender> {
+  const slowed = new SlowedNetworks();
+  const complete = { ...setup, slowed: slowed.memory };
   const starts = Array.from({ length: count }, (_, index) =>
-    SenderThread.start(setup, { pool, senderIndex: { index, count }, onDeath }),
+    SenderThread.start(complete, { pool, senderIndex: { index, count }, onDeath }),
   );
   const outcomes = await Promise.allSettled(starts);
   const threads = outcomes.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   const failed = outcomes.find((each) => each.status === 'rejected');
-  if (failed === undefined) return new Senders(threads, setup.blocked.own);
+  if (failed === undefined) return new Senders(threads, setup.blocked.own, slowed);
   await Promise.all(threads.map((thread) => thread.close()));
   throw failed.reason;
 }
@@ -35,16 +39,26 @@ class Senders implements Sender {
   readonly #threads: readonly SenderThread[];
   /** Blocked by the agent itself, whatever the exclusions. */
   readonly #own: AddressLists;
+  readonly #slowed: SlowedNetworks;
   readonly #sendings = new Map<number, SharedSending>();
   readonly #free = Array.from({ length: SLOTS }, (_, slot) => slot);
 
-  constructor(threads: readonly SenderThread[], own: AddressLists) {
+  constructor(threads: readonly SenderThread[], own: AddressLists, slowed: SlowedNetworks) {
     this.#threads = threads;
     this.#own = own;
+    this.#slowed = slowed;
     this.transmit = [...new Set(threads.map(({ transmit }) => transmit))].join(', ');
   }
 
-  send(from: number, to: number, known?: KnownClasses): Sending {
+  get freeSlots(): number {
+    return this.#free.length;
+  }
+
+  slowDown(address: Endpoint): void {
+    this.#slowed.add(address);
+  }
+
+  send(from: number, to: number, mode: SendMode = {}): Sending {
     const slot = this.#free.pop();
     assert(slot !== undefined, 'more send jobs than slots');
     const controls = this.#threads.map(({ control }) => control);
@@ -59,7 +73,7 @@ class Senders implements Sender {
       free,
     });
     this.#sendings.set(slot, sending);
-    for (const thread of this.#threads) thread.job({ slot, from, to, known });
+    for (const thread of this.#threads) thread.job({ slot, from, to, ...mode });
     return sending;
   }
 

@@ -5,6 +5,7 @@
 import { inert } from '../../../shared/base/printable.js';
 import { writeOut } from '../../../shared/command/output.js';
 import { probeNamed } from '../../../shared/probe/probe-registry.js';
+import type { FindingsSummary } from '../../../shared/survey/icmp-findings.js';
 import { formatCount, formatDuration, formatLimit } from '../../../shared/survey/quantities.js';
 import { alarmingDrops, type SurveyStatus, silentOf } from '../../../shared/survey/status.js';
 import {
@@ -126,6 +127,7 @@ export function summaryOf(
     ...replyLines(status),
     silent: `${formatCount(silentOf(status))} were probed and did not reply`,
     ...unsentLines(status),
+    ...findingLines(status),
     rows: formatCount(rowsStored),
     ...warnings(status),
     time: `${formatDuration(elapsed)}, ${formatLimit(status.budget)}, ${plural(status.agents, 'agent')}`,
@@ -177,6 +179,24 @@ function warnings(status: SurveyStatus): Record<string, string> {
   return {
     drops: `${counts}${isAlarming ? ' — WARNING: REPLIES ARE MISSING; lower the rate' : ''}`,
   };
+}
+
+/** Lines about the findings from ICMP errors; none if there are none. */
+function findingLines({
+  icmpLimited,
+  slowedNetworks,
+}: Pick<SurveyStatus, 'icmpLimited' | 'slowedNetworks'>): Record<string, string> {
+  const lines: Record<string, string> = {};
+  const named = ({ count, examples }: FindingsSummary) =>
+    `${formatCount(count)} (${examples.slice(0, 3).join(', ')}${count > 3 ? ', …' : ''})`;
+  if (icmpLimited.count > 0) {
+    lines['icmp_limited'] =
+      `${named(icmpLimited)} limit the rate of their ICMP errors: closed targets there may be silent`;
+  }
+  if (slowedNetworks.count > 0) {
+    lines['slowed'] = `${named(slowedNetworks)} prohibit probes, and were probed slowly`;
+  }
+  return lines;
 }
 
 export function percent(part: number, whole: number): string {

@@ -1,0 +1,115 @@
+/**
+ * A statistical test: do the ICMP errors of a host arrive in bursts, or as evenly as a token bucket lets them
+ * through? The order of probing is a random permutation, so the targets that a host answers with an error are
+ * spread over it at random, whatever the rate is and whenever it changes. If instead some lie close together, or
+ * far apart, or all of them more evenly than chance has it, the host limits the rate of its errors.
+ *
+ * Each test has a closed form for n points at random on an interval: the sum of k neighbouring gaps has a beta
+ * distribution (David and Nagaraja, "Order Statistics", §6.4), and evenness is the lower tail of the distance of
+ * Kolmogorov and Smirnov.
+ */
+
+/** Points kept at once; the older half goes when there are so many. */
+const POINTS_MAX = 64;
+/** Fewer points are never too even. */
+const EVEN_LEAST = 12;
+/** Neighbouring gaps whose sum may be too short: of bursts of 4, 6, 11 and 21 errors. */
+const BURST_GAPS: readonly number[] = [3, 5, 10, 20];
+
+export class BurstTest {
+  /** Ascending places in the order of probing, from 1. */
+  readonly #points: number[] = [];
+  /** Start of the interval: the last point that went. */
+  #from: number;
+  /** Times that the older half went: each is another test. */
+  #windows = 1;
+
+  /** @param from target in the order of probing, from 0, from which on errors are added */
+  constructor(from: number) {
+    this.#from = from;
+  }
+
+  /** True if the next point displaces others, so that the test is due. */
+  get isFull(): boolean {
+    return this.#points.length >= POINTS_MAX;
+  }
+
+  /** Adds an error. They come nearly ascending. @param target its place in the order of probing, from 0 */
+  add(target: number): void {
+    const points = this.#points;
+    if (this.isFull) {
+      const half = points.splice(0, POINTS_MAX / 2);
+      this.#from = half.at(-1) as number;
+      this.#windows++;
+    }
+    const place = target + 1; // its end, so that a share of 1/N comes before the first of N targets
+    let at = points.length;
+    while (at > 0 && (points[at - 1] as number) > place) at--;
+    points.splice(at, 0, place);
+  }
+
+  /**
+   * The probability that errors at random places look like this.
+   * @param to targets in the order of probing whose replies have all been read
+   */
+  chance(to: number): number {
+    const points = this.#points;
+    const end = Math.max(to, points.at(-1) ?? 0);
+    const length = end - this.#from;
+    if (points.length === 0 || length <= 0) return 1;
+    const chances = [gapChance(points, this.#from, end), burstChance(points, length)];
+    return Math.min(1, this.#windows ** 2 * Math.min(evenChance(points), ...chances));
+  }
+}
+
+/** Of a gap as long as the longest one: at most (n + 1)(1 − g)^n. */
+function gapChance(points: readonly number[], from: number, to: number): number {
+  let longest = to - (points.at(-1) as number);
+  let before = from;
+  for (const point of points) {
+    longest = Math.max(longest, point - before - 1); // targets without an error
+    before = point;
+  }
+  return (points.length + 1) * (1 - longest / (to - from)) ** points.length;
+}
+
+/** Of k neighbouring gaps as short as the shortest ones: at most n·C(n, k)·w^k. */
+function burstChance(points: readonly number[], length: number): number {
+  const count = points.length;
+  let least = 1;
+  for (const gaps of BURST_GAPS) {
+    if (gaps >= count) break;
+    let shortest = length;
+    for (let i = gaps; i < count; i++) {
+      shortest = Math.min(shortest, (points[i] as number) - (points[i - gaps] as number));
+    }
+    let chance = count * BURST_GAPS.length;
+    for (let i = 0; i < gaps; i++) chance *= (((count - i) / (i + 1)) * shortest) / length;
+    least = Math.min(least, chance);
+  }
+  return least;
+}
+
+/** Of points that lie this evenly between the first and the last of them. */
+function evenChance(points: readonly number[]): number {
+  const count = points.length - 2;
+  const first = points[0] as number;
+  const length = (points.at(-1) as number) - first;
+  if (count < EVEN_LEAST || length <= count + 1) return 1;
+  let distance = 0;
+  for (let i = 1; i <= count; i++) {
+    const share = ((points[i] as number) - first) / length;
+    distance = Math.max(distance, share - (i - 1) / count, i / count - share);
+  }
+  // Places are drawn without replacement, which makes them more even if the host has a large part of them.
+  const drawn = Math.sqrt(1 - (count + 1) / length);
+  const root = Math.sqrt(count);
+  return kolmogorov((distance * (root + 0.12 + 0.11 / root)) / drawn); // Stephens 1970, for few points
+}
+
+/** P(√n·D ≤ x) for many points: Kolmogorov's distribution in the form that converges for small x. */
+function kolmogorov(x: number): number {
+  let sum = 0;
+  for (let i = 1; i <= 9; i += 2) sum += Math.exp(-(i * i * Math.PI ** 2) / (8 * x * x));
+  return Math.min(1, (Math.sqrt(2 * Math.PI) / x) * sum);
+}

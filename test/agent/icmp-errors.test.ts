@@ -1,0 +1,154 @@
+import { describe, expect, test } from 'vitest';
+import { BurstTest } from '../../agent/replies/burst-test.js';
+import { IcmpErrors } from '../../agent/replies/icmp-errors.js';
+import { formatAddress, mappedWords } from '../../shared/net/ipv6.js';
+import { prng } from '../support/prng.js';
+import { errorTo, FLOW, FLOW_V6, probeOf, read } from '../support/replies.js';
+
+const CHANCE = 1e-5;
+
+/** Places of `count` targets at random among `length`, ascending. */
+function atRandom(count: number, length: number, roll: () => number): number[] {
+  return Array.from({ length: count }, () => roll() * length).sort((a, b) => a - b);
+}
+
+/** The errors of a token bucket (Linux: depth 6, one per second), as places of probes at a rate to closed targets. */
+function throughBucket(probes: readonly number[], perSecond: number, depth = 6): number[] {
+  let tokens = depth;
+  let before = 0;
+  return probes.filter((place) => {
+    tokens = Math.min(depth, tokens + (place - before) / perSecond);
+    before = place;
+    if (tokens < 1) return false;
+    tokens--;
+    return true;
+  });
+}
+
+/** True if the test, repeated from time to time and at the end, finds a limit. */
+function isLimited(places: readonly number[], to: number): boolean {
+  const burstTest = new BurstTest(0);
+  let testedAt = 0;
+  for (const place of places) {
+    const isDue = burstTest.isFull || place > testedAt * 1.05;
+    if (isDue && burstTest.chance(place) < CHANCE) return true;
+    if (isDue) testedAt = place;
+    burstTest.add(place);
+  }
+  return burstTest.chance(to) < CHANCE;
+}
+
+describe('the test for bursts', () => {
+  test('finds no limit in errors that come at random, at any number of them', () => {
+    const roll = prng(11);
+    for (const count of [1, 2, 3, 6, 12, 20, 40, 60, 300]) {
+      let found = 0;
+      for (let i = 0; i < 2000; i++) {
+        if (isLimited(atRandom(count, 1e6, roll), 1e6)) found++;
+      }
+      expect(found, `${count} errors`).toBeLessThanOrEqual(3);
+    }
+  });
+
+  test.each([
+    // [closed ports of the host, targets in all, probes per second]
+    [1000, 1000, 1000],
+    [100, 100, 100],
+    [65_535, 65_535, 1000],
+    [1000, 100_000, 10_000],
+    [300, 3000, 30],
+    [200, 20_000, 200],
+    [1000, 1_000_000, 3000],
+  ])(
+    'finds the limit of a host with %i closed ports of %i targets at %i probes/s',
+    (closed, all, rate) => {
+      const roll = prng(closed + all);
+      const probes =
+        closed === all ? Array.from({ length: all }, (_, i) => i) : atRandom(closed, all, roll);
+      expect(isLimited(throughBucket(probes, rate), all)).toBe(true);
+    },
+  );
+
+  test('finds bursts that come again each second, as BSD sends them', () => {
+    const errors = Array.from({ length: 60_000 }, (_, i) => i).filter((i) => i % 1000 < 200);
+    expect(isLimited(errors, 60_000)).toBe(true);
+  });
+
+  test('finds no limit in a host alone that answers all probes, or most of them', () => {
+    const roll = prng(5);
+    for (const share of [1, 0.99, 0.9, 0.5, 0.1]) {
+      const errors = Array.from({ length: 20_000 }, (_, i) => i).filter(() => roll() < share);
+      expect(isLimited(errors, 20_000), `${share}`).toBe(false);
+    }
+  });
+});
+
+const errorOf = (address: number, router: number, code: number) =>
+  read(errorTo(probeOf({ ...FLOW, address: mappedWords(address) }), { router, code }));
+
+describe('the ICMP errors of a survey', () => {
+  const HOST = 0xc6120505;
+
+  test('show a host that limits the rate of its errors, once, and not its network', () => {
+    const errors = new IcmpErrors(() => {});
+    const first = errors.open(1000);
+    for (let i = 0; i < 6; i++) errors.onError(errorOf(HOST, HOST, 3), first + i);
+    errors.settle(first + 1000);
+    expect(errors.take(10, 0)).toEqual({ icmpLimited: ['198.18.5.5'], slowedNetworks: [] });
+    expect(errors.take(10, 5000)).toEqual({ icmpLimited: [], slowedNetworks: [] });
+  });
+
+  test('show a network whose hosts are limited together', () => {
+    const errors = new IcmpErrors(() => {});
+    errors.open(256);
+    for (let i = 0; i < 8; i++) errors.onError(errorOf(HOST + i, HOST + i, 3), i);
+    errors.settle(256);
+    expect(errors.take(10, 0).icmpLimited).toEqual(['198.18.5.0/24']);
+  });
+
+  test('say nothing of a host before its other targets could have answered', () => {
+    const errors = new IcmpErrors(() => {});
+    errors.open(1000);
+    for (let i = 0; i < 6; i++) errors.onError(errorOf(HOST, HOST, 3), i * 2);
+    errors.settle(12);
+    expect(errors.take(10, 0).icmpLimited).toEqual([]);
+  });
+
+  test.each([9, 10, 13])(
+    'of code %i slow the network of their sender, and that of the target',
+    (code) => {
+      const slowed: string[] = [];
+      const errors = new IcmpErrors((address) => slowed.push(formatAddress(address)));
+      const router = 0xc6130001;
+      errors.onError(errorOf(HOST, router, code), 0);
+      errors.onError(errorOf(HOST + 1, router, code), 1);
+      expect(errors.take(10, 0).slowedNetworks).toEqual(['198.19.0.0/24', '198.18.5.0/24']);
+      expect(slowed).toEqual(['198.19.0.1', '198.18.5.5']);
+    },
+  );
+
+  test('of ICMPv6 slow a /48 if they report administrative prohibition, and else nothing', () => {
+    const slowed: string[] = [];
+    const errors = new IcmpErrors((address) => slowed.push(formatAddress(address)));
+    errors.onError(read(errorTo(probeOf(FLOW_V6), { code: 4 })), 0);
+    expect(slowed).toEqual([]);
+    errors.onError(read(errorTo(probeOf(FLOW_V6), { code: 1 })), 1);
+    expect(errors.take(10, 0).slowedNetworks).toContain('2001:db8:42::/48');
+  });
+
+  test.each([0, 1, 2, 3, 4, 11, 12])('of code %i slow nothing', (code) => {
+    const slowed: unknown[] = [];
+    const errors = new IcmpErrors((address) => slowed.push(address));
+    errors.onError(errorOf(HOST, HOST, code || 15), 0);
+    expect(slowed).toEqual([]);
+  });
+
+  test('are reported in portions, and none is lost', () => {
+    const errors = new IcmpErrors(() => {});
+    for (let i = 0; i < 300; i++) errors.onError(errorOf(HOST + 256 * i, HOST + 256 * i, 13), i);
+    const found: string[] = [];
+    for (let now = 0; found.length < 300; now++)
+      found.push(...errors.take(128, now).slowedNetworks);
+    expect(new Set(found).size).toBe(300);
+  });
+});
