@@ -43,6 +43,7 @@ try {
     name: 'scale',
     probes: TCP_SYN,
     probesPerTarget: 1,
+    aliasLengths: [],
     limits: limitsOf(space),
     rate: 1e9 as Pps,
     cooldown: 0 as Millis,

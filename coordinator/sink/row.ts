@@ -3,7 +3,6 @@
  * `TABLE` is the only list of fields.
  */
 import { isoTime } from '../../shared/base/clock.js';
-import { Fault } from '../../shared/base/faults.js';
 import type { Words } from '../../shared/net/endpoint.js';
 import { Target } from '../../shared/net/endpoint.js';
 import { formatAddress, formatWords } from '../../shared/net/ipv6.js';
@@ -213,45 +212,9 @@ const TABLE: readonly FieldReader[] = [
 
 export const FIELDS: readonly Field[] = TABLE;
 
-const INDEX = new Map(TABLE.map(({ name }, i) => [name, i]));
-
 /** The values of a row, in the order of `FIELDS`. */
 export function rowOf(source: RowSource): Row {
   return TABLE.map((field) => field.read(source));
-}
-
-/** The name of a column without values, as in the input of zgrab2. */
-export const BLANK = 'blank';
-
-/**
- * Indices of fields in a row, in the given order; −1 for a blank. @throws Fault BAD_OPTION for an unknown one
- */
-export function fieldIndices(names: readonly string[]): readonly number[] {
-  return names.map((name) => {
-    const index = name === BLANK ? -1 : INDEX.get(name);
-    if (index !== undefined) return index;
-    const reason = `no such field; there are: ${TABLE.map((field) => field.name).join(' ')}`;
-    throw new Fault('BAD_OPTION', reason, { flag: '--output-fields', value: name });
-  });
-}
-
-/** Reads `saddr,sport`; `*` is all fields. @throws Fault BAD_OPTION */
-export function parseFields(text: string): readonly string[] {
-  if (text.trim() === '*') return TABLE.map(({ name }) => name);
-  const names = text.split(',').map((name) => name.trim());
-  fieldIndices(names);
-  return names;
-}
-
-/** Default fields of stored rows; of several probes, also which one. */
-export function storedFields(probes: number): readonly string[] {
-  return ['saddr', ...(probes > 1 ? ['probe'] : []), 'sport', 'classification'];
-}
-
-/** ZMap's default fields of rows that are written at once; of several probes, those of stored rows. */
-export function defaultFields(ports: number, probes: number): readonly string[] {
-  if (probes > 1) return storedFields(probes);
-  return ports === 1 ? ['saddr'] : ['saddr', 'sport'];
 }
 
 function text(name: string, about: string, read: FieldReader['read']): FieldReader {

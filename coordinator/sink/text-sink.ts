@@ -1,6 +1,7 @@
 /** A sink that writes one line per row: valid up to any line end, even after a crash. */
 import type { Disk } from '../../shared/host/disk.js';
-import { FIELDS, fieldIndices, type Row, rowOf } from './row.js';
+import { fieldIndices } from './field-lists.js';
+import { FIELDS, type Row, rowOf } from './row.js';
 import type { Sink, TextFormat } from './sink.js';
 
 const CHUNK_ROWS = 4096;

@@ -98,6 +98,7 @@ function manifestOf(content: ManifestContent): object {
       ports: describePorts(ports, survey.probes),
       probes: survey.probes,
       probesPerTarget: survey.probesPerTarget,
+      aliasLengths: survey.aliasLengths,
       limits: survey.limits,
       rate: survey.rate,
       cooldownMillis: survey.cooldown,

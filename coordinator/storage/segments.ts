@@ -7,7 +7,8 @@
  */
 import { join } from 'node:path';
 import type { Disk } from '../../shared/host/disk.js';
-import { fieldIndices, type Row, type RowSource } from '../sink/row.js';
+import { fieldIndices } from '../sink/field-lists.js';
+import type { Row, RowSource } from '../sink/row.js';
 import type { Sink } from '../sink/sink.js';
 import { sinkNamed } from '../sink/sink-registry.js';
 

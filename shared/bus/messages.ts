@@ -10,6 +10,7 @@ import { FINDINGS_PER_EPOCH, isFinding } from '../survey/icmp-findings.js';
 import type { Lease } from '../survey/lease.js';
 import type { Exclusion } from '../survey/policy/exclusions.js';
 import { UNLIMITED } from '../survey/quantities.js';
+import { isAliasLength } from '../survey/space/alias-tests.js';
 import type { Survey } from '../survey/survey.js';
 import { END_REASONS } from '../survey/survey-limits.js';
 import { TEXT } from '../survey/text.js';
@@ -30,6 +31,7 @@ export const octets = z
   .transform((value) => new Uint8Array(value));
 
 const ALLOWED_MAX = 10_000;
+const ALIAS_LENGTHS_MAX = 32;
 /** Letters of one option of a probe: a payload in hexadecimal. */
 const PROBE_OPTION_MAX = 4096;
 /** Distinct errno names. */
@@ -61,6 +63,7 @@ export const surveyShape = z.object({
     minHitrate: finite.max(100),
   }),
   probesPerTarget: z.number().int().min(1).max(LIMITS.probesPerTargetMax),
+  aliasLengths: z.array(z.number().refine(isAliasLength)).max(ALIAS_LENGTHS_MAX).default([]),
   rate: z.number().positive().max(UNLIMITED),
   cooldown: finite,
   seed: text(TEXT.NAME),

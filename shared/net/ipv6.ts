@@ -86,7 +86,8 @@ export function hasPrefix(address: Words, { words, length }: Prefix6): boolean {
   return address.every((word, i) => ((word ^ (words[i] as number)) & maskOf(length, i)) === 0);
 }
 
-function clearBehind(words: Words, length: number): Words {
+/** The address with all bits but the first `length` cleared. */
+export function clearBehind(words: Words, length: number): Words {
   const clear = (i: 0 | 1 | 2 | 3) => (words[i] & maskOf(length, i)) >>> 0;
   return [clear(0), clear(1), clear(2), clear(3)];
 }

@@ -17,6 +17,8 @@ export interface Survey {
   readonly probes: readonly ProbeChoice[];
   /** A target that stays silent is probed up to this many times. */
   readonly probesPerTarget: number;
+  /** Lengths of the IPv6 prefixes whose aliases are detected; empty if none are. */
+  readonly aliasLengths: readonly number[];
   readonly limits: SurveyLimits;
   /** All agents together. */
   readonly rate: Pps;

@@ -21,6 +21,7 @@ const { survey } = admit(
     name: '',
     probes: TCP_SYN,
     probesPerTarget: 1,
+    aliasLengths: [],
     limits: limitsOf(space),
     rate: 1000 as Pps,
     cooldown: 1000 as Millis,

@@ -328,6 +328,7 @@ function survey(state: Survey['state']): Survey {
     state,
     probes: TCP_SYN,
     probesPerTarget: 1,
+    aliasLengths: [],
     limits: limitsOf({ size: 1000 }),
     rate: 0.5 as Pps,
     cooldown: 8000 as Millis,

@@ -12,6 +12,7 @@ const request: SurveyRequest = {
   name: '',
   probes: TCP_SYN,
   probesPerTarget: 1,
+  aliasLengths: [],
   limits: limitsOf({ size: 1 }),
   rate: 1000 as Pps,
   cooldown: 8000 as Millis,

@@ -33,6 +33,7 @@ const { survey } = admit(
       name: '',
       probes: TCP_SYN,
       probesPerTarget: 1,
+      aliasLengths: [],
       limits: limitsOf(space),
       seed: '7',
       rows: 'all',

@@ -129,6 +129,7 @@ export class World {
       name: 'simulated',
       probes: TCP_SYN,
       probesPerTarget: 1,
+      aliasLengths: [],
       limits: limitsOf(space),
       cooldown: COOLDOWN,
       seed: '7',

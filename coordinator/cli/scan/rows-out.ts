@@ -9,7 +9,8 @@ import { ReaderGone, writeOut } from '../../../shared/command/output.js';
 import { outranks, SILENT } from '../../../shared/probe/probe-set.js';
 import { FLAG_REPEAT, type ResultBatch } from '../../../shared/survey/results.js';
 import { isUnsent } from '../../../shared/survey/unsent.js';
-import { fieldIndices, RowSource, rowOf } from '../../sink/row.js';
+import { fieldIndices } from '../../sink/field-lists.js';
+import { RowSource, rowOf } from '../../sink/row.js';
 import type { RowFilter } from '../../sink/row-filter.js';
 import type { TextFormat } from '../../sink/sink.js';
 import { sinkNamed } from '../../sink/sink-registry.js';
@@ -28,6 +29,8 @@ export interface RowsWanted {
   readonly filter?: RowFilter | undefined;
   readonly hasHeader: boolean;
   readonly rowsMax?: number | undefined;
+  /** True if rows have fields that are known only at the end. */
+  readonly isTagged: boolean;
 }
 
 export interface RowsOutParts {
@@ -71,13 +74,13 @@ export class RowsOut {
 
   /** @throws Fault BAD_OPTION if the format cannot be written there, UNWRITABLE if nothing can */
   static async open(wanted: RowsWanted, deps: RowsOutParts): Promise<RowsOut> {
-    const { file, module } = wanted;
+    const { file, module, isTagged } = wanted;
     const isText = sinkNamed(module).text !== undefined;
     if (file === undefined && !isText) {
       const reason = 'needs a file to write to: -o FILE, or -o - for stdout at the end';
       throw new Fault('BAD_OPTION', reason, { flag: '--output-module', value: module });
     }
-    const isStreamed = file === undefined || (file === '-' && isText);
+    const isStreamed = !isTagged && (file === undefined || (file === '-' && isText));
     if (isStreamed && wanted.filter !== undefined && wanted.filter.test === undefined) {
       const reason =
         'SQL needs stored rows: write them to a file (-o), or use ZMap’s language: success = 1 && ttl < 64';
@@ -88,7 +91,7 @@ export class RowsOut {
         'rows that pass SQL cannot be counted while they arrive: filter in ZMap’s language';
       throw new Fault('BAD_OPTION', reason, { flag: '--max-results', value: `${wanted.rowsMax}` });
     }
-    return new RowsOut(wanted, isStreamed ? undefined : await openOutput(file), deps);
+    return new RowsOut(wanted, isStreamed ? undefined : await openOutput(file ?? '-'), deps);
   }
 
   /**

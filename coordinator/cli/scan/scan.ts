@@ -24,7 +24,7 @@ import { silentLog } from '../../../shared/telemetry/log.js';
 import { checkRequest } from '../../admission/admission.js';
 import { Coordinator } from '../../coordinator.js';
 import { briefPlan, summarizePlan } from '../../plan/plan-summary.js';
-import { defaultFields } from '../../sink/row.js';
+import { defaultFields, storedFields } from '../../sink/field-lists.js';
 import { parseOutputFilter } from '../../sink/row-filter.js';
 import { MANIFEST_FILE } from '../../storage/folder-layout.js';
 import type { SurveyRun } from '../../survey/survey-run.js';
@@ -177,7 +177,11 @@ function setExitCode(
 
 function rowsWanted(flags: ScanFlags, { space, request }: ResolvedSurvey) {
   const { size: probes } = new Set(request.probes.map(({ name }) => name));
-  const fields = flags.outputFields ?? defaultFields(space.parts.ports.length, probes);
+  const isTagged = request.aliasLengths.length > 0;
+  const usual = isTagged
+    ? storedFields(probes, true)
+    : defaultFields(space.parts.ports.length, probes);
+  const fields = flags.outputFields ?? usual;
   return {
     file: flags.outputFile,
     module: flags.outputModule ?? STREAMED,
@@ -185,6 +189,7 @@ function rowsWanted(flags: ScanFlags, { space, request }: ResolvedSurvey) {
     hasHeader: flags.headerRow,
     filter: flags.outputFilter,
     rowsMax: flags.maxResults,
+    isTagged,
   };
 }
 

@@ -4,7 +4,9 @@ import { systemClock } from '../../../shared/base/clock.js';
 import { Fault } from '../../../shared/base/faults.js';
 import { writeOut } from '../../../shared/command/output.js';
 import { command, option } from '../../../shared/command/program.js';
-import { FIELDS, parseFields, storedFields, type Value } from '../../sink/row.js';
+import { ALIAS_FIELDS } from '../../sink/alias-fields.js';
+import { parseFields, storedFields } from '../../sink/field-lists.js';
+import { FIELDS, type Value } from '../../sink/row.js';
 import { parseStoredFilter, type RowFilter } from '../../sink/row-filter.js';
 import type { TextFormat } from '../../sink/sink.js';
 import { SINK_NAMES, sinkNamed } from '../../sink/sink-registry.js';
@@ -56,7 +58,7 @@ export function resultsCommand(): Command {
 }
 
 export function fieldsOption() {
-  const names = FIELDS.map(({ name }) => name).join(' ');
+  const names = [...FIELDS, ...ALIAS_FIELDS].map(({ name }) => name).join(' ');
   const about = `fields, separated by commas (* is all of them, \`blank\` an empty column): ${names}`;
   return option('-f, --output-fields <list>', about, parseFields);
 }
@@ -76,7 +78,12 @@ async function results(name: string, flags: ResultsFlags): Promise<void> {
   await withSurveyFiles(flags, name, async ({ folder, survey, refresh }) => {
     const rows = new StoredRows(folder, survey);
     const { size: probes } = new Set(survey.probes.map(({ name }) => name));
-    const fields = flags.outputFields ?? storedFields(probes);
+    const hasAliasTests = survey.aliasLengths.length > 0;
+    if (hasAliasTests && follow) {
+      const reason = 'the votes on aliases are known only at the end of the survey';
+      throw new Fault('BAD_OPTION', reason, { flag: '--follow' });
+    }
+    const fields = flags.outputFields ?? storedFields(probes, hasAliasTests);
     const writing = { format, fields, filter: filter?.sql, hasHeader: headerRow };
     if (!output.isStdout || format === undefined) {
       await writeRows(rows, writing, output);

@@ -7,11 +7,15 @@ import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
 import { describeError, Fault } from '../../../shared/base/faults.js';
 import { IntervalSet } from '../../../shared/base/intervals.js';
 import { type Disk, systemDisk } from '../../../shared/host/disk.js';
+import type { AliasTests } from '../../../shared/survey/space/alias-tests.js';
+import { ALIAS_FIELD_NAMES } from '../../sink/alias-fields.js';
 import { quote, rowsOf } from '../../sink/duck.js';
-import { BLANK, type Value } from '../../sink/row.js';
+import { BLANK } from '../../sink/field-lists.js';
+import type { Value } from '../../sink/row.js';
 import { JOURNAL_FILE, type PublicSurvey } from '../../storage/folder-layout.js';
 import { readJournal, type ShardEntry } from '../../storage/journal.js';
 import { type Segment, SegmentStore } from '../../storage/segments.js';
+import { tagRows, testsOf } from './alias-tags.js';
 import { LockedDuck, type Reach, refuseWriting } from './locked-duck.js';
 
 export interface Selection {
@@ -28,20 +32,31 @@ export class StoredRows {
   readonly #folder: string;
   readonly #shardLength: number;
   readonly #disk: Disk = systemDisk;
+  /** Undefined if the survey does not detect aliases. */
+  readonly #tests: AliasTests | undefined;
   /** Shards whose rows have been read. */
   readonly #read = new IntervalSet();
 
   constructor(
     folder: string,
-    { segmentFormat, shardLength }: Pick<PublicSurvey, 'segmentFormat' | 'shardLength'>,
+    survey: Pick<PublicSurvey, 'segmentFormat' | 'shardLength' | 'seed' | 'aliasLengths'>,
   ) {
+    const { segmentFormat, shardLength } = survey;
+    this.#tests = testsOf(survey);
     this.#folder = folder;
     this.#shardLength = shardLength;
     this.#store = new SegmentStore(folder, segmentFormat, systemDisk);
   }
 
-  /** Rows of the shards that were stored since the last call, by shard; the first call reads all. */
+  /**
+   * Rows of the shards that were stored since the last call, by shard; the first call reads all. With alias tests,
+   * all rows.
+   */
   async *fresh(selection: Selection): AsyncGenerator<readonly Value[]> {
+    if (this.#tests !== undefined) {
+      yield* this.#tagged(selection);
+      return;
+    }
     const shards: number[] = [];
     for await (const { shard, rowCount } of this.#entries()) {
       if (!this.#read.has(shard) && rowCount > 0) shards.push(shard);
@@ -79,7 +94,7 @@ export class StoredRows {
   async exportTo(file: string, selection: Selection): Promise<void> {
     const location = { flag: FILTER, value: selection.filter };
     const copy = async (connection: DuckDBConnection) => {
-      const sql = select('results', selection);
+      const sql = select('results', selection, this.#tests !== undefined);
       await refuseWriting(connection, sql, location);
       await connection.run(`COPY (${sql}) TO ${quote(file)} (${OPTIONS})`);
     };
@@ -141,11 +156,43 @@ export class StoredRows {
     work: (connection: DuckDBConnection) => Promise<Result>,
     reach: Pick<Reach, 'writes' | 'isUnsafe'>,
   ): Promise<Result> {
-    const table = this.#store.sink.table(segments.map(({ file }) => quote(file)).join(', '));
-    const prepare = `CREATE TEMP VIEW results AS SELECT * FROM ${table}`;
-    await using duck = await LockedDuck.open({ folder: this.#store.folder, prepare, ...reach });
-    for (const segment of segments) await this.#refuseBomb(duck.connection, segment);
+    await using duck = await this.#open(segments, reach);
     return await work(duck.connection);
+  }
+
+  /** A connection with the table `results`: the rows, with the tags of aliases if there are any. */
+  async #open(
+    segments: readonly Segment[],
+    reach: Pick<Reach, 'writes' | 'isUnsafe'> = {},
+  ): Promise<LockedDuck> {
+    const table = this.#store.sink.table(segments.map(({ file }) => quote(file)).join(', '));
+    const tags = this.#tests === undefined ? '' : TAG_COLUMNS;
+    const prepare = `CREATE TEMP VIEW ${tags === '' ? 'results' : 'stored'} AS SELECT * FROM ${table}`;
+    const duck = await LockedDuck.open({ folder: this.#store.folder, prepare, ...reach });
+    for (const segment of segments) await this.#refuseBomb(duck.connection, segment);
+    if (this.#tests === undefined) return duck;
+    await tagRows(duck.connection, 'stored', this.#tests);
+    await duck.connection.run(`CREATE TEMP VIEW results AS ${tags}`);
+    return duck;
+  }
+
+  /** All rows, in the order of probing, with the tags of aliases. */
+  async *#tagged(selection: Selection): AsyncGenerator<readonly Value[]> {
+    const segments = await this.#complete();
+    if (segments.length === 0) return;
+    await using duck = await this.#open(segments);
+    const { connection } = duck;
+    const location = { flag: FILTER, value: selection.filter };
+    const sql = select('results', selection, true);
+    try {
+      await refuseWriting(connection, sql, location);
+      await connection.run(`CREATE TEMP TABLE chosen AS ${sql} ORDER BY position`);
+    } catch (error) {
+      throw refusalOf(error, location);
+    }
+    for await (const rows of rowsOf(connection, 'SELECT * FROM chosen')) {
+      for (const row of rows) yield row.map(plainValue);
+    }
   }
 
   /**
@@ -170,7 +217,11 @@ export class StoredRows {
     const only = isPart ? `(shard IN (${within.join(', ')}))` : undefined;
     const filters = [only, selection.filter && `(${selection.filter}\n)`];
     const filter = filters.filter((each) => each !== undefined).join(' AND ') || undefined;
-    const sql = select(this.#store.sink.table(quote(segment.file)), { ...selection, filter });
+    const sql = select(
+      this.#store.sink.table(quote(segment.file)),
+      { ...selection, filter },
+      false,
+    );
     const location = { flag: FILTER, value: selection.filter };
     await this.#refuseBomb(connection, segment);
     let source = sql;
@@ -185,6 +236,10 @@ export class StoredRows {
     }
   }
 }
+
+/** Rows of IPv4 targets have no tags. */
+const TAG_COLUMNS = `SELECT stored.*, ${ALIAS_FIELD_NAMES.join(', ')}
+  FROM stored LEFT JOIN alias_tags ON stored.position::DOUBLE = alias_tags.position`;
 
 /** No temporary file: the file is a temporary one itself, and the only one that the sandbox may write. */
 const OPTIONS = 'FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false';
@@ -201,8 +256,11 @@ function plainValue(value: DuckDBValue): Value {
   return value === null || typeof value !== 'object' ? value : value.toString();
 }
 
-function select(table: string, { fields, filter }: Selection): string {
-  const names = fields.map((name) => (name === BLANK ? 'NULL' : `"${name}"`)).join(', ');
+function select(table: string, { fields, filter }: Selection, hasTags: boolean): string {
+  const isAbsent = (name: string) => !hasTags && ALIAS_FIELD_NAMES.includes(name);
+  const column = (name: string) =>
+    name === BLANK ? 'NULL' : isAbsent(name) ? `NULL AS "${name}"` : `"${name}"`;
+  const names = fields.map(column).join(', ');
   return `SELECT ${names} FROM ${table}${filter === undefined ? '' : ` WHERE ${filter}`}`;
 }
 

@@ -21,6 +21,8 @@ export interface SurveyDraft {
   /** The first one is the probe of ports that name none. */
   readonly probe?: readonly ProbeChoice[] | undefined;
   readonly probes?: number | undefined;
+  readonly detectAliases?: boolean | undefined;
+  readonly aliasLengths?: readonly number[] | undefined;
   readonly maxTargets?: TargetLimit | undefined;
   readonly maxResults?: number | undefined;
   readonly maxRuntime?: Millis | undefined;

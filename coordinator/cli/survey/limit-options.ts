@@ -26,3 +26,9 @@ export function parseProbesPerTarget(text: string): number {
   const reason = `must be a whole number from 1 to ${LIMITS.probesPerTargetMax}`;
   throw new Fault('BAD_OPTION', reason, { value: text });
 }
+
+/** As YAML writes it. @throws Fault BAD_OPTION */
+export function parseYesOrNo(text: string): boolean {
+  if (text === 'true' || text === 'false') return text === 'true';
+  throw new Fault('BAD_OPTION', 'must be true or false', { value: text });
+}

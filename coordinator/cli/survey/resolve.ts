@@ -5,6 +5,7 @@ import { type ProbeChoice, ProbeSet } from '../../../shared/probe/probe-set.js';
 import { rulesToBytes } from '../../../shared/survey/policy/block-rules.js';
 import { formatBlock } from '../../../shared/survey/policy/blocklist.js';
 import { formatCount } from '../../../shared/survey/quantities.js';
+import { AliasTests } from '../../../shared/survey/space/alias-tests.js';
 import { type Composition, compose } from '../../../shared/survey/space/compose.js';
 import type { Space } from '../../../shared/survey/space/space.js';
 import { hashSpace, spaceToBytes } from '../../../shared/survey/space/space-bytes.js';
@@ -33,6 +34,8 @@ const DEFAULT_RATE = 1000 as Pps;
 const DEFAULT_COOLDOWN = 8000 as Millis;
 export const DEFAULT_OUTPUT = 'parquet';
 const SEED_LETTERS = 12;
+/** The subnet of a link (RFC 7421). */
+const DEFAULT_ALIAS_LENGTH = 64;
 
 /** @throws Fault BAD_OPTION, SPECIAL_TARGETS, EMPTY_SPACE or SPACE_TOO_LARGE */
 export function resolveDraft(draft: SurveyDraft): ResolvedSurvey {
@@ -41,7 +44,10 @@ export function resolveDraft(draft: SurveyDraft): ResolvedSurvey {
   const { probes, ports, pairs } = resolveProbes(draft.ports ?? [], draft.probe ?? [], draft.pairs);
   const seed = draft.seed ?? shortId(systemRandom, SEED_LETTERS);
   const seeded = targets.map((entry) => withSeed(entry, seed));
-  const composition = compose({ targets: seeded, hitlist, pairs, exclusions, allowSpecial, ports });
+  const aliasLengths = draft.aliasLengths ?? (draft.detectAliases ? [DEFAULT_ALIAS_LENGTH] : []);
+  const aliasTests = aliasLengths.length > 0 ? new AliasTests(seed, aliasLengths) : undefined;
+  const lists = { targets: seeded, hitlist, pairs, exclusions, allowSpecial, ports, aliasTests };
+  const composition = compose(lists);
   const { space } = composition;
   const bytes = spaceToBytes(space, seed);
   const allowed = allowSpecial.map(({ block }) => formatBlock(block));
@@ -50,6 +56,7 @@ export function resolveDraft(draft: SurveyDraft): ResolvedSurvey {
     name: draft.name ?? '',
     probes,
     probesPerTarget: draft.probes ?? 1,
+    aliasLengths: aliasTests?.lengths ?? [],
     limits: {
       maxTargets: targetsOf(space, draft.maxTargets),
       maxResults: draft.maxResults ?? 0,

@@ -13,12 +13,18 @@ import {
   parseRate,
   parseRateLimit,
 } from '../../../shared/survey/quantities.js';
+import { parseAliasLengths } from '../../../shared/survey/space/alias-tests.js';
 import type { TargetEntry } from '../../../shared/survey/target-list.js';
 import { parseName, parseSentence } from '../../../shared/survey/text.js';
 import { sinkNamed } from '../../sink/sink-registry.js';
 import { printNote } from '../output/print.js';
 import type { SurveyDraft } from './draft.js';
-import { parsePercent, parseProbesPerTarget, parseTargetLimit } from './limit-options.js';
+import {
+  parsePercent,
+  parseProbesPerTarget,
+  parseTargetLimit,
+  parseYesOrNo,
+} from './limit-options.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';
 import { parsePortEntries, parseProbe } from './probe-ports.js';
 import { parseRowPolicy } from './survey-options.js';
@@ -61,6 +67,8 @@ const shape = z.strictObject({
     )
     .optional(),
   probes: parsed(parseProbesPerTarget).optional(),
+  detectAliases: parsed(parseYesOrNo).optional(),
+  aliasLengths: parsed(parseAliasLengths).optional(),
   maxTargets: parsed(parseTargetLimit).optional(),
   maxResults: parsed(parseCount).optional(),
   maxRuntime: parsed(parseDuration).optional(),

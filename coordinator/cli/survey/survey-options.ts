@@ -12,6 +12,7 @@ import {
   parseRate,
   parseRateLimit,
 } from '../../../shared/survey/quantities.js';
+import { parseAliasLengths } from '../../../shared/survey/space/alias-tests.js';
 import type { RowPolicy } from '../../../shared/survey/survey.js';
 import { parseName, parseSentence } from '../../../shared/survey/text.js';
 import { SINK_NAMES, sinkNamed } from '../../sink/sink-registry.js';
@@ -39,6 +40,8 @@ export interface SurveyFlags {
   readonly name?: string;
   readonly probe?: readonly ProbeChoice[];
   readonly probes?: number;
+  readonly detectAliases?: boolean;
+  readonly aliasLengths?: readonly number[];
   readonly maxTargets?: TargetLimit;
   readonly maxResults?: number;
   readonly maxRuntime?: Millis;
@@ -95,6 +98,15 @@ export function addSurveyOptions(command: Command): Command {
       '-P, --probes <n>',
       'probe a target up to n times while it stays silent (default: 1)',
       parseProbesPerTarget,
+    ),
+    option(
+      '--detect-aliases',
+      'probe 16 more addresses in each IPv6 /64 with targets, to detect prefixes that answer as a whole',
+    ),
+    option(
+      '--alias-lengths <list>',
+      'lengths of the prefixes to test, such as 48,64; implies --detect-aliases',
+      parseAliasLengths,
     ),
     option(
       '-n, --max-targets <n>',

@@ -6,7 +6,7 @@
 import { Fault, type FaultDetails } from '../../base/faults.js';
 import { Target } from '../../net/endpoint.js';
 import { compareWords, hasPrefix } from '../../net/ipv6.js';
-import type { ProbePort } from '../../net/ports.js';
+import { type ProbePort, probePort } from '../../net/ports.js';
 import { formatRange } from '../../net/prefix.js';
 import { Ranges } from '../../net/ranges.js';
 import type { BlockEntry } from '../policy/blocklist.js';
@@ -14,6 +14,7 @@ import { Blocklist } from '../policy/blocklist.js';
 import { SPECIAL_BLOCKS, type SpecialBlock } from '../policy/special-purpose-registry.js';
 import type { Extent, TargetEntry } from '../target-list.js';
 import { AddressList } from './address-list.js';
+import type { AliasTests } from './alias-tests.js';
 import { Space } from './space.js';
 import type { Window } from './window.js';
 
@@ -25,6 +26,8 @@ export interface Lists {
   readonly allowSpecial: readonly BlockEntry[];
   /** Ascending. */
   readonly ports: readonly ProbePort[];
+  /** Addresses that are probed beside the targets, to detect aliases. */
+  readonly aliasTests?: AliasTests | undefined;
 }
 
 /** A number of addresses (or pairs), and their source or the reason of their removal. */
@@ -54,16 +57,18 @@ export function compose(lists: Lists): Composition {
   for (const [reason, entries] of bySource(lists.exclusions)) {
     builder.exclude(reason, Blocklist.of(entries));
   }
-  return {
-    space: builder.finish(lists.ports),
-    sources: sourcesOf(lists),
-    exclusions: builder.tallies,
-  };
+  const { tallies: exclusions } = builder;
+  const tests = lists.aliasTests === undefined ? 0 : builder.addTests(lists.aliasTests);
+  const space = builder.finish(lists.ports);
+  const sources = sourcesOf(lists);
+  if (tests > 0) sources.push({ reason: 'alias tests', addresses: tests });
+  return { space, sources, exclusions };
 }
 
 /** A space under construction: what is left of each part, and tallies of what was removed. */
 class SpaceBuilder {
   readonly tallies: Tally[] = [];
+  readonly #blocked: Blocklist[] = [];
   #ipv4: Ranges;
   #windows: readonly Window[];
   #listed: readonly Target[];
@@ -86,6 +91,7 @@ class SpaceBuilder {
   }
 
   exclude(reason: string, list: Blocklist): void {
+    this.#blocked.push(list);
     const before = this.#count();
     this.#ipv4 = this.#ipv4.subtract(list.ipv4);
     this.#windows = this.#windows.map((window) => {
@@ -96,6 +102,24 @@ class SpaceBuilder {
     this.#pairs = this.#pairs.filter((target) => !list.holds(target));
     const addresses = before - this.#count();
     if (addresses > 0) this.tallies.push({ reason, addresses });
+  }
+
+  /** Adds the alias tests of what is left, unless they are excluded. @returns their number */
+  addTests(tests: AliasTests): number {
+    const isAllowed = (target: Target) => this.#blocked.every((list) => !list.holds(target));
+    const around = tests.around(this.#listed, this.#windows).filter(isAllowed);
+    const ofPairs = [...byPort(this.#pairs)].flatMap(([, pairs]) => {
+      const { port, probe } = pairs[0] as Target;
+      return tests
+        .around(pairs, [])
+        .filter(isAllowed)
+        .map((test) => {
+          return Object.assign(test, { port, probe });
+        });
+    });
+    this.#listed = [...this.#listed, ...around];
+    this.#pairs = [...this.#pairs, ...ofPairs];
+    return around.length + ofPairs.length;
   }
 
   finish(ports: readonly ProbePort[]): Space {
@@ -183,7 +207,18 @@ function onlyAddress(window: Window): Target {
   return target;
 }
 
-function sourcesOf({ targets, hitlist, pairs }: Lists): readonly Tally[] {
+function byPort(pairs: readonly Target[]): Map<number, Target[]> {
+  const groups = new Map<number, Target[]>();
+  for (const pair of pairs) {
+    const key = probePort(pair.probe, pair.port);
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [pair]);
+    else group.push(pair);
+  }
+  return groups;
+}
+
+function sourcesOf({ targets, hitlist, pairs }: Lists): Tally[] {
   const tallies = [...bySource(targets)].map(([reason, entries]) => ({
     reason,
     addresses: entries.reduce((sum, { extent }) => sum + sizeOf(extent), 0),

@@ -1,0 +1,148 @@
+/**
+ * Alias detection: does a whole IPv6 prefix answer, although nobody lists its addresses? In each prefix of a tested
+ * length around a target, sixteen addresses are probed, one in each of its sub-prefixes that are four bits longer,
+ * with random bits below (Gasser et al., "Clusters in the Expanse", IMC 2018, §5). They follow from the seed, so
+ * whoever has the survey's record can tell them from other targets.
+ */
+import { createHash } from 'node:crypto';
+import { Fault } from '../../base/faults.js';
+import { Target, type Words } from '../../net/endpoint.js';
+import { clearBehind, compareWords } from '../../net/ipv6.js';
+import { Chaskey } from '../../probe/chaskey.js';
+import type { Window } from './window.js';
+
+/** Addresses probed in each prefix, one per value of its next four bits. */
+export const TESTS_PER_PREFIX = 16;
+const NIBBLE = 4;
+const LENGTH_MIN = 16;
+const LENGTH_MAX = 128 - NIBBLE;
+/** Prefixes that one survey tests, at most. */
+const PREFIXES_MAX = 2 ** 18;
+
+/** A tested prefix, and the number of one of its tests, 0 to 15. */
+export interface AliasTest {
+  readonly length: number;
+  readonly prefix: Words;
+  readonly nibble: number;
+}
+
+export class AliasTests {
+  /** Tested lengths, the longest first; multiples of four. */
+  readonly lengths: readonly number[];
+  readonly #hash: Chaskey;
+  readonly #input = new Int32Array(12);
+
+  constructor(seed: string, lengths: readonly number[]) {
+    this.lengths = [...new Set(lengths)].sort((a, b) => b - a);
+    const digest = createHash('sha256').update(`transect alias tests ${seed}`).digest();
+    this.#hash = new Chaskey(new Uint8Array(digest.subarray(0, 16)));
+  }
+
+  /** The test with a number in the prefix of a length around an address. */
+  addressIn(words: Words, length: number, nibble: number): Words {
+    const fixed = withNibble(clearBehind(words, length), length, nibble);
+    const [r0, r1] = this.#random(fixed, length, 0);
+    const [r2, r3] = this.#random(fixed, length, 1);
+    const free = clearBehind([r0, r1, r2, r3], length + NIBBLE);
+    const random = [r0 - free[0], r1 - free[1], r2 - free[2], r3 - free[3]] as const;
+    return fixed.map((word, i) => (word | (random[i] as number)) >>> 0) as unknown as Words;
+  }
+
+  /** The test that an address is; undefined if it is none. */
+  testOf(words: Words): AliasTest | undefined {
+    for (const length of this.lengths) {
+      const nibble = nibbleOf(words, length);
+      if (compareWords(this.addressIn(words, length, nibble), words) !== 0) continue;
+      return { length, prefix: clearBehind(words, length), nibble };
+    }
+    return undefined;
+  }
+
+  /**
+   * All tests of the prefixes around addresses and windows.
+   * @throws Fault BAD_OPTION if there are too many
+   */
+  around(addresses: Iterable<Target>, windows: readonly Window[]): Target[] {
+    const tests: Target[] = [];
+    for (const [key, prefix] of this.#prefixesAround(addresses, windows)) {
+      const length = Number(key.split('/')[1]);
+      for (let nibble = 0; nibble < TESTS_PER_PREFIX; nibble++) {
+        const test = new Target();
+        test.setWords(this.addressIn(prefix, length, nibble));
+        tests.push(test);
+      }
+    }
+    return tests;
+  }
+
+  #prefixesAround(addresses: Iterable<Target>, windows: readonly Window[]): Map<string, Words> {
+    const prefixes = new Map<string, Words>();
+    const add = (words: Words, length: number) => {
+      const prefix = clearBehind(words, length);
+      prefixes.set(`${prefix.join('.')}/${length}`, prefix);
+      if (prefixes.size > PREFIXES_MAX) throw tooMany(length);
+    };
+    for (const length of this.lengths) {
+      for (const target of addresses) if (!target.isIpv4) add(target.words, length);
+      for (const window of windows)
+        for (const words of prefixesIn(window, length)) add(words, length);
+    }
+    return prefixes;
+  }
+
+  #random(fixed: Words, length: number, half: number): readonly [number, number] {
+    const input = this.#input;
+    input.set(fixed);
+    input[4] = length;
+    input[5] = half;
+    this.#hash.tag36(input);
+    return [this.#hash.first >>> 0, this.#hash.second >>> 0];
+  }
+}
+
+/** One address in each prefix of a length within a window. */
+function* prefixesIn({ prefix, end }: Window, length: number): Generator<Words> {
+  const last = Math.min(end, length);
+  const bits = last - prefix.length;
+  if (bits > Math.log2(PREFIXES_MAX)) throw tooMany(length);
+  const base = prefix.words.reduce((sum, word) => (sum << 32n) | BigInt(word), 0n);
+  const count = bits <= 0 ? 1 : 2 ** bits;
+  for (let n = 0; n < count; n++) {
+    const value = base | (BigInt(n) << BigInt(128 - Math.max(last, prefix.length)));
+    const word = (i: number) => Number((value >> BigInt(96 - 32 * i)) & 0xffffffffn);
+    yield [word(0), word(1), word(2), word(3)];
+  }
+}
+
+function tooMany(length: number): Fault {
+  const reason =
+    `the targets are in more than ${PREFIXES_MAX} prefixes of ${length} bits: ` +
+    'test shorter ones with --alias-lengths';
+  return new Fault('BAD_OPTION', reason, { flag: '--detect-aliases' });
+}
+
+/** The four bits after the first `length`. */
+function nibbleOf(words: Words, length: number): number {
+  return ((words[length >>> 5] as number) >>> (28 - (length & 31))) & 15;
+}
+
+function withNibble(words: Words, length: number, nibble: number): Words {
+  const at = length >>> 5;
+  return words.map((word, i) =>
+    i === at ? (word | (nibble << (28 - (length & 31)))) >>> 0 : word,
+  ) as unknown as Words;
+}
+
+/** Reads `64` or `48,64`. @throws Fault BAD_OPTION */
+export function parseAliasLengths(text: string): readonly number[] {
+  const lengths = text
+    .split(',')
+    .map((each) => (/^ *\d+ *$/.test(each) ? Number(each) : Number.NaN));
+  if (lengths.every(isAliasLength)) return lengths;
+  const reason = `must be lengths of IPv6 prefixes, multiples of 4 from ${LENGTH_MIN} to ${LENGTH_MAX}`;
+  throw new Fault('BAD_OPTION', reason, { value: text });
+}
+
+export function isAliasLength(length: number): boolean {
+  return length % NIBBLE === 0 && length >= LENGTH_MIN && length <= LENGTH_MAX;
+}
