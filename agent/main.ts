@@ -75,7 +75,8 @@ async function run(flags: AgentFlags): Promise<void> {
   const openNetworkIo = await networkIoOpener(
     {
       device: flags.interface,
-      sources: flags.sourceIp,
+      sources: flags.sourceIp?.addresses,
+      sourceWindow: flags.sourceIp?.window,
       sourcePorts: flags.sourcePort,
       gatewayMac: flags.gatewayMac,
       sourceMac: flags.sourceMac,

@@ -89,7 +89,7 @@ function post(what: ThreadMessage): void {
 
 /** Opens one egress per probe; those of a route share its neighbours. Adds each to `egresses` at once. */
 function openRoute(
-  { family, device, nextHop, sources }: EgressRoute,
+  { family, device, nextHop, sources, window }: EgressRoute,
   probes: readonly SurveyProbe<PacketProbe>[],
   egresses: Egress[],
   setup: SenderSetup,
@@ -102,7 +102,7 @@ function openRoute(
     const octets = each.probe.octets(family, each.options);
     const frameSetup = { device, family, octets, nextHop, queue: senderIndex.index };
     const frameSender = openFrameSender(frameSetup, transmit);
-    const common = { frameSender, family, sources, ports, probe: each, key };
+    const common = { frameSender, family, sources, window, ports, probe: each, key };
     try {
       if (isByKernel || nextHop.gateway !== undefined) egresses.push(new Egress(common));
       else {

@@ -71,7 +71,12 @@ function refuseLinkSettings({
   sourceMac,
   sourcePorts,
   vlan,
+  sourceWindow,
 }: EgressOptions): void {
+  if (sourceWindow !== undefined) {
+    const reason = 'tcp-connect needs a single source address of this host';
+    throw new Fault('BAD_OPTION', reason, { flag: '--source-ip' });
+  }
   const set = {
     '--interface': device,
     '--gateway-mac': gatewayMac,

@@ -7,7 +7,7 @@ import { networkInterfaces } from 'node:os';
 import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import type { Words } from '../../shared/net/endpoint.js';
-import { formatWords, isMapped, parseWords } from '../../shared/net/ipv6.js';
+import { formatWords, isMapped, type Prefix6, parseWords } from '../../shared/net/ipv6.js';
 import type { PortRange } from '../../shared/net/ports.js';
 import { type MacAddress, parseMac } from '../../shared/packet/ethernet.js';
 import type { Family, Origin } from '../../shared/probe/probe.js';
@@ -16,7 +16,7 @@ import type { Destinations, NextHop } from '../interfaces.js';
 import { resolveNeighbour } from './next-hop.js';
 import { type RouteSlice, slicesOf, type Unroutable } from './route-slices.js';
 import { ipJson } from './route-table.js';
-import { sourceOn, sourceTowards } from './source-address.js';
+import { linkLocalsOn, sourceOn, sourceTowards } from './source-address.js';
 import { freePorts } from './source-ports.js';
 
 /** An egress route: a family, an interface, a next hop, and the destinations that it serves. */
@@ -24,6 +24,8 @@ export interface EgressRoute {
   readonly family: Family;
   readonly device: string;
   readonly sources: readonly Words[];
+  /** The source window, of IPv6. */
+  readonly window?: Prefix6 | undefined;
   readonly destinations: Destinations;
   /** Undefined if the kernel finds the next hop. */
   readonly nextHop: NextHop | undefined;
@@ -44,6 +46,8 @@ export interface EgressOptions {
   readonly gatewayMac?: MacAddress | undefined;
   readonly sourceMac?: MacAddress | undefined;
   readonly sources?: readonly Words[] | undefined;
+  /** An IPv6 prefix that is routed to this host: probes come from all of it. */
+  readonly sourceWindow?: Prefix6 | undefined;
   readonly sourcePorts?: PortRange | undefined;
   readonly vlan?: number | undefined;
 }
@@ -68,8 +72,9 @@ export async function planEgress(
     : await slicesOf(space, { device, sources });
   const routes: EgressRoute[] = [];
   for (const slice of slices) routes.push(await egressRoute(slice, options, clock));
-  const origin = { sources: distinct(routes.flatMap((route) => route.sources)), ports };
-  return { routes, origin, unroutable, notes: [...notes, ...notesOn(sources, routes)] };
+  const { sourceWindow: window } = options;
+  const origin = { sources: distinct(routes.flatMap((route) => route.sources)), window, ports };
+  return { routes, origin, unroutable, notes: [...notes, ...notesOn(options, routes)] };
 }
 
 function slicesAsGiven(space: Space, device: string): RouteSlice[] {
@@ -92,8 +97,18 @@ async function egressRoute(
   const isFixed = options.device !== undefined && options.gatewayMac !== undefined;
   const own = () => (isFixed ? sourceOn(device, family) : sourceTowards(example, device));
   const sources = given.length > 0 ? given : [await own()];
-  const nextHop = await linkOf(slice, sources, options, clock);
-  return { family, device, sources, destinations, nextHop };
+  const window = family === 6 ? options.sourceWindow : undefined;
+  if (window === undefined) {
+    const nextHop = await linkOf(slice, sources, options, clock);
+    return { family, device, sources, destinations, nextHop };
+  }
+  // Nobody answers neighbour solicitations for an address of the window, which is routed and not on the link.
+  const nextHop = await linkOf(slice, await linkLocalsOn(device), options, clock);
+  if (nextHop === undefined || nextHop.gateway !== undefined) {
+    return { family, device, sources, window, destinations, nextHop };
+  }
+  const reason = `targets on the link of ${device} itself could not answer it: leave them out, or the window`;
+  throw new Fault('BAD_OPTION', reason, { flag: '--source-ip', value: formatWindow(window) });
 }
 
 async function linkOf(
@@ -120,8 +135,16 @@ async function linkOf(
 /**
  * Notes about source addresses that are not used, and about targets for which another source address is used.
  */
-function notesOn(sources: readonly Words[], routes: readonly EgressRoute[]): string[] {
-  const notes = strangersAmong(sources);
+function notesOn(
+  { sources = [], sourceWindow }: EgressOptions,
+  routes: readonly EgressRoute[],
+): string[] {
+  const isSingle = (words: Words) => isMapped(words) || sourceWindow === undefined;
+  const notes = strangersAmong(sources.filter(isSingle));
+  if (sourceWindow !== undefined) {
+    const prefix = formatWindow(sourceWindow);
+    notes.push(`--source-ip: replies arrive only if all of ${prefix} is routed to this host`);
+  }
   for (const family of [4, 6] as const) {
     const given = sources.filter((words) => isMapped(words) === (family === 4));
     const own = routes.filter((route) => route.family === family).flatMap((route) => route.sources);
@@ -134,6 +157,10 @@ function notesOn(sources: readonly Words[], routes: readonly EgressRoute[]): str
     }
   }
   return notes;
+}
+
+function formatWindow({ words, length }: Prefix6): string {
+  return `${formatWords(words)}/${length}`;
 }
 
 /** Addresses that no interface has: replies arrive only if other hosts route these addresses here. */

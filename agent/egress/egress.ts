@@ -4,6 +4,7 @@
  * MAC address.
  */
 import { Endpoint, type Words } from '../../shared/net/endpoint.js';
+import type { Prefix6 } from '../../shared/net/ipv6.js';
 import type { PortRange } from '../../shared/net/ports.js';
 import { CookieMac, probeKey } from '../../shared/probe/cookies.js';
 import type { Family, PacketMaker, PacketProbe } from '../../shared/probe/probe.js';
@@ -15,6 +16,8 @@ export interface EgressDeps {
   readonly frameSender: FrameSender;
   readonly family: Family;
   readonly sources: readonly Words[];
+  /** The source window, of IPv6. */
+  readonly window?: Prefix6 | undefined;
   readonly ports: PortRange;
   readonly probe: SurveyProbe<PacketProbe>;
   /** The survey key. */
@@ -80,6 +83,8 @@ export class Egress {
     const { batch, frameSender, family } = this;
     const cookies = this.#cookies;
     cookies.choose(batch, this.#sources, this.#ports);
+    const { window } = this.#deps;
+    if (window !== undefined) cookies.chooseHosts(batch, window);
     if (family === 4) cookies.computeIpv4(batch);
     else cookies.computeIpv6(batch, this.#sources);
     frameSender.locate(batch.count, batch.packetAt);

@@ -69,6 +69,14 @@ export async function sourceOn(device: string, family: Family, target?: Words): 
   throw new Fault('NO_ROUTE', reason, { flag: '--interface', value: device });
 }
 
+/** The link-local addresses of an interface (RFC 4291 §2.5.6). */
+export async function linkLocalsOn(device: string): Promise<readonly Words[]> {
+  const addresses = await addressesOf(['dev', device], 6);
+  return addresses.flatMap(({ local, scope, tentative }) =>
+    local !== undefined && scope === 'link' && !tentative ? [parseWords(local)] : [],
+  );
+}
+
 /**
  * The usable global address that is not deprecated (RFC 6724 §5 rule 3) and shares the longest prefix with the
  * target (rule 8); temporary ones are left out.

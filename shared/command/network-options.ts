@@ -4,11 +4,10 @@
  */
 import type { Command } from 'commander';
 import { Fault } from '../base/faults.js';
-import type { Words } from '../net/endpoint.js';
 import { parsePorts } from '../net/ports.js';
 import { type MacAddress, parseMac, VLAN_MAX } from '../packet/ethernet.js';
 import { option } from './program.js';
-import { parseSources } from './source-addresses.js';
+import { parseSources, type Sources } from './source-addresses.js';
 
 /** Methods that send whole frames, fastest first; and `raw-ip`, which leaves routing to the kernel. */
 const TRANSMIT_METHODS = ['af-xdp', 'tx-ring', 'packet', 'pcap', 'raw-ip'] as const;
@@ -17,7 +16,7 @@ export type TransmitMethod = (typeof TRANSMIT_METHODS)[number];
 /** The flags below, as commander parses them. */
 export interface NetworkFlags {
   readonly interface?: string;
-  readonly sourceIp?: readonly Words[];
+  readonly sourceIp?: Sources;
   readonly sourcePort?: { readonly from: number; readonly to: number };
   readonly sourceMac?: MacAddress;
   readonly gatewayMac?: MacAddress;
@@ -36,7 +35,7 @@ const OPTIONS: readonly (readonly [string, string, (text: string) => unknown])[]
   ],
   [
     '-S, --source-ip <list>',
-    'source addresses, ranges, prefixes (default: as routed)',
+    'source addresses, ranges, prefixes, or an IPv6 prefix routed to this host (default: as routed)',
     parseSources,
   ],
   ['-s, --source-port <ports>', 'source ports: 50000 or 50000-50999', parseSourcePorts],

@@ -1,19 +1,55 @@
-/** Source addresses as operators give them: addresses, ranges of IPv4, and prefixes, separated by commas. */
+/**
+ * Source addresses as operators give them, separated by commas: addresses, ranges of IPv4, prefixes; or a source
+ * window, which is an IPv6 prefix that is routed to this host as a whole.
+ */
 import { Fault } from '../base/faults.js';
 import type { Words } from '../net/endpoint.js';
-import { mappedWords, parsePrefix6, parseWords } from '../net/ipv6.js';
+import { isMapped, mappedWords, type Prefix6, parsePrefix6, parseWords } from '../net/ipv6.js';
 import { parseRange } from '../net/prefix.js';
+
+export interface Sources {
+  /** Single addresses; of a window, its first one. */
+  readonly addresses: readonly Words[];
+  /** Each probe comes from an address of its own in this prefix. */
+  readonly window?: Prefix6 | undefined;
+}
 
 /** A probe's source address is chosen by sixteen bits. */
 const SOURCES_MAX = 65_535;
+/** Shorter prefixes of IPv6 are windows; those of this length and more are lists of addresses. */
+const LISTED_LENGTH_MIN = 113;
+const WINDOW_LENGTH_MIN = 32;
 
 /** @throws Fault BAD_OPTION naming the bad part */
-export function parseSources(text: string): readonly Words[] {
+export function parseSources(text: string): Sources {
   const parts = text.split(',').map((part) => part.trim());
-  const sources = parts.flatMap((part) => [...addressesOf(part)]);
+  const windows = parts.flatMap((part) => windowOf(part) ?? []);
+  const listed = parts.filter((part) => windowOf(part) === undefined);
+  const sources = [...listed.flatMap((part) => [...addressesOf(part)]), ...windows.map(firstOf)];
   const distinct = new Map(sources.map((words) => [words.join(), words]));
-  if (distinct.size <= SOURCES_MAX) return [...distinct.values()];
-  throw tooMany(text);
+  if (distinct.size > SOURCES_MAX) throw tooMany(text);
+  const addresses = [...distinct.values()];
+  const [window] = windows;
+  if (window === undefined) return { addresses };
+  if (addresses.filter((words) => !isMapped(words)).length > 1) {
+    const reason = 'a source window stands alone: no other IPv6 source address can be beside it';
+    throw new Fault('BAD_OPTION', reason, { value: text });
+  }
+  return { addresses, window };
+}
+
+/** The window that a part names; undefined if it names single addresses. */
+function windowOf(part: string): Prefix6 | undefined {
+  if (!part.includes(':') || !part.includes('/')) return undefined;
+  const prefix = parsePrefix6(part);
+  if (prefix.length >= LISTED_LENGTH_MIN) return undefined;
+  if (prefix.length >= WINDOW_LENGTH_MIN) return prefix;
+  const reason = `a source window is a prefix of at least ${WINDOW_LENGTH_MIN} bits`;
+  throw new Fault('BAD_OPTION', reason, { value: part });
+}
+
+function firstOf({ words }: Prefix6): Words {
+  return words;
 }
 
 function* addressesOf(part: string): Generator<Words> {
@@ -23,7 +59,6 @@ function* addressesOf(part: string): Generator<Words> {
     for (let address = from; address < to; address++) yield mappedWords(address);
   } else if (part.includes('/')) {
     const { words, length } = parsePrefix6(part);
-    if (length < 113) throw tooMany(part);
     const [w0, w1, w2, w3] = words;
     for (let host = 0; host < 2 ** (128 - length); host++) yield [w0, w1, w2, w3 + host];
   } else yield parseWords(part);

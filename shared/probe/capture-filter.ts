@@ -3,12 +3,11 @@
  * replies to the probes of one agent, and little else.
  */
 import { cidrsOfAll } from '../net/cidr.js';
-import type { Words } from '../net/endpoint.js';
-import { isMapped } from '../net/ipv6.js';
+import { formatIpv6, isMapped } from '../net/ipv6.js';
 import { ICMP_ERRORS } from '../packet/icmp.js';
 import { EXTENSION_HEADERS } from '../packet/ipv6.js';
 import { FLAG_RST } from '../packet/tcp.js';
-import type { Origin } from './probe.js';
+import type { Family, Origin } from './probe.js';
 
 /** Prefixes of our own addresses in a filter: the kernel would not accept many more. */
 const NETS_MAX = 128;
@@ -17,33 +16,30 @@ const NETS_MAX = 128;
 export type Condition = (octet: (at: number) => string) => string;
 
 /** Packets of a transport to our addresses and ports that meet a condition, and ICMP errors to us. */
-export function replyFilter(
-  { sources, ports }: Origin,
-  protocol: number,
-  condition?: Condition,
-): string {
+export function replyFilter(origin: Origin, protocol: number, condition?: Condition): string {
+  const { ports } = origin;
   const range = `dst portrange ${ports.from}-${ports.to - 1}`;
-  const here = (mapped: boolean) => sources.filter((words) => isMapped(words) === mapped);
   // `ip[…]` counts from the IP header, whose length varies; `tcp[…]` and the like count from the transport's.
   const v4 = condition?.((at) => `${IPV4_ACCESSORS[protocol]}[${at}]`);
   const v6 = condition?.((at) => `ip6[${40 + at}]`);
   const of = (test: string, more: string | undefined) =>
     `(${[test, range, ...(more === undefined ? [] : [more])].join(' and ')})`;
   const filters = [
-    filterFor(here(true), [of(`ip proto ${protocol}`, v4), ICMP_ERROR_FILTER]),
-    filterFor(here(false), [of(`ip6[6] = ${protocol}`, v6), ICMPV6_ERROR_FILTER, EXTENDED_FILTER]),
+    filterFor(netsOf(origin, 4), [of(`ip proto ${protocol}`, v4), ICMP_ERROR_FILTER]),
+    filterFor(netsOf(origin, 6), [
+      ...[of(`ip6[6] = ${protocol}`, v6), ICMPV6_ERROR_FILTER, EXTENDED_FILTER],
+    ]),
   ];
   return filters.filter((filter) => filter !== '').join(' or ');
 }
 
 /** ICMP messages of one type to our addresses, and ICMP errors to us. */
-export function icmpFilter({ sources }: Origin, types: { v4?: number; v6?: number }): string {
-  const here = (mapped: boolean) => sources.filter((words) => isMapped(words) === mapped);
+export function icmpFilter(origin: Origin, types: { v4?: number; v6?: number }): string {
   const v4 = types.v4 === undefined ? [] : [`(icmp and icmp[0] = ${types.v4})`];
   const v6 = types.v6 === undefined ? [] : [`(ip6[6] = 58 and ip6[40] = ${types.v6})`];
   const filters = [
-    filterFor(here(true), [...v4, ICMP_ERROR_FILTER]),
-    filterFor(here(false), [...v6, ICMPV6_ERROR_FILTER, EXTENDED_FILTER]),
+    filterFor(netsOf(origin, 4), [...v4, ICMP_ERROR_FILTER]),
+    filterFor(netsOf(origin, 6), [...v6, ICMPV6_ERROR_FILTER, EXTENDED_FILTER]),
   ];
   return filters.filter((filter) => filter !== '').join(' or ');
 }
@@ -63,9 +59,16 @@ const ICMPV6_ERROR_FILTER = '(ip6[6] = 58 and ip6[40] < 5)';
 /** Packets with extension headers: their transport cannot be found by BPF, which has no loops. */
 const EXTENDED_FILTER = `(${EXTENSION_HEADERS.map((next) => `ip6[6] = ${next}`).join(' or ')})`;
 
-function filterFor(sources: readonly Words[], alternatives: readonly string[]): string {
-  if (sources.length === 0) return '';
-  const nets = [...cidrsOfAll(sources)].map((net) => `dst net ${net}`);
+/** Our addresses of a family, as prefixes. */
+function netsOf({ sources, window }: Origin, family: Family): readonly string[] {
+  const ours = sources.filter((words) => isMapped(words) === (family === 4));
+  if (family === 4 || window === undefined) return [...cidrsOfAll(ours)];
+  return [`${formatIpv6(window.words)}/${window.length}`];
+}
+
+function filterFor(prefixes: readonly string[], alternatives: readonly string[]): string {
+  if (prefixes.length === 0) return '';
+  const nets = prefixes.map((net) => `dst net ${net}`);
   // Without the addresses the filter passes more; the cookies identify our replies.
   const ours = nets.length > NETS_MAX ? '' : `(${nets.join(' or ')}) and `;
   return `(${ours}(${alternatives.join(' or ')}))`;

@@ -4,6 +4,7 @@
  */
 import { createHmac } from 'node:crypto';
 import type { Endpoint, Flow, Target } from '../net/endpoint.js';
+import type { Prefix6 } from '../net/ipv6.js';
 import type { PortRange } from '../net/ports.js';
 import { Chaskey } from './chaskey.js';
 import type { ProbeBatch } from './probe-batch.js';
@@ -79,6 +80,29 @@ export class CookieMac {
     }
   }
 
+  /**
+   * Chooses an address within a source window for each target of a batch of IPv6 probes: for a target, always the
+   * same one. The low 64 bits are chosen, as far as they are not part of the prefix.
+   */
+  chooseHosts(batch: ProbeBatch, { length }: Prefix6): void {
+    const { count, w0, w1, w2, w3, port, hostHigh, hostLow } = batch;
+    const key = this.#choiceKey;
+    const highMask = length <= 64 ? -1 : hostMask(length - 64);
+    const lowMask = length <= 96 ? -1 : hostMask(length - 96);
+    for (let i = 0; i < count; i++) {
+      const a = (w0[i] as number) ^ (w2[i] as number);
+      const high = choiceOf(
+        key ^ 0x9e3779b9,
+        a ^ (w1[i] as number),
+        w3[i] as number,
+        port[i] as number,
+      );
+      const low = choiceOf(high, a, Math.imul(w3[i] as number, 0x9e3779b1), w1[i] as number);
+      hostHigh[i] = (high ^ (high >>> 15)) & highMask;
+      hostLow[i] = (low ^ (low >>> 15)) & lowMask;
+    }
+  }
+
   /** Our port of the probe to a target, as `choose` chooses it. */
   sourcePortTo({ w1, w3, port }: Target, from: PortRange): number {
     const choice = choiceOf(this.#choiceKey, w1, w3, port);
@@ -92,10 +116,12 @@ export class CookieMac {
 
   /** Computes the cookies of a batch of IPv6 probes. */
   computeIpv6(batch: ProbeBatch, sources: readonly Endpoint[]): void {
-    const { count, w0, w1, w2, w3, ports, source } = batch;
+    const { count, w0, w1, w2, w3, ports, source, hostHigh, hostLow } = batch;
     const words = this.#words;
     for (let i = 0; i < count; i++) {
       this.#setSource(sources[source[i] as number] as Endpoint);
+      words[2] = (words[2] as number) | (hostHigh[i] as number);
+      words[3] = (words[3] as number) | (hostLow[i] as number);
       words[4] = w0[i] as number;
       words[5] = w1[i] as number;
       words[6] = w2[i] as number;
@@ -114,6 +140,11 @@ export class CookieMac {
     words[2] = w2;
     words[3] = w3;
   }
+}
+
+/** The bits of a word behind its first `length` bits, 0 ≤ length ≤ 32. */
+function hostMask(length: number): number {
+  return length >= 32 ? 0 : -1 >>> length;
 }
 
 /** 32 mixed bits of a target: the high half chooses our port, the low half our address. */

@@ -67,7 +67,8 @@ function writeIpv4(ipv4: Ipv4View, sum: number, batch: ProbeBatch): void {
 }
 
 function writeIpv6(ipv6: Ipv6View, batch: ProbeBatch, sources: readonly Endpoint[]): void {
-  const { count, w0, w1, w2, w3, source, identification, packetAt, addressSums } = batch;
+  const { count, w0, w1, w2, w3, source, hostHigh, hostLow } = batch;
+  const { identification, packetAt, addressSums } = batch;
   for (let i = 0; i < count; i++) {
     const from = sources[source[i] as number] as Endpoint;
     const a = w0[i] as number;
@@ -76,9 +77,11 @@ function writeIpv6(ipv6: Ipv6View, batch: ProbeBatch, sources: readonly Endpoint
     const d = w3[i] as number;
     ipv6.at = packetAt[i] as number;
     ipv6.flowLabel = (identification[i] as number) & 0xffff;
-    ipv6.setSource(from.w0, from.w1, from.w2, from.w3);
+    const high = (from.w2 | (hostHigh[i] as number)) >>> 0;
+    const low = (from.w3 | (hostLow[i] as number)) >>> 0;
+    ipv6.setSource(from.w0, from.w1, high, low);
     ipv6.setDestination(a, b, c, d);
-    const ours = sumOf32(from.w0) + sumOf32(from.w1) + sumOf32(from.w2) + sumOf32(from.w3);
+    const ours = sumOf32(from.w0) + sumOf32(from.w1) + sumOf32(high) + sumOf32(low);
     addressSums[i] = ours + sumOf32(a) + sumOf32(b) + sumOf32(c) + sumOf32(d);
   }
 }

@@ -20,6 +20,9 @@ export class ProbeBatch {
   /** Index of the source address, and its last word. */
   readonly source: Uint16Array;
   readonly sourceW3: Uint32Array;
+  /** The last two words of our address within a source window; zero if there is none. */
+  readonly hostHigh: Uint32Array;
+  readonly hostLow: Uint32Array;
   /** Our port in the high half, the target's in the low. */
   readonly ports: Uint32Array;
   /** The cookies: 64 bits in two words; the low half of `identification` is that of the IP header. */
@@ -42,6 +45,8 @@ export class ProbeBatch {
     this.position = new Float64Array(capacity);
     this.source = new Uint16Array(capacity);
     this.sourceW3 = this.tags.x;
+    this.hostHigh = new Uint32Array(capacity);
+    this.hostLow = new Uint32Array(capacity);
     this.ports = this.tags.z;
     this.sequence = this.tags.firsts;
     this.identification = this.tags.seconds;

@@ -4,6 +4,7 @@
  * packets that it sends, and the replies that it accepts. The verbs are ZMap's: make, validate, classify.
  */
 import type { Endpoint, Words } from '../net/endpoint.js';
+import type { Prefix6 } from '../net/ipv6.js';
 import type { PortRange } from '../net/ports.js';
 import type { Dissection } from '../packet/dissect.js';
 import type { CookieMac } from './cookies.js';
@@ -18,6 +19,8 @@ export type ProbeOptions = Readonly<Record<string, string>>;
 export interface Origin {
   /** Our addresses of both families, IPv4 mapped. */
   readonly sources: readonly Words[];
+  /** The prefix from which all our IPv6 addresses are, if they are not single ones. */
+  readonly window?: Prefix6 | undefined;
   readonly ports: PortRange;
 }
 

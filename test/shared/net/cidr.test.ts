@@ -20,12 +20,12 @@ describe('prefixes of addresses', () => {
   });
 
   test('are as few as possible, for either family', () => {
-    expect([...cidrsOfAll(parseSources('198.18.0.0/24, 198.18.1.0-198.18.1.4'))]).toEqual([
-      '198.18.0.0/24',
-      '198.18.1.0/30',
-      '198.18.1.4/32',
+    expect([...cidrsOfAll(parseSources('198.18.0.0/24, 198.18.1.0-198.18.1.4').addresses)]).toEqual(
+      ['198.18.0.0/24', '198.18.1.0/30', '198.18.1.4/32'],
+    );
+    expect([...cidrsOfAll(parseSources('2001:db8::10/124').addresses)]).toEqual([
+      '2001:db8::10/124',
     ]);
-    expect([...cidrsOfAll(parseSources('2001:db8::10/124'))]).toEqual(['2001:db8::10/124']);
   });
 });
 
@@ -36,12 +36,16 @@ describe('our source addresses', () => {
     ['198.18.0.4/31,2001:db8::/127', ['198.18.0.4', '198.18.0.5', '2001:db8::', '2001:db8::1']],
     ['198.18.0.1, 198.18.0.1', ['198.18.0.1']],
   ])('%s are each listed once', (text, expected) => {
-    expect(parseSources(text).map(formatWords)).toEqual(expected);
+    const { addresses, window } = parseSources(text);
+    expect(addresses.map(formatWords)).toEqual(expected);
+    expect(window).toBeUndefined();
   });
 
   test.each([
     ['10.0.0.0/8', '10.0.0.0/8'],
-    ['198.18.0.1,2001:db8::/64', '2001:db8::/64'],
+    ['2001:db8::1,2001:db8:1::/64', '2001:db8::1,2001:db8:1::/64'],
+    ['2001:db8:1::/64,2001:db8:2::/64', '2001:db8:1::/64,2001:db8:2::/64'],
+    ['2001::/16', '2001::/16'],
     ['198.18.0.0/16,198.19.0.0/16', '198.18.0.0/16'],
     ['198.18.0.5-198.18.0.1', '198.18.0.5-198.18.0.1'],
     ['198.18.0.1,,198.18.0.2', ''],
@@ -50,5 +54,11 @@ describe('our source addresses', () => {
     expect(() => parseSources(text)).toThrow(
       expect.objectContaining({ code: 'BAD_OPTION', details: expect.objectContaining({ value }) }),
     );
+  });
+
+  test('may be a whole IPv6 prefix, and addresses of IPv4', () => {
+    const { addresses, window } = parseSources('198.18.0.1, 2001:db8:1:2:3::/64');
+    expect(addresses.map(formatWords)).toEqual(['198.18.0.1', '2001:db8:1:2::']);
+    expect(window).toEqual({ words: [0x20010db8, 0x00010002, 0, 0], length: 64 });
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Endpoint, Target } from '../../../shared/net/endpoint.js';
+import { formatAddress, hasPrefix } from '../../../shared/net/ipv6.js';
 import { CookieMac, probeKey } from '../../../shared/probe/cookies.js';
 import type { ProbeOptions } from '../../../shared/probe/probe.js';
 import { ProbeBatch } from '../../../shared/probe/probe-batch.js';
@@ -19,8 +20,10 @@ import {
 import { CODE } from '../../support/tcp-syn-set.js';
 
 const cookies = new CookieMac(probeKey(KEY, 0));
+const OPTIONS = parseOptions(tcpSyn, {});
+const PORTS = { from: 61000, to: 61064 };
 const replies = tcpSyn.replies({
-  options: parseOptions(tcpSyn, {}),
+  options: OPTIONS,
   ports: { from: 0, to: 1 },
   targetPorts: [],
 });
@@ -99,6 +102,50 @@ describe('a TCP SYN probe', () => {
     expect(choose()).toEqual(chosen);
     expect(new Set(chosen).size).toBe(3 * 64);
   });
+
+  test.each([48, 64, 72, 96, 112])(
+    'uses all of a source window of %i bits, for one target the same address each time',
+    (length) => {
+      const window = { words: [0x20010db8, 0x00050006, 0, 0] as const, length };
+      const base = Object.assign(new Endpoint(), { w0: 0x20010db8, w1: 0x00050006, w2: 0 });
+      const addresses = () => {
+        const batch = new ProbeBatch(2000);
+        for (let i = 0; i < 2000; i++) {
+          const target = new Target();
+          target.setWords([0x20010db8, 0x42, 0, i]);
+          target.port = 443;
+          batch.add(target);
+        }
+        const octets = tcpSyn.octets(6, OPTIONS);
+        const view = new DataView(new ArrayBuffer(2000 * octets));
+        const packets = tcpSyn.packets(view, 6, {
+          options: OPTIONS,
+          ports: PORTS,
+          targetPorts: [],
+        });
+        for (let i = 0; i < 2000; i++) {
+          packets.layOut(i * octets);
+          batch.packetAt[i] = i * octets;
+        }
+        cookies.choose(batch, [base], PORTS);
+        cookies.chooseHosts(batch, window);
+        cookies.computeIpv6(batch, [base]);
+        packets.make(batch, [base], 0);
+        return Array.from({ length: 2000 }, (_, i) => {
+          const packet = new Uint8Array(view.buffer, i * octets, octets);
+          // The cookie covers the address, so a reply to it is valid.
+          expect(verdictOn(synAckTo(packet))?.code).toBe(CODE.SYNACK);
+          const { flow } = read(packet);
+          expect(hasPrefix(flow.target.words, window)).toBe(true);
+          return formatAddress(flow.target);
+        });
+      };
+      const chosen = addresses();
+      expect(addresses()).toEqual(chosen);
+      const most = Math.min(2000, 2 ** (128 - length));
+      expect(new Set(chosen).size).toBeGreaterThan(most * (length === 112 ? 0.9 : 0.999));
+    },
+  );
 
   test('has options that are checked by name and value', () => {
     expect(parseOptions(tcpSyn, {})).toEqual({ layout: 'mss', ttl: '64' });
