@@ -5,6 +5,8 @@
 import type { Words } from '../../shared/net/endpoint.js';
 import { compareWords, hasPrefix } from '../../shared/net/ipv6.js';
 import { type Range, Ranges } from '../../shared/net/ranges.js';
+import { isPublicWindow } from '../../shared/survey/policy/special-purpose-policy.js';
+import { AddressList } from '../../shared/survey/space/address-list.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Window } from '../../shared/survey/space/window.js';
 
@@ -24,6 +26,20 @@ export function peaks(space: Space, rate: number): Peaks {
     per48: densest6(space, 48) * perTarget,
     per64: densest6(space, 64) * perTarget,
   };
+}
+
+/**
+ * Probes per second to addresses in one public /64 that are allowed unless the survey says otherwise. Addresses of
+ * windows mostly do not exist, and a router on the last hop solicits each of them (RFC 6583): it keeps an
+ * incomplete entry for three seconds (RFC 4861 §10), and tables hold about a thousand.
+ */
+export const UNLISTED_PER_64_MAX = 100;
+
+/** Probes per second to addresses that nobody has listed, into the public IPv6 /64 that receives the most. */
+export function unlistedPer64({ parts, size }: Space, rate: number): number {
+  const windows = parts.windows.filter(isPublicWindow);
+  const none = AddressList.of([]);
+  return (densest6({ parts: { ...parts, windows, hitlist: none, pairs: none } }, 64) * rate) / size;
 }
 
 /** Targets in the IPv4 network of `bits` bits that has the most. */
@@ -65,7 +81,7 @@ function densest4({ parts }: Space, bits: number): number {
  * Targets in the IPv6 network of `bits` bits (at most 64) that has the most; an upper bound where a window
  * covers several such networks.
  */
-function densest6({ parts }: Space, bits: number): number {
+function densest6({ parts }: Pick<Space, 'parts'>, bits: number): number {
   const ports = parts.ports.length;
   const networks = new Map<string, { readonly words: Words; targets: number }>();
   const add = (words: Words, targets: number) => {

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { peaks } from '../../coordinator/plan/peak-rate.js';
+import { peaks, unlistedPer64 } from '../../coordinator/plan/peak-rate.js';
 import type { TargetIndex } from '../../shared/base/brand.js';
 import { Target } from '../../shared/net/endpoint.js';
 import { type ProbePort, parsePorts } from '../../shared/net/ports.js';
 import { parseHitlist, parsePairs } from '../../shared/survey/hitlist.js';
+import { parseBlock } from '../../shared/survey/policy/blocklist.js';
 import { compose } from '../../shared/survey/space/compose.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import { parseTarget } from '../../shared/survey/target-list.js';
@@ -20,7 +21,7 @@ function spaceOf({ targets, hitlist, pairs, ports }: Lists): Space {
   return compose({
     targets: targets.map((text) => parseTarget(text, 'TARGETS')),
     exclusions: [],
-    allowSpecial: [],
+    allowSpecial: [{ block: parseBlock('2001:db8::/32', '').block, location: {} }],
     hitlist: parseHitlist(hitlist.join('\n')).targets,
     pairs: parsePairs(pairs.join('\n')).targets,
     ports: (ports === '' ? [] : parsePorts(ports)) as ProbePort[],
@@ -106,4 +107,14 @@ test('pairs alone and hitlists alone have peaks', () => {
 test('a window with the addresses of whole /64 networks has the peak of each of them', () => {
   const space = spaceOf({ targets: ['2600:1::/56-64@low:4'], hitlist: [], pairs: [], ports: '80' });
   expect(peaks(space, 1024)).toMatchObject({ per48: 1024, per64: 4 });
+});
+
+test('addresses that nobody has listed are those of public windows', () => {
+  const of = (targets: string[], hitlist: string[] = []) =>
+    unlistedPer64(spaceOf({ targets, hitlist, pairs: [], ports: '80,443' }), 1000);
+  expect(of(['2600:1::/112'])).toBeCloseTo(1000, 6);
+  expect(of(['2600:1::/112', '9.9.0.0/16'])).toBeCloseTo(500, 6);
+  expect(of(['2600:1::/56-64@::1'])).toBeCloseTo(1000 / 256, 6);
+  expect(of(['9.9.0.0/16'], ['2600:1::1', '2600:1::2'])).toBe(0);
+  expect(of(['2001:db8::/112'])).toBe(0);
 });

@@ -54,6 +54,12 @@ describe('transect plan', () => {
     );
     expect(JSON.parse(stdout)).toMatchObject({ rate: 50, peaks: { per24: 50 } });
     expect(stderr).toMatch(/slowed to 50\/s/);
+    const alone = ['2600:1::/112', '-p', '80', '-r', '10k', '--json'];
+    const discovery = await run('plan', ...alone);
+    expect(JSON.parse(discovery.stdout)).toMatchObject({ rate: 100, peaks: { per64: 100 } });
+    expect(discovery.stderr).toMatch(/slowed to 100\/s: 100\/s to unlisted addresses of a \/64/);
+    const own = await run('plan', ...alone, '--max-rate-per-64', '5k');
+    expect(JSON.parse(own.stdout)).toMatchObject({ rate: 5000 });
     const six = ['2600:1::/44-64', '-p', '80', '-r', '10k', '--max-rate-per-48', '50'];
     expect(JSON.parse((await run('plan', ...six, '--json')).stdout)).toMatchObject({ rate: 800 });
   });

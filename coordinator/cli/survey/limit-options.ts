@@ -1,7 +1,26 @@
 /** Options that limit a survey, parsed. */
 import { Fault } from '../../../shared/base/faults.js';
 import { LIMITS } from '../../../shared/base/limits.js';
-import { parseCount } from '../../../shared/survey/quantities.js';
+import { option } from '../../../shared/command/program.js';
+import { parseCount, parseDuration } from '../../../shared/survey/quantities.js';
+
+/** The options of limits that `SurveyLimits` describes. */
+export function limitOptions() {
+  return [
+    option(
+      '-n, --max-targets <n>',
+      'cover only the first n targets of the probing order, or n%',
+      parseTargetLimit,
+    ),
+    option('-N, --max-results <n>', 'end after this many rows', parseCount),
+    option('-t, --max-runtime <time>', 'end this long after the launch', parseDuration),
+    option(
+      '--min-hitrate <percent>',
+      'end if fewer of the targets answer with success',
+      parsePercent,
+    ),
+  ];
+}
 
 /** A number of targets, or a share of them. */
 export type TargetLimit = { readonly count: number } | { readonly percent: number };

@@ -13,7 +13,7 @@ import { parseWindow } from '../../../shared/survey/space/window.js';
 import type { SurveyRequest } from '../../../shared/survey/survey.js';
 import type { TargetEntry } from '../../../shared/survey/target-list.js';
 import { rateOfBandwidth } from '../../plan/estimate.js';
-import { peaks } from '../../plan/peak-rate.js';
+import { peaks, UNLISTED_PER_64_MAX, unlistedPer64 } from '../../plan/peak-rate.js';
 import { printNote } from '../output/print.js';
 
 import { refuseIncomplete, type SurveyDraft } from './draft.js';
@@ -95,16 +95,26 @@ function rateOf(
 /** The requested rate, or less if a network would see more than the survey allows. */
 function cappedRate(space: Space, rate: Pps, draft: SurveyDraft): Pps {
   // A network whose hosts are silent receives all probes of a target, while the rate is shared by all networks.
-  const { per24, per48, per64 } = peaks(space, rate * (draft.probes ?? 1));
+  const most = rate * (draft.probes ?? 1);
+  const { per24, per48, per64 } = peaks(space, most);
   const factor = Math.min(
     1,
     capFactor(per24, draft.maxRatePer24),
     capFactor(per48, draft.maxRatePer48),
     capFactor(per64, draft.maxRatePer64),
   );
-  if (factor < 1)
-    printNote(`slowed to ${formatCount(rate * factor)}/s by the rate cap per network`);
-  return (rate * factor) as Pps;
+  const isCapped = draft.maxRatePer64 !== undefined;
+  const discovery = isCapped
+    ? 1
+    : capFactor(unlistedPer64(space, most), UNLISTED_PER_64_MAX as Pps);
+  const slowed = rate * Math.min(factor, discovery);
+  if (discovery < factor) {
+    const reason = `${UNLISTED_PER_64_MAX}/s to unlisted addresses of a /64, which its router has to solicit`;
+    printNote(`slowed to ${formatCount(slowed)}/s: ${reason} (see --max-rate-per-64)`);
+  } else if (factor < 1) {
+    printNote(`slowed to ${formatCount(slowed)}/s by the rate cap per network`);
+  }
+  return slowed as Pps;
 }
 
 /** The factor by which the rate must shrink for a network that would see `peak` packets per second. */

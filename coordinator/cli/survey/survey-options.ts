@@ -7,7 +7,6 @@ import type { ProbeChoice } from '../../../shared/probe/probe-set.js';
 import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/blocklist.js';
 import {
   parseBandwidth,
-  parseCount,
   parseDuration,
   parseRate,
   parseRateLimit,
@@ -15,15 +14,11 @@ import {
 import { parseAliasLengths } from '../../../shared/survey/space/alias-tests.js';
 import type { RowPolicy } from '../../../shared/survey/survey.js';
 import { parseName, parseSentence } from '../../../shared/survey/text.js';
+import { UNLISTED_PER_64_MAX } from '../../plan/peak-rate.js';
 import { SINK_NAMES, sinkNamed } from '../../sink/sink-registry.js';
 import { printNote } from '../output/print.js';
 import type { SurveyDraft } from './draft.js';
-import {
-  parsePercent,
-  parseProbesPerTarget,
-  parseTargetLimit,
-  type TargetLimit,
-} from './limit-options.js';
+import { limitOptions, parseProbesPerTarget, type TargetLimit } from './limit-options.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';
 import { DEFAULT_PROBE, type PortEntry, parsePortEntries, parseProbe } from './probe-ports.js';
 import { DEFAULT_OUTPUT } from './resolve.js';
@@ -78,15 +73,7 @@ export function addSurveyOptions(command: Command): Command {
     repeatable('-b, --blocklist-file <file>', 'exclusions, one range per line', same),
     repeatable('--exclude <cidr>', 'a range to exclude', entry('--exclude')),
     repeatable('--allow-special <cidr>', 'allow a special-purpose range', entry('--allow-special')),
-    option(
-      '-r, --rate <pps>',
-      'probes per second, all agents together (default: 1000); 0 is as fast as possible',
-      parseRateLimit,
-    ),
-    option('-B, --bandwidth <bps>', 'the rate as bits per second on Ethernet', parseBandwidth),
-    option('--max-rate-per-24 <pps>', 'cap the expected rate into any IPv4 /24', parseRate),
-    option('--max-rate-per-48 <pps>', 'cap the expected rate into any IPv6 /48', parseRate),
-    option('--max-rate-per-64 <pps>', 'cap the expected rate into any IPv6 /64', parseRate),
+    ...rateOptions(),
     option('-c, --cooldown <time>', 'wait this long for late replies (default: 8s)', parseDuration),
     option('-e, --seed <text>', 'seed of the probing order (default: random)', parseName),
     repeatable(
@@ -108,18 +95,7 @@ export function addSurveyOptions(command: Command): Command {
       'lengths of the prefixes to test, such as 48,64; implies --detect-aliases',
       parseAliasLengths,
     ),
-    option(
-      '-n, --max-targets <n>',
-      'cover only the first n targets of the probing order, or n%',
-      parseTargetLimit,
-    ),
-    option('-N, --max-results <n>', 'end after this many rows', parseCount),
-    option('-t, --max-runtime <time>', 'end this long after the launch', parseDuration),
-    option(
-      '--min-hitrate <percent>',
-      'end if fewer of the targets answer with success',
-      parsePercent,
-    ),
+    ...limitOptions(),
     option('--rows <which>', 'replies kept as rows: successes (default) or all', parseRowPolicy),
     option(
       '-O, --output-module <name>',
@@ -138,6 +114,24 @@ export function addSurveyOptions(command: Command): Command {
   ];
   for (const each of options) command.addOption(each);
   return command;
+}
+
+function rateOptions() {
+  return [
+    option(
+      '-r, --rate <pps>',
+      'probes per second, all agents together (default: 1000); 0 is as fast as possible',
+      parseRateLimit,
+    ),
+    option('-B, --bandwidth <bps>', 'the rate as bits per second on Ethernet', parseBandwidth),
+    option('--max-rate-per-24 <pps>', 'cap the expected rate into any IPv4 /24', parseRate),
+    option('--max-rate-per-48 <pps>', 'cap the expected rate into any IPv6 /48', parseRate),
+    option(
+      '--max-rate-per-64 <pps>',
+      `cap the expected rate into any IPv6 /64 (default: ${UNLISTED_PER_64_MAX} to addresses that are not listed)`,
+      parseRate,
+    ),
+  ];
 }
 
 /** @throws Fault UNREADABLE_FILE, BAD_LIST or BAD_OPTION */

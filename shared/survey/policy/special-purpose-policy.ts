@@ -47,6 +47,11 @@ export function publicTargetIn(space: Space): string | undefined {
   return listed === undefined ? undefined : formatAddress(listed);
 }
 
+/** True if a window has public addresses. */
+export function isPublicWindow(window: Window): boolean {
+  return window.ranks.ranges.subtract(slotsOf(specialExcept([]), window)).count > 0;
+}
+
 function specialExcept(allowSpecial: readonly string[]): readonly Blocklist[] {
   const allowed = Blocklist.of(entriesOf(allowSpecial));
   return SPECIAL_BLOCKS.map((block) => Blocklist.ofSpecial(block, allowed));

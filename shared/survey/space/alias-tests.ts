@@ -2,7 +2,7 @@
  * Alias detection: does a whole IPv6 prefix answer, although nobody lists its addresses? In each prefix of a tested
  * length around a target, sixteen addresses are probed, one in each of its sub-prefixes that are four bits longer,
  * with random bits below (Gasser et al., "Clusters in the Expanse", IMC 2018, §5). They follow from the seed, so
- * whoever has the survey's record can tell them from other targets.
+ * they are recognised with nothing but the survey's record.
  */
 import { createHash } from 'node:crypto';
 import { Fault } from '../../base/faults.js';
