@@ -69,9 +69,11 @@ module.exports = {
       from: { path: '^agent/' },
       to: { path: '^coordinator/' },
     },
-    ...leaf('agent', ['system', 'lease', 'send', 'egress', 'transmit', 'capture', 'replies'], {
-      send: ['egress'],
-    }),
+    ...leaf(
+      'agent',
+      ['system', 'lease', 'send', 'direct', 'egress', 'transmit', 'capture', 'replies'],
+      { send: ['egress'], direct: ['egress', 'send'] },
+    ),
     ...leaf('coordinator', ['admission', 'plan', 'dispatch', 'agents', 'storage', 'sink'], {
       storage: ['sink'],
       dispatch: ['storage'],

@@ -212,11 +212,13 @@ export interface FrameReceiver {
   receiveFromOtherPort(timestamp: number): boolean;
 }
 
-/** A connection that the kernel made, or could not make. */
-export interface Connection {
+/** The outcome of a probe that the main thread sends itself: of a connection, or a neighbour's answer. */
+export interface DirectReply {
   /** Our address and port; port 0 if they are not known. */
   readonly source: Endpoint;
   readonly target: Endpoint;
+  /** The MAC address of a neighbour. */
+  readonly data?: Uint8Array;
 }
 
 /** A validated reply: the position that it answers, and its content. */
@@ -225,17 +227,17 @@ export interface Reply {
   /** Code of its class in the survey's `ProbeSet`. */
   readonly code: number;
   readonly isSuccess: boolean;
-  /** The packet, or the connection that takes its place. */
-  readonly content: Dissection | Connection;
+  /** The packet, or the outcome that takes its place. */
+  readonly content: Dissection | DirectReply;
   /** Microseconds since its probe was sent, if that is known; else −1. */
   readonly roundTrip: number;
 }
 
-/** Called with the outcome of a connection: the index of its class in the probe's list. */
+/** Called with an outcome: the index of its class in the probe's list. @param roundTrip microseconds, or −1 */
 export type ReceiveOutcome = (
   position: number,
   place: number,
-  connection: Connection,
+  reply: DirectReply,
   roundTrip: number,
 ) => void;
 
@@ -256,10 +258,10 @@ export interface NetworkIo {
   /** Our source ports. */
   readonly ports: PortRange;
   readonly sender: Sender;
-  /** One per interface; none if the kernel makes connections. */
+  /** One per interface; none if the main thread sends the probes itself. */
   readonly captures: readonly Capture[];
-  /** Starts to report the outcomes of connections; undefined if probes are packets. */
-  readonly connections?: { start(receive: ReceiveOutcome): void } | undefined;
+  /** Starts to report outcomes, if the main thread sends the probes itself. */
+  readonly direct?: { start(receive: ReceiveOutcome): void } | undefined;
   /** Shown to people before anything is sent. */
   readonly notes: readonly string[];
   /** The agent's own blocklist rules; undefined, with an empty hash, if it has none. */

@@ -71,9 +71,9 @@ export class JoinedSurvey {
     this.#receiveOutcomes(new ReplyDelivery(plan, set, this.held, this.replies));
   }
 
-  /** Records the outcomes of connections, if the kernel makes them. */
+  /** Records the outcomes of probes that the main thread sends itself. */
   #receiveOutcomes(delivery: ReplyDelivery): void {
-    this.networkIo.connections?.start((position, place, content, roundTrip) => {
+    this.networkIo.direct?.start((position, place, content, roundTrip) => {
       const recorder = delivery.recorderOf(position);
       if (recorder === undefined) return;
       const { probe } = this.plan.targetAt(position);

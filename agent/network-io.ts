@@ -23,7 +23,8 @@ import {
 import { hashSpace, spaceToBytes } from '../shared/survey/space/space-bytes.js';
 import type { Survey } from '../shared/survey/survey.js';
 import { Captures } from './capture/captures.js';
-import { openConnectIo } from './connect/connect-io.js';
+import { openConnectIo } from './direct/connect-io.js';
+import { openNeighbourIo } from './direct/neighbour-io.js';
 import { type EgressOptions, planEgress } from './egress/egress-plan.js';
 import { LinkMonitor } from './egress/link-monitor.js';
 import type { Unroutable } from './egress/route-slices.js';
@@ -54,11 +55,13 @@ export async function networkIoOpener(
   const listening = new Captures();
   const threads = new ThreadPool(SCRIPT);
   return async (survey: Survey, plan: Plan): Promise<NetworkIo> => {
-    if (new ProbeSet(survey.probes).makesConnections) {
+    const { kind } = new ProbeSet(survey.probes);
+    if (kind !== 'packet') {
+      const openDirectIo = kind === 'connection' ? openConnectIo : openNeighbourIo;
       const rules = ownRules(own, []);
       const rulesHash = rules === undefined ? '' : hashSpace(rules);
       const blocked = blockedFor(survey, own);
-      return openConnectIo(survey, plan, { ...options, blocked }, clock, { rules, rulesHash });
+      return openDirectIo(survey, plan, { ...options, blocked }, clock, { rules, rulesHash });
     }
     requireNetRaw();
     const found = await planEgress(plan.space, options, clock);

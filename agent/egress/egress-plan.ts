@@ -175,7 +175,7 @@ function strangersAmong(sources: readonly Words[]): string[] {
 }
 
 /** The MAC address of an interface; undefined if it carries no Ethernet frames, or uses no ARP. */
-async function hardwareAddressOf(device: string): Promise<MacAddress | undefined> {
+export async function hardwareAddressOf(device: string): Promise<MacAddress | undefined> {
   const [nextHop] = await ipJson<{
     link_type?: string;
     address?: string;

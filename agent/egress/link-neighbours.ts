@@ -4,28 +4,8 @@
  * neighbour that does not answer three requests within 1.2 s is unreachable.
  */
 import type { Endpoint, Words } from '../../shared/net/endpoint.js';
-import { ARP_OCTETS, layOutArp, readArp, setArpTarget } from '../../shared/packet/arp.js';
-import { ETHERNET_OCTETS, ethernetOctets, type MacAddress } from '../../shared/packet/ethernet.js';
-import { IPV6_OCTETS } from '../../shared/packet/ipv6.js';
-import {
-  layOutSolicitation,
-  readAdvertisement,
-  SOLICITATION_OCTETS,
-  setSolicitationTarget,
-} from '../../shared/packet/neighbour-discovery.js';
-import type { Family } from '../../shared/probe/probe.js';
-import {
-  type Found,
-  type Neighbours,
-  type NextHop,
-  NOT_SENT,
-  RESOLVING,
-  UNREACHABLE,
-} from '../interfaces.js';
-import { closeSocket, receiveOne, sendOne } from '../system/libc.js';
-import { openNeighbourSocket } from './neighbour-socket.js';
-
-const MINIMUM_OCTETS = 60;
+import { type Found, type Neighbours, NOT_SENT, RESOLVING, UNREACHABLE } from '../interfaces.js';
+import { NeighbourRequests, type NeighbourRequestsSetup } from './neighbour-requests.js';
 
 /** Interval between requests, and their number. */
 const AGAIN_MILLIS = 400;
@@ -45,14 +25,6 @@ const EVICT_CHECKS = 64;
 /** Answers read per call. */
 const ANSWERS_MAX = 512;
 
-export interface LinkNeighboursSetup {
-  readonly device: string;
-  readonly family: Family;
-  readonly nextHop: NextHop;
-  /** Our addresses; requests are sent from the first one. */
-  readonly sources: readonly Words[];
-}
-
 interface Entry {
   readonly words: Words;
   requests: number;
@@ -65,28 +37,14 @@ interface Entry {
 }
 
 export class LinkNeighbours implements Neighbours {
-  readonly #family: Family;
-  readonly #fd: number;
-  readonly #request: Uint8Array;
-  readonly #view: DataView;
-  readonly #linkOctets: number;
-  readonly #answer = new Uint8Array(256);
-  readonly #answerView = new DataView(this.#answer.buffer);
+  readonly #requests: NeighbourRequests;
   readonly #entries = new Map<string, Entry>();
   /** Entries being resolved, in the order of their last requests. */
   #resolving: Entry[] = [];
 
   /** @throws Fault NO_CAP_NET_RAW, NO_ROUTE or SYSTEM_CALL */
-  constructor({ device, family, nextHop, sources }: LinkNeighboursSetup) {
-    this.#family = family;
-    this.#linkOctets = ethernetOctets(nextHop.vlan);
-    const octets = family === 4 ? ARP_OCTETS : IPV6_OCTETS + SOLICITATION_OCTETS;
-    this.#request = new Uint8Array(Math.max(MINIMUM_OCTETS, this.#linkOctets + octets));
-    this.#view = new DataView(this.#request.buffer);
-    const source = sources[0] ?? [0, 0, 0, 0];
-    if (family === 4) layOutArp(this.#view, nextHop, source[3]);
-    else layOutSolicitation(this.#view, nextHop, source);
-    this.#fd = openNeighbourSocket(device, family);
+  constructor(setup: NeighbourRequestsSetup) {
+    this.#requests = new NeighbourRequests(setup);
   }
 
   request(target: Endpoint, now: number): boolean {
@@ -139,16 +97,13 @@ export class LinkNeighbours implements Neighbours {
   }
 
   close(): void {
-    closeSocket(this.#fd);
+    this.#requests.close();
   }
 
   /** A request that the kernel refused for lack of space is repeated like one without an answer. */
   #send(entry: Entry, now: number): boolean {
-    const at = this.#linkOctets;
-    if (this.#family === 4) setArpTarget(this.#view, at, entry.words[3]);
-    else setSolicitationTarget(this.#view, at, entry.words);
     entry.requestedAt = now;
-    const isTaken = sendOne(this.#fd, this.#request);
+    const isTaken = this.#requests.send(entry.words);
     if (isTaken) entry.requests++;
     else entry.refusals++;
     return isTaken;
@@ -156,24 +111,13 @@ export class LinkNeighbours implements Neighbours {
 
   #readAnswers(now: number): void {
     for (let n = 0; n < ANSWERS_MAX; n++) {
-      const octets = receiveOne(this.#fd, this.#answer);
-      if (octets < 0) return;
-      const answer = this.#read(octets);
-      const entry = answer && this.#entries.get(answer.key);
-      if (entry === undefined || answer === undefined) continue; // no request was sent
+      const answer = this.#requests.read();
+      if (answer === undefined) return;
+      const entry = this.#entries.get(keyOf(...answer.words));
+      if (entry === undefined) continue; // no request was sent
       entry.mac = answer.mac;
       entry.until = now + KNOWN_MILLIS;
     }
-  }
-
-  #read(octets: number): { key: string; mac: MacAddress } | undefined {
-    if (this.#family === 6) {
-      const found = readAdvertisement(this.#answerView, octets);
-      return found && { key: keyOf(...found.words), mac: found.mac };
-    }
-    const at = ETHERNET_OCTETS;
-    const found = octets < at + ARP_OCTETS ? undefined : readArp(this.#answerView, at);
-    return found && { key: keyOf(0, 0, 0xffff, found.address), mac: found.mac };
   }
 
   /** Evicts the oldest entry that is not being resolved; if all checked entries are, none is evicted. */

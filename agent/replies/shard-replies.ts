@@ -29,7 +29,7 @@ import {
   usualValue,
 } from '../../shared/survey/results.js';
 import { isUnsent, noneUnsent, unsentName } from '../../shared/survey/unsent.js';
-import { type Connection, OUTCOME, type Reply } from '../interfaces.js';
+import { type DirectReply, OUTCOME, type Reply } from '../interfaces.js';
 
 type Batch = Pick<ResultBatch, 'serial' | 'timestamp' | 'columns'>;
 
@@ -172,7 +172,7 @@ export class ShardReplies {
     const { content, roundTrip } = reply;
     columns.roundTrip.push(roundTrip + 1);
     if (content instanceof Dissection) writePacket(columns, content, flags);
-    else writeConnection(columns, content, flags);
+    else writeDirect(columns, content, flags);
   }
 }
 
@@ -210,8 +210,9 @@ function writePacket(columns: Columns, dissection: Dissection, flags: number): v
   columns.data.push(isUdp ? payloadOf(dissection) : NO_DATA);
 }
 
-/** The columns of a connection: addresses and our port. */
-function writeConnection(columns: Columns, { source, target }: Connection, flags: number): void {
+/** The columns of a reply without a packet: addresses, our port, and data. */
+function writeDirect(columns: Columns, reply: DirectReply, flags: number): void {
+  const { source, target, data = NO_DATA } = reply;
   const values: Partial<Record<ColumnName, number>> = {
     flags,
     sourcePort: source.port,
@@ -229,7 +230,7 @@ function writeConnection(columns: Columns, { source, target }: Connection, flags
       columns[name].push(values[name] ?? usualValue(name));
     }
   }
-  columns.data.push(NO_DATA);
+  columns.data.push(data);
 }
 
 /** True for ICMP errors, and for the replies of the ICMP probes. */

@@ -50,5 +50,5 @@ function describe(probe: Probe): string {
 }
 
 function needsOf({ kind }: Probe): string {
-  return kind === 'packet' ? 'CAP_NET_RAW' : 'no capability';
+  return kind === 'connection' ? 'no capability' : 'CAP_NET_RAW';
 }

@@ -6,6 +6,7 @@ import { isoTime } from '../../shared/base/clock.js';
 import type { Words } from '../../shared/net/endpoint.js';
 import { Target } from '../../shared/net/endpoint.js';
 import { formatAddress, formatWords } from '../../shared/net/ipv6.js';
+import { formatMac } from '../../shared/packet/ethernet.js';
 import {
   ICMP_UNREACHABLE,
   ICMPV6_UNREACHABLE,
@@ -84,6 +85,12 @@ export class RowSource {
   }
   get probeName(): string {
     return this.#set.all[this.target.probe]?.probe.name ?? '';
+  }
+  /** The MAC address of a neighbour; null for other replies. */
+  get mac(): string | null {
+    const isNeighbour = this.#set.all[this.target.probe]?.probe.kind === 'neighbour';
+    const octets = this.#columns.data[this.row];
+    return isNeighbour && octets !== undefined ? formatMac(octets) : null;
   }
   get hasPort(): boolean {
     return this.#set.all[this.target.probe]?.probe.hasPorts ?? true;
@@ -193,6 +200,7 @@ const TABLE: readonly FieldReader[] = [
   text('data', 'first octets of a UDP reply’s payload, in hexadecimal', (source) =>
     source.isUdp ? source.data || null : null,
   ),
+  text('mac', 'MAC address of a neighbour (arp, nd)', ({ mac }) => mac),
   text('timestamp_str', 'arrival of the reply, ISO 8601', (source) =>
     isoTime(source.micros() / 1e3),
   ),

@@ -72,6 +72,10 @@ export function parseMac(text: string): MacAddress | undefined {
   return Uint8Array.from(text.split(':'), (octet) => Number.parseInt(octet, 16));
 }
 
+export function formatMac(mac: MacAddress): string {
+  return Array.from(mac, (octet) => octet.toString(16).padStart(2, '0')).join(':');
+}
+
 export function setMac(view: DataView, at: number, mac: MacAddress): void {
   for (let i = 0; i < 6; i++) view.setUint8(at + i, mac[i] ?? 0);
 }

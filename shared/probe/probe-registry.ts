@@ -2,6 +2,8 @@
 import { Fault } from '../base/faults.js';
 import { icmpEcho } from './icmp/icmp-echo.js';
 import { icmpTimestamp } from './icmp/icmp-timestamp.js';
+import { arp } from './neighbour/arp.js';
+import { nd } from './neighbour/nd.js';
 import type { Probe } from './probe.js';
 import { sctpInit } from './sctp/sctp-init.js';
 import { tcpAck } from './tcp/tcp-ack.js';
@@ -27,6 +29,8 @@ export const PROBES: readonly Probe[] = [
   icmpTimestamp,
   udp,
   sctpInit,
+  arp,
+  nd,
 ];
 
 /** ZMap's names of probe modules, and ours. */

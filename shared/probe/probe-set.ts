@@ -53,10 +53,7 @@ export class ProbeSet {
     const names = [...ranks.keys()].sort(
       (a, b) => (ranks.get(b) ?? 0) - (ranks.get(a) ?? 0) || (a < b ? -1 : 1),
     );
-    if (this.makesConnections && this.packets.length > 0) {
-      const reason = 'tcp-connect cannot share a survey with probes that are packets';
-      throw new Fault('BAD_OPTION', reason, { flag: '--probe' });
-    }
+    this.#refuseMixed();
     refuseTooMany('probes', this.all.length, PROBES_MAX);
     refuseTooMany('classes of replies', names.length, CLASSES_MAX);
     this.classNames = ['silent', ...names];
@@ -65,16 +62,16 @@ export class ProbeSet {
     );
   }
 
-  /** Those that are packets: all, unless the survey makes connections. */
+  /** The kind of all probes. */
+  get kind(): Probe['kind'] {
+    return this.all[0]?.probe.kind ?? 'packet';
+  }
+
+  /** Those that are packets: all or none. */
   get packets(): readonly SurveyProbe<PacketProbe>[] {
     return this.all.flatMap(({ probe, ...rest }) =>
       probe.kind === 'packet' ? [{ ...rest, probe }] : [],
     );
-  }
-
-  /** True if the kernel makes connections, so that no capability is needed. */
-  get makesConnections(): boolean {
-    return this.packets.length < this.all.length;
   }
 
   /** Names of the classes, the best first. */
@@ -114,6 +111,15 @@ export class ProbeSet {
       const classes = this.all.flatMap(({ probe }) => probe.classes.filter((c) => c.name === name));
       return isAll || classes.every(({ isSuccess }) => isSuccess);
     });
+  }
+
+  /** Connections and requests to neighbours are sent apart from packets. */
+  #refuseMixed(): void {
+    const other = this.all.find(({ probe }) => probe.kind !== this.kind)?.probe;
+    if (other === undefined) return;
+    const apart = [this.all[0]?.probe, other].find((probe) => probe?.kind !== 'packet');
+    const reason = `${apart?.name} cannot share a survey with probes of other kinds`;
+    throw new Fault('BAD_OPTION', reason, { flag: '--probe' });
   }
 
   /** The first probe that does not support a family. */

@@ -32,6 +32,7 @@ export type TargetState =
   | 'unfiltered'
   | 'open|filtered'
   | 'up'
+  | 'down'
   | 'down|filtered';
 
 /**
@@ -153,4 +154,9 @@ export interface ConnectionProbe extends ProbeDescription {
   readonly kind: 'connection';
 }
 
-export type Probe = PacketProbe | ConnectionProbe;
+/** A probe that is a request to a neighbour on the link; needs CAP_NET_RAW. */
+export interface NeighbourProbe extends ProbeDescription {
+  readonly kind: 'neighbour';
+}
+
+export type Probe = PacketProbe | ConnectionProbe | NeighbourProbe;

@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { verdictOn } from '../../agent/connect/connect-faults.js';
-import { ConnectJob } from '../../agent/connect/connect-job.js';
-import { ConnectSender, type ConnectSources } from '../../agent/connect/connect-sender.js';
+import { verdictOn } from '../../agent/direct/connect-faults.js';
+import { ConnectSender, type ConnectSources } from '../../agent/direct/connect-sender.js';
+import { DirectJob } from '../../agent/direct/direct-job.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import { parseRange } from '../../shared/net/prefix.js';
@@ -216,7 +216,7 @@ describe('a survey of connections', () => {
 
 describe('a job of connections', () => {
   test('has not sent a position that this host could not try, until it gives up', () => {
-    const job = new ConnectJob(0, 3, undefined);
+    const job = new DirectJob(0, 3, undefined);
     expect([job.take(0), job.take(0), job.take(0), job.take(0)]).toEqual([0, 1, 2, undefined]);
     for (const position of [0, 1, 2]) job.onTry(position);
     expect([job.sentUpTo, job.hasEnded]).toEqual([0, false]);
@@ -237,7 +237,7 @@ describe('a job of connections', () => {
 
   test('repeats only what is silent', () => {
     const classes = Uint8Array.of(0, 1, 0, 2);
-    const job = new ConnectJob(10, 14, { classes, classesFrom: 10 });
+    const job = new DirectJob(10, 14, { classes, classesFrom: 10 });
     expect([job.take(0), job.take(0), job.take(0)]).toEqual([10, 12, undefined]);
   });
 });

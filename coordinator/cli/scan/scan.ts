@@ -85,7 +85,7 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
     return;
   }
   checkRequest(resolved.request, resolved.space);
-  if (!new ProbeSet(resolved.request.probes).makesConnections) requireNetRaw();
+  if (new ProbeSet(resolved.request.probes).kind !== 'connection') requireNetRaw();
   using interrupts = new Interrupts();
   const ending: Ending = { isEnough: false, cut: () => {} };
   const rows = await RowsOut.open(rowsWanted(flags, resolved), {

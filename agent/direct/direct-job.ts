@@ -1,4 +1,4 @@
-/** A send job of connections: positions [from, to), those that must be tried again, and those not sent. */
+/** A send job of a direct sender: positions [from, to), those that must be tried again, and those not sent. */
 import { LIMITS } from '../../shared/base/limits.js';
 import type { VersionSpan } from '../../shared/survey/policy/exclusions.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
@@ -8,7 +8,7 @@ const RETRY_MILLIS = 100;
 /** In place of a time (monotonic milliseconds). */
 const TRYING = Number.POSITIVE_INFINITY;
 
-export class ConnectJob implements Sending {
+export class DirectJob implements Sending {
   readonly known: KnownClasses | undefined;
   probesSent = 0;
   readonly versionSpans: VersionSpan[] = [];
@@ -49,13 +49,13 @@ export class ConnectJob implements Sending {
     return undefined;
   }
 
-  /** connect(2) is about to be called for a position. */
+  /** A position is about to be tried: connect(2) or send(2) is called. */
   onTry(position: number): void {
     if (!this.#pending.has(position)) this.#pending.set(position, { attempts: 0, at: TRYING });
     this.probesSent++;
   }
 
-  /** connect(2) has succeeded: the probe is on its way. */
+  /** The call has succeeded: the probe is on its way. */
   onSent(position: number): void {
     this.#pending.delete(position);
   }
@@ -74,7 +74,7 @@ export class ConnectJob implements Sending {
     this.#unsent.push({ position, code });
   }
 
-  /** connect(2) has refused the position. */
+  /** The kernel has refused the position for good. */
   onRefused(position: number, code: number): void {
     this.probesSent--;
     this.onUnsent(position, code);

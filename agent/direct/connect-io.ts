@@ -53,7 +53,7 @@ export async function openConnectIo(
   return {
     ports: NO_PORTS,
     captures: [],
-    connections: {
+    direct: {
       start(receive) {
         sender.onOutcome = receive;
       },

@@ -1,0 +1,92 @@
+/**
+ * Probes as requests to neighbours on the link, ARP (RFC 826) and neighbour solicitations (RFC 4861 §7.2). An answer
+ * names the address that it is about, which gives the target, so nothing is kept of what was sent.
+ */
+import { Target, type Words } from '../../shared/net/endpoint.js';
+import type { MacAddress } from '../../shared/packet/ethernet.js';
+import type { Family } from '../../shared/probe/probe.js';
+import { UNSENT } from '../../shared/survey/unsent.js';
+import type { Router } from '../egress/router.js';
+import type { DirectJob } from './direct-job.js';
+import { DirectSender, type DirectSenderDeps } from './direct-sender.js';
+
+/** Index of the only class in the lists of `arp` and `nd`. */
+const ANSWERED = 0;
+/** Answers that are read at once from one link. */
+const ANSWERS_MAX = 4096;
+
+/** Requests and answers of one family on one link. */
+export interface NeighbourLink {
+  readonly family: Family;
+  /** Our address there. */
+  readonly source: Words;
+  /** Sends a request. @returns false if the kernel refuses it */
+  request(target: Words): boolean;
+  /** The next answer that has arrived; undefined if there is none. */
+  read(): { readonly words: Words; readonly mac: MacAddress } | undefined;
+  close(): void;
+}
+
+export interface NeighbourSenderDeps extends DirectSenderDeps {
+  /** Finds the link of a target. */
+  readonly router: Router;
+  /** By route. */
+  readonly links: readonly NeighbourLink[];
+  /** Indices of the survey's probes, by family. */
+  readonly probes: Readonly<Partial<Record<Family, number>>>;
+}
+
+export class NeighbourSender extends DirectSender {
+  readonly transmit = 'neighbour requests';
+  readonly #deps: NeighbourSenderDeps;
+
+  constructor(deps: NeighbourSenderDeps) {
+    super(deps);
+    this.#deps = deps;
+  }
+
+  override async close(): Promise<void> {
+    await super.close();
+    for (const link of this.#deps.links) link.close();
+  }
+
+  protected try(job: DirectJob, position: number, target: Target): void {
+    const link = this.#deps.links[this.#deps.router.routeFor(target)];
+    if (link === undefined) {
+      job.onUnsent(position, UNSENT.UNROUTABLE);
+      return;
+    }
+    job.onTry(position);
+    if (link.request(target.words)) {
+      this.totals.probesSent++;
+      job.onSent(position);
+      return;
+    }
+    const { sendErrors } = this.totals;
+    sendErrors['REFUSED'] = (sendErrors['REFUSED'] ?? 0) + 1;
+    job.onLocalFault(position, this.clock.monotonic());
+  }
+
+  protected beforeSending(): void {
+    for (const link of this.#deps.links) {
+      for (let n = 0; n < ANSWERS_MAX; n++) {
+        const answer = link.read();
+        if (answer === undefined) break;
+        this.#report(link, answer.words, answer.mac);
+      }
+    }
+  }
+
+  #report({ family, source: ours }: NeighbourLink, words: Words, mac: MacAddress): void {
+    const probe = this.#deps.probes[family];
+    if (probe === undefined) return;
+    const target = new Target();
+    target.setWords(words);
+    target.probe = probe;
+    const position = this.plan.positionOf(target);
+    if (position < 0) return; // not a target
+    const source = new Target();
+    source.setWords(ours);
+    this.onOutcome(position, ANSWERED, { source, target, data: mac }, -1);
+  }
+}
