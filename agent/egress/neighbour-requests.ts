@@ -63,7 +63,7 @@ export class NeighbourRequests {
     return sendOne(this.#fd, this.#request);
   }
 
-  /** The next answer that has arrived, whoever it is for; undefined if there is none. */
+  /** The next answer that has arrived, to any request; undefined if there is none. */
   read(): NeighbourAnswer | undefined {
     for (;;) {
       const octets = receiveOne(this.#fd, this.#answer);
