@@ -23,6 +23,8 @@ import { CooldownTracker } from './lease/cooldown-tracker.js';
 import type { HeldLease } from './lease/held-lease.js';
 import type { Holder } from './lease/open-lease.js';
 import { ProbeRounds } from './lease/probe-rounds.js';
+import type { ProbingOrder } from './lease/probing-order.js';
+import type { SlowPace } from './lease/slow-pace.js';
 import type { IcmpErrors } from './replies/icmp-errors.js';
 import { ShardReplies } from './replies/shard-replies.js';
 
@@ -42,8 +44,9 @@ export interface HeldShardDeps {
   readonly offer: ShardOffer;
   readonly sender: Sender;
   readonly icmpErrors: IcmpErrors;
-  /** When the probe of a deferred position is to be sent (monotonic milliseconds). */
-  readonly timeFor: (position: number, now: number) => number;
+  /** The pace of deferred probes, of all shards together. */
+  readonly slowPace: SlowPace;
+  readonly order: ProbingOrder;
   readonly resultStream: ResultStream;
   readonly clock: Clock;
 }
@@ -59,10 +62,6 @@ export class HeldShard implements ReplyRecorder {
   /** When the lease was last known to be ours, on our monotonic clock. */
   #confirmedAt: number;
   #extendedAt: number;
-  /** Number of positions recorded as unsent. */
-  #unsentCount = 0;
-  /** The place of position 0 in the agent's order of probing, and the findings of this epoch. */
-  readonly #placeOfZero: number;
   #findings: IcmpFindings = NO_FINDINGS;
   #isReconciling = false;
   #isStopping = false;
@@ -80,8 +79,7 @@ export class HeldShard implements ReplyRecorder {
     this.#deps = deps;
     this.#replies = new ShardReplies(shard, lease.from, deps.classNames);
     this.#cooldown = new CooldownTracker(lease.from);
-    const { sender, survey, timeFor, icmpErrors } = deps;
-    this.#placeOfZero = icmpErrors.open(shard.to - lease.from) - lease.from;
+    const { sender, survey, slowPace, order } = deps;
     this.#rounds = new ProbeRounds({
       sender,
       clock,
@@ -90,7 +88,8 @@ export class HeldShard implements ReplyRecorder {
       rounds: survey.probesPerTarget,
       classes: this.#replies.classes,
       classesFrom: shard.from,
-      timeFor,
+      slowPace,
+      order,
     });
     const now = clock.monotonic();
     this.#publishedAt = now;
@@ -104,9 +103,9 @@ export class HeldShard implements ReplyRecorder {
     return this.#rounds.unsent;
   }
 
-  /** True while silent positions may be probed again. */
-  get hasRepeats(): boolean {
-    return this.#rounds.hasRepeats;
+  /** True while deferred positions wait, or silent ones may be probed again. */
+  get hasLater(): boolean {
+    return this.#rounds.hasRepeats || this.#rounds.hasDeferred;
   }
 
   onReply(reply: Reply, timestamp: number): number {
@@ -115,9 +114,14 @@ export class HeldShard implements ReplyRecorder {
     const outcome = this.#replies.add(reply, { timestamp, isRow, flags });
     const { content, position } = reply;
     if (outcome === OUTCOME.NEW && content instanceof Dissection && content.isError) {
-      this.#deps.icmpErrors.onError(content, this.#placeOfZero + position);
+      this.#deps.icmpErrors.onError(content, this.#rounds.placeOf(position));
     }
     return outcome;
+  }
+
+  /** Deferred positions that are excluded now need not wait. */
+  expedite(isExcluded: (position: number) => boolean): void {
+    this.#rounds.expedite(isExcluded);
   }
 
   /** Stops sending. Replies to probes already sent are still recorded, and their positions still settle. */
@@ -126,7 +130,10 @@ export class HeldShard implements ReplyRecorder {
     this.#rounds.abandon();
   }
 
-  /** Other agents can finish the shard sooner; not if only deferred probes are left, as nobody may send them sooner. */
+  /**
+   * Stops, so that other agents can finish the shard sooner. Does nothing if only deferred probes are left,
+   * because nobody may send them sooner.
+   */
   leaveToOthers(): void {
     if (!this.#rounds.isWaitingOnly) this.stop();
   }
@@ -172,7 +179,8 @@ export class HeldShard implements ReplyRecorder {
     const hasStopped = this.#isStopping && rounds.hasEnded;
     if (hasStopped && isSurveyEnding) rounds.giveUpDeferred();
     rounds.advance();
-    // A survey that ends keeps what was probed once, although it was to be probed more often.
+    // When a survey ends, positions that were probed once are done, although more probes to them were
+    // planned.
     const doneUpTo = hasStopped && isSurveyEnding ? rounds.sentUpTo : rounds.doneUpTo;
     this.#recordUnsent();
     this.#cooldown.observe(now, doneUpTo);
@@ -196,7 +204,7 @@ export class HeldShard implements ReplyRecorder {
   #recordUnsent(): void {
     const micros = Math.floor(this.#deps.clock.wall() * 1000);
     for (const { position, code } of this.#rounds.takeUnsent()) {
-      if (this.#replies.addUnsent(position, code, micros)) this.#unsentCount++;
+      this.#replies.addUnsent(position, code, micros);
     }
   }
 
@@ -205,11 +213,9 @@ export class HeldShard implements ReplyRecorder {
     this.#replies.settle(settledUpTo);
     this.#addFindings(settledUpTo);
     await this.#publish();
-    const { sentUpTo, versionSpans, repeatedProbes } = this.#rounds;
+    const { sentUpTo, versionSpans, probesSent } = this.#rounds;
     assert(settledUpTo <= sentUpTo, `settled up to ${settledUpTo}, sent up to ${sentUpTo}`);
     this.#recordUnsent();
-    const firstProbes = Math.max(0, sentUpTo - lease.from - this.#unsentCount);
-    const probesSent = firstProbes + repeatedProbes;
     const { counts, batches } = this.#replies;
     const progress = {
       sentUpTo,
@@ -240,9 +246,9 @@ export class HeldShard implements ReplyRecorder {
 
   /** Adds what ICMP errors have shown meanwhile, whichever shard they came from. */
   #addFindings(settledUpTo: number): void {
-    const { icmpErrors, clock } = this.#deps;
+    const { icmpErrors, clock, lease } = this.#deps;
     const { icmpLimited, slowedNetworks } = this.#findings;
-    icmpErrors.settle(this.#placeOfZero + settledUpTo);
+    if (settledUpTo > lease.from) icmpErrors.settle(this.#rounds.placeOf(settledUpTo));
     const room = FINDINGS_PER_EPOCH - Math.max(icmpLimited.length, slowedNetworks.length);
     const found = icmpErrors.take(room, clock.monotonic());
     this.#findings = {

@@ -11,8 +11,8 @@ import type { Survey } from '../shared/survey/survey.js';
 
 /**
  * Sends packets of one family and length. Packets are written in place into frames that the kernel reads, and
- * then a run of frames is sent. Frames are reused in turn. Slots number them from the first one that has not
- * been sent: it is in slot 0, the next one in slot 1.
+ * then a run of frames is sent. Frames are reused in turn. Slot numbers count frames from the first unsent
+ * one: that frame is in slot 0, the next in slot 1.
  */
 export interface FrameSender {
   /** For people, logs and manifests: `af-xdp eth0`, `raw-ip lo`. */
@@ -121,7 +121,10 @@ export interface KnownClasses {
   readonly classesFrom: number;
 }
 
-/** How a job differs from one of the first round of probes, before which it is sent. */
+/**
+ * How a job differs from a job of the first round of probes. Such a job is sent before those of the first
+ * round.
+ */
 export interface SendMode {
   /** Only positions that are silent so far are sent. */
   readonly known?: KnownClasses;
@@ -241,7 +244,9 @@ export type ReceiveOutcome = (
   roundTrip: number,
 ) => void;
 
-/** Outcome of a reply: the first or highest-ranked one so far of its position, a duplicate, or too late. */
+/**
+ * Outcome of a reply: it is the first or highest-ranked so far for its position, a duplicate, or too late.
+ */
 export const OUTCOME = { NEW: 0, DUPLICATE: 1, LATE: 2 } as const;
 
 /** Records the replies of one shard. */

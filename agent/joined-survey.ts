@@ -14,6 +14,7 @@ import { isEnding, type Survey } from '../shared/survey/survey.js';
 import { GrantState } from './grant-state.js';
 import type { HeldShard } from './held-shard.js';
 import type { NetworkIo, OpenNetworkIo } from './interfaces.js';
+import { ProbingOrder } from './lease/probing-order.js';
 import { SlowPace } from './lease/slow-pace.js';
 import { RateMeter } from './rate-meter.js';
 import { IcmpErrors } from './replies/icmp-errors.js';
@@ -32,7 +33,8 @@ export class JoinedSurvey {
   readonly held = new Map<number, HeldShard>();
   readonly replies = new ReplyCounts();
   readonly icmpErrors: IcmpErrors;
-  readonly #slowPace = new SlowPace();
+  readonly order = new ProbingOrder();
+  readonly slowPace: SlowPace;
   readonly #clock: Clock;
   readonly #grant = new GrantState();
   readonly #meter: RateMeter;
@@ -50,7 +52,12 @@ export class JoinedSurvey {
     this.survey = survey;
     this.plan = plan;
     this.networkIo = networkIo;
-    this.icmpErrors = new IcmpErrors((address) => networkIo.sender.slowDown(address));
+    this.slowPace = new SlowPace(
+      (position) => plan.targetAt(position),
+      this.order,
+      (instant) => this.rateAt(instant),
+    );
+    this.icmpErrors = new IcmpErrors(this.order, (address) => networkIo.sender.slowDown(address));
     const set = new ProbeSet(survey.probes);
     this.classNames = set.classNames;
     this.#meter = new RateMeter(now);
@@ -80,11 +87,6 @@ export class JoinedSurvey {
       const reply = { position, code: 0, isSuccess: false, content, roundTrip };
       delivery.deliver(recorder, reply, probe, place, Math.floor(this.#clock.wall() * 1000));
     });
-  }
-
-  /** When the probe of a deferred position is to be sent, which comes due now (monotonic milliseconds). */
-  timeFor(position: number, now: number): number {
-    return this.#slowPace.timeFor(this.plan.targetAt(position), now);
   }
 
   /** Captured frames that are not replies to our probes, by reason. */
@@ -145,7 +147,7 @@ export class JoinedSurvey {
   /** True if it has probes to send, and may send them. */
   get hasWork(): boolean {
     if (this.survey.state !== 'running') return false;
-    for (const shard of this.held.values()) if (shard.unsent > 0 || shard.hasRepeats) return true;
+    for (const shard of this.held.values()) if (shard.unsent > 0 || shard.hasLater) return true;
     return false;
   }
 
@@ -158,7 +160,9 @@ export class JoinedSurvey {
     return this.survey.state === 'paused' ? 0 : this.#grant.rateAt(now);
   }
 
-  /** The expected rate, packets per second: at most the granted one, and at most what it could send. */
+  /**
+   * The expected rate, packets per second: at most the granted rate, and at most what the agent could send.
+   */
   paceAt(now: number): number {
     const possible = this.#meter.rate + PACE_SHARDS * this.plan.shardLength;
     return Math.min(this.rateAt(now), possible);
@@ -197,6 +201,10 @@ export class JoinedSurvey {
   /** Checks targets against these exclusions from now on. */
   setExclusions(exclusions: Exclusions): void {
     this.networkIo.sender.setExclusions(exclusions.addresses(), exclusions.version);
+    const blocklist = exclusions.blocklist();
+    const isExcluded = (position: number) => blocklist.holds(this.plan.targetAt(position));
+    for (const shard of this.held.values()) shard.expedite(isExcluded);
+    this.icmpErrors.forgetAll();
   }
 
   activity(now: number): Activity {

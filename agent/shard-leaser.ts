@@ -116,10 +116,9 @@ export class ShardLeaser {
       await lease.checkpoint(lease.record, 'released');
       return offer.release(RETRY_MILLIS);
     }
-    const { classNames, icmpErrors } = joined;
+    const { classNames, icmpErrors, slowPace, order } = joined;
     const { sender } = joined.networkIo;
-    const timeFor = (position: number, now: number) => joined.timeFor(position, now);
-    const io = { sender, icmpErrors, timeFor, clock };
+    const io = { sender, icmpErrors, slowPace, order, clock };
     const deps = { survey, classNames, shard, holder, lease, offer, ...io };
     const held = new HeldShard({ ...deps, resultStream: bus.results });
     joined.held.set(shard.number, held);

@@ -44,9 +44,9 @@ import { Surveys } from './survey/surveys.js';
 
 export interface CoordinatorOptions {
   /**
-   * If given, surveys that the broker lost are restored from their folders: the `previous` ones, which this
-   * process led before, as they were; others paused, until an operator resumes them. Undefined in `scan`,
-   * whose broker is always new.
+   * If given, surveys that the broker lost are restored from their folders. Those in `previous`, which this
+   * process led before, are restored as they were; all others are restored paused, until an operator resumes
+   * them. Undefined in `scan`, whose broker is always new.
    */
   readonly restoresOrphans?: { readonly previous: readonly Survey[] };
   /** False if the control API is not served, as in `scan`. */

@@ -1,6 +1,7 @@
 /**
- * The latest term, stored in the data folder, because journals are fenced by it and a broker with an empty
- * store does not know it. The journals of unfinished surveys are read as well, in case its file is missing.
+ * Stores the latest term in the data folder, because journals are fenced by terms and a broker with an empty
+ * store does not know the latest one. The journals of unfinished surveys are read as well, in case the term
+ * file is missing.
  */
 import { join } from 'node:path';
 import { describeError, Fault } from '../shared/base/faults.js';

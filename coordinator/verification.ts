@@ -24,7 +24,7 @@ const LISTED_MAX = 20;
 export interface Verification extends Readonly<UnsentCounts> {
   readonly targets: number;
   readonly targetsCovered: number;
-  /** Those of the covered targets that were probed. */
+  /** The number of covered targets that were probed. */
   readonly targetsProbed: number;
   readonly shards: number;
   readonly shardsStored: number;
@@ -56,7 +56,8 @@ export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Pro
   }
   for (const segment of await segments.list()) {
     for await (const row of segments.read(segment)) checker.checkRow(row, withRows, isOver);
-    // No other file has rows of these shards: they can be checked, and then dropped from memory.
+    // No other file has rows of this segment's shards, so the shards can be checked, and then dropped
+    // from memory.
     for (const entry of [...withRows.values()]) {
       if (entry.shard < segment.from || entry.shard >= segment.to) continue;
       checker.closeShard(entry);
@@ -127,7 +128,8 @@ class CoverageChecker {
       const isPossible =
         settled >= 0 &&
         epoch.settledUpTo <= sentUpTo &&
-        probesSent <= (sentUpTo - epoch.from) * this.#survey.probesPerTarget &&
+        // An epoch that has ended early may have sent probes of positions beyond `sentUpTo`.
+        probesSent <= (to - epoch.from) * this.#survey.probesPerTarget &&
         sumUnsent(epoch) + sumReplies(replies) <= settled;
       if (!isPossible) {
         this.addViolation(`shard ${shard}: epoch ${epoch.epoch} claims more than it can have done`);

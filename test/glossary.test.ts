@@ -76,7 +76,7 @@ const wordIn = (word: string, text: string) => new RegExp(`\\b${word}\\b`).test(
 describe('the glossary', () => {
   const entries = glossary();
 
-  test('gives every word once, with a meaning, a file and the term of the field', () => {
+  test('gives every word once, with a meaning, a file and the usual technical term', () => {
     expect(entries.length).toBeGreaterThan(60);
     const words = entries.map((entry) => entry.word);
     expect(words.filter((word, i) => words.indexOf(word) !== i)).toEqual([]);

@@ -167,7 +167,7 @@ class RingSource implements FrameSource {
     this.#totals = this.totals;
     this.#closing.abort();
     closeSocket(this.#fd);
-    // A frame may be read at this moment, so the reader unmaps the memory once it has stopped.
+    // The reader may be in the middle of a frame, so it unmaps the memory itself once it has stopped.
     if (!this.#isReading) this.#release();
   }
 

@@ -1,13 +1,17 @@
 /** Errors of connect(2), by name: what they say about the target, or about this host. */
 import { UNSENT } from '../../shared/survey/unsent.js';
 
-/** The target or a router answered: index of the class in the list of `tcp-connect`. */
+/**
+ * Errors that show that the target or a router answered, with the index of its class among the classes of
+ * `tcp-connect`.
+ */
 const ANSWERS: Readonly<Record<string, number>> = {
   // The kernel reports a reset as these only once the handshake is complete (tcp_reset() of Linux).
   ECONNRESET: 0,
   EPIPE: 0,
   ECONNREFUSED: 1,
-  // ICMPv6 "administratively prohibited"; if it comes at once, it is of this host's own firewall.
+  // ICMPv6 "administratively prohibited"; if connect(2) itself fails with it, this host's own firewall
+  // is the cause.
   EACCES: 2,
   EHOSTUNREACH: 2,
   ENETUNREACH: 2,

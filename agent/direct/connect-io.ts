@@ -1,4 +1,7 @@
-/** Opens the network I/O of a survey whose probes are connections of the kernel: no capture, no raw socket. */
+/**
+ * Opens the network I/O of a survey whose probes are connections that the kernel makes: no capture, no raw
+ * socket.
+ */
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
@@ -24,7 +27,9 @@ const SOCKETS_MAX = 1000;
 const FILES_KEPT = 100;
 const NO_PORTS = { from: 0, to: 1 } as const;
 
-/** @throws Fault BAD_OPTION for a setting of the agent that a connection of the kernel cannot follow */
+/**
+ * @throws Fault BAD_OPTION for an agent setting that cannot be applied to connections that the kernel makes
+ */
 export async function openConnectIo(
   survey: Survey,
   plan: Plan,

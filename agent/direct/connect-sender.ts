@@ -1,6 +1,6 @@
 /**
- * Probes as connections of the kernel, at most so many at once. A connection that is open is reset; one that is
- * neither open nor refused within the cooldown is silent.
+ * Probes as connections that the kernel makes, at most `socketsMax` at once. A connection that opens is reset; one
+ * that is neither open nor refused within the cooldown counts as silent.
  */
 import { connect, type Socket } from 'node:net';
 import { parseIpv4 } from '../../shared/net/address.js';
@@ -12,12 +12,12 @@ import { verdictOn } from './connect-faults.js';
 import type { DirectJob } from './direct-job.js';
 import { DirectSender, type DirectSenderDeps, IDLE_MILLIS } from './direct-sender.js';
 
-/** Index of the class of an open connection in the list of `tcp-connect`. */
+/** Index of the class `connected` among the classes of `tcp-connect`. */
 const CONNECTED = 0;
 /** The time after which the kernel repeats a SYN for the first time (RFC 6298 §2.1). */
 const SYN_REPEAT_MILLIS = 1000;
 
-/** Our source addresses; the kernel chooses where there is none. */
+/** Our source address per family; for a family without one, the kernel chooses. */
 export type ConnectSources = Readonly<Partial<Record<Family, string>>>;
 
 export interface ConnectSenderDeps extends DirectSenderDeps {

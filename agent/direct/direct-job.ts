@@ -5,7 +5,9 @@ import { UNSENT } from '../../shared/survey/unsent.js';
 import type { KnownClasses, Sending, Unsent } from '../interfaces.js';
 
 const RETRY_MILLIS = 100;
-/** In place of a time (monotonic milliseconds). */
+/**
+ * Value of `at` while a position is being tried; otherwise `at` is a time in monotonic milliseconds.
+ */
 const TRYING = Number.POSITIVE_INFINITY;
 
 export class DirectJob implements Sending {
@@ -15,7 +17,10 @@ export class DirectJob implements Sending {
   /** The next position that was not tried yet. */
   next: number;
   readonly #to: number;
-  /** Positions that are being tried, or could not be: attempts, and when to try again. */
+  /**
+   * Positions that are being tried, or that could not be tried: the number of attempts, and when to try
+   * again.
+   */
   readonly #pending = new Map<number, { attempts: number; at: number }>();
   #unsent: Unsent[] = [];
   #isAbandoned = false;
@@ -60,7 +65,10 @@ export class DirectJob implements Sending {
     this.#pending.delete(position);
   }
 
-  /** This host could not try: the position is tried again, and recorded as unsent in the end. */
+  /**
+   * This host could not try the position: it is tried again, and recorded as unsent after `LIMITS.sendTries`
+   * attempts.
+   */
   onLocalFault(position: number, now: number): void {
     const attempts = (this.#pending.get(position)?.attempts ?? 0) + 1;
     if (attempts >= LIMITS.sendTries) this.onUnsent(position, UNSENT.SEND_FAILED);

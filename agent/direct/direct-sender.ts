@@ -90,7 +90,7 @@ export abstract class DirectSender implements Sender {
     return true;
   }
 
-  /** Called often, before sending. @param isHalted true if there is something to send, and it may not be sent now */
+  /** Called often, before sending. @param isHalted true if there are probes to send that may not be sent now */
   protected abstract beforeSending(now: number, isHalted: boolean): void;
 
   /** The reason why a position must not be probed; 0 if there is none. */
@@ -118,7 +118,7 @@ export abstract class DirectSender implements Sender {
     }
   }
 
-  /** False if all is sent: then there is no rate because none is needed, and late replies are still awaited. */
+  /** False once everything is sent: the rate is then 0 because none is needed, and late replies are awaited. */
   get #hasWork(): boolean {
     return [...this.#first, ...this.#urgent].some(({ hasEnded }) => !hasEnded);
   }

@@ -102,12 +102,15 @@ async function egressRoute(
     const nextHop = await linkOf(slice, sources, options, clock);
     return { family, device, sources, destinations, nextHop };
   }
-  // Nobody answers neighbour solicitations for an address of the window, which is routed and not on the link.
+  // Requests come from a link-local address: the window is routed to this host, and not on the link, so a
+  // neighbour could not send its answer to an address of the window.
   const nextHop = await linkOf(slice, await linkLocalsOn(device), options, clock);
   if (nextHop === undefined || nextHop.gateway !== undefined) {
     return { family, device, sources, window, destinations, nextHop };
   }
-  const reason = `targets on the link of ${device} itself could not answer it: leave them out, or the window`;
+  const reason =
+    `targets on the link of ${device} cannot reply to addresses of this prefix: ` +
+    'leave out these targets, or the prefix';
   throw new Fault('BAD_OPTION', reason, { flag: '--source-ip', value: formatWindow(window) });
 }
 

@@ -39,7 +39,10 @@ export class Egress {
   readonly #deps: EgressDeps;
   readonly #cookies: CookieMac;
   readonly #packets: PacketMaker;
-  /** Our ports, of which one is chosen for each target; none if the probe does not want one chosen. */
+  /**
+   * Our ports, one of which is chosen for each target; only port 0 if the probe does not have its source port
+   * chosen.
+   */
   readonly #ports: PortRange;
   readonly #sources: readonly Endpoint[];
   /** Destination MAC addresses by row, if targets are neighbours. */

@@ -11,8 +11,8 @@ import { NeighbourRequests, type NeighbourRequestsSetup } from './neighbour-requ
 const AGAIN_MILLIS = 400;
 const REQUESTS_MAX = 3;
 /**
- * Refusals by the kernel after which a target is given up: 4 s, so that a flapping link may recover. The
- * target counts as `NOT_SENT` if all of its requests were refused.
+ * A target is given up after this many refusals by the kernel, which take 4 s, so that a flapping link may
+ * recover. The target counts as `NOT_SENT` if all of its requests were refused.
  */
 const REFUSALS_MAX = 10;
 /** Lifetimes of positive and negative entries. */
@@ -120,7 +120,10 @@ export class LinkNeighbours implements Neighbours {
     }
   }
 
-  /** Evicts the oldest entry that is not being resolved; if all checked entries are, none is evicted. */
+  /**
+   * Evicts the oldest entry that is not being resolved; if all checked entries are being resolved, evicts
+   * none.
+   */
   #evictOne(): void {
     let looks = EVICT_CHECKS;
     for (const [key, { until }] of this.#entries) {

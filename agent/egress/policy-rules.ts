@@ -69,7 +69,8 @@ export function stepsFor(rules: readonly RuleRecord[], ours: OurPackets): readon
   const steps: Step[] = [];
   for (let i = 0; i < rules.length && steps.length < STEPS_MAX; i++) {
     const rule = rules[i] as RuleRecord;
-    // "not" inverts all conditions of the rule. An inverted destination is not one span, so all are assumed.
+    // "not" inverts all conditions of the rule. An inverted destination is not one span, so the rule is
+    // taken to match all destinations.
     const isInverted = Object.hasOwn(rule, 'not');
     if (isInverted ? matches(rule, ours) && rule.dst === undefined : !matches(rule, ours)) continue;
     if (rule.goto !== undefined) {
@@ -98,7 +99,8 @@ function matches(rule: RuleRecord, { family, sources, device }: OurPackets): boo
   if (rule.oif !== undefined && rule.oif !== device) return false;
   if (rule.tos !== undefined && Number(rule.tos) !== 0) return false;
   if (rule.ipproto !== undefined && !TCP.includes(rule.ipproto)) return false;
-  // Rules with ports match only some of our packets: the comparison with the kernel reveals them.
+  // Rules with ports match only some of our packets, and are ignored here: if that changes a route, the
+  // comparison with the kernel's own lookup can reveal it.
   const names = ['sport', 'dport', 'sport_start', 'dport_start', 'l3mdev'] as const;
   if (names.some((name) => Object.hasOwn(rule, name))) return false;
   const uid = process.getuid?.() ?? 0;

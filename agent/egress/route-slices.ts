@@ -61,8 +61,8 @@ export interface RoutingOptions {
 type Segments = readonly Segment<bigint, Hop>[];
 
 /**
- * @throws Fault NO_ROUTE if the tables cannot be read, or if no route leads to some target; a note instead if
- * no route leads to any target of one family, but other targets can be sent
+ * @throws Fault NO_ROUTE if the tables cannot be read, or if no route leads to some target. If no route leads
+ * to any target of one family, but probes to other targets can be sent, there is only a note.
  */
 export async function slicesOf(space: Space, options: RoutingOptions): Promise<RouteSlices> {
   const found: { slices: RouteSlice[]; unroutable: Unroutable[]; notes: string[] } = {
@@ -134,7 +134,9 @@ function tableSegments(
   return flatten(entries).filter(({ value }) => value.kind !== 'throw');
 }
 
-/** Divides targets by next hop: route slices, unroutable ones, and (`left`) those without a route. */
+/**
+ * Divides targets by next hop: into route slices, unroutable targets, and targets without a route (`left`).
+ */
 export function cutTargets(
   targets: readonly Span<bigint>[],
   segments: Segments,

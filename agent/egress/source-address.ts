@@ -33,7 +33,7 @@ export async function sourceTowards(target: Words, device: string): Promise<Word
 
 /** A permanent source address towards a target if the kernel would choose a temporary one, else undefined. */
 export async function permanentSource(target: Words): Promise<Words | undefined> {
-  // Without a route, the kernel reports it for each connection.
+  // If there is no route, the kernel reports that for each connection.
   const route = await routeTo(target, []).catch(() => undefined);
   if (route?.prefsrc === undefined || route.dev === undefined) return undefined;
   return await permanentInstead(route.prefsrc, route.dev, target);
@@ -61,7 +61,7 @@ async function permanentInstead(
   return chosen?.temporary === true ? await sourceOn(device, 6, target) : undefined;
 }
 
-/** The best address of an interface, as seen from a target if there is one. @throws Fault NO_ROUTE */
+/** The best address of an interface, for this target if one is given. @throws Fault NO_ROUTE */
 export async function sourceOn(device: string, family: Family, target?: Words): Promise<Words> {
   const address = bestSource(await addressesOf(['dev', device], family), target);
   if (address !== undefined) return address;

@@ -1,28 +1,37 @@
 /**
- * The deferred positions of one shard: targets in slowed networks, each sent at its own time by a send job of one
- * position.
+ * The deferred positions of one shard: targets in slowed networks, each sent by a send job of one position when its
+ * network has a token.
  */
 import { UNSENT } from '../../shared/survey/unsent.js';
 import type { Sender, Sending, Unsent } from '../interfaces.js';
+import type { SlowPace } from './slow-pace.js';
 
 /** Slots of the sender that are left for other jobs. */
 const SLOTS_KEPT = 640;
+/** In place of a network: the position is excluded, and needs no token. */
+const EXCLUDED = '';
+
+interface InProgress {
+  readonly network: string;
+  readonly sending: Sending;
+}
 
 export class DeferredProbes {
   readonly #sender: Sender;
-  /** When a position is to be sent. */
-  readonly #timeFor: (position: number, now: number) => number;
-  /** The positions that wait, with their times; the next one is last. */
-  #waiting: { readonly position: number; readonly at: number }[] = [];
-  readonly #sendings = new Map<number, Sending>();
+  readonly #pace: SlowPace;
+  /** The positions that wait, by network. */
+  readonly #waiting = new Map<string, number[]>();
+  readonly #inProgress = new Map<number, InProgress>();
   readonly #unsent: Unsent[] = [];
   /** The lowest position that waits or is being sent. */
   #first = Number.POSITIVE_INFINITY;
   #isAbandoned = false;
+  /** Probes of sendings that have ended. */
+  #probesSent = 0;
 
-  constructor(sender: Sender, timeFor: (position: number, now: number) => number) {
+  constructor(sender: Sender, pace: SlowPace) {
     this.#sender = sender;
-    this.#timeFor = timeFor;
+    this.#pace = pace;
   }
 
   /** The lowest position that has no probe yet; infinite if there is none. */
@@ -30,40 +39,51 @@ export class DeferredProbes {
     return this.#first;
   }
 
-  /** Positions that have no probe yet. */
-  get size(): number {
-    return this.#waiting.length + this.#sendings.size;
+  /** True if all positions have had their probe. */
+  get isEmpty(): boolean {
+    return this.#waiting.size === 0 && this.isIdle;
   }
 
   /** True if no position is being sent. */
   get isIdle(): boolean {
-    return this.#sendings.size === 0;
+    return this.#inProgress.size === 0;
+  }
+
+  get probesSent(): number {
+    let sum = this.#probesSent;
+    for (const { sending } of this.#inProgress.values()) sum += sending.probesSent;
+    return sum;
   }
 
   /** Adds the positions that a sender has just deferred. */
   add(positions: readonly number[], now: number): void {
-    if (positions.length === 0) return;
-    for (const position of positions) {
-      this.#waiting.push({ position, at: this.#timeFor(position, now) });
-      this.#first = Math.min(this.#first, position);
-    }
-    this.#waiting.sort((a, b) => b.at - a.at);
+    for (const position of positions) this.#wait(this.#pace.add(position, now), position);
   }
 
   /** Sends what is due, and collects what was sent. Called often. */
   advance(now: number): void {
-    if (this.size === 0) return;
-    for (const [position, sending] of this.#sendings) this.#collect(position, sending, now);
-    for (let next = this.#waiting.at(-1); this.#isDue(next, now); next = this.#waiting.at(-1)) {
-      this.#waiting.pop();
-      const { position } = next as { position: number };
-      this.#sendings.set(position, this.#sender.send(position, position + 1, { isDeferred: true }));
-    }
-    this.#first = Math.min(...this.#sendings.keys());
-    for (const { position } of this.#waiting) this.#first = Math.min(this.#first, position);
+    if (this.isEmpty) return;
+    for (const [position, each] of this.#inProgress) this.#collect(position, each);
+    for (const [network, positions] of this.#waiting) this.#sendDue(network, positions, now);
+    this.#updateFirst();
   }
 
-  /** The positions that were sent no probe, for good. */
+  /** Sends the positions that are excluded now at once: the sender records them as unsent. */
+  expedite(isExcluded: (position: number) => boolean): void {
+    for (const [network, positions] of this.#waiting) {
+      if (network === EXCLUDED) continue;
+      const excluded = positions.filter(isExcluded);
+      if (excluded.length === 0) continue;
+      const isOut = new Set(excluded);
+      this.#waiting.set(
+        network,
+        positions.filter((position) => !isOut.has(position)),
+      );
+      for (const position of excluded) this.#wait(EXCLUDED, position);
+    }
+  }
+
+  /** The positions given up without a probe since the last call. */
   takeUnsent(): readonly Unsent[] {
     return this.#unsent.splice(0);
   }
@@ -71,29 +91,58 @@ export class DeferredProbes {
   /** Starts no more probes; positions that wait keep waiting. */
   abandon(): void {
     this.#isAbandoned = true;
-    for (const sending of this.#sendings.values()) sending.abandon();
+    for (const { sending } of this.#inProgress.values()) sending.abandon();
   }
 
   /** Gives up the positions that wait: they are recorded as unsent. */
   giveUp(): void {
-    for (const { position } of this.#waiting) {
-      this.#unsent.push({ position, code: UNSENT.PROHIBITED });
+    for (const positions of this.#waiting.values()) {
+      for (const position of positions) this.#unsent.push({ position, code: UNSENT.PROHIBITED });
     }
-    this.#waiting = [];
-    this.#first = Math.min(...this.#sendings.keys());
+    this.#waiting.clear();
+    this.#updateFirst();
   }
 
-  #isDue(next: { readonly at: number } | undefined, now: number): boolean {
-    const mayStart = !this.#isAbandoned && this.#sender.freeSlots > SLOTS_KEPT;
-    return next !== undefined && next.at <= now && mayStart;
+  #wait(network: string, position: number): void {
+    const positions = this.#waiting.get(network);
+    if (positions === undefined) this.#waiting.set(network, [position]);
+    else positions.push(position);
+    this.#first = Math.min(this.#first, position);
   }
 
-  #collect(position: number, sending: Sending, now: number): void {
+  #sendDue(network: string, positions: number[], now: number): void {
+    let sent = 0;
+    while (sent < positions.length && this.#maySend(network, now)) {
+      const position = positions[sent++] as number;
+      const sending = this.#sender.send(position, position + 1, { isDeferred: true });
+      this.#inProgress.set(position, { network, sending });
+    }
+    positions.splice(0, sent);
+    if (positions.length === 0) this.#waiting.delete(network);
+  }
+
+  #maySend(network: string, now: number): boolean {
+    if (this.#isAbandoned || this.#sender.freeSlots <= SLOTS_KEPT) return false;
+    return network === EXCLUDED || this.#pace.take(network, now);
+  }
+
+  #collect(position: number, { network, sending }: InProgress): void {
     if (!sending.hasEnded) return;
     const isDone = sending.sentUpTo > position;
     this.#unsent.push(...sending.takeUnsent());
-    this.#sendings.delete(position);
+    this.#probesSent += sending.probesSent;
+    this.#inProgress.delete(position);
+    if (network !== EXCLUDED) this.#pace.done(network);
     sending.releaseSlot();
-    if (!isDone) this.#waiting.push({ position, at: now });
+    if (!isDone) this.#wait(network, position);
+  }
+
+  #updateFirst(): void {
+    let first = Number.POSITIVE_INFINITY;
+    for (const position of this.#inProgress.keys()) first = Math.min(first, position);
+    for (const positions of this.#waiting.values()) {
+      for (const position of positions) first = Math.min(first, position);
+    }
+    this.#first = first;
   }
 }

@@ -32,7 +32,7 @@ export type OpenOutcome =
 
 /**
  * Opens the next epoch of a shard, which starts where the previous one had settled.
- * @param survey a lease whose last epoch is before its `firstEpoch` counts as empty
+ * @param survey a lease whose last epoch is before the survey's `firstEpoch` counts as empty
  */
 export async function openLease(
   leases: LeaseStore,

@@ -1,14 +1,16 @@
 /**
- * Retransmission: the rounds of probes to the positions of one shard. The first round probes each position; later
- * ones follow it at a distance in time, and probe what is silent by then. A position is done once its last
- * round is past it, so the shard settles continuously, and the death of an agent repeats no more than the
- * positions between the first round and the cooldown of the last.
+ * Retransmission: the rounds of probes to the positions of one shard. The first round probes each position;
+ * later rounds follow at a distance in time, and probe the positions that are still silent by then. A
+ * position is done once the last round has passed it, so the shard settles continuously; if the agent dies,
+ * only the positions between the first round and the end of the last round's cooldown are probed again.
  */
 import type { Clock } from '../../shared/base/clock.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import { DEFERRED, type Sender, type Sending, type Unsent } from '../interfaces.js';
 import { CooldownTracker } from './cooldown-tracker.js';
 import { DeferredProbes } from './deferred-probes.js';
+import type { ProbingOrder, Stretch } from './probing-order.js';
+import type { SlowPace } from './slow-pace.js';
 
 /** A later round. */
 interface Round {
@@ -33,8 +35,10 @@ export interface ProbeRoundsDeps {
   readonly classes: Uint8Array;
   /** The position of the first element of `classes`. */
   readonly classesFrom: number;
-  /** When the probe of a deferred position is to be sent (monotonic milliseconds). */
-  readonly timeFor: (position: number, now: number) => number;
+  /** The pace of deferred probes, of all shards together. */
+  readonly slowPace: SlowPace;
+  /** The agent's order of probing, which advances with the first round. */
+  readonly order: ProbingOrder;
 }
 
 export class ProbeRounds {
@@ -43,6 +47,11 @@ export class ProbeRounds {
   readonly #later: readonly Round[];
   readonly #deferred: DeferredProbes;
   readonly #unsent: Unsent[] = [];
+  /** The last `sentUpTo` of the first round, and its places in the agent's order of probing. */
+  #reached: number;
+  readonly #stretch: Stretch;
+  /** True once the first round has ended, and its places are final. */
+  #isClosed = false;
   #sentUpTo: number;
   #isAbandoned = false;
 
@@ -50,8 +59,10 @@ export class ProbeRounds {
     const { sender, from, to, rounds } = deps;
     this.#deps = deps;
     this.#first = sender.send(from, to);
-    this.#deferred = new DeferredProbes(sender, deps.timeFor);
+    this.#deferred = new DeferredProbes(sender, deps.slowPace);
     this.#sentUpTo = from;
+    this.#reached = from;
+    this.#stretch = deps.order.open(to - from);
     this.#later = Array.from({ length: rounds - 1 }, () => ({
       previous: new CooldownTracker(from),
       startedUpTo: from,
@@ -75,23 +86,27 @@ export class ProbeRounds {
     return this.#first.versionSpans;
   }
 
-  /** Probes of later rounds. */
-  get repeatedProbes(): number {
-    let sum = 0;
+  /** Probes that the kernel has accepted, of all rounds. */
+  get probesSent(): number {
+    let sum = this.#first.probesSent + this.#deferred.probesSent;
     for (const { probesSent, sending } of this.#later)
       sum += probesSent + (sending?.probesSent ?? 0);
     return sum;
   }
 
-  /** Positions that have no probe yet. */
+  /** Positions that have no probe yet; without deferred ones, which take nearly none of the rate. */
   get unsent(): number {
-    const fresh = this.#first.hasEnded ? 0 : this.#deps.to - this.#first.sentUpTo;
-    return this.#isAbandoned ? fresh : fresh + this.#deferred.size;
+    return this.#first.hasEnded ? 0 : this.#deps.to - this.#first.sentUpTo;
+  }
+
+  /** True while deferred positions wait for their probe. */
+  get hasDeferred(): boolean {
+    return !this.#isAbandoned && !this.#deferred.isEmpty;
   }
 
   /** True if all positions but deferred ones have had their first probe. */
   get isWaitingOnly(): boolean {
-    return this.#first.hasEnded && this.#deferred.size > 0;
+    return this.#first.hasEnded && !this.#deferred.isEmpty;
   }
 
   /** True while positions may still be probed again. */
@@ -129,6 +144,11 @@ export class ProbeRounds {
     }
   }
 
+  /** Deferred positions that are excluded now need not wait. */
+  expedite(isExcluded: (position: number) => boolean): void {
+    this.#deferred.expedite(isExcluded);
+  }
+
   /** Gives up the deferred positions: they are recorded as unsent. */
   giveUpDeferred(): void {
     this.#deferred.giveUp();
@@ -142,9 +162,12 @@ export class ProbeRounds {
     for (const { sending } of this.#later) sending?.abandon();
   }
 
-  /** @returns `sentUpTo`: deferred positions are still to be sent */
+  /**
+   * @returns `sentUpTo`, which stops at the lowest deferred position, because that one is still to be sent
+   */
   #observeFirst(now: number): number {
     const reached = this.#first.sentUpTo;
+    this.#advanceOrder(reached);
     const deferred: number[] = [];
     for (const unsent of this.#first.takeUnsent()) {
       if (unsent.code === DEFERRED) deferred.push(unsent.position);
@@ -157,8 +180,22 @@ export class ProbeRounds {
     return this.#sentUpTo;
   }
 
+  #advanceOrder(reached: number): void {
+    this.#deps.order.advance(reached - this.#reached);
+    this.#reached = reached;
+    if (!this.#first.hasEnded || this.#isClosed) return;
+    this.#isClosed = true;
+    this.#deps.order.close(this.#stretch, this.#first.sentUpTo - this.#deps.from);
+  }
+
+  /** The place of a position of the first round in the agent's order of probing. */
+  placeOf(position: number): number {
+    return this.#stretch.first + position - this.#deps.from;
+  }
+
   /** Frees the slots; allowed once it has ended. */
   releaseSlots(): void {
+    this.#deps.order.forget(this.#stretch);
     this.#first.releaseSlot();
     for (const round of this.#later) this.#collect(round);
   }

@@ -1,41 +1,90 @@
 /**
- * The pace of deferred probes to slowed networks: each network gets a tenth of the probes per second that came due
- * there, and at least one a second. A virtual schedule: a deferred probe gets its time as soon as it comes due.
+ * The pace of deferred probes to slowed networks: each network gets a tenth of its share of the granted rate, and at
+ * least one probe a second; all of them together get at most half of that rate. Token buckets that hold the tokens
+ * of one interval of checks.
  */
 import type { Endpoint } from '../../shared/net/endpoint.js';
 import { networkAround } from '../../shared/survey/icmp-findings.js';
+import type { ProbingOrder } from './probing-order.js';
 
 const SHARE = 0.1;
 const LEAST_PER_SECOND = 1;
-/** Probes that came due within a shorter time are counted as if it had taken so long. */
-const SPAN_MILLIS_MIN = 100;
+const SHARE_OF_ALL = 0.5;
+/** Tokens of a longer pause are dropped, so that no burst follows it. */
+const CATCH_UP_MILLIS = 100;
+/** Probes that the sender has not sent yet are at most those of this time: it may have no grant. */
+const IN_PROGRESS_SECONDS = 0.2;
 const NETWORKS_MAX = 65_536;
 
-interface Schedule {
-  readonly since: number;
+interface Pace {
+  /** Positions that the agent had reached when the first probe came due, and when the last one did. */
+  readonly from: number;
+  reached: number;
+  /** Probes that came due. */
   due: number;
   next: number;
+  inProgress: number;
 }
 
 export class SlowPace {
-  readonly #schedules = new Map<string, Schedule>();
+  readonly #targetAt: (position: number) => Endpoint;
+  readonly #order: ProbingOrder;
+  readonly #rateAt: (now: number) => number;
+  readonly #networks = new Map<string, Pace>();
+  #nextOfAll = 0;
 
-  /** When a probe that comes due at `now` is to be sent (monotonic milliseconds). */
-  timeFor(target: Endpoint, now: number): number {
-    const network = networkAround(target, 48);
-    const schedule = this.#schedules.get(network) ?? { since: now, due: 0, next: now };
-    if (this.#schedules.size >= NETWORKS_MAX) this.#forgetPast(now);
-    this.#schedules.set(network, schedule);
-    schedule.due++;
-    const duePerSecond = (1000 * schedule.due) / Math.max(SPAN_MILLIS_MIN, now - schedule.since);
-    const at = Math.max(now, schedule.next);
-    schedule.next = at + 1000 / Math.max(LEAST_PER_SECOND, SHARE * duePerSecond);
-    return at;
+  /** @param rateAt the granted rate, packets per second */
+  constructor(
+    targetAt: (position: number) => Endpoint,
+    order: ProbingOrder,
+    rateAt: (now: number) => number,
+  ) {
+    this.#targetAt = targetAt;
+    this.#order = order;
+    this.#rateAt = rateAt;
   }
 
-  #forgetPast(now: number): void {
-    for (const [network, { next }] of this.#schedules) {
-      if (next < now) this.#schedules.delete(network);
+  /** The probe of a position comes due. @returns the name of its network */
+  add(position: number, now: number): string {
+    const network = networkAround(this.#targetAt(position), 48);
+    const { walked: reached } = this.#order;
+    const known = this.#networks.get(network);
+    const pace = known ?? { from: reached, reached, due: 0, next: now, inProgress: 0 };
+    if (this.#networks.size >= NETWORKS_MAX) this.#forgetIdle(now);
+    this.#networks.set(network, pace);
+    pace.due++;
+    pace.reached = reached;
+    return network;
+  }
+
+  /** Takes a token: true if a probe to a network may be sent now. It is in progress until `done` is called. */
+  take(network: string, now: number): boolean {
+    const pace = this.#networks.get(network);
+    if (pace === undefined) return true;
+    const granted = this.#rateAt(now);
+    const rate = Math.max(LEAST_PER_SECOND, SHARE * granted * shareOf(pace));
+    const isFull = pace.inProgress >= Math.max(1, rate * IN_PROGRESS_SECONDS);
+    if (isFull || now < pace.next || now < this.#nextOfAll) return false;
+    pace.next = Math.max(pace.next, now - CATCH_UP_MILLIS) + 1000 / rate;
+    const ofAll = Math.max(LEAST_PER_SECOND, SHARE_OF_ALL * granted);
+    this.#nextOfAll = Math.max(this.#nextOfAll, now - CATCH_UP_MILLIS) + 1000 / ofAll;
+    pace.inProgress++;
+    return true;
+  }
+
+  done(network: string): void {
+    const pace = this.#networks.get(network);
+    if (pace !== undefined) pace.inProgress--;
+  }
+
+  #forgetIdle(now: number): void {
+    for (const [network, { next, inProgress }] of this.#networks) {
+      if (next < now && inProgress === 0) this.#networks.delete(network);
     }
   }
+}
+
+/** The share of a network among the positions that the agent reached meanwhile: 0 to 1. */
+function shareOf({ from, reached, due }: Pace): number {
+  return Math.min(1, due / Math.max(1, reached - from));
 }

@@ -9,22 +9,29 @@
  * Kolmogorov and Smirnov.
  */
 
-/** Points kept at once; the older half goes when there are so many. */
+/** Maximum number of points kept; once it is reached, the older half is dropped. */
 const POINTS_MAX = 64;
-/** Fewer points are never too even. */
+/** Fewer points than this are never judged too even. */
 const EVEN_LEAST = 12;
-/** Neighbouring gaps whose sum may be too short: of bursts of 4, 6, 11 and 21 errors. */
+/**
+ * Numbers of neighbouring gaps whose sum is tested for being too short: those within bursts of 4, 6, 11 and
+ * 21 errors.
+ */
 const BURST_GAPS: readonly number[] = [3, 5, 10, 20];
 
 export class BurstTest {
   /** Ascending places in the order of probing, from 1. */
   readonly #points: number[] = [];
-  /** Start of the interval: the last point that went. */
+  /** Start of the interval: the last point that was dropped. */
   #from: number;
-  /** Times that the older half went: each is another test. */
+  /**
+   * Number of windows: one more each time the older half is dropped, because each window is another test.
+   */
   #windows = 1;
 
-  /** @param from target in the order of probing, from 0, from which on errors are added */
+  /**
+   * @param from place in the order of probing, from 0; only errors of targets from this place on are added
+   */
   constructor(from: number) {
     this.#from = from;
   }
@@ -34,7 +41,10 @@ export class BurstTest {
     return this.#points.length >= POINTS_MAX;
   }
 
-  /** Adds an error. They come nearly ascending. @param target its place in the order of probing, from 0 */
+  /**
+   * Adds an error; errors are added in nearly ascending order.
+   * @param target the place of its target in the order of probing, from 0
+   */
   add(target: number): void {
     const points = this.#points;
     if (this.isFull) {
@@ -48,9 +58,16 @@ export class BurstTest {
     points.splice(at, 0, place);
   }
 
+  /** Places from `from` on, counted from 0, were given up: those after them move down. */
+  cut(from: number, places: number): void {
+    const moved = (place: number) => (place > from ? Math.max(from, place - places) : place);
+    for (const [i, point] of this.#points.entries()) this.#points[i] = moved(point);
+    this.#from = moved(this.#from);
+  }
+
   /**
    * The probability that errors at random places look like this.
-   * @param to targets in the order of probing whose replies have all been read
+   * @param to place in the order of probing below which all replies have been read
    */
   chance(to: number): number {
     const points = this.#points;
@@ -62,7 +79,10 @@ export class BurstTest {
   }
 }
 
-/** Of a gap as long as the longest one: at most (n + 1)(1 − g)^n. */
+/**
+ * The probability of a gap as long as the longest one, which is a share g of the interval: at most (n + 1)(1
+ * − g)^n.
+ */
 function gapChance(points: readonly number[], from: number, to: number): number {
   let longest = to - (points.at(-1) as number);
   let before = from;
@@ -73,7 +93,10 @@ function gapChance(points: readonly number[], from: number, to: number): number 
   return (points.length + 1) * (1 - longest / (to - from)) ** points.length;
 }
 
-/** Of k neighbouring gaps as short as the shortest ones: at most n·C(n, k)·w^k. */
+/**
+ * The probability of k neighbouring gaps as short as the shortest ones, a share w of the interval: at most
+ * n·C(n, k)·w^k.
+ */
 function burstChance(points: readonly number[], length: number): number {
   const count = points.length;
   let least = 1;
@@ -90,7 +113,7 @@ function burstChance(points: readonly number[], length: number): number {
   return least;
 }
 
-/** Of points that lie this evenly between the first and the last of them. */
+/** The probability that points lie this evenly between the first and the last of them. */
 function evenChance(points: readonly number[]): number {
   const count = points.length - 2;
   const first = points[0] as number;

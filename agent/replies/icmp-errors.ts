@@ -3,55 +3,73 @@
  * report administrative prohibition. An error proves by its quote that it answers a probe of ours, so only routers
  * on the way and the host itself can cause a finding.
  */
-import type { Endpoint } from '../../shared/net/endpoint.js';
+import type { Endpoint, Target } from '../../shared/net/endpoint.js';
 import { formatAddress } from '../../shared/net/ipv6.js';
+import { probePort } from '../../shared/net/ports.js';
 import type { Dissection } from '../../shared/packet/dissect.js';
 import { isProhibited } from '../../shared/packet/icmp.js';
 import { type IcmpFindings, networkAround } from '../../shared/survey/icmp-findings.js';
 import { BurstTest } from './burst-test.js';
 
-/** Hosts and networks whose errors are examined at once; the one examined first goes. */
+/**
+ * Maximum number of hosts and networks examined at once; beyond it, the one examined for the longest time is
+ * dropped.
+ */
 const EXAMINED_MAX = 16_384;
 /** Findings of one kind that are remembered, so that each is reported once. */
 const KNOWN_MAX = 65_536;
-/** The chance of a finding by one test of a network without any limit; divided among those that are examined. */
+/**
+ * The chance that one round of tests finds a limit where there is none; divided among the hosts and networks
+ * examined.
+ */
 const CHANCE = 1e-5;
-/** All hosts are tested again when so many times more targets have been probed, and after at least this time. */
+/**
+ * All hosts and networks are tested again once the number of targets probed has grown by this factor, and at
+ * least this time has passed.
+ */
 const TEST_GROWTH = 1.05;
 const TEST_MILLIS = 500;
+
+/** The part of a `ProbingOrder` that the tests need. */
+export interface PlacedOrder {
+  readonly end: number;
+  onCut: (from: number, places: number) => void;
+}
 
 /** A host, or a network of hosts, whose errors are tested. */
 interface Examined {
   readonly test: BurstTest;
-  /** The network that would be slowed. */
+  /**
+   * The network around it in the size in which networks are slowed; once that network is slowed, the test is
+   * given up.
+   */
   readonly network: string;
 }
 
 export class IcmpErrors {
   readonly #onProhibited: (address: Endpoint) => void;
   readonly #examined = new Map<string, Examined>();
-  readonly #hosts = new Set<string>();
+  /** The port (and probe) for which each network is tested. */
+  readonly #ports = new Map<string, number>();
   readonly #limited = new Set<string>();
   readonly #slowed = new Set<string>();
   readonly #unreported = { icmpLimited: [] as string[], slowedNetworks: [] as string[] };
-  /** True once a host was forgotten: of one that is new, earlier errors may have been. */
+  /** True once a host was forgotten: a host that seems new may then have had earlier errors. */
   #hasForgotten = false;
-  /** Places in the order of probing that were given to shards, and those up to which replies have been read. */
-  #opened = 0;
+  readonly #order: PlacedOrder;
+  /** The place in the order of probing up to which all replies have been read. */
   #settledUpTo = 0;
   #testedUpTo = 0;
   #testedAt = Number.NEGATIVE_INFINITY;
 
-  /** @param onProhibited called with an address of each network that is to be slowed */
-  constructor(onProhibited: (address: Endpoint) => void) {
+  /**
+   * @param order our order of probing
+   * @param onProhibited called with an address of each network that is to be slowed
+   */
+  constructor(order: PlacedOrder, onProhibited: (address: Endpoint) => void) {
+    this.#order = order;
+    order.onCut = (from, places) => this.#cut(from, places);
     this.#onProhibited = onProhibited;
-  }
-
-  /** A shard is about to be probed. @returns the place of its first position in our order of probing */
-  open(positions: number): number {
-    const first = this.#opened;
-    this.#opened += positions;
-    return first;
   }
 
   /** All replies to places below `place` have been read. */
@@ -61,27 +79,33 @@ export class IcmpErrors {
 
   /** The first reply of a target, if it is an ICMP error. @param place of the target in our order of probing */
   onError({ icmp, isIpv6, responder, flow }: Dissection, place: number): void {
-    if (isProhibited(icmp, isIpv6)) {
-      this.#slow(responder);
-      this.#slow(flow.target);
-    }
-    // Probes to slowed networks are deferred, so their errors are not spread at random.
-    if (this.#slowed.has(networkAround(flow.target, 48))) return;
+    // The sender's address may be forged, and then an innocent network would be slowed; the target is proven.
+    if (isProhibited(icmp, isIpv6)) this.#slow(flow.target);
     const host = formatAddress(responder);
+    // Probes to slowed networks are deferred, so their errors are not spread at random.
+    if (this.#slowed.has(networkAround(flow.target, 48))) {
+      this.#examined.delete(host);
+      return;
+    }
     this.#examine(host, responder, place);
     const isRouter = host !== formatAddress(flow.target);
-    if (isRouter) this.#examine(networkAround(flow.target, 64), flow.target, place);
-    else if (this.#isNew(host)) this.#examine(networkAround(responder, 64), responder, place);
+    const network = networkAround(flow.target, 64);
+    if (isRouter) this.#examine(network, flow.target, place);
+    else if (this.#isOfItsPort(network, flow.target)) this.#examine(network, responder, place);
   }
 
-  /** True once for each host: in the test of its network it counts once, so it alone makes no finding of it. */
-  #isNew(host: string): boolean {
-    if (this.#hosts.has(host) || this.#hosts.size >= KNOWN_MAX) return false;
-    this.#hosts.add(host);
-    return true;
+  /**
+   * True for errors about the port for which a network is tested, which is that of its first error. So each host
+   * counts once, at a random place, and a single host cannot cause a finding about its network.
+   */
+  #isOfItsPort(network: string, { probe, port }: Target): boolean {
+    const service = probePort(probe, port);
+    const known = this.#ports.get(network);
+    if (known === undefined && this.#ports.size < KNOWN_MAX) this.#ports.set(network, service);
+    return (known ?? service) === service;
   }
 
-  /** The findings since the last call, at most so many of each kind. */
+  /** The findings since the last call, at most `most` of each kind. */
   take(most: number, now: number): IcmpFindings {
     this.#testAll(now);
     const { icmpLimited, slowedNetworks } = this.#unreported;
@@ -106,7 +130,8 @@ export class IcmpErrors {
   }
 
   #testAll(now: number): void {
-    const isLast = this.#settledUpTo === this.#opened && this.#testedUpTo < this.#opened;
+    const { end } = this.#order;
+    const isLast = this.#settledUpTo === end && this.#testedUpTo < end;
     const hasGrown = this.#settledUpTo >= this.#testedUpTo * TEST_GROWTH;
     if (!isLast && (!hasGrown || now - this.#testedAt < TEST_MILLIS)) return;
     this.#testedAt = now;
@@ -132,6 +157,17 @@ export class IcmpErrors {
     this.#slowed.add(name);
     this.#unreported.slowedNetworks.push(name);
     this.#onProhibited(address);
+  }
+
+  #cut(from: number, places: number): void {
+    for (const { test } of this.#examined.values()) test.cut(from, places);
+    if (this.#settledUpTo > from) this.#settledUpTo = Math.max(from, this.#settledUpTo - places);
+  }
+
+  /** Starts all tests again: from now on, other targets are probed than before. */
+  forgetAll(): void {
+    this.#examined.clear();
+    this.#hasForgotten = true;
   }
 
   #forgetOne(): void {

@@ -24,7 +24,9 @@ interface ProbeReplies {
   readonly protocolV6: number;
   readonly reader: ReplyReader;
   readonly cookies: CookieMac;
-  /** Ports that it is sent to, if they are few: by them, a sender is recognised as a target. */
+  /**
+   * Target ports of the probe, if they are few: they serve to recognise the sender of a frame as a target.
+   */
   readonly ports: readonly number[];
 }
 
@@ -89,8 +91,8 @@ export class ReplyMatcher {
   }
 
   /**
-   * Reads a dissected frame that no survey has taken: an answer from another port than the one probed is a reply if
-   * its probe accepts such ones, and is counted if not.
+   * Reads a dissected frame that no survey has taken. An answer from another port than the one probed is
+   * recorded as a reply if the probe accepts such answers; otherwise it is only counted.
    * @returns true if it answers a probe of this survey
    */
   receiveFromOtherPort(timestamp: number): boolean {

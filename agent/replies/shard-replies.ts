@@ -148,7 +148,10 @@ export class ShardReplies {
     return { serial: this.#serial++, timestamp: this.#timestamp, columns };
   }
 
-  /** Rows of the next batch: payloads would make a full one larger than a message may be. */
+  /**
+   * Number of rows in the next batch: at most `rowsMax`, and fewer if their payloads would make the message
+   * too large.
+   */
   #rowsWithin(rowsMax: number): number {
     const { data } = this.#columns;
     let octets = 0;

@@ -58,7 +58,7 @@ export class ProbeWriter {
   readonly unsent = new UnsentLog();
   readonly #deps: ProbeWriterDeps;
   readonly #target = new Target();
-  /** True if all targets use the only egress without neighbour resolution, and the space is plain. */
+  /** True if a single egress serves all targets and resolves no neighbours, and the space is plain. */
   readonly #isPlain: boolean;
   readonly #queue: ResolutionQueue | undefined;
   /** Of each route whose targets are on the link. */
@@ -199,9 +199,15 @@ export class ProbeWriter {
       if (family === 4) target.setIpv4(w3[row] as number);
       else target.setWords([w0[row], w1[row], w2[row], w3[row]] as unknown as Words);
       if (slowGate.passes(target, now)) return true;
-      this.unsent.note(slot, batch.position[row] as number, DEFERRED);
+      this.#defer(slot, batch.position[row] as number);
       return false;
     });
+  }
+
+  /** A deferred probe counts as one sent for the pacer, so that positions come due at the survey's rate. */
+  #defer(slot: number, position: number): void {
+    this.unsent.note(slot, position, DEFERRED);
+    this.#deps.pacer.spend(1);
   }
 
   /** Distributes the targets at the indices to their egresses. */
@@ -215,7 +221,7 @@ export class ProbeWriter {
       if (known !== undefined && isKnown(known, position)) continue;
       plan.space.at(indices[i] as TargetIndex, target);
       if (mayDefer && !slowGate.passes(target, now)) {
-        this.unsent.note(slot, position, DEFERRED);
+        this.#defer(slot, position);
         continue;
       }
       const route = router.routeFor(target);

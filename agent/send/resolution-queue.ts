@@ -79,7 +79,10 @@ export class ResolutionQueue {
     this.#committedTail = this.#tail;
   }
 
-  /** Returns the first taken target that was not sent, and all after it, to the queue. @returns these */
+  /**
+   * Puts the first taken target that was not sent, and all targets taken after it, back into the queue.
+   * @returns their jobs and positions
+   */
   rollBack(isFirst: (slot: number, position: number) => boolean): readonly JobPosition[] {
     const back: JobPosition[] = [];
     for (let at = this.#committedHead; at < this.#head; at++) {

@@ -110,7 +110,7 @@ export class SendLoop {
     this.#deps.control.addVersionSpan(job.slot, this.#writer.sendFilter.version, position);
   }
 
-  /** Interrupts a first round for jobs that go before it; not while targets of it are being resolved on the link. */
+  /** Interrupts a first round for jobs that go before it; never if targets may have to be resolved on the link. */
   #interrupt(): void {
     const job = this.#job;
     if (job === undefined || !this.#queue.shouldInterrupt(job) || this.#writer.hasQueue) return;
@@ -279,7 +279,7 @@ export class SendLoop {
     return true;
   }
 
-  /** Counts accepted frames; of targets on the link, a batch may have those of several jobs. */
+  /** Counts accepted frames by job; if targets are on the link, a batch may contain frames of several jobs. */
   #countSent(egress: Egress, taken: number): void {
     const { control } = this.#deps;
     if (egress.neighbours === undefined) control.addProbesSent(this.#job?.slot ?? 0, taken);

@@ -83,8 +83,8 @@ export class SenderControl {
    */
   grant(rate: number, until: number, exclusions: number): void {
     this.#doubles[REQUIRED] = exclusions;
-    // A higher rate is written after its expiry, any other before it, so that every mix of the previous and
-    // the new grant is within one of them.
+    // If the rate rises, the expiry is written first, otherwise the rate: so a sender that reads one old and one
+    // new value stays within the previous grant or the new one.
     if (rate > this.grantRate) this.#doubles[GRANT_UNTIL] = until;
     this.#doubles[GRANT_RATE] = rate;
     this.#doubles[GRANT_UNTIL] = until;

@@ -14,7 +14,7 @@ export interface SenderSetup {
   readonly probes: readonly ProbeChoice[];
   readonly key: Uint8Array;
   readonly routes: readonly EgressRoute[];
-  /** True if they serve every target. */
+  /** True if the routes serve every target. */
   readonly coversAll: boolean;
   readonly ports: PortRange;
   /** The method that the operator chose; undefined for the fastest. */

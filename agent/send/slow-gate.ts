@@ -1,6 +1,7 @@
 /**
- * Decides in a sender thread which probes to slowed networks are sent at once: one a second to each network. The
- * others are deferred; the main thread sends them later, as `agent/lease/slow-pace.ts` has it.
+ * Decides in a sender thread which probes to slowed networks are sent at once: one a second to each network.
+ * The others are deferred; the main thread sends them later, at the pace that `agent/lease/slow-pace.ts`
+ * sets.
  */
 import type { Endpoint } from '../../shared/net/endpoint.js';
 import { networkBit, type SlowedNetworks } from './slowed-networks.js';

@@ -141,8 +141,8 @@ class XdpSocket {
   #consumed = 0;
   #completed = 0;
   /**
-   * Per frame: completions to come of descriptors whose frame the driver dropped. They do not free the frame,
-   * because it was queued again.
+   * Per frame: number of outstanding completions of descriptors whose frame the driver dropped. They do not
+   * free the frame, because it was queued again.
    */
   readonly #again = new Uint8Array(FRAMES);
 

@@ -47,7 +47,9 @@ const openNetworkIo: OpenNetworkIo = async () => {
           isAbandoned = true;
         },
         versionSpans: [],
-        probesSent: 0,
+        get probesSent() {
+          return isGranted ? to - from : 0;
+        },
         takeUnsent: () => [],
         releaseSlot() {},
       };

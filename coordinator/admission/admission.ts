@@ -68,7 +68,10 @@ export function checkRequest(request: SurveyRequest, space: Space): void {
   refuseAnonymous(request, space);
 }
 
-/** Leases count replies by class, so each class must be either a hit or none. */
+/**
+ * A hit rate needs classes that are either a hit for all probes or for none, because leases count replies by
+ * class only.
+ */
 function refuseHitrate({ limits, probes }: SurveyRequest): void {
   if (limits.minHitrate === 0) return;
   const set = new ProbeSet(probes);
@@ -106,7 +109,7 @@ function refuseUnresolved({ all }: ProbeSet): void {
     if (probe.optionsForPort === undefined || probe.optionsForPort(0, options) === options)
       continue;
     const reason =
-      'the options of this probe depend on the port, and a request must have the results';
+      'the options of this probe depend on the port: a request must contain them as resolved for each port';
     throw new Fault('BAD_OPTION', reason, { flag: '--probe', value: probe.name });
   }
 }

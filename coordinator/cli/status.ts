@@ -6,6 +6,7 @@ import { formatCount, formatLimit } from '../../shared/survey/quantities.js';
 import { type SurveyStatus, silentOf } from '../../shared/survey/status.js';
 import {
   endOf,
+  findingLines,
   formatTable,
   percent,
   plural,
@@ -55,6 +56,7 @@ function describe(status: SurveyStatus): string {
     ...replyLines(status),
     silent: formatCount(silentOf(status)),
     ...unsentLines(status),
+    ...findingLines(status),
     rows: formatCount(status.rowsStored),
     shards: `${formatCount(status.shardsStored)} of ${formatCount(status.shards)} stored`,
     rate: `${formatCount(status.rate)} probes/s (${formatLimit(status.budget)}), ${plural(status.agents, 'agent')}`,

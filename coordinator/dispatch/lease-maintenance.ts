@@ -53,8 +53,8 @@ export class LeaseMaintenance {
   }
 
   /**
-   * Takes its unfinished shards from an agent: the next epoch starts where the agent's epoch started, so even
-   * positions that it had settled in that epoch are probed again. Never rejects.
+   * Takes an agent's unfinished shards away. Their next epoch starts where the agent's epoch started, so even
+   * positions that the agent had settled are probed again. Never rejects.
    */
   async revoke(agent: string): Promise<void> {
     const isHeld = (lease: Lease) => lastEpoch(lease)?.agent === agent && lease.state !== 'settled';

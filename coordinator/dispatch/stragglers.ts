@@ -5,7 +5,10 @@
 import { type Lease, lastEpoch } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 
-/** A remainder that takes longer than this is worth another lease and its cooldown. */
+/**
+ * A shard is released only if its agent would take longer than this to send the rest of it; otherwise another
+ * lease and its cooldown are not worth it.
+ */
 const SLOW_SECONDS = 15;
 /** A shard is moved to another agent at most this many times. */
 const RELEASES_MAX = 2;

@@ -18,7 +18,10 @@ export interface Estimate {
 
 type Costs = Pick<Survey, 'probes' | 'probesPerTarget' | 'rate' | 'cooldown' | 'limits'>;
 
-/** With several probes per target, for the case that every target is silent. */
+/**
+ * Estimates the time and bandwidth of a survey. If it has several probes per target, the estimate assumes
+ * that every target is silent.
+ */
 export function estimate(survey: Costs, space: Space): Estimate {
   const { probes, probesPerTarget, rate, cooldown, limits } = survey;
   const repeats = (probesPerTarget - 1) * LIMITS.repeatMillis;

@@ -2,10 +2,13 @@
  * The highest rate that any single network is expected to receive. Every run of positions is a random sample
  * of the space, so a network with a given share of the targets receives the same share of the rate.
  */
-import type { Words } from '../../shared/net/endpoint.js';
+import type { Target, Words } from '../../shared/net/endpoint.js';
 import { compareWords, hasPrefix } from '../../shared/net/ipv6.js';
 import { type Range, Ranges } from '../../shared/net/ranges.js';
-import { isPublicWindow } from '../../shared/survey/policy/special-purpose-policy.js';
+import {
+  isPublicWindow,
+  publicTargetIn,
+} from '../../shared/survey/policy/special-purpose-policy.js';
 import { AddressList } from '../../shared/survey/space/address-list.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Window } from '../../shared/survey/space/window.js';
@@ -29,20 +32,26 @@ export function peaks(space: Space, rate: number): Peaks {
 }
 
 /**
- * Probes per second to addresses in one public /64 that are allowed unless the survey says otherwise. Addresses of
- * windows mostly do not exist, and a router on the last hop solicits each of them (RFC 6583): it keeps an
- * incomplete entry for three seconds (RFC 4861 §10), and tables hold about a thousand.
+ * The limit on probes per second to unlisted addresses of one public /64, unless the survey sets another.
+ * Most addresses of a window do not exist, and a router on the last hop solicits each of them (RFC 6583): it
+ * keeps an incomplete entry for three seconds (RFC 4861 §10), and its table holds about a thousand entries.
  */
 export const UNLISTED_PER_64_MAX = 100;
 
-/** Probes per second to addresses that nobody has listed, into the public IPv6 /64 that receives the most. */
-export function unlistedPer64({ parts, size }: Space, rate: number): number {
-  const windows = parts.windows.filter(isPublicWindow);
-  const none = AddressList.of([]);
-  return (densest6({ parts: { ...parts, windows, hitlist: none, pairs: none } }, 64) * rate) / size;
+/**
+ * Probes per second to addresses that nobody has listed, windows and alias tests, into the IPv6 /64 that receives
+ * the most; 0 if no target is public.
+ */
+export function unlistedPer64(space: Space, tests: readonly Target[], rate: number): number {
+  if (publicTargetIn(space) === undefined) return 0;
+  const windows = space.parts.windows.filter(isPublicWindow);
+  const hitlist = AddressList.of(tests.filter(({ port }) => port === 0));
+  const pairs = AddressList.of(tests.filter(({ port }) => port > 0));
+  const parts = { ...space.parts, windows, hitlist, pairs };
+  return (densest6({ parts }, 64) * rate) / space.size;
 }
 
-/** Targets in the IPv4 network of `bits` bits that has the most. */
+/** The highest number of targets in any IPv4 network with a prefix of `bits` bits. */
 function densest4({ parts }: Space, bits: number): number {
   const span = 2 ** (32 - bits);
   const ports = parts.ports.length;
@@ -78,8 +87,8 @@ function densest4({ parts }: Space, bits: number): number {
 }
 
 /**
- * Targets in the IPv6 network of `bits` bits (at most 64) that has the most; an upper bound where a window
- * covers several such networks.
+ * The highest number of targets in any IPv6 network with a prefix of `bits` bits (at most 64); an upper bound
+ * where a window covers several such networks.
  */
 function densest6({ parts }: Pick<Space, 'parts'>, bits: number): number {
   const ports = parts.ports.length;
@@ -113,7 +122,10 @@ function densestIn({ prefix, end, slots, size }: Window, bits: number): number {
   return Math.min(size, slots / 2 ** above);
 }
 
-/** True if a window has addresses in a network within its prefix: it leaves all bits after its end zero. */
+/**
+ * True if a window has addresses in a network that lies within the window's prefix: the bits of the network
+ * after the window's `end` must be zero, as they are in all addresses of the window.
+ */
 function reaches({ end }: Window, [w0, w1]: Words, bits: number): boolean {
   if (end >= bits) return true;
   const network = ((BigInt(w0) << 32n) | BigInt(w1)) >> BigInt(64 - bits);

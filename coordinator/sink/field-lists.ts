@@ -32,13 +32,29 @@ export function parseFields(text: string): readonly string[] {
   return names;
 }
 
-/** Default fields of stored rows; of several probes, also which one; with alias tests, their votes. */
+/** The chosen fields; `*` includes the fields about aliases if the survey has alias tests. */
+export function withAliasFields(
+  fields: readonly string[],
+  hasAliasTests: boolean,
+): readonly string[] {
+  const isAll =
+    fields.length === FIELDS.length && FIELDS.every(({ name }, i) => fields[i] === name);
+  return hasAliasTests && isAll ? [...fields, ...ALIAS_FIELD_NAMES] : fields;
+}
+
+/**
+ * Default fields of stored rows. If the survey has several probes, they include the probe; if it has alias
+ * tests, they include the fields about aliases.
+ */
 export function storedFields(probes: number, hasAliasTests: boolean): readonly string[] {
   const tags = hasAliasTests ? ALIAS_FIELD_NAMES : [];
   return ['saddr', ...(probes > 1 ? ['probe'] : []), 'sport', 'classification', ...tags];
 }
 
-/** ZMap's default fields of rows that are written at once; of several probes, those of stored rows. */
+/**
+ * Default fields of rows that are written at once: for a single probe ZMap's, for several probes the same as
+ * for stored rows.
+ */
 export function defaultFields(ports: number, probes: number): readonly string[] {
   if (probes > 1) return storedFields(probes, false);
   return ports === 1 ? ['saddr'] : ['saddr', 'sport'];

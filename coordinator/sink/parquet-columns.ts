@@ -91,7 +91,10 @@ function word(
   return u16(name, (source) => dictionary.placeOf(read(source)));
 }
 
-/** The order of TCP options: most rows have that of the row before. */
+/**
+ * A column with the order of TCP options. The last text is kept, because most rows have the same order as the
+ * row before.
+ */
 function layout(name: string): GatheredColumn {
   let last = 0;
   let said = '';
@@ -188,6 +191,7 @@ export function gathered(names: Dictionary): readonly GatheredColumn[] {
       width: 0,
       text: (source) => (source.isUdp ? source.data || null : null),
     },
+    { name: 'mac', type: 'VARCHAR', width: 0, text: ({ mac }) => mac },
     u64('timestamp', 'TIMESTAMP', (source) => source.micros()),
     common('survey', names, (batch) => batch.survey),
     u32('shard', ({ batch }) => batch.shard),
@@ -216,7 +220,7 @@ export function storedOf(names: Dictionary): string {
     'success, repeat, cooldown',
     ...storedAddress('icmp_responder'),
     'icmp_type, icmp_code, tcpopt_mss, tcpopt_wscale, tcpopt_sack_perm, tcpopt_ts_val, tcpopt_ts_ecr',
-    'tcpopt_layout, ip_df, tos, reply_sport, udp_pkt_size, data',
+    'tcpopt_layout, ip_df, tos, reply_sport, udp_pkt_size, data, mac',
     '"timestamp"',
     `(${list})[survey + 1] AS survey`,
     'shard, "position"',

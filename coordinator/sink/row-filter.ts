@@ -3,6 +3,7 @@
  * A comparison with a field that the row does not have is false, as in SQL.
  */
 import { Fault } from '../../shared/base/faults.js';
+import { ALIAS_FIELD_NAMES, ALIAS_FIELDS } from './alias-fields.js';
 import { quote } from './duck.js';
 import { FIELDS, type Field, type Row, type Value } from './row.js';
 
@@ -13,8 +14,13 @@ export interface RowFilter {
   readonly sql: string;
 }
 
+/** Rows that are read have fields about aliases, too. */
+const STORED_FIELDS: readonly Field[] = [...FIELDS, ...ALIAS_FIELDS];
+
 type Compare = (a: Value, b: Value) => boolean;
-/** The names that a condition may have: fields of rows, or columns of stored rows, which are more. */
+/**
+ * The names that a condition may use: only fields of rows, or also the other columns of stored rows.
+ */
 type Known = 'rows' | 'columns';
 type Condition = Required<{ test: (row: Row) => boolean; sql: string }>;
 
@@ -53,7 +59,9 @@ function parseRowFilter(text: string, known: Known): RowFilter {
   return parsed ?? { test: undefined, sql: text };
 }
 
-/** Undefined if the text has letters that ZMap's language does not. */
+/**
+ * The tokens of a text; undefined if it contains a character that does not occur in ZMap's language.
+ */
 function tokensOf(text: string): readonly Token[] | undefined {
   const tokens: Token[] = [];
   const end = text.trimEnd().length;
@@ -69,7 +77,10 @@ function tokensOf(text: string): readonly Token[] | undefined {
   return tokens;
 }
 
-/** A recursive descent: `||` binds least, then `&&`. Undefined as soon as the text cannot be ZMap's. */
+/**
+ * A recursive-descent parser: `||` binds least, then `&&`. Its methods return undefined as soon as the text
+ * cannot be in ZMap's language.
+ */
 class Parser {
   readonly #tokens: readonly Token[];
   readonly #text: string;
@@ -137,15 +148,22 @@ class Parser {
     if (name?.kind !== 'word' || operator?.kind !== 'symbol' || known === undefined)
       return undefined;
     if (value === undefined || value.kind === 'symbol') return undefined;
-    const indexOf = ({ text }: Token) => FIELDS.findIndex((field) => field.name === text);
+    const fields = this.#known === 'columns' ? STORED_FIELDS : FIELDS;
+    const indexOf = ({ text }: Token) => fields.findIndex((field) => field.name === text);
     // In SQL, and only there, a word on the right may be a column.
     if (value.kind === 'word' && indexOf(value) >= 0) return undefined;
     this.#at += 3;
     const index = indexOf(name);
-    const field = FIELDS[index];
+    const field = fields[index];
     if (field !== undefined && known.isOrder && field.kind !== 'number') return undefined;
     if (field === undefined && this.#known === 'columns') return undefined;
     if (field === undefined) {
+      if (ALIAS_FIELD_NAMES.includes(name.text)) {
+        throw this.#fault(
+          'is known only at the end: filter with transect results --filter',
+          name.text,
+        );
+      }
       const names = FIELDS.map((each) => each.name).join(' ');
       throw this.#fault(`no such field; there are: ${names}`, name.text);
     }

@@ -123,7 +123,10 @@ export class RowSource {
   column(name: ColumnName): number {
     return this.#columns[name][this.row] as number;
   }
-  /** The four words of our address; `responder`: of the sender of an ICMP error. */
+  /**
+   * `source`: the four words of our address. `responder`: the four words of the address that sent an ICMP
+   * error.
+   */
   source(): Words {
     return wordsOf(this, SOURCE);
   }

@@ -20,7 +20,10 @@ export interface Sink {
   readonly text: TextFormat | undefined;
   /** Durable once it resolves. The source is the same object for each row. @throws Fault UNWRITABLE */
   write(disk: Disk, file: string, rows: Iterable<RowSource>): Promise<void>;
-  /** The rows of a file, all fields, in the order they were written; or those of one position. */
+  /**
+   * The rows of a file, with all fields, in the order in which they were written. If `position` is given,
+   * only the rows of that position.
+   */
   read(disk: Disk, file: string, position?: number): AsyncIterable<Row>;
   /** Writes all rows of some files, in order, as one file. Durable once it resolves. */
   merge(disk: Disk, files: readonly string[], into: string): Promise<void>;

@@ -1,6 +1,6 @@
 /**
- * Back-pressure from storage: counts the rows of settled shards that wait to be stored, because they are held
- * in memory. Sending pauses above the limit and resumes below half of it (hysteresis).
+ * Back-pressure from storage. The rows of settled shards that wait to be stored take memory, so they are
+ * counted: sending pauses above the limit and resumes below half of it (hysteresis).
  */
 import { assert } from '../../shared/base/assert.js';
 

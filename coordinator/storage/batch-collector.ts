@@ -39,9 +39,9 @@ export class BatchCollector {
 
   /**
    * Keeps a batch that a lease may count. Any client may write to the stream, so a batch that no lease will
-   * count is rejected: one beyond those that its ended epoch counts, one by another agent than its epoch's,
-   * or one with more rows than an epoch can produce. If a rejected batch was valid after all, its positions
-   * are probed again.
+   * count is rejected: its epoch has ended and does not count its serial, its agent is not the agent of the
+   * epoch, or its epoch would have more rows than an epoch can produce. If a rejected batch was valid after
+   * all, its positions are probed again.
    * @returns whether the batch is kept
    */
   add(delivery: ResultDelivery, { lease, positions, areLeasesKnown }: ShardContext): boolean {

@@ -53,7 +53,9 @@ export function isSurveyFile(path: string): boolean {
   return FILES.test(path) || SEGMENT.test(path);
 }
 
-/** As agents take it from the broker, without what is not written to the folder. */
+/**
+ * The survey as agents receive it from the broker, without the fields that are not written to the folder.
+ */
 const shape = surveyShape
   .omit({ key: true, state: true, storedBelow: true, term: true, firstEpoch: true })
   .loose();

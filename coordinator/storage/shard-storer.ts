@@ -148,7 +148,7 @@ export class ShardStorer {
   }
 
   /**
-   * True once nothing more will be settled: no lease has a live holder, and all their batches have arrived.
+   * True once nothing more will be settled: no lease has a live holder, and all batches of the leases arrived.
    */
   isDrained(isServing: (agent: string) => boolean): boolean {
     return this.table.leases.every((lease) => {

@@ -142,9 +142,9 @@ export class ShardTable {
   }
 
   /**
-   * The shards to offer next, so that `window` are on offer; they count as offered from now on. Shards that
-   * were not leased for a long time are offered again, because a broker that lost power may have lost their
-   * offers.
+   * The shards to offer next, so that `window` shards are on offer; they count as offered from now on. Shards
+   * that were not leased for a long time are offered again, because a broker that lost power may have lost
+   * their offers.
    */
   offerNext(window: number, now: number): number[] {
     const next: number[] = [];

@@ -103,7 +103,11 @@ async function ruleOfUnsent(
   { exclusions, spaces }: LookupSources,
 ): Promise<string> {
   const version = versionAt(owner.versionSpans, position);
-  const exclusion = unsent === 'excluded' ? exclusions.rule(target, version) : undefined;
+  // A deferred target may have been excluded later than the positions around it.
+  const exclusion =
+    unsent === 'excluded'
+      ? (exclusions.rule(target, version) ?? exclusions.rule(target, exclusions.version))
+      : undefined;
   if (exclusion !== undefined) {
     const { version: since, prefix, reason } = exclusion;
     return `excluded by ${prefix}, version ${since} of the exclusions: ${reason}`;

@@ -49,7 +49,8 @@ export async function* orphanedSurveys(
     try {
       const { survey, isRestorable, space, rules } = await readFolder(disk, folder);
       if (!isRestorable) continue; // a survey of `scan`, which has its own coordinator
-      if (survey.id !== id) throw new Fault('BAD_MESSAGE', `the folder is of survey ${survey.id}`);
+      if (survey.id !== id)
+        throw new Fault('BAD_MESSAGE', `the folder belongs to survey ${survey.id}`);
       refuseOtherBytes(space, survey.spaceHash, SPACE_FILE);
       if (rules !== undefined) refuseOtherBytes(rules, survey.rulesHash, RULES_FILE);
       const led = previous.find((each) => each.id === id);
@@ -79,7 +80,7 @@ export async function restoreOrphan(
     survey.limits.maxTargets,
   );
   if (plan.hash !== found.planHash) {
-    const reason = 'this version of Transect makes another plan of the survey';
+    const reason = 'this version of Transect computes a different plan for the survey';
     throw new Fault('PLAN_MISMATCH', reason, { value: found.id });
   }
   await bus.spaces.put(found.spaceHash, space);

@@ -25,8 +25,8 @@ export class SurveyRecord {
   }
 
   /**
-   * Writes what `read` returns when all earlier writes are done. @throws Fault DEPOSED if another coordinator
-   * wrote
+   * Waits for all earlier writes, then calls `read` and writes what it returns.
+   * @throws Fault DEPOSED if another coordinator wrote
    */
   write(read: () => Survey): Promise<void> {
     const write = async () => {

@@ -49,7 +49,7 @@ export interface SurveyRunDeps {
   readonly version: string;
   /** The fencing term of the coordinator. */
   readonly term: number;
-  /** True if another coordinator led it before. */
+  /** True if another coordinator may have led the survey before. */
   readonly isResumed: boolean;
   readonly exclusions: Exclusions;
   readonly record: SurveyRecord;
@@ -81,7 +81,7 @@ export class SurveyRun implements KnownSurvey {
   readonly #stop = stopController();
   #isImmediate = false;
   #maintainedAt = 0;
-  /** Our monotonic clock: until then, some agents and leases may not be known yet. */
+  /** The time, on our monotonic clock, before which some agents and leases may not be known yet. */
   readonly #drainCheckFrom: number;
   #endedAt = 0;
   #endRetryAt = 0;

@@ -104,7 +104,10 @@ export function toFaultCode(text: string): FaultCode {
   return Object.hasOwn(EXIT_CODE_OF, text) ? (text as FaultCode) : 'BAD_MESSAGE';
 }
 
-/** The exit code of an error; FAILED if it is no `Fault`: the `code` of others means something else. */
+/**
+ * The exit code of an error. FAILED for an error that is not a `Fault`, because its `code` means something
+ * else.
+ */
 export function exitCodeOf(error: unknown): ExitCode {
   const isFault = error instanceof Error && error.name === 'Fault' && 'code' in error;
   const code = isFault ? String(error.code) : '';

@@ -15,7 +15,7 @@ export const LIMITS = {
   dispatchWindowMax: 2048,
   /** Shards that one agent holds at once: sending, waiting or cooling down. */
   leasesPerAgent: 512,
-  /** Attempts to lease a shard that one agent has in progress at once. */
+  /** The number of leases that one agent tries to get at once. */
   leasingAtOnce: 16,
   /** Requests for an offer that may wait at the broker, per survey, of all agents together. */
   requestsWaiting: 65_536,

@@ -32,7 +32,7 @@ export const octets = z
 
 const ALLOWED_MAX = 10_000;
 const ALIAS_LENGTHS_MAX = 32;
-/** Letters of one option of a probe: a payload in hexadecimal. */
+/** The maximum length of one option of a probe; the longest option is a payload in hexadecimal. */
 const PROBE_OPTION_MAX = 4096;
 /** Distinct errno names. */
 const ERRORS_MAX = 200;

@@ -56,7 +56,10 @@ export function writeOutSync(octets: Uint8Array): void {
   }
 }
 
-/** Waits until output that others wrote, such as help texts, is written. @throws as `writeOut` does */
+/**
+ * Waits until the output of other code, such as commander's help texts, has reached stdout.
+ * @throws as `writeOut` does
+ */
 export async function flushOutput(): Promise<void> {
   await writeOut('');
 }

@@ -8,7 +8,7 @@ import { isMapped, mappedWords, type Prefix6, parsePrefix6, parseWords } from '.
 import { parseRange } from '../net/prefix.js';
 
 export interface Sources {
-  /** Single addresses; of a window, its first one. */
+  /** Single addresses. If there is a window, its first address is one of them. */
   readonly addresses: readonly Words[];
   /** Each probe comes from an address of its own in this prefix. */
   readonly window?: Prefix6 | undefined;

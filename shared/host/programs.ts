@@ -13,7 +13,7 @@ const FOLDERS = ['/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/local/bin', '/us
 /**
  * The path of a program.
  * @param remedy what to do if it is missing
- * @throws Fault with this code that names the program and the folders searched
+ * @throws Fault with the code `code`; its message names the program and the folders searched
  */
 export function findProgram(name: string, code: FaultCode, remedy: string): string {
   const given = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');

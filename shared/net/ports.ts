@@ -26,8 +26,9 @@ export interface PortRange {
 const PORT_MAX = 65535;
 
 /**
- * Reads a comma-separated list as ports of a survey's first probe: a sorted one without duplicates.
- * Exclusions win, wherever they are; a list of exclusions alone starts from all ports.
+ * Reads a comma-separated list as ports of a survey's first probe; the result is sorted and has no
+ * duplicates. Exclusions win, wherever they are in the list; a list of exclusions alone starts from all
+ * ports.
  * @throws Fault BAD_OPTION naming the item
  */
 export function parsePorts(text: string): readonly ProbePort[] {

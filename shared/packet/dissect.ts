@@ -69,7 +69,10 @@ export class Dissection {
   readonly quotedSctp: SctpView;
   /** Options of the TCP header; none for other packets. */
   readonly tcpOptions = new TcpOptions();
-  /** The flow of the probe that the frame answers, if any: that of the quote, or the packet's reversed. */
+  /**
+   * The flow of the probe that the frame answers, if any: for an ICMP error the flow in its quote, otherwise
+   * the packet's own flow, reversed.
+   */
   readonly flow = new Flow();
   /** The source address of the packet. */
   readonly responder = new Endpoint();
@@ -150,7 +153,8 @@ export class Dissection {
     this.isIpv6 = false;
     this.responder.setIpv4(ip.source);
     const payload = at + headerOctets;
-    // Captures are cut at the snap length, and Ethernet pads short frames: the earlier of both ends counts.
+    // Captures are cut at the snap length, and Ethernet pads short frames: the packet ends where the
+    // captured octets or its total length end, whichever comes first.
     const end = Math.min(limit, at + totalLength);
     const { protocol } = ip;
     if (protocol === PROTOCOL_ICMP) return this.#dissectIcmp(payload, end);

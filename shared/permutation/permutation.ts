@@ -59,7 +59,7 @@ export class FeistelPermutation implements Permutation {
 
   /**
    * @param seed any text or number; the same seed and size give the same permutation everywhere
-   * @param rounds even; other than the default for measurements only
+   * @param rounds an even number; values other than the default are for measurements only
    */
   constructor(size: number, seed: string | number, rounds = ROUNDS) {
     assert(Number.isInteger(size) && size >= 1 && size <= LIMITS.spaceSizeMax, `size ${size}`);

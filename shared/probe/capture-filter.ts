@@ -44,7 +44,10 @@ export function icmpFilter(origin: Origin, types: { v4?: number; v6?: number }):
   return filters.filter((filter) => filter !== '').join(' or ');
 }
 
-/** Resets, and segments whose flags, masked with SYN and ACK, meet another condition such as `= 18`. */
+/**
+ * Passes resets and, if `also` is given, segments whose SYN and ACK flags meet this condition, such as `=
+ * 18`.
+ */
 export function tcpFlagFilter(also?: string): Condition {
   return (octet) => {
     const flags = octet(13);

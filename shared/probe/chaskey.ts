@@ -81,7 +81,10 @@ export class Chaskey {
     kernel.run(this.#block, count);
   }
 
-  /** The tag of 36 octets: the first nine of twelve words; the rest is padding and written here. */
+  /**
+   * Computes the tag of 36 octets, which are the first nine of the twelve words. The last three words are
+   * padding; this method writes them.
+   */
   tag36(words: Int32Array): void {
     words[9] = PADDING;
     words[10] = 0;

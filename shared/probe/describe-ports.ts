@@ -2,7 +2,9 @@
 import { formatPorts, type ProbePort, portIn, probeIn } from '../net/ports.js';
 import type { ProbeChoice } from './probe-set.js';
 
-/** `80,443` of a single probe; of several `tcp-syn:80,udp:53,icmp-echo`, as for `--ports`. */
+/**
+ * `80,443` for a single probe, `tcp-syn:80,udp:53,icmp-echo` for several; the syntax is that of `--ports`.
+ */
 export function describePorts(ports: readonly ProbePort[], probes: readonly ProbeChoice[]): string {
   const byName = new Map<string, number[]>();
   for (const code of ports) {

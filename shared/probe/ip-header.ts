@@ -41,8 +41,8 @@ export class IpHeader {
   }
 
   /**
-   * Writes the headers of all probes of a batch, and stores the unfolded sum of both addresses of each, which
-   * checksums with a pseudo-header include, in `batch.addressSums`.
+   * Writes the headers of all probes of a batch. Stores the unfolded sum of the two addresses of each probe
+   * in `batch.addressSums`, for checksums that include a pseudo-header.
    */
   write(batch: ProbeBatch, sources: readonly Endpoint[]): void {
     if (this.#ipv4 === undefined) writeIpv6(this.#ipv6, batch, sources);

@@ -25,7 +25,10 @@ export class ProbeBatch {
   readonly hostLow: Uint32Array;
   /** Our port in the high half, the target's in the low. */
   readonly ports: Uint32Array;
-  /** The cookies: 64 bits in two words; the low half of `identification` is that of the IP header. */
+  /**
+   * The cookies: 64 bits in two words. The low half of `identification` is also the identification (IPv6: the
+   * flow label) in the IP header.
+   */
   readonly sequence: Uint32Array;
   readonly identification: Uint32Array;
   /** Offsets of the packets in the frame sender's memory. */

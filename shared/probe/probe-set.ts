@@ -28,7 +28,7 @@ export function outranks(code: number, other: number): boolean {
 
 /** One probe of a survey. */
 export interface SurveyProbe<Kind extends Probe = Probe> {
-  /** Index in the survey's list, which is part of targets. */
+  /** Index in the survey's list of probes; each target contains such an index. */
   readonly index: number;
   readonly probe: Kind;
   readonly options: ProbeOptions;
@@ -67,7 +67,7 @@ export class ProbeSet {
     return this.all[0]?.probe.kind ?? 'packet';
   }
 
-  /** Those that are packets: all or none. */
+  /** The probes that are packets: all of them or none. */
   get packets(): readonly SurveyProbe<PacketProbe>[] {
     return this.all.flatMap(({ probe, ...rest }) =>
       probe.kind === 'packet' ? [{ ...rest, probe }] : [],
@@ -88,7 +88,7 @@ export class ProbeSet {
     return this.#classes[probe]?.[code]?.isSuccess ?? false;
   }
 
-  /** The state of a target of a probe whose best reply has this code. */
+  /** The state of a target of this probe, if the target's best reply has this code. */
   stateOf(probe: number, code: number): TargetState {
     return (this.#classes[probe]?.[code]?.state ?? this.all[probe]?.probe.silence) as TargetState;
   }
@@ -98,14 +98,19 @@ export class ProbeSet {
     return this.all.every(({ probe }) => probe.classes.some(({ isSuccess }) => isSuccess));
   }
 
-  /** A class that is a success for one probe and none for another. */
+  /**
+   * A class that is a success for one probe, but not for another; undefined if there is no such class.
+   */
   get unclearSuccess(): string | undefined {
     const clear = this.namesWithRows(false);
     const successes = this.all.flatMap(({ probe }) => probe.classes.filter((c) => c.isSuccess));
     return successes.map(({ name }) => name).find((name) => !clear.includes(name));
   }
 
-  /** The classes all of whose replies make rows. @param isAll whether all replies do, or successes only */
+  /**
+   * The names of the classes whose replies all make rows.
+   * @param isAll whether all replies make rows, or only successes
+   */
   namesWithRows(isAll: boolean): readonly string[] {
     return this.replyNames.filter((name) => {
       const classes = this.all.flatMap(({ probe }) => probe.classes.filter((c) => c.name === name));

@@ -17,7 +17,7 @@ export type ProbeOptions = Readonly<Record<string, string>>;
 
 /** The source addresses and ports of an agent. */
 export interface Origin {
-  /** Our addresses of both families, IPv4 mapped. */
+  /** The source window, if there is one: the prefix that contains all our IPv6 addresses. */
   readonly sources: readonly Words[];
   /** The prefix from which all our IPv6 addresses are, if they are not single ones. */
   readonly window?: Prefix6 | undefined;
@@ -89,8 +89,9 @@ export interface ReplyReader {
   /** Index in the probe's `classes` of a validated reply. */
   classify(reply: Dissection): number;
   /**
-   * True if a packet that is not valid answers exactly one of our probes to its sender, but from another port than
-   * the one probed; then the target of its `flow` is the one probed. Absent if the transport has no such replies.
+   * For a packet that is not valid: true if it answers exactly one of our probes to its sender, except that
+   * it comes from a port other than the probed one. The target of its `flow` is then set to that probe's
+   * target. Absent if the transport has no such replies.
    */
   answersFromOtherPort?(reply: Dissection, cookies: CookieMac): boolean;
   /** True if such answers are replies; else they are counted only. */
@@ -122,7 +123,10 @@ interface ProbeDescription {
   readonly classes: readonly ReplyClass[];
   /** The state of a target that does not reply. */
   readonly silence: TargetState;
-  /** The bits by which a forged reply, or a forged ICMP error that quotes eight octets, must be guessed. */
+  /**
+   * How many bits one must guess to forge a reply, or an ICMP error that quotes eight octets; as text for
+   * people.
+   */
   readonly cookieBits: { readonly reply: string; readonly quote: string };
   readonly options: readonly ProbeOption[];
   /** Options that depend on the port, such as a payload; the same options if there are none. */

@@ -37,8 +37,9 @@ export function parsePairs(text: string): Listed {
 }
 
 /**
- * Reads `ADDR` or `ADDR:PORT` (`[ADDR]:PORT` for IPv6), and finds the targets of a survey that are meant: of all
- * its probes, and without a port of all its ports. If there is none, the target that somebody expected there.
+ * Reads `ADDR` or `ADDR:PORT` (`[ADDR]:PORT` for IPv6). Returns the targets at this address for every port of
+ * the survey with that number, of any probe, or for all its ports if none is given. If the survey has no such
+ * port, returns one target of the first probe.
  * @throws Fault BAD_OPTION
  */
 export function parseLookup(

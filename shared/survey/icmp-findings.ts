@@ -1,7 +1,7 @@
 /**
- * Findings from ICMP errors: hosts that limit the rate of their errors, so that silence may be a lost error
- * (RFC 1812 §4.3.2.8, RFC 4443 §2.4 f), and networks that report administrative prohibition, so that they are
- * probed slowly.
+ * Findings from ICMP errors: hosts that limit the rate of their errors, whose silence may therefore be a lost
+ * error (RFC 1812 §4.3.2.8, RFC 4443 §2.4 f), and networks that report administrative prohibition, which are
+ * therefore probed slowly.
  */
 import { formatIpv4 } from '../net/address.js';
 import type { Endpoint } from '../net/endpoint.js';
@@ -9,7 +9,9 @@ import { formatIpv6, parsePrefix6, parseWords } from '../net/ipv6.js';
 import { parsePrefix } from '../net/prefix.js';
 
 export interface IcmpFindings {
-  /** Hosts (an address), or networks of hosts (IPv4 /24, IPv6 /64), that answer errors in bursts. */
+  /**
+   * Hosts (an address), or networks of hosts (IPv4 /24, IPv6 /64), that send ICMP errors in bursts.
+   */
   readonly icmpLimited: readonly string[];
   /** Networks (IPv4 /24, IPv6 /48) that report administrative prohibition. */
   readonly slowedNetworks: readonly string[];
@@ -27,7 +29,7 @@ export interface FindingsSummary {
 const EXAMPLES_MAX = 10;
 
 /** Findings of each kind in one epoch of a lease, at most; further ones go with the next shard. */
-export const FINDINGS_PER_EPOCH = 128;
+export const FINDINGS_PER_EPOCH = 4096;
 /** Findings of each kind that a survey keeps, at most. */
 const FINDINGS_MAX = 65_536;
 

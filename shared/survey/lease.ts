@@ -25,7 +25,7 @@ export interface EpochRecord extends Counts, IcmpFindings {
   readonly from: number;
   /** Every position below it was sent, or recorded as unsent. */
   readonly sentUpTo: number;
-  /** Probes sent for the positions below `sentUpTo`: none for those recorded as unsent. */
+  /** Probes sent, including repeated ones. */
   readonly probesSent: number;
   /** No position below it needs a further probe. */
   readonly settledUpTo: number;
@@ -60,7 +60,10 @@ export function settledUpToOf(lease: Lease | undefined, shard: Shard): number {
   return (lease && lastEpoch(lease)?.settledUpTo) ?? shard.from;
 }
 
-/** Takes their positions from the epochs from index `first` on: the next epoch starts where that one did. */
+/**
+ * The lease, released, with nothing settled by the epochs from index `first` on: the next epoch starts where
+ * epoch `first` started.
+ */
 export function rewound(lease: Lease, first: number): Lease {
   const from = lease.epochs[first]?.from;
   if (from === undefined) return lease;
@@ -80,7 +83,7 @@ export function sumReplies(replies: Readonly<Record<string, number>>): number {
   return Object.values(replies).reduce((sum, count) => sum + count, 0);
 }
 
-/** Adds counts by class to others. */
+/** Adds `replies` to `sums`, class by class. */
 export function addReplies(
   sums: Record<string, number>,
   replies: Readonly<Record<string, number>>,

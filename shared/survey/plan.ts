@@ -1,7 +1,7 @@
 /**
- * A plan: a space, a permutation, a number of targets and a shard length. Everything about who probes what
- * follows from it, and its hash names it. Agents build the plan themselves and compare hashes, so that versions
- * that disagree never share a survey.
+ * A plan: a space, a permutation, a number of targets and a shard length. It determines the targets of each
+ * shard and their order, and is identified by its hash. Agents build the plan themselves and compare hashes,
+ * so that versions that disagree never share a survey.
  */
 import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.js';
@@ -39,7 +39,7 @@ export class Plan {
   /** Targets of the plan: the first positions of the permutation. */
   readonly size: number;
 
-  /** @param targets at most so many of the space */
+  /** @param targets number of targets, at most `space.size */
   constructor(space: Space, seed: string, shardLength: number, targets = space.size) {
     assert(shardLength >= 1 && shardLength <= LIMITS.shardLengthMax, `shard length ${shardLength}`);
     this.space = space;
@@ -80,9 +80,9 @@ export class Plan {
 }
 
 /**
- * The length of shards: about 64 shards for a small space, so that several agents share it; at most 2^16
- * positions, and no more than the whole rate sends in 16 s, so that each of four agents that share the rate
- * sends a shard in about a minute; more only if there would be more than 2^31 shards. Always a power of two.
+ * The shard length, a power of two: about 64 shards for a small space, so that several agents share it. At
+ * most 2^16 positions, and at most as many as the total rate sends in 16 s, so that each of four agents that
+ * share the rate sends a shard in about a minute. Longer only if there would be more than 2^31 shards.
  * @param rate packets per second of all agents together
  */
 export function shardLengthFor(size: number, rate: number): number {

@@ -24,7 +24,7 @@ export function parseRate(text: string): Pps {
   return rate as Pps;
 }
 
-/** The same, and `0` for as fast as agents can send. @throws Fault BAD_OPTION. */
+/** Like `parseRate`, but `0` means as fast as agents can send. @throws Fault BAD_OPTION. */
 export function parseRateLimit(text: string): Pps {
   return text.trim() === '0' ? UNLIMITED : parseRate(text);
 }

@@ -7,8 +7,9 @@ import { VANTAGE } from '../net/vantage.js';
 const AGENT = /^[A-Za-z0-9_-]{1,64}$/;
 
 /**
- * The columns of numbers, and the value that most rows have. A column in which all rows have it is sent empty,
- * such as the upper words of addresses if all rows are IPv4, or TCP's fields if none is TCP; `offset` never is.
+ * The numeric columns, and the value that most rows have in each. A column is sent empty if all rows have
+ * that value, such as the upper words of addresses if all rows are IPv4, or the TCP fields if no row is TCP.
+ * `offset` is always sent.
  */
 const NUMBERS = {
   offset: 0,

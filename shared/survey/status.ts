@@ -24,7 +24,9 @@ export interface SurveyStatus extends Readonly<UnsentCounts> {
   readonly budget: number;
   /** Settled targets by the class of their best reply, in the order of the classes' ranks. */
   readonly replied: Readonly<Record<string, number>>;
-  /** Hosts, or networks of hosts, that answer ICMP errors in bursts: silence may be their rate limit. */
+  /**
+   * Hosts, or networks of hosts, that send ICMP errors in bursts: their silence may be due to a rate limit.
+   */
   readonly icmpLimited: FindingsSummary;
   /** Networks that report administrative prohibition, and are probed slowly. */
   readonly slowedNetworks: FindingsSummary;
@@ -89,7 +91,9 @@ export interface LookupResult {
   readonly until: number;
   /** A classification, an unsent reason, `silent`, `no success`, or empty if not yet known. */
   readonly outcome: string;
-  /** Why silence may not mean what it usually does; empty if it does. */
+  /**
+   * The reason why the target's silence may have another cause than usual; empty if there is none.
+   */
   readonly remark: string;
 }
 

@@ -1,14 +1,21 @@
-/** The limits of a survey: it covers no more targets, and ends early with enough rows, time, or too few hits. */
+/**
+ * The limits of a survey: the number of targets it covers, and the number of rows, the time, and the low hit
+ * rate at which it ends early.
+ */
 import type { Millis } from '../base/brand.js';
 
 export interface SurveyLimits {
-  /** The first targets of the probing order that are covered: at most the size of the space. */
+  /**
+   * How many targets are covered, from the start of the probing order; at most the size of the space.
+   */
   readonly maxTargets: number;
   /** Rows after which it ends; 0 for no limit. */
   readonly maxResults: number;
   /** Time after its launch at which it ends; 0 for no limit. */
   readonly maxRuntime: Millis;
-  /** The survey ends if a lower percentage of its probed targets than this answers with success; 0 for no limit. */
+  /**
+   * The survey ends if less than this percentage of its settled targets answers with success; 0 for no limit.
+   */
   readonly minHitrate: number;
 }
 
@@ -16,7 +23,9 @@ export interface SurveyLimits {
 export const END_REASONS = ['', 'max-results', 'max-runtime', 'min-hitrate'] as const;
 export type EndReason = (typeof END_REASONS)[number];
 
-/** The hit rate of fewer settled targets is left to chance. */
+/**
+ * The hit rate is ignored until this many targets are settled, because it would depend on chance.
+ */
 const SETTLED_LEAST = 1000;
 
 export interface SurveyProgress {

@@ -15,7 +15,9 @@ export const UNSENT = {
   FIREWALLED: 20,
   /** The kernel refused it for another reason. */
   SEND_FAILED: 21,
-  /** In a network that prohibits probes, and so slowed that the survey ended before. */
+  /**
+   * In a network that prohibits probes, and slowed so much that the survey ended before the probe was sent.
+   */
   PROHIBITED: 22,
 } as const;
 

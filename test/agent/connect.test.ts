@@ -215,7 +215,7 @@ describe('a survey of connections', () => {
 });
 
 describe('a job of connections', () => {
-  test('has not sent a position that this host could not try, until it gives up', () => {
+  test('does not count a position as sent while this host cannot try it, until the job gives up', () => {
     const job = new DirectJob(0, 3, undefined);
     expect([job.take(0), job.take(0), job.take(0), job.take(0)]).toEqual([0, 1, 2, undefined]);
     for (const position of [0, 1, 2]) job.onTry(position);

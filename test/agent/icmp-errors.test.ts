@@ -1,18 +1,24 @@
 import { describe, expect, test } from 'vitest';
 import { BurstTest } from '../../agent/replies/burst-test.js';
 import { IcmpErrors } from '../../agent/replies/icmp-errors.js';
+import type { Endpoint } from '../../shared/net/endpoint.js';
 import { formatAddress, mappedWords } from '../../shared/net/ipv6.js';
 import { prng } from '../support/prng.js';
 import { errorTo, FLOW, FLOW_V6, probeOf, read } from '../support/replies.js';
 
 const CHANCE = 1e-5;
 
-/** Places of `count` targets at random among `length`, ascending. */
+/** Random places of `count` targets in a probing order of `length` targets, ascending. */
 function atRandom(count: number, length: number, roll: () => number): number[] {
   return Array.from({ length: count }, () => roll() * length).sort((a, b) => a - b);
 }
 
-/** The errors of a token bucket (Linux: depth 6, one per second), as places of probes at a rate to closed targets. */
+/**
+ * Those of the probes to closed ports that a token bucket answers with an error (Linux: depth 6, one token
+ * per second).
+ * @param probes places in the probing order
+ * @param perSecond rate of the probing order
+ */
 function throughBucket(probes: readonly number[], perSecond: number, depth = 6): number[] {
   let tokens = depth;
   let before = 0;
@@ -74,7 +80,7 @@ describe('the test for bursts', () => {
     expect(isLimited(errors, 60_000)).toBe(true);
   });
 
-  test('finds no limit in a host alone that answers all probes, or most of them', () => {
+  test('finds no limit if a host is surveyed alone and answers all probes, or a random share of them', () => {
     const roll = prng(5);
     for (const share of [1, 0.99, 0.9, 0.5, 0.1]) {
       const errors = Array.from({ length: 20_000 }, (_, i) => i).filter(() => roll() < share);
@@ -83,53 +89,71 @@ describe('the test for bursts', () => {
   });
 });
 
-const errorOf = (address: number, router: number, code: number) =>
-  read(errorTo(probeOf({ ...FLOW, address: mappedWords(address) }), { router, code }));
+const errorOf = (address: number, router: number, code: number, port = 443) =>
+  read(errorTo(probeOf({ ...FLOW, address: mappedWords(address), port }), { router, code }));
+
+const errorsOver = (end: number, onProhibited: (address: Endpoint) => void = () => {}) =>
+  new IcmpErrors({ end, onCut: () => {} }, onProhibited);
 
 describe('the ICMP errors of a survey', () => {
   const HOST = 0xc6120505;
 
   test('show a host that limits the rate of its errors, once, and not its network', () => {
-    const errors = new IcmpErrors(() => {});
-    const first = errors.open(1000);
-    for (let i = 0; i < 6; i++) errors.onError(errorOf(HOST, HOST, 3), first + i);
-    errors.settle(first + 1000);
+    const errors = errorsOver(1000);
+    for (let i = 0; i < 6; i++) errors.onError(errorOf(HOST, HOST, 3, 1000 + i), i);
+    errors.settle(1000);
     expect(errors.take(10, 0)).toEqual({ icmpLimited: ['198.18.5.5'], slowedNetworks: [] });
     expect(errors.take(10, 5000)).toEqual({ icmpLimited: [], slowedNetworks: [] });
   });
 
   test('show a network whose hosts are limited together', () => {
-    const errors = new IcmpErrors(() => {});
-    errors.open(256);
+    const errors = errorsOver(256);
     for (let i = 0; i < 8; i++) errors.onError(errorOf(HOST + i, HOST + i, 3), i);
     errors.settle(256);
     expect(errors.take(10, 0).icmpLimited).toEqual(['198.18.5.0/24']);
   });
 
+  test('show no limit on hosts that close several ports each, in any order', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const roll = prng(seed);
+      const places = Array.from({ length: 640 }, (_, i) => ({ i, key: roll() }));
+      places.sort((a, b) => a.key - b.key);
+      const errors = errorsOver(640);
+      for (const [place, { i }] of places.entries()) {
+        const [host, port] = [HOST + (i % 16), 30_000 + Math.floor(i / 16)];
+        const probe = probeOf({ ...FLOW, address: mappedWords(host), port });
+        errors.onError(read(errorTo(probe, { router: host, code: 3 })), place);
+        if (place % 50 === 0) errors.settle(place);
+        if (place % 50 === 0) expect(errors.take(10, place * 20).icmpLimited).toEqual([]);
+      }
+      errors.settle(640);
+      expect(errors.take(10, 1e6).icmpLimited).toEqual([]);
+    }
+  });
+
   test('say nothing of a host before its other targets could have answered', () => {
-    const errors = new IcmpErrors(() => {});
-    errors.open(1000);
-    for (let i = 0; i < 6; i++) errors.onError(errorOf(HOST, HOST, 3), i * 2);
+    const errors = errorsOver(1000);
+    for (let i = 0; i < 6; i++) errors.onError(errorOf(HOST, HOST, 3, 1000 + i), i * 2);
     errors.settle(12);
     expect(errors.take(10, 0).icmpLimited).toEqual([]);
   });
 
   test.each([9, 10, 13])(
-    'of code %i slow the network of their sender, and that of the target',
+    'of code %i slow the network of the target, whatever their sender is',
     (code) => {
       const slowed: string[] = [];
-      const errors = new IcmpErrors((address) => slowed.push(formatAddress(address)));
+      const errors = errorsOver(1000, (address) => slowed.push(formatAddress(address)));
       const router = 0xc6130001;
       errors.onError(errorOf(HOST, router, code), 0);
       errors.onError(errorOf(HOST + 1, router, code), 1);
-      expect(errors.take(10, 0).slowedNetworks).toEqual(['198.19.0.0/24', '198.18.5.0/24']);
-      expect(slowed).toEqual(['198.19.0.1', '198.18.5.5']);
+      expect(errors.take(10, 0).slowedNetworks).toEqual(['198.18.5.0/24']);
+      expect(slowed).toEqual(['198.18.5.5']);
     },
   );
 
   test('of ICMPv6 slow a /48 if they report administrative prohibition, and else nothing', () => {
     const slowed: string[] = [];
-    const errors = new IcmpErrors((address) => slowed.push(formatAddress(address)));
+    const errors = errorsOver(1000, (address) => slowed.push(formatAddress(address)));
     errors.onError(read(errorTo(probeOf(FLOW_V6), { code: 4 })), 0);
     expect(slowed).toEqual([]);
     errors.onError(read(errorTo(probeOf(FLOW_V6), { code: 1 })), 1);
@@ -138,13 +162,21 @@ describe('the ICMP errors of a survey', () => {
 
   test.each([0, 1, 2, 3, 4, 11, 12])('of code %i slow nothing', (code) => {
     const slowed: unknown[] = [];
-    const errors = new IcmpErrors((address) => slowed.push(address));
+    const errors = errorsOver(1000, (address) => slowed.push(address));
     errors.onError(errorOf(HOST, HOST, code || 15), 0);
     expect(slowed).toEqual([]);
   });
 
+  test('are tested again from the start when other targets are probed than before', () => {
+    const errors = errorsOver(2000);
+    for (let i = 0; i < 5; i++) errors.onError(errorOf(HOST, HOST, 3, 1000 + i), i * 200);
+    errors.forgetAll(); // the host is excluded, so the rest of its targets is not probed
+    errors.settle(2000);
+    expect(errors.take(10, 0).icmpLimited).toEqual([]);
+  });
+
   test('are reported in portions, and none is lost', () => {
-    const errors = new IcmpErrors(() => {});
+    const errors = errorsOver(1000);
     for (let i = 0; i < 300; i++) errors.onError(errorOf(HOST + 256 * i, HOST + 256 * i, 13), i);
     const found: string[] = [];
     for (let now = 0; found.length < 300; now++)

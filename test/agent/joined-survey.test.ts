@@ -55,7 +55,7 @@ describe('an agent that joins a survey', () => {
     await expect(opening).rejects.toThrow('no network I/O is opened');
   });
 
-  test('keeps to its share of the agent’s own ceiling at once, whatever was granted before', async () => {
+  test('caps the survey at its share of the agent’s ceiling at once, whatever was granted', async () => {
     const bus = memoryBus(systemClock);
     await bus.spaces.put(survey.spaceHash, bytes);
     const granted: number[] = [];

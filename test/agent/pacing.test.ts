@@ -65,7 +65,7 @@ describe('the pacer', () => {
         for (const { probes } of batches) {
           expect(probes).toBeLessThanOrEqual(Math.max(1.5, rate * 0.002));
         }
-        // Nor do two such batches follow each other directly.
+        // Within any millisecond, consecutive batches together stay below 3.4 ms of budget.
         expect(windows(batches, 1, END).most).toBeLessThanOrEqual(Math.max(2, rate * 0.0034));
       }),
       { numRuns: 40 },

@@ -131,7 +131,7 @@ describe('the send loop', () => {
     expect(control.probesSent).toBe(600);
   });
 
-  /** Positions of a repeat whose class is not known. */
+  /** Targets of the positions [from, to) without a known class: those that a repeat probes. */
   const silentIn = (from: number, to: number, classes: Uint8Array) =>
     targets(from, to).filter((_, i) => classes[from + i] === 0);
   const someKnown = () =>
@@ -196,7 +196,7 @@ describe('the send loop', () => {
     expect(control.probesSentOf(2)).toBe(repeated.length);
   });
 
-  test('holds back targets excluded while it sends, and records from which position on', () => {
+  test('holds back targets excluded while it sends, and records the position from which it does', () => {
     let version = 0;
     const filters: SendFilter[] = [];
     const frameSender = new MemoryFrameSender((count) => {

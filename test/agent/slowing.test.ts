@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DEFERRED } from '../../agent/interfaces.js';
+import { ProbingOrder } from '../../agent/lease/probing-order.js';
 import { SlowPace } from '../../agent/lease/slow-pace.js';
 import { SlowGate } from '../../agent/send/slow-gate.js';
 import { SlowedNetworks } from '../../agent/send/slowed-networks.js';
@@ -48,7 +49,7 @@ describe('the slow gate', () => {
     expect([count('192.0.2.9'), count('198.51.100.9'), count('203.0.113.9')]).toEqual([3, 3, 30]);
   });
 
-  test('divides that among the senders of an agent', () => {
+  test('divides the one probe a second to a slowed network among the senders of an agent', () => {
     const slowed = new SlowedNetworks();
     slowed.add(at('192.0.2.1'));
     const gates = [0, 1, 2, 3].map(() => new SlowGate(slowed, 4));
@@ -61,27 +62,79 @@ describe('the slow gate', () => {
 });
 
 describe('the slow pace', () => {
-  const timesFor = (due: readonly number[], texts = ['192.0.2.9']) => {
-    const pace = new SlowPace();
-    return due.map((now, i) => pace.timeFor(at(texts[i % texts.length] as string), now));
+  const NETWORKS = ['192.0.2.9', '198.51.100.9'];
+  const paceAt = (granted: { rate: number }) => {
+    const order = new ProbingOrder();
+    const slow = new SlowPace(
+      (position) => at(NETWORKS[position % 2] as string),
+      order,
+      () => granted.rate,
+    );
+    return { slow, order };
+  };
+  /** Probes to a network that are sent in [from, to), if each takes 10 ms. */
+  const sentBetween = (slow: SlowPace, network: string, from: number, to: number) => {
+    let sent = 0;
+    const ends: number[] = [];
+    for (let now = from; now < to; now += 10) {
+      for (; (ends[0] ?? now + 1) <= now; ends.shift()) slow.done(network);
+      while (slow.take(network, now)) {
+        sent++;
+        ends.push(now + 10);
+      }
+    }
+    return sent;
+  };
+  /** Every `nth` of 10,000 positions is in network 0. */
+  const dueIn = ({ slow, order }: ReturnType<typeof paceAt>, nth: number) => {
+    let network = '';
+    for (let i = 0; i < 10_000; i++) {
+      if (i % nth === 0) network = slow.add(0, 0);
+      order.advance(1);
+    }
+    return network;
   };
 
-  test('is a tenth of the rate at which probes come due', () => {
-    const times = timesFor(Array.from({ length: 5000 }, (_, i) => i * 2)); // 500/s for ten seconds
-    expect(times.at(-1)).toBeGreaterThan(80_000);
-    expect(times.at(-1)).toBeLessThan(110_000);
-    for (const [i, time] of times.entries()) expect(time).toBeGreaterThanOrEqual(2 * i);
+  test.each([
+    [1000, 1, 100],
+    [1000, 4, 25],
+    [20_000, 4, 500],
+    [100, 1000, 1],
+    [5, 1, 1],
+  ])('at %i probes/s, of which 1/%i come due, is %i probes/s', (rate, nth, expected) => {
+    const pace = paceAt({ rate });
+    const sent = sentBetween(pace.slow, dueIn(pace, nth), 0, 10_000) / 10;
+    expect(sent).toBeGreaterThan(expected * 0.95);
+    expect(sent).toBeLessThan(expected * 1.05 + 0.5);
   });
 
-  test('is never slower than one probe a second', () => {
-    const times = timesFor([0, 500, 1000, 1500, 2000]);
-    for (const [i, time] of times.entries()) expect(time).toBeLessThanOrEqual(1000 * i);
+  test('follows a change of the rate, and takes at most half of it for all networks together', () => {
+    const granted = { rate: 4000 };
+    const pace = paceAt(granted);
+    const network = dueIn(pace, 2);
+    granted.rate = 100;
+    expect(sentBetween(pace.slow, network, 0, 10_000)).toBeLessThan(60);
+    const many = paceAt({ rate: 10 });
+    const networks = [0, 1].map((position) => many.slow.add(position, 0));
+    let taken = 0;
+    for (let now = 0; now < 10_000; now += 10) {
+      for (const each of networks) {
+        if (!many.slow.take(each, now)) continue;
+        taken++;
+        many.slow.done(each);
+      }
+    }
+    expect(taken).toBeLessThanOrEqual(52);
   });
 
-  test('is kept for each network apart', () => {
-    const due = Array.from({ length: 100 }, () => 0);
-    const both = timesFor(due, ['192.0.2.9', '198.51.100.9']);
-    expect(both[98]).toBe(both[99]);
+  test('does not make up for a pause, and sends no more while nothing is sent', () => {
+    const pace = paceAt({ rate: 1000 });
+    const network = dueIn(pace, 1);
+    let taken = 0;
+    for (let now = 1000; now < 60_000; now += 100) while (pace.slow.take(network, now)) taken++;
+    expect(taken).toBeLessThanOrEqual(25);
+    for (let i = 0; i < taken; i++) pace.slow.done(network);
+    expect(sentBetween(pace.slow, network, 60_000, 61_000)).toBeLessThanOrEqual(112);
   });
 });
 
@@ -98,7 +151,7 @@ describe('the send loop, with a slowed network', () => {
     return { slowed };
   };
 
-  test('defers its targets, but one, and sends all others once, however few frames are accepted', () => {
+  test('defers most targets of that network, sends the rest once, however few frames are accepted', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 64 }), (most) => {
         const frameSender = new MemoryFrameSender((count) => Math.min(count, most));
@@ -112,7 +165,8 @@ describe('the send loop, with a slowed network', () => {
         expect(frameSender.sent).toEqual(
           positions.filter((position) => !deferred.includes(position)).map(named),
         );
-        // One a second: the clock of the loop advances by 5 ms at each look.
+        // One probe a second passes; the loop's clock advances by 5 ms per reading, so fewer than 50
+        // pass.
         const slowed = positions.filter(isSlowed).length;
         expect(deferred.length).toBeGreaterThan(slowed - 50);
         expect(control.sentUpToOf(0)).toBe(900);

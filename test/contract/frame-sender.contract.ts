@@ -182,8 +182,8 @@ export function frameSenderContract(
       await expectHeard(numbers(from, next));
     });
 
-    // Not for senders whose frames are queued by the kernel or passed on by libpcap: these count as accepted while the
-    // other end is down, and `link-monitor.ts` detects the outage.
+    // Senders whose frames are queued by the kernel or passed on by libpcap are not tested: they accept frames while
+    // the other end is down, and `link-monitor.ts` detects the outage.
     if (noticesTheOtherEnd) {
       test('loses nothing while the other end is down', async () => {
         const from = next;

@@ -120,7 +120,7 @@ describe.each(CASES)('$name over IPv$family', ({ probe, family }) => {
     },
   );
 
-  test('classifies errors of a router that quote eight octets of it, or all', () => {
+  test('classifies a router’s errors that quote eight octets of its IP payload, or all of it', () => {
     for (const quoted of [8, 12, sent.length - (family === 4 ? 20 : 40)]) {
       const error = errorTo(sent, { quoted });
       expect(classOf(probe, error), `${quoted} octets`).toBe('icmp');
@@ -129,7 +129,7 @@ describe.each(CASES)('$name over IPv$family', ({ probe, family }) => {
     }
   });
 
-  test('reads errors behind IP options, extension headers and padding, in every type', () => {
+  test('reads errors of every ICMP type, also with IP options, extension headers or padding', () => {
     const types = family === 4 ? [3, 4, 5, 11, 12] : [1, 2, 3, 4];
     for (const type of types) {
       const error = errorTo(sent, { type, code: 0, quoted: 8 });
@@ -141,7 +141,7 @@ describe.each(CASES)('$name over IPv$family', ({ probe, family }) => {
     }
   });
 
-  test('rejects its own packet, and replies with another address, port or cookie', () => {
+  test('rejects its own packet, and any reply with another address, port or cookie', () => {
     expect(classOf(probe, sent)).toBeUndefined();
     for (const state of ['open', 'closed'] as const) {
       const reply = hostReplyTo(sent, state);
@@ -159,7 +159,7 @@ describe.each(CASES)('$name over IPv$family', ({ probe, family }) => {
     }
   });
 
-  test('accepts no forged replies or errors beyond the chance of its cookie', () => {
+  test('accepts no more forged replies or errors than would guess its cookie by chance', () => {
     const count = 20_000;
     for (const packet of [hostReplyTo(sent, 'open'), hostReplyTo(sent, 'closed'), errorTo(sent)]) {
       if (packet === undefined || classOf(probe, packet) === undefined) continue;
@@ -194,7 +194,10 @@ describe.each(CASES)('$name over IPv$family', ({ probe, family }) => {
   });
 });
 
-/** Classes by probe of the replies that a host of RFC 9293, RFC 792, RFC 1122 and RFC 9260 sends. */
+/**
+ * For each probe, the classes of the replies from an open and from a closed port of a host that follows RFC
+ * 9293, RFC 792, RFC 1122 and RFC 9260; undefined if it does not reply.
+ */
 const EXPECTED: Record<string, { open: string | undefined; closed: string | undefined }> = {
   'tcp-syn': { open: 'synack', closed: 'rst' },
   'tcp-ack': { open: 'rst', closed: 'rst' },

@@ -74,7 +74,7 @@ describe('admission', () => {
     ).toThrow(/do not fit the probes/);
   });
 
-  test('refuses a hit rate of probes that do not agree about what a hit is', () => {
+  test('refuses a minimum hit rate if the probes disagree about which class is a hit, or have none', () => {
     const space = spaceOf('198.18.0.0/24');
     const limits = { ...limitsOf(space), minHitrate: 1 };
     const asked = (...names: string[]) => {

@@ -104,7 +104,7 @@ describe('a folder of a survey that the broker does not know', () => {
   });
 });
 
-test('a survey folder of the protocol before is read: its journal and manifest have no findings', async () => {
+test('a survey folder of the previous protocol version, without findings, is read', async () => {
   await create();
   const text = await readFile(join(folder(), 'survey.json'), 'utf8');
   const protocol = survey.protocol - 1;

@@ -6,6 +6,7 @@ import { Target } from '../../shared/net/endpoint.js';
 import { type ProbePort, parsePorts } from '../../shared/net/ports.js';
 import { parseHitlist, parsePairs } from '../../shared/survey/hitlist.js';
 import { parseBlock } from '../../shared/survey/policy/blocklist.js';
+import { AliasTests } from '../../shared/survey/space/alias-tests.js';
 import { compose } from '../../shared/survey/space/compose.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import { parseTarget } from '../../shared/survey/target-list.js';
@@ -58,7 +59,7 @@ const address = fc.oneof(address4, address6);
 const written = (text: string, port: number) =>
   text.includes(':') ? `[${text}]:${port}` : `${text}:${port}`;
 
-test('the peak of each network size is that of counting all targets one by one', () => {
+test('the peak for each network size equals the one found by counting all targets one by one', () => {
   const lists = fc.record({
     targets: fc.uniqueArray(
       fc.constantFrom(
@@ -104,17 +105,23 @@ test('pairs alone and hitlists alone have peaks', () => {
   expect(peaks(hitlist, 100)).toMatchObject({ per48: 100, per64: 50 });
 });
 
-test('a window with the addresses of whole /64 networks has the peak of each of them', () => {
+test('a window over many /64 networks has the peak of a single one as its peak per /64', () => {
   const space = spaceOf({ targets: ['2600:1::/56-64@low:4'], hitlist: [], pairs: [], ports: '80' });
   expect(peaks(space, 1024)).toMatchObject({ per48: 1024, per64: 4 });
 });
 
 test('addresses that nobody has listed are those of public windows', () => {
   const of = (targets: string[], hitlist: string[] = []) =>
-    unlistedPer64(spaceOf({ targets, hitlist, pairs: [], ports: '80,443' }), 1000);
+    unlistedPer64(spaceOf({ targets, hitlist, pairs: [], ports: '80,443' }), [], 1000);
   expect(of(['2600:1::/112'])).toBeCloseTo(1000, 6);
   expect(of(['2600:1::/112', '9.9.0.0/16'])).toBeCloseTo(500, 6);
   expect(of(['2600:1::/56-64@::1'])).toBeCloseTo(1000 / 256, 6);
   expect(of(['9.9.0.0/16'], ['2600:1::1', '2600:1::2'])).toBe(0);
   expect(of(['2001:db8::/112'])).toBe(0);
+  const tests = new AliasTests('7', [112]).around(
+    parseHitlist('2600:1::1\n2600:1::1:0').targets,
+    [],
+  );
+  const listed = spaceOf({ targets: ['9.9.0.0/28'], hitlist: [], pairs: [], ports: '80' });
+  expect(unlistedPer64(listed, tests, 100)).toBeCloseTo((100 * 32) / 16, 6);
 });

@@ -39,11 +39,11 @@ describe('a list of ports', () => {
     (text) => {
       const fault = faultOf(() => parsePortEntries(text));
       expect(fault.details.value).toMatch(/^!/);
-      expect(fault.message).toMatch(/no port is included/);
+      expect(fault.message).toMatch(/no ports of it are included/);
     },
   );
 
-  test('of exclusions alone, of one probe, means all other ports of that probe', () => {
+  test('that only excludes ports of a probe means all other ports of that probe', () => {
     expect(probed('!22')).toHaveLength(65_534);
     expect(probed('80,udp:!53')).toHaveLength(65_535);
     expect(probed('udp:50-53,udp:!52')).toEqual(['udp:50', 'udp:51', 'udp:53']);

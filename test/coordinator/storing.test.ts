@@ -333,7 +333,7 @@ describe('the journal', () => {
   });
 
   test.each([1, 2000])(
-    'notices a later term however much it writes at once: %d lines',
+    'notices a later term even when it writes a megabyte at once, in %d lines',
     async (lines) => {
       const disk = new MemoryDisk();
       const [before, after] = [new Journal(disk, '/journal', 1), new Journal(disk, '/journal', 2)];

@@ -17,7 +17,10 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** A coordinator whose folder has these files; the list is asked once more after each `onList`. */
+/**
+ * A coordinator whose folder has these files. Calls `onList` when it has listed them, before it sends the
+ * list.
+ */
 function serving(files: Map<string, string>, onList: () => void) {
   const bus = memoryBus(systemClock);
   const handlers = {

@@ -57,14 +57,16 @@ describe('transect plan', () => {
     const alone = ['2600:1::/112', '-p', '80', '-r', '10k', '--json'];
     const discovery = await run('plan', ...alone);
     expect(JSON.parse(discovery.stdout)).toMatchObject({ rate: 100, peaks: { per64: 100 } });
-    expect(discovery.stderr).toMatch(/slowed to 100\/s: 100\/s to unlisted addresses of a \/64/);
+    expect(discovery.stderr).toMatch(
+      /slowed to 100\/s: at most 100\/s go to unlisted addresses of a \/64/,
+    );
     const own = await run('plan', ...alone, '--max-rate-per-64', '5k');
     expect(JSON.parse(own.stdout)).toMatchObject({ rate: 5000 });
     const six = ['2600:1::/44-64', '-p', '80', '-r', '10k', '--max-rate-per-48', '50'];
     expect(JSON.parse((await run('plan', ...six, '--json')).stdout)).toMatchObject({ rate: 800 });
   });
 
-  test('says how many frames a TCP option layout costs, and the replies that it brings', async () => {
+  test('says how many frames fewer fit a link with a TCP option layout, and its hit rate', async () => {
     const lines = async (probe: string) =>
       (await run('plan', '9.9.9.0/24', '-p', '80', '-M', probe)).stdout;
     expect(await lines('tcp-syn:layout=linux')).toMatch(

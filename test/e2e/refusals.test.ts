@@ -85,7 +85,7 @@ const CASES: [what: string, args: string[], code: number, line: RegExp][] = [
     ['--probe tcp-syn:mss=9', /--probe, "mss": tcp-syn has no such option/],
     ['--probe udp:payload=dsn', /--probe, "udp:payload=dsn": no such payload; there are: by-port/],
     ['--probe udp:payload=@none', /--probe, none: cannot read the payload/],
-    ['--probe tcp-syn --probe udp', /--probe, "udp": it is not among what is probed/],
+    ['--probe tcp-syn --probe udp', /--probe, "udp": is given, but no port uses it/],
     ['--probe icmp-echo', /--ports, "80": icmp-echo has no ports/],
     ['-p icmp-echo:7', /--ports, "icmp-echo:7": icmp-echo has no ports/],
     ['-p udp', /--ports, "udp": udp needs ports, such as udp:53/],

@@ -54,8 +54,8 @@ const TRUTH: Record<string, readonly [classification: string, state: string] | u
 };
 
 /**
- * A kernel that has a prefix by a local route sends ICMPv6 errors from an address of an interface: such a port
- * unreachable does not come from the target, so it counts as a firewall's.
+ * A kernel that answers for a prefix because of a local route sends ICMPv6 errors from an interface address.
+ * Such an error does not come from the target, so "port unreachable" counts as sent by a firewall.
  */
 const TRUTH_6: typeof TRUTH = { ...TRUTH, 'udp:54': ['icmp', 'filtered'] };
 

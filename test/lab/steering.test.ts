@@ -63,7 +63,11 @@ describe.skipIf(labIsMissing())('a running survey', () => {
     while ((await statusOf(survey)).state !== 'done') await pause(300);
   };
 
-  /** @returns also the milliseconds until agents enforce it, without those that any command needs to start */
+  /**
+   * Adds an exclusion.
+   * @returns the command's output, and the milliseconds until agents enforce the exclusion, less the time
+   * that any command takes
+   */
   const addingExclusion = async (range: string, reason: string) => {
     const startedAt = performance.now();
     await transect('exclude', 'list');

@@ -12,7 +12,7 @@ const PREFIX = '198.18.0.0/16';
 const ADDRESSES = 65536;
 const HTTP = ['--http', '127.0.0.1:9101'];
 
-describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /16', () => {
+describe.skipIf(labIsMissing())('three agents that survey a real kernel’s /16', () => {
   let lab: Lab;
   let broker: Host;
   let agents: Host[];
@@ -140,7 +140,7 @@ describe.skipIf(labIsMissing())('three agents, a broker and a real kernel’s /1
     expect(metrics.stdout).toContain(`transect_targets_covered{survey="${survey}"} 131072`);
   });
 
-  test('lose one to kill -9, and no row is missing or duplicated', {
+  test('lose one of them to kill -9, and no row is missing or duplicated', {
     timeout: 120_000,
   }, async () => {
     const [north] = await join3();

@@ -145,6 +145,8 @@ export class FakeNetwork {
             if (slowed.has(target.w3 >>> 8) && job.mode.isDeferred !== true) {
               job.addUnsent(DEFERRED);
               job.sentUpTo++;
+              allowance--;
+              pacer.spend(1);
               continue;
             }
             job.addVersionSpan(sendFilter.version);

@@ -90,7 +90,8 @@ export async function breaches(
   found.push(...verdict.examples);
   if (verdict.targetsCovered !== plan.size)
     found.push(`covered ${verdict.targetsCovered} of ${plan.size}`);
-  // Positions that an agent without replies settled may lack rows; the rows of all others are certain.
+  // Rows may be missing for positions that were settled by an agent without replies; all other rows are
+  // certain.
   const unheard = new Set<number>();
   for await (const { epochs } of readJournal(world.disk, join(folder, 'journal.ndjson'))) {
     for (const { agent, from, settledUpTo } of epochs) {

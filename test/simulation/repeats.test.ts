@@ -74,7 +74,8 @@ describe('a simulated survey with three probes per target', () => {
     ).filter(({ w3, port }) => world.internet.truth(w3, port) === CODE.SILENT).length;
     const shots = byPosition(world.internet.shots);
     const excessive = [...shots.values()].filter((probes) => probes.length > 3).length;
-    // Half the rate, over two repeats, a cooldown and a checkpoint.
+    // In flight are the probes that one of the two agents, at half the rate, sends in two repeat
+    // intervals, a cooldown and two checkpoint intervals.
     const inFlight =
       (1000 * (2 * LIMITS.repeatMillis + COOLDOWN + 2 * LIMITS.checkpointMillis)) / 1000;
     expect(excessive).toBeLessThan(inFlight);

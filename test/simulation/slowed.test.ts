@@ -44,7 +44,8 @@ describe('a simulated survey of a network that prohibits probes', () => {
       const slow = shots.filter(({ address }) => address >>> 8 === NETWORK);
       const last = Math.max(...slow.map(({ at }) => at));
       const rest = Math.max(...shots.filter((shot) => !slow.includes(shot)).map(({ at }) => at));
-      // The first error takes up to 0.6 s; after it, one probe a second and a tenth of the share per agent.
+      // The first error takes up to 0.6 s. After that, the limit is a tenth of the share, plus two
+      // probes a second for each agent.
       const late = slow.filter(({ at }) => at > begun + 1000).length;
       expect(late).toBeGreaterThan(slow.length / 4);
       expect(late).toBeLessThanOrEqual(((last - begun) / 1000) * (SHARE / 10 + 2 * agents));

@@ -298,7 +298,7 @@ describe('a simulated survey', () => {
     world.close();
   });
 
-  test('repeats probes whose acknowledged batches a power cut lost, and reoffers lost shards', async () => {
+  test('repeats probes if a power cut lost acknowledged batches, and reoffers lost shards', async () => {
     const world = new World(17);
     const first = world.startCoordinator();
     for (let i = 0; i < 2; i++) world.join();

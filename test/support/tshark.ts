@@ -37,7 +37,7 @@ export function tsharkFields<Name extends string>(
     });
 }
 
-/** The same of packets without link headers. */
+/** The values of some fields of packets without link headers, by packet and name. */
 export function tsharkFieldsOf<Name extends string>(
   packets: readonly Uint8Array[],
   names: readonly Name[],

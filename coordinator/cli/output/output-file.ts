@@ -137,7 +137,7 @@ async function writeInPlace(target: string, path: string, chunks: Chunks): Promi
   }
 }
 
-/** Checks whether a file can be created there, by creating one and removing it. */
+/** Checks whether a file can be created beside the target, by creating one and removing it. */
 async function tryBeside(target: string, path: string): Promise<void> {
   const beside = join(dirname(target), `.transect-${process.pid}.part`);
   try {

@@ -105,7 +105,7 @@ function outlook(status: SurveyStatus): string {
   return `${formatDuration((left / rate) * 1000)} left`;
 }
 
-/** The state of a survey; of one that a limit has ended, also which. */
+/** The state of a survey and, if a limit has ended it, which limit. */
 export function endOf({ state, endReason }: SurveyStatus): string {
   return endReason === '' ? state : `${state} by its limit ${endReason}`;
 }
@@ -138,7 +138,7 @@ export function summaryOf(
     .join('\n');
 }
 
-/** Words for the classes of replies, by name; other classes are their own words. */
+/** Words for the classes of replies, by name; other classes are shown by their name. */
 const CLASS_WORDS: Readonly<Record<string, string>> = {
   synack: 'SYN-ACK',
   rst: 'RST',
@@ -152,7 +152,10 @@ const CLASS_WORDS: Readonly<Record<string, string>> = {
   window: 'RST with a window',
 };
 
-/** One line per state of targets that replied: `open`, `closed`; of several probes, one line for all. */
+/**
+ * One line per state of targets that replied (`open`, `closed`); if the survey has several probes, a single
+ * line for all.
+ */
 export function replyLines({ replied, probes }: SurveyStatus): Record<string, string> {
   const counts = Object.entries(replied);
   const said = (name: string, count: number) =>
@@ -182,7 +185,7 @@ function warnings(status: SurveyStatus): Record<string, string> {
 }
 
 /** Lines about the findings from ICMP errors; none if there are none. */
-function findingLines({
+export function findingLines({
   icmpLimited,
   slowedNetworks,
 }: Pick<SurveyStatus, 'icmpLimited' | 'slowedNetworks'>): Record<string, string> {

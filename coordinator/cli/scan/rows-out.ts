@@ -1,8 +1,8 @@
 /**
  * The rows of a scan: to stdout within a second, before their shard is stored, or to a file, complete, at the
- * end. Rows on stdout cannot be withdrawn, so a further row of the same target (after a crash, or a SYN-ACK
- * after a reset) is marked `repeat`. A limit on rows is met exactly, not counting
- * repeats.
+ * end. Rows on stdout cannot be withdrawn, so a further row of the same target (after a crash, for example)
+ * is marked `repeat` unless its reply outranks the earlier ones, as a SYN-ACK outranks a reset. A limit on
+ * rows is met exactly, counting each target once.
  */
 import { Fault } from '../../../shared/base/faults.js';
 import { ReaderGone, writeOut } from '../../../shared/command/output.js';
@@ -54,8 +54,7 @@ export class RowsOut {
   readonly #file: OutputFile | undefined;
   readonly #format: TextFormat | undefined;
   readonly #indices: readonly number[];
-  /** Offsets with a row, by shard; those of stored shards are dropped. */
-  /** By shard and offset. */
+  /** Targets that have answered, by shard and offset; those of stored shards are dropped. */
   readonly #seen = new Map<number, Map<number, Answered>>();
   #rows = 0;
   #hasReader = true;
@@ -88,7 +87,7 @@ export class RowsOut {
     }
     if (wanted.filter !== undefined && wanted.filter.test === undefined && wanted.rowsMax) {
       const reason =
-        'rows that pass SQL cannot be counted while they arrive: filter in ZMap’s language';
+        'rows that pass an SQL filter cannot be counted while they arrive: filter in ZMap’s language';
       throw new Fault('BAD_OPTION', reason, { flag: '--max-results', value: `${wanted.rowsMax}` });
     }
     return new RowsOut(wanted, isStreamed ? undefined : await openOutput(file ?? '-'), deps);

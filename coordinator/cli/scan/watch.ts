@@ -14,7 +14,9 @@ import type { ChildAgents } from './child-agents.js';
 import type { Interrupts } from './interrupts.js';
 import type { ScanFlags } from './scan-flags.js';
 
-/** The end of the survey by the limit on rows, which counts those that are printed. */
+/**
+ * How the survey ends once its limit on rows is reached; only printed rows count towards the limit.
+ */
 export interface Ending {
   /** True once it was reached. */
   isEnough: boolean;

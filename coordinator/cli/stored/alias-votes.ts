@@ -1,7 +1,6 @@
 /**
- * Votes on aliased prefixes, from stored rows: which of the sixteen tests in a prefix have answered which probe.
- * Of several tested lengths, the longest prefix of an address that is aliased counts for it, or else the longest
- * one (longest prefix match).
+ * Votes on aliased prefixes, from stored rows: which of the sixteen tests in a prefix have answered which probe. If
+ * several prefix lengths were tested, an address is tagged with the votes of the longest (longest prefix match).
  */
 import type { Words } from '../../../shared/net/endpoint.js';
 import { clearBehind, formatIpv6, parseIpv6 } from '../../../shared/net/ipv6.js';
@@ -64,8 +63,8 @@ export class AliasVotes {
   /** The tag of a row, once all votes are counted. */
   tagOf({ address, probe, port }: AnsweredTarget): AliasTag {
     const words = parseIpv6(address);
-    const ballots = this.#tests.lengths.map((length) => this.#ballots.get(keyOf(words, length)));
-    const ballot = ballots.find((each) => each?.any === ALL) ?? ballots[0];
+    const [longest = 0] = this.#tests.lengths;
+    const ballot = this.#ballots.get(keyOf(words, longest));
     return {
       isTest: this.#tests.testOf(words) !== undefined,
       votes: bitsIn(ballot?.byService.get(serviceOf(probe, port)) ?? 0),

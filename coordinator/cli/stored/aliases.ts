@@ -24,7 +24,8 @@ async function aliases(name: string, flags: BrokerFlags & { json?: boolean }): P
     const rows = new StoredRows(folder, survey);
     const votes = await rows.withTable((connection) => countVotes(connection, 'results', tests));
     const all = [...votes.all()].sort(
-      (a, b) => b.votes - a.votes || (a.prefix < b.prefix ? -1 : 1),
+      (a, b) =>
+        b.votes - a.votes || compareText(a.prefix, b.prefix) || compareText(a.probe, b.probe),
     );
     if (flags.json) return await printOut(JSON.stringify(all));
     if (all.length === 0) return printNote('no test has answered');
@@ -42,4 +43,8 @@ async function aliases(name: string, flags: BrokerFlags & { json?: boolean }): P
       ),
     );
   });
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
 }

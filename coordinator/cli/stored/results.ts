@@ -5,7 +5,7 @@ import { Fault } from '../../../shared/base/faults.js';
 import { writeOut } from '../../../shared/command/output.js';
 import { command, option } from '../../../shared/command/program.js';
 import { ALIAS_FIELDS } from '../../sink/alias-fields.js';
-import { parseFields, storedFields } from '../../sink/field-lists.js';
+import { parseFields, storedFields, withAliasFields } from '../../sink/field-lists.js';
 import { FIELDS, type Value } from '../../sink/row.js';
 import { parseStoredFilter, type RowFilter } from '../../sink/row-filter.js';
 import type { TextFormat } from '../../sink/sink.js';
@@ -83,7 +83,8 @@ async function results(name: string, flags: ResultsFlags): Promise<void> {
       const reason = 'the votes on aliases are known only at the end of the survey';
       throw new Fault('BAD_OPTION', reason, { flag: '--follow' });
     }
-    const fields = flags.outputFields ?? storedFields(probes, hasAliasTests);
+    const chosen = flags.outputFields ?? storedFields(probes, hasAliasTests);
+    const fields = withAliasFields(chosen, hasAliasTests);
     const writing = { format, fields, filter: filter?.sql, hasHeader: headerRow };
     if (!output.isStdout || format === undefined) {
       await writeRows(rows, writing, output);

@@ -83,7 +83,7 @@ export class StoredRows {
         shards.splice(0, shards.length, ...shards.filter((shard) => !isRead.has(shard)));
         attempt = 0;
       } catch (error) {
-        // Merged just before we read it: the list has changed.
+        // The segment was merged into another just before we read it: the list has changed.
         const isGone = (await this.#disk.size(segment.file)) === 0;
         if (!isGone || hasBegun || attempt === TRIES) throw faultOf(error, segment, selection);
       }
@@ -237,8 +237,9 @@ export class StoredRows {
   }
 }
 
-/** Rows of IPv4 targets have no tags. */
-const TAG_COLUMNS = `SELECT stored.*, ${ALIAS_FIELD_NAMES.join(', ')}
+/** Rows of IPv4 targets have no votes. */
+const TAG_COLUMNS = `SELECT stored.*, coalesce(alias_test, false) AS alias_test, alias_votes,
+  coalesce(aliased, false) AS aliased
   FROM stored LEFT JOIN alias_tags ON stored.position::DOUBLE = alias_tags.position`;
 
 /** No temporary file: the file is a temporary one itself, and the only one that the sandbox may write. */

@@ -18,7 +18,7 @@ export interface SurveyDraft {
   readonly allowSpecial: readonly BlockEntry[];
   readonly name?: string | undefined;
   readonly ports?: readonly PortEntry[] | undefined;
-  /** The first one is the probe of ports that name none. */
+  /** Ports given without a probe are those of the first probe. */
   readonly probe?: readonly ProbeChoice[] | undefined;
   readonly probes?: number | undefined;
   readonly detectAliases?: boolean | undefined;

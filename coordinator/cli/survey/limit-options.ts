@@ -4,7 +4,7 @@ import { LIMITS } from '../../../shared/base/limits.js';
 import { option } from '../../../shared/command/program.js';
 import { parseCount, parseDuration } from '../../../shared/survey/quantities.js';
 
-/** The options of limits that `SurveyLimits` describes. */
+/** The options that set the `SurveyLimits`. */
 export function limitOptions() {
   return [
     option(
@@ -46,7 +46,7 @@ export function parseProbesPerTarget(text: string): number {
   throw new Fault('BAD_OPTION', reason, { value: text });
 }
 
-/** As YAML writes it. @throws Fault BAD_OPTION */
+/** Reads `true` or `false`, as in YAML. @throws Fault BAD_OPTION */
 export function parseYesOrNo(text: string): boolean {
   if (text === 'true' || text === 'false') return text === 'true';
   throw new Fault('BAD_OPTION', 'must be true or false', { value: text });

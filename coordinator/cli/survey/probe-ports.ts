@@ -41,7 +41,9 @@ export function parsePortEntries(text: string): readonly PortEntry[] {
   const bare = items.get(undefined) ?? [];
   if (items.size > 1 && bare.length > 0 && bare.every((item) => item.startsWith('!'))) {
     const [value = ''] = bare;
-    const reason = `is of the first probe, of which no port is included: write NAME:${value} or *,${value}`;
+    const reason =
+      'excludes ports of the first probe, but no ports of it are included: ' +
+      `write NAME:${value} or *,${value}`;
     throw new Fault('BAD_OPTION', reason, { value });
   }
   const entries = [...items].map(([probe, listed]) => ({ probe, items: listed }));
@@ -107,8 +109,9 @@ export interface ProbesAndPorts {
 }
 
 /**
- * The probes of a survey and the ports of each. A probe whose options depend on the port, such as the payload of
- * UDP, is several probes. @throws Fault BAD_OPTION
+ * The probes of a survey and the ports of each. A probe whose options depend on the port (UDP: its payload)
+ * becomes several probes, one per set of options.
+ * @throws Fault BAD_OPTION
  */
 export function resolveProbes(
   entries: readonly PortEntry[],
@@ -180,7 +183,7 @@ function refuseUnused(
     if (isSent || isFallback || entries.length + pairs.length === 0) continue;
     const { hasPorts } = probeNamed(choice.name);
     const example = hasPorts ? `${choice.name}:53` : choice.name;
-    const reason = `it is not among what is probed; add it, such as -p ${example}`;
+    const reason = `is given, but no port uses it: add it to the ports, such as -p ${example}`;
     throw new Fault('BAD_OPTION', reason, { flag: PROBE_FLAG, value: choice.name });
   }
 }

@@ -44,7 +44,8 @@ export function resolveDraft(draft: SurveyDraft): ResolvedSurvey {
   const { probes, ports, pairs } = resolveProbes(draft.ports ?? [], draft.probe ?? [], draft.pairs);
   const seed = draft.seed ?? shortId(systemRandom, SEED_LETTERS);
   const seeded = targets.map((entry) => withSeed(entry, seed));
-  const aliasLengths = draft.aliasLengths ?? (draft.detectAliases ? [DEFAULT_ALIAS_LENGTH] : []);
+  const { detectAliases = draft.aliasLengths !== undefined } = draft;
+  const aliasLengths = detectAliases ? (draft.aliasLengths ?? [DEFAULT_ALIAS_LENGTH]) : [];
   const aliasTests = aliasLengths.length > 0 ? new AliasTests(seed, aliasLengths) : undefined;
   const lists = { targets: seeded, hitlist, pairs, exclusions, allowSpecial, ports, aliasTests };
   const composition = compose(lists);
@@ -63,7 +64,7 @@ export function resolveDraft(draft: SurveyDraft): ResolvedSurvey {
       maxRuntime: draft.maxRuntime ?? (0 as Millis),
       minHitrate: draft.minHitrate ?? 0,
     },
-    rate: cappedRate(space, rateOf(draft, probes, space), draft),
+    rate: cappedRate(composition, rateOf(draft, probes, space), draft),
     cooldown: draft.cooldown ?? DEFAULT_COOLDOWN,
     seed,
     rows: draft.rows ?? (new ProbeSet(probes).allHaveSuccess ? 'successes' : 'all'),
@@ -93,7 +94,7 @@ function rateOf(
 }
 
 /** The requested rate, or less if a network would see more than the survey allows. */
-function cappedRate(space: Space, rate: Pps, draft: SurveyDraft): Pps {
+function cappedRate({ space, tests }: Composition, rate: Pps, draft: SurveyDraft): Pps {
   // A network whose hosts are silent receives all probes of a target, while the rate is shared by all networks.
   const most = rate * (draft.probes ?? 1);
   const { per24, per48, per64 } = peaks(space, most);
@@ -106,10 +107,10 @@ function cappedRate(space: Space, rate: Pps, draft: SurveyDraft): Pps {
   const isCapped = draft.maxRatePer64 !== undefined;
   const discovery = isCapped
     ? 1
-    : capFactor(unlistedPer64(space, most), UNLISTED_PER_64_MAX as Pps);
+    : capFactor(unlistedPer64(space, tests, most), UNLISTED_PER_64_MAX as Pps);
   const slowed = rate * Math.min(factor, discovery);
   if (discovery < factor) {
-    const reason = `${UNLISTED_PER_64_MAX}/s to unlisted addresses of a /64, which its router has to solicit`;
+    const reason = `at most ${UNLISTED_PER_64_MAX}/s go to unlisted addresses of a /64, which its router solicits`;
     printNote(`slowed to ${formatCount(slowed)}/s: ${reason} (see --max-rate-per-64)`);
   } else if (factor < 1) {
     printNote(`slowed to ${formatCount(slowed)}/s by the rate cap per network`);

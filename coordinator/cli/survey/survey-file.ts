@@ -68,7 +68,12 @@ const shape = z.strictObject({
     .optional(),
   probes: parsed(parseProbesPerTarget).optional(),
   detectAliases: parsed(parseYesOrNo).optional(),
-  aliasLengths: parsed(parseAliasLengths).optional(),
+  aliasLengths: z
+    .preprocess(
+      (lengths) => (Array.isArray(lengths) ? lengths.join(',') : lengths),
+      parsed(parseAliasLengths).optional(),
+    )
+    .optional(),
   maxTargets: parsed(parseTargetLimit).optional(),
   maxResults: parsed(parseCount).optional(),
   maxRuntime: parsed(parseDuration).optional(),

@@ -1,8 +1,8 @@
 /**
- * `top:N` in a list of ports: the N most common ports of a transport of a list on this machine. We ship no such list:
- * which ports are common is a measurement with a source and a date. `top:N` takes nmap's list, if Debian's
- * nmap is installed; `top:N@FILE` takes a file whose lines have a port and a number, which is higher for more
- * common ports, such as the result of a survey.
+ * `top:N` in a list of ports stands for the N most common ports of a transport, according to a ranking on
+ * this machine. We ship no ranking: which ports are common is a measurement with a source and a date. `top:N`
+ * uses nmap's ranking, if Debian's nmap is installed; `top:N@FILE` uses a file, such as the result of a
+ * survey, whose lines each have a port and a number: the higher the number, the more common the port.
  */
 import { readFileSync } from 'node:fs';
 import { describeError, Fault } from '../../../shared/base/faults.js';
@@ -24,7 +24,7 @@ export function replaceTop(items: readonly string[], protocol: string): string {
 
 interface Ranking {
   readonly file: string;
-  /** `tcp`, `udp` or `sctp`: entries of others are skipped. */
+  /** `tcp`, `udp` or `sctp`: lines of the file that name another protocol are skipped. */
   readonly protocol: string;
 }
 

@@ -6,7 +6,9 @@ import type { ShardOffer, ShardQueue } from '../interfaces.js';
 interface Entry {
   readonly survey: string;
   readonly shard: number;
-  /** Monotonic time before which it is hidden: held, or released with a delay. */
+  /**
+   * The monotonic time until which the offer is hidden, because it is held or was released with a delay.
+   */
   hiddenUntil: number;
 }
 

@@ -42,7 +42,8 @@ export async function openConnection(
   try {
     const isCluster = connection.info?.cluster !== undefined;
     const manage = () => jetstreamManager(connection, options);
-    // A single server without JetStream reports it at once; a cluster reports the same during an election.
+    // A single server reports at once that it has no JetStream; a cluster also reports this during an
+    // election.
     const manager = isCluster ? await untilReady(manage) : await manage();
     const replicas = isCluster ? CLUSTER_REPLICAS : 1;
     const onReconnect = followReconnects(connection);

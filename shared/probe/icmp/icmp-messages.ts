@@ -12,7 +12,7 @@ import { IpHeader } from '../ip-header.js';
 import type { Family, PacketMaker } from '../probe.js';
 import type { ProbeBatch } from '../probe-batch.js';
 
-/** The data of a message: where its variable words are, from the start of the message. */
+/** The shape of a message; offsets are counted from the start of the message. */
 export interface MessageShape {
   readonly type: number;
   /** Octets of the message, header included. */
@@ -32,7 +32,9 @@ export class IcmpMessages implements PacketMaker {
   readonly #ip: IpHeader;
   readonly #icmp: IcmpView;
   readonly #isIpv6: boolean;
-  /** Sum of the constant words; of ICMPv6, with the pseudo-header's (RFC 4443 §2.3). */
+  /**
+   * Sum of the constant words; for ICMPv6 it includes those of the pseudo-header (RFC 4443 §2.3).
+   */
   #sum = 0;
 
   constructor(view: DataView, family: Family, shape: MessageShape) {

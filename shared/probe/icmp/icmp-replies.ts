@@ -22,7 +22,7 @@ export interface MessageReply {
   readonly stampAt: number;
 }
 
-/** Replies of class 0, and errors of class 1. */
+/** Makes a reader of replies (class 0) and ICMP errors (class 1). */
 export function messageReplies({ typeV4, typeV6, cookieMask, stampAt }: MessageReply): ReplyReader {
   const hasData = ({ at, end }: Dissection, octets: number) => at + octets <= end;
   return {

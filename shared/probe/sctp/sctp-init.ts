@@ -1,7 +1,8 @@
 /**
  * The SCTP INIT probe (RFC 9260 §5.1): a listening port answers INIT ACK, a closed one ABORT, both with our
- * initiate tag, which is the cookie, as their verification tag (§8.5.1). A quote of eight octets has ports and
- * a tag of zero only; four octets more are the CRC32c, which covers the cookie.
+ * initiate tag, which is the cookie, as their verification tag (§8.5.1). A quote of eight octets contains
+ * only the ports and our verification tag, which is zero; the next four octets are the CRC32c, which covers
+ * the cookie.
  */
 import type { Endpoint } from '../../net/endpoint.js';
 import type { Dissection } from '../../packet/dissect.js';

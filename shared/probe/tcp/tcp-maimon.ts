@@ -1,6 +1,6 @@
 /**
- * The Maimon probe (Uriel Maimon, Phrack 49, article 15): FIN and ACK. RFC 9293 demands a reset in every
- * state; systems derived from BSD drop it if the port is open.
+ * The Maimon probe (Uriel Maimon, Phrack 49, article 15): a segment with FIN and ACK. RFC 9293 demands a
+ * reset in every state, but systems derived from BSD drop the segment if the port is open.
  */
 import { FLAG_ACK, FLAG_FIN } from '../../packet/tcp.js';
 import { RANK } from '../probe.js';

@@ -19,7 +19,7 @@ const BY_PORT = 'by-port';
 const EMPTY = 'empty';
 const HEX = 'hex:';
 const NO_ECHO = 'none';
-/** Fits into Ethernet's 1500 octets with both IP headers. */
+/** Fits into Ethernet's 1500 octets with an IPv4 or an IPv6 header. */
 const PAYLOAD_OCTETS_MAX = 1400;
 const COOKIE_OCTETS_MAX = 4;
 /** Answers are captured up to 512 octets, headers included: Ethernet, VLAN, IPv6 with an extension, and UDP. */
@@ -121,6 +121,9 @@ function checkPayload(value: string): void {
   }
   const cookie = hex.match(/(?:\*\*)+/g) ?? [];
   if (cookie.length > 1 || (cookie[0]?.length ?? 0) > 2 * COOKIE_OCTETS_MAX) {
-    throw new Fault('BAD_OPTION', `the octets ** are at most ${COOKIE_OCTETS_MAX}, in one place`);
+    throw new Fault(
+      'BAD_OPTION',
+      `at most ${COOKIE_OCTETS_MAX} octets may be **, and they must be next to each other`,
+    );
   }
 }

@@ -1,9 +1,9 @@
 /**
  * The UDP probe (RFC 768): a payload that services of the port answer. Any answer means open, a port
- * unreachable of the host itself closed (RFC 1122 §4.1.3.1), any other ICMP error filtered, and silence open or
- * filtered. Our source port follows from the cookie of the target; the payload has four octets more of it where
- * the protocol echoes them. An answer from another port of the target is counted, and accepted with
- * `any-port=yes`.
+ * unreachable from the host itself means closed (RFC 1122 §4.1.3.1), any other ICMP error means filtered, and
+ * silence means open or filtered. Our source port follows from the target's cookie; where the protocol echoes
+ * octets of the payload, the payload contains up to four more octets of the cookie. An answer from another
+ * port of the target is counted, and accepted with `any-port=yes`.
  */
 import type { Endpoint } from '../../net/endpoint.js';
 import type { PortRange } from '../../net/ports.js';
@@ -45,12 +45,12 @@ function portOf(cookie: number, { from, to }: PortRange): number {
   return from + (((cookie >>> 16) * (to - from)) >>> 16);
 }
 
-/** The first octets of a word; 0 … 4. */
+/** The first `octets` octets of a word, 0 … 4; the others are zero. */
 function firstOctets(word: number, octets: number): number {
   return octets === 0 ? 0 : (word & (-1 << (32 - 8 * octets))) >>> 0;
 }
 
-/** The sum of a word's octets as 16-bit words, if they start at an even or an odd offset. */
+/** The summand of a 32-bit word in a sum of 16-bit words if it starts at offset `at`, which may be odd. */
 function sumAt(at: number, word: number): number {
   if ((at & 1) === 0) return sumOf32(word);
   return (word >>> 24) + ((word >>> 8) & 0xffff) + ((word & 0xff) << 8);

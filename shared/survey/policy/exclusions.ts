@@ -57,9 +57,14 @@ export class Exclusions {
   }
 
   /** The excluded addresses. */
-  addresses(): AddressLists {
+  blocklist(): Blocklist {
     const blocks = inForce(this.#entries).flatMap(({ version }) => this.#blocks[version - 1] ?? []);
-    const { ipv4, ipv6 } = Blocklist.of(blocks);
+    return Blocklist.of(blocks);
+  }
+
+  /** The same, as plain data. */
+  addresses(): AddressLists {
+    const { ipv4, ipv6 } = this.blocklist();
     return addressLists(ipv4, ipv6);
   }
 

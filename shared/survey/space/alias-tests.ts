@@ -15,7 +15,8 @@ import type { Window } from './window.js';
 export const TESTS_PER_PREFIX = 16;
 const NIBBLE = 4;
 const LENGTH_MIN = 16;
-const LENGTH_MAX = 128 - NIBBLE;
+/** Longer prefixes would leave so few random bits that a test could be an address that somebody listed. */
+const LENGTH_MAX = 96;
 /** Prefixes that one survey tests, at most. */
 const PREFIXES_MAX = 2 ** 18;
 
@@ -38,7 +39,9 @@ export class AliasTests {
     this.#hash = new Chaskey(new Uint8Array(digest.subarray(0, 16)));
   }
 
-  /** The test with a number in the prefix of a length around an address. */
+  /**
+   * The address of test number `nibble` in the prefix of `length` bits that contains an address.
+   */
   addressIn(words: Words, length: number, nibble: number): Words {
     const fixed = withNibble(clearBehind(words, length), length, nibble);
     const [r0, r1] = this.#random(fixed, length, 0);
@@ -48,7 +51,7 @@ export class AliasTests {
     return fixed.map((word, i) => (word | (random[i] as number)) >>> 0) as unknown as Words;
   }
 
-  /** The test that an address is; undefined if it is none. */
+  /** The test whose address this is; undefined if there is no such test. */
   testOf(words: Words): AliasTest | undefined {
     for (const length of this.lengths) {
       const nibble = nibbleOf(words, length);
@@ -100,7 +103,9 @@ export class AliasTests {
   }
 }
 
-/** One address in each prefix of a length within a window. */
+/**
+ * One address in each prefix of `length` bits within a window, or in the one that contains the window.
+ */
 function* prefixesIn({ prefix, end }: Window, length: number): Generator<Words> {
   const last = Math.min(end, length);
   const bits = last - prefix.length;

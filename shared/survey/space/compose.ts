@@ -40,6 +40,8 @@ export interface Composition {
   readonly space: Space;
   readonly sources: readonly Tally[];
   readonly exclusions: readonly Tally[];
+  /** The alias tests among the targets; those of pairs have a port. */
+  readonly tests: readonly Target[];
 }
 
 /** @throws Fault SPECIAL_TARGETS, BAD_OPTION for overlapping windows, EMPTY_SPACE, SPACE_TOO_LARGE */
@@ -58,11 +60,11 @@ export function compose(lists: Lists): Composition {
     builder.exclude(reason, Blocklist.of(entries));
   }
   const { tallies: exclusions } = builder;
-  const tests = lists.aliasTests === undefined ? 0 : builder.addTests(lists.aliasTests);
+  const tests = lists.aliasTests === undefined ? [] : builder.addTests(lists.aliasTests);
   const space = builder.finish(lists.ports);
   const sources = sourcesOf(lists);
-  if (tests > 0) sources.push({ reason: 'alias tests', addresses: tests });
-  return { space, sources, exclusions };
+  if (tests.length > 0) sources.push({ reason: 'alias tests', addresses: tests.length });
+  return { space, sources, exclusions, tests };
 }
 
 /** A space under construction: what is left of each part, and tallies of what was removed. */
@@ -104,8 +106,8 @@ class SpaceBuilder {
     if (addresses > 0) this.tallies.push({ reason, addresses });
   }
 
-  /** Adds the alias tests of what is left, unless they are excluded. @returns their number */
-  addTests(tests: AliasTests): number {
+  /** Adds the alias tests of what is left, unless they are excluded. @returns the tests */
+  addTests(tests: AliasTests): readonly Target[] {
     const isAllowed = (target: Target) => this.#blocked.every((list) => !list.holds(target));
     const around = tests.around(this.#listed, this.#windows).filter(isAllowed);
     const ofPairs = [...byPort(this.#pairs)].flatMap(([, pairs]) => {
@@ -119,7 +121,7 @@ class SpaceBuilder {
     });
     this.#listed = [...this.#listed, ...around];
     this.#pairs = [...this.#pairs, ...ofPairs];
-    return around.length + ofPairs.length;
+    return [...around, ...ofPairs];
   }
 
   finish(ports: readonly ProbePort[]): Space {

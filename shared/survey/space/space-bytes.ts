@@ -15,7 +15,7 @@ import { AddressList } from './address-list.js';
 import { Space } from './space.js';
 import { parseWindow } from './window.js';
 
-/** Port numbers, 0 included: the targets of probes without ports. */
+/** How many port numbers there are, including 0, which stands for probes without ports. */
 const PORTS = 65536;
 const MAGIC = 0x54535033;
 const RANGE_OCTETS = 8;

@@ -37,7 +37,9 @@ export class Space {
   readonly size: number;
   readonly #ipv4: RankSelect;
   readonly #ipv4Size: number;
-  /** Addresses before each window, and, last, those before the hitlist. */
+  /**
+   * The number of addresses before each window; the last element is the number before the hitlist.
+   */
   readonly #before: Float64Array;
   readonly #portCount: number;
   readonly #ports: Uint32Array;

@@ -35,8 +35,8 @@ export class Window {
   readonly slots: number;
   readonly #idCount: number;
   /**
-   * The word in which the iterated bits end, the weight of their lowest bit in that word, and the number of
-   * values of the bits of that word from its highest to that one.
+   * About the word in which the iterated bits end: its index, the weight of the lowest iterated bit in it,
+   * and the number of values that its bits from the highest down to that bit can have.
    */
   readonly #word: number;
   readonly #scale: number;

@@ -1,6 +1,6 @@
 /**
  * Statistics of a survey at its target network: probes, distinct targets, probes in the busiest second, and
- * the longest pause between two.
+ * the longest pause between two probes.
  */
 const BIN_MILLIS = 10;
 const BINS_PER_SECOND = 1000 / BIN_MILLIS;
@@ -8,7 +8,7 @@ const BINS_PER_SECOND = 1000 / BIN_MILLIS;
 export interface Counts {
   readonly probes: number;
   readonly targets: number;
-  /** Probes within the busiest second; seconds start every ten milliseconds. */
+  /** Probes within the busiest second, of all that start at a multiple of ten milliseconds. */
   readonly busiestSecond: number;
   readonly longestSilenceMillis: number;
 }

@@ -13,7 +13,7 @@ const SHARES = {
   filtered: 6,
   /** Open, and replies after up to a second and a half. */
   slow: 3,
-  /** Open, but every other probe or its reply is lost. */
+  /** Open, but on average half of the probes, or of their replies, are lost. */
   lossy: 2,
   /** Open, and replies three times. */
   repeating: 3,

@@ -31,7 +31,7 @@ describe('the order of probing', () => {
     }
   });
 
-  test('of two rounds is distinguishable from a random one by the same scores', () => {
+  test('with only two Feistel rounds is distinguishable from a random one by the same scores', () => {
     const scores = scorePermutation(permutationOf(2 ** 20, 2)('1'), 2 ** 20, [0, 300_000]);
     expect(Math.abs(scores.spread)).toBeGreaterThan(2 * SIGMA_MAX);
     expect(Math.abs(scores.steps)).toBeGreaterThan(2 * SIGMA_MAX);
@@ -43,7 +43,7 @@ describe('the order of probing', () => {
     expect(Math.abs(neighbours - 2 + 2 / size)).toBeLessThan(0.25);
   });
 
-  test('changes half the bits of an index per bit of the position, and nearly all indices per seed', () => {
+  test('changes half an index’s bits with a bit of the position, and most indices with the seed', () => {
     expect(Math.abs(avalanche(permutationOf(2 ** 24), 24, 100) - 0.5)).toBeLessThan(0.02);
     let same = 0;
     const [one, other] = [permutationOf(2 ** 24)('1'), permutationOf(2 ** 24)('2')];

@@ -72,7 +72,7 @@ describe('the UDP probe', () => {
     expect(classOf(53, answer)).toBeUndefined();
   });
 
-  test('rejects an error that quotes another payload, if the quote has it', () => {
+  test('rejects an error whose quote reaches into the payload and differs from ours there', () => {
     const error = errorTo(sentTo(53), { quoted: 20 });
     expect(classOf(53, error)).toBe('icmp');
     error[28 + 28] = (error[28 + 28] as number) ^ 1;
@@ -93,7 +93,7 @@ describe('the UDP probe', () => {
     expect(classOf(69, tftp)).toBe('udp'); // RFC 1350 §4: the server chooses its port
   });
 
-  test('takes an answer for one from another port only if it fits one probe, and no chance decides', () => {
+  test('attributes no answer from another port if it could match one of many by chance', () => {
     const ports = Array.from({ length: 256 }, (_, i) => i + 1000);
     const reader = readerOf(9, {}, ports);
     let claimed = 0;

@@ -17,7 +17,7 @@ import { parseWindow } from '../../../shared/survey/space/window.js';
 
 const word = fc.integer({ min: 0, max: 0xffffffff });
 const anyWords = fc.tuple(word, word, word, word) as fc.Arbitrary<Words>;
-const anyLength = fc.integer({ min: 4, max: 31 }).map((n) => 4 * n);
+const anyLength = fc.integer({ min: 4, max: 24 }).map((n) => 4 * n);
 
 const at = (text: string, port = 0) => {
   const target = new Target();
@@ -44,7 +44,7 @@ const addressesOf = ({ space }: ReturnType<typeof compose>) =>
   });
 
 describe('the alias tests of a prefix', () => {
-  test('are one address in each of its sixteen parts, the same each time, and known again', () => {
+  test('are one address in each of its sixteen parts, the same each time, and are recognised as tests', () => {
     fc.assert(
       fc.property(anyWords, anyLength, fc.string(), (words, length, seed) => {
         const tests = new AliasTests(seed, [length]);
@@ -68,7 +68,7 @@ describe('the alias tests of a prefix', () => {
     );
   });
 
-  test('differ by seed, and other addresses are none', () => {
+  test('differ by seed, and no other address is taken for a test', () => {
     fc.assert(
       fc.property(anyWords, (words) => {
         const [one, other] = [new AliasTests('1', [64]), new AliasTests('2', [64])];
@@ -80,7 +80,7 @@ describe('the alias tests of a prefix', () => {
 });
 
 describe('a space with alias tests', () => {
-  test('has sixteen more addresses for each prefix of its targets, and of IPv4 none', () => {
+  test('has sixteen more addresses for each IPv6 prefix of its targets, and no more for IPv4 targets', () => {
     const hitlist = [
       at('2001:db8:1::5'),
       at('2001:db8:1::6'),
@@ -113,7 +113,7 @@ describe('a space with alias tests', () => {
 
   test.each([
     ['2001:db8::/80', [64], 16],
-    ['2001:db8::/112', [112], 16],
+    ['2001:db8::/112', [96], 16],
     ['2001:db8::/32-48@::1', [48], 16 * 65_536],
     ['2001:db8::/56-64@::1', [64], 16 * 256],
     ['2001:db8::/56-64@::1', [48], 16],
@@ -133,7 +133,7 @@ describe('a space with alias tests', () => {
     );
   });
 
-  test.each(['', '63', '12', '128', '64,', 'x', '64;48', '-64'])('refuses length %j', (text) => {
+  test.each(['', '63', '12', '100', '64,', 'x', '64;48', '-64'])('refuses length %j', (text) => {
     expect(() => parseAliasLengths(text)).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }));
   });
 });
@@ -154,7 +154,7 @@ describe('the votes on aliases', () => {
   };
   const target = { address: '2001:db8:1:2::77', probe: 'tcp-syn', port: 443 };
 
-  test('need all sixteen tests, of one probe or of several together', () => {
+  test('find an alias only if all sixteen tests answer, to one probe or to several together', () => {
     const votes = new AliasVotes(tests);
     vote(votes, 64, 15);
     expect(votes.tagOf(target)).toEqual({ isTest: false, votes: 15, isAliased: false });
@@ -167,18 +167,13 @@ describe('the votes on aliases', () => {
     expect(votes.tagOf({ ...target, probe: 'icmp-echo', port: 0 })).toMatchObject({ votes: 1 });
   });
 
-  test('of the longest prefix that is aliased count, or else of the longest', () => {
+  test('of the longest prefix count, and those of shorter ones are listed', () => {
     const votes = new AliasVotes(tests);
     vote(votes, 48, 16);
     vote(votes, 64, 3);
-    expect(votes.tagOf(target)).toEqual({ isTest: false, votes: 16, isAliased: true });
-    expect(votes.tagOf({ ...target, address: '2001:db8:1:9::1' })).toMatchObject({
-      isAliased: true,
-    });
-    expect(votes.tagOf({ ...target, address: '2001:db8:2::1' })).toMatchObject({
-      votes: 0,
-      isAliased: false,
-    });
+    expect(votes.tagOf(target)).toEqual({ isTest: false, votes: 3, isAliased: false });
+    const elsewhere = { ...target, address: '2001:db8:1:9::1' };
+    expect(votes.tagOf(elsewhere)).toMatchObject({ votes: 0, isAliased: false });
     expect([...votes.all()].map(({ prefix, votes: count }) => [prefix, count])).toEqual([
       ['2001:db8:1::/48', 16],
       ['2001:db8:1:2::/64', 3],

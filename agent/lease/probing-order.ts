@@ -1,0 +1,63 @@
+/**
+ * The order in which an agent probes positions of a survey, over all its shards: a position's place in it is the
+ * number of positions before it. Shards are sent one after the other, as they are leased; the part of a shard that is
+ * given up before it is sent has no place.
+ */
+import { assert } from '../../shared/base/assert.js';
+
+/** The places of one shard: [first, first + length). */
+export interface Stretch {
+  readonly first: number;
+  readonly length: number;
+}
+
+type OpenStretch = { -readonly [Field in keyof Stretch]: Stretch[Field] };
+
+export class ProbingOrder {
+  /** Called if places from `from` on are given up: the places after them move down. */
+  onCut: (from: number, places: number) => void = () => {};
+  readonly #stretches = new Set<OpenStretch>();
+  #end = 0;
+  #walked = 0;
+
+  /** The number of places. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Positions that senders have reached, deferred ones included. */
+  get walked(): number {
+    return this.#walked;
+  }
+
+  /** A shard is leased. */
+  open(length: number): Stretch {
+    const stretch = { first: this.#end, length };
+    this.#stretches.add(stretch);
+    this.#end += length;
+    return stretch;
+  }
+
+  advance(positions: number): void {
+    this.#walked += positions;
+  }
+
+  /** The shard is sent no further: only its first `sent` positions have places. */
+  close(stretch: Stretch, sent: number): void {
+    assert(sent <= stretch.length, `${sent} of ${stretch.length} positions were sent`);
+    const places = stretch.length - sent;
+    if (places === 0) return;
+    let isLater = false;
+    for (const other of this.#stretches) {
+      if (isLater) other.first -= places;
+      isLater ||= other === stretch;
+    }
+    this.#end -= places;
+    this.onCut(stretch.first + sent, places);
+  }
+
+  /** No place of the shard is asked for any more. */
+  forget(stretch: Stretch): void {
+    this.#stretches.delete(stretch);
+  }
+}
