@@ -228,8 +228,11 @@ export class HeldShard implements ReplyRecorder {
     };
     const state: LeaseState = settledUpTo === shard.to ? 'settled' : isOver ? 'released' : 'held';
     const { record } = lease;
-    const hasChanged =
-      state !== 'held' || sentUpTo !== record.sentUpTo || settledUpTo !== record.settledUpTo;
+    const hasMoved =
+      sentUpTo !== record.sentUpTo ||
+      settledUpTo !== record.settledUpTo ||
+      probesSent !== record.probesSent;
+    const hasChanged = state !== 'held' || hasMoved;
     const now = clock.monotonic();
     this.#checkpointedAt = now;
     // Without a grant nothing is written, so no failed write would reveal that another agent has the lease.
@@ -283,7 +286,7 @@ export class HeldShard implements ReplyRecorder {
     const rounds = this.#rounds;
     rounds.abandon();
     const release = async () => {
-      while (!rounds.hasEnded) await clock.sleep(LIMITS.settlePollMillis);
+      for (; !rounds.hasEnded; rounds.advance()) await clock.sleep(LIMITS.settlePollMillis);
       rounds.releaseSlots();
     };
     void release();

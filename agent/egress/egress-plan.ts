@@ -16,7 +16,7 @@ import type { Destinations, NextHop } from '../interfaces.js';
 import { resolveNeighbour } from './next-hop.js';
 import { type RouteSlice, slicesOf, type Unroutable } from './route-slices.js';
 import { ipJson } from './route-table.js';
-import { linkLocalsOn, sourceOn, sourceTowards } from './source-address.js';
+import { addressWithin, linkLocalsOn, sourceOn, sourceTowards } from './source-address.js';
 import { freePorts } from './source-ports.js';
 
 /** An egress route: a family, an interface, a next hop, and the destinations that it serves. */
@@ -104,6 +104,7 @@ async function egressRoute(
   }
   // Requests come from a link-local address: the window is routed to this host, and not on the link, so a
   // neighbour could not send its answer to an address of the window.
+  await refuseOnLink(window);
   const nextHop = await linkOf(slice, await linkLocalsOn(device), options, clock);
   if (nextHop === undefined || nextHop.gateway !== undefined) {
     return { family, device, sources, window, destinations, nextHop };
@@ -160,6 +161,14 @@ function notesOn(
     }
   }
   return notes;
+}
+
+/** Nobody would answer neighbour solicitations for the addresses of the window. */
+async function refuseOnLink(window: Prefix6): Promise<void> {
+  const local = await addressWithin(window);
+  if (local === undefined) return;
+  const reason = `a source window must be routed to this host, and this one is on the link of ${local}`;
+  throw new Fault('BAD_OPTION', reason, { flag: '--source-ip', value: formatWindow(window) });
 }
 
 function formatWindow({ words, length }: Prefix6): string {

@@ -5,13 +5,20 @@
  */
 import { Fault } from '../../shared/base/faults.js';
 import type { Words } from '../../shared/net/endpoint.js';
-import { formatWords, isMapped, parseWords } from '../../shared/net/ipv6.js';
+import {
+  formatWords,
+  hasPrefix,
+  isMapped,
+  type Prefix6,
+  parseWords,
+} from '../../shared/net/ipv6.js';
 import type { Family } from '../../shared/probe/probe.js';
 import { ipJson } from './route-table.js';
 
 /** An address of an interface, as ip-address(8) prints it. */
 export interface InterfaceAddress {
   readonly local?: string;
+  readonly prefixlen?: number;
   readonly scope?: string;
   readonly temporary?: boolean;
   readonly deprecated?: boolean;
@@ -67,6 +74,14 @@ export async function sourceOn(device: string, family: Family, target?: Words): 
   if (address !== undefined) return address;
   const reason = `${device} has no permanent IPv${family} address: name one with --source-ip`;
   throw new Fault('NO_ROUTE', reason, { flag: '--interface', value: device });
+}
+
+/** The address of this host on whose link a prefix, or a part of it, is; undefined if there is none. */
+export async function addressWithin({ words, length }: Prefix6): Promise<string | undefined> {
+  return (await addressesOf([], 6)).find(({ local, scope, prefixlen = 128 }) => {
+    if (local === undefined || scope !== 'global' || prefixlen === 128) return false;
+    return hasPrefix(parseWords(local), { words, length: Math.min(length, prefixlen) });
+  })?.local;
 }
 
 /** The link-local addresses of an interface (RFC 4291 §2.5.6). */

@@ -15,6 +15,8 @@ const CATCH_UP_MILLIS = 100;
 /** Probes that the sender has not sent yet are at most those of this time: it may have no grant. */
 const IN_PROGRESS_SECONDS = 0.2;
 const NETWORKS_MAX = 65_536;
+/** Networks that are idle are looked for at most so often. */
+const FORGET_MILLIS = 1000;
 
 interface Pace {
   /** Positions that the agent had reached when the first probe came due, and when the last one did. */
@@ -32,6 +34,7 @@ export class SlowPace {
   readonly #rateAt: (now: number) => number;
   readonly #networks = new Map<string, Pace>();
   #nextOfAll = 0;
+  #forgetAt = 0;
 
   /** @param rateAt the granted rate, packets per second */
   constructor(
@@ -50,7 +53,7 @@ export class SlowPace {
     const { walked: reached } = this.#order;
     const known = this.#networks.get(network);
     const pace = known ?? { from: reached, reached, due: 0, next: now, inProgress: 0 };
-    if (this.#networks.size >= NETWORKS_MAX) this.#forgetIdle(now);
+    if (this.#networks.size >= NETWORKS_MAX && now >= this.#forgetAt) this.#forgetIdle(now);
     this.#networks.set(network, pace);
     pace.due++;
     pace.reached = reached;
@@ -78,6 +81,7 @@ export class SlowPace {
   }
 
   #forgetIdle(now: number): void {
+    this.#forgetAt = now + FORGET_MILLIS;
     for (const [network, { next, inProgress }] of this.#networks) {
       if (next < now && inProgress === 0) this.#networks.delete(network);
     }

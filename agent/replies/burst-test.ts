@@ -9,8 +9,10 @@
  * Kolmogorov and Smirnov.
  */
 
-/** Maximum number of points kept; once it is reached, the older half is dropped. */
-const POINTS_MAX = 64;
+/** Points that are tested at once; then the older half is dropped. */
+const WINDOW_POINTS = 64;
+/** Points that may wait until all replies before them have been read. */
+const POINTS_MAX = 4096;
 /** Fewer points than this are never judged too even. */
 const EVEN_LEAST = 12;
 /**
@@ -21,57 +23,62 @@ const BURST_GAPS: readonly number[] = [3, 5, 10, 20];
 
 export class BurstTest {
   /** Ascending places in the order of probing, from 1. */
-  readonly #points: number[] = [];
+  #points: number[] = [];
   /** Start of the interval: the last point that was dropped. */
   #from: number;
-  /**
-   * Number of windows: one more each time the older half is dropped, because each window is another test.
-   */
+  /** Number of windows: one more each time the older half is dropped, because each window is another test. */
   #windows = 1;
 
-  /**
-   * @param from place in the order of probing, from 0; only errors of targets from this place on are added
-   */
+  /** @param from place in the order of probing, from 0; errors of earlier targets do not count */
   constructor(from: number) {
     this.#from = from;
   }
 
-  /** True if the next point displaces others, so that the test is due. */
-  get isFull(): boolean {
-    return this.#points.length >= POINTS_MAX;
-  }
-
-  /**
-   * Adds an error; errors are added in nearly ascending order.
-   * @param target the place of its target in the order of probing, from 0
-   */
+  /** Adds an error, in any order. @param target the place of its target in the order of probing, from 0 */
   add(target: number): void {
     const points = this.#points;
-    if (this.isFull) {
-      const half = points.splice(0, POINTS_MAX / 2);
-      this.#from = half.at(-1) as number;
-      this.#windows++;
-    }
     const place = target + 1; // its end, so that a share of 1/N comes before the first of N targets
+    if (place <= this.#from) return;
     let at = points.length;
     while (at > 0 && (points[at - 1] as number) > place) at--;
     points.splice(at, 0, place);
+    if (points.length <= POINTS_MAX) return;
+    this.#from = points.at(-1) as number; // so many errors at once are no limit
+    this.#points = [];
   }
 
   /** Places from `from` on, counted from 0, were given up: those after them move down. */
   cut(from: number, places: number): void {
-    const moved = (place: number) => (place > from ? Math.max(from, place - places) : place);
-    for (const [i, point] of this.#points.entries()) this.#points[i] = moved(point);
-    this.#from = moved(this.#from);
+    const to = from + places;
+    const kept = this.#points.filter((point) => point <= from || point > to);
+    this.#points = kept.map((point) => (point > to ? point - places : point));
+    if (this.#from > from) this.#from = Math.max(from, this.#from - places);
   }
 
   /**
-   * The probability that errors at random places look like this.
+   * The probability that errors at random places look like this, since the last call.
    * @param to place in the order of probing below which all replies have been read
    */
   chance(to: number): number {
-    const points = this.#points;
-    const end = Math.max(to, points.at(-1) ?? 0);
+    let least = 1;
+    let count = this.#countUpTo(to);
+    for (; count > WINDOW_POINTS; count -= WINDOW_POINTS / 2) {
+      const window = this.#points.slice(0, WINDOW_POINTS);
+      least = Math.min(least, this.#windowChance(window, window.at(-1) as number));
+      this.#from = window[WINDOW_POINTS / 2 - 1] as number;
+      this.#points = this.#points.slice(WINDOW_POINTS / 2);
+      this.#windows++;
+    }
+    return Math.min(least, this.#windowChance(this.#points.slice(0, count), to));
+  }
+
+  #countUpTo(to: number): number {
+    let count = 0;
+    while (count < this.#points.length && (this.#points[count] as number) <= to) count++;
+    return count;
+  }
+
+  #windowChance(points: readonly number[], end: number): number {
     const length = end - this.#from;
     if (points.length === 0 || length <= 0) return 1;
     const chances = [gapChance(points, this.#from, end), burstChance(points, length)];

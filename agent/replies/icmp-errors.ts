@@ -119,7 +119,6 @@ export class IcmpErrors {
     if (this.#limited.has(name)) return;
     const known = this.#examined.get(name);
     if (known !== undefined) {
-      if (known.test.isFull) this.#test(name, known);
       known.test.add(place);
       return;
     }

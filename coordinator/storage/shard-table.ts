@@ -76,6 +76,10 @@ export class ShardTable {
   get isComplete(): boolean {
     return this.#stored.size === this.shardCount;
   }
+  /** True if it is complete, and no target was left out because the survey ended early. */
+  get isWhole(): boolean {
+    return this.incomplete.length === 0 && this.totals.prohibited === 0;
+  }
   /** The low watermark: all lower shards are stored. */
   get storedBelow(): number {
     return this.#storedBelow;

@@ -217,8 +217,7 @@ export class SurveyRun implements KnownSurvey {
     if (now - this.#maintainedAt >= MAINTENANCE_MILLIS) await this.#maintainLeases(now);
     if (!this.storer.isIdle || now < this.#endRetryAt) return;
     // A shard may be stored in part if a coordinator died while storing a cancelled survey.
-    const isWhole = this.#table.targetsCovered === this.plan.size;
-    if (this.#table.isComplete) await this.#end(isWhole ? 'done' : 'cancelled');
+    if (this.#table.isComplete) await this.#end(this.#table.isWhole ? 'done' : 'cancelled');
     else if (this.survey.state === 'draining' && this.#isDrained()) await this.#end('cancelled');
   }
 

@@ -4,7 +4,14 @@
  */
 import { Fault } from '../base/faults.js';
 import type { Words } from '../net/endpoint.js';
-import { isMapped, mappedWords, type Prefix6, parsePrefix6, parseWords } from '../net/ipv6.js';
+import {
+  hasPrefix,
+  isMapped,
+  mappedWords,
+  type Prefix6,
+  parsePrefix6,
+  parseWords,
+} from '../net/ipv6.js';
 import { parseRange } from '../net/prefix.js';
 
 export interface Sources {
@@ -19,6 +26,8 @@ const SOURCES_MAX = 65_535;
 /** Shorter prefixes of IPv6 are windows; those of this length and more are lists of addresses. */
 const LISTED_LENGTH_MIN = 113;
 const WINDOW_LENGTH_MIN = 32;
+/** Unspecified, loopback and mapped addresses; link-local ones; multicast (RFC 4291 §2.4). */
+const NOT_UNICAST = ['::/8', 'fe80::/10', 'ff00::/8'].map(parsePrefix6);
 
 /** @throws Fault BAD_OPTION naming the bad part */
 export function parseSources(text: string): Sources {
@@ -43,6 +52,10 @@ function windowOf(part: string): Prefix6 | undefined {
   if (!part.includes(':') || !part.includes('/')) return undefined;
   const prefix = parsePrefix6(part);
   if (prefix.length >= LISTED_LENGTH_MIN) return undefined;
+  if (NOT_UNICAST.some((other) => hasPrefix(prefix.words, other))) {
+    const reason = 'a source window is a prefix of global unicast addresses';
+    throw new Fault('BAD_OPTION', reason, { value: part });
+  }
   if (prefix.length >= WINDOW_LENGTH_MIN) return prefix;
   const reason = `a source window is a prefix of at least ${WINDOW_LENGTH_MIN} bits`;
   throw new Fault('BAD_OPTION', reason, { value: part });

@@ -36,10 +36,10 @@ function isLimited(places: readonly number[], to: number): boolean {
   const burstTest = new BurstTest(0);
   let testedAt = 0;
   for (const place of places) {
-    const isDue = burstTest.isFull || place > testedAt * 1.05;
+    const isDue = place > testedAt * 1.05;
     if (isDue && burstTest.chance(place) < CHANCE) return true;
     if (isDue) testedAt = place;
-    burstTest.add(place);
+    burstTest.add(Math.floor(place));
   }
   return burstTest.chance(to) < CHANCE;
 }
@@ -78,6 +78,29 @@ describe('the test for bursts', () => {
   test('finds bursts that come again each second, as BSD sends them', () => {
     const errors = Array.from({ length: 60_000 }, (_, i) => i).filter((i) => i % 1000 < 200);
     expect(isLimited(errors, 60_000)).toBe(true);
+  });
+
+  test('finds no limit if senders that take turns by stripes of targets are not equally fast', () => {
+    const roll = prng(8);
+    for (const senders of [2, 3, 5]) {
+      const errors = Array.from({ length: 20_000 }, (_, i) => i).filter(() => roll() < 0.3);
+      const timeOf = (place: number) => {
+        const stripe = Math.floor(place / 512);
+        const speed = 1 + (stripe % senders) / 50;
+        return (Math.floor(stripe / senders) * 512 + (place % 512)) * speed;
+      };
+      const burstTest = new BurstTest(0);
+      const inTime = errors.toSorted((a, b) => timeOf(a) - timeOf(b));
+      for (const [n, place] of inTime.entries()) {
+        burstTest.add(place);
+        if (n % 100 > 0) continue;
+        const now = timeOf(place);
+        let read = 0; // all stripes before it have been sent, and some time has passed
+        while (read < 20_000 && timeOf(read + 511) < now - 200) read += 512;
+        expect(burstTest.chance(read), `${senders} senders`).toBeGreaterThan(CHANCE);
+      }
+      expect(burstTest.chance(20_000)).toBeGreaterThan(CHANCE);
+    }
   });
 
   test('finds no limit if a host is surveyed alone and answers all probes, or a random share of them', () => {

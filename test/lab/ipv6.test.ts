@@ -81,6 +81,8 @@ describe.skipIf(labIsMissing())('over IPv6', () => {
   test('a source window is refused for targets on the link, and for connections', async () => {
     const onLink = scan('2001:db8:ffff::77', '-p', '443', '-S', WINDOW);
     await expect(onLink).rejects.toThrow(/targets on the link .* cannot reply/);
+    const own = scan('2001:db8:42::1', '-p', '443', '-S', '2001:db8:ffff::/64');
+    await expect(own).rejects.toThrow(/must be routed to this host/);
     const connecting = scan('2001:db8:42::1', '-p', 'tcp-connect:443', '-S', WINDOW);
     await expect(connecting).rejects.toThrow(/needs a single source address/);
   }, 60_000);

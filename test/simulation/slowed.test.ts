@@ -70,6 +70,7 @@ describe('a simulated survey of a network that prohibits probes', () => {
     await world.clock.runUntil(cancelling, LIMIT_MILLIS);
     const ended = await world.clock.runUntil(world.ended(survey.id), LIMIT_MILLIS);
     const status = await statusOf(world, survey.id);
+    expect(status.state).toBe('cancelled');
     expect(status.prohibited).toBeGreaterThan(100);
     expect(status.targetsCovered).toBe(2 * ADDRESSES);
     expect(status.targetsCovered - status.prohibited).toBe(world.internet.shots.length);

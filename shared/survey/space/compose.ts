@@ -109,16 +109,15 @@ class SpaceBuilder {
   /** Adds the alias tests of what is left, unless they are excluded. @returns the tests */
   addTests(tests: AliasTests): readonly Target[] {
     const isAllowed = (target: Target) => this.#blocked.every((list) => !list.holds(target));
-    const around = tests.around(this.#listed, this.#windows).filter(isAllowed);
-    const ofPairs = [...byPort(this.#pairs)].flatMap(([, pairs]) => {
+    const all = tests.around(this.#listed, this.#windows);
+    const allOfPairs = [...byPort(this.#pairs)].flatMap(([, pairs]) => {
       const { port, probe } = pairs[0] as Target;
-      return tests
-        .around(pairs, [])
-        .filter(isAllowed)
-        .map((test) => {
-          return Object.assign(test, { port, probe });
-        });
+      return tests.around(pairs, []).map((test) => Object.assign(test, { port, probe }));
     });
+    const around = all.filter(isAllowed);
+    const ofPairs = allOfPairs.filter(isAllowed);
+    const excluded = all.length + allOfPairs.length - around.length - ofPairs.length;
+    if (excluded > 0) this.tallies.push({ reason: EXCLUDED_TESTS, addresses: excluded });
     this.#listed = [...this.#listed, ...around];
     this.#pairs = [...this.#pairs, ...ofPairs];
     return [...around, ...ofPairs];
@@ -145,6 +144,9 @@ class SpaceBuilder {
     return this.#ipv4.size + windows + this.#listed.length + this.#pairs.length;
   }
 }
+
+/** A prefix with fewer tests than sixteen is never found to be aliased. */
+const EXCLUDED_TESTS = 'exclusions of alias tests, whose prefixes cannot be found aliased';
 
 interface SpecialList {
   readonly block: SpecialBlock;
