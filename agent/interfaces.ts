@@ -211,8 +211,8 @@ export interface Capture {
  */
 export interface FrameReceiver {
   receive(timestamp: number): boolean;
-  /** Called for frames that no survey has recognised: answers from another port than the one probed. */
-  receiveFromOtherPort(timestamp: number): boolean;
+  /** Called for frames that no survey has recognised: answers from another port or address than the one probed. */
+  receiveFromElsewhere(timestamp: number): boolean;
 }
 
 /** The outcome of a probe that the main thread sends itself: of a connection, or a neighbour's answer. */

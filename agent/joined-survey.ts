@@ -215,7 +215,9 @@ export class JoinedSurvey {
     const { exclusionsVersion } = this.networkIo.sender;
     const ceiling = Number.isFinite(this.#ceiling) ? this.#ceiling : 0;
     const grant = { grantSerial: this.#grant.serial, ceiling };
-    const counts = { probesSent, replies, ioStats, exclusionsVersion };
+    const { otherPort, otherAddress } = this.replies;
+    const elsewhere = { otherPort, otherAddress };
+    const counts = { probesSent, replies, ioStats, exclusionsVersion, ...elsewhere };
     return { survey: this.survey.id, hasWork, rate: this.#meter.rate, ...grant, ...counts };
   }
 

@@ -23,6 +23,11 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
     'Replies from another port than the one probed, which the survey does not accept.',
     ({ replies }) => replies.otherPort,
   );
+  counter(
+    'replies_other_address',
+    'Replies from another address than the one probed, which the survey does not accept.',
+    ({ replies }) => replies.otherAddress,
+  );
   counter('frames_captured', 'Frames that passed the capture filter.', ({ ioStats }) => {
     return ioStats.framesReceived;
   });

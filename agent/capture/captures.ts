@@ -62,7 +62,7 @@ interface Listener {
 }
 
 /** Before a survey listens. */
-const NOBODY: FrameReceiver = { receive: () => false, receiveFromOtherPort: () => false };
+const NOBODY: FrameReceiver = { receive: () => false, receiveFromElsewhere: () => false };
 
 class SharedCapture {
   readonly source: FrameSource;
@@ -138,7 +138,7 @@ class SharedCapture {
     }
     for (const { receiver } of this.#listeners) if (receiver.receive(timestamp)) return;
     for (const { receiver } of this.#listeners) {
-      if (receiver.receiveFromOtherPort(timestamp)) return;
+      if (receiver.receiveFromElsewhere(timestamp)) return;
     }
     this.#foreign++;
   }

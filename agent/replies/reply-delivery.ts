@@ -16,6 +16,8 @@ export class ReplyCounts {
   foreignShard = 0;
   /** Replies from another port than the one probed, which the survey does not accept. */
   otherPort = 0;
+  /** The same for another address. */
+  otherAddress = 0;
 
   get new(): number {
     return this.byCode.reduce((sum, count) => sum + count, 0);

@@ -16,6 +16,9 @@ import { type DraftReply, type ReplyCounts, ReplyDelivery } from './reply-delive
 /** Longest plausible round trip: a timestamp echo that is older is not that of our probe. */
 const ROUND_TRIP_MICROS_MAX = 600e6;
 
+/** Searches for the targets of answers from other addresses: about 30 µs each. */
+const SEARCHES_PER_SECOND = 1000;
+
 /** How the replies to one probe of the survey are recognised. */
 interface ProbeReplies {
   readonly index: number;
@@ -37,6 +40,9 @@ export class ReplyMatcher {
   readonly #reply: DraftReply;
   readonly #dissection: Dissection;
   readonly #counts: ReplyCounts;
+  /** Searches for the targets of answers from other addresses, and since when (microseconds). */
+  #searches = 0;
+  #searchesSince = 0;
 
   /**
    * @param ports our source ports
@@ -91,27 +97,55 @@ export class ReplyMatcher {
   }
 
   /**
-   * Reads a dissected frame that no survey has taken. An answer from another port than the one probed is
+   * Reads a dissected frame that no survey has taken. An answer from another port or address than the one probed is
    * recorded as a reply if the probe accepts such answers; otherwise it is only counted.
    * @returns true if it answers a probe of this survey
    */
-  receiveFromOtherPort(timestamp: number): boolean {
-    const dissection = this.#dissection;
-    const { protocol, isIpv6, flow } = dissection;
+  receiveFromElsewhere(timestamp: number): boolean {
+    const { protocol, isIpv6 } = this.#dissection;
     for (const probe of this.#probes) {
-      const { reader, cookies, index } = probe;
       if ((isIpv6 ? probe.protocolV6 : probe.protocolV4) !== protocol) continue;
-      if (reader.answersFromOtherPort === undefined || !this.#hasProbed(probe)) continue;
-      const from = flow.target.port;
-      if (!reader.answersFromOtherPort(dissection, cookies)) continue;
-      flow.target.probe = index;
-      const isOurs = this.#plan.positionOf(flow.target) >= 0;
-      if (isOurs && reader.acceptsOtherPorts) this.#record(probe, timestamp);
-      else if (isOurs) this.#counts.otherPort++;
-      flow.target.port = from; // other surveys read the frame, too
-      if (isOurs) return true;
+      if (this.#receiveFromOtherPort(probe, timestamp)) return true;
+      if (this.#receiveFromOtherAddress(probe, timestamp)) return true;
     }
     return false;
+  }
+
+  #receiveFromOtherPort(probe: ProbeReplies, timestamp: number): boolean {
+    const { reader, cookies, index } = probe;
+    if (reader.answersFromOtherPort === undefined || !this.#hasProbed(probe)) return false;
+    const { target } = this.#dissection.flow;
+    const from = target.port;
+    if (!reader.answersFromOtherPort(this.#dissection, cookies)) return false;
+    target.probe = index;
+    const isOurs = this.#plan.positionOf(target) >= 0;
+    if (isOurs && reader.acceptsOtherPorts) this.#record(probe, timestamp);
+    else if (isOurs) this.#counts.otherPort++;
+    target.port = from; // other surveys read the frame, too
+    return isOurs;
+  }
+
+  #receiveFromOtherAddress(probe: ProbeReplies, timestamp: number): boolean {
+    const { reader, cookies, index } = probe;
+    if (reader.answersFromOtherAddress === undefined || !this.#maySearch(timestamp)) return false;
+    const { target } = this.#dissection.flow;
+    const from = target.w3;
+    if (!reader.answersFromOtherAddress(this.#dissection, cookies)) return false;
+    target.probe = index;
+    const isOurs = this.#plan.positionOf(target) >= 0;
+    if (isOurs && reader.acceptsOtherAddresses) this.#record(probe, timestamp);
+    else if (isOurs) this.#counts.otherAddress++;
+    target.w3 = from;
+    return isOurs;
+  }
+
+  /** A search computes 256 cookies, so that a flood of datagrams may cause only so many per second. */
+  #maySearch(timestamp: number): boolean {
+    if (Math.abs(timestamp - this.#searchesSince) >= 1e6) {
+      this.#searchesSince = timestamp;
+      this.#searches = 0;
+    }
+    return this.#searches++ < SEARCHES_PER_SECOND;
   }
 
   /** True if the sender of the frame is an address that a probe is sent to; checked before any cookie is computed. */

@@ -9,23 +9,27 @@ import { ThreadPool } from '../../agent/send/threads/thread-pool.js';
 import { monotonicMillis } from '../../shared/base/clock.js';
 import type { TransmitMethod } from '../../shared/command/network-options.js';
 import { mappedWords } from '../../shared/net/ipv6.js';
-import { parsePorts } from '../../shared/net/ports.js';
+import { type ProbePort, parsePorts } from '../../shared/net/ports.js';
 import { parseRange } from '../../shared/net/prefix.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';
 import { parseMac } from '../../shared/packet/ethernet.js';
+import { parseOptions } from '../../shared/probe/probe-options.js';
+import { probeNamed } from '../../shared/probe/probe-registry.js';
 import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
 import { addressLists } from '../../shared/survey/policy/address-lists.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { spaceToBytes } from '../../shared/survey/space/space-bytes.js';
-import { TCP_SYN } from '../../test/support/tcp-syn-set.js';
 import { pause, SINK } from './network.js';
 
-const [device = SINK.device, transmit = 'af-xdp', senders = '1', rate = '0', seconds = '5'] =
+const [device = SINK.device, transmit = 'af-xdp', senders = '1', rate = '0', seconds = '5', name] =
   process.argv.slice(2);
 const UNLIMITED = 1e9;
 const { from, to } = Ranges.of([parseRange('100.64.0.0/10')]);
-const space = Space.ofIpv4(Ranges.fromSorted(from, to), parsePorts('1-64'));
+const probe = probeNamed(name ?? 'tcp-syn');
+const ports = probe.hasPorts ? parsePorts('1-64') : ([0] as ProbePort[]);
+const options = probe.optionsForPort?.(53, parseOptions(probe, {})) ?? parseOptions(probe, {});
+const space = Space.ofIpv4(Ranges.fromSorted(from, to), ports);
 const plan = new Plan(space, '7', shardLengthFor(space.size, 1e6));
 const mac = (text: string) => parseMac(text) ?? new Uint8Array(6);
 const setup: Omit<SenderSetup, 'slowed'> = {
@@ -33,7 +37,7 @@ const setup: Omit<SenderSetup, 'slowed'> = {
   seed: '7',
   shardLength: plan.shardLength,
   targets: plan.size,
-  probes: TCP_SYN,
+  probes: [{ name: probe.name, options }],
   key: Uint8Array.from({ length: 16 }, (_, i) => i),
   routes: [
     {

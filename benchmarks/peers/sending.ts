@@ -22,15 +22,17 @@ interface Contender {
   readonly command: readonly string[];
 }
 
-const ours = (transmit: string, senders: number) => [
+const ours = (transmit: string, senders: number, probe = 'tcp-syn') => [
   process.execPath,
-  ...[OURS, SINK.device, transmit, `${senders}`, '0', '10'],
+  ...[OURS, SINK.device, transmit, `${senders}`, '0', '10', probe],
 ];
 const CONTENDERS: readonly Contender[] = [
   { name: 'transect, af-xdp', command: ours('af-xdp', 1) },
   { name: 'transect, tx-ring', command: ours('tx-ring', 1) },
   { name: 'transect, sendmmsg', command: ours('packet', 1) },
   { name: 'transect, af-xdp, two senders', command: ours('af-xdp', 2) },
+  { name: 'transect, af-xdp, icmp-echo', command: ours('af-xdp', 1, 'icmp-echo') },
+  { name: 'transect, af-xdp, udp with a DNS question', command: ours('af-xdp', 1, 'udp') },
   {
     name: 'zmap, one thread',
     command: [

@@ -4,7 +4,7 @@ import type { SurveyStatus } from '../../shared/survey/status.js';
 
 export type ActivityTotals = Pick<
   SurveyStatus,
-  'agents' | 'rate' | 'replies' | 'framesReceived' | 'framesDropped'
+  'agents' | 'rate' | 'replies' | 'framesReceived' | 'framesDropped' | 'otherPort' | 'otherAddress'
 >;
 
 export class ActivitySummary {
@@ -38,9 +38,19 @@ export class ActivitySummary {
    * Number of agents and rate are those of live agents; replies and frames are those of all agents so far.
    */
   get totals(): ActivityTotals {
-    const sums = { agents: 0, rate: 0, replies: 0, framesReceived: 0, framesDropped: 0 };
-    for (const [agent, { rate, replies, ioStats }] of this.#activities) {
-      sums.replies += replies;
+    const counts = {
+      replies: 0,
+      framesReceived: 0,
+      framesDropped: 0,
+      otherPort: 0,
+      otherAddress: 0,
+    };
+    const sums = { agents: 0, rate: 0, ...counts };
+    for (const [agent, activity] of this.#activities) {
+      const { rate, ioStats } = activity;
+      sums.replies += activity.replies;
+      sums.otherPort += activity.otherPort;
+      sums.otherAddress += activity.otherAddress;
       sums.framesReceived += ioStats.framesReceived;
       sums.framesDropped += ioStats.framesDropped + ioStats.interfaceDropped;
       if (!this.#isServing(agent)) continue;

@@ -107,7 +107,7 @@ export function fullPlan(summary: PlanSummary): string {
     peak.per64 > 0 ? `${formatRate(peak.per64)} into a /64` : '',
   ].filter((text) => text !== '');
   const lines = [
-    ['targets', `${formatCount(summary.targets)} (address and port)`],
+    ['targets', formatCount(summary.targets)],
     ['addresses', formatCount(summary.addresses)],
     ...tallies('requested', summary.sources),
     ...tallies('removed', summary.exclusions),
@@ -121,8 +121,12 @@ export function fullPlan(summary: PlanSummary): string {
         ? 'as fast as agents can send (-r 0)'
         : `${formatDuration(durationMillis)} at ${formatCount(rate)} probes/s`,
     ],
-    ['bandwidth', `${formatBits(bitsPerSecond)} on Ethernet, all overhead included`],
-    ['at most', seen.join(', ')],
+    ...(rate >= UNLIMITED
+      ? []
+      : [
+          ['bandwidth', `${formatBits(bitsPerSecond)} on Ethernet, all overhead included`],
+          ['at most', seen.join(', ')],
+        ]),
     ['seed', summary.seed],
     ['hash', summary.hash],
     ...summary.warnings.map((warning) => ['WARNING', warning]),

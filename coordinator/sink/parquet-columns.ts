@@ -184,6 +184,12 @@ export function gathered(names: Dictionary): readonly GatheredColumn[] {
     ),
     u8('tos', column('typeOfService'), isPacket),
     u16('reply_sport', column('responderPort'), isUdp),
+    {
+      name: 'reply_saddr',
+      type: 'VARCHAR',
+      width: 0,
+      text: (source) => (source.isUdp ? formatWords(source.responder()) : null),
+    },
     u16('udp_pkt_size', (source) => source.column('dataLength') + UDP_OCTETS, isUdp),
     {
       name: 'data',
@@ -220,7 +226,7 @@ export function storedOf(names: Dictionary): string {
     'success, repeat, cooldown',
     ...storedAddress('icmp_responder'),
     'icmp_type, icmp_code, tcpopt_mss, tcpopt_wscale, tcpopt_sack_perm, tcpopt_ts_val, tcpopt_ts_ecr',
-    'tcpopt_layout, ip_df, tos, reply_sport, udp_pkt_size, data, mac',
+    'tcpopt_layout, ip_df, tos, reply_sport, reply_saddr, udp_pkt_size, data, mac',
     '"timestamp"',
     `(${list})[survey + 1] AS survey`,
     'shard, "position"',

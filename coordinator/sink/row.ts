@@ -197,6 +197,9 @@ const TABLE: readonly FieldReader[] = [
   number('reply_sport', 'port from which a UDP reply came', (source) =>
     source.isUdp ? source.column('responderPort') : null,
   ),
+  text('reply_saddr', 'address from which a UDP reply came', (source) =>
+    source.isUdp ? formatWords(source.responder()) : null,
+  ),
   number('udp_pkt_size', 'octets of the UDP reply, header included', (source) =>
     source.isUdp ? source.column('dataLength') + UDP_OCTETS : null,
   ),

@@ -69,7 +69,8 @@ export async function readManifest(
     const findings = new FindingsLog();
     findings.add({ ...NO_FINDINGS, ...manifest.findings });
     // Manifests of earlier versions have no findings.
-    const status = { ...findings.summary, ...noneUnsent(), ...manifest.status };
+    const none = { ...findings.summary, ...noneUnsent(), otherPort: 0, otherAddress: 0 };
+    const status = { ...none, ...manifest.status };
     return { status, findings };
   } catch (cause) {
     throw new Fault('BAD_MESSAGE', 'the file is not a manifest', { file }, cause);
@@ -122,6 +123,8 @@ function manifestOf(content: ManifestContent): object {
       silent: silentOf(status),
       ...Object.fromEntries(UNSENT_NAMES.map((name) => [name, status[name]])),
       batchesSetAside: status.batchesSetAside,
+      otherPort: status.otherPort,
+      otherAddress: status.otherAddress,
       rowsStored: status.rowsStored,
       framesReceived: status.framesReceived,
       framesDropped: status.framesDropped,

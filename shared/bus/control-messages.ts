@@ -37,6 +37,8 @@ const statusShape = z.object({
   ...unsentShape,
   icmpLimited: findingsShape,
   slowedNetworks: findingsShape,
+  otherPort: count,
+  otherAddress: count,
   batchesSetAside: count,
   notice: z.string(),
   coverage: finite,

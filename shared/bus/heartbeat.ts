@@ -15,6 +15,9 @@ export interface Activity {
   readonly grantSerial: number;
   /** New replies, of any class. */
   readonly replies: number;
+  /** Answers from another port, or another address, than the one probed, which the survey does not accept. */
+  readonly otherPort: number;
+  readonly otherAddress: number;
   readonly ioStats: IoStats;
   /** The version of the exclusions that every probe from now on is checked against. */
   readonly exclusionsVersion: number;

@@ -161,6 +161,8 @@ const heartbeatShape = z.object({
         ceiling: finite,
         grantSerial: count,
         replies: count,
+        otherPort: count,
+        otherAddress: count,
         ioStats: z.object({
           transmit: text(TEXT.NAME),
           framesReceived: count,

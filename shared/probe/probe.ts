@@ -96,6 +96,9 @@ export interface ReplyReader {
   answersFromOtherPort?(reply: Dissection, cookies: CookieMac): boolean;
   /** True if such answers are replies; else they are counted only. */
   readonly acceptsOtherPorts?: boolean;
+  /** The same for another address than the one probed: the target of the `flow` is then the one probed. */
+  answersFromOtherAddress?(reply: Dissection, cookies: CookieMac): boolean;
+  readonly acceptsOtherAddresses?: boolean;
   /** Our clock as a validated reply echoes it, microseconds modulo 2^32; −1 if it does not. */
   echoedStamp(reply: Dissection): number;
 }

@@ -2,15 +2,19 @@
 import type { Millis, Pps } from '../base/brand.js';
 import { Fault } from '../base/faults.js';
 
-const MULTIPLES: Readonly<Record<string, number>> = { '': 1, k: 1e3, m: 1e6, g: 1e9 };
-const UNITS_MILLIS: Readonly<Record<string, number>> = {
-  ms: 1,
-  '': 1e3,
-  s: 1e3,
-  m: 60e3,
-  h: 3600e3,
-  d: 86400e3,
-};
+type Scales = ReadonlyMap<string, number>;
+
+const MULTIPLES: Scales = new Map(Object.entries({ '': 1, k: 1e3, m: 1e6, g: 1e9 }));
+const UNITS_MILLIS: Scales = new Map(
+  Object.entries({
+    ms: 1,
+    '': 1e3,
+    s: 1e3,
+    m: 60e3,
+    h: 3600e3,
+    d: 86400e3,
+  }),
+);
 /** In place of a rate: as fast as agents can send. */
 export const UNLIMITED = 1e9 as Pps;
 
@@ -58,9 +62,9 @@ export function parseCount(text: string): number {
   return count;
 }
 
-function parseScaled(text: string, scales: Readonly<Record<string, number>>): number | undefined {
+function parseScaled(text: string, scales: Scales): number | undefined {
   const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/.exec(text.trim().toLowerCase());
-  const scale = scales[match?.[2] ?? '?'];
+  const scale = scales.get(match?.[2] ?? '?');
   return match === null || scale === undefined ? undefined : Number(match[1]) * scale;
 }
 

@@ -28,6 +28,9 @@ export interface SurveyStatus extends Readonly<UnsentCounts> {
    * Hosts, or networks of hosts, that send ICMP errors in bursts: their silence may be due to a rate limit.
    */
   readonly icmpLimited: FindingsSummary;
+  /** Answers from another port, or another address, than the one probed, which the survey does not accept. */
+  readonly otherPort: number;
+  readonly otherAddress: number;
   /** Networks that report administrative prohibition, and are probed slowly. */
   readonly slowedNetworks: FindingsSummary;
   /** The probes of the survey, as for `--probe`. */

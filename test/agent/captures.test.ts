@@ -81,7 +81,7 @@ describe('captures', () => {
         seen.push(name);
         return isRecognised;
       },
-      receiveFromOtherPort: () => {
+      receiveFromElsewhere: () => {
         seen.push(`${name}, other port`);
         return false;
       },

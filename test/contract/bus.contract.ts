@@ -371,6 +371,8 @@ const heartbeat: Heartbeat = {
       ceiling: 0,
       grantSerial: 3,
       replies: 5,
+      otherPort: 3,
+      otherAddress: 4,
       ioStats: {
         transmit: 'af-xdp eth0',
         framesReceived: 2 ** 40,

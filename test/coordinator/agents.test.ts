@@ -17,6 +17,8 @@ const activity = (second: number, change: Partial<Activity['ioStats']> = {}): Ac
   ceiling: 0,
   grantSerial: second,
   replies: 40 * second,
+  otherPort: 0,
+  otherAddress: 0,
   exclusionsVersion: 0,
   ioStats: {
     transmit: '',

@@ -1,5 +1,6 @@
 /** Scans of this machine’s own loopback: a real kernel, a real broker, real processes. */
 import { execFileSync } from 'node:child_process';
+import { createSocket } from 'node:dgram';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -40,7 +41,39 @@ function expectExact(rows: readonly string[]): void {
   expect(rows.filter((row) => row.endsWith(`,${CLOSED},rst`))).toHaveLength(ADDRESSES);
 }
 
+/** A UDP service whose answers come from another address than it is asked at. */
+async function answerFromElsewhere(port: number): Promise<Disposable> {
+  const [ear, mouth] = [createSocket('udp4'), createSocket('udp4')];
+  await new Promise<void>((resolve) => ear.bind(port, '127.77.1.5', resolve));
+  await new Promise<void>((resolve) => mouth.bind(port, '127.77.1.9', resolve));
+  ear.on('message', (octets, { port: from, address }) => mouth.send(octets, from, address));
+  return {
+    [Symbol.dispose]() {
+      ear.close();
+      mouth.close();
+    },
+  };
+}
+
 describe('transect scan on loopback', () => {
+  test('counts answers from other addresses apart, and accepts them with any-address=yes', async () => {
+    await using folder = await scratch();
+    using _service = await answerFromElsewhere(18_090);
+    const probe = 'udp:payload=hex:01****02,echo=1';
+    const scan = (options: string) => {
+      const fields = ['-f', 'saddr,sport,classification,reply_saddr'];
+      const flags = ['-p', '18090', '-c', '1s', '--rows', 'successes', ...fields, '-M', options];
+      const args = ['scan', '127.77.1.5', '--allow-special', '127.0.0.0/8', ...flags];
+      return start('transect', args, folder.path).outcome;
+    };
+    const counted = await scan(probe);
+    expect(counted.stdout.trim().split('\n')).toHaveLength(1);
+    expect(counted.stderr).toMatch(/elsewhere +UDP answers 1 from other addresses/);
+    const accepted = await scan(`${probe},any-address=yes`);
+    expect(accepted.stdout).toContain('127.77.1.5,18090,udp,127.77.1.9');
+    expect(accepted.stderr).not.toContain('elsewhere');
+  }, 60_000);
+
   test('finds every address of a /16 on an open and a closed port, each once', async () => {
     await using folder = await scratch();
     const flags = ['-r', '50000', '--agents', '2', '-c', '1s', '-o', 'out.csv'];

@@ -382,6 +382,8 @@ function boast(survey: string, draw: World['draw']): Heartbeat {
     grantSerial: any(),
     ceiling: any(),
     exclusionsVersion: any(),
+    otherPort: any(),
+    otherAddress: any(),
     ...claims,
   };
   const head = { agent: 'liar', vantage: 'nowhere', version: 'lies', protocol: PROTOCOL };

@@ -184,11 +184,13 @@ function warnings(status: SurveyStatus): Record<string, string> {
   };
 }
 
-/** Lines about the findings from ICMP errors; none if there are none. */
+/** Lines about the findings from ICMP errors, and about UDP answers from elsewhere; none if there are none. */
 export function findingLines({
   icmpLimited,
   slowedNetworks,
-}: Pick<SurveyStatus, 'icmpLimited' | 'slowedNetworks'>): Record<string, string> {
+  otherPort,
+  otherAddress,
+}: SurveyStatus): Record<string, string> {
   const lines: Record<string, string> = {};
   const named = ({ count, examples }: FindingsSummary) =>
     `${formatCount(count)} (${examples.slice(0, 3).join(', ')}${count > 3 ? ', …' : ''})`;
@@ -199,6 +201,15 @@ export function findingLines({
   if (slowedNetworks.count > 0) {
     lines['slowed'] = `${named(slowedNetworks)} prohibit probes, and were probed slowly`;
   }
+  const elsewhere = [
+    otherPort > 0
+      ? `${formatCount(otherPort)} from other ports (udp:any-port=yes accepts them)`
+      : '',
+    otherAddress > 0
+      ? `${formatCount(otherAddress)} from other addresses (udp:any-address=yes accepts them)`
+      : '',
+  ].filter((text) => text !== '');
+  if (elsewhere.length > 0) lines['elsewhere'] = `UDP answers ${elsewhere.join('; ')}`;
   return lines;
 }
 

@@ -34,6 +34,12 @@ export const ANY_PORT = choice(
   AS_USUAL,
   `accept answers that come from another port of the target; ${AS_USUAL} if the protocol answers so`,
 );
+export const ANY_ADDRESS = choice(
+  'any-address',
+  ['no', 'yes'],
+  'no',
+  'accept answers from another address of the IPv4 /24, if they echo our cookie',
+);
 
 const NAMES = UDP_PAYLOADS.map(({ name }) => name);
 
@@ -59,6 +65,7 @@ export const PAYLOAD_OPTIONS: readonly ProbeOption[] = [
     check: (value) => wholeNumber(value, 0, PAYLOAD_OCTETS_MAX),
   },
   ANY_PORT,
+  ANY_ADDRESS,
 ];
 
 /** Options in which a payload by name or by port is replaced by its octets. */

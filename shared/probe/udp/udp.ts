@@ -33,6 +33,7 @@ import {
 import type { ProbeBatch } from '../probe-batch.js';
 import { TTL } from '../probe-options.js';
 import {
+  ANY_ADDRESS,
   ANY_PORT,
   optionsForPort,
   PAYLOAD_OPTIONS,
@@ -113,11 +114,15 @@ class Datagrams implements PacketMaker {
  */
 const OTHER_PORTS_WITHOUT_ECHO_MAX = 16;
 
+/** Octets of the cookie that an answer from another address must echo. */
+const COOKIE_OCTETS_LEAST = 2;
+
 class DatagramReplies implements ReplyReader {
   readonly #payload: Payload;
   readonly #ports: PortRange;
   readonly #targetPorts: readonly number[];
   readonly acceptsOtherPorts: boolean;
+  readonly acceptsOtherAddresses: boolean;
 
   constructor({ options, ports, targetPorts }: ProbeSetup) {
     this.#payload = payloadOf(options);
@@ -125,6 +130,7 @@ class DatagramReplies implements ReplyReader {
     const most = this.#payload.echoAt < 0 ? OTHER_PORTS_WITHOUT_ECHO_MAX : OTHER_PORTS_MAX;
     this.#targetPorts = targetPorts.length <= most ? targetPorts : [];
     this.acceptsOtherPorts = options[ANY_PORT.name] === 'yes';
+    this.acceptsOtherAddresses = options[ANY_ADDRESS.name] === 'yes';
   }
 
   validate(reply: Dissection, cookies: CookieMac): boolean {
@@ -153,6 +159,26 @@ class DatagramReplies implements ReplyReader {
       matches++;
     }
     target.port = matches === 1 ? probed : from;
+    return matches === 1;
+  }
+
+  /** Tries the addresses of the sender's /24; by chance, an echoed cookie fits at most one in 2^20 of them. */
+  answersFromOtherAddress(reply: Dissection, cookies: CookieMac): boolean {
+    const { echoAt, cookieOctets } = this.#payload;
+    if (reply.isError || reply.isIpv6 || echoAt < 0 || cookieOctets < COOKIE_OCTETS_LEAST)
+      return false;
+    const { target } = reply.flow;
+    const from = target.w3;
+    const network = (from & 0xffffff00) >>> 0;
+    let probed = 0;
+    let matches = 0;
+    for (let host = 0; host < 256; host++) {
+      target.w3 = network + host;
+      if (target.w3 === from || !this.#isAnswer(reply, cookies)) continue;
+      probed = target.w3;
+      matches++;
+    }
+    target.w3 = matches === 1 ? probed : from;
     return matches === 1;
   }
 

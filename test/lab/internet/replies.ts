@@ -78,7 +78,7 @@ export function writeError(
   writeHead(view, at, probe, { protocol, octets, timeToLive: 249 });
   view.setUint32(at + shape.source + shape.addressOctets - 4, router);
   if (isIpv4) setIpv4Checksum(view, at);
-  view.setUint32(icmp, isIpv4 ? 0x030d0000 : 0x01010000);
+  view.setUint32(icmp, isIpv4 ? 0x03010000 : 0x01030000);
   view.setUint32(icmp + 4, 0);
   const quote = bytes.subarray(probe.at, probe.at + shape.head + QUOTED_OCTETS);
   new Uint8Array(view.buffer).set(quote, icmp + ICMP_OCTETS);

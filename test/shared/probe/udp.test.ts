@@ -93,6 +93,32 @@ describe('the UDP probe', () => {
     expect(classOf(69, tftp)).toBe('udp'); // RFC 1350 §4: the server chooses its port
   });
 
+  test('recognises an answer from another address of the /24 by its echo, and from no other', () => {
+    const answer = answerTo(sentTo(53));
+    const from = (address: number) => {
+      const moved = answer.slice();
+      new DataView(moved.buffer).setUint32(12, address);
+      return read(moved);
+    };
+    const probed = FLOW.address[3];
+    const network = (probed & 0xffffff00) >>> 0;
+    for (const host of [0, 1, 4, 255]) {
+      const views = from(network + host);
+      expect(readerOf(53).answersFromOtherAddress?.(views, cookies)).toBe(true);
+      expect(views.flow.target.w3).toBe(probed);
+    }
+    const views = from(network + 256);
+    expect(readerOf(53).answersFromOtherAddress?.(views, cookies)).toBe(false);
+    expect(views.flow.target.w3).toBe(network + 256);
+    answer[28] = (answer[28] as number) ^ 1;
+    expect(readerOf(53).answersFromOtherAddress?.(from(network), cookies)).toBe(false);
+    const options = ['yes', 'no'].map((any) => readerOf(53, { 'any-address': any }));
+    expect(options.map(({ acceptsOtherAddresses }) => acceptsOtherAddresses)).toEqual([
+      true,
+      false,
+    ]);
+  });
+
   test('attributes no answer from another port if it could match one of many by chance', () => {
     const ports = Array.from({ length: 256 }, (_, i) => i + 1000);
     const reader = readerOf(9, {}, ports);

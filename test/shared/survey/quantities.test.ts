@@ -28,6 +28,7 @@ describe('quantities', () => {
     [parseRate, '0'],
     [parseRate, '-1'],
     [parseRate, '1e3'],
+    [parseRate, '10constructor'],
     [parseRate, 'fast'],
     [parseRate, '2G'],
     [parseBandwidth, '0'],
