@@ -42,7 +42,7 @@ export interface AgentDeps {
   readonly openNetworkIo: OpenNetworkIo;
 }
 
-/** For this long after the start of a quarantine, the agent leases no shards of that survey. */
+/** After the agent is quarantined in a survey, it leases no shards of that survey for this long. */
 const QUARANTINE_MILLIS = 60_000;
 const NETWORK_LOST = {
   code: 'NO_ROUTE',
@@ -153,14 +153,16 @@ export class Agent {
         const refusal = { code: '', reason: grant.quarantineReason };
         this.surveys.refuse(grant.survey, refusal, QUARANTINE_MILLIS);
       }
-      // Other agents can get the difference once we report that the lower grant is in force.
+      // Reports the lower rate at once, because other agents can get the freed part only after this
+      // report.
       if (grant.rate < before) this.#publishHeartbeat();
     }
   }
 
   /**
    * True if a grant names this agent, answers one of its recent heartbeats, and lasts at most `grantMillis`.
-   * Other grants are ignored, so even a forged one expires soon after a heartbeat that we sent.
+   * Other grants are ignored; so a forged grant must answer a heartbeat that we sent, and expires soon after
+   * it.
    */
   #answersHeartbeat({ agent, heartbeatAt, ttlMillis }: Grant): boolean {
     const isOurs = agent === this.#options.agent && this.#heartbeatsSent.has(heartbeatAt);

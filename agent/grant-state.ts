@@ -35,7 +35,10 @@ export class GrantState {
 
   /** Takes a grant, unless a later one is in force. @returns true if it was taken */
   accept(grant: Grant, now: number): boolean {
-    assert(grant.ttlMillis <= LIMITS.grantMillis, `a grant lasts ${grant.ttlMillis} ms`);
+    assert(
+      grant.ttlMillis <= LIMITS.grantMillis,
+      `a grant lasts ${grant.ttlMillis} ms, which is longer than allowed`,
+    );
     if (grant.serial <= this.serial && this.#isInForce(now)) return false;
     this.#grant = grant;
     return true;

@@ -235,7 +235,8 @@ export class HeldShard implements ReplyRecorder {
     const hasChanged = state !== 'held' || hasMoved;
     const now = clock.monotonic();
     this.#checkpointedAt = now;
-    // Without a grant nothing is written, so no failed write would reveal that another agent has the lease.
+    // Reads an unchanged lease from time to time: without a grant nothing is written, so no failed write
+    // can reveal that another agent has the lease.
     const isToConfirm = !hasChanged && now - this.#confirmedAt >= CONFIRM_MILLIS;
     if (hasChanged || isToConfirm) this.#confirmedAt = now;
     const isLost = hasChanged
@@ -247,7 +248,7 @@ export class HeldShard implements ReplyRecorder {
     }
   }
 
-  /** Adds what ICMP errors have shown meanwhile, whichever shard they came from. */
+  /** Adds the new findings from ICMP errors to this epoch, including findings from the errors of other shards. */
   #addFindings(settledUpTo: number): void {
     const { icmpErrors, clock, lease } = this.#deps;
     const { icmpLimited, slowedNetworks } = this.#findings;

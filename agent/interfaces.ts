@@ -57,7 +57,7 @@ export type Destinations =
 /** Refused system calls by errno name. */
 export type SendErrors = Readonly<Record<string, number>>;
 
-/** In place of an `UNSENT` code: the position is in a slowed network, and is to be sent later. */
+/** Used in place of an `UNSENT` code for a position in a slowed network, which is to be sent later. */
 export const DEFERRED = 255;
 
 /** A position without a probe. */
@@ -68,7 +68,7 @@ export interface Unsent {
 }
 
 /**
- * Results of a lookup that has no MAC address: resolution is in progress; no host on the link has the
+ * Results of a lookup that finds no MAC address: resolution is in progress; no host on the link has the
  * address; or no request could be sent.
  */
 export const RESOLVING = 'asking';
@@ -79,12 +79,13 @@ export type Found = Uint8Array | typeof RESOLVING | typeof UNREACHABLE | typeof 
 
 /** Resolves the MAC addresses of neighbours on the link, as they are needed. */
 export interface Neighbours {
-  /**
-   * Requests a target's MAC address, unless it is known or being resolved. @returns true if a packet was sent
-   */
+  /** Requests a target's MAC address, unless it is known or being resolved. @returns true if a packet was sent */
   request(target: Endpoint, now: number): boolean;
   lookup(target: Endpoint, now: number): Found;
-  /** Reads answers, and repeats due requests, at most `most`. @returns packets sent */
+  /**
+   * Reads answers, and repeats at most `most` of the requests that are due.
+   * @returns packets sent
+   */
   poll(now: number, most: number): number;
   close(): void;
 }
@@ -121,10 +122,7 @@ export interface KnownClasses {
   readonly classesFrom: number;
 }
 
-/**
- * How a job differs from a job of the first round of probes. Such a job is sent before those of the first
- * round.
- */
+/** Distinguishes a job from the jobs of the first round of probes, and lets it be sent before them. */
 export interface SendMode {
   /** Only positions that are silent so far are sent. */
   readonly known?: KnownClasses;
@@ -142,7 +140,7 @@ export interface Sender {
   slowDown(address: Endpoint): void;
   /**
    * Grants packets per second until an instant of the monotonic clock; replaces the previous grant. Nothing
-   * is sent before this version of the exclusions is enforced.
+   * is sent before version `exclusionsVersion` of the exclusions is enforced.
    */
   grant(rate: number, until: number, exclusionsVersion: number): void;
   /** Sets the excluded addresses, in addition to those that this agent always blocks. */
@@ -183,9 +181,9 @@ export interface FrameSource {
   readonly totals: CaptureTotals;
   /** False once the source has failed. */
   readonly isAlive: boolean;
-  /** Time (our monotonic clock) before which all frames that arrived have been delivered. */
+  /** Time (our monotonic clock): all frames that arrived before it have been delivered. */
   readonly readUntil: number;
-  /** Replaces the filter; frames already buffered passed the previous one. */
+  /** Replaces the filter; frames that are already buffered were checked against the previous filter. */
   setFilter(filter: string): void;
   start(receive: Receive): void;
   close(): void;
@@ -193,11 +191,14 @@ export interface FrameSource {
 
 /** A survey's share of the capture on one interface. */
 export interface Capture {
-  /** Every frame is dissected here; valid until the next frame. */
+  /**
+   * The dissection of the current frame; valid until the next frame, because every frame is dissected into
+   * this object.
+   */
   readonly dissection: Dissection;
   /** Totals since the capture was opened, of all surveys that share the interface. */
   readonly totals: CaptureTotals;
-  /** Frames since the capture was opened that are not replies to our probes, by reason. */
+  /** Numbers, by reason, of the frames captured so far that are not replies to our probes. */
   readonly rejects: Readonly<Record<string, number>>;
   readonly isAlive: boolean;
   readonly readUntil: number;
@@ -215,7 +216,10 @@ export interface FrameReceiver {
   receiveFromElsewhere(timestamp: number): boolean;
 }
 
-/** The outcome of a probe that the main thread sends itself: of a connection, or a neighbour's answer. */
+/**
+ * The outcome of a probe that the main thread sends itself: the result of a connection, or the answer of a
+ * neighbour.
+ */
 export interface DirectReply {
   /** Our address and port; port 0 if they are not known. */
   readonly source: Endpoint;
@@ -244,9 +248,7 @@ export type ReceiveOutcome = (
   roundTrip: number,
 ) => void;
 
-/**
- * Outcome of a reply: it is the first or highest-ranked so far for its position, a duplicate, or too late.
- */
+/** Outcome of a reply: it is the first or highest-ranked so far for its position, a duplicate, or too late. */
 export const OUTCOME = { NEW: 0, DUPLICATE: 1, LATE: 2 } as const;
 
 /** Records the replies of one shard. */

@@ -1,6 +1,4 @@
-/**
- * One survey that this agent has joined: its plan, its network I/O, the shards held, and the grant.
- */
+/** One survey that this agent has joined: its plan, its network I/O, the shards held, and the grant. */
 import { assert } from '../shared/base/assert.js';
 import type { Clock } from '../shared/base/clock.js';
 import { Fault } from '../shared/base/faults.js';
@@ -38,7 +36,7 @@ export class JoinedSurvey {
   readonly #clock: Clock;
   readonly #grant = new GrantState();
   readonly #meter: RateMeter;
-  /** Time (our monotonic clock) up to which all replies that arrived have been read. */
+  /** Time (our monotonic clock): all replies that arrived before it have been read. */
   #capturedUntil: number;
   #checkedAt: number;
   #hasLostNetwork = false;
@@ -116,7 +114,7 @@ export class JoinedSurvey {
     return this.#hasLostNetwork;
   }
 
-  /** Time (our monotonic clock) up to which all replies that arrived have been recorded. */
+  /** Time (our monotonic clock): all replies that arrived before it have been recorded. */
   get capturedUntil(): number {
     return this.#capturedUntil;
   }
@@ -160,9 +158,7 @@ export class JoinedSurvey {
     return this.survey.state === 'paused' ? 0 : this.#grant.rateAt(now);
   }
 
-  /**
-   * The expected rate, packets per second: at most the granted rate, and at most what the agent could send.
-   */
+  /** The expected rate, packets per second: at most the granted rate, and at most what the agent could send. */
   paceAt(now: number): number {
     const possible = this.#meter.rate + PACE_SHARDS * this.plan.shardLength;
     return Math.min(this.rateAt(now), possible);
@@ -190,9 +186,15 @@ export class JoinedSurvey {
     this.networkIo.sender.grant(Math.min(rate, most), heartbeatAt + ttlMillis, exclusionsVersion);
   }
 
-  /** The survey's record has changed; a pause or an end takes effect at once. */
+  /**
+   * Called when the survey's record has changed. Applies the new record; if the survey is paused or ending,
+   * sending stops at once.
+   */
   onSurveyChange(survey: Survey): void {
-    assert(survey.id === this.survey.id, `survey ${survey.id} in place of ${this.survey.id}`);
+    assert(
+      survey.id === this.survey.id,
+      `the record of survey ${survey.id} was given to survey ${this.survey.id}`,
+    );
     this.survey = survey;
     if (survey.state === 'paused') this.networkIo.sender.grant(0, 0, 0);
     if (isEnding(survey.state)) for (const shard of this.held.values()) shard.stop();

@@ -23,7 +23,7 @@ export interface JoinedSurveysDeps {
   readonly openNetworkIo: OpenNetworkIo;
 }
 
-/** The reason why a survey is not served: a fault code, or empty; and one sentence. */
+/** The reason why a survey is not served: a fault code, which may be empty, and one sentence. */
 export interface RefusalReason {
   readonly code: string;
   readonly reason: string;
@@ -122,7 +122,7 @@ export class JoinedSurveys {
       const joined = await joinSurvey(bus, survey, openNetworkIo, clock);
       this.#joined.set(id, joined);
       joined.setExclusions(this.#exclusions);
-      // The record may have changed meanwhile, before this object could be notified.
+      // Reads the record again, because it may have changed before this object could be notified.
       joined.onSurveyChange((await bus.surveys.read(id))?.value ?? survey);
       this.#refusals.delete(id);
       const { sender, notes } = joined.networkIo;
@@ -136,9 +136,7 @@ export class JoinedSurveys {
     }
   }
 
-  /**
-   * Leases no shards of a survey for a while. Refusing it again for the same reason does not extend the time.
-   */
+  /** Leases no shards of a survey for a while. Refusing it again for the same reason does not extend the time. */
   refuse(survey: string, { code, reason }: RefusalReason, millis: number): void {
     const known = this.#refusals.get(survey);
     if (known?.reason !== reason) this.#deps.log.error({ survey, error: reason }, 'survey refused');

@@ -87,7 +87,10 @@ function post(what: ThreadMessage): void {
   port.postMessage(what);
 }
 
-/** Opens one egress per probe; those of a route share its neighbours. Adds each to `egresses` at once. */
+/**
+ * Opens one egress per probe; all egresses of a route share its neighbours. Adds each to `egresses` as soon
+ * as it is open.
+ */
 function openRoute(
   { family, device, nextHop, sources, window }: EgressRoute,
   probes: readonly SurveyProbe<PacketProbe>[],

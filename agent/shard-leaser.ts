@@ -41,7 +41,7 @@ export class ShardLeaser {
     this.#stop = stop;
   }
 
-  /** Starts the loop that leases shards of a survey, unless it is running; it ends with the survey. */
+  /** Starts the loop that leases shards of a survey, unless that loop already runs. The loop ends with the survey. */
   start(survey: string): void {
     if (this.#loops.has(survey)) return;
     const loop = this.#leaseShards(survey).finally(() => this.#loops.delete(survey));
@@ -72,7 +72,7 @@ export class ShardLeaser {
   }
 
   /**
-   * Leases the next shard on offer. Offers and records may be malformed: the error is logged, and the offer
+   * Leases the next shard on offer. If the offer or a record is malformed, the error is logged, and the offer
    * is released.
    */
   async #leaseNext(of: string): Promise<void> {

@@ -1,4 +1,4 @@
-/** Cost per packet on one core, without a network: of writing probes and of reading replies. */
+/** Measures the cost of writing a probe and of reading a reply, on one core, without a network. */
 
 import { Egress } from '../agent/egress/egress.js';
 import { Router } from '../agent/egress/router.js';

@@ -11,13 +11,14 @@ export interface Scores {
   readonly spread: number;
   /** Correlation of each index with the next. */
   readonly serial: number;
-  /**
-   * Worst score of the gaps between the sorted indices of a window, compared with those of random numbers.
-   */
+  /** Worst score of the gaps between the sorted indices of a window, compared with those of random numbers. */
   readonly gaps: number;
   /** How often an index is followed by a neighbour, above or below; two per permutation are expected. */
   readonly steps: number;
-  /** The longest run of consecutive positions whose indices are in the same subnet, of 256 in the space. */
+  /**
+   * The longest run of consecutive positions whose indices are in the same subnet; the space is divided into
+   * 256 subnets.
+   */
   readonly run: number;
 }
 
@@ -106,7 +107,10 @@ function high(size: number, buckets: number): (index: number) => number {
   return (index) => Math.floor((index / size) * buckets);
 }
 
-/** @param share of the space that the window covers: the larger it is, the less the counts vary */
+/**
+ * @param share the part of the space that the window covers, from 0 to 1: the larger it is, the less the
+ * counts vary
+ */
 function chiSquareScore(
   indices: Float64Array,
   bucketOf: (index: number) => number,

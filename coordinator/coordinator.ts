@@ -64,7 +64,10 @@ export interface CoordinatorDeps {
   readonly random: Random;
   readonly disk: Disk;
   readonly log: Log;
-  /** Called with each accepted batch before its shard is stored, and awaited: prints rows as they arrive. */
+  /**
+   * Called with each accepted batch before its shard is stored, to print rows as they arrive. The next batch
+   * waits until this resolves.
+   */
   readonly onBatch?: (run: SurveyRun, batch: ResultBatch) => Promise<void>;
 }
 
@@ -199,7 +202,10 @@ export class Coordinator {
     this.#running.add(running);
   }
 
-  /** Reads surveys that are over; there may be many. Only requests for a survey that is not running wait. */
+  /**
+   * Reads the surveys that are over, of which there may be many. Meanwhile, requests about running surveys
+   * are answered; all others have to wait.
+   */
   async #readAllFinished(over: readonly Versioned<Survey>[], signal: AbortSignal): Promise<void> {
     for (const { value: survey } of over) {
       if (signal.aborted) return;
@@ -279,7 +285,7 @@ export class Coordinator {
   }
 
   /**
-   * The survey with this id; otherwise the only one that has this name, or whose id starts with the text.
+   * The survey whose id is `text`; otherwise the only one whose name is `text`, or whose id starts with it.
    * @throws Fault UNKNOWN_SURVEY or BAD_OPTION
    */
   async find(text: string): Promise<KnownSurvey> {

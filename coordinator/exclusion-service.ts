@@ -63,9 +63,11 @@ export class ExclusionService {
   }
 
   /**
-   * Lifts an exclusion: running surveys probe those of its targets that they have not reached yet.
+   * Lifts an exclusion: from then on, running surveys probe the targets in its range that they have not
+   * reached yet.
    * @param lifted its version, or its range as it was entered
-   * @returns the version that lifts it @throws Fault BAD_OPTION if there is no such exclusion
+   * @returns the version that lifts it
+   * @throws Fault BAD_OPTION if there is no such exclusion
    */
   async lift(lifted: string, reason: string, by: string): Promise<number> {
     const wanted = lifted.trim();

@@ -16,7 +16,8 @@ const POLL_MILLIS = 250;
 /** Measured from before the last successful renewal was sent. */
 const LEASE_MILLIS = 3000;
 /**
- * Measured from when the last renewal was seen; longer than a leader keeps leading without a renewal.
+ * Measured from when the last renewal was seen. It is longer than the time for which a leader leads without a
+ * renewal.
  */
 const TAKEOVER_MILLIS = 4500;
 assert(TAKEOVER_MILLIS > LEASE_MILLIS + POLL_MILLIS, 'a standby takes over while the leader leads');

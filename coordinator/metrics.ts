@@ -4,7 +4,7 @@ import { UNSENT_NAMES } from '../shared/survey/unsent.js';
 import type { Metrics, Reading } from '../shared/telemetry/metrics-registry.js';
 import type { Coordinator } from './coordinator.js';
 
-/** @param leading the coordinator, while this process leads */
+/** @param leading returns the coordinator while this process leads, otherwise undefined */
 export function declareMetrics(metrics: Metrics, leading: () => Coordinator | undefined): void {
   const exposed = () => {
     const coordinator = leading();

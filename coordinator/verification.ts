@@ -1,7 +1,7 @@
 /**
- * The proof of coverage: checks from plan, journal and segments alone that every position is accounted for
- * exactly once, and that every row belongs where it is. It trusts nothing that it can compute: shards from
- * the plan, targets from their positions, counts from the rows.
+ * The proof of coverage: checks, from plan, journal and segments alone, that every position is accounted for
+ * exactly once and every row is in the right place. It computes whatever it can instead of trusting what is
+ * stored: shards from the plan, targets from their positions, counts from the rows.
  */
 import { join } from 'node:path';
 import { IntervalSet } from '../shared/base/intervals.js';
@@ -46,7 +46,8 @@ export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Pro
   if (plan.hash !== survey.planHash)
     checker.addViolation('the hash of the plan differs from the one in survey.json');
   const segments = new SegmentStore(folder, survey.segmentFormat, disk);
-  // Rows are stored before their journal line, so during the survey, a row without a line is no violation.
+  // Rows are stored before the journal line of their shard, so a row without such a line is a violation
+  // only once the survey is over.
   const isOver = (await disk.size(join(folder, MANIFEST_FILE))) > 0;
   const withRows = new Map<number, ShardEntry>();
   for await (const entry of readJournal(disk, join(folder, JOURNAL_FILE))) {
@@ -128,7 +129,7 @@ class CoverageChecker {
       const isPossible =
         settled >= 0 &&
         epoch.settledUpTo <= sentUpTo &&
-        // An epoch that has ended early may have sent probes of positions beyond `sentUpTo`.
+        // An epoch that ended early may have sent probes for positions beyond `sentUpTo`.
         probesSent <= (to - epoch.from) * this.#survey.probesPerTarget &&
         sumUnsent(epoch) + sumReplies(replies) <= settled;
       if (!isPossible) {
@@ -152,7 +153,7 @@ class CoverageChecker {
     }
   }
 
-  /** @param isOver whether the survey is over: then every row must belong to a stored shard */
+  /** @param isOver whether the survey is over; if it is, every row must belong to a stored shard */
   checkRow(row: Row, entries: ReadonlyMap<number, ShardEntry>, isOver: boolean): void {
     const { shard, position, saddr, probe, sport, agent, classification } = named(row);
     const entry = entries.get(Number(shard));
@@ -203,7 +204,10 @@ class CoverageChecker {
     }
   }
 
-  /** A journal that was damaged after the survey has fewer entries than the manifest counts. */
+  /**
+   * Compares the covered targets with the manifest: a journal that was damaged after the survey has fewer
+   * than the manifest records.
+   */
   checkManifest(recorded: number): void {
     if (recorded === this.#covered) return;
     this.addViolation(`the manifest has ${recorded} covered targets, the journal ${this.#covered}`);

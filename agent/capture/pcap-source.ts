@@ -3,9 +3,9 @@
  * Every frame arrives in the same buffer and is handled before the next.
  *
  * The package (3.1.0) cannot close a session safely: its poll handle is a member of an object that the
- * garbage collector frees while the event loop still lists it, and `close` takes effect with the next frame
- * only. So a session is kept for the life of the process and reused. Its filter cannot be replaced either:
- * there is one session per filter, and few of them, because the filter follows from our addresses.
+ * garbage collector frees while the event loop still lists it, and `close` takes effect only at the next
+ * frame. So sessions are kept for the life of the process and reused. A session's filter cannot be replaced
+ * either, so each filter has its own session; there are few filters, because they follow from our addresses.
  */
 import pcap from 'pcap';
 import { monotonicMillis } from '../../shared/base/clock.js';
@@ -130,7 +130,10 @@ function totalsOf(session: Session): CaptureTotals {
   };
 }
 
-/** @throws Fault UNSUPPORTED: frames of other kinds cannot be read, and must not look like silence */
+/**
+ * @throws Fault UNSUPPORTED for other kinds of links: their frames cannot be read, and missing frames must
+ * not look like silent targets
+ */
 function linkLayerOf(session: Session, device: string): LinkLayer {
   if (session.link_type === 'LINKTYPE_ETHERNET') return 'ethernet';
   if (session.link_type === 'LINKTYPE_RAW') return 'ip';

@@ -51,7 +51,7 @@ const FRAME_OCTETS = 2048;
 const BLOCK_MILLIS = 8;
 /** Polling interval while the ring is empty. */
 const LOOK_MILLIS = 10;
-/** Frames read before other work of this thread runs. */
+/** Maximum number of frames to read before this thread does other work. */
 const TURN_FRAMES = 16_384;
 
 const BLOCK_STATUS = 8; // u32
@@ -176,7 +176,8 @@ class RingSource implements FrameSource {
     while (!signal.aborted) {
       const lookedAt = this.#clock.monotonic();
       const isEmpty = this.#read(receive, TURN_FRAMES);
-      // Frames in the block that the kernel is still filling arrived later than this.
+      // The kernel hands over a block after `BLOCK_MILLIS`, so the frames in the block that it is still
+      // filling arrived after this time.
       if (isEmpty) this.#readUntil = lookedAt - BLOCK_MILLIS;
       await this.#clock.sleep(isEmpty ? LOOK_MILLIS : 0, signal);
     }

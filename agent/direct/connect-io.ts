@@ -27,9 +27,7 @@ const SOCKETS_MAX = 1000;
 const FILES_KEPT = 100;
 const NO_PORTS = { from: 0, to: 1 } as const;
 
-/**
- * @throws Fault BAD_OPTION for an agent setting that cannot be applied to connections that the kernel makes
- */
+/** @throws Fault BAD_OPTION for an agent setting that cannot be applied to connections that the kernel makes */
 export async function openConnectIo(
   survey: Survey,
   plan: Plan,
@@ -117,7 +115,8 @@ async function requireOwn(source: string): Promise<void> {
     server.listen({ host: source, port: 0 });
     await once(server, 'listening');
   } catch {
-    const reason = 'is no address of this host, and tcp-connect needs one';
+    const reason =
+      'is not an address of this host; tcp-connect can send only from addresses of this host';
     throw new Fault('BAD_OPTION', reason, { flag: '--source-ip', value: source });
   } finally {
     server.close();

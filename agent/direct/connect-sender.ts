@@ -1,6 +1,6 @@
 /**
- * Probes as connections that the kernel makes, at most `socketsMax` at once. A connection that opens is reset; one
- * that is neither open nor refused within the cooldown counts as silent.
+ * Sends probes as connections that the kernel makes, at most `socketsMax` at once. A connection that opens is
+ * reset; a connection that has neither opened nor been refused within the cooldown counts as silent.
  */
 import { connect, type Socket } from 'node:net';
 import { parseIpv4 } from '../../shared/net/address.js';
@@ -50,7 +50,8 @@ export class ConnectSender extends DirectSender {
 
   override setExclusions(excluded: AddressLists, version: number): void {
     super.setExclusions(excluded, version);
-    // The kernel repeats SYNs, which must not reach a target that is excluded now.
+    // Ends connections to targets that are excluded now, because the kernel may otherwise repeat their
+    // SYNs.
     for (const { position, socket } of this.#attempts) {
       if (this.blockOf(position) !== 0) socket.destroy();
     }

@@ -1,13 +1,14 @@
-/** A send job of a direct sender: positions [from, to), those that must be tried again, and those not sent. */
+/**
+ * A send job of a direct sender: keeps track of the positions [from, to), of those that must be tried again,
+ * and of those recorded as unsent.
+ */
 import { LIMITS } from '../../shared/base/limits.js';
 import type { VersionSpan } from '../../shared/survey/policy/exclusions.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
 import type { KnownClasses, Sending, Unsent } from '../interfaces.js';
 
 const RETRY_MILLIS = 100;
-/**
- * Value of `at` while a position is being tried; otherwise `at` is a time in monotonic milliseconds.
- */
+/** Value of `at` while a position is being tried; otherwise `at` is a time in monotonic milliseconds. */
 const TRYING = Number.POSITIVE_INFINITY;
 
 export class DirectJob implements Sending {
@@ -17,10 +18,7 @@ export class DirectJob implements Sending {
   /** The next position that was not tried yet. */
   next: number;
   readonly #to: number;
-  /**
-   * Positions that are being tried, or that could not be tried: the number of attempts, and when to try
-   * again.
-   */
+  /** Positions that are being tried, or that could not be tried: the number of attempts, and when to try again. */
   readonly #pending = new Map<number, { attempts: number; at: number }>();
   #unsent: Unsent[] = [];
   #isAbandoned = false;
@@ -66,8 +64,8 @@ export class DirectJob implements Sending {
   }
 
   /**
-   * This host could not try the position: it is tried again, and recorded as unsent after `LIMITS.sendTries`
-   * attempts.
+   * Called if this host could not try a position: the position is tried again later, and recorded as unsent
+   * after `LIMITS.sendTries` attempts.
    */
   onLocalFault(position: number, now: number): void {
     const attempts = (this.#pending.get(position)?.attempts ?? 0) + 1;

@@ -1,6 +1,6 @@
 /**
- * Sends probes from the main thread, at the granted rate: connections of the kernel, and requests to neighbours.
- * Subclasses send one probe at a time, and report its outcome.
+ * Sends two kinds of probes from the main thread, at the granted rate: connections that the kernel makes, and
+ * requests to neighbours. Subclasses send one probe at a time, and report its outcome.
  */
 import type { Clock } from '../../shared/base/clock.js';
 import type { Endpoint, Target } from '../../shared/net/endpoint.js';
@@ -45,7 +45,8 @@ export abstract class DirectSender implements Sender {
     this.#blocked = blocked;
     this.#pacer = new Pacer(clock.monotonic());
     this.#filter = new SendFilter(blocked);
-    // The fields of subclasses are set only after this constructor.
+    // Starts sending only after this constructor has returned, because the fields of subclasses are not
+    // set before that.
     this.#pumping = Promise.resolve().then(() => this.#pump());
   }
 
@@ -68,7 +69,7 @@ export abstract class DirectSender implements Sender {
     this.#grant = { rate, until, exclusionsVersion };
   }
 
-  /** Direct probes have no ICMP errors that we could read, so no network is ever slowed. */
+  /** Does nothing: no network is ever slowed, because we cannot read ICMP errors about direct probes. */
   slowDown(_address: Endpoint): void {}
 
   setExclusions(excluded: AddressLists, version: number): void {
@@ -118,7 +119,10 @@ export abstract class DirectSender implements Sender {
     }
   }
 
-  /** False once everything is sent: the rate is then 0 because none is needed, and late replies are awaited. */
+  /**
+   * False once everything is sent; the rate may then be 0 because no grant is needed while late replies are
+   * awaited.
+   */
   get #hasWork(): boolean {
     return [...this.#first, ...this.#urgent].some(({ hasEnded }) => !hasEnded);
   }

@@ -1,6 +1,7 @@
 /**
- * Probes as requests to neighbours on the link, ARP (RFC 826) and neighbour solicitations (RFC 4861 §7.2). An answer
- * names the address that it is about, which gives the target, so nothing is kept of what was sent.
+ * Sends probes as requests to neighbours on the link: ARP (RFC 826) and neighbour solicitations (RFC 4861
+ * §7.2). An answer contains the address that was requested, which identifies the target, so no record of sent
+ * requests is kept.
  */
 import { Target, type Words } from '../../shared/net/endpoint.js';
 import type { MacAddress } from '../../shared/packet/ethernet.js';
@@ -12,7 +13,7 @@ import { DirectSender, type DirectSenderDeps } from './direct-sender.js';
 
 /** Index of the only class in the lists of `arp` and `nd`. */
 const ANSWERED = 0;
-/** Answers that are read at once from one link. */
+/** Maximum number of answers read from one link before other work. */
 const ANSWERS_MAX = 4096;
 
 /** Requests and answers of one family on one link. */

@@ -46,7 +46,7 @@ export interface EgressOptions {
   readonly gatewayMac?: MacAddress | undefined;
   readonly sourceMac?: MacAddress | undefined;
   readonly sources?: readonly Words[] | undefined;
-  /** An IPv6 prefix that is routed to this host: probes come from all of it. */
+  /** An IPv6 prefix that is routed to this host; probes are sent from addresses throughout this prefix. */
   readonly sourceWindow?: Prefix6 | undefined;
   readonly sourcePorts?: PortRange | undefined;
   readonly vlan?: number | undefined;
@@ -102,8 +102,8 @@ async function egressRoute(
     const nextHop = await linkOf(slice, sources, options, clock);
     return { family, device, sources, destinations, nextHop };
   }
-  // Requests come from a link-local address: the window is routed to this host, and not on the link, so a
-  // neighbour could not send its answer to an address of the window.
+  // Sends requests from a link-local address: neighbours cannot answer to an address of the window,
+  // because the window is routed to this host and is not on the link.
   await refuseOnLink(window);
   const nextHop = await linkOf(slice, await linkLocalsOn(device), options, clock);
   if (nextHop === undefined || nextHop.gateway !== undefined) {
@@ -136,9 +136,7 @@ async function linkOf(
   return { source, gateway: await resolveNeighbour(gateway, { device, source, addresses }, clock) };
 }
 
-/**
- * Notes about source addresses that are not used, and about targets for which another source address is used.
- */
+/** Notes about source addresses that are not used, and about targets for which another source address is used. */
 function notesOn(
   { sources = [], sourceWindow }: EgressOptions,
   routes: readonly EgressRoute[],
@@ -163,7 +161,10 @@ function notesOn(
   return notes;
 }
 
-/** Nobody would answer neighbour solicitations for the addresses of the window. */
+/**
+ * Refuses a window on a link of this host, because no host answers neighbour solicitations for the addresses
+ * of the window.
+ */
 async function refuseOnLink(window: Prefix6): Promise<void> {
   const local = await addressWithin(window);
   if (local === undefined) return;

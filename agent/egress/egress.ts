@@ -40,8 +40,8 @@ export class Egress {
   readonly #cookies: CookieMac;
   readonly #packets: PacketMaker;
   /**
-   * Our ports, one of which is chosen for each target; only port 0 if the probe does not have its source port
-   * chosen.
+   * Our ports, one of which is chosen for each target. For a probe whose source port is not chosen, this is
+   * port 0 only.
    */
   readonly #ports: PortRange;
   readonly #sources: readonly Endpoint[];
@@ -103,9 +103,7 @@ export class Egress {
     return this.batch.position[this.#rows - this.pending] as number;
   }
 
-  /**
-   * The job of the first pending frame, if targets are neighbours (a batch may then contain several jobs).
-   */
+  /** The job of the first pending frame, if targets are neighbours (a batch may then contain several jobs). */
   get firstSlot(): number | undefined {
     return this.neighbours && this.#slots[this.#rows - this.pending];
   }
@@ -115,7 +113,7 @@ export class Egress {
     return this.#slots[this.#rows - this.pending + index] as number;
   }
 
-  /** Drops the first pending frame: the kernel refuses it permanently. */
+  /** Drops the first pending frame, because the kernel refuses it permanently. */
   dropFirst(): void {
     this.frameSender.dropFirst();
     this.pending--;

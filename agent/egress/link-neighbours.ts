@@ -1,7 +1,7 @@
 /**
- * Resolves neighbours on the link by ARP (RFC 826) and neighbour discovery (RFC 4861 §7.2), within the rate,
- * instead of leaving it to the kernel, whose table holds a thousand entries and silently drops the rest. A
- * neighbour that does not answer three requests within 1.2 s is unreachable.
+ * Resolves neighbours on the link by ARP (RFC 826) and neighbour discovery (RFC 4861 §7.2). Requests count
+ * towards the rate. The kernel is not used for this, because its table holds only a thousand entries and
+ * silently drops the rest. A neighbour that does not answer three requests within 1.2 s is unreachable.
  */
 import type { Endpoint, Words } from '../../shared/net/endpoint.js';
 import { type Found, type Neighbours, NOT_SENT, RESOLVING, UNREACHABLE } from '../interfaces.js';
@@ -11,8 +11,8 @@ import { NeighbourRequests, type NeighbourRequestsSetup } from './neighbour-requ
 const AGAIN_MILLIS = 400;
 const REQUESTS_MAX = 3;
 /**
- * A target is given up after this many refusals by the kernel, which take 4 s, so that a flapping link may
- * recover. The target counts as `NOT_SENT` if all of its requests were refused.
+ * A target is given up after the kernel has refused this many requests. That takes 4 s, so that a flapping
+ * link has time to recover. The target counts as `NOT_SENT` if all of its requests were refused.
  */
 const REFUSALS_MAX = 10;
 /** Lifetimes of positive and negative entries. */
@@ -70,7 +70,7 @@ export class LinkNeighbours implements Neighbours {
   lookup(target: Endpoint, now: number): Found {
     const entry = this.#entries.get(keyOf(target.w0, target.w1, target.w2, target.w3));
     if (entry?.mac !== undefined) return entry.mac;
-    // The entry was evicted: this lookup requests it again.
+    // The entry has been evicted, so this lookup requests the MAC address again.
     if (entry === undefined) this.request(target, now);
     if (entry === undefined || entry.until === 0) return RESOLVING;
     return entry.requests > 0 ? UNREACHABLE : NOT_SENT;
@@ -120,10 +120,7 @@ export class LinkNeighbours implements Neighbours {
     }
   }
 
-  /**
-   * Evicts the oldest entry that is not being resolved; if all checked entries are being resolved, evicts
-   * none.
-   */
+  /** Evicts the oldest entry that is not being resolved; if all checked entries are being resolved, evicts none. */
   #evictOne(): void {
     let looks = EVICT_CHECKS;
     for (const [key, { until }] of this.#entries) {

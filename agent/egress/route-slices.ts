@@ -61,8 +61,9 @@ export interface RoutingOptions {
 type Segments = readonly Segment<bigint, Hop>[];
 
 /**
- * @throws Fault NO_ROUTE if the tables cannot be read, or if no route leads to some target. If no route leads
- * to any target of one family, but probes to other targets can be sent, there is only a note.
+ * @throws Fault NO_ROUTE if the tables cannot be read, or if there is a target to which no route leads. If
+ * one family has no route to any of its targets, but targets of the other family can be probed, only a note
+ * is added.
  */
 export async function slicesOf(space: Space, options: RoutingOptions): Promise<RouteSlices> {
   const found: { slices: RouteSlice[]; unroutable: Unroutable[]; notes: string[] } = {
@@ -81,7 +82,8 @@ export async function slicesOf(space: Space, options: RoutingOptions): Promise<R
     const cut = cutTargets(targets[family], segments, family);
     const isLast = found.slices.length === 0 && family === families.at(-1);
     const hasNoRoute = cut.slices.length === 0 && cut.unroutable.length === 0;
-    // A host name may have addresses of a family that this host does not use.
+    // Adds a note instead of a fault, because a host name may have addresses of a family that this host
+    // does not use.
     if (hasNoRoute && !isLast) {
       found.notes.push(`no route leads to any of the IPv${family} targets: they are not probed`);
       found.unroutable.push(
@@ -134,9 +136,7 @@ function tableSegments(
   return flatten(entries).filter(({ value }) => value.kind !== 'throw');
 }
 
-/**
- * Divides targets by next hop: into route slices, unroutable targets, and targets without a route (`left`).
- */
+/** Divides targets by next hop: into route slices, unroutable targets, and targets without a route (`left`). */
 export function cutTargets(
   targets: readonly Span<bigint>[],
   segments: Segments,

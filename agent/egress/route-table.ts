@@ -28,7 +28,7 @@ export type Hop =
     }
   /** A null route, with its type, such as `blackhole`. */
   | { readonly kind: 'null'; readonly type: string }
-  /** The lookup continues with the next rule. */
+  /** A throw route: the lookup continues with the next rule. */
   | { readonly kind: 'throw' };
 
 export type RouteEntry = Entry<bigint, Hop>;
@@ -112,7 +112,8 @@ function hopOf(
   if (type === 'throw') return { kind: 'throw' };
   for (const words of choices) {
     if (words.some((word) => word === 'dead' || word === 'linkdown')) continue;
-    // Packets to our own addresses go through the loopback, whichever interface has them.
+    // Packets to our own addresses go through the loopback interface, whichever interface these
+    // addresses are assigned to.
     const isOurs = type === 'local' || type === 'anycast';
     const by = isOurs ? 'lo' : after(words, 'dev');
     if (by === undefined || (device !== undefined && by !== device)) continue;

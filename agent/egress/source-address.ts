@@ -29,7 +29,8 @@ export interface InterfaceAddress {
 
 /** The source address towards a target: the kernel's choice unless that is temporary. @throws Fault NO_ROUTE */
 export async function sourceTowards(target: Words, device: string): Promise<Words> {
-  // For one of our own addresses, the kernel must find out by itself that the address is local.
+  // Names no output interface for one of our own addresses, because the kernel must find out by itself
+  // that the address is local.
   const by = device === 'lo' ? [] : ['oif', device];
   const { prefsrc, dev = device } = await routeTo(target, by);
   if (prefsrc !== undefined)
@@ -76,7 +77,7 @@ export async function sourceOn(device: string, family: Family, target?: Words): 
   throw new Fault('NO_ROUTE', reason, { flag: '--interface', value: device });
 }
 
-/** The address of this host on whose link a prefix, or a part of it, is; undefined if there is none. */
+/** An address of this host whose link contains a prefix, or a part of it; undefined if there is none. */
 export async function addressWithin({ words, length }: Prefix6): Promise<string | undefined> {
   return (await addressesOf([], 6)).find(({ local, scope, prefixlen = 128 }) => {
     if (local === undefined || scope !== 'global' || prefixlen === 128) return false;

@@ -17,12 +17,15 @@ export class CooldownTracker {
   /** Records that all positions below `sentUpTo` have been sent at `now`. Neither argument ever decreases. */
   observe(now: number, sentUpTo: number): void {
     const last = this.#samples.at(-1);
-    assert(last === undefined || now >= last.at, `observed at ${now}, after ${last?.at}`);
+    assert(last === undefined || now >= last.at, `time goes backwards from ${last?.at} to ${now}`);
     const known = last?.sentUpTo ?? this.#settledUpTo;
     if (sentUpTo > known) this.#samples.push({ at: now, sentUpTo });
   }
 
-  /** The last `sentUpTo` sampled until `instant`, or `from`: all positions below it had been sent then. */
+  /**
+   * The last `sentUpTo` sampled at or before `instant`; `from` if there is none. All positions below the
+   * result had been sent by then.
+   */
   sentUpToAt(instant: number): number {
     let first = this.#samples[0];
     while (first !== undefined && first.at <= instant) {

@@ -8,7 +8,7 @@ import type { SlowPace } from './slow-pace.js';
 
 /** Slots of the sender that are left for other jobs. */
 const SLOTS_KEPT = 640;
-/** In place of a network: the position is excluded, and needs no token. */
+/** Used in place of a network for positions that are excluded now: they need no token. */
 const EXCLUDED = '';
 
 interface InProgress {
@@ -26,7 +26,7 @@ export class DeferredProbes {
   /** The lowest position that waits or is being sent. */
   #first = Number.POSITIVE_INFINITY;
   #isAbandoned = false;
-  /** Probes of sendings that have ended. */
+  /** Number of probes sent by jobs that have ended. */
   #probesSent = 0;
 
   constructor(sender: Sender, pace: SlowPace) {
@@ -68,7 +68,7 @@ export class DeferredProbes {
     this.#updateFirst();
   }
 
-  /** Sends the positions that are excluded now at once: the sender records them as unsent. */
+  /** Positions that are excluded now wait no longer: they go to the sender at once, which records them as unsent. */
   expedite(isExcluded: (position: number) => boolean): void {
     for (const [network, positions] of this.#waiting) {
       if (network === EXCLUDED) continue;

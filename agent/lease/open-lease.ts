@@ -31,7 +31,7 @@ export type OpenOutcome =
   | { readonly outcome: 'taken' };
 
 /**
- * Opens the next epoch of a shard, which starts where the previous one had settled.
+ * Opens the next epoch of a shard; it starts at the position up to which the previous epoch had settled.
  * @param survey a lease whose last epoch is before the survey's `firstEpoch` counts as empty
  */
 export async function openLease(
@@ -58,7 +58,7 @@ export async function openLease(
     updatedAt: now,
     versionSpans: [],
   };
-  // Epochs in which nothing was sent are dropped: the record of a shard with many holders stays small.
+  // Drops epochs in which nothing was sent, so that the record of a shard with many holders stays small.
   const earlier = (known?.epochs ?? []).filter(({ sentUpTo, from: start }) => sentUpTo > start);
   const epochs = [...earlier, record];
   const lease: Lease = { survey: survey.id, shard: shard.number, state: 'held', epochs };

@@ -14,11 +14,11 @@ import type { SlowPace } from './slow-pace.js';
 
 /** A later round. */
 interface Round {
-  /** When positions got the probe of the round before. */
+  /** The times at which positions were probed in the previous round. */
   readonly previous: CooldownTracker;
-  /** Positions below it are done with this round, or in `sending`. */
+  /** Every position below it has been handled in this round, or belongs to `sending`. */
   startedUpTo: number;
-  /** Probes of sendings that have ended. */
+  /** Number of probes sent by jobs of this round that have ended. */
   probesSent: number;
   sending: Sending | undefined;
 }
@@ -94,7 +94,7 @@ export class ProbeRounds {
     return sum;
   }
 
-  /** Positions that have no probe yet; without deferred ones, which take nearly none of the rate. */
+  /** The number of positions not probed yet, except deferred ones, which use almost none of the rate. */
   get unsent(): number {
     return this.#first.hasEnded ? 0 : this.#deps.to - this.#first.sentUpTo;
   }
@@ -162,9 +162,7 @@ export class ProbeRounds {
     for (const { sending } of this.#later) sending?.abandon();
   }
 
-  /**
-   * @returns `sentUpTo`, which stops at the lowest deferred position, because that one is still to be sent
-   */
+  /** @returns `sentUpTo`, which stops at the lowest deferred position, because that one is still to be sent */
   #observeFirst(now: number): number {
     const reached = this.#first.sentUpTo;
     this.#advanceOrder(reached);

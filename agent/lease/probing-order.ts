@@ -14,7 +14,7 @@ export interface Stretch {
 type OpenStretch = { -readonly [Field in keyof Stretch]: Stretch[Field] };
 
 export class ProbingOrder {
-  /** Called if places from `from` on are given up: the places after them move down. */
+  /** Called when `places` places, starting at `from`, are given up; all places after these move down. */
   onCut: (from: number, places: number) => void = () => {};
   readonly #stretches = new Set<OpenStretch>();
   #end = 0;
@@ -42,7 +42,7 @@ export class ProbingOrder {
     this.#walked += positions;
   }
 
-  /** The shard is sent no further: only its first `sent` positions have places. */
+  /** Keeps places only for the first `sent` positions of a shard, because no more of it will be sent. */
   close(stretch: Stretch, sent: number): void {
     assert(sent <= stretch.length, `${sent} of ${stretch.length} positions were sent`);
     const places = stretch.length - sent;
@@ -56,7 +56,7 @@ export class ProbingOrder {
     this.onCut(stretch.first + sent, places);
   }
 
-  /** No place of the shard is asked for any more. */
+  /** Forgets a shard whose places are no longer needed. */
   forget(stretch: Stretch): void {
     this.#stretches.delete(stretch);
   }

@@ -1,7 +1,7 @@
 /**
- * The pace of deferred probes to slowed networks: each network gets a tenth of its share of the granted rate, and at
- * least one probe a second; all of them together get at most half of that rate. Token buckets that hold the tokens
- * of one interval of checks.
+ * The pace of deferred probes to slowed networks: each network gets a tenth of its share of the granted rate,
+ * and at least one probe a second; all slowed networks together get at most half of the granted rate. The
+ * pace is kept by token buckets, which hold the tokens of one interval of checks.
  */
 import type { Endpoint } from '../../shared/net/endpoint.js';
 import { networkAround } from '../../shared/survey/icmp-findings.js';
@@ -10,12 +10,12 @@ import type { ProbingOrder } from './probing-order.js';
 const SHARE = 0.1;
 const LEAST_PER_SECOND = 1;
 const SHARE_OF_ALL = 0.5;
-/** Tokens of a longer pause are dropped, so that no burst follows it. */
+/** If a pause is longer than this, the tokens of the excess time are dropped, so that no burst follows the pause. */
 const CATCH_UP_MILLIS = 100;
-/** Probes that the sender has not sent yet are at most those of this time: it may have no grant. */
+/** Limits the probes in progress to those of this time, because the sender may have no grant to send them. */
 const IN_PROGRESS_SECONDS = 0.2;
 const NETWORKS_MAX = 65_536;
-/** Networks that are idle are looked for at most so often. */
+/** Minimum interval between two searches for idle networks. */
 const FORGET_MILLIS = 1000;
 
 interface Pace {
@@ -47,7 +47,7 @@ export class SlowPace {
     this.#rateAt = rateAt;
   }
 
-  /** The probe of a position comes due. @returns the name of its network */
+  /** Counts a position whose probe has come due. @returns the name of its network */
   add(position: number, now: number): string {
     const network = networkAround(this.#targetAt(position), 48);
     const { walked: reached } = this.#order;
@@ -60,7 +60,10 @@ export class SlowPace {
     return network;
   }
 
-  /** Takes a token: true if a probe to a network may be sent now. It is in progress until `done` is called. */
+  /**
+   * Takes a token for a probe to a network.
+   * @returns true if the probe may be sent now; the probe then counts as in progress until `done` is called
+   */
   take(network: string, now: number): boolean {
     const pace = this.#networks.get(network);
     if (pace === undefined) return true;
@@ -88,7 +91,10 @@ export class SlowPace {
   }
 }
 
-/** The share of a network among the positions that the agent reached meanwhile: 0 to 1. */
+/**
+ * The share of a network, 0 to 1, among the positions that the agent reached between the network's first and
+ * last due probe.
+ */
 function shareOf({ from, reached, due }: Pace): number {
   return Math.min(1, due / Math.max(1, reached - from));
 }

@@ -1,17 +1,18 @@
 /**
  * A statistical test: do the ICMP errors of a host arrive in bursts, or as evenly as a token bucket lets them
  * through? The order of probing is a random permutation, so the targets that a host answers with an error are
- * spread over it at random, whatever the rate is and whenever it changes. If instead some lie close together, or
- * far apart, or all of them more evenly than chance has it, the host limits the rate of its errors.
+ * spread over this order at random, whatever the rate is and whenever it changes. If instead some of these
+ * targets lie close together or far apart in the order, or if all of them are spread more evenly than chance
+ * explains, the host limits the rate of its errors.
  *
- * Each test has a closed form for n points at random on an interval: the sum of k neighbouring gaps has a beta
- * distribution (David and Nagaraja, "Order Statistics", §6.4), and evenness is the lower tail of the distance of
- * Kolmogorov and Smirnov.
+ * Each test has a closed form for n points at random on an interval: the sum of k neighbouring gaps has a
+ * beta distribution (David and Nagaraja, "Order Statistics", §6.4), and evenness is the lower tail of the
+ * Kolmogorov-Smirnov distance.
  */
 
-/** Points that are tested at once; then the older half is dropped. */
+/** Number of points tested together; after each test of that many, the older half is dropped. */
 const WINDOW_POINTS = 64;
-/** Points that may wait until all replies before them have been read. */
+/** Maximum number of points kept while replies before them have still to be read. */
 const POINTS_MAX = 4096;
 /** Fewer points than this are never judged too even. */
 const EVEN_LEAST = 12;
@@ -47,7 +48,10 @@ export class BurstTest {
     this.#points = [];
   }
 
-  /** Places from `from` on, counted from 0, were given up: those after them move down. */
+  /**
+   * Removes `places` places that were given up, starting at `from` (counted from 0); all places after these
+   * move down.
+   */
   cut(from: number, places: number): void {
     const to = from + places;
     const kept = this.#points.filter((point) => point <= from || point > to);
@@ -56,7 +60,8 @@ export class BurstTest {
   }
 
   /**
-   * The probability that errors at random places look like this, since the last call.
+   * The probability that errors at random places look like those found: the minimum over the current window
+   * and the windows that have filled since the last call.
    * @param to place in the order of probing below which all replies have been read
    */
   chance(to: number): number {

@@ -40,8 +40,8 @@ export interface PlacedOrder {
 interface Examined {
   readonly test: BurstTest;
   /**
-   * The network around it in the size in which networks are slowed; once that network is slowed, the test is
-   * given up.
+   * The network around it, of the size by which networks are slowed (IPv4 /24, IPv6 /48); the test is given
+   * up once this network is slowed.
    */
   readonly network: string;
 }
@@ -72,17 +72,22 @@ export class IcmpErrors {
     this.#onProhibited = onProhibited;
   }
 
-  /** All replies to places below `place` have been read. */
+  /** Records that all replies to the probes at places below `place` have been read. */
   settle(place: number): void {
     this.#settledUpTo = Math.max(this.#settledUpTo, place);
   }
 
-  /** The first reply of a target, if it is an ICMP error. @param place of the target in our order of probing */
+  /**
+   * Handles the first reply of a target, if that reply is an ICMP error.
+   * @param place the target's place in our order of probing
+   */
   onError({ icmp, isIpv6, responder, flow }: Dissection, place: number): void {
-    // The sender's address may be forged, and then an innocent network would be slowed; the target is proven.
+    // Slows the network of the target, because only the target is proven; the sender's address may be
+    // forged, and its network innocent.
     if (isProhibited(icmp, isIpv6)) this.#slow(flow.target);
     const host = formatAddress(responder);
-    // Probes to slowed networks are deferred, so their errors are not spread at random.
+    // Ignores errors about targets in slowed networks: probes to them are deferred, so these errors are
+    // not spread at random.
     if (this.#slowed.has(networkAround(flow.target, 48))) {
       this.#examined.delete(host);
       return;
@@ -95,8 +100,8 @@ export class IcmpErrors {
   }
 
   /**
-   * True for errors about the port for which a network is tested, which is that of its first error. So each host
-   * counts once, at a random place, and a single host cannot cause a finding about its network.
+   * True for errors about the port for which a network is tested: the port of the network's first error. So
+   * each host counts once, at a random place, and a single host cannot cause a finding about its network.
    */
   #isOfItsPort(network: string, { probe, port }: Target): boolean {
     const service = probePort(probe, port);

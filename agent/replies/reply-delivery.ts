@@ -1,6 +1,6 @@
 /**
- * The last step of receiving, of packets and connections alike: from the position of a reply to the held shard,
- * which records it. Replies to shards that other agents hold are theirs to report.
+ * The last step of receiving, for packets and connections alike: finds the held shard of a reply's position,
+ * and lets it record the reply. Replies to shards that other agents hold are left to those agents.
  */
 import { CLASSES_MAX, type ProbeSet } from '../../shared/probe/probe-set.js';
 import type { Plan } from '../../shared/survey/plan.js';

@@ -13,10 +13,13 @@ import type { Survey } from '../../shared/survey/survey.js';
 import type { ReplyRecorder } from '../interfaces.js';
 import { type DraftReply, type ReplyCounts, ReplyDelivery } from './reply-delivery.js';
 
-/** Longest plausible round trip: a timestamp echo that is older is not that of our probe. */
+/** Longest plausible round trip: an older timestamp echo does not belong to our probe. */
 const ROUND_TRIP_MICROS_MAX = 600e6;
 
-/** Searches for the targets of answers from other addresses: about 30 µs each. */
+/**
+ * Maximum number of searches per second for the target of an answer from another address. A search takes
+ * about 30 µs.
+ */
 const SEARCHES_PER_SECOND = 1000;
 
 /** How the replies to one probe of the survey are recognised. */
@@ -27,9 +30,7 @@ interface ProbeReplies {
   readonly protocolV6: number;
   readonly reader: ReplyReader;
   readonly cookies: CookieMac;
-  /**
-   * Target ports of the probe, if they are few: they serve to recognise the sender of a frame as a target.
-   */
+  /** Target ports of the probe, if they are few: they serve to recognise the sender of a frame as a target. */
   readonly ports: readonly number[];
 }
 
@@ -40,7 +41,10 @@ export class ReplyMatcher {
   readonly #reply: DraftReply;
   readonly #dissection: Dissection;
   readonly #counts: ReplyCounts;
-  /** Searches for the targets of answers from other addresses, and since when (microseconds). */
+  /**
+   * Number of searches for the targets of answers from other addresses, and the start of the count
+   * (microseconds).
+   */
   #searches = 0;
   #searchesSince = 0;
 
@@ -139,7 +143,10 @@ export class ReplyMatcher {
     return isOurs;
   }
 
-  /** A search computes 256 cookies, so that a flood of datagrams may cause only so many per second. */
+  /**
+   * True if one more search is allowed in this second. A search computes 256 cookies, so the limit keeps a
+   * flood of datagrams from causing too many.
+   */
   #maySearch(timestamp: number): boolean {
     if (Math.abs(timestamp - this.#searchesSince) >= 1e6) {
       this.#searchesSince = timestamp;

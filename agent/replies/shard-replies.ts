@@ -33,7 +33,10 @@ import { type DirectReply, OUTCOME, type Reply } from '../interfaces.js';
 
 type Batch = Pick<ResultBatch, 'serial' | 'timestamp' | 'columns'>;
 
-/** Octets of payloads in one batch: with the other columns, it stays below NATS's limit of 1 MiB. */
+/**
+ * Maximum octets of payloads in one batch, so that the batch with all its columns stays below NATS's limit of
+ * 1 MiB.
+ */
 const BATCH_DATA_OCTETS = 400_000;
 
 /** How a reply is recorded. */

@@ -34,7 +34,7 @@ export class JobQueue {
     }
   }
 
-  /** True if jobs wait that go before this one. */
+  /** True if jobs that go before this one are waiting. */
   shouldInterrupt(job: SendJob): boolean {
     return this.#urgent.length > 0 && isFirstRound(job);
   }

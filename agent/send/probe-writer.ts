@@ -61,7 +61,7 @@ export class ProbeWriter {
   /** True if a single egress serves all targets and resolves no neighbours, and the space is plain. */
   readonly #isPlain: boolean;
   readonly #queue: ResolutionQueue | undefined;
-  /** Of each route whose targets are on the link. */
+  /** The neighbour resolvers of all routes whose targets are on the link. */
   readonly #neighbours: ReadonlySet<Neighbours>;
 
   constructor(deps: ProbeWriterDeps, sendFilter: SendFilter) {
@@ -277,7 +277,7 @@ export class ProbeWriter {
     return reached;
   }
 
-  /** A job was abandoned: its remaining targets are not probed. */
+  /** Drops the remaining targets of an abandoned job, so that they are not probed. */
   drop(slot: number): void {
     this.#queue?.drop(slot);
   }

@@ -60,7 +60,7 @@ export class SendLoop {
   #fullSince = Number.POSITIVE_INFINITY;
   readonly #queue: JobQueue;
   readonly #stripes: Stripes;
-  /** Jobs written to their end, or abandoned, that have not ended yet: some targets may still be queued. */
+  /** Jobs that were written or abandoned, but have not ended, because some targets may still be queued. */
   readonly #draining = new Set<SendJob>();
 
   constructor(deps: SendLoopDeps) {
@@ -192,7 +192,7 @@ export class SendLoop {
     this.#draining.add(job);
   }
 
-  /** Reports the progress of jobs; their unsent positions first. */
+  /** Reports the unsent positions of jobs, and then their progress. */
   #reportProgress(): void {
     const { control, onUnsent } = this.#deps;
     const { unsent } = this.#writer;

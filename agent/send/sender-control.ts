@@ -78,9 +78,7 @@ export class SenderControl {
     return Atomics.load(this.#flags, STOP) !== 0;
   }
 
-  /**
-   * Main thread: grants a rate until an instant of the monotonic clock, provided that a version is enforced.
-   */
+  /** Main thread: grants a rate until an instant of the monotonic clock, provided that a version is enforced. */
   grant(rate: number, until: number, exclusions: number): void {
     this.#doubles[REQUIRED] = exclusions;
     // If the rate rises, the expiry is written first, otherwise the rate: so a sender that reads one old and one
@@ -91,7 +89,7 @@ export class SenderControl {
     this.wake();
   }
 
-  /** Main thread: a version of the exclusions has been sent to the sender. */
+  /** Main thread: records that this version of the exclusions has been sent to the sender, and wakes it. */
   postVersion(version: number): void {
     this.#doubles[POSTED] = version;
     this.wake();
@@ -120,7 +118,7 @@ export class SenderControl {
     return Atomics.load(this.#flags, BELL);
   }
 
-  /** Sender: the kernel has accepted probes of a job. */
+  /** Sender: counts probes of a job that the kernel has accepted. */
   addProbesSent(slot: number, probes: number): void {
     this.#doubles[SENT] = this.probesSent + probes;
     const at = HEAD_DOUBLES + slot * WORDS_PER_SLOT + PROBES;
@@ -139,7 +137,7 @@ export class SenderControl {
     this.#doubles[REFUSED + index] = this.sendErrorCount(index) + 1;
   }
 
-  /** Main thread: a job is in the sender's port. */
+  /** Main thread: counts a job that was posted to the sender's port, and wakes the sender. */
   announceJob(): void {
     this.#doubles[JOBS] = this.jobsPosted + 1;
     this.wake();
@@ -163,8 +161,9 @@ export class SenderControl {
   }
 
   /**
-   * Sender: from a position on, targets of a job are checked against this version. A job that resumes with the same
-   * version adds nothing, so that the few spans that are kept are of different versions.
+   * Sender: records that, from this position on, targets of a job are checked against this version. If a job
+   * resumes with the same version, no span is added, so that each of the few spans kept has a different
+   * version from the one before.
    */
   addVersionSpan(slot: number, version: number, from: number): void {
     const at = HEAD_DOUBLES + slot * WORDS_PER_SLOT;

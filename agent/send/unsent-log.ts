@@ -1,6 +1,6 @@
 /**
- * Unsent positions of jobs, with the reason, until they are taken. If written frames are withdrawn, the
- * entries of their batch are dropped.
+ * Keeps the unsent positions of jobs, each with its reason, until they are taken. If written frames are
+ * withdrawn, the entries of their batch are dropped.
  */
 import { UNSENT_FIRST } from '../../shared/survey/unsent.js';
 
@@ -40,7 +40,7 @@ export class UnsentLog {
     this.#cut(kept);
   }
 
-  /** Takes all entries, one message per job; the log is empty then. */
+  /** Takes all entries, one message per job, and empties the log. */
   take(): readonly UnsentMessage[] {
     const bySlot = new Map<number, number[]>();
     for (const [i, slot] of this.#slots.entries()) {

@@ -1,6 +1,7 @@
 /**
- * The system calls of sending and capturing, through koffi: sockets, sendmmsg(2), and memory shared with the
- * kernel. For Linux on 64-bit little-endian machines; constants are those of the kernel's headers.
+ * The system calls for sending and capturing, through koffi: sockets, sendmmsg(2), and memory shared with the
+ * kernel. They work only on Linux on 64-bit little-endian machines; the constants are those of the kernel's
+ * headers.
  */
 import koffi from 'koffi';
 import { Fault } from '../../shared/base/faults.js';
@@ -73,7 +74,7 @@ export function allocate(octets: number): Memory {
   return map(octets, MAP_SHARED_ANONYMOUS, -1, 0n);
 }
 
-/** Memory of a socket that is shared with the kernel. @throws Fault SYSTEM_CALL */
+/** Maps memory that a socket shares with the kernel. @throws Fault SYSTEM_CALL */
 export function mapSocket(fd: number, octets: number, offset = 0n): Memory {
   return map(octets, MAP_SHARED_POPULATE, fd, offset);
 }
@@ -137,7 +138,7 @@ export function sendMessages(fd: number, messages: bigint, count: number): numbe
   return Math.max(0, sent);
 }
 
-/** Makes the kernel process a socket's ring. @returns false on an error, in `lastErrno` */
+/** Makes the kernel process a socket's ring. @returns false on an error, which `lastErrno` gives */
 export function kick(fd: number): boolean {
   return (sendto(fd, 0n, 0, MSG_DONTWAIT, 0n, 0) as number) >= 0;
 }
@@ -146,9 +147,7 @@ export function lastErrno(): number {
   return koffi.errno();
 }
 
-/**
- * Sends one packet without waiting. @returns false if the kernel refused it, with the reason in `lastErrno`
- */
+/** Sends one packet without waiting. @returns false if the kernel refused it, with the reason in `lastErrno` */
 export function sendOne(fd: number, octets: Uint8Array): boolean {
   return (sendOctets(fd, octets, octets.length, MSG_DONTWAIT, 0n, 0) as number) >= 0;
 }

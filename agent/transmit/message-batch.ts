@@ -20,7 +20,10 @@ export interface BatchShape {
   readonly frameOctets: number;
   /** Octets before the packet. */
   readonly linkHeaderOctets: number;
-  /** Socket address of each message, which raw IP sockets need; its destination is filled in later. */
+  /**
+   * Socket address to copy into each message; only raw IP sockets need one. The destination in each copy is
+   * filled in later.
+   */
   readonly address?: Buffer;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Opens the fastest frame sender that the interface supports, by trying each; its name is reported. An
- * operator may choose one.
+ * Opens the fastest frame sender that the interface supports: tries the methods in turn, and reports the name
+ * of the one that works. An operator may choose the method instead.
  */
 import { Fault } from '../../shared/base/faults.js';
 import type { TransmitMethod } from '../../shared/command/network-options.js';

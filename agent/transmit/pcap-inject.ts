@@ -1,6 +1,6 @@
 /**
- * Sends Ethernet frames through libpcap's pcap_inject: one call per frame, and the slowest method, but it
- * needs nothing but libpcap.
+ * Sends Ethernet frames through libpcap's pcap_inject. This is the slowest method, with one call per frame,
+ * but it needs only libpcap.
  */
 import { Fault } from '../../shared/base/faults.js';
 import type { FrameSender } from '../interfaces.js';

@@ -1,12 +1,12 @@
 /**
- * AF_XDP (kernel documentation networking/af_xdp), sending only, copy mode: frames lie in a UMEM, a descriptor
- * in the TX ring asks for one to be sent, and its address comes back in the completion ring when it may be
- * written again. No BPF program is needed to send. Packet taps do not see what leaves this way.
+ * AF_XDP (kernel documentation networking/af_xdp), sending only, in copy mode. Frames lie in a UMEM. A descriptor in
+ * the TX ring asks the kernel to send a frame; once the frame may be written again, its address comes back in the
+ * completion ring. No BPF program is needed to send. Packet taps do not see frames that are sent in this way.
  *
  *   struct xdp_desc { u64 address; u32 length; u32 options }          16 octets
  *
- * The kernel consumes descriptors only during our system calls. If the driver drops a frame, the call fails
- * with EBUSY; that descriptor is used up, so the frame gets another one.
+ * The kernel consumes descriptors only during our system calls. If the driver drops a frame, the call fails with
+ * EBUSY; the descriptor is then used up, so the frame gets another one.
  */
 import type { FrameSender } from '../interfaces.js';
 import {
@@ -50,7 +50,7 @@ const RING_MASK = RING_ENTRIES - 1;
 const BATCH = 256;
 const DESCRIPTOR_OCTETS = 16;
 
-/** @throws Fault NO_CAP_NET_RAW, NO_ROUTE or SYSTEM_CALL if the interface does not support such sockets */
+/** @throws Fault NO_CAP_NET_RAW or NO_ROUTE; SYSTEM_CALL if the interface does not support such sockets */
 export function openXdpSocket(setup: NextHopSetup): FrameSender {
   const nextHop = linkHeaderOctets(setup);
   const frameOctets = nextHop + setup.octets;
@@ -73,7 +73,7 @@ export function openXdpSocket(setup: NextHopSetup): FrameSender {
     socket?.close();
     socket = undefined;
   };
-  /** Opens a socket if necessary; fails while the queue of a closed one is in use, or without interface. */
+  /** Opens a socket if there is none; fails while a closed one occupies the queue, or without the interface. */
   const current = () => {
     try {
       socket ??= new XdpSocket(setup, umem, frameOctets, order);
@@ -186,7 +186,7 @@ class XdpSocket {
     }
   }
 
-  /** Number of frames that may be written; those with descriptors still queued are in the first slots. */
+  /** Number of frames that may be written; those with descriptors still queued count, in the first slots. */
   free(): number {
     this.#reclaim();
     return (this.#tail - this.#head) | 0;
@@ -208,7 +208,7 @@ class XdpSocket {
     let taken = Math.max(0, (seen - before) | 0);
     this.#consumed = (before + taken) | 0;
     if (this.errno === EBUSY) {
-      // The frame of the last descriptor used up was dropped. If no other was used up, `seen` has not moved.
+      // The driver dropped the last descriptor's frame. If no other one was used up, `seen` has not moved.
       if (taken === 0) this.#consumed = (before + 1) | 0;
       else taken--;
       this.#requeue(taken);
@@ -217,7 +217,7 @@ class XdpSocket {
     return taken;
   }
 
-  /** All frames in a new order: the one in a slot first, then those after it, then the rest. */
+  /** All frames in a new order: first the frame in `slot`, then those after it, then the rest. */
   orderFrom(slot: number): Uint32Array {
     const first = Array.from({ length: ((this.#tail - this.#head) | 0) - slot }, (_, i) => {
       return this.frameAt(slot + i);
@@ -239,7 +239,7 @@ class XdpSocket {
     this.#txWords[(this.#txAt.entries + entry * DESCRIPTOR_OCTETS) >> 2] = frame * this.#stride;
   }
 
-  /** The frame in a slot was dropped: it is queued again behind those that wait, with a new descriptor. */
+  /** Queues the frame in `slot`, which the driver dropped, again: with a new descriptor, behind the others. */
   #requeue(slot: number): void {
     const frame = this.frameAt(slot);
     const waiting = (this.#produced - this.#consumed) | 0;

@@ -91,7 +91,7 @@ async function rateNow(): Promise<number> {
   return ((framesSent() - from.frames) * 1000) / (performance.now() - from.at);
 }
 
-/** Measures the time from the death of one of two agents until the other has resumed each of its shards. */
+/** Kills one of two agents, and measures the time until the other has resumed each shard of the dead one. */
 async function resumption(): Promise<void> {
   const rows: string[][] = [];
   for (let round = 0; round < ROUNDS; round++) {

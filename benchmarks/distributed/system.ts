@@ -83,7 +83,7 @@ export class System implements AsyncDisposable {
     return await this.#start('agent/main.js', '-i', `sink${i}`, '--vantage', `v${i}`);
   }
 
-  /** @returns the survey, and when the command was started and answered */
+  /** @returns the survey, and the times at which the command was started and answered */
   async launch(...flags: readonly string[]) {
     const begun = performance.now();
     const common = ['--allow-special', TARGETS, '-c', '1s'];

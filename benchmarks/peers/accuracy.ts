@@ -93,7 +93,10 @@ function rowOf(name: string, rate: number, outcomes: readonly Outcome[]): Record
   };
 }
 
-/** The highest `CALIBRATION` rate up to which three scans in a row find every open port; else the lowest. */
+/**
+ * The highest `CALIBRATION` rate up to which three scans in a row find every open port; the lowest rate if
+ * there is none.
+ */
 async function highestRate(folder: string): Promise<number> {
   let highest = CALIBRATION[0] as number;
   for (const rate of CALIBRATION) {

@@ -1,4 +1,4 @@
-/** Compares senders without a rate limit, transect and its peers in turn; a bridge drops all frames. */
+/** Compares transect and its peers as senders, one after another, without a rate limit; a bridge drops all frames. */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { median } from '../harness.js';

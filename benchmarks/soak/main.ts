@@ -10,7 +10,10 @@ const MILLIS = 600_000;
 const AT_ONCE = 2;
 const PORT = 19_101;
 const NOTED_EVERY = surveys > 0 && surveys <= 60 ? 7 : 50;
-/** By default: a space that this kernel answers, one that another kernel does, and one that nobody does. */
+/**
+ * By default, three spaces: this kernel answers the first, another kernel answers the second, and nobody
+ * answers the third.
+ */
 const SPACES = given.length > 0 ? given : ['127.77.0.0/20', '198.18.0.0/20', '198.19.0.0/22'];
 const RATE = given.length > 0 ? 200_000 : 60_000;
 

@@ -1,7 +1,7 @@
 /**
  * Admission control: turns a request into a survey that agents may work on. The rules are checked here again,
- * whatever the client has checked: special-purpose targets must be allowed explicitly, public ones need a
- * contact and a purpose, and IPv6 targets a probe that supports IPv6.
+ * whatever the client has checked: special-purpose targets must be allowed explicitly, public targets need a
+ * contact and a purpose, and IPv6 targets need a probe that supports IPv6.
  */
 import { Fault } from '../../shared/base/faults.js';
 import { type Random, shortId } from '../../shared/base/random.js';
@@ -69,8 +69,8 @@ export function checkRequest(request: SurveyRequest, space: Space): void {
 }
 
 /**
- * A hit rate needs classes that are either a hit for all probes or for none, because leases count replies by
- * class only.
+ * Refuses a minimum hit rate if a probe has no success, or if a class is a success of one probe and not of
+ * another. Leases count replies by class only, so hits of such a class cannot be counted by probe.
  */
 function refuseHitrate({ limits, probes }: SurveyRequest): void {
   if (limits.minHitrate === 0) return;
@@ -103,18 +103,24 @@ function refuseAnonymous({ contact, purpose }: SurveyRequest, space: Space): voi
   throw new Fault('ANONYMOUS_SURVEY', reason, { value });
 }
 
-/** Agents send what the survey's record says, so options that depend on the port must be resolved in it. */
+/**
+ * Refuses options that depend on the port and are not resolved, because agents use the options exactly as
+ * they are in the survey's record.
+ */
 function refuseUnresolved({ all }: ProbeSet): void {
   for (const { probe, options } of all) {
     if (probe.optionsForPort === undefined || probe.optionsForPort(0, options) === options)
       continue;
     const reason =
-      'the options of this probe depend on the port: a request must contain them as resolved for each port';
+      'the options of this probe depend on the port: a request must contain the resolved options of each port';
     throw new Fault('BAD_OPTION', reason, { flag: '--probe', value: probe.name });
   }
 }
 
-/** Each target must name a probe of the survey that supports its family, with a port if the probe has ports. */
+/**
+ * Refuses the request unless each target names a probe of the survey that supports its family, with a port if
+ * the probe has ports.
+ */
 function refuseProbes({ probes }: SurveyRequest, space: Space): void {
   const set = new ProbeSet(probes);
   refuseUnresolved(set);

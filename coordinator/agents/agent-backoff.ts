@@ -35,7 +35,10 @@ export class AgentBackoff {
   #last: Activity | undefined;
   readonly #samples: Sample[] = [];
 
-  /** Takes the activity of a heartbeat. @param granted packets per second granted before it */
+  /**
+   * Takes the activity of a heartbeat.
+   * @param granted packets per second that were granted before this heartbeat
+   */
   update(activity: Activity, granted: number, now: number): void {
     const last = this.#last;
     const sampledAt = this.#samples.at(-1)?.at ?? Number.NEGATIVE_INFINITY;

@@ -9,7 +9,10 @@ const QUARANTINE_MILLIS = 60_000;
 
 interface Entry {
   readonly reason: string;
-  /** Our monotonic clock; undefined while its leases are being revoked. */
+  /**
+   * The time when the agent is informed, by our monotonic clock; undefined while the agent's leases are being
+   * revoked.
+   */
   announcedAt: number | undefined;
 }
 

@@ -13,7 +13,7 @@ type Demand = Pick<Activity, 'hasWork' | 'grantSerial'>;
 
 /** A grant, as the allocator keeps it. */
 export interface IssuedGrant extends Pick<Grant, 'serial' | 'rate'> {
-  /** Our monotonic clock; the agent stops using the grant by then. */
+  /** The expiry by our monotonic clock; the agent stops using the grant no later than this. */
   readonly expiresAt: number;
 }
 
@@ -34,7 +34,10 @@ export interface AllocatorOptions {
   readonly budget: number;
   /** Serials start above this one, so that they exceed those of every earlier allocator. */
   readonly serial?: number;
-  /** Our monotonic clock: until then grants are 0, as those of a previous coordinator may be in force. */
+  /**
+   * A time by our monotonic clock. Before it, all grants are 0, because grants of a previous coordinator may
+   * still be in force.
+   */
   readonly grantsFrom?: number;
   /** True if an agent is alive and works on the survey. */
   readonly isServing: (agent: string) => boolean;

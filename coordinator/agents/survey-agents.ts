@@ -85,7 +85,7 @@ export class SurveyAgents {
     });
   }
 
-  /** Publishes a grant that answers the part of a heartbeat about this survey. */
+  /** Answers a heartbeat, as far as it concerns this survey, by publishing a grant. */
   onHeartbeat({ agent, sentAt }: Heartbeat, reported: Activity): void {
     const activity = this.#plausible(agent, reported);
     assert(
@@ -138,7 +138,7 @@ export class SurveyAgents {
     return { ...reported, hasWork, replies: Math.min(reported.replies, reported.probesSent) };
   }
 
-  /** Once a second: quarantine for agents without replies, and a warning about dropped frames. */
+  /** Runs about once a second: puts agents without replies into quarantine, and warns about dropped frames. */
   #checkAgents(now: number): void {
     this.#checkedAt = now;
     const { survey } = this.#options;

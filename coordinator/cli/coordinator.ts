@@ -84,7 +84,8 @@ async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
   let led: readonly Survey[] = [];
   let lastTerm = 0;
   const working = runElection(id, election, stop.signal, async (term, signal) => {
-    // Another coordinator may have led in between: surveys in memory may be out of date.
+    // Surveys in memory are used only if our last term directly precedes this one; otherwise another
+    // coordinator may have led in between, and they may be out of date.
     const previous = term === lastTerm + 1 ? led : [];
     const options = { data, version: VERSION, term, restoresOrphans: { previous } };
     leading = new Coordinator(options, deps);

@@ -1,6 +1,6 @@
 /**
- * `transect exclude`: exclusions that running surveys enforce within the second, and later surveys from the
- * start.
+ * `transect exclude`: manages exclusions. Running surveys enforce a new one within a second; later surveys
+ * enforce it from their start.
  */
 import { userInfo } from 'node:os';
 import { createInterface } from 'node:readline/promises';
@@ -76,7 +76,10 @@ async function liftExclusion(lifted: string, flags: ReasonFlags) {
   report(`version ${version}: ${liftNotice(version, exclusions)}`, waiting);
 }
 
-/** A range may have been excluded several times: then it stays excluded. */
+/**
+ * Says whether the range is still excluded once an exclusion is lifted: it stays excluded if another
+ * exclusion names it, too.
+ */
 function liftNotice(version: number, exclusions: readonly Exclusion[]): string {
   const lifts = exclusions.find((each) => each.version === version)?.lifts ?? 0;
   const prefix = exclusions.find((each) => each.version === lifts)?.prefix ?? '';

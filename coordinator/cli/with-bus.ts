@@ -10,7 +10,8 @@ export { addBrokerOptions, type BrokerFlags } from '../../shared/command/broker-
 export const ABOUT_SURVEY = 'its id, its name, or the start of its id';
 
 /**
- * Connects, works, and closes the connection in any case. @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED
+ * Connects to the broker, calls `work`, and closes the connection even if `work` fails.
+ * @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED
  */
 export async function withBus<Result>(
   flags: BrokerFlags,

@@ -1,7 +1,8 @@
 /**
- * The scheduler of shards: keeps a window of them on offer, enough that no agent waits, few enough that a
- * huge survey costs the broker and the coordinator no more than a small one. The window follows demand: it is
- * twice the number of shards taken since the last call, but shrinks by half at most.
+ * The scheduler of shards. The window is the number of shards that it keeps on offer: large enough that no
+ * agent waits, but small enough that a huge survey costs the broker and the coordinator no more than a small
+ * one. The window follows demand: each call of `dispatch` sets it to twice the number of shards taken since
+ * the call before, but at most halves it.
  */
 import { assert } from '../../shared/base/assert.js';
 import { LIMITS } from '../../shared/base/limits.js';

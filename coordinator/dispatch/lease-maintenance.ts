@@ -12,7 +12,7 @@ import type { ShardTable } from '../storage/shard-table.js';
 
 /** A lease that has not changed for this long is checked. */
 const STUCK_MILLIS = 60_000;
-/** Attempts to change a lease, which its holder may be changing at the same time. */
+/** Maximum number of attempts to change a lease that its holder may be changing at the same time. */
 const TRIES = 10;
 
 export interface LeaseMaintenanceDeps {
@@ -66,8 +66,9 @@ export class LeaseMaintenance {
 
   /**
    * Repairs leases that have been stuck for a minute. If the broker lost acknowledged batches (its host lost
-   * power), the positions of the first epoch with a lost batch and of later ones are probed again. If it lost
-   * the offer of the shard, the shard is offered again; a duplicate offer changes nothing. Never rejects.
+   * power), the positions of the first epoch with a lost batch, and those of all later epochs, are probed
+   * again. If the broker lost the offer of the shard, the shard is offered again; a duplicate offer changes
+   * nothing. Never rejects.
    * @param isOffering whether shards are being offered at present
    */
   async repair(now: number, isOffering: boolean): Promise<void> {
@@ -90,10 +91,7 @@ export class LeaseMaintenance {
     );
   }
 
-  /**
-   * Changes a lease by compare-and-set; `changed` returns undefined if nothing is left to change. Never
-   * rejects.
-   */
+  /** Changes a lease by compare-and-set; `changed` returns undefined if nothing is left to change. Never rejects. */
   async #change(shard: number, changed: (lease: Lease) => Lease | undefined): Promise<void> {
     const { leases, log } = this.#deps;
     try {

@@ -6,8 +6,8 @@ import { type Lease, lastEpoch } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 
 /**
- * A shard is released only if its agent would take longer than this to send the rest of it; otherwise another
- * lease and its cooldown are not worth it.
+ * A shard is released only if its agent would take longer than this to send the rest of it. For a shorter
+ * rest, another lease and its cooldown cost more time than they save.
  */
 const SLOW_SECONDS = 15;
 /** A shard is moved to another agent at most this many times. */

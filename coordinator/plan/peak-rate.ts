@@ -39,8 +39,8 @@ export function peaks(space: Space, rate: number): Peaks {
 export const UNLISTED_PER_64_MAX = 100;
 
 /**
- * Probes per second to addresses that nobody has listed, windows and alias tests, into the IPv6 /64 that receives
- * the most; 0 if no target is public.
+ * Probes per second to unlisted addresses, which come from windows and alias tests, in the IPv6 /64 that
+ * receives the most of them; 0 if no target is public.
  */
 export function unlistedPer64(space: Space, tests: readonly Target[], rate: number): number {
   if (publicTargetIn(space) === undefined) return 0;

@@ -8,7 +8,7 @@ import type { SurveyRequest } from '../../shared/survey/survey.js';
 import { estimate, FRAME_OCTETS_MIN, type FrameCost, frameCosts } from './estimate.js';
 import { type Peaks, peaks } from './peak-rate.js';
 
-/** A public /24 or /48 that would receive more than this causes a warning: it is masscan's default rate. */
+/** The default rate of masscan: if a public /24 or /48 would receive more than this, the plan contains a warning. */
 const GENTLE_PPS = 100;
 
 export interface PlanSummary {
@@ -81,7 +81,7 @@ function probesOf({ targets, probesPerTarget }: PlanSummary): string {
   return probesPerTarget === 1 ? least : `${least} to ${formatCount(targets * probesPerTarget)}`;
 }
 
-/** Lines about frames that are longer than the smallest one, or whose options are a trade-off. */
+/** Lines about probes whose frames are longer than the smallest one, or whose options are a trade-off. */
 function frameLines(frames: readonly FrameCost[]): string[] {
   const lines = frames.map(({ probe, octets, tradeOff }) => {
     const fewer = Math.round((1 - FRAME_OCTETS_MIN / octets) * 100);

@@ -28,8 +28,9 @@ export interface ChunkColumn {
 }
 
 /**
- * An instance never returns the memory of its allocator (some 300 MB after 400 segments, DuckDB 1.5.6): after
- * so many connections it is replaced, and closed with its last connection.
+ * Number of connections after which an instance is replaced; it is closed with the last of them. The reason
+ * is that an instance never returns the memory of its allocator (some 300 MB after 400 segments, DuckDB
+ * 1.5.6).
  */
 const CONNECTIONS_PER_INSTANCE = 100;
 
@@ -42,7 +43,7 @@ interface Duck {
 
 let duck: Duck | undefined;
 
-/** Works on a connection of its own, and closes it. */
+/** Calls `work` with a new connection, and closes the connection afterwards. */
 export async function withDuck<Result>(
   work: (connection: DuckDBConnection) => Promise<Result>,
 ): Promise<Result> {
@@ -126,8 +127,8 @@ function fill(vector: duckdb.Vector, column: ChunkColumn, rows: number): void {
 }
 
 /**
- * The rows of a query without side effects, some thousands at a time. A stream that breaks ends as if there
- * were no more rows (DuckDB 1.5.6), so they are counted first.
+ * The rows of a query without side effects, some thousands at a time. If a stream breaks, it seems to have no
+ * more rows (DuckDB 1.5.6), so the rows are counted first.
  */
 export async function* rowsOf(
   connection: DuckDBConnection,

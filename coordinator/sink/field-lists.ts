@@ -52,8 +52,8 @@ export function storedFields(probes: number, hasAliasTests: boolean): readonly s
 }
 
 /**
- * Default fields of rows that are written at once: for a single probe ZMap's, for several probes the same as
- * for stored rows.
+ * Default fields of rows that are written at once. For a single probe, they are those of ZMap; for several
+ * probes, they are the same as for stored rows.
  */
 export function defaultFields(ports: number, probes: number): readonly string[] {
   if (probes > 1) return storedFields(probes, false);

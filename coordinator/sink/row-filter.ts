@@ -8,19 +8,17 @@ import { quote } from './duck.js';
 import { FIELDS, type Field, type Row, type Value } from './row.js';
 
 export interface RowFilter {
-  /** Decides about a row with all fields; undefined if only SQL can. */
+  /** Decides whether a row passes; the row must have all fields. Undefined if only SQL can evaluate the condition. */
   readonly test: ((row: Row) => boolean) | undefined;
   /** The same as an SQL condition. */
   readonly sql: string;
 }
 
-/** Rows that are read have fields about aliases, too. */
+/** Stored rows, once they are read, also have the fields about aliases. */
 const STORED_FIELDS: readonly Field[] = [...FIELDS, ...ALIAS_FIELDS];
 
 type Compare = (a: Value, b: Value) => boolean;
-/**
- * The names that a condition may use: only fields of rows, or also the other columns of stored rows.
- */
+/** The names that a condition may use: only fields of rows, or also the other columns of stored rows. */
 type Known = 'rows' | 'columns';
 type Condition = Required<{ test: (row: Row) => boolean; sql: string }>;
 
@@ -42,7 +40,10 @@ interface Token {
   readonly text: string;
 }
 
-/** Reads `scan --output-filter`. @throws Fault BAD_OPTION for an unknown field, or a value of another type */
+/**
+ * Reads `scan --output-filter`.
+ * @throws Fault BAD_OPTION for an unknown field, or for a value that does not have the type of its field
+ */
 export function parseOutputFilter(text: string): RowFilter {
   return parseRowFilter(text, 'rows');
 }
@@ -59,9 +60,7 @@ function parseRowFilter(text: string, known: Known): RowFilter {
   return parsed ?? { test: undefined, sql: text };
 }
 
-/**
- * The tokens of a text; undefined if it contains a character that does not occur in ZMap's language.
- */
+/** The tokens of a text; undefined if it contains a character that does not occur in ZMap's language. */
 function tokensOf(text: string): readonly Token[] | undefined {
   const tokens: Token[] = [];
   const end = text.trimEnd().length;

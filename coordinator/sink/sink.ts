@@ -18,14 +18,18 @@ export interface Sink {
   readonly name: string;
   /** The text format; undefined if rows cannot be written to a pipe. */
   readonly text: TextFormat | undefined;
-  /** Durable once it resolves. The source is the same object for each row. @throws Fault UNWRITABLE */
+  /**
+   * Writes rows to a file, which is durable once the promise resolves. `rows` yields the same object for each
+   * row.
+   * @throws Fault UNWRITABLE
+   */
   write(disk: Disk, file: string, rows: Iterable<RowSource>): Promise<void>;
   /**
    * The rows of a file, with all fields, in the order in which they were written. If `position` is given,
    * only the rows of that position.
    */
   read(disk: Disk, file: string, position?: number): AsyncIterable<Row>;
-  /** Writes all rows of some files, in order, as one file. Durable once it resolves. */
+  /** Writes all rows of some files, in order, as one file, which is durable once the promise resolves. */
   merge(disk: Disk, files: readonly string[], into: string): Promise<void>;
   /** An SQL table expression of DuckDB over a list of quoted paths. */
   table(paths: string): string;

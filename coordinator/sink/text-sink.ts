@@ -12,7 +12,7 @@ const [POSITION = 0] = fieldIndices(['position']);
 export interface TextSinkOptions {
   readonly name: string;
   readonly format: TextFormat;
-  /** Parses one line of a file with all fields; undefined for a header. */
+  /** Parses one line of a file whose lines have all fields; returns undefined for a header. */
   readonly parse: (line: string) => Row | undefined;
   readonly table: (paths: string) => string;
 }

@@ -28,7 +28,7 @@ export class BackPressure {
     return this.#total;
   }
 
-  /** Sets the number of a shard's rows that wait to be stored; 0 once they are. */
+  /** Sets the number of a shard's rows that wait to be stored; it is 0 once they have been stored. */
   set(shard: number, rows: number): void {
     this.#total += rows - (this.#rows.get(shard) ?? 0);
     assert(this.#total >= 0, `${this.#total} rows wait to be stored`);

@@ -15,7 +15,7 @@ import { ShardRows } from './shard-rows.js';
 const UNLEASED_MAX = 1024;
 /** Rows per position that one epoch can produce: ICMP, then RST, then SYN-ACK. */
 const ROWS_PER_POSITION = 3;
-/** Maximum number of epochs of a shard that are accepted although the lease that we have does not list them yet. */
+/** A shard's batches are accepted from at most this many epochs that its lease, as we know it, does not list yet. */
 const EPOCHS_AHEAD = 16;
 
 /** State of a shard when one of its batches arrives. */
@@ -38,10 +38,10 @@ export class BatchCollector {
   readonly #unleased = new Map<number, number>();
 
   /**
-   * Keeps a batch that a lease may count. Any client may write to the stream, so a batch that no lease will
-   * count is rejected: its epoch has ended and does not count its serial, its agent is not the agent of the
-   * epoch, or its epoch would have more rows than an epoch can produce. If a rejected batch was valid after
-   * all, its positions are probed again.
+   * Keeps a batch that a lease may count. Any client may write to the stream, so a batch is rejected if no
+   * lease can count it: if its epoch has ended without counting its serial, if its agent is not the agent of
+   * the epoch, or if it would give the epoch more rows than an epoch can produce. If a rejected batch was
+   * valid after all, its positions are probed again.
    * @returns whether the batch is kept
    */
   add(delivery: ResultDelivery, { lease, positions, areLeasesKnown }: ShardContext): boolean {
@@ -54,7 +54,8 @@ export class BatchCollector {
     const key = keyOf(batch, serial);
     if (!deliveries.has(key)) {
       const epoch = `${shard}.${batch.epoch}.${batch.agent}`;
-      // An agent publishes no empty batch, so the number of rows bounds the number of batches.
+      // An empty batch, which no honest agent publishes, counts as one row, so the number of rows also
+      // bounds the number of batches.
       const rows = (this.#rows.get(epoch) ?? 0) + Math.max(1, batch.columns.offset.length);
       if (rows > ROWS_PER_POSITION * positions) return false;
       this.#rows.set(epoch, rows);
@@ -66,7 +67,10 @@ export class BatchCollector {
     return true;
   }
 
-  /** An agent can invent epochs, so only a few unknown ones are accepted per shard. */
+  /**
+   * True if the lease already has an epoch this late, or if the batch's epoch is among the few later ones
+   * that are accepted per shard. Their number is bounded, because an agent can invent epochs.
+   */
   #mayBeAhead({ shard, epoch, agent }: ResultBatch, lease: Lease): boolean {
     const last = lastEpoch(lease)?.epoch ?? 0;
     if (epoch <= last) return true;
@@ -124,7 +128,7 @@ export class BatchCollector {
     return rows;
   }
 
-  /** Removes a shard's batches from the stream: the shard is durable, or the survey is over. */
+  /** Removes a shard's batches from the stream, once the shard is durable or the survey is over. */
   acknowledge(shard: number): void {
     for (const delivery of this.#deliveries.get(shard)?.values() ?? []) {
       const { epoch, agent } = delivery.batch;

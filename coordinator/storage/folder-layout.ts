@@ -1,6 +1,4 @@
-/**
- * The names of the files in a survey's folder, and the content of `survey.json`: the survey without its key.
- */
+/** The names of the files in a survey's folder, and the content of `survey.json`: the survey without its key. */
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Fault } from '../../shared/base/faults.js';
@@ -48,14 +46,15 @@ export async function readFolder(disk: Disk, folder: string) {
   };
 }
 
-/** Checks a path that came in a message, which may name any file. */
+/**
+ * True if the path names a file that a survey's folder may have. A path that came in a message must be
+ * checked, because it could name any file on the host.
+ */
 export function isSurveyFile(path: string): boolean {
   return FILES.test(path) || SEGMENT.test(path);
 }
 
-/**
- * The survey as agents receive it from the broker, without the fields that are not written to the folder.
- */
+/** The survey as agents receive it from the broker, without the fields that are not written to the folder. */
 const shape = surveyShape
   .omit({ key: true, state: true, storedBelow: true, term: true, firstEpoch: true })
   .loose();

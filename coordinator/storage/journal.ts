@@ -3,10 +3,10 @@
  * once its line is there, and not before. Journal and segments together prove what was covered, by whom and
  * when.
  *
- * Lines carry the term of the coordinator that wrote them (a fencing term). Each coordinator first writes a
- * line that contains its term only. Lines of earlier terms after it do not count, so a coordinator that was
- * thought dead and wakes up in the middle of a write changes nothing. Several shards share a sync (group
- * commit). A torn write (an incomplete last line) is ignored.
+ * Each line carries the term of the coordinator that wrote it (a fencing term). A coordinator begins with a
+ * line that contains only its term. Any line that follows it but carries an earlier term is ignored, so a
+ * coordinator that was thought dead and wakes up in the middle of a write changes nothing. Several shards
+ * share a sync (group commit). A torn write (an incomplete last line) is ignored.
  */
 import { z } from 'zod';
 import { Fault } from '../../shared/base/faults.js';
@@ -22,7 +22,7 @@ export interface ShardEntry {
   readonly shard: number;
   readonly from: number;
   readonly to: number;
-  /** Positions [from, coveredUpTo) are covered: fewer than [from, to) if the survey was cancelled. */
+  /** Positions [from, coveredUpTo) are covered. If the survey was cancelled, `coveredUpTo` may be below `to`. */
   readonly coveredUpTo: number;
   readonly rowCount: number;
   readonly epochs: readonly EpochRecord[];
@@ -52,7 +52,7 @@ const lineShape = z.union([
 ]);
 /** The journal is searched for terms in parts of this many octets. */
 const SCAN_OCTETS = 256 * 1024;
-/** Octets at the start of a line in which its term is found. */
+/** The term of a line lies within this many octets from its start. */
 const START_OCTETS = 32;
 
 interface Waiting {
@@ -95,7 +95,10 @@ export class Journal {
     });
   }
 
-  /** @throws Fault DEPOSED if a later term has begun: then our lines do not count */
+  /**
+   * Refuses to continue if a later term has begun, because our lines no longer count then.
+   * @throws Fault DEPOSED
+   */
   async #refuseIfDeposed(): Promise<void> {
     if ((await this.#terms.latest()) <= this.#term) return;
     const reason = 'another coordinator has taken over';
@@ -129,7 +132,7 @@ export async function* readJournal(disk: Disk, file: string): AsyncGenerator<Sha
     const read = parseLine(line);
     if (read === undefined || read.term < term) continue;
     term = read.term;
-    // A line may be there twice, if its writer could not know that the disk had accepted it.
+    // A shard may have two lines, if its writer did not learn that the disk had accepted the first one.
     if (read.shard !== undefined && seen.add(read.shard))
       yield withAllCounts(read as unknown as ShardEntry);
   }
@@ -178,7 +181,7 @@ export async function findEntry(
   return undefined;
 }
 
-/** Entries of older versions have fewer counts, and no findings. */
+/** Adds the counts and findings that entries of older versions lack, as zeros. */
 function withAllCounts(entry: ShardEntry): ShardEntry {
   const epochs = entry.epochs.map((report) => ({ ...noneUnsent(), ...NO_FINDINGS, ...report }));
   return { ...entry, epochs };

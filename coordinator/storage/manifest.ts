@@ -1,6 +1,6 @@
 /**
- * The manifest of a survey: the survey, its plan, and its completeness. Written at the end, as a whole; a
- * survey without one has not ended.
+ * The manifest of a survey: the survey, its plan, and its completeness. It is written as a whole when the
+ * survey ends, so a survey without a manifest has not ended.
  */
 import { join } from 'node:path';
 import { isoTime } from '../../shared/base/clock.js';
@@ -19,7 +19,7 @@ import { MANIFEST_FILE } from './folder-layout.js';
 /** A manifest lists at most this many ranges; if there are more, it gives only their count and hash. */
 const RANGES_LISTED_MAX = 1000;
 
-/** Positions [from, coveredUpTo) of [from, to) are stored. */
+/** A shard of positions [from, to), of which [from, coveredUpTo) are stored. */
 interface Part {
   readonly shard: number;
   readonly from: number;
@@ -50,7 +50,7 @@ export async function writeManifest(
   await disk.writeWhole(join(path, MANIFEST_FILE), [content]);
 }
 
-/** The parts of a manifest that a coordinator needs of a survey that has ended. */
+/** The parts of a manifest that a coordinator still needs once the survey has ended. */
 export interface ManifestSummary {
   readonly status: SurveyStatus;
   readonly findings: FindingsLog;

@@ -1,7 +1,8 @@
 /**
- * The segments of a survey: one file per shard, named by the shard, written as a whole; storing a shard again
- * replaces its file by the same content. Once all shards of an aligned run are stored, their files are merged
- * into one that is named by the run (as LSM trees compact); while both exist, only the larger one is listed.
+ * The segments of a survey. Each shard has one file, which is named after the shard and written as a whole; if the
+ * shard is stored again, the same content replaces it. Once all shards of an aligned run are stored, their files are
+ * merged into one that is named after the run (as LSM trees compact). Until the smaller files are removed, only the
+ * merged one is listed.
  *     segments/000000042.parquet               rows of one shard; no file if it has none
  *     segments/000000000-000000064.parquet     rows of shards 0 to 63
  */
@@ -13,7 +14,7 @@ import type { Sink } from '../sink/sink.js';
 import { sinkNamed } from '../sink/sink-registry.js';
 
 const NUMBER_DIGITS = 9;
-/** How many shards have their files merged into one, unless the files are large enough already. */
+/** The numbers of shards whose files are merged into one, unless the merged file would be too large. */
 const LEVELS = [64, 4096, 262_144] as const;
 const MERGED_OCTETS_MAX = 64 * 1024 * 1024;
 const NAME = /^(\d{9,})(?:-(\d{9,}))?\.(\w+)$/;
@@ -52,7 +53,7 @@ export class SegmentStore {
     return outermost(this.#parse(await this.#disk.list(this.folder)));
   }
 
-  /** Removes leftovers of a crash: temporary files, and files that were merged. */
+  /** Removes the leftovers of a crash: temporary files, and files whose rows are in a merged file. */
   async sweep(): Promise<void> {
     const names = await this.#disk.list(this.folder);
     const all = this.#parse(names);

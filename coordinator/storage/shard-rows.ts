@@ -1,4 +1,7 @@
-/** The rows of one shard, one per position: of several replies the one of the highest rank. */
+/**
+ * The rows of one shard: at most one per position. If a position has several replies, the one with the
+ * highest rank is kept.
+ */
 import { assert } from '../../shared/base/assert.js';
 import { outranks, type ProbeSet } from '../../shared/probe/probe-set.js';
 import { type EpochRecord, type Lease, settledUpToOf } from '../../shared/survey/lease.js';
@@ -23,7 +26,10 @@ export class ShardRows {
   readonly unsent: Uint8Array;
   readonly #shard: Shard;
   readonly #batches: ResultBatch[] = [];
-  /** By offset: an index into `#batches`, or `NONE`; and the row in that batch. */
+  /**
+   * By offset from the start of the shard: the index of the row's batch in `#batches`, or `NONE`. `#rowAt`
+   * has the row's index in that batch.
+   */
   readonly #batchAt: Int32Array;
   readonly #rowAt: Int32Array;
 
@@ -36,7 +42,7 @@ export class ShardRows {
     this.unsent = new Uint8Array(length);
   }
 
-  /** Adds the rows of a batch that its epoch owns: those of positions [from, settledUpTo). */
+  /** Adds those rows of a batch that belong to its epoch, which owns positions [from, settledUpTo). */
   add(batch: ResultBatch, { from, settledUpTo }: EpochRecord): void {
     const { offset, classification } = batch.columns;
     const index = this.#batches.push(batch) - 1;
@@ -69,7 +75,10 @@ export class ShardRows {
     }
   }
 
-  /** The rows with their targets, ascending by position: one object that is moved from row to row. */
+  /**
+   * The rows with their targets, in order of position. The same object is yielded each time, after it was
+   * moved to the next row.
+   */
   *sources(plan: Plan, set: ProbeSet): Generator<RowSource> {
     const source = new RowSource(plan, set);
     for (const { batch, row } of this.inOrder()) yield source.moveTo(batch, row);

@@ -107,9 +107,9 @@ export class ShardStorer {
   }
 
   /**
-   * Takes a batch from the stream. A batch that is not needed is acknowledged at once; one that cannot be
-   * written counts as arrived, without its rows. After `close`, batches stay in the stream.
-   * @returns whether its rows may be stored
+   * Takes a batch from the stream. A batch that is not needed is acknowledged at once. A batch that cannot be
+   * written counts as arrived, but its rows are left out. After `close`, batches stay in the stream.
+   * @returns whether the batch's rows may be stored
    */
   onBatch(delivery: ResultDelivery): boolean {
     const { batch } = delivery;
@@ -133,7 +133,7 @@ export class ShardStorer {
     return isKept && unwritable === undefined;
   }
 
-  /** A lease was opened, checkpointed or ended. */
+  /** Records that a lease was opened, checkpointed or ended, and stores its shard if that is complete now. */
   onLease(lease: Versioned<Lease>): void {
     const { shard } = lease.value;
     if (shard >= this.#plan.shardCount) return;
@@ -147,9 +147,7 @@ export class ShardStorer {
     return this.#batchesRemaining > 0 ? undefined : this.#collector.firstIncompleteEpoch(lease);
   }
 
-  /**
-   * True once nothing more will be settled: no lease has a live holder, and all batches of the leases arrived.
-   */
+  /** True once nothing more will be settled: no lease has a live holder, and all its batches have arrived. */
   isDrained(isServing: (agent: string) => boolean): boolean {
     return this.table.leases.every((lease) => {
       const holder = holderOf(lease);
@@ -158,7 +156,7 @@ export class ShardStorer {
     });
   }
 
-  /** Starts to store complete shards, unless storing waits to be retried. */
+  /** Starts to store complete shards, unless a failed attempt must wait before it is retried. */
   storeReady(): void {
     if (this.#isClosing || this.#deps.clock.monotonic() < this.#retryAt) return;
     for (const [shard, lease] of this.#ready) {
@@ -186,7 +184,7 @@ export class ShardStorer {
     }
   }
 
-  /** Called when the survey failed, or this coordinator no longer leads: stores nothing from then on. */
+  /** Stops storing for good. Called when the survey has failed or this coordinator no longer leads. */
   close(problem = ''): void {
     this.#isClosing = true;
     this.#isClosed = true;
@@ -206,7 +204,7 @@ export class ShardStorer {
     await this.#deps.folder.flushed();
   }
 
-  /** The survey is over: removes its remaining batches from the stream, and later ones as they arrive. */
+  /** Called when the survey is over: removes its batches from the stream, those left and later ones. */
   end(): void {
     this.#isOver = true;
     this.#collector.acknowledgeAll();
@@ -268,7 +266,7 @@ export class ShardStorer {
     });
   }
 
-  /** Writes the rows, then the journal line. @throws Fault UNWRITABLE or DEPOSED: the shard is not stored */
+  /** Writes the rows, then the journal line. @throws Fault UNWRITABLE or DEPOSED if the shard is not stored */
   async #makeDurable(lease: Lease): Promise<ShardEntry> {
     const { segments, journal } = this.#deps.folder;
     const shard = this.#plan.shard(lease.shard);

@@ -30,7 +30,8 @@ export interface AgentTotals extends ShardTotals {
 }
 
 /**
- * A shard that was not leased within this time is offered again; that changes nothing if it is still on offer.
+ * A shard that was not leased within this time is offered again, which changes nothing if its first offer
+ * still exists.
  */
 const OFFER_AGAIN_MILLIS = 60_000;
 
@@ -76,7 +77,10 @@ export class ShardTable {
   get isComplete(): boolean {
     return this.#stored.size === this.shardCount;
   }
-  /** True if it is complete, and no target was left out because the survey ended early. */
+  /**
+   * True if a complete survey has probed everything: no shard is stored in part only, and no target was left
+   * out because the survey ended early.
+   */
   get isWhole(): boolean {
     return this.incomplete.length === 0 && this.totals.prohibited === 0;
   }
@@ -102,7 +106,10 @@ export class ShardTable {
     return this.#held.has(agent);
   }
 
-  /** Settled positions, as `probesSent`, and answered ones, as `replies`, by agent. */
+  /**
+   * By agent: the number of settled positions, which is given as `probesSent`, and of answered ones, given as
+   * `replies`.
+   */
   get repliesByAgent(): ReadonlyMap<
     string,
     { readonly probesSent: number; readonly replies: number }
@@ -168,7 +175,10 @@ export class ShardTable {
     return next;
   }
 
-  /** Leases that have not changed since `before`, at most `most` of them; they count as changed now. */
+  /**
+   * Takes up to `most` leases that have not changed since `before`. They count as changed at `now`, so that
+   * they are not taken again soon.
+   */
   takeStalled(before: number, now: number, most: number): Lease[] {
     const still: Lease[] = [];
     for (const [shard, since] of this.#unchangedSince) {
@@ -181,7 +191,7 @@ export class ShardTable {
     return still;
   }
 
-  /** A lease was opened, checkpointed or ended. */
+  /** Records that a lease was opened, checkpointed or ended. */
   onLease(lease: Versioned<Lease>, now: number): void {
     const { shard } = lease.value;
     this.#lastRevision = Math.max(this.#lastRevision, lease.revision);
@@ -201,7 +211,7 @@ export class ShardTable {
     for (const epoch of lease.value.epochs) this.findings.add(epoch);
   }
 
-  /** The shard's rows are durable, and its entry is in the journal. */
+  /** Records that a shard is stored: its rows are durable, and its entry is in the journal. */
   onStored({ shard, from, to, coveredUpTo, rowCount, epochs }: ShardEntry): void {
     assert(this.#stored.add(shard), `shard ${shard} is stored twice`);
     const lease = this.#leases.get(shard);
@@ -224,7 +234,7 @@ export class ShardTable {
       this.#storedLeaseRevisions.delete(below);
   }
 
-  /** Lease records with lower revisions belong to shards below the low watermark, and can be purged. */
+  /** Lease records with revisions below this one belong to shards below the low watermark, and can be purged. */
   get purgeableRevision(): number {
     let least = this.#lastRevision + 1; // leases not seen yet have higher revisions
     for (const { revision } of this.#leases.values()) least = Math.min(least, revision);

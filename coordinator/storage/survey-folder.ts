@@ -63,8 +63,9 @@ export class SurveyFolder {
   }
 
   /**
-   * @throws Fault UNWRITABLE if the survey's results are in the folder of another coordinator, VERSION_SKEW if
-   * another version wrote them
+   * Refuses a folder that this coordinator cannot use.
+   * @throws Fault UNWRITABLE if the survey's results are in another data folder, VERSION_SKEW if another
+   * version wrote them
    */
   async refuseIfUnusable(): Promise<void> {
     const file = join(this.path, SURVEY_FILE);
@@ -76,7 +77,9 @@ export class SurveyFolder {
   }
 
   /**
-   * The stored shards; from now on lines of earlier terms do not count. @throws Fault UNWRITABLE or DEPOSED
+   * Begins our term in the journal, after which lines of earlier terms do not count, and yields the stored
+   * shards.
+   * @throws Fault UNWRITABLE or DEPOSED
    */
   async *restore(): AsyncGenerator<ShardEntry> {
     await this.journal.begin();

@@ -1,6 +1,7 @@
 /**
- * Looks targets up: was this address probed, when, by whom, with what outcome, or why not? Answers come from
- * leases while a shard is being probed, and from journal and segments once it is stored.
+ * Looks targets up: whether an address was probed and, if so, when, by whom and with what outcome; if not,
+ * why. Answers come from leases while a shard is being probed, and from journal and segments once it is
+ * stored.
  */
 import type { SpaceStore } from '../../shared/bus/interfaces.js';
 import type { Target } from '../../shared/net/endpoint.js';
@@ -57,7 +58,8 @@ async function lookupTarget(target: Target, sources: LookupSources): Promise<Loo
   const entry = lease === undefined ? await folder.entryOf(shard) : undefined;
   const epochs = entry?.epochs ?? lease?.epochs;
   if (epochs === undefined) return { ...planned, state: 'waiting', ...NOT_PROBED };
-  // The epoch that settled a position owns it; before that, the last epoch that sent it counts.
+  // A position belongs to the epoch that settled it. Until one has, the last epoch that sent a probe for
+  // it counts.
   const owner = epochs.find(({ from, settledUpTo }) => from <= position && position < settledUpTo);
   const prober =
     owner ?? epochs.findLast(({ from, sentUpTo }) => from <= position && position < sentUpTo);
@@ -78,7 +80,10 @@ async function lookupTarget(target: Target, sources: LookupSources): Promise<Loo
   return { ...stored, outcome, remark: remarkOnSilence(target, sources.findings) };
 }
 
-/** Errors that a rate limit has kept back look like silence. */
+/**
+ * A remark for a silent target that is subject to a rate limit of ICMP errors, because an error that the
+ * limit has kept back looks like silence; empty if no such limit is known.
+ */
 function remarkOnSilence(target: Target, findings: FindingsLog): string {
   const limited = findings.limitOn(target);
   return limited === undefined
@@ -95,7 +100,7 @@ async function ruleOfUnplanned(target: Target, sources: LookupSources): Promise<
   return reasonLeftOut(target, rulesFromBytes(bytes));
 }
 
-/** Why an agent sent no probe to a target: the rule that it applied, if that is known. */
+/** The reason why an agent sent no probe to a target, with the rule that it applied if that rule is known. */
 async function ruleOfUnsent(
   target: Target,
   position: number,
@@ -103,7 +108,8 @@ async function ruleOfUnsent(
   { exclusions, spaces }: LookupSources,
 ): Promise<string> {
   const version = versionAt(owner.versionSpans, position);
-  // A deferred target may have been excluded later than the positions around it.
+  // A deferred target may have been excluded after the positions around it were checked, so the latest
+  // version is tried, too.
   const exclusion =
     unsent === 'excluded'
       ? (exclusions.rule(target, version) ?? exclusions.rule(target, exclusions.version))

@@ -1,7 +1,7 @@
 /**
- * Orphaned surveys: unfinished ones in the data folder that the broker does not know, because it was
- * restarted with an empty store, or the coordinator was started with another broker. They are restored from
- * their folders.
+ * Orphaned surveys: unfinished surveys in the data folder that the broker does not know, either because the
+ * broker was restarted with an empty store or because the coordinator was started with another broker. They
+ * are restored from their folders.
  */
 import { join } from 'node:path';
 import { isoTime } from '../../shared/base/clock.js';

@@ -16,7 +16,7 @@ export function reachedLimit({ survey, storer, probeSet }: Limited, now: number)
   const { settled, replies } = table.settledReplies;
   const count = (names: readonly string[]) =>
     names.reduce((sum, name) => sum + (replies[name] ?? 0), 0);
-  // Replies count at once if all replies of their class make rows; other rows count once they are
+  // Replies of a class that always yields rows count at once; all other rows count only once they are
   // stored.
   const certain = count(probeSet.namesWithRows(survey.rows === 'all'));
   const rows = Math.max(table.rowsStored, certain);

@@ -1,4 +1,7 @@
-/** The target space that a survey's record names by its hash: read from the object store, and verified. */
+/**
+ * Reads the target space of a survey from the object store and verifies it: the survey's record names the
+ * space by its hash.
+ */
 import { describeError, Fault } from '../../shared/base/faults.js';
 import type { SpaceStore } from '../../shared/bus/interfaces.js';
 import { Plan } from '../../shared/survey/plan.js';

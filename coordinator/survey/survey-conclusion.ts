@@ -1,4 +1,7 @@
-/** Ends a survey on disk: stores what has settled of a cancelled survey, and then writes the manifest. */
+/**
+ * Ends a survey on disk: first stores the settled part of its shards if it was cancelled, then writes the
+ * manifest.
+ */
 import { describeError, Fault } from '../../shared/base/faults.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';

@@ -1,8 +1,9 @@
 /**
  * A survey's record on the bus, as its coordinator writes it: in order, by compare-and-set. A coordinator
- * that takes a survey over writes the record once, so that pending writes of an earlier one fail. Each record
- * names the term it was written in (a fencing term), so two coordinators never write the same bytes: one that
- * did not get the answer to a write cannot mistake another's write for its own.
+ * that takes over a survey writes the record once, so that pending writes of an earlier coordinator fail.
+ * Each record names the term in which it was written (a fencing term), so two coordinators never write the
+ * same bytes. If the answer to a write is lost, a coordinator therefore cannot mistake another coordinator's
+ * write for its own.
  */
 import { assert } from '../../shared/base/assert.js';
 import { Fault } from '../../shared/base/faults.js';
@@ -18,7 +19,7 @@ export class SurveyRecord {
 
   /** @param revision the record's current revision; 0 if there is no record yet */
   constructor(store: SurveyStore, term: number, revision = 0) {
-    assert(term > 0 && revision >= 0, `a record of term ${term}, revision ${revision}`);
+    assert(term > 0 && revision >= 0, `a record cannot have term ${term} and revision ${revision}`);
     this.#store = store;
     this.#term = term;
     this.#revision = revision;
@@ -41,7 +42,10 @@ export class SurveyRecord {
   }
 }
 
-/** Takes a record over from its last writer; it may have changed meanwhile. @throws Fault DEPOSED */
+/**
+ * Takes a record over from its last writer, even if it has changed since it was read.
+ * @throws Fault DEPOSED if a later coordinator leads, or the record is gone
+ */
 export async function takeOver(
   store: SurveyStore,
   term: number,

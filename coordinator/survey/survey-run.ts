@@ -187,7 +187,8 @@ export class SurveyRun implements KnownSurvey {
   }
 
   /**
-   * Stops the survey, and stores what has settled; first waits for what was sent, unless `immediately`.
+   * Stops the survey: waits until what was sent has settled, unless `immediately`, and then stores what has
+   * settled.
    * @param endReason the limit that is reached, if that is the cause
    */
   async cancel(immediately: boolean, endReason: Survey['endReason'] = ''): Promise<void> {
@@ -233,7 +234,7 @@ export class SurveyRun implements KnownSurvey {
     }
   }
 
-  /** Sending must wait while nothing can be stored. */
+  /** True if the survey runs and its results can be stored: sending must wait while they cannot. */
   get #maySend(): boolean {
     return this.survey.state === 'running' && this.storer.problem === '';
   }
@@ -260,7 +261,7 @@ export class SurveyRun implements KnownSurvey {
   async #end(state: SurveyState): Promise<void> {
     const { bus, clock, log, version } = this.#deps;
     const { agents } = this;
-    // A limit that was reached after everything was probed has cut nothing.
+    // A limit that was reached only after everything was probed did not end the survey.
     const survey = state === 'done' ? { ...this.survey, endReason: '' as const } : this.survey;
     const now = () => {
       this.#endedAt = clock.wall();
@@ -289,7 +290,7 @@ export class SurveyRun implements KnownSurvey {
     this.#resolveEnded?.resolve(this.status);
   }
 
-  /** Applies a change at once, by grants; and by the record, for agents that miss the grant. */
+  /** Applies a change at once by grants, and also writes it to the record, for agents that miss the grant. */
   async #update(change: Partial<Pick<Survey, 'state' | 'rate' | 'endReason'>>): Promise<void> {
     this.survey = { ...this.survey, ...change };
     this.#applyRate();

@@ -18,7 +18,7 @@ export class Surveys {
   readonly #finished = new Map<string, FinishedSurvey>();
   readonly #read: (id: string) => Promise<FinishedSurvey | undefined>;
 
-  /** @param read reads a survey that is over, by its id */
+  /** @param read reads the survey with a given id, which is over */
   constructor(read: (id: string) => Promise<FinishedSurvey | undefined>) {
     this.#read = read;
   }

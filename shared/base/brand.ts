@@ -1,6 +1,6 @@
 /**
- * Nominal number types. A position, a target index and a rate are all JavaScript numbers; a brand keeps one
- * from being passed for another, at no runtime cost.
+ * Nominal number types. A position, a target index and a rate are all JavaScript numbers; at no runtime cost,
+ * a brand prevents one kind from being passed where another is expected.
  */
 declare const brand: unique symbol;
 

@@ -14,7 +14,7 @@ export type BrokerLogin =
 
 /** PEM texts. */
 export interface BrokerTls {
-  /** The certificate authorities of the server; the system's if undefined. */
+  /** The certificate authorities that may sign the server's certificate; if undefined, those of the system. */
   readonly ca?: string | undefined;
   readonly certificate?: string | undefined;
   readonly key?: string | undefined;

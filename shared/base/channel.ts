@@ -1,6 +1,6 @@
 /**
- * A queue between a callback that delivers and a loop that consumes: its iterator waits for items. It ends
- * when its signal aborts; items still queued are dropped.
+ * A queue between a callback that delivers items and a loop that consumes them. Its iterator waits for items,
+ * and ends when the signal aborts; items that are still queued then are dropped.
  */
 import { assert } from './assert.js';
 
@@ -10,7 +10,7 @@ export class Channel<Item> implements AsyncIterable<Item> {
   #wake: (() => void) | undefined;
   #isClosed = false;
 
-  /** @param bound the most items that may wait: `push` asserts that its caller stays within it */
+  /** @param bound the maximum number of items that may wait; `push` asserts that it is not exceeded */
   constructor(signal: AbortSignal, bound = 1_000_000) {
     this.#bound = bound;
     if (signal.aborted) this.close();

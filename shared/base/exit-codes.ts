@@ -5,7 +5,7 @@
 export const EXIT = {
   /** The command did what was asked. */
   DONE: 0,
-  /** Something failed that none of the codes below names. */
+  /** A failure that has no code of its own below. */
   FAILED: 1,
   /** The command line, a survey file or a list file is invalid. */
   USAGE: 2,
@@ -104,10 +104,7 @@ export function toFaultCode(text: string): FaultCode {
   return Object.hasOwn(EXIT_CODE_OF, text) ? (text as FaultCode) : 'BAD_MESSAGE';
 }
 
-/**
- * The exit code of an error. FAILED for an error that is not a `Fault`, because its `code` means something
- * else.
- */
+/** The exit code of an error. FAILED for an error that is not a `Fault`, because its `code` means something else. */
 export function exitCodeOf(error: unknown): ExitCode {
   const isFault = error instanceof Error && error.name === 'Fault' && 'code' in error;
   const code = isFault ? String(error.code) : '';

@@ -5,7 +5,7 @@
 import { assert } from './assert.js';
 
 export const LIMITS = {
-  /** Targets in a space: a double holds every number up to this one exactly. */
+  /** The most targets in a space: up to this number, a double holds every whole number exactly. */
   spaceSizeMax: 2 ** 53,
   /** Positions in a shard: bounds an agent's memory per lease (one octet each). */
   shardLengthMax: 2 ** 22,
@@ -17,7 +17,7 @@ export const LIMITS = {
   leasesPerAgent: 512,
   /** The number of leases that one agent tries to get at once. */
   leasingAtOnce: 16,
-  /** Requests for an offer that may wait at the broker, per survey, of all agents together. */
+  /** The most requests for an offer that all agents of a survey together may have waiting at the broker. */
   requestsWaiting: 65_536,
   /** Rows in one result batch; about 50 octets each, so about 200 KiB. */
   batchRows: 4096,
@@ -31,11 +31,11 @@ export const LIMITS = {
   grantMillis: 3000,
   /** Liveness timeout: an agent without heartbeats for this long is dead. */
   agentTimeoutMillis: 5000,
-  /** A work message not extended for this long is offered again. */
+  /** A work message that has not been extended for this long is offered again. */
   workAckMillis: 8000,
   /** Period of extensions of a held work message. */
   workExtendMillis: 2000,
-  /** A result batch not stored for this long is delivered again. */
+  /** A result batch that has not been acknowledged for this long after its delivery is delivered again. */
   resultAckMillis: 600_000,
   /** A request between processes waits this long for its answer. */
   requestMillis: 2000,
@@ -51,13 +51,13 @@ export const LIMITS = {
   recordOctets: 16 * 1024 ** 2,
   /** Octets of a segment, or of an answer, carried by one message. */
   chunkOctets: 512 * 1024,
-  /** A silent target is probed again this long after the probe before, if the survey wants that. */
+  /** The time between two probes of a silent target, if the survey asks for more than one. */
   repeatMillis: 1000,
   /** Probes per target that a survey may ask for. */
   probesPerTargetMax: 10,
   /** Attempts to send a probe that the kernel refuses, before the position counts as unsent. */
   sendTries: 4,
-  /** Octets captured of each reply: headers with options, and 400 of a payload or of an ICMP quote. */
+  /** Octets captured of each reply: enough for headers with options and 400 octets of a payload or an ICMP quote. */
   snapOctets: 512,
   /** Warn above this share of dropped frames: replies are being missed. */
   dropShareMax: 0.001,

@@ -30,7 +30,8 @@ export const batchCodec: Codec<ResultBatch> = {
   decode(bytes) {
     const message = decodeWith(proto.ResultBatch, bytes);
     const survey = token.safeParse(message.survey).data;
-    // Batches that cannot be written are set aside later, with the name of their agent (`reasonUnwritable`).
+    // Only the survey is checked here. A batch with other fields that cannot be written is set aside
+    // later, where the log can name its agent (`reasonUnwritable`).
     if (survey === undefined) throw malformed('ResultBatch', 'survey');
     const { agent, vantage, shard, epoch, serial } = message;
     const rows = message.offset.length;

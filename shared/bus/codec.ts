@@ -44,7 +44,10 @@ type Plain<Value> = Value extends number
         ? { readonly [Key in keyof Value]: Plain<Value[Key]> }
         : Value;
 
-/** The schema must produce every field of the value: the compiler compares them. */
+/**
+ * A codec from a generated type and a schema. The compiler checks that the schema produces every field of the
+ * value.
+ */
 export function codec<Value, Message>(
   type: MessageType<Message>,
   shape: z.ZodType<Plain<NoInfer<Value>>>,

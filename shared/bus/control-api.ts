@@ -1,4 +1,4 @@
-/** The control API: the verbs that the command line asks of the coordinator, and their answers. */
+/** The control API: the verbs that the command line sends to the coordinator, and the answers to them. */
 import type { Exclusion } from '../survey/policy/exclusions.js';
 import type { AgentStatus, LookupResult, SurveyStatus } from '../survey/status.js';
 import type { SurveyRequest } from '../survey/survey.js';

@@ -15,7 +15,10 @@ export interface Activity {
   readonly grantSerial: number;
   /** New replies, of any class. */
   readonly replies: number;
-  /** Answers from another port, or another address, than the one probed, which the survey does not accept. */
+  /**
+   * Answers that the survey does not accept, because they came from another port, or another address, than
+   * the one that was probed.
+   */
   readonly otherPort: number;
   readonly otherAddress: number;
   readonly ioStats: IoStats;
@@ -55,7 +58,7 @@ export interface Heartbeat {
 
 /**
  * A rate, granted in answer to a heartbeat. The grant expires `ttlMillis` after `heartbeatAt` on the agent's
- * own clock, so the coordinator knows when it will have expired, however late it is delivered.
+ * own clock. However late the grant is delivered, the coordinator therefore knows by when it has expired.
  */
 export interface Grant {
   readonly survey: string;

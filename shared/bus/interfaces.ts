@@ -2,8 +2,8 @@
  * The interfaces between coordinator and agents, in terms of surveys. `nats/` and `memory/` implement them
  * and pass the same contract tests; only `nats/` knows subjects and streams.
  *
- * Delivery is at least once everywhere, and acknowledgements are not fenced: everything that must happen only
- * once is decided by the compare-and-set of the lease store, never by a queue.
+ * Everywhere, delivery is at least once and acknowledgements are not fenced. Wherever something must happen
+ * only once, the compare-and-set of the lease store decides, never a queue.
  */
 
 import type { Lease } from '../survey/lease.js';
@@ -29,7 +29,10 @@ export interface Bus {
   close(): Promise<void>;
 }
 
-/** All surveys; changed by compare-and-set only, and watched by everyone. */
+/**
+ * The records of all surveys, which are changed by compare-and-set only and watched by every coordinator and
+ * agent.
+ */
 export interface SurveyStore {
   read(id: string): Promise<Versioned<Survey> | undefined>;
   /** As `LeaseStore.write`. */
@@ -46,8 +49,8 @@ export interface SpaceStore {
 }
 
 /**
- * Shards on offer: a queue per survey, so that no survey waits behind another. Each shard is delivered to one
- * agent at a time, and again if that agent stops extending it.
+ * Shards on offer. Each survey has its own queue, so that no survey waits behind another. A shard is
+ * delivered to one agent at a time; if that agent stops extending it, it is delivered again.
  */
 export interface ShardQueue {
   /** Creates the queue of a survey; an existing one stays as it is. */
@@ -79,7 +82,10 @@ export interface Versioned<Value> {
 /** The lease records, which decide who may probe a shard; changed by compare-and-set only. */
 export interface LeaseStore {
   read(survey: string, shard: number): Promise<Versioned<Lease> | undefined>;
-  /** Writes if the record has this revision (0: none yet). @returns the new revision, else undefined */
+  /**
+   * Writes the record if its revision is still `revision`, where 0 means that there is no record yet.
+   * @returns the new revision, or undefined if nothing was written
+   */
   write(lease: Lease, revision: number): Promise<number | undefined>;
   /** All records of a survey now, then each change, until the signal aborts. */
   watch(survey: string, signal: AbortSignal): AsyncIterable<Versioned<Lease>>;
@@ -101,7 +107,7 @@ export interface Leader {
   readonly id: string;
   /** Fencing term: the number of leaders so far. */
   readonly term: number;
-  /** It resigned: a standby can take over at once. */
+  /** True if the leader has resigned, so that a standby can take over at once. */
   readonly resigned: boolean;
 }
 
@@ -124,7 +130,7 @@ export interface ResultDelivery {
   readonly batch: ResultBatch;
   /** Batches in the stream that have not been delivered yet. */
   readonly remaining: number;
-  /** Removes the batch from the stream: its rows are durable, or not needed. */
+  /** Removes the batch from the stream, once its rows are durable or not needed. */
   acknowledge(): void;
 }
 

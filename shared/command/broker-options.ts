@@ -78,7 +78,10 @@ export function brokerAccess(
   };
 }
 
-/** The environment with which a child process reaches this broker, and no other, by user and password. */
+/**
+ * The environment for a child process that shall log in to this broker by user and password, without any
+ * other broker setting of ours.
+ */
 export function environmentFor(
   { servers }: BrokerAccess,
   { user, password }: { readonly user: string; readonly password: string },
@@ -98,10 +101,7 @@ interface ParsedUrl {
   readonly login: BrokerLogin | undefined;
 }
 
-/**
- * The part of a value that may be shown: only the text after its last @, because a secret may itself contain
- * one.
- */
+/** The part of a value that may be shown: only the text after its last @, because a secret may itself contain one. */
 function withoutSecrets(text: string): string {
   const at = text.lastIndexOf('@');
   return at < 0 ? text : `…${text.slice(at)}`;
@@ -112,7 +112,8 @@ function parseUrl(text: string, shown: string): ParsedUrl {
   const match = URL_FORM.exec(text);
   const [, scheme = 'nats', secret, host, port = DEFAULT_PORT] = match ?? [];
   if (host === undefined || Number(port) > 65535) {
-    const reason = 'a NATS server is nats://host:port or tls://host:port; an @ in a login is %40';
+    const reason =
+      'a NATS server is given as nats://host:port or tls://host:port; write an @ within a login as %40';
     throw new Fault('BAD_OPTION', reason, { flag: FLAGS.nats, value: shown });
   }
   if (scheme !== 'nats' && scheme !== 'tls') {
@@ -201,7 +202,7 @@ function fileOf(flags: BrokerFlags, name: FileFlag): string | undefined {
   }
 }
 
-/** The process list shows a program's arguments to everyone on the host: overwrites them. */
+/** Overwrites the arguments of this process, because the process list shows them to everyone on the host. */
 function hideArguments(): void {
   if (process.argv.some((text) => text.includes('@'))) process.title = 'transect';
 }

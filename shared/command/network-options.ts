@@ -50,7 +50,7 @@ const OPTIONS: readonly (readonly [string, string, (text: string) => unknown])[]
   ],
 ];
 
-/** @param asTyped keeps the text of values once they are checked, to be passed on */
+/** @param asTyped whether a value that passed its check is kept as text, so that it can be passed on */
 export function addNetworkOptions(command: Command, asTyped: boolean): Command {
   for (const [flags, about, parse] of OPTIONS) {
     const checked = (text: string) => {
@@ -62,7 +62,7 @@ export function addNetworkOptions(command: Command, asTyped: boolean): Command {
   return command;
 }
 
-/** The network flags that were given, as arguments again. */
+/** The network flags that were given, turned back into command line arguments. */
 export function networkArguments(flags: Readonly<Record<string, unknown>>): string[] {
   return OPTIONS.flatMap(([declared]) => {
     const long = /--([a-z-]+)/.exec(declared)?.[1] ?? '';

@@ -42,7 +42,10 @@ export async function writeOut(content: string | Uint8Array): Promise<void> {
   if (stdout.writableNeedDrain && !stdout.destroyed) await once(stdout, 'drain').catch(() => {});
 }
 
-/** Writes octets to stdout by a system call, for output that is too fast for streams. @throws as above */
+/**
+ * Writes octets to stdout by a system call, for output that streams are too slow for.
+ * @throws ReaderGone, or Fault UNWRITABLE
+ */
 export function writeOutSync(octets: Uint8Array): void {
   for (let from = 0; from < octets.length; ) {
     try {

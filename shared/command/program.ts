@@ -61,8 +61,8 @@ export async function runProgram(program: Command, args: readonly string[]): Pro
 }
 
 /**
- * Reports an error in one line on stderr, unless that was done already or the output has no reader. @returns
- * the exit code
+ * Reports an error as one line on stderr, unless it was reported already or the reader of the output is gone.
+ * @returns the exit code
  */
 async function report(name: string, error: unknown): Promise<ExitCode> {
   if (error instanceof CommanderError) {

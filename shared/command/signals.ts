@@ -1,7 +1,7 @@
 /**
- * The stop signals: SIGINT, SIGTERM, and SIGHUP, which a closing terminal sends. A program that was started
- * with SIGHUP ignored (nohup(1)) ignores it. Node resets ignored signals before our code runs, so the
- * launchers pass on what they found.
+ * The stop signals: SIGINT, SIGTERM, and SIGHUP, which a closing terminal sends. If a program is started with
+ * SIGHUP ignored, as by nohup(1), it keeps ignoring it. Node resets ignored signals before our code runs, so
+ * the launchers pass on whether SIGHUP was ignored.
  */
 const HANGUP_IGNORED = 'TRANSECT_HANGUP_IGNORED';
 

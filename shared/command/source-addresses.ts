@@ -1,6 +1,6 @@
 /**
- * Source addresses as operators give them, separated by commas: addresses, ranges of IPv4, prefixes; or a source
- * window, which is an IPv6 prefix that is routed to this host as a whole.
+ * Source addresses as operators give them: a comma-separated list of addresses, IPv4 ranges and prefixes, or
+ * a source window. A source window is an IPv6 prefix that is routed to this host as a whole.
  */
 import { Fault } from '../base/faults.js';
 import type { Words } from '../net/endpoint.js';
@@ -21,7 +21,7 @@ export interface Sources {
   readonly window?: Prefix6 | undefined;
 }
 
-/** A probe's source address is chosen by sixteen bits. */
+/** The most source addresses: sixteen bits choose the one of a probe. */
 const SOURCES_MAX = 65_535;
 /** Shorter prefixes of IPv6 are windows; those of this length and more are lists of addresses. */
 const LISTED_LENGTH_MIN = 113;

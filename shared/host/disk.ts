@@ -14,8 +14,9 @@ export type Chunks = Iterable<string | Uint8Array> | AsyncIterable<string | Uint
 
 export interface Disk {
   /**
-   * Writes a file, which is durable once the promise resolves; creates missing folders, for us and our group.
-   * Only regular files are replaced, and links are not followed. @throws Fault UNWRITABLE
+   * Writes a file, which is durable once the promise resolves. Missing folders are created, with access for
+   * us and our group only. Only regular files are replaced, and links are not followed.
+   * @throws Fault UNWRITABLE
    */
   writeWhole(file: string, chunks: Chunks): Promise<void>;
   /** As `writeWhole`, for content that another program writes: `make` gets the path of the temporary file. */
@@ -31,7 +32,7 @@ export interface Disk {
   readPart(file: string, offset: number, length: number): Promise<Uint8Array>;
   /** The whole lines of a file, without line ends; none if it is missing. @throws Fault UNREADABLE_FILE */
   lines(file: string): AsyncIterable<string>;
-  /** Names of the regular files in a folder; none if it is missing, or no folder. */
+  /** Names of the regular files in a folder; none if the folder is missing or the path is not a folder. */
   list(folder: string): Promise<readonly string[]>;
   /** Names of the folders in a folder; none if it is missing. */
   folders(folder: string): Promise<readonly string[]>;
@@ -152,8 +153,9 @@ export const systemDisk: Disk = {
 };
 
 /**
- * Creates a folder and its parents, for us and our group. Does not use Node's recursive `mkdir`, which in
- * 20.20 never returns for paths in folders that cannot be written, such as /proc. @throws the kernel's error
+ * Creates a folder and its parents, with access for us and our group only. Does not use the recursive `mkdir`
+ * of Node, which in version 20.20 never returns if a parent cannot be written to, as in /proc.
+ * @throws the kernel's error
  */
 export async function makeFolder(path: string): Promise<void> {
   const make = () => mkdir(path, { mode: FOLDER_MODE });
@@ -170,7 +172,7 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
-/** @throws Fault UNWRITABLE if a path is a link, or no regular file */
+/** @throws Fault UNWRITABLE if the path exists but is not a regular file, for example a link */
 async function refuseIrregular(file: string): Promise<void> {
   const found = await lstat(file).catch(undefinedIfMissing);
   if (found === undefined || found.isFile()) return;

@@ -1,6 +1,6 @@
 /**
- * Finds programs, also in folders that are not in PATH: under cron, PATH is minimal, and that of an ordinary
- * user lacks /sbin and /usr/sbin.
+ * Finds programs, even in folders that are not in PATH, because PATH is minimal under cron, and the PATH of
+ * an ordinary user lacks /sbin and /usr/sbin.
  */
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';

@@ -17,7 +17,7 @@ export async function scratchFolder(purpose: string): Promise<string> {
   try {
     return await mkdtemp(join(tmpdir(), `transect-${purpose}-${process.pid}-`));
   } catch (cause) {
-    const reason = `cannot create a temporary folder; set TMPDIR for another one (${describeError(cause)})`;
+    const reason = `cannot create a temporary folder; set TMPDIR to another folder (${describeError(cause)})`;
     throw new Fault('UNWRITABLE', reason, { file: tmpdir() }, cause);
   }
 }

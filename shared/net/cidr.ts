@@ -7,7 +7,7 @@ export interface Cidr {
   readonly length: number;
 }
 
-/** @param bits of an address: 32 or 128 */
+/** @param bits the number of bits of an address: 32 or 128 */
 export function* cidrsOf(from: bigint, to: bigint, bits: 32 | 128): Generator<Cidr> {
   for (let at = from; at < to; ) {
     let host = 0;

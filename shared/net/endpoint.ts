@@ -1,7 +1,7 @@
 /**
- * Addresses and ports of both families: endpoints, targets and flows. An address is four 32-bit words, most
- * significant first, host order; IPv4 is mapped (RFC 4291 §2.5.5.2), so its address is `w3`. The objects are
- * mutable: hot paths refill one instead of making many.
+ * Addresses and ports of both families: endpoints, targets and flows. An address is four 32-bit words in host
+ * order, the most significant one first. An IPv4 address is mapped into IPv6 (RFC 4291 §2.5.5.2), so `w3`
+ * holds it. The objects are mutable, so that hot paths can refill one object instead of creating many.
  */
 
 /** An address: four unsigned 32-bit words, most significant first, host order. */

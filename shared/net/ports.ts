@@ -2,7 +2,10 @@
 import type { Brand } from '../base/brand.js';
 import { Fault } from '../base/faults.js';
 
-/** A port of a probe, as in a space: index of the probe × 65536 + port; the port is 0 if the probe has none. */
+/**
+ * A port together with its probe, as a space stores them: index of the probe × 65536 + port. The port is 0 if
+ * the probe has none.
+ */
 export type ProbePort = Brand<number, 'ProbePort'>;
 
 const PORTS = 65536;
@@ -26,9 +29,9 @@ export interface PortRange {
 const PORT_MAX = 65535;
 
 /**
- * Reads a comma-separated list as ports of a survey's first probe; the result is sorted and has no
- * duplicates. Exclusions win, wherever they are in the list; a list of exclusions alone starts from all
- * ports.
+ * Reads a comma-separated list of ports, which are those of a survey's first probe. The result is sorted and
+ * has no duplicates. Exclusions win, wherever they are in the list; a list of exclusions alone starts from
+ * all ports.
  * @throws Fault BAD_OPTION naming the item
  */
 export function parsePorts(text: string): readonly ProbePort[] {

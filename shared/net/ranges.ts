@@ -31,7 +31,10 @@ export class Ranges {
     return builder.build();
   }
 
-  /** A set from the arrays `from` and `to` of another one, as received from another process; checked. */
+  /**
+   * Rebuilds a set from the arrays `from` and `to` of another set, for example one received from another
+   * process. The arrays are checked.
+   */
   static fromSorted(from: Float64Array, to: Float64Array): Ranges {
     assert(from.length === to.length, 'different numbers of starts and ends');
     let end = -1;
@@ -121,7 +124,7 @@ class Builder {
   }
 }
 
-/** An element that is known to exist: indices here come from the arrays' own lengths. */
+/** The element at an index. It always exists, because all indices here come from the arrays' own lengths. */
 function at(array: Float64Array, index: number): number {
   return array[index] as number;
 }

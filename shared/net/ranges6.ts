@@ -1,6 +1,6 @@
 /**
- * A set of IPv6 addresses as sorted, disjoint ranges. Built with BigInt, which is slow, from few prefixes;
- * searched in the hot path with 32-bit words.
+ * A set of IPv6 addresses as sorted, disjoint ranges. It is built with BigInt, which is slow, but only from a
+ * few prefixes; the hot path searches it with 32-bit words.
  */
 import type { Words } from './endpoint.js';
 import type { Prefix6 } from './ipv6.js';
@@ -30,7 +30,7 @@ export class Ranges6 {
     return Ranges6.#build(subtract(union(prefixes), union(except)));
   }
 
-  /** A set from the array `words` of another one, as received from another thread. */
+  /** Rebuilds a set from the array `words` of another set, which was received from another thread. */
   static fromWords(words: Uint32Array): Ranges6 {
     return new Ranges6(words);
   }

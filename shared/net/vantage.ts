@@ -3,7 +3,7 @@
 /** At most 48 letters, digits, `_` and `-`; no leading `-`, which spreadsheets take for a formula. */
 export const VANTAGE = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,47}$/;
 
-/** The nearest label to any text, such as a host name. */
+/** Turns any text, such as a host name, into the most similar valid label. */
 export function toVantage(text: string): string {
   const label = text
     .replace(/[^A-Za-z0-9_-]/g, '-')

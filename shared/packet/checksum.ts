@@ -1,12 +1,14 @@
 /**
  * The Internet checksum (RFC 1071): the ones' complement of the ones' complement sum of 16-bit words. Sums
- * are additive, so the sum of a template's constant words is computed once and each probe adds only the words
- * that change. RFC 1624 §3 updates a checksum by differences; here nothing needs to be subtracted.
+ * are additive, so the sum of a template's constant words is computed once, and each probe adds only the
+ * words that change. RFC 1624 §3 instead updates an old checksum by differences; here there is no old value
+ * to subtract.
  */
 
 /**
- * The unfolded sum of `length` octets from `at`, added to `sum`; an odd last octet is the high half
- * of a word (RFC 1071 §4.1). At most 65,535 octets, so that the sum stays below 2^32.
+ * The unfolded sum of `length` octets from `at`, added to `sum`. If the number of octets is odd, the last one
+ * is the high half of a word (RFC 1071 §4.1). There must be at most 65,535 octets, so that the sum stays
+ * below 2^32.
  */
 export function sumWords(view: DataView, at: number, length: number, sum = 0): number {
   const end = at + length - 1;

@@ -110,7 +110,7 @@ export class Dissection {
   get isTcp(): boolean {
     return this.protocol === PROTOCOL_TCP && !this.isError;
   }
-  /** The port that a reply of a transport with ports comes from. */
+  /** The source port of a reply, if its transport has ports. */
   get responderPort(): number {
     return this.view.getUint16(this.at);
   }
@@ -153,8 +153,8 @@ export class Dissection {
     this.isIpv6 = false;
     this.responder.setIpv4(ip.source);
     const payload = at + headerOctets;
-    // Captures are cut at the snap length, and Ethernet pads short frames: the packet ends where the
-    // captured octets or its total length end, whichever comes first.
+    // Captures are cut at the snap length, and Ethernet pads short frames, so the packet ends after its
+    // total length or with the last captured octet, whichever comes first.
     const end = Math.min(limit, at + totalLength);
     const { protocol } = ip;
     if (protocol === PROTOCOL_ICMP) return this.#dissectIcmp(payload, end);

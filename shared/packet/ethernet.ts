@@ -80,7 +80,7 @@ export function setMac(view: DataView, at: number, mac: MacAddress): void {
   for (let i = 0; i < 6; i++) view.setUint8(at + i, mac[i] ?? 0);
 }
 
-/** A copy; undefined for a group address or zero, which no host has. */
+/** A copy of the address at `at`; undefined if it is zero or a group address, because no host has such an address. */
 export function readMac(view: DataView, at: number): MacAddress | undefined {
   const mac = new Uint8Array(view.buffer, view.byteOffset + at, 6).slice();
   const isInvalidMac = mac.every((octet) => octet === 0);

@@ -28,7 +28,10 @@ export const ICMPV6_ECHO_REPLY = 129;
 /** Codes of `port unreachable`. */
 export const PORT_UNREACHABLE = 3;
 export const PORT_UNREACHABLE_V6 = 4;
-/** Codes of `administratively prohibited`: of a network, a host, or all communication (RFC 1812 §5.2.7.1). */
+/**
+ * Codes for `administratively prohibited`, which apply to a network, to a host, or to all communication (RFC
+ * 1812 §5.2.7.1).
+ */
 const PROHIBITED: readonly number[] = [9, 10, 13];
 const PROHIBITED_V6 = 1; // RFC 4443 §3.1
 

@@ -128,8 +128,8 @@ export class ExtensionWalk {
         this.at += FRAGMENT_OCTETS;
         if (this.isLaterFragment) return true;
       } else {
-        // The length field: units of eight octets after the first (RFC 8200 §4.3); in the authentication
-        // header, units of four octets, minus two (RFC 4302 §2.2).
+        // The length field counts units of eight octets, without the first unit (RFC 8200 §4.3). In the
+        // authentication header, it counts units of four octets, minus two (RFC 4302 §2.2).
         const length = view.getUint8(this.at + 1);
         this.at += header === NEXT_AUTHENTICATION ? (length + 2) << 2 : (length + 1) << 3;
       }

@@ -35,7 +35,8 @@ export function layOutSolicitation(
   { source: mac, vlan }: FrameSender,
   source: Words,
 ): void {
-  // 33:33:ff and the last three octets of the target (RFC 2464 §7), which are set per solicitation.
+  // The multicast address is 33:33:ff and the last three octets of the target (RFC 2464 §7); those three
+  // are set per solicitation.
   const group = Uint8Array.of(0x33, 0x33, 0xff, 0, 0, 0);
   writeEthernet(view, 0, { destination: group, source: mac, type: ETHER_TYPE_IPV6, vlan });
   const at = ethernetOctets(vlan);
@@ -66,8 +67,9 @@ export function setSolicitationTarget(view: DataView, at: number, target: Words)
 }
 
 /**
- * The target and MAC address of an advertisement; undefined for an invalid MAC address. @param octets of the
- * frame
+ * Reads the target and the MAC address from an advertisement; undefined if the advertisement or the MAC
+ * address is invalid.
+ * @param octets length of the frame
  */
 export function readAdvertisement(
   view: DataView,
@@ -75,18 +77,19 @@ export function readAdvertisement(
 ): { words: Words; mac: MacAddress } | undefined {
   const at = ETHERNET_OCTETS + IPV6_OCTETS;
   if (octets < at + 24) return undefined;
-  // A router has decremented the hop limit of a packet from another link (RFC 4861 §7.1.2).
+  // Ignores packets from other links: a router has decremented their hop limit (RFC 4861 §7.1.2).
   if (view.getUint8(ETHERNET_OCTETS + HOP_LIMIT_AT) !== HOP_LIMIT) return undefined;
   const end = at + view.getUint16(ETHERNET_OCTETS + 4);
   if (end > octets || !hasValidChecksum(view, at, end)) return undefined;
   const word = (i: number) => view.getUint32(at + 8 + 4 * i);
   const hasOption = octets >= at + 32 && view.getUint8(at + 24) === OPTION_TARGET;
-  // The answer to a multicast solicitation contains the MAC address; else, the frame's source is used.
+  // The answer to a multicast solicitation contains the MAC address as an option. Without this option,
+  // the frame's source is used.
   const mac = readMac(view, hasOption ? at + 26 : 6);
   return mac && { words: [word(0), word(1), word(2), word(3)], mac };
 }
 
-/** @param at offset of ICMPv6, after a plain IPv6 header */
+/** @param at offset of the ICMPv6 header, which must follow an IPv6 header without extensions */
 function hasValidChecksum(view: DataView, at: number, end: number): boolean {
   const pseudo = sumWords(view, at - 32, 32, NEXT_ICMPV6 + (end - at));
   return foldChecksum(sumWords(view, at, end - at, pseudo)) === 0;

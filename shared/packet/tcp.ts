@@ -96,7 +96,7 @@ const OPTION_WINDOW_SCALE = 3; // length 3
 const OPTION_SACK_PERMITTED = 4; // length 2
 const OPTION_TIMESTAMPS = 8; // length 10
 
-/** Names of option kinds in a layout, by code: nmap's and p0f's. Code 0 ends a layout. */
+/** Names of the option kinds in a layout, by code, as nmap and p0f write them. Code 0 ends a layout. */
 const OPTION_NAMES = ['', 'eol', 'nop', 'mss', 'ws', 'sok', 'ts', 'other'] as const;
 const LAYOUT_BITS = 3;
 const LAYOUT_KINDS_MAX = 10;
@@ -133,11 +133,14 @@ export class TcpOptions {
   sackPermitted = -1;
   timestampValue = -1;
   timestampEcho = -1;
-  /** The first ten options in order: three bits each, an index of `OPTION_NAMES`, from the lowest bits up. */
+  /**
+   * The first ten options in order, from the lowest bits up: three bits for each option hold its index in
+   * `OPTION_NAMES`.
+   */
   layout = 0;
   #kinds = 0;
 
-  /** The header must have been dissected: its whole length is readable. */
+  /** Reads the options of a header. The header must have been dissected, so that its whole length is readable. */
   read(tcp: TcpView): void {
     const { view } = tcp;
     const end = tcp.at + tcp.headerOctets;

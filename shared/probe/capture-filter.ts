@@ -1,5 +1,5 @@
 /**
- * Capture filters (BPF, in the syntax of pcap-filter(7), for packets from their IP header on): pass the
+ * Capture filters (BPF, in the syntax of pcap-filter(7), for packets from their IP header on). They pass the
  * replies to the probes of one agent, and little else.
  */
 import { cidrsOfAll } from '../net/cidr.js';
@@ -9,13 +9,16 @@ import { EXTENSION_HEADERS } from '../packet/ipv6.js';
 import { FLAG_RST } from '../packet/tcp.js';
 import type { Family, Origin } from './probe.js';
 
-/** Prefixes of our own addresses in a filter: the kernel would not accept many more. */
+/** The highest number of prefixes of our own addresses in a filter; the kernel does not accept many more. */
 const NETS_MAX = 128;
 
 /** A condition on the transport header; `octet(n)` is the filter expression that reads its octet n. */
 export type Condition = (octet: (at: number) => string) => string;
 
-/** Packets of a transport to our addresses and ports that meet a condition, and ICMP errors to us. */
+/**
+ * A filter that passes ICMP errors to us, and those packets of a transport to our addresses and ports whose
+ * transport header meets the condition.
+ */
 export function replyFilter(origin: Origin, protocol: number, condition?: Condition): string {
   const { ports } = origin;
   const range = `dst portrange ${ports.from}-${ports.to - 1}`;
@@ -44,10 +47,7 @@ export function icmpFilter(origin: Origin, types: { v4?: number; v6?: number }):
   return filters.filter((filter) => filter !== '').join(' or ');
 }
 
-/**
- * Passes resets and, if `also` is given, segments whose SYN and ACK flags meet this condition, such as `=
- * 18`.
- */
+/** Passes resets and, if `also` is given, segments whose SYN and ACK flags meet this condition, such as `= 18`. */
 export function tcpFlagFilter(also?: string): Condition {
   return (octet) => {
     const flags = octet(13);
@@ -59,7 +59,7 @@ export function tcpFlagFilter(also?: string): Condition {
 const IPV4_ACCESSORS: Readonly<Record<number, string>> = { 6: 'tcp', 17: 'udp', 132: 'sctp' };
 const ICMP_ERROR_FILTER = `(icmp and (${ICMP_ERRORS.map((type) => `icmp[0] = ${type}`).join(' or ')}))`;
 const ICMPV6_ERROR_FILTER = '(ip6[6] = 58 and ip6[40] < 5)';
-/** Packets with extension headers: their transport cannot be found by BPF, which has no loops. */
+/** Passes all packets with extension headers, because BPF, which has no loops, cannot find their transport header. */
 const EXTENDED_FILTER = `(${EXTENSION_HEADERS.map((next) => `ip6[6] = ${next}`).join(' or ')})`;
 
 /** Our addresses of a family, as prefixes. */
@@ -72,7 +72,8 @@ function netsOf({ sources, window }: Origin, family: Family): readonly string[] 
 function filterFor(prefixes: readonly string[], alternatives: readonly string[]): string {
   if (prefixes.length === 0) return '';
   const nets = prefixes.map((net) => `dst net ${net}`);
-  // Without the addresses the filter passes more; the cookies identify our replies.
+  // If there are too many addresses, the filter leaves them out. It then passes more packets, but the
+  // cookies still identify our replies.
   const ours = nets.length > NETS_MAX ? '' : `(${nets.join(' or ')}) and `;
   return `(${ours}(${alternatives.join(' or ')}))`;
 }

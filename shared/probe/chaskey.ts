@@ -1,11 +1,11 @@
 /**
  * Chaskey-12 (Mouha, "Chaskey: a MAC Algorithm for Microcontrollers – Status Update and Proposal of
- * Chaskey-12", ePrint 2015/1182; ISO/IEC 29192-6:2019) of exactly 12 or 36 octets: two addresses of either
- * family and two ports.
+ * Chaskey-12", ePrint 2015/1182; ISO/IEC 29192-6:2019) for messages of exactly 12 or 36 octets: two addresses
+ * of either family and two ports.
  *
- * A keyed hash with a key of 128 bits like SipHash-2-4, made of the same steps on 32-bit words instead of
- * 64-bit ones, which JavaScript lacks: 20 ns against 50 ns for SipHash in pairs of words (Xeon, Node 20,
- * 2026-11-23).
+ * Like SipHash-2-4, it is a keyed hash with a key of 128 bits. It is made of the same steps, but on 32-bit
+ * words, because JavaScript lacks 64-bit ones. A tag takes 20 ns; SipHash with pairs of 32-bit words takes 50
+ * ns (Xeon, Node 20, 2026-11-23).
  */
 
 import type { TagKernel } from '../simd/wasm-kernels.js';
@@ -52,8 +52,8 @@ export class Chaskey {
   }
 
   /**
-   * The tag of the twelve octets x, y, z (little-endian words), in `first` and `second`. One block; all state
-   * is in locals.
+   * Computes the tag of the twelve octets x, y, z (little-endian words) and stores it in `first` and
+   * `second`. The message is one block, and all state is in locals.
    */
   tag12(x: number, y: number, z: number): void {
     let v0 = this.#k0 ^ this.#l0 ^ x;

@@ -32,12 +32,12 @@ export class CookieMac {
     this.#choiceKey = this.#mac.first;
   }
 
-  /** The cookie of the last flow, 32 bits, unsigned: TCP's sequence number. */
+  /** The cookie of the last flow, 32 bits, unsigned. TCP probes send it as their sequence number. */
   get sequence(): number {
     return this.#mac.first >>> 0;
   }
 
-  /** 32 more bits of the last flow, unsigned: the low half is the IP identification. */
+  /** 32 more bits of the last flow's cookie, unsigned. Their low half is also the IP identification. */
   get second(): number {
     return this.#mac.second >>> 0;
   }
@@ -58,7 +58,7 @@ export class CookieMac {
     }
   }
 
-  /** Chooses a source address and port for each target of a batch: for a target, always the same ones. */
+  /** Chooses a source address and port for each target of a batch. The choice for a target is always the same. */
   choose(batch: ProbeBatch, sources: readonly Endpoint[], from: PortRange): void {
     const { count, w1, w3, port, source, sourceW3, ports } = batch;
     const key = this.#choiceKey;
@@ -81,8 +81,8 @@ export class CookieMac {
   }
 
   /**
-   * Chooses an address within a source window for each target of a batch of IPv6 probes: for a target, always the
-   * same one. The low 64 bits are chosen, as far as they are not part of the prefix.
+   * Chooses an address within a source window for each target of a batch of IPv6 probes. The choice for a
+   * target is always the same. Of the low 64 bits, those that are not part of the prefix are chosen.
    */
   chooseHosts(batch: ProbeBatch, { length }: Prefix6): void {
     const { count, w0, w1, w2, w3, port, hostHigh, hostLow } = batch;

@@ -1,6 +1,7 @@
 /**
- * The IP header of a probe: constant fields once per frame, addresses and identification per probe. The
- * identification (IPv6: the flow label, RFC 6437) looks random and is the same for a target each time.
+ * The IP header of a probe. Constant fields are written once per frame, addresses and identification once per
+ * probe. The identification (IPv6: the flow label, RFC 6437) looks random and is the same for a target each
+ * time.
  */
 import type { Endpoint } from '../net/endpoint.js';
 import { foldChecksum, sumOf32 } from '../packet/checksum.js';

@@ -1,6 +1,6 @@
 /**
  * A batch of probes of one family on their way to the network, column by column. Each step from target to
- * frame is one tight loop over columns, so that no value is boxed and iterations overlap. The inputs of the
+ * frame is one tight loop over columns, so that iterations overlap and no value is boxed. The inputs of the
  * cookies are in the WebAssembly kernel's memory.
  */
 import type { Endpoint } from '../net/endpoint.js';
@@ -20,7 +20,10 @@ export class ProbeBatch {
   /** Index of the source address, and its last word. */
   readonly source: Uint16Array;
   readonly sourceW3: Uint32Array;
-  /** The last two words of our address within a source window; zero if there is none. */
+  /**
+   * The bits of our address that are chosen within the source window, as the last two words of an address;
+   * zero if there is no source window.
+   */
   readonly hostHigh: Uint32Array;
   readonly hostLow: Uint32Array;
   /** Our port in the high half, the target's in the low. */

@@ -33,7 +33,7 @@ export const PROBES: readonly Probe[] = [
   nd,
 ];
 
-/** ZMap's names of probe modules, and ours. */
+/** ZMap's names of its probe modules, each with the name of our probe for the same purpose. */
 export const ZMAP_NAMES: ReadonlyMap<string, string> = new Map(
   Object.entries({
     tcp_synscan: 'tcp-syn',

@@ -16,9 +16,9 @@ export interface ProbeChoice {
 
 /** The code of a target that has not replied. */
 export const SILENT = 0;
-/** Codes from 16 on say why a position was not sent. */
+/** The highest number of classes in one survey: codes from 16 on are reasons why a position was not sent. */
 export const CLASSES_MAX = 15;
-/** The highest number of probes in one survey: each takes a frame sender per route. */
+/** The highest number of probes in one survey; it is limited because each probe takes a frame sender per route. */
 export const PROBES_MAX = 64;
 
 /** True if a reply with this code says more about a target than one with the other. */
@@ -36,7 +36,7 @@ export interface SurveyProbe<Kind extends Probe = Probe> {
 
 export class ProbeSet {
   readonly all: readonly SurveyProbe[];
-  /** Names of the classes by code; the first one is of silence. */
+  /** Names of the classes by code; the first one stands for silence. */
   readonly classNames: readonly string[];
   /** By probe and code. */
   readonly #classes: readonly (readonly (ReplyClass | undefined)[])[];
@@ -67,7 +67,7 @@ export class ProbeSet {
     return this.all[0]?.probe.kind ?? 'packet';
   }
 
-  /** The probes that are packets: all of them or none. */
+  /** The probes that are packets: either all probes of the survey, or none. */
   get packets(): readonly SurveyProbe<PacketProbe>[] {
     return this.all.flatMap(({ probe, ...rest }) =>
       probe.kind === 'packet' ? [{ ...rest, probe }] : [],
@@ -98,9 +98,7 @@ export class ProbeSet {
     return this.all.every(({ probe }) => probe.classes.some(({ isSuccess }) => isSuccess));
   }
 
-  /**
-   * A class that is a success for one probe, but not for another; undefined if there is no such class.
-   */
+  /** A class that is a success for one probe, but not for another; undefined if there is no such class. */
   get unclearSuccess(): string | undefined {
     const clear = this.namesWithRows(false);
     const successes = this.all.flatMap(({ probe }) => probe.classes.filter((c) => c.isSuccess));
@@ -118,7 +116,11 @@ export class ProbeSet {
     });
   }
 
-  /** Connections and requests to neighbours are sent apart from packets. */
+  /**
+   * Refuses probes of different kinds in one survey, because connections and requests to neighbours are sent
+   * apart from packets.
+   * @throws Fault BAD_OPTION
+   */
   #refuseMixed(): void {
     const other = this.all.find(({ probe }) => probe.kind !== this.kind)?.probe;
     if (other === undefined) return;

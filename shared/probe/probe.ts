@@ -17,14 +17,14 @@ export type ProbeOptions = Readonly<Record<string, string>>;
 
 /** The source addresses and ports of an agent. */
 export interface Origin {
-  /** The source window, if there is one: the prefix that contains all our IPv6 addresses. */
+  /** Our source addresses, each once. */
   readonly sources: readonly Words[];
-  /** The prefix from which all our IPv6 addresses are, if they are not single ones. */
+  /** The source window, if there is one: the prefix that contains all our IPv6 addresses. */
   readonly window?: Prefix6 | undefined;
   readonly ports: PortRange;
 }
 
-/** The state of a target according to a reply, or to silence, in nmap's words. */
+/** The state of a target, in nmap's words, as a reply or silence indicates it. */
 export type TargetState =
   | 'open'
   | 'closed'
@@ -36,12 +36,12 @@ export type TargetState =
   | 'down|filtered';
 
 /**
- * How much a class says: of several replies of a target, the one of the highest rank counts. A service
- * outranks its host, and the host a router on the way.
+ * Ranks of classes, by how much they say about a target. Of several replies of a target, the one of the
+ * highest rank counts. A service outranks its host, and the host outranks a router on the way.
  */
 export const RANK = { SERVICE: 3, HOST: 2, ROUTER: 1 } as const;
 
-/** A class of replies, with ZMap's name if it has one. Within a probe each rank occurs once. */
+/** A class of replies; if ZMap has this class, too, the name is ZMap's. Within a probe each rank occurs once. */
 export interface ReplyClass {
   readonly name: string;
   /** A `RANK`; the same in all probes that have a class of this name. */
@@ -56,7 +56,7 @@ export interface ProbeOption {
   readonly name: string;
   readonly fallback: string;
   readonly about: string;
-  /** @throws Fault BAD_OPTION with the reason; the name of the option is added */
+  /** @throws Fault BAD_OPTION with the reason; the caller adds the name of the option */
   check(value: string): void;
 }
 
@@ -65,7 +65,8 @@ export interface PacketMaker {
   /** Writes the fields that are the same in all probes, for the packet at octet `at` of the memory. */
   layOut(at: number): void;
   /**
-   * Writes the fields that differ, for each probe of a batch, whose cookies have been computed.
+   * Writes the fields that differ between probes, for all probes of a batch. The cookies of the batch must
+   * have been computed.
    * @param stamp our clock, microseconds modulo 2^32, for probes whose replies echo it
    */
   make(batch: ProbeBatch, sources: readonly Endpoint[], stamp: number): void;
@@ -84,9 +85,9 @@ export const OTHER_PORTS_MAX = 256;
 
 /** Reads replies to one probe. */
 export interface ReplyReader {
-  /** True if a packet answers a probe of ours: then its `flow` is that probe's. */
+  /** True if a packet answers one of our probes; its `flow` is then the flow of that probe. */
   validate(reply: Dissection, cookies: CookieMac): boolean;
-  /** Index in the probe's `classes` of a validated reply. */
+  /** The class of a validated reply, as an index in the probe's `classes`. */
   classify(reply: Dissection): number;
   /**
    * For a packet that is not valid: true if it answers exactly one of our probes to its sender, except that
@@ -96,7 +97,10 @@ export interface ReplyReader {
   answersFromOtherPort?(reply: Dissection, cookies: CookieMac): boolean;
   /** True if such answers are replies; else they are counted only. */
   readonly acceptsOtherPorts?: boolean;
-  /** The same for another address than the one probed: the target of the `flow` is then the one probed. */
+  /**
+   * The same for an answer from another address than the probed one. The address of the target of its `flow`
+   * is then set to the probed one.
+   */
   answersFromOtherAddress?(reply: Dissection, cookies: CookieMac): boolean;
   readonly acceptsOtherAddresses?: boolean;
   /** Our clock as a validated reply echoes it, microseconds modulo 2^32; −1 if it does not. */
@@ -126,13 +130,13 @@ interface ProbeDescription {
   readonly classes: readonly ReplyClass[];
   /** The state of a target that does not reply. */
   readonly silence: TargetState;
-  /**
-   * How many bits one must guess to forge a reply, or an ICMP error that quotes eight octets; as text for
-   * people.
-   */
+  /** How many bits one must guess to forge a reply, or an ICMP error that quotes eight octets; as text for people. */
   readonly cookieBits: { readonly reply: string; readonly quote: string };
   readonly options: readonly ProbeOption[];
-  /** Options that depend on the port, such as a payload; the same options if there are none. */
+  /**
+   * The options for a port, with those that depend on the port, such as a payload, filled in. Returns the
+   * same object if none of them depends on the port.
+   */
   optionsForPort?(port: number, options: ProbeOptions): ProbeOptions;
   /** Octets that one probe sends, IP headers included. */
   octets(family: Family, options: ProbeOptions): number;

@@ -106,7 +106,10 @@ export class FeistelKernel {
     this.values = instance.doubles(capacity);
   }
 
-  /** Permutes from, from + 1, … into `values`; count ≤ capacity. */
+  /**
+   * Permutes the numbers `from`, `from + 1`, … and writes the results to `values`; `count` must not exceed
+   * the capacity.
+   */
   run(from: number, count: number): void {
     const { keys, lowSpan, lowShift, highSpan } = this.#shape;
     const rounds = keys.length;

@@ -12,7 +12,7 @@ import type { SpaceParts } from './space/space.js';
  * be ambiguous.
  */
 const PAIR = /^(?:\[([^\]]+)\]\s*[:,]|([^,:[\]]+?)\s*[:,]|([^,[\]]+?)\s*,)\s*(\d{1,5})$/;
-/** The most ports a survey may have for a lookup without a port. */
+/** The highest number of ports that a lookup may mean; with more, it must name one. */
 const LOOKUP_PORTS_MAX = 100;
 
 export interface Listed {
@@ -27,19 +27,16 @@ export function parseHitlist(text: string): Listed {
   return { targets: items, badLines };
 }
 
-/**
- * Reads pairs: `192.0.2.1:80`, `[2001:db8::1]:443` or `ADDRESS,PORT` per line. Bad lines are reported, not
- * fatal.
- */
+/** Reads pairs: `192.0.2.1:80`, `[2001:db8::1]:443` or `ADDRESS,PORT` per line. Bad lines are reported, not fatal. */
 export function parsePairs(text: string): Listed {
   const { items, badLines } = readTolerantly(text, parsePair);
   return { targets: items, badLines };
 }
 
 /**
- * Reads `ADDR` or `ADDR:PORT` (`[ADDR]:PORT` for IPv6). Returns the targets at this address for every port of
- * the survey with that number, of any probe, or for all its ports if none is given. If the survey has no such
- * port, returns one target of the first probe.
+ * Reads `ADDR` or `ADDR:PORT` (`[ADDR]:PORT` for IPv6). Returns one target at this address for each port of
+ * the survey that has the given number, whatever its probe; without a number, one for each port of the
+ * survey. If the survey has no such port, returns one target of the first probe.
  * @throws Fault BAD_OPTION
  */
 export function parseLookup(

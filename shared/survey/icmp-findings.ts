@@ -1,7 +1,7 @@
 /**
- * Findings from ICMP errors: hosts that limit the rate of their errors, whose silence may therefore be a lost
- * error (RFC 1812 §4.3.2.8, RFC 4443 §2.4 f), and networks that report administrative prohibition, which are
- * therefore probed slowly.
+ * Findings from ICMP errors. They are hosts that limit the rate of their errors, so that their silence may be
+ * due to an error that was not sent (RFC 1812 §4.3.2.8, RFC 4443 §2.4 f), and networks that report
+ * administrative prohibition, and are therefore probed slowly.
  */
 import { formatIpv4 } from '../net/address.js';
 import type { Endpoint } from '../net/endpoint.js';
@@ -9,9 +9,7 @@ import { formatIpv6, parsePrefix6, parseWords } from '../net/ipv6.js';
 import { parsePrefix } from '../net/prefix.js';
 
 export interface IcmpFindings {
-  /**
-   * Hosts (an address), or networks of hosts (IPv4 /24, IPv6 /64), that send ICMP errors in bursts.
-   */
+  /** Hosts (an address), or networks of hosts (IPv4 /24, IPv6 /64), that send ICMP errors in bursts. */
   readonly icmpLimited: readonly string[];
   /** Networks (IPv4 /24, IPv6 /48) that report administrative prohibition. */
   readonly slowedNetworks: readonly string[];
@@ -28,9 +26,12 @@ export interface FindingsSummary {
 /** Findings that a summary names. */
 const EXAMPLES_MAX = 10;
 
-/** Findings of each kind in one epoch of a lease, at most; further ones go with the next shard. */
+/**
+ * The highest number of findings of each kind in one epoch of a lease; further ones are reported with the
+ * next shard.
+ */
 export const FINDINGS_PER_EPOCH = 4096;
-/** Findings of each kind that a survey keeps, at most. */
+/** The highest number of findings of each kind that a survey keeps. */
 const FINDINGS_MAX = 65_536;
 
 /** The network around an address: `192.0.2.0/24` of IPv4, `2001:db8:1::/48` of IPv6 for `bits6` = 48. */
@@ -40,7 +41,7 @@ export function networkAround({ isIpv4, w0, w1, w3 }: Endpoint, bits6: 48 | 64):
   return `${formatIpv6([w0, second, 0, 0])}/${bits6}`;
 }
 
-/** True for the text of an address or a prefix, as findings have it. */
+/** True if the text is an address or a prefix, as findings contain them. */
 export function isFinding(text: string): boolean {
   try {
     if (!text.includes('/')) parseWords(text);

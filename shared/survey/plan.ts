@@ -1,7 +1,7 @@
 /**
  * A plan: a space, a permutation, a number of targets and a shard length. It determines the targets of each
  * shard and their order, and is identified by its hash. Agents build the plan themselves and compare hashes,
- * so that versions that disagree never share a survey.
+ * so that program versions that compute different plans never share a survey.
  */
 import { createHash } from 'node:crypto';
 import { assert } from '../base/assert.js';
@@ -33,10 +33,10 @@ export class Plan {
   readonly permutation: Permutation;
   readonly shardLength: number;
   readonly shardCount: number;
-  /** SHA-256 over version, space, seed and shard length, in hexadecimal. */
+  /** SHA-256 over version, space, seed, shard length and number of targets, in hexadecimal. */
   readonly hash: string;
 
-  /** Targets of the plan: the first positions of the permutation. */
+  /** The number of targets of the plan, which are those at the first positions of the permutation. */
   readonly size: number;
 
   /** @param targets number of targets, at most `space.size */
@@ -80,9 +80,10 @@ export class Plan {
 }
 
 /**
- * The shard length, a power of two: about 64 shards for a small space, so that several agents share it. At
- * most 2^16 positions, and at most as many as the total rate sends in 16 s, so that each of four agents that
- * share the rate sends a shard in about a minute. Longer only if there would be more than 2^31 shards.
+ * The shard length, a power of two. A small space has about 64 shards, so that several agents share it. A
+ * shard has at most 2^16 positions, and at most as many as the total rate sends in 16 s, so that each of four
+ * agents that share the rate sends a shard in about a minute. Shards are longer only if there would otherwise
+ * be more than 2^31 of them.
  * @param rate packets per second of all agents together
  */
 export function shardLengthFor(size: number, rate: number): number {

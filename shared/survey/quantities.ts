@@ -15,7 +15,7 @@ const UNITS_MILLIS: Scales = new Map(
     d: 86400e3,
   }),
 );
-/** In place of a rate: as fast as agents can send. */
+/** The rate that stands for "as fast as agents can send". */
 export const UNLIMITED = 1e9 as Pps;
 
 /** Packets per second: `1000`, `20k`, `1.5M`, `0.1`. @throws Fault BAD_OPTION. */

@@ -7,9 +7,9 @@ import { VANTAGE } from '../net/vantage.js';
 const AGENT = /^[A-Za-z0-9_-]{1,64}$/;
 
 /**
- * The numeric columns, and the value that most rows have in each. A column is sent empty if all rows have
- * that value, such as the upper words of addresses if all rows are IPv4, or the TCP fields if no row is TCP.
- * `offset` is always sent.
+ * The numeric columns, each with the value that most rows have in it. If all rows of a batch have that value,
+ * the column is sent empty: for example, the upper words of addresses if all rows are IPv4, or the TCP fields
+ * if no row is TCP. `offset` is always sent.
  */
 const NUMBERS = {
   offset: 0,
@@ -85,8 +85,8 @@ export const NO_DATA = new Uint8Array(0);
 export const OPTION_MASK = { MSS: 1, WINDOW_SCALE: 2, SACK: 4, TIMESTAMPS: 8 } as const;
 
 /**
- * The first microsecond of the year 2100: a later clock is wrong, and Date could not represent much later
- * times.
+ * The first microsecond of the year 2100. Timestamps from then on are refused: the clock must be wrong, and
+ * Date cannot represent times that are much later.
  */
 const MICROS_MAX = 4_102_444_800e6;
 

@@ -24,16 +24,17 @@ export interface SurveyStatus extends Readonly<UnsentCounts> {
   readonly budget: number;
   /** Settled targets by the class of their best reply, in the order of the classes' ranks. */
   readonly replied: Readonly<Record<string, number>>;
-  /**
-   * Hosts, or networks of hosts, that send ICMP errors in bursts: their silence may be due to a rate limit.
-   */
+  /** Hosts, or networks of hosts, that send ICMP errors in bursts: their silence may be due to a rate limit. */
   readonly icmpLimited: FindingsSummary;
-  /** Answers from another port, or another address, than the one probed, which the survey does not accept. */
+  /**
+   * Answers that the survey does not accept because they come from another port, or another address, than the
+   * one probed.
+   */
   readonly otherPort: number;
   readonly otherAddress: number;
   /** Networks that report administrative prohibition, and are probed slowly. */
   readonly slowedNetworks: FindingsSummary;
-  /** The probes of the survey, as for `--probe`. */
+  /** The probes of the survey, in the syntax of `--probe`. */
   readonly probes: readonly string[];
   readonly probesPerTarget: number;
   readonly shards: number;
@@ -94,9 +95,7 @@ export interface LookupResult {
   readonly until: number;
   /** A classification, an unsent reason, `silent`, `no success`, or empty if not yet known. */
   readonly outcome: string;
-  /**
-   * The reason why the target's silence may have another cause than usual; empty if there is none.
-   */
+  /** The reason why the target's silence may have another cause than usual; empty if there is none. */
   readonly remark: string;
 }
 

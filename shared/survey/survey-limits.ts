@@ -5,17 +5,13 @@
 import type { Millis } from '../base/brand.js';
 
 export interface SurveyLimits {
-  /**
-   * How many targets are covered, from the start of the probing order; at most the size of the space.
-   */
+  /** How many targets are covered, from the start of the probing order; at most the size of the space. */
   readonly maxTargets: number;
   /** Rows after which it ends; 0 for no limit. */
   readonly maxResults: number;
   /** Time after its launch at which it ends; 0 for no limit. */
   readonly maxRuntime: Millis;
-  /**
-   * The survey ends if less than this percentage of its settled targets answers with success; 0 for no limit.
-   */
+  /** The survey ends if less than this percentage of its settled targets answers with success; 0 for no limit. */
   readonly minHitrate: number;
 }
 
@@ -23,9 +19,7 @@ export interface SurveyLimits {
 export const END_REASONS = ['', 'max-results', 'max-runtime', 'min-hitrate'] as const;
 export type EndReason = (typeof END_REASONS)[number];
 
-/**
- * The hit rate is ignored until this many targets are settled, because it would depend on chance.
- */
+/** The hit rate is ignored until this many targets are settled, because with fewer it depends on chance. */
 const SETTLED_LEAST = 1000;
 
 export interface SurveyProgress {

@@ -47,7 +47,10 @@ export interface Survey {
   readonly storedBelow: number;
   /** The fencing term of the coordinator that wrote this record. */
   readonly term: number;
-  /** Leases and batches of earlier epochs do not count: the broker lost the survey after them. */
+  /**
+   * The first epoch whose leases and batches count. Those of earlier epochs do not, because the broker has
+   * lost the survey since then.
+   */
   readonly firstEpoch: number;
   /** The limit that ended it. */
   readonly endReason: EndReason;

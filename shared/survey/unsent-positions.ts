@@ -57,7 +57,7 @@ export function countUnsent(
   return Object.fromEntries(counts) as Record<UnsentName, number>;
 }
 
-/** Undefined for malformed text, and for more positions than the shard can have. */
+/** Decodes the bits of one reason; undefined for malformed text, and for more positions than the shard can have. */
 function decode(text: string | undefined, length: number): Uint8Array | undefined {
   if (text === undefined) return undefined;
   try {

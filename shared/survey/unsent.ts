@@ -16,7 +16,8 @@ export const UNSENT = {
   /** The kernel refused it for another reason. */
   SEND_FAILED: 21,
   /**
-   * In a network that prohibits probes, and slowed so much that the survey ended before the probe was sent.
+   * The target's network prohibits probes, and was therefore slowed so much that the survey ended before the
+   * probe was sent.
    */
   PROHIBITED: 22,
 } as const;
@@ -37,7 +38,7 @@ export const UNSENT_NAMES = [
 export type UnsentName = (typeof UNSENT_NAMES)[number];
 export type UnsentCounts = Record<UnsentName, number>;
 
-/** Words for messages, after a number of targets. */
+/** The words that follow a number of targets in messages. */
 export const UNSENT_WORDS: Readonly<Record<UnsentName, string>> = {
   excluded: 'excluded',
   blocked: 'on an agent’s own blocklist',

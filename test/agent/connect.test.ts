@@ -105,7 +105,7 @@ describe('a survey of connections', () => {
     expect(handshakes()).toBe(0);
   });
 
-  test('waits for late replies after its last probe, when it is granted no rate any more', async () => {
+  test('waits for late replies after its last probe, even if its rate is no longer granted', async () => {
     const { sender } = senderFor([await silentPort()], none, {}, 3000);
     const sending = sender.send(0, 16);
     grant(sender);
@@ -140,7 +140,7 @@ describe('a survey of connections', () => {
     expect(handshakes()).toBe(0);
   });
 
-  test('comes from the source address that the operator has set', async () => {
+  test('connects from the source address that the operator has set', async () => {
     const { sender, plan, outcomes } = senderFor([port], none, { 4: '127.9.9.9' });
     const sending = sender.send(0, plan.size);
     grant(sender);
@@ -184,7 +184,7 @@ describe('a survey of connections', () => {
     expect(sending.takeUnsent().map(({ code }) => code)).toEqual(Array(64).fill(UNSENT.BLOCKED));
   });
 
-  test('tries again what this host could not try, and never calls it silent', async () => {
+  test('retries targets to which this host could not open a connection, and never reports them as silent', async () => {
     const { sender, plan, outcomes } = senderFor([port]);
     const { pid } = process;
     const before = execFileSync('prlimit', [
@@ -198,7 +198,7 @@ describe('a survey of connections', () => {
     ]);
     const limit = (files: string | number) => `prlimit --pid ${pid} --nofile=${files}:`;
     const sending = sender.send(0, plan.size);
-    // Another process restores the limit: this one can open nothing meanwhile.
+    // Another process restores the limit, because this one cannot open anything until then.
     const restoring = spawn('sh', ['-c', `sleep 0.4; ${limit(before.toString().trim())}`]);
     execFileSync('sh', ['-c', limit(readdirSync('/proc/self/fd').length + 8)]);
     grant(sender, 1_000_000); // all at once
@@ -215,7 +215,7 @@ describe('a survey of connections', () => {
 });
 
 describe('a job of connections', () => {
-  test('does not count a position as sent while this host cannot try it, until the job gives up', () => {
+  test('does not count a position that this host cannot try as sent until the job gives up on it', () => {
     const job = new DirectJob(0, 3, undefined);
     expect([job.take(0), job.take(0), job.take(0), job.take(0)]).toEqual([0, 1, 2, undefined]);
     for (const position of [0, 1, 2]) job.onTry(position);

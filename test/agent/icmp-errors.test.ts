@@ -14,8 +14,8 @@ function atRandom(count: number, length: number, roll: () => number): number[] {
 }
 
 /**
- * Those of the probes to closed ports that a token bucket answers with an error (Linux: depth 6, one token
- * per second).
+ * Selects the probes that a token bucket answers with an error, from probes to closed ports (Linux: depth 6,
+ * one token per second).
  * @param probes places in the probing order
  * @param perSecond rate of the probing order
  */
@@ -45,7 +45,7 @@ function isLimited(places: readonly number[], to: number): boolean {
 }
 
 describe('the test for bursts', () => {
-  test('finds no limit in errors that come at random, at any number of them', () => {
+  test('finds no limit in errors that come at random, however many there are', () => {
     const roll = prng(11);
     for (const count of [1, 2, 3, 6, 12, 20, 40, 60, 300]) {
       let found = 0;
@@ -121,7 +121,7 @@ const errorsOver = (end: number, onProhibited: (address: Endpoint) => void = () 
 describe('the ICMP errors of a survey', () => {
   const HOST = 0xc6120505;
 
-  test('show a host that limits the rate of its errors, once, and not its network', () => {
+  test('show a host that limits the rate of its errors only once, and do not show its network', () => {
     const errors = errorsOver(1000);
     for (let i = 0; i < 6; i++) errors.onError(errorOf(HOST, HOST, 3, 1000 + i), i);
     errors.settle(1000);
@@ -136,7 +136,7 @@ describe('the ICMP errors of a survey', () => {
     expect(errors.take(10, 0).icmpLimited).toEqual(['198.18.5.0/24']);
   });
 
-  test('show no limit on hosts that close several ports each, in any order', () => {
+  test('show no limit on hosts that have several closed ports each, in whatever order these are probed', () => {
     for (let seed = 1; seed <= 20; seed++) {
       const roll = prng(seed);
       const places = Array.from({ length: 640 }, (_, i) => ({ i, key: roll() }));
@@ -154,7 +154,7 @@ describe('the ICMP errors of a survey', () => {
     }
   });
 
-  test('say nothing of a host before its other targets could have answered', () => {
+  test('do not show a host before its other targets could have answered', () => {
     const errors = errorsOver(1000);
     for (let i = 0; i < 6; i++) errors.onError(errorOf(HOST, HOST, 3, 1000 + i), i * 2);
     errors.settle(12);
@@ -174,7 +174,7 @@ describe('the ICMP errors of a survey', () => {
     },
   );
 
-  test('of ICMPv6 slow a /48 if they report administrative prohibition, and else nothing', () => {
+  test('of ICMPv6 slow a /48 only if they report administrative prohibition', () => {
     const slowed: string[] = [];
     const errors = errorsOver(1000, (address) => slowed.push(formatAddress(address)));
     errors.onError(read(errorTo(probeOf(FLOW_V6), { code: 4 })), 0);
@@ -190,7 +190,7 @@ describe('the ICMP errors of a survey', () => {
     expect(slowed).toEqual([]);
   });
 
-  test('are tested again from the start when other targets are probed than before', () => {
+  test('are tested from the start, without the earlier ones, once the set of probed targets changes', () => {
     const errors = errorsOver(2000);
     for (let i = 0; i < 5; i++) errors.onError(errorOf(HOST, HOST, 3, 1000 + i), i * 200);
     errors.forgetAll(); // the host is excluded, so the rest of its targets is not probed

@@ -51,7 +51,7 @@ describe('the pacer', () => {
         const batches = run(rate, END, sleeper(prng(seed)));
         const { most, least } = windows(batches, 1000, END);
         expect(most).toBeLessThanOrEqual(rate * 1.01 + 1);
-        // One probe less at either end, because windows need not start at a probe.
+        // Allows one probe less at either end of a window, because windows need not start at a probe.
         expect(least).toBeGreaterThanOrEqual(rate * 0.99 - 2);
       }),
       { numRuns: 40 },

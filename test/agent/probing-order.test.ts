@@ -32,7 +32,7 @@ describe('the order of probing', () => {
     );
   });
 
-  test('moves the points of tests down with the places that were given up', () => {
+  test('moves the places that a burst test has counted down if places before them are given up', () => {
     const order = new ProbingOrder();
     const burstTest = new BurstTest(0);
     order.onCut = (from, places) => burstTest.cut(from, places);

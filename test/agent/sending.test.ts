@@ -131,7 +131,7 @@ describe('the send loop', () => {
     expect(control.probesSent).toBe(600);
   });
 
-  /** Targets of the positions [from, to) without a known class: those that a repeat probes. */
+  /** The targets at those positions of [from, to) that have no known class; a repeat probes exactly these. */
   const silentIn = (from: number, to: number, classes: Uint8Array) =>
     targets(from, to).filter((_, i) => classes[from + i] === 0);
   const someKnown = () =>
@@ -156,7 +156,7 @@ describe('the send loop', () => {
     );
   });
 
-  test('interrupts a first round for repeats, and continues it where it was', () => {
+  test('interrupts a first round for repeats, and then continues it from the position at which it stopped', () => {
     const classes = someKnown();
     const jobs: SendJob[] = [
       { slot: 0, from: 0, to: 900 },
@@ -196,7 +196,7 @@ describe('the send loop', () => {
     expect(control.probesSentOf(2)).toBe(repeated.length);
   });
 
-  test('holds back targets excluded while it sends, and records the position from which it does', () => {
+  test('holds back targets that are excluded while it sends, and records the position from which they are held back', () => {
     let version = 0;
     const filters: SendFilter[] = [];
     const frameSender = new MemoryFrameSender((count) => {
@@ -287,7 +287,7 @@ describe('the send loop', () => {
     }
   });
 
-  test('discards its frames if the send queue accepts nothing for seconds, and ends', () => {
+  test('discards its frames and ends if the send queue accepts nothing for seconds', () => {
     const frameSender = new MemoryFrameSender(() => ({ errno: 105 }));
     const { loop, control, unsent } = loopOn(frameSender);
     loop.send({ slot: 0, from: 0, to: 300 });
@@ -296,7 +296,7 @@ describe('the send loop', () => {
     expect(control.hasEnded(0)).toBe(true);
   });
 
-  test('skips a probe that the kernel refuses permanently, records which and why, and continues', () => {
+  test('skips a probe that the kernel refuses permanently, records its position and the reason, and continues', () => {
     const bad = new Set([3, 17]);
     let next = 0;
     let sendErrors = 0;

@@ -5,7 +5,7 @@ import { UNSENT } from '../../shared/survey/unsent.js';
 
 const SLOT = 3;
 
-test('a job whose slot was released is unaffected by the next job in that slot, and cannot stop it', () => {
+test('a job whose slot was released is unaffected by the next job in that slot, and cannot stop that job', () => {
   const control = new SenderControl();
   const freed: number[] = [];
   const job = (from: number) => {

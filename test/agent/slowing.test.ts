@@ -72,7 +72,7 @@ describe('the slow pace', () => {
     );
     return { slow, order };
   };
-  /** Probes to a network that are sent in [from, to), if each takes 10 ms. */
+  /** The number of probes that are sent to a network in [from, to) if each takes 10 ms. */
   const sentBetween = (slow: SlowPace, network: string, from: number, to: number) => {
     let sent = 0;
     const ends: number[] = [];
@@ -85,7 +85,10 @@ describe('the slow pace', () => {
     }
     return sent;
   };
-  /** Every `nth` of 10,000 positions is in network 0. */
+  /**
+   * Makes the probe of every `nth` of 10,000 positions come due, in network 0.
+   * @returns the name of the network
+   */
   const dueIn = ({ slow, order }: ReturnType<typeof paceAt>, nth: number) => {
     let network = '';
     for (let i = 0; i < 10_000; i++) {
@@ -127,7 +130,7 @@ describe('the slow pace', () => {
     expect(taken).toBeLessThanOrEqual(52);
   });
 
-  test('does not make up for a pause, and sends no more while nothing is sent', () => {
+  test('does not make up for a pause, and allows no more probes while those already allowed are not sent', () => {
     const pace = paceAt({ rate: 1000 });
     const network = dueIn(pace, 1);
     let taken = 0;
@@ -151,7 +154,7 @@ describe('the send loop, with a slowed network', () => {
     return { slowed };
   };
 
-  test('defers most targets of that network, sends the rest once, however few frames are accepted', () => {
+  test('defers most targets of that network and sends all other targets once, however few frames are accepted', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 64 }), (most) => {
         const frameSender = new MemoryFrameSender((count) => Math.min(count, most));

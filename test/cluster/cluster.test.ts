@@ -138,8 +138,8 @@ describe.skipIf(dockerIsMissing())('a broker of three nodes', () => {
       `cluster: sent ${progress.join(', ')} after each fault; ${JSON.stringify(verdict)}; ` +
         `${total} probes received, ${fastest.toFixed(0)} a second at most`,
     );
-    // No agent died, but each may have lost its leases when a node failed. Then the probes of
-    // (cooldown + 1 s) are repeated.
+    // No agent died, but each may have lost its leases when a node failed. If so, the probes of the last
+    // (cooldown + 1 s) before that are repeated.
     expect(total).toBeGreaterThanOrEqual(2 * ADDRESSES);
     expect(total - 2 * ADDRESSES).toBeLessThanOrEqual(FAULTS * (COOLDOWN_SECONDS + 1) * RATE);
     expect(fastest).toBeLessThanOrEqual(1.02 * RATE);

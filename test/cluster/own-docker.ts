@@ -44,7 +44,10 @@ export class OwnDocker {
     this.#child = child;
   }
 
-  /** Call it after `enterOwnNetwork`: dockerd's bridges and firewall rules must not appear on the machine. */
+  /**
+   * Starts a container engine. Call it only after `enterOwnNetwork`, so that dockerd's bridges and firewall
+   * rules do not appear on the machine.
+   */
   static async start(): Promise<OwnDocker> {
     sweep();
     const folder = mkdtempSync(`/tmp/own-docker-${process.pid}-`); // paths of sockets must be short

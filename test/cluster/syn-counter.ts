@@ -1,6 +1,6 @@
 /**
- * Counts the SYNs to a prefix in this network namespace, by a counter in the kernel that is sampled often.
- * Measures the total, and the highest rate over any span of a second or more.
+ * Counts the SYNs to a prefix in this network namespace with a kernel counter, which it reads often. Measures
+ * the total, and the highest rate over any span of a second or more.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';

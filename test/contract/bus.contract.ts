@@ -91,7 +91,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(await next()).toMatchObject({ shard: 4 });
     });
 
-    test('lets only one of two writers at the same revision change a lease', async () => {
+    test('accepts only one of two writes to a lease that expect the same revision', async () => {
       const revision = await agent.leases.write(lease('a', 1), 0);
       expect(revision).toBeGreaterThan(0);
       expect(await agent.leases.write(lease('b', 1), 0)).toBeUndefined();
@@ -104,7 +104,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect((await agent.leases.read('s1', 4))?.value.epochs[0]?.agent).toBe(holder);
     });
 
-    test('shows a watcher the existing leases, then each change, of its survey only', async () => {
+    test('shows a watcher the existing leases of its survey and then each change to them, but no other survey’s leases', async () => {
       const revision = await agent.leases.write(lease('a', 1), 0);
       await agent.leases.write({ ...lease('z', 1), survey: 's2' }, 0);
       const seen = take(coordinator.leases.watch('s1', stop.signal), 2);
@@ -114,7 +114,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(leases.map(({ value }) => value.epochs[0]?.sentUpTo)).toEqual([1, 2]);
     });
 
-    test('purges the leases of a survey that is over, and keeps watching the others', async () => {
+    test('purges the leases of a survey that is over, without disturbing watchers of other surveys', async () => {
       await agent.leases.write(lease('a', 1), 0);
       const other = { ...lease('a', 1), survey: 's2' };
       const revision = await agent.leases.write(other, 0);
@@ -226,7 +226,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(await agent.spaces.get('b'.repeat(64))).toBeUndefined();
     });
 
-    test('carries heartbeats to coordinators, and grants to the agent that they name', async () => {
+    test('delivers heartbeats to coordinators, and each grant to the agent that it names', async () => {
       const received = take(coordinator.heartbeats.subscribe(stop.signal), 1);
       const granted = take(agent.grants.subscribe('a', stop.signal), 1);
       await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
@@ -237,7 +237,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(await make.settle(granted)).toEqual([grant]);
     });
 
-    test('answers the command line, and passes on the coordinator’s faults', async () => {
+    test('answers requests of the command line, and reports the coordinator’s faults to it', async () => {
       await expect(make.settle(agent.control.ask('agents', {}))).rejects.toMatchObject({
         code: 'NO_COORDINATOR',
       });

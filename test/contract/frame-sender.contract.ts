@@ -67,7 +67,7 @@ class Writer {
     }
   }
 
-  /** Writes probes to the targets numbered from, …, from + count − 1. */
+  /** Writes probes to `count` targets; the first one has the number `from`. */
   write(from: number, count: number): void {
     const batch = this.#batch;
     batch.count = 0;
@@ -166,7 +166,7 @@ export function frameSenderContract(
       await expectHeard(numbers(from, next));
     });
 
-    test('accepts nothing and gives the reason while the link is down, and everything afterwards', async () => {
+    test('accepts no frame and gives the reason while the link is down, and accepts every frame afterwards', async () => {
       const from = next;
       const count = Math.min(40, frameSender.room());
       writer.write(from, count);

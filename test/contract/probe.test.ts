@@ -1,4 +1,4 @@
-/** The contract of every probe: what it sends is valid, and it accepts replies to that and nothing else. */
+/** The contract of every probe: it sends valid packets, and accepts replies to them and nothing else. */
 import { describe, expect, test } from 'vitest';
 import { Fault } from '../../shared/base/faults.js';
 import { mappedWords, parseWords } from '../../shared/net/ipv6.js';
@@ -64,7 +64,7 @@ function classOf(
 }
 
 describe('the probes together', () => {
-  test('have names, ranks and options that occur once, and one rank per class', () => {
+  test('have distinct names, distinct ranks and options within each probe, and the same rank for a class in all probes', () => {
     expect(new Set(PROBES.map(({ name }) => name)).size).toBe(PROBES.length);
     const ranks = new Map<string, number>();
     for (const { classes, options } of PROBES) {
@@ -106,7 +106,7 @@ describe.each(CASES)('$name over IPv$family', ({ probe, family }) => {
   });
 
   test.each(['open', 'closed'] as const)(
-    'classifies the reply of a host with an %s port',
+    'classifies the reply of a host whose port is %s',
     (state) => {
       const reply = hostReplyTo(sent, state);
       const name = reply && classOf(probe, reply);
@@ -120,7 +120,7 @@ describe.each(CASES)('$name over IPv$family', ({ probe, family }) => {
     },
   );
 
-  test('classifies a router’s errors that quote eight octets of its IP payload, or all of it', () => {
+  test('classifies a router’s errors that quote eight octets of the probe’s IP payload, or all of it', () => {
     for (const quoted of [8, 12, sent.length - (family === 4 ? 20 : 40)]) {
       const error = errorTo(sent, { quoted });
       expect(classOf(probe, error), `${quoted} octets`).toBe('icmp');
@@ -159,7 +159,7 @@ describe.each(CASES)('$name over IPv$family', ({ probe, family }) => {
     }
   });
 
-  test('accepts no more forged replies or errors than would guess its cookie by chance', () => {
+  test('accepts no more forged replies and errors than can match its cookie by chance', () => {
     const count = 20_000;
     for (const packet of [hostReplyTo(sent, 'open'), hostReplyTo(sent, 'closed'), errorTo(sent)]) {
       if (packet === undefined || classOf(probe, packet) === undefined) continue;
@@ -169,7 +169,7 @@ describe.each(CASES)('$name over IPv$family', ({ probe, family }) => {
     }
   });
 
-  test('knows its options: a bad value or an unknown name is an error that names it', () => {
+  test('refuses a bad option value or an unknown option, with an error that names it', () => {
     for (const { name, fallback } of probe.options) {
       expect(parseOptions(probe, { [name]: fallback })[name]).toBe(fallback);
       const parsing = () => parseOptions(probe, { [name]: 'no such value' });
@@ -184,7 +184,7 @@ describe.each(CASES)('$name over IPv$family', ({ probe, family }) => {
     expect(() => parseOptions(probe, { nope: '1' })).toThrow(/has no such option; it has:/);
   });
 
-  test('finds the echoed clock in replies, if they have it', () => {
+  test('finds the echoed clock in each reply that contains one', () => {
     const reply = hostReplyTo(sent, 'open');
     if (reply === undefined || !reader.validate(read(reply), cookies)) return;
     const views = read(reply);
@@ -228,7 +228,7 @@ describe('the payloads of the UDP probe', () => {
     },
   );
 
-  test('are at most one for each port', () => {
+  test('include at most one for each port', () => {
     const ports = UDP_PAYLOADS.flatMap((payload) => payload.ports);
     expect(new Set(ports).size).toBe(ports.length);
   });
@@ -240,7 +240,7 @@ function flipped(packet: Uint8Array, at: number): Uint8Array {
   return copy;
 }
 
-/** The packet with eight octets of IP options, or a destination options header. */
+/** The packet, lengthened by eight octets: IP options for IPv4, a destination options header for IPv6. */
 function lengthened(packet: Uint8Array): Uint8Array {
   const isIpv6 = (packet[0] as number) >>> 4 === 6;
   const head = isIpv6 ? 40 : 20;

@@ -56,7 +56,7 @@ describe('admission', () => {
     expect(admitting({ contact: 'a@b.org', purpose: 'study' }, space)).not.toThrow();
   });
 
-  test('refuses more targets than there are, and probes whose options are not resolved', () => {
+  test('refuses a target limit above the number of targets, and any probe whose options are not resolved', () => {
     const space = spaceOf('198.18.0.0/30');
     const allowSpecial = ['198.18.0.0/15'];
     const beyond = { allowSpecial, limits: { ...limitsOf(space), maxTargets: 5 } };
@@ -74,7 +74,7 @@ describe('admission', () => {
     ).toThrow(/do not fit the probes/);
   });
 
-  test('refuses a minimum hit rate if the probes disagree about which class is a hit, or have none', () => {
+  test('refuses a minimum hit rate if the probes disagree about which class is a hit, or if no class is one', () => {
     const space = spaceOf('198.18.0.0/24');
     const limits = { ...limitsOf(space), minHitrate: 1 };
     const asked = (...names: string[]) => {

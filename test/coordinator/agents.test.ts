@@ -54,7 +54,7 @@ describe('the backoff of an agent', () => {
     expect(backoff.cap).toBe(Number.POSITIVE_INFINITY);
   });
 
-  test('lowers its grant if frames are refused, and to little more than it uses if a queue is full', () => {
+  test('lowers its grant if frames are refused, and limits it to little more than the used rate if a queue is full', () => {
     const refused = new AgentBackoff();
     refused.update(activity(0), 1000, 0);
     refused.update(activity(1, { sendErrors: { EPERM: 3 } }), 1000, 1000);
@@ -126,7 +126,7 @@ describe('shards at the end of a survey', () => {
       epochs: [{ agent: 'a', sentUpTo }],
     }) as unknown as Lease;
 
-  test('are released if their holder would take long, twice at most', () => {
+  test('are released if their holder needs long for them, each at most twice', () => {
     const stragglers = new Stragglers(plan);
     const leases = [held(0, 1000), held(1, 1024)];
     expect(stragglers.of('a', 20, leases)).toEqual([1]);

@@ -39,7 +39,7 @@ describe('the exclusion service', () => {
     expect(lines.map((line) => JSON.parse(line).version)).toEqual([1, 2, 3]);
   });
 
-  test('restores from its log exclusions that the broker has lost', async () => {
+  test('uses its log to restore exclusions that the broker has lost', async () => {
     const disk = new MemoryDisk();
     const deps = { clock: systemClock, disk, log: silentLog };
     const first = new ExclusionService('/data', { bus: memoryBus(systemClock), ...deps });

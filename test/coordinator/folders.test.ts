@@ -1,4 +1,4 @@
-/** Folders made by others, or copied: which of their contents are trusted. */
+/** Tests of which contents are trusted in folders that are copies or were made by others. */
 
 import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
@@ -71,7 +71,7 @@ const orphans = async (known: string[] = [], before = [] as (typeof survey)[]) =
 };
 
 describe('a folder of a survey that the broker does not know', () => {
-  test('is restored paused and with a new key, or as it was if this coordinator has led it', async () => {
+  test('is restored as a paused survey with a new key, or unchanged if this coordinator has led the survey', async () => {
     await create();
     const state = { state: 'paused', id: survey.id, planHash: survey.planHash };
     expect(await orphans()).toMatchObject([state]);

@@ -29,7 +29,7 @@ function spaceOf({ targets, hitlist, pairs, ports }: Lists): Space {
   }).space;
 }
 
-/** The share of the targets in the busiest network, counted target by target. */
+/** The fraction of all targets that lies in the busiest network, found by counting them one by one. */
 function shareOf(space: Space, networkOf: (target: Target) => string | undefined): number {
   const counts = new Map<string, number>();
   const target = new Target();
@@ -110,7 +110,7 @@ test('a window over many /64 networks has the peak of a single one as its peak p
   expect(peaks(space, 1024)).toMatchObject({ per48: 1024, per64: 4 });
 });
 
-test('addresses that nobody has listed are those of public windows', () => {
+test('only addresses of public windows count as unlisted', () => {
   const of = (targets: string[], hitlist: string[] = []) =>
     unlistedPer64(spaceOf({ targets, hitlist, pairs: [], ports: '80,443' }), [], 1000);
   expect(of(['2600:1::/112'])).toBeCloseTo(1000, 6);

@@ -28,14 +28,14 @@ const faultOf = (attempt: () => unknown): Fault => {
 };
 
 describe('a list of ports', () => {
-  test('belongs to the first probe unless an entry names another', () => {
+  test('belongs to the first probe, except for entries that name another probe', () => {
     expect(probed('80,udp:53,443')).toEqual(['tcp-syn:80', 'tcp-syn:443', 'udp:53']);
     expect(probed('80,tcp-syn:81', 'tcp-ack', 'tcp-syn')).toEqual(['tcp-ack:80', 'tcp-syn:81']);
     expect(probed('icmp-echo,22')).toEqual(['icmp-echo:0', 'tcp-syn:22']);
   });
 
   test.each(['udp:53,!53', 'icmp-echo,!1-5', '!22,udp:1-9'])(
-    '%s is rejected instead of adding all other ports of the first probe',
+    '%s is rejected, and does not mean all other ports of the first probe',
     (text) => {
       const fault = faultOf(() => parsePortEntries(text));
       expect(fault.details.value).toMatch(/^!/);
@@ -77,7 +77,7 @@ describe('a probe', () => {
     expect(() => parseProbe(name)).toThrow(/no such probe/);
   });
 
-  test('of UDP keeps the options that are given beside a payload by name or by port', () => {
+  test('of UDP keeps its other options, whether its payload is named or follows from the port', () => {
     expect(optionsOf(53, 'udp:payload=dns,pad=200')).toMatchObject({ pad: '200' });
     expect(optionsOf(9, 'udp:pad=64')).toMatchObject({ pad: '64', payload: 'hex:' });
     expect(optionsOf(69, 'udp')).toMatchObject({ 'any-port': 'yes' });

@@ -25,7 +25,7 @@ class Grantee {
 }
 
 describe('the rate allocator', () => {
-  test('never lets the rates in use exceed the budget, whatever is lost, late or dead', () => {
+  test('never lets the rates in use exceed the budget, even if grants are lost or late, or agents fall silent', () => {
     const step = fc.record({
       agent: fc.integer({ min: 0, max: 4 }),
       hasWork: fc.boolean(),

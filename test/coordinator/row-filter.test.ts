@@ -47,7 +47,7 @@ describe('a filter in ZMap’s language', () => {
   });
 
   test.each(['rtt_us > 100', 'SPORT = 443', 'saddr_bytes = 1'])(
-    'is not %s for stored rows: there it is SQL over columns of their own',
+    'is not %s for stored rows, because that text is taken for SQL over the stored columns',
     (text) => {
       expect(parseStoredFilter(text)).toEqual({ test: undefined, sql: text });
       expect(() => parseOutputFilter(text)).toThrow(/no such field/);
@@ -97,7 +97,7 @@ describe('a filter in ZMap’s language', () => {
     );
   });
 
-  test('selects the same rows as SQL and as a test of each row', async () => {
+  test('selects the same rows whether it is run as SQL or applied to each row', async () => {
     const atom = fc.constantFrom(
       'ttl < 60',
       'ttl != 57',

@@ -46,7 +46,7 @@ function settledLease({ number: shard, from, to }: ReturnType<Plan['shard']>): L
   return { survey: 's', shard, state: 'settled', epochs: [record] };
 }
 
-test('the storer has a problem once too many rows wait, until only half that limit wait', async () => {
+test('the storer reports a problem when too many rows wait, and until their number has fallen to half that limit', async () => {
   const disk = new HeldDisk();
   const space = Space.ofIpv4(Ranges.of([{ from: 1000, to: 1000 + 40 * 64 }]), [80] as never);
   const plan = new Plan(space, '7', 64);

@@ -176,7 +176,7 @@ describe('the collector', () => {
     expect(deliver(20, 0, { areLeasesKnown: false })).toBe(true);
   });
 
-  test('keeps all batches of a slow epoch, which has one per row', () => {
+  test('keeps all batches of a slow epoch that publishes one batch for each row', () => {
     const collector = new BatchCollector();
     const known = { lease: lease(record(1, 256, 300, 0)), positions: 65_536 };
     for (let serial = 0; serial < 10_000; serial++) {
@@ -237,7 +237,7 @@ describe('the shard table', () => {
     expect(table.isFullyLeased).toBe(false);
   });
 
-  test('repeats offers of shards not leased within a minute, because the broker may have lost them', () => {
+  test('repeats the offer of any shard that is not leased within a minute, because the broker may have lost the offer', () => {
     const table = new ShardTable(4);
     expect(table.offerNext(2, 0)).toEqual([0, 1]);
     table.onLease({ value: lease(record(1, 256, 256, 0)), revision: 1 }, 0); // shard 1
@@ -311,7 +311,7 @@ describe('the journal', () => {
     return found;
   };
 
-  test('returns its entries, from the disk alone', async () => {
+  test('can be read back from the disk alone', async () => {
     const disk = new MemoryDisk();
     const journal = new Journal(disk, '/journal', 1);
     await journal.begin();
@@ -321,7 +321,7 @@ describe('the journal', () => {
     expect(await findEntry(disk, '/journal', 7)).toBeUndefined();
   });
 
-  test('does not count lines of an earlier term after a later one began', async () => {
+  test('refuses lines of an earlier term once a later term has begun', async () => {
     const disk = new MemoryDisk();
     const [before, after] = [new Journal(disk, '/journal', 1), new Journal(disk, '/journal', 2)];
     await before.begin();
@@ -333,7 +333,7 @@ describe('the journal', () => {
   });
 
   test.each([1, 2000])(
-    'notices a later term even when it writes a megabyte at once, in %d lines',
+    'refuses a megabyte that is added at once, in %d lines, if a later term has begun',
     async (lines) => {
       const disk = new MemoryDisk();
       const [before, after] = [new Journal(disk, '/journal', 1), new Journal(disk, '/journal', 2)];
@@ -347,7 +347,7 @@ describe('the journal', () => {
     },
   );
 
-  test('ignores a torn last line when it is read, and continues after it', async () => {
+  test('skips a torn last line when its entries are read, and appends new lines after it', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'transect-journal-'));
     const file = join(folder, 'journal.ndjson');
     const journal = new Journal(systemDisk, file, 1);

@@ -17,10 +17,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-/**
- * A coordinator whose folder has these files. Calls `onList` when it has listed them, before it sends the
- * list.
- */
+/** A coordinator whose folder has these files. Calls `onList` when it has listed them, before it sends the list. */
 function serving(files: Map<string, string>, onList: () => void) {
   const bus = memoryBus(systemClock);
   const handlers = {
@@ -40,7 +37,7 @@ function serving(files: Map<string, string>, onList: () => void) {
   return bus;
 }
 
-test('files that are merged while they are copied are copied from the new list', async () => {
+test('if files are merged while a survey is copied, the copy follows the new list', async () => {
   const first = 'segments/000000000.csv';
   const merged = 'segments/000000000-000000064.csv';
   const files = new Map([[first, 'a']]);

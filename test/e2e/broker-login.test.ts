@@ -152,7 +152,7 @@ describe('a broker', () => {
     ['nats://u:sEcReT-4711,x@HOST', 'a password with a comma'],
     ['scan:sEcReT-4711@HOST:1:1', 'a password without a scheme'],
   ])(
-    'with the URL %s: errors do not reveal %s',
+    'with the URL %s causes an error that does not reveal %s',
     async (url) => {
       const { stdout, stderr, code } = await run(
         `$T status --nats '${url.replace('HOST', password)}'`,
@@ -173,7 +173,7 @@ describe('a broker', () => {
     60_000,
   );
 
-  test('is reached without a secret in the list of processes', async () => {
+  test('can be reached without exposing a secret in the list of processes', async () => {
     const line = `$T coordinator --data d --nats nats://scan:${SECRET}@${password} 2>log & P=$!
       for i in $(seq 100); do grep -q leading log && break; sleep 0.1; done
       tr '\\0' ' ' < /proc/$P/cmdline; cat log; kill $P; wait $P`;

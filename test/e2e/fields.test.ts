@@ -83,7 +83,7 @@ describe.skipIf(!isRoot).each(KINDS)('from segments of %s', (kind) => {
     expect(stored.stdout.trim().split('\n')).toHaveLength(ROWS + 1);
   }, 60_000);
 
-  test('blank columns are empty, headers are left out on request', async () => {
+  test('blank columns are empty, and the header row is left out on request', async () => {
     const { stdout } = await run('$T results $S -f saddr,blank,blank,sport --no-header-row', kind);
     const lines = stdout.trim().split('\n');
     expect(lines).toHaveLength(ROWS);
@@ -138,7 +138,7 @@ describe.skipIf(!isRoot)('a scan', () => {
     60_000,
   );
 
-  test('without replies has its header, unless that is turned off', async () => {
+  test('without replies still prints the header row, unless that is turned off', async () => {
     const line = '$T scan 127.75.0.0/30 -p 81 --allow-special 127.0.0.0/8 -c 300ms -q --data none';
     expect((await shell(line, folder.path)).stdout).toBe('saddr\n');
     expect((await shell(`${line} --no-header-row`, folder.path)).stdout).toBe('');

@@ -56,7 +56,7 @@ describe('the flags of docs/flags.md', () => {
     expect(outcomes.get(ours)).toBe('works');
   });
 
-  test('have an equivalent of ours, or a reason why there is none', () => {
+  test('each have an equivalent in transect, or a reason why there is none', () => {
     expect(rows.length).toBeGreaterThan(80);
     for (const { theirs, ours, remarks } of rows) {
       if (['zmap', 'masscan', 'nmap'].includes(theirs)) continue;

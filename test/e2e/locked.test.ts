@@ -1,6 +1,6 @@
 /**
- * Access restrictions: users' SQL and requests for files reach nothing but the survey, and other users of
- * this host do not reach its broker.
+ * Access restrictions: users' SQL and requests for files reach nothing but the survey, and other users of the
+ * host cannot log in to the broker of a scan.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { readdir, writeFile } from 'node:fs/promises';

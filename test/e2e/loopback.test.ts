@@ -41,7 +41,7 @@ function expectExact(rows: readonly string[]): void {
   expect(rows.filter((row) => row.endsWith(`,${CLOSED},rst`))).toHaveLength(ADDRESSES);
 }
 
-/** A UDP service whose answers come from another address than it is asked at. */
+/** A UDP service that answers from a different address than the one to which requests are sent. */
 async function answerFromElsewhere(port: number): Promise<Disposable> {
   const [ear, mouth] = [createSocket('udp4'), createSocket('udp4')];
   await new Promise<void>((resolve) => ear.bind(port, '127.77.1.5', resolve));

@@ -74,7 +74,7 @@ describe.skipIf(!isRoot).each(COMMANDS)('%s', (name, line) => {
     }
   });
 
-  test('reports before it begins that a path cannot be written', async () => {
+  test('fails before any work if the output path cannot be written, and names the path', async () => {
     for (const path of ['data', 'rows.csv/below', 'loop']) {
       const begun = Date.now();
       const { code, stderr } = await run(`ln -sfn loop loop; ${line} -o ${path}`);
@@ -103,7 +103,7 @@ describe.skipIf(!isRoot)('rows', () => {
   test.each([
     ['results', '$T results $S'],
     ['scan', `${SCAN} --data again`],
-  ])('of %s go to stdout for `-o -`, and no file of that name is created', async (_, line) => {
+  ])('of %s go to stdout for `-o -`, and no file named - is created', async (_, line) => {
     const { stdout } = await run(`${line} -f saddr -o - | wc -l; ls | grep -cx -- -`);
     expect(stdout).toBe(`${ROWS + 1}\n0\n`);
   });
@@ -118,13 +118,13 @@ describe.skipIf(!isRoot)('rows', () => {
     },
   );
 
-  test('are refused at once for a descriptor that is not open', async () => {
+  test('cannot be written to a descriptor that is not open, which is reported at once', async () => {
     const { code, stderr } = await run('$T results $S -o /dev/fd/987');
     expect(stderr).toContain('/dev/fd/987');
     expect(code).toBe(EXIT.NO_OUTPUT);
   });
 
-  test('are refused at once if no folder can be created', async () => {
+  test('cannot be stored where no folder can be created, which is reported at once', async () => {
     const { code, stderr } = await run(`${SCAN} --data /proc/no-such-folder`);
     expect(stderr).toContain('/proc/no-such-folder');
     expect(code).toBe(EXIT.NO_OUTPUT);

@@ -62,7 +62,7 @@ describe.skipIf(!isRoot)('a reader', () => {
   );
 
   test.each(LONG)(
-    'that leaves after two lines of %s ends it quietly',
+    'that leaves after two lines ends %s quietly',
     async (_, line) => {
       const { stdout, stderr } = await run(`${line} | head -2; echo \${PIPESTATUS[0]} >&2`);
       expect(stdout.trim().split('\n')).toHaveLength(2);

@@ -66,7 +66,7 @@ describe('transect plan', () => {
     expect(JSON.parse((await run('plan', ...six, '--json')).stdout)).toMatchObject({ rate: 800 });
   });
 
-  test('says how many frames fewer fit a link with a TCP option layout, and its hit rate', async () => {
+  test('says how many fewer frames fit a link because of a TCP option layout, and gives the hit rate of that layout', async () => {
     const lines = async (probe: string) =>
       (await run('plan', '9.9.9.0/24', '-p', '80', '-M', probe)).stdout;
     expect(await lines('tcp-syn:layout=linux')).toMatch(
@@ -76,7 +76,7 @@ describe('transect plan', () => {
     expect(await lines('tcp-fin')).not.toMatch(/frames/);
   });
 
-  test('caps hitlists and pairs per /64', async () => {
+  test('applies the rate cap per /64 to hitlists and pairs', async () => {
     await writeFile(join(folder.path, 'same64.txt'), '[2600:1::1]:80\n[2600:1::2]:80\n');
     await writeFile(
       join(folder.path, 'same64.yaml'),

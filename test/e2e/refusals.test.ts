@@ -221,7 +221,7 @@ describe('transect refuses', () => {
     expect(stdout).toBe('');
   });
 
-  test('packets without CAP_NET_RAW, and makes connections instead', async () => {
+  test('to send packets without CAP_NET_RAW, but makes connections if --probe tcp-connect is given', async () => {
     const dropped = ['--bounding-set=-net_raw', '--inh-caps=-net_raw'];
     const { spawnSync } = await import('node:child_process');
     const script = join(new URL('../..', import.meta.url).pathname, 'transect');

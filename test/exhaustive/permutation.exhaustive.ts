@@ -19,7 +19,7 @@ const CONSECUTIVE = 40_000_000;
 class Bitmap {
   readonly #words = new Uint32Array(2 ** 27);
 
-  /** Sets a bit; false if it was set. */
+  /** Sets a bit. Returns false if it was already set. */
   add(number: number): boolean {
     const word = number >>> 5;
     const bit = 1 << (number & 31);
@@ -37,7 +37,7 @@ function progress(what: string, done: number, of: number): void {
 
 describe('every position', () => {
   test(
-    'of sizes around powers of two up to 2^24 reaches a distinct index',
+    'in spaces of sizes around powers of two up to 2^24 reaches a distinct index',
     () => {
       for (let bits = 12; bits <= 24; bits++) {
         for (const size of [2 ** bits - 1, 2 ** bits, 2 ** bits + 1]) {

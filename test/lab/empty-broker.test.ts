@@ -88,7 +88,7 @@ describe.skipIf(labIsMissing())('a broker that comes back empty', () => {
     expect(row.n).toBe(row.d);
   };
 
-  test('gets its survey back as it was from the coordinator that leads it, which logs this', {
+  test('gets its survey back unchanged from the coordinator that leads it, and this is logged', {
     timeout: 120_000,
   }, async () => {
     const coordinator = await startCoordinator();

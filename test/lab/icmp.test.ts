@@ -8,9 +8,7 @@ import { type Host, Lab, labIsMissing } from './lab.js';
 const ROOT = new URL('../..', import.meta.url).pathname;
 const TRANSECT = join(ROOT, 'transect');
 const LIMITED = { 4: '198.18.1.1', 6: '2001:db8:41::1' } as const;
-/**
- * The second quarter of `AROUND`, a /24 or a /120, prohibits probes to port 7; all other addresses answer.
- */
+/** The second quarter of `AROUND`, a /24 or a /120, prohibits probes to port 7; all other addresses answer. */
 const AROUND = { 4: '198.18.8.0/22', 6: '2001:db8:42::/118' } as const;
 const PROHIBITING = { 4: '198.18.9.0/24', 6: '2001:db8:42::100/120' } as const;
 const SLOWED = { 4: '198.18.9.0/24', 6: '2001:db8:42::/48' } as const;
@@ -54,7 +52,8 @@ describe.skipIf(labIsMissing())('ICMP errors', () => {
     const all = 1_000_000;
     const limits = [`ipv4.icmp_ratelimit=${millis}`, `ipv6.icmp.ratelimit=${millis}`];
     for (const limit of limits) await target.run('sysctl', '-qw', `net.${limit}`);
-    // The limit of all errors together belongs to the whole machine in older kernels.
+    // In older kernels, the limit on all ICMP errors together applies to the whole machine, and cannot
+    // be set for a namespace.
     for (const name of ['icmp_msgs_per_sec', 'icmp_msgs_burst']) {
       await target.run('sysctl', '-qw', `net.ipv4.${name}=${all}`).catch(() => {});
     }
@@ -113,7 +112,7 @@ describe.skipIf(labIsMissing())('ICMP errors', () => {
   );
 
   test.each(families)(
-    'that prohibit probes slow their network, and every target is probed, over IPv%i',
+    'that prohibit probes slow down the probing of their network, but every target is probed, over IPv%i',
     async (family) => {
       await setLimits(false);
       const flags = ['-p', 'tcp-syn:7', '-r', '2000'];

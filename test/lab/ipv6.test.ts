@@ -68,7 +68,8 @@ describe.skipIf(labIsMissing())('over IPv6', () => {
         .trim()
         .split('\n')
         .map((line) => line.split(','));
-      // The kernel limits its port unreachable errors; all other probes are answered.
+      // The kernel limits its port unreachable errors, so only some UDP probes are answered; all other
+      // probes are.
       if (probe.startsWith('udp')) expect(lines.length).toBeGreaterThan(0);
       else expect(new Set(lines.map(([saddr]) => saddr)).size).toBe(20_000);
       const sources = new Set(lines.map(([, daddr]) => daddr));
@@ -87,7 +88,7 @@ describe.skipIf(labIsMissing())('over IPv6', () => {
     await expect(connecting).rejects.toThrow(/needs a single source address/);
   }, 60_000);
 
-  test('an aliased prefix gets 16 votes, a prefix of single hosts none; rows are tagged', async () => {
+  test('an aliased prefix gets 16 votes, a prefix of single hosts gets none, and rows are tagged accordingly', async () => {
     const list = join(folder, 'list');
     await writeFile(list, ['2001:db8:1:1::77', ...HOSTS, '2001:db8:1:3::1'].join('\n'));
     const data = join(folder, 'aliases');

@@ -113,7 +113,7 @@ export class Host {
     return (await run('ip', ['-n', this.namespace, ...args])).stdout;
   }
 
-  /** The host's own kernel answers for every address of the prefix. */
+  /** Makes the host's own kernel answer for every address of the prefix. */
   async answerFor(prefix: string): Promise<void> {
     await this.ip('route', 'add', 'local', prefix, 'dev', 'lo');
     await this.refuseUplinks();
@@ -125,7 +125,7 @@ export class Host {
     await this.refuseUplinks();
   }
 
-  /** The host answers for every address, as `internet/truth.ts` defines for this seed. */
+  /** Makes the host answer for every address, as `internet/truth.ts` defines for this seed. */
   async simulateInternet(seed: number, ...mode: string[]): Promise<Running> {
     // Otherwise the host's own kernel would report IPv6 addresses as unreachable.
     await this.ip('-6', 'route', 'replace', 'blackhole', '2001:db8::/32');
@@ -149,7 +149,7 @@ export class Host {
     return await run('ip', ['netns', 'exec', this.namespace, program, ...args], options);
   }
 
-  /** Starts a program; it ends with the lab, or with this process, at the latest. */
+  /** Starts a program, which is stopped with the lab or killed with this process if it still runs then. */
   start(program: string, ...args: string[]): Running {
     const tied = ['setpriv', '--pdeathsig', 'KILL', program, ...args];
     const child = spawn('ip', ['netns', 'exec', this.namespace, ...tied], {

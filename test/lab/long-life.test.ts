@@ -1,6 +1,4 @@
-/**
- * A coordinator and an agent that work on one survey after another: the resources that they hold do not grow.
- */
+/** A coordinator and an agent that work on one survey after another: the resources that they hold do not grow. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { holdingsOf, seriesAt } from '../support/holdings.js';
@@ -54,7 +52,8 @@ describe.skipIf(labIsMissing())('surveys, one after the other,', () => {
       expect(now.rings).toBe(0);
       expect(now.memory - then.memory).toBeLessThan(100 * 2 ** 20);
     }
-    // Series of ended surveys are kept for two minutes: fewer than a hundred for each survey.
+    // Metric series of ended surveys are kept for two minutes, so their number may grow, but by fewer
+    // than a hundred for each survey.
     const series = after.map((now, i) => now.series - (before[i]?.series ?? 0));
     expect(Math.max(...series)).toBeLessThan(100 * MORE);
   });

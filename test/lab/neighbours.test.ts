@@ -76,7 +76,7 @@ describe.skipIf(labIsMissing())('neighbours on the link', () => {
     const { stdout } = await prober.run('nmap', '-n', '-sn', '-PR', '100.80.0.0/22');
     const theirs = [...stdout.matchAll(/report for (\S+)/g)].map(([, address]) => address);
     const { rows } = await scan('100.80.0.0/22', '-p', 'arp', '-f', 'saddr', '-r', '5000');
-    // nmap reports the prober itself, which it does not ask.
+    // nmap also reports the prober itself, although it sends no request to that address.
     expect(rows.toSorted()).toEqual(theirs.filter((each) => each !== '100.80.0.2').toSorted());
   }, 60_000);
 
@@ -87,7 +87,7 @@ describe.skipIf(labIsMissing())('neighbours on the link', () => {
     expect(summary).toContain('probes        509');
   }, 60_000);
 
-  test('beyond a gateway are not asked, and counted apart', async () => {
+  test('do not include addresses beyond a gateway, which are not asked and are counted as unreachable', async () => {
     await prober.routeVia('198.18.0.0/24', target);
     const both = await scan('100.80.0.0/24', '198.18.0.0/24', '-p', 'arp', '-r', '1000');
     expect(both.code).toBe(EXIT.DONE);

@@ -147,7 +147,7 @@ describe.skipIf(labIsMissing())('states of ports', () => {
       60_000,
     );
 
-    test('nmap and our icmp-echo probe both find that a host is up', async () => {
+    test('agree with nmap, and our icmp-echo probe also finds that the host is up', async () => {
       const flags = ['-n', '-sn', '-PE', ...(family === 6 ? ['-6'] : [])];
       const { stdout } = await prober.run('nmap', ...flags, TARGET[family]);
       expect(stdout).toMatch(/Host is up/);

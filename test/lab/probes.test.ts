@@ -131,7 +131,7 @@ describe.skipIf(labIsMissing())('every probe, with three agents, against a real 
   }
 
   test.each([1, 2])(
-    'tcp-connect finds the truth of 65,536 addresses, round %i',
+    'finds the truth of 65,536 addresses by tcp-connect, too, round %i',
     {
       timeout: 300_000,
     },

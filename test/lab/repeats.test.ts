@@ -8,7 +8,7 @@ import { type Host, Lab, labIsMissing } from './lab.js';
 const ROOT = new URL('../..', import.meta.url).pathname;
 const TRANSECT = join(ROOT, 'transect');
 const LISTENER = join(ROOT, 'test/support/listener.mjs');
-/** Nine of ten addresses are there: the last tenth is dropped. */
+/** Nine of ten addresses answer; packets to the last tenth are dropped. */
 const ADDRESSES = 40_960;
 const ALIVE = 36_864;
 
@@ -63,7 +63,7 @@ describe.skipIf(labIsMissing())('a survey over a link that loses 5 % both ways',
     return { rows: addresses.length, probesSent: manifest.counts.probesSent };
   }
 
-  test('finds 99.85 % of what is there with three probes, for 1.32 times the packets of one', {
+  test('finds 99.85 % of the hosts with three probes per target, which take at most 1.32 times the packets of one probe per target', {
     timeout: 120_000,
   }, async () => {
     const once = await found(1);

@@ -36,7 +36,7 @@ const FRAME_OCTETS = 192;
 /** An agent's link to the network. */
 export interface Link {
   isDown: boolean;
-  /** Number of outages, so that one between two checks is noticed. */
+  /** Number of outages so far, which reveals an outage that began and ended between two checks. */
   downs: number;
   /** True while replies are lost without any error: probes are still sent. */
   hasLostNetwork: boolean;
@@ -70,7 +70,10 @@ export class FakeNetwork {
   readonly #seed: number;
   /** The share of probes and of replies that are lost. */
   loss = 0;
-  /** /24s whose firewall reports administrative prohibition to a half of the targets that answer ICMP errors. */
+  /**
+   * /24s with a firewall: half of the targets that lead to ICMP errors are reported as administratively
+   * prohibited.
+   */
   readonly prohibiting = new Set<number>();
   readonly #attempts = new Map<number, number>();
 
@@ -222,7 +225,7 @@ export class FakeNetwork {
     }
   }
 
-  /** True if a probe or its reply is lost: another draw for each attempt. */
+  /** True if a probe or its reply is lost, which is drawn separately for each attempt. */
   #isLost(position: number): boolean {
     if (this.loss === 0) return false;
     const attempt = (this.#attempts.get(position) ?? 0) + 1;

@@ -47,7 +47,7 @@ describe('a simulated survey by several agents', () => {
     world.close();
   });
 
-  test('ends at its time, and stores what was in flight', async () => {
+  test('ends at its maximum runtime, and stores the results of the probes that were in flight', async () => {
     const { world, survey, status } = await surveyWith({ maxRuntime: 2500 as Millis }, 1000);
     expect(survey).toMatchObject({ state: 'cancelled', endReason: 'max-runtime' });
     const last = world.internet.shots.at(-1)!.at - world.internet.shots[0]!.at;
@@ -74,7 +74,7 @@ describe('a limit', () => {
     [{ rows: 4, elapsed: 100, settled: 999, hits: 0 }, 'max-runtime'],
     [{ rows: 4, elapsed: 99, settled: 1000, hits: 19 }, 'min-hitrate'],
     [{ rows: 4, elapsed: 99, settled: 1000, hits: 20 }, ''],
-  ])('is reached by %o: "%s"', (progress, reason) => {
+  ])('turns the progress %o into the end reason "%s"', (progress, reason) => {
     expect(limitReached(limits, progress)).toBe(reason);
   });
 });

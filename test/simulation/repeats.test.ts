@@ -30,7 +30,7 @@ function byPosition(shots: readonly Shot[]): ReadonlyMap<number, Shot[]> {
 }
 
 describe('a simulated survey with three probes per target', () => {
-  test('probes again what is silent, some time later, and at most as often as wanted', async () => {
+  test('probes each silent target again after a pause, and at most as often as requested', async () => {
     const world = new World(5);
     world.internet.loss = 0.05;
     world.startCoordinator();
@@ -59,7 +59,7 @@ describe('a simulated survey with three probes per target', () => {
     world.close();
   });
 
-  test('repeats no more than what was in flight when an agent dies, although it probes three times', async () => {
+  test('probes no more targets a fourth time than were in flight when an agent died', async () => {
     const world = new World(6);
     world.startCoordinator();
     const agents = [world.join(), world.join()];
@@ -74,8 +74,7 @@ describe('a simulated survey with three probes per target', () => {
     ).filter(({ w3, port }) => world.internet.truth(w3, port) === CODE.SILENT).length;
     const shots = byPosition(world.internet.shots);
     const excessive = [...shots.values()].filter((probes) => probes.length > 3).length;
-    // In flight are the probes that one of the two agents, at half the rate, sends in two repeat
-    // intervals, a cooldown and two checkpoint intervals.
+    // The probes in flight are those that one of the two agents, at half the rate, sends in two repeat
     const inFlight =
       (1000 * (2 * LIMITS.repeatMillis + COOLDOWN + 2 * LIMITS.checkpointMillis)) / 1000;
     expect(excessive).toBeLessThan(inFlight);

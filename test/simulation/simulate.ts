@@ -43,7 +43,7 @@ export async function simulate(seed: number): Promise<Outcome> {
   const rate = draw(200, 3000) as Pps;
   const rows = roll() < 0.5 ? 'all' : 'successes';
   const probesPerTarget = draw(0, 3) > 0 ? 1 : draw(2, 4);
-  const prohibiting = draw(0, 4) > 0 ? 0 : draw(1, 4);
+  const prohibiting = draw(0, 8) > 0 ? 0 : draw(1, 4);
   for (let i = 0; i < prohibiting; i++) {
     world.internet.prohibiting.add((FIRST_ADDRESS >>> 8) + draw(0, 6));
   }

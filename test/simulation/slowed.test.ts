@@ -32,7 +32,7 @@ const statusOf = async (world: World, survey: string) => {
 
 describe('a simulated survey of a network that prohibits probes', () => {
   test.each([1, 3])(
-    'slows it to a tenth, with %i agents, and probes all of it once',
+    'lowers the rate to that network to a tenth, with %i agents, and probes all its targets once',
     async (agents) => {
       const world = worldWith(agents);
       const survey = await launch(world);

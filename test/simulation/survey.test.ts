@@ -225,7 +225,7 @@ describe('a simulated survey', () => {
     world.close();
   });
 
-  test('holds back targets excluded while it runs, at once, and reports which version blocked them', async () => {
+  test('stops probing targets at once if they are excluded while it runs, and reports the version that excluded them', async () => {
     const world = new World(13);
     world.startCoordinator();
     for (let i = 0; i < 3; i++) world.join();

@@ -77,7 +77,7 @@ export class World {
     void this.clock.sleep(millis).then(event);
   }
 
-  /** A coordinator that leads or stands by. */
+  /** Starts a coordinator, which leads or stands by. */
   startCoordinator(): CoordinatorHost {
     const host = this.#host();
     const started: CoordinatorHost = { host, leading: undefined };
@@ -100,7 +100,7 @@ export class World {
     return started;
   }
 
-  /** An agent that has just started. */
+  /** Starts an agent. */
   join(ceiling = 0): AgentHost {
     const host = this.#host();
     const leaving = stopController();

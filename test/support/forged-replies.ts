@@ -3,12 +3,10 @@ import type { CookieMac } from '../../shared/probe/cookies.js';
 import type { PacketProbe, ReplyReader } from '../../shared/probe/probe.js';
 import { read } from './replies.js';
 
-/**
- * The source ports of a survey. If a reply contains no other cookie, a forger must guess only these 12 bits.
- */
+/** The source ports of a survey. If a reply contains no other cookie, a forger must guess only these 12 bits. */
 export const SOURCE_PORTS = { from: 61000, to: 61000 + 4096 } as const;
 
-/** The bits of the cookie in a reply, or in an error that quotes eight octets; `transect probes` states them. */
+/** The number of cookie bits in a reply, or in an error that quotes eight octets, as stated by `transect probes`. */
 function bitsOf({ name }: PacketProbe, isError: boolean): number {
   if (name === 'udp' || (name === 'sctp-init' && isError)) return 12;
   return 32;
@@ -42,9 +40,7 @@ export function forgeriesAccepted(
   return accepted;
 }
 
-/**
- * Replaces the fields of a transport header that a forger must guess, but keeps the kind and the lengths.
- */
+/** Replaces the fields of a transport header that a forger must guess, but keeps the kind and the lengths. */
 function randomise(packet: Uint8Array, from: number, probe: PacketProbe, isReply: boolean): void {
   const view = new DataView(packet.buffer, from);
   const word = () => Math.floor(Math.random() * 2 ** 32);

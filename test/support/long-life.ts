@@ -41,7 +41,10 @@ export class LongLife implements AsyncDisposable {
     this.#bus = deps.bus;
   }
 
-  /** @param root the checkout, built @param port the first of two ports that serve metrics */
+  /**
+   * @param root the folder of a checkout that has been built
+   * @param port the first of two ports that serve metrics
+   */
   static async start(root: string, port: number): Promise<LongLife> {
     const folder = `/tmp/transect-long-life-${process.pid}`;
     const broker = await startPrivateBroker();

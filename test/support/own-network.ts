@@ -1,6 +1,6 @@
 /**
- * Moves this process into a network namespace of its own: no interfaces but those created here, no uplink,
- * and gone with the process. Each test file is a process, so no other test is affected.
+ * Moves this process into a network namespace of its own, which has no uplink, contains only the interfaces
+ * created here, and ends with the process. Each test file is a process, so no other test is affected.
  */
 import { execFileSync } from 'node:child_process';
 import koffi from 'koffi';

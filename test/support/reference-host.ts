@@ -1,6 +1,6 @@
 /**
- * A host as the RFCs describe it, written from their text and not from our probes: how it replies to any packet
- * at a port that is open or closed. Undefined if it is silent.
+ * A host as the RFCs describe it, written from their text and not from our probes. It returns the reply to
+ * any packet at an open or closed port, or undefined if the host stays silent.
  */
 import { answering, answerTo, isIpv6 } from './replies.js';
 

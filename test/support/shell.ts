@@ -9,7 +9,10 @@ export interface ShellOutcome {
   readonly stderr: string;
 }
 
-/** @param line for bash; `$T` is transect. Killed after `millis` */
+/**
+ * @param line for bash, where `$T` is transect
+ * @param millis after this time, the command is killed
+ */
 export async function shell(
   line: string,
   cwd: string,

@@ -67,7 +67,7 @@ export class SenderThread {
       ended = resolve;
     });
     let isReady = false;
-    /** A fault before it is ready rejects `start`; a later one is reported as a failure of the thread. */
+    /** A fault before the thread is ready rejects `start`; a later one is reported as a failure of the thread. */
     const fail = (fault: Error) => {
       if (!isReady) ready.reject(fault);
       else if (!this.control.isStopped) deps.onDeath(fault);

@@ -14,7 +14,7 @@ import { SenderThread } from './sender-thread.js';
 import { SharedSending } from './shared-sending.js';
 import type { ThreadPool } from './thread-pool.js';
 
-/** @throws as `SenderThread.start` does; then no thread is left assigned */
+/** @throws the faults of `SenderThread.start`; if it throws, no thread stays assigned */
 export async function startSenders(
   pool: ThreadPool,
   setup: { readonly blocked: SendFilterLists },

@@ -1,6 +1,6 @@
 /**
- * A send job that is divided among several senders, presented as a single `Sending`. Once its slot is released
- * it keeps its last values, whichever job uses the slot afterwards.
+ * A send job that is divided among several senders, presented as a single `Sending`. After its slot is
+ * released, this object keeps its last values, whichever job uses the slot afterwards.
  */
 import { assert } from '../../../shared/base/assert.js';
 import type { VersionSpan } from '../../../shared/survey/policy/exclusions.js';
@@ -50,9 +50,7 @@ export class SharedSending implements Sending {
     return taken;
   }
 
-  /**
-   * The span of a version starts at the first position from which every started sender enforces that version.
-   */
+  /** The span of a version starts at the first position from which every started sender enforces that version. */
   get versionSpans(): readonly VersionSpan[] {
     if (this.#last !== undefined) return this.#marks;
     const { controls, slot } = this.#deps;

@@ -56,8 +56,8 @@ export async function openOutput(path: string): Promise<OutputFile> {
 }
 
 /**
- * The open file descriptor that a path refers to: opening the path again would write from the start of its
- * file.
+ * The open file descriptor that a path refers to. It is written directly, because a path that is opened again
+ * is written from the start of its file.
  */
 function descriptorOf(file: string): number | undefined {
   if (file === '/dev/stdout') return 1;

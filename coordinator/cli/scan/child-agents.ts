@@ -109,7 +109,10 @@ function understand(line: string): { warning: string; words: string } {
   }
 }
 
-/** The fault to report if the last agent ended: by its exit code if that is specific, else CHILD_ENDED. */
+/**
+ * The fault to report once the last agent has ended: the one that its exit code stands for, or CHILD_ENDED if
+ * the code stands for none.
+ */
 function faultOf(code: number | null, reason: string): Fault {
   if (code === EXIT.NO_CAPABILITY) return new Fault('NO_CAP_NET_RAW', reason);
   if (code === EXIT.NO_ROUTE) return new Fault('NO_ROUTE', reason);

@@ -1,7 +1,7 @@
 /**
  * Prints the targets in probing order, without sending, as `address,port` lines, or as `address,port,probe`
  * lines if there are several probes. It is fast, for pipelines: lines are written as octets into one buffer,
- * IPv4 addresses with a table of the text of each octet value.
+ * and IPv4 addresses are formatted with a table that holds the text of each octet value.
  */
 import type { Position } from '../../../shared/base/brand.js';
 import { writeOutSync } from '../../../shared/command/output.js';

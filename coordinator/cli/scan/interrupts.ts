@@ -21,7 +21,7 @@ export class Interrupts implements Disposable {
     return this.#count;
   }
 
-  /** Calls the listener with the count so far, if any, and at each signal. */
+  /** Calls the listener at each signal, and at once if there has been any signal before; it gets the count so far. */
   listen(listener: (count: number) => void): void {
     this.#listener = listener;
     if (this.#count > 0) listener(this.#count);

@@ -1,7 +1,8 @@
 /**
  * A private nats-server for `scan`: loopback, a port chosen by the kernel, JetStream in a temporary folder,
- * and a random login. The login is in a file and in the environment of children, and only we can read both.
- * The server dies with its parent in any case (`setpriv --pdeathsig`), and its folder is removed at the end.
+ * and a random login. The login is in a file and in the environment of children; other users can read
+ * neither. The server dies with its parent in any case (`setpriv --pdeathsig`), and its folder is removed at
+ * the end.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -30,7 +31,7 @@ export interface PrivateBroker {
   readonly ended: Promise<void>;
   /** Translates a client's failure for users, who do not know about this server. */
   failed(cause: unknown): Fault;
-  /** @param immediately kills it, instead of letting it finish its files */
+  /** @param immediately true to kill the server instead of letting it finish its files */
   stop(immediately?: boolean): Promise<void>;
 }
 

@@ -1,8 +1,8 @@
 /**
- * The rows of a scan: to stdout within a second, before their shard is stored, or to a file, complete, at the
- * end. Rows on stdout cannot be withdrawn, so a further row of the same target (after a crash, for example)
- * is marked `repeat` unless its reply outranks the earlier ones, as a SYN-ACK outranks a reset. A limit on
- * rows is met exactly, counting each target once.
+ * Writes the rows of a scan to stdout within a second, before their shard is stored, or to a file at the end,
+ * as a whole. Rows on stdout cannot be withdrawn, so a further row of the same target (after a crash, for
+ * example) is marked `repeat` unless its reply outranks the earlier ones, as a SYN-ACK outranks a reset. A
+ * limit on rows is met exactly; each target counts once towards it.
  */
 import { Fault } from '../../../shared/base/faults.js';
 import { ReaderGone, writeOut } from '../../../shared/command/output.js';
@@ -71,7 +71,10 @@ export class RowsOut {
     this.#indices = fieldIndices(wanted.fields);
   }
 
-  /** @throws Fault BAD_OPTION if the format cannot be written there, UNWRITABLE if nothing can */
+  /**
+   * @throws Fault BAD_OPTION if the format or the filter does not fit this output, UNWRITABLE if the file
+   * cannot be written at all
+   */
   static async open(wanted: RowsWanted, deps: RowsOutParts): Promise<RowsOut> {
     const { file, module, isTagged } = wanted;
     const isText = sinkNamed(module).text !== undefined;
@@ -93,9 +96,7 @@ export class RowsOut {
     return new RowsOut(wanted, isStreamed ? undefined : await openOutput(file ?? '-'), deps);
   }
 
-  /**
-   * Writes the rows of a batch; resolves once they are written, so the next batch waits for a slow reader.
-   */
+  /** Writes the rows of a batch; resolves once they are written, so the next batch waits for a slow reader. */
   take(run: SurveyRun, batch: ResultBatch): Promise<void> {
     this.#writing = this.#take(run, batch);
     return this.#writing;
@@ -111,8 +112,8 @@ export class RowsOut {
 
   /**
    * Writes the file, if there is one.
-   * @returns where the rows are, for people
-   * @throws Fault UNWRITABLE that says where the rows are nevertheless
+   * @returns the place of the rows, for people
+   * @throws Fault UNWRITABLE, which names the folder where the rows are stored anyway
    */
   async finish(run: SurveyRun): Promise<Record<string, string>> {
     const { folder, survey } = run;
@@ -138,7 +139,10 @@ export class RowsOut {
     return this.#wanted.rowsMax ?? Number.POSITIVE_INFINITY;
   }
 
-  /** The field names, once: before the first row, or at the end if there is none. */
+  /**
+   * The header with the field names at the first call, later an empty text. It is written before the first
+   * row, or at the end if there are no rows.
+   */
   #header(): string {
     const { hasHeader, fields } = this.#wanted;
     const header = hasHeader && !this.#hasBegun ? (this.#format?.header(fields) ?? '') : '';
@@ -159,7 +163,8 @@ export class RowsOut {
       const at = offset[row] as number;
       const answered = seen.get(at) ?? { code: SILENT, isCounted: false };
       seen.set(at, answered);
-      // A SYN-ACK after a reset is what the survey looks for, and no repeat.
+      // A SYN-ACK after a reset is not marked as a repeat, because it is the reply that the survey looks
+      // for.
       if (outranks(code, answered.code)) answered.code = code;
       else flags[row] = (flags[row] as number) | FLAG_REPEAT;
       const values = filter?.test && rowOf(source.moveTo(batch, row));

@@ -14,9 +14,7 @@ import type { ChildAgents } from './child-agents.js';
 import type { Interrupts } from './interrupts.js';
 import type { ScanFlags } from './scan-flags.js';
 
-/**
- * How the survey ends once its limit on rows is reached; only printed rows count towards the limit.
- */
+/** How the survey ends once its limit on rows is reached; only printed rows count towards the limit. */
 export interface Ending {
   /** True once it was reached. */
   isEnough: boolean;
@@ -70,9 +68,13 @@ export async function untilEnded(watched: Watched): Promise<SurveyStatus> {
 function tooLate(run: SurveyRun): Fault {
   const { problem } = run.status;
   const reason = problem === '' ? 'it could not be written in time' : problem;
-  return new Fault('STOPPED', `stopped; what is stored is whole, the rest is lost: ${reason}`, {
-    file: run.folder.path,
-  });
+  return new Fault(
+    'STOPPED',
+    `stopped; everything that is stored is complete, but the rest is lost: ${reason}`,
+    {
+      file: run.folder.path,
+    },
+  );
 }
 
 /**

@@ -29,7 +29,7 @@ export async function countVotes(
   return votes;
 }
 
-/** Makes the table `alias_tags` of all rows of IPv6 targets. */
+/** Makes the table `alias_tags`, which has one entry for each row of an IPv6 target. */
 export async function tagRows(
   connection: DuckDBConnection,
   table: string,

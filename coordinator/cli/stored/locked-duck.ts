@@ -91,7 +91,10 @@ async function whyUnreadable(connection: DuckDBConnection, sql: string): Promise
   }
 }
 
-/** In this order: paths must be allowed before external access is disabled; the lock prevents all changes. */
+/**
+ * Statements that lock the connection. Their order matters: paths must be allowed before external access is
+ * disabled, and the lock comes last because it prevents all further changes.
+ */
 function lockOf({ folder, writes }: Reach): readonly string[] {
   return [
     `SET allowed_directories=[${quote(join(folder, '/'))}]`,

@@ -1,6 +1,6 @@
 /**
- * The rows of stored shards: read by DuckDB, from every format, with the chosen fields and filter. If the
- * rows of a shard that the journal lists are missing, reading fails.
+ * The rows of stored shards: read by DuckDB, from every format, with the chosen fields and filter. Reading
+ * fails if the journal lists a shard whose rows are missing.
  */
 import { join } from 'node:path';
 import type { DuckDBConnection, DuckDBValue } from '@duckdb/node-api';
@@ -49,8 +49,8 @@ export class StoredRows {
   }
 
   /**
-   * Rows of the shards that were stored since the last call, by shard; the first call reads all. With alias tests,
-   * all rows.
+   * Rows of the shards that were stored since the last call, by shard; the first call reads all. If the
+   * survey has alias tests, every call reads all rows.
    */
   async *fresh(selection: Selection): AsyncGenerator<readonly Value[]> {
     if (this.#tests !== undefined) {
@@ -106,7 +106,7 @@ export class StoredRows {
   /**
    * Calls `work` with a connection on which all rows are the table `results`; calls it again if segments were
    * merged meanwhile.
-   * @throws Fault NOT_FOUND if there are none, UNREADABLE_FILE if some are missing
+   * @throws Fault NOT_FOUND if no rows are stored, UNREADABLE_FILE if the rows of a shard are missing
    */
   async withTable<Result>(
     work: (connection: DuckDBConnection) => Promise<Result>,
@@ -196,7 +196,9 @@ export class StoredRows {
   }
 
   /**
-   * A small file can contain any number of equal rows (a decompression bomb). @throws Fault UNREADABLE_FILE
+   * Refuses a file with more rows than its shards have targets, because a small file can contain any number
+   * of equal rows (a decompression bomb).
+   * @throws Fault UNREADABLE_FILE
    */
   async #refuseBomb(connection: DuckDBConnection, { from, to, file }: Segment): Promise<void> {
     if (!file.endsWith('.parquet')) return;
@@ -237,21 +239,24 @@ export class StoredRows {
   }
 }
 
-/** Rows of IPv4 targets have no votes. */
+/** Selects all rows with their alias tags; rows of IPv4 targets have no votes. */
 const TAG_COLUMNS = `SELECT stored.*, coalesce(alias_test, false) AS alias_test, alias_votes,
   coalesce(aliased, false) AS aliased
   FROM stored LEFT JOIN alias_tags ON stored.position::DOUBLE = alias_tags.position`;
 
-/** No temporary file: the file is a temporary one itself, and the only one that the sandbox may write. */
+/**
+ * DuckDB must not use a temporary file of its own, because the file is a temporary one already, and the only
+ * one that the sandbox may write.
+ */
 const OPTIONS = 'FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false';
 
-/** Shards of one segment that are read. */
+/** A segment, and those of its shards that are read. */
 interface Part {
   readonly segment: Segment;
   readonly within: readonly number[];
 }
 
-/** All of our integers are below 2^53. */
+/** Turns a value of DuckDB into a plain one; integers become numbers, because all of ours are below 2^53. */
 function plainValue(value: DuckDBValue): Value {
   if (typeof value === 'bigint') return Number(value);
   return value === null || typeof value !== 'object' ? value : value.toString();
@@ -265,7 +270,7 @@ function select(table: string, { fields, filter }: Selection, hasTags: boolean):
   return `SELECT ${names} FROM ${table}${filter === undefined ? '' : ` WHERE ${filter}`}`;
 }
 
-/** Without a filter the error is not about the user's input. */
+/** The fault to report if reading fails: it is about the user's filter if there is one, otherwise about the file. */
 function faultOf(error: unknown, { file }: Segment, { filter }: Selection): unknown {
   if (filter !== undefined) return refusalOf(error, { flag: FILTER, value: filter });
   if (error instanceof Fault) return error;

@@ -90,7 +90,10 @@ async function recordIn(folder: string): Promise<string | undefined> {
   return (await systemDisk.read(join(folder, SURVEY_FILE), LIMITS.recordOctets))?.toString();
 }
 
-/** Copies missing files; the journal first, so that the files it lists exist. */
+/**
+ * Copies missing files. The journal is fetched first, so that the files copied after it hold the rows of
+ * every shard that it lists.
+ */
 export async function mirror(bus: Bus, survey: string, folder: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -118,7 +121,10 @@ function noneYet(error: unknown): void {
   if (!(error instanceof Fault && error.code === 'NOT_FOUND')) throw error;
 }
 
-/** Other files are refused, so that nothing is written outside the temporary folder. */
+/**
+ * The fault about a file that is not part of a survey: such a file is refused, so that nothing is written
+ * outside the temporary folder.
+ */
 function stranger(file: string): Fault {
   return new Fault(
     'BAD_MESSAGE',

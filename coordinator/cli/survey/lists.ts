@@ -1,4 +1,7 @@
-/** Reads lists from files and stdin, and resolves host names: each once. Bad lines are reported. */
+/**
+ * Reads lists from files and stdin, and resolves host names; each input is read, and each name is resolved,
+ * only once. Bad lines are reported.
+ */
 import { lookup } from 'node:dns/promises';
 import { readFile } from 'node:fs/promises';
 import { text as readStream } from 'node:stream/consumers';

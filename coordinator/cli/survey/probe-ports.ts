@@ -13,7 +13,7 @@ import type { ProbeChoice } from '../../../shared/probe/probe-set.js';
 import { printNote } from '../output/print.js';
 import { replaceTop } from './top-ports.js';
 
-/** A list of ports of one probe, as people give it; of the survey's first probe if none is named. */
+/** The ports of one probe, as people give them; if no probe is named, they belong to the survey's first probe. */
 export interface PortEntry {
   readonly probe: string | undefined;
   /** `80`, `1-1024`, `!22`, `*`, `top:10`; empty if the probe has no ports. */
@@ -47,7 +47,8 @@ export function parsePortEntries(text: string): readonly PortEntry[] {
     throw new Fault('BAD_OPTION', reason, { value });
   }
   const entries = [...items].map(([probe, listed]) => ({ probe, items: listed }));
-  // Only to find mistakes early: the ranking of `top:N` depends on the first probe, which is not known yet.
+  // The result is not used: this call only finds mistakes early. The ranking of `top:N` depends on the
+  // first probe, which is not known yet.
   for (const entry of entries) portsOf(entry, DEFAULT_PROBE);
   return entries;
 }
@@ -97,7 +98,7 @@ function optionValue(text: string): string {
     throw new Fault('UNREADABLE_FILE', reason, { flag: PROBE_FLAG, file }, cause);
   }
   if (octets.length <= PAYLOAD_FILE_MAX) return `hex:${octets.toString('hex')}`;
-  const reason = `a payload has at most ${PAYLOAD_FILE_MAX} octets, and this file ${octets.length}`;
+  const reason = `a payload may have at most ${PAYLOAD_FILE_MAX} octets, but this file has ${octets.length}`;
   throw new Fault('BAD_OPTION', reason, { flag: PROBE_FLAG, file });
 }
 
@@ -162,7 +163,7 @@ function optionsFor(probe: Probe, wanted: ProbeOptions, port: number): ProbeOpti
   return probe.optionsForPort?.(port, options) ?? options;
 }
 
-/** A probe has one set of options in a survey. */
+/** Refuses a probe that is given twice, because a survey sends each probe with one set of options. */
 function refuseRepeated(given: readonly ProbeChoice[]): void {
   const repeated = given.find(({ name }, i) => given.findIndex((other) => other.name === name) < i);
   if (repeated === undefined) return;
@@ -170,7 +171,7 @@ function refuseRepeated(given: readonly ProbeChoice[]): void {
   throw new Fault('BAD_OPTION', reason, { flag: PROBE_FLAG, value: repeated.name });
 }
 
-/** Options of a probe that is not sent are a mistake. */
+/** Refuses a probe that is given, but is not sent: its options must be a mistake. */
 function refuseUnused(
   entries: readonly PortEntry[],
   given: readonly ProbeChoice[],

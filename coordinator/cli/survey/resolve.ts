@@ -123,7 +123,7 @@ function capFactor(peak: number, cap: Pps | undefined): number {
   return cap === undefined || peak === 0 ? 1 : cap / peak;
 }
 
-/** Random interface identifiers follow from the seed, which is known only now. */
+/** Parses a window with random interface identifiers again: they follow from the seed, which is known only now. */
 function withSeed(entry: TargetEntry, seed: string): TargetEntry {
   const { extent } = entry;
   if (extent.family === 4 || extent.window.ids?.text !== 'random') return entry;

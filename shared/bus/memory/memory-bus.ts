@@ -1,6 +1,6 @@
 /**
  * The bus within one process, for simulation and tests: the same contract as NATS, with a given clock. Values
- * pass through their codecs, so that whatever would be lost on the network is lost here, too.
+ * pass through their codecs, so that anything an encoding does not keep is lost here, too.
  */
 import { Channel } from '../../base/channel.js';
 import type { Clock } from '../../base/clock.js';

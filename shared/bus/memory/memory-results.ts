@@ -1,4 +1,4 @@
-/** Result batches in memory: each kept once by its id, until it is acknowledged. */
+/** Result batches in memory: one per message id, each kept until it is acknowledged. */
 import { Channel } from '../../base/channel.js';
 import type { ResultBatch } from '../../survey/results.js';
 import { batchCodec, batchId } from '../batch-codec.js';

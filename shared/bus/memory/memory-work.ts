@@ -1,4 +1,7 @@
-/** Shards on offer in memory: one holder at a time, offered again if not extended. */
+/**
+ * Shards on offer in memory: each has one holder at a time, and is offered again if its holder does not
+ * extend it.
+ */
 import type { Clock } from '../../base/clock.js';
 import { LIMITS } from '../../base/limits.js';
 import type { ShardOffer, ShardQueue } from '../interfaces.js';
@@ -6,9 +9,7 @@ import type { ShardOffer, ShardQueue } from '../interfaces.js';
 interface Entry {
   readonly survey: string;
   readonly shard: number;
-  /**
-   * The monotonic time until which the offer is hidden, because it is held or was released with a delay.
-   */
+  /** The monotonic time until which the offer is hidden, because it is held or was released with a delay. */
   hiddenUntil: number;
 }
 
@@ -70,7 +71,7 @@ export class MemoryWork implements ShardQueue {
     }
   }
 
-  /** Loses all offers, as a broker without power does. */
+  /** Loses all offers, as a broker does when its host loses power. */
   lose(): void {
     this.#entries.clear();
   }

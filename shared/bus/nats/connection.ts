@@ -17,8 +17,8 @@ export interface BrokerConnection {
   /** Aborts when we close: then retries give up. */
   readonly closing: AbortSignal;
   /**
-   * Calls back at each reconnection: messages pushed to the old connection are lost. @returns a function that
-   * unsubscribes
+   * Calls `listener` at each reconnection, because messages that were pushed to the old connection are lost.
+   * @returns a function that unsubscribes
    */
   onReconnect(listener: () => void): () => void;
   /** Creates a stream or bucket now, and again after each reconnection: a broker may come back empty. */

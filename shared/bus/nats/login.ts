@@ -82,8 +82,9 @@ function authenticatorOf(login: BrokerLogin) {
 }
 
 /**
- * For a server given by its address, the client passes no name, and node:tls would check the certificate
- * against `localhost`. Such a server must prove one of the addresses that we were given.
+ * Checks the certificate of a server. If the server is given by its address, the client passes no name, and
+ * node:tls checks the certificate against `localhost`; instead, the certificate must then be valid for one of
+ * the addresses that we were given.
  */
 function identityCheck(servers: readonly string[]) {
   const hosts = servers.map((server) => server.replace(/:\d+$/, '').replace(/^\[|\]$/g, ''));

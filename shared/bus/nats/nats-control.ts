@@ -12,9 +12,9 @@ import type { LeaderStore } from '../interfaces.js';
 import type { BrokerConnection } from './connection.js';
 import { SUBJECT } from './subjects.js';
 
-/** Planning a large space takes longer than a lookup. */
+/** Time for an answer: long, because planning a large space takes longer than a lookup. */
 const ANSWER_MILLIS = LIMITS.requestMillis * 10;
-/** Longer than a standby waits before it takes over. */
+/** A request is repeated for this long, which is longer than a standby waits before it takes over. */
 const TAKEOVER_MILLIS = 10_000;
 const LOOK_MILLIS = 200;
 
@@ -40,7 +40,10 @@ export class NatsControl implements ControlApi {
     });
   }
 
-  /** Repeats the request for a while if the coordinator may have died, because a standby may take over. */
+  /**
+   * Sends a request. If the coordinator may have died, repeats it for a while, so that a standby has time to
+   * take over.
+   */
   async #request(verb: ControlVerb, bytes: Uint8Array): Promise<Uint8Array> {
     const { clock } = this.#broker;
     const giveUpAt = clock.monotonic() + TAKEOVER_MILLIS;

@@ -32,7 +32,8 @@ export class NatsResults implements ResultStream {
       try {
         yield* this.#consumeOnce(signal);
       } catch {
-        // The server restarts, or a heartbeat was missed: unstored batches stay in the stream.
+        // The server restarts, or a heartbeat was missed. Unstored batches are still in the stream, so
+        // consuming can start again.
         await this.#broker.clock.sleep(RETRY_MILLIS, signal);
       }
     }

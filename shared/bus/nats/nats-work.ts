@@ -1,7 +1,7 @@
 /**
- * Shards on a work-queue stream with one message per subject: a shard is on offer at most once. They are
- * pulled one at a time, never prefetched: messages in the buffer of a dead consumer would be delivered again
- * only after the ack-wait.
+ * Shards on a work-queue stream with one message per subject, so that a shard is on offer at most once.
+ * Shards are pulled one at a time and never prefetched: if a consumer died, messages in its buffer would be
+ * delivered again only after the ack-wait.
  */
 import { AckPolicy, type Consumer, JetStreamApiError, type JsMsg } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
@@ -70,7 +70,10 @@ export class NatsWork implements ShardQueue {
     }
   }
 
-  /** Removes the consumer first: in nats-server 2.9.10 a filtered purge makes it skip later messages. */
+  /**
+   * Removes the consumer before the messages, because in nats-server 2.9.10 a consumer skips later messages
+   * after a filtered purge.
+   */
   async close(survey: string): Promise<void> {
     await this.#remove(CONSUMER.agentsOf(survey));
     const filter = SUBJECT.workOf(survey);

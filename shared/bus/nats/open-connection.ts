@@ -16,7 +16,10 @@ import { ensureStreams } from './streams.js';
 const OLDEST_SERVER = [2, 9, 4] as const;
 /** Copies of everything, if the broker is a cluster. */
 const CLUSTER_REPLICAS = 3;
-/** If a server is silent for twice this long, the client reconnects, to another one if possible. */
+/**
+ * Interval of the client's pings. If a server is silent for twice this long, the client reconnects, if
+ * possible to another server.
+ */
 const PING_MILLIS = 2000;
 /** @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
 export async function openConnection(

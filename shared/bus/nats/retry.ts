@@ -33,9 +33,9 @@ export const API_ERROR = {
 } as const;
 
 /**
- * Retries an idempotent request until it succeeds, is answered by an error, or we are closing. A broker that
- * is unreachable, restarting or full has not answered; every other error is an answer, above all a failed
- * compare-and-set.
+ * Retries an idempotent request until it succeeds, until it is answered by an error, or until we are closing.
+ * A broker that is unreachable, restarting or full has not answered. Every other error is an answer, above
+ * all a failed compare-and-set.
  */
 export async function withRetry<Result>(
   broker: BrokerConnection,
@@ -70,7 +70,10 @@ export function isApiError(error: unknown, code: number): boolean {
   return error instanceof JetStreamApiError && error.code === code;
 }
 
-/** Retries a request to a cluster, which has no leader or not all its members for a while after its start. */
+/**
+ * Retries a request to a cluster that was just started: for a while, it may have no leader, or lack some of
+ * its members.
+ */
 export async function untilReady<Result>(attempt: () => Promise<Result>): Promise<Result> {
   const giveUpAt = systemClock.monotonic() + READY_MILLIS;
   for (;;) {

@@ -12,7 +12,10 @@ import type { BrokerConnection } from './connection.js';
 import { API_ERROR, isApiError } from './retry.js';
 import { type BUCKET, CONSUMER, STREAM, SUBJECT } from './subjects.js';
 
-/** Size of the results stream: `most`, halved while the server has too little storage, down to `least`. */
+/**
+ * Size of the results stream: starts at `most`, and is halved, down to `least`, while the server has too
+ * little storage.
+ */
 const RESULTS_OCTETS = { most: 4 * 1024 ** 3, least: 64 * 1024 ** 2 } as const;
 export async function ensureStreams(manager: JetStreamManager, replicas: number): Promise<void> {
   const shared = {

@@ -5,13 +5,16 @@ import type { Codec } from '../codec.js';
 import type { Versioned } from '../interfaces.js';
 import type { BrokerConnection } from './connection.js';
 
-/** The most messages that may wait in a queue; further ones are dropped, which core NATS may do anyway. */
+/** The most messages that may wait in a queue. Further ones are dropped; core NATS may drop messages, too. */
 const WAITING_MAX = 65_536;
 
 export interface Listening<Value> {
   readonly subject: string;
   readonly codec: Codec<Value>;
-  /** The subject on which a message must have come, because the broker's permissions are by subject. */
+  /**
+   * The subject on which a message with this value must have arrived. Any other message is ignored, because
+   * the broker grants permissions by subject.
+   */
   readonly subjectOf: (value: Value) => string;
 }
 
@@ -66,7 +69,7 @@ export async function* watchBucket<Value>(
   }
 }
 
-/** Undefined for malformed messages: anyone may write to the broker. */
+/** Decodes a message; undefined if it is malformed, because anyone may write to the broker. */
 export function decodeOrSkip<Value>(codec: Codec<Value>, bytes: Uint8Array): Value | undefined {
   try {
     return codec.decode(bytes);

@@ -1,6 +1,7 @@
 /**
- * The ICMP echo probe, or ping (RFC 792; ICMPv6: RFC 4443 §4.1): is the host there? A host returns identifier,
- * sequence number and data: the cookie, and our clock, which gives the round-trip time.
+ * The ICMP echo probe, or ping (RFC 792; ICMPv6: RFC 4443 §4.1): is the host there? A host returns the
+ * identifier, the sequence number and the data. They contain the cookie, and our clock, which gives the
+ * round-trip time.
  */
 import {
   ICMP_ECHO,

@@ -18,7 +18,7 @@ export interface MessageShape {
   /** Octets of the message, header included. */
   readonly octets: number;
   readonly ttl: number;
-  /** Bits that are set in the second word of the cookie. */
+  /** Bits of the second word of the cookie that are always set to one. */
   readonly cookieMask: number;
   /** Offset of our clock; 0 if the message has none. */
   readonly stampAt: number;
@@ -32,9 +32,7 @@ export class IcmpMessages implements PacketMaker {
   readonly #ip: IpHeader;
   readonly #icmp: IcmpView;
   readonly #isIpv6: boolean;
-  /**
-   * Sum of the constant words; for ICMPv6 it includes those of the pseudo-header (RFC 4443 §2.3).
-   */
+  /** Sum of the constant words; for ICMPv6 it includes those of the pseudo-header (RFC 4443 §2.3). */
   #sum = 0;
 
   constructor(view: DataView, family: Family, shape: MessageShape) {

@@ -30,7 +30,7 @@ import type { ProbeBatch } from '../probe-batch.js';
 import { TTL } from '../probe-options.js';
 
 const INIT = { window: 32_768, streams: 10 };
-/** Octets of a quoted header that end with the checksum. */
+/** Number of octets of a quoted header, up to the end of the checksum. */
 const QUOTED_CHECKSUM_END = 12;
 
 class InitPackets implements PacketMaker {
@@ -88,7 +88,8 @@ function initReplies({ ports }: ProbeSetup): ReplyReader {
       }
       const { quotedSctp, quotedAt, end, flow } = reply;
       if (quotedSctp.verificationTag !== 0) return false;
-      // RFC 792 promises eight octets only: then the source port, chosen with the key, is all the proof.
+      // RFC 792 promises only eight octets of a quoted packet. If the checksum is missing, the only
+      // proof is the source port, which was chosen with the key.
       if (quotedAt + QUOTED_CHECKSUM_END > end) {
         return flow.source.port === cookies.sourcePortTo(flow.target, ports);
       }

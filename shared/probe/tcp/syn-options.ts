@@ -69,7 +69,10 @@ export function layoutTradeOff(name: LayoutName): string {
   return `layout ${name}: ${replies}${fields}`;
 }
 
-/** Skips options up to the timestamp's value. */
+/**
+ * Finds the offset of the timestamp's value, from the start of the TCP header, by skipping the options before
+ * it; 0 if there is none.
+ */
 function stampAt(options: readonly number[]): number {
   let at = 0;
   while (at < options.length && options[at] !== TIMESTAMPS[0]) {

@@ -19,7 +19,7 @@ import { type SegmentShape, TcpSegments } from './tcp-segments.js';
 export interface TcpProbeSpec {
   readonly name: string;
   readonly about: string;
-  /** The replies that are segments; ICMP errors are added. */
+  /** The classes of replies that are segments; the class of ICMP errors is added to them. */
   readonly classes: readonly ReplyClass[];
   readonly silence: TargetState;
   readonly options: readonly ProbeOption[];
@@ -71,7 +71,10 @@ export function tcpProbe(spec: TcpProbeSpec): PacketProbe {
   };
 }
 
-/** The number that a reset takes from our segment; `acknowledges` is its length, where a FIN counts as 1. */
+/**
+ * The number that a reset takes from our segment. `acknowledges` is the length of our segment, in which a FIN
+ * counts as 1.
+ */
 export type ResetRule = 'repeats our acknowledgment number' | { readonly acknowledges: number };
 
 /**

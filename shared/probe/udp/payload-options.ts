@@ -22,10 +22,13 @@ const NO_ECHO = 'none';
 /** Fits into Ethernet's 1500 octets with an IPv4 or an IPv6 header. */
 const PAYLOAD_OCTETS_MAX = 1400;
 const COOKIE_OCTETS_MAX = 4;
-/** Answers are captured up to 512 octets, headers included: Ethernet, VLAN, IPv6 with an extension, and UDP. */
+/**
+ * The highest offset of an echoed cookie. Of an answer, 512 octets are captured, which include the headers:
+ * Ethernet, VLAN, IPv6 with an extension, and UDP.
+ */
 const ECHO_AT_MAX = 400;
 
-/** The usual behaviour of the protocol of a payload. */
+/** The value of `any-port` that stands for the usual behaviour of a payload's protocol. */
 const AS_USUAL = 'as-usual';
 
 export const ANY_PORT = choice(
@@ -68,7 +71,10 @@ export const PAYLOAD_OPTIONS: readonly ProbeOption[] = [
   ANY_ADDRESS,
 ];
 
-/** Options in which a payload by name or by port is replaced by its octets. */
+/**
+ * The options for a port. A payload that is given by name, or chosen by the port, is replaced by its octets;
+ * its other settings apply unless the options have values of their own.
+ */
 export function optionsForPort(port: number, options: ProbeOptions): ProbeOptions {
   const { payload = BY_PORT } = options;
   if (payload.startsWith(HEX)) return options;
@@ -123,7 +129,9 @@ function checkPayload(value: string): void {
   }
   const hex = value.slice(HEX.length);
   if (!/^(?:[0-9a-f]{2}|\*\*)*$/i.test(hex) || hex.length > 2 * PAYLOAD_OCTETS_MAX) {
-    const reason = `hex: is followed by pairs of hexadecimal digits or **, at most ${PAYLOAD_OCTETS_MAX}`;
+    const reason =
+      `hex: is followed by at most ${PAYLOAD_OCTETS_MAX} octets, ` +
+      'each of which is two hexadecimal digits or **';
     throw new Fault('BAD_OPTION', reason);
   }
   const cookie = hex.match(/(?:\*\*)+/g) ?? [];

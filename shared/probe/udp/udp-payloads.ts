@@ -1,9 +1,10 @@
 /**
- * Payloads of the UDP probe by port: the shortest valid question of each protocol that its services answer
- * without side effects, with the answer no more than ten times as long. Data only: adding one is an entry.
+ * Payloads of the UDP probe by port. For each protocol, it is the shortest valid question that services
+ * answer without side effects, and whose answer is at most ten times as long. Data only: to add a payload,
+ * add an entry.
  *
- * `hex` is the payload; `**` stands for an octet of the cookie, four at most. `echo` is the offset at which an
- * answer repeats these octets; without it the source port alone proves an answer.
+ * `hex` is the payload; `**` stands for an octet of the cookie, four at most. `echo` is the offset at which
+ * an answer repeats these octets; without it, the source port alone proves an answer.
  */
 
 export interface UdpPayload {

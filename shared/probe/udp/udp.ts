@@ -51,7 +51,7 @@ function firstOctets(word: number, octets: number): number {
   return octets === 0 ? 0 : (word & (-1 << (32 - 8 * octets))) >>> 0;
 }
 
-/** The summand of a 32-bit word in a sum of 16-bit words if it starts at offset `at`, which may be odd. */
+/** The amount that a 32-bit word at offset `at`, which may be odd, adds to a sum of 16-bit words. */
 function sumAt(at: number, word: number): number {
   if ((at & 1) === 0) return sumOf32(word);
   return (word >>> 24) + ((word >>> 8) & 0xffff) + ((word & 0xff) << 8);
@@ -109,8 +109,9 @@ class Datagrams implements PacketMaker {
 }
 
 /**
- * Without an echoed cookie, answers from other ports are looked for among fewer ports: then the source port is the
- * only proof, and it fits another of our probes by chance (1 in 4,096).
+ * Without an echoed cookie, answers from other ports are looked for only if a probe is sent to at most this
+ * many ports. The source port is then the only proof, and it fits another of our probes by chance (1 in
+ * 4,096).
  */
 const OTHER_PORTS_WITHOUT_ECHO_MAX = 16;
 
@@ -162,7 +163,10 @@ class DatagramReplies implements ReplyReader {
     return matches === 1;
   }
 
-  /** Tries the addresses of the sender's /24; by chance, an echoed cookie fits at most one in 2^20 of them. */
+  /**
+   * Tries all other addresses of the sender's /24 as the probed one. The chance that an answer fits a wrong
+   * address is at most 1 in 2^20.
+   */
   answersFromOtherAddress(reply: Dissection, cookies: CookieMac): boolean {
     const { echoAt, cookieOctets } = this.#payload;
     if (reply.isError || reply.isIpv6 || echoAt < 0 || cookieOctets < COOKIE_OCTETS_LEAST)
@@ -182,7 +186,10 @@ class DatagramReplies implements ReplyReader {
     return matches === 1;
   }
 
-  /** A quote may end after eight octets; what it has of the payload must be right. */
+  /**
+   * True if an ICMP error quotes one of our probes. A quote may end after eight octets; if it contains the
+   * cookie in the payload, this must be right.
+   */
   #isQuoted(reply: Dissection, cookies: CookieMac): boolean {
     const { cookieAt, cookieOctets } = this.#payload;
     if (!this.#hasOurPort(reply, cookies)) return false;
@@ -211,7 +218,10 @@ class DatagramReplies implements ReplyReader {
   }
 }
 
-/** True for a port unreachable from the target itself; firewalls send them, too, from their own addresses. */
+/**
+ * True if an ICMP error is a "port unreachable" that the target itself has sent. Firewalls send such errors,
+ * too, but from their own addresses.
+ */
 function isPortUnreachable({ isIpv6, icmp, responder, flow }: Dissection): boolean {
   const [type, code] = isIpv6
     ? [ICMPV6_UNREACHABLE, PORT_UNREACHABLE_V6]

@@ -65,8 +65,9 @@ function put(at: usize, high: v128, low: v128, span: v128): void {
 }
 
 /**
- * One pass through the Feistel network for the numbers from, from + 1, …, as doubles at `out`. Eight at once,
- * in two vectors: one vector's multiplications overlap with the other's.
+ * Sends the numbers `from`, `from + 1`, … through the Feistel network once, and writes the results as doubles
+ * to `out`. Eight numbers are processed at once, in two vectors, so that the multiplications of one vector
+ * overlap with those of the other.
  */
 export function scramble(
   from: f64,

@@ -68,7 +68,7 @@ export class Exclusions {
     return addressLists(ipv4, ipv6);
   }
 
-  /** The first entry in force at a version that contains a target. */
+  /** The first entry that contains a target and is in force at a version. */
   rule(target: Target, version: number): Exclusion | undefined {
     return inForce(this.#entries.slice(0, version)).find((entry) =>
       Blocklist.of(this.#blocks[entry.version - 1] ?? []).holds(target),
@@ -88,8 +88,8 @@ export function versionAt(spans: readonly VersionSpan[], position: number): numb
 }
 
 /**
- * Any client may write to the broker: an entry with an unreadable prefix keeps its version, and blocks
- * nothing.
+ * The block of an entry. An entry with an unreadable prefix keeps its version but blocks nothing; there may
+ * be such entries, because any client may write to the broker.
  */
 function blocksOf({ prefix }: Exclusion): readonly BlockEntry[] {
   try {

@@ -17,7 +17,7 @@ const NIBBLE = 4;
 const LENGTH_MIN = 16;
 /** Longer prefixes would leave so few random bits that a test could be an address that somebody listed. */
 const LENGTH_MAX = 96;
-/** Prefixes that one survey tests, at most. */
+/** The highest number of prefixes that one survey tests. */
 const PREFIXES_MAX = 2 ** 18;
 
 /** A tested prefix, and the number of one of its tests, 0 to 15. */
@@ -39,9 +39,7 @@ export class AliasTests {
     this.#hash = new Chaskey(new Uint8Array(digest.subarray(0, 16)));
   }
 
-  /**
-   * The address of test number `nibble` in the prefix of `length` bits that contains an address.
-   */
+  /** The address of test number `nibble` in the prefix of `length` bits that contains an address. */
   addressIn(words: Words, length: number, nibble: number): Words {
     const fixed = withNibble(clearBehind(words, length), length, nibble);
     const [r0, r1] = this.#random(fixed, length, 0);
@@ -103,9 +101,7 @@ export class AliasTests {
   }
 }
 
-/**
- * One address in each prefix of `length` bits within a window, or in the one that contains the window.
- */
+/** One address in each prefix of `length` bits within a window, or in the one that contains the window. */
 function* prefixesIn({ prefix, end }: Window, length: number): Generator<Words> {
   const last = Math.min(end, length);
   const bits = last - prefix.length;

@@ -44,7 +44,7 @@ export interface Composition {
   readonly tests: readonly Target[];
 }
 
-/** @throws Fault SPECIAL_TARGETS, BAD_OPTION for overlapping windows, EMPTY_SPACE, SPACE_TOO_LARGE */
+/** @throws Fault SPECIAL_TARGETS, EMPTY_SPACE or SPACE_TOO_LARGE; BAD_OPTION or BAD_LIST for overlapping windows */
 export function compose(lists: Lists): Composition {
   const allowed = Blocklist.of(lists.allowSpecial);
   const special = SPECIAL_BLOCKS.map((block) => ({
@@ -145,7 +145,7 @@ class SpaceBuilder {
   }
 }
 
-/** A prefix with fewer tests than sixteen is never found to be aliased. */
+/** A prefix with fewer than sixteen tests is never found to be aliased. */
 const EXCLUDED_TESTS = 'exclusions of alias tests, whose prefixes cannot be found aliased';
 
 interface SpecialList {

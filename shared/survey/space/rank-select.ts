@@ -1,11 +1,11 @@
 /**
  * Rank and select over a set of ranges: the n-th number of the set, and the rank of a number in it.
  *
- * Ranks are divided into blocks of equal length, about as many as there are ranges; a directory names the
- * range with the first rank of each block. A lookup starts there and skips up to three ranges without
- * branches, which the processor could not predict; if a block contains more ranges, it bisects. The two
- * numbers of a range are adjacent in memory, as 32-bit integers if they fit, because with many ranges lookups
- * wait for memory. Costs are in `benchmarks/README.md`.
+ * Ranks are divided into blocks of equal length, about as many as there are ranges. For each block, a
+ * directory names the range that contains its first rank. A lookup starts at this range and skips up to three
+ * ranges without branches, which the processor could not predict; in a block with more ranges, the lookup
+ * then bisects. The two numbers of a range are adjacent in memory, as 32-bit integers if they fit, because
+ * with many ranges lookups wait for memory. Costs are in `benchmarks/README.md`.
  */
 import { assert } from '../../base/assert.js';
 import type { Ranges } from '../../net/ranges.js';
@@ -29,7 +29,8 @@ export class RankSelect {
   constructor(ranges: Ranges) {
     this.ranges = ranges;
     const { count, from, to } = ranges;
-    // The last range has the highest end. The 32-bit form needs half the memory.
+    // The 32-bit form needs half the memory. It is used if the end of the last range, which is the
+    // highest, fits.
     const isNarrow = (to.at(-1) ?? 0) < NARROW_MAX;
     const length = 2 * (count + STEPS);
     this.#table = isNarrow
@@ -66,7 +67,8 @@ export class RankSelect {
     const table = this.#table;
     const run = (ordinal * this.#perRun) >>> 0;
     let low = this.#directory[run] as number;
-    // Most blocks contain few ranges: skips them without branches, which would be unpredictable.
+    // Skips up to three ranges without branches, which would be unpredictable. Most blocks contain no
+    // more ranges.
     low += Number((table[2 * low + 2] as number) <= ordinal);
     low += Number((table[2 * low + 2] as number) <= ordinal);
     low += Number((table[2 * low + 2] as number) <= ordinal);
@@ -74,7 +76,10 @@ export class RankSelect {
     return ordinal + (table[2 * low + 1] as number);
   }
 
-  /** The numbers that have `count` given ranks in a narrow set: `at` with integers only. For hot paths. */
+  /**
+   * Writes the numbers that have the first `count` of the given ranks. Does the same as `at`, but with
+   * integers only, and only for a narrow set. For hot paths.
+   */
   fill(ranks: Float64Array, count: number, numbers: Uint32Array): void {
     const table = this.#table;
     const directory = this.#directory;
@@ -107,7 +112,10 @@ export class RankSelect {
     return number - (this.#table[2 * low + 1] as number);
   }
 
-  /** Bisects the ranges from `from` on that begin within a block. */
+  /**
+   * Finds the range that contains a rank: bisects those ranges from index `from` on that begin within the
+   * rank's block.
+   */
   #search(from: number, run: number, ordinal: number): number {
     let low = from;
     let high = this.#directory[run + 1] as number;

@@ -32,14 +32,12 @@ const NO_PORT = 0;
 
 export class Space {
   readonly parts: SpaceParts;
-  /** Distinct addresses, each of which is combined with every port; without those of pairs. */
+  /** The number of distinct addresses that are combined with every port; the addresses of pairs are not counted. */
   readonly addresses: number;
   readonly size: number;
   readonly #ipv4: RankSelect;
   readonly #ipv4Size: number;
-  /**
-   * The number of addresses before each window; the last element is the number before the hitlist.
-   */
+  /** The number of addresses before each window; the last element is the number before the hitlist. */
   readonly #before: Float64Array;
   readonly #portCount: number;
   readonly #ports: Uint32Array;
@@ -106,7 +104,10 @@ export class Space {
     ];
   }
 
-  /** True if the space is IPv4 ranges below 255.255.255.254, times ports, so that `fill` may be used. */
+  /**
+   * True if the space consists only of IPv4 ranges below 255.255.255.254, combined with ports, so that `fill`
+   * may be used.
+   */
   get isPlain(): boolean {
     const isOfIpv4 = this.#ipv4Size * this.#portCount === this.size && this.#ipv4.isNarrow;
     return isOfIpv4 && probeIn(this.parts.ports.at(-1) ?? 0) === 0;

@@ -35,8 +35,8 @@ export class Window {
   readonly slots: number;
   readonly #idCount: number;
   /**
-   * About the word in which the iterated bits end: its index, the weight of the lowest iterated bit in it,
-   * and the number of values that its bits from the highest down to that bit can have.
+   * The index of the word in which the iterated bits end, the weight of the lowest iterated bit in this word,
+   * and the number of values that the word's bits from the highest down to this one can have.
    */
   readonly #word: number;
   readonly #scale: number;
@@ -127,7 +127,7 @@ export class Window {
     }
   }
 
-  /** The slots whose addresses have a prefix. */
+  /** The slots whose addresses lie within a prefix. */
   slotsWithin(prefix: Prefix6): Range {
     const last = lastOf(prefix);
     const from = this.slotFrom(prefix.words);
@@ -216,7 +216,7 @@ export function parseWindow(text: string, seed: string): Window {
   }
   const end = isPlain ? 128 : Number(match[3]);
   if (end < prefix.length || end > 128 || (!isPlain && end === 128)) {
-    const reason = 'a window goes from a lower to a higher bit, the last at most 127';
+    const reason = 'a window goes from a lower to a higher bit, and the higher one is at most 127';
     throw new Fault('BAD_OPTION', reason, { value: text });
   }
   const ids = isPlain ? undefined : parseInterfaceIds(match[4] ?? DEFAULT_IDS, seed);

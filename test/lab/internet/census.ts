@@ -8,7 +8,7 @@ const BINS_PER_SECOND = 1000 / BIN_MILLIS;
 export interface Counts {
   readonly probes: number;
   readonly targets: number;
-  /** Probes within the busiest second, of all that start at a multiple of ten milliseconds. */
+  /** Probes in the busiest of the seconds that start at multiples of ten milliseconds. */
   readonly busiestSecond: number;
   readonly longestSilenceMillis: number;
 }

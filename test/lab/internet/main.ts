@@ -110,7 +110,8 @@ function scriptOf(kind: Kind, roll: number): readonly Line[] {
     open: [line(0, SYN_ACK)],
     closed: [line(0, RST_ACK)],
     slow: [line(100 + (roll % 1400), SYN_ACK)],
-    // The cookie of a probe decides whether it is lost: at random, but always the same for the same probe.
+    // The cookie of a probe decides whether the probe is lost, so losses are random but the same
+    // whenever the probe is repeated.
     lossy: frame.tcp.sequence % 2 === 0 ? [] : [line(0, SYN_ACK)],
     repeating: [line(0, SYN_ACK), line(50, SYN_ACK), line(400, SYN_ACK)],
     lying: [line(0, SYN_ACK, 2 + (roll >>> 8))],

@@ -53,7 +53,7 @@ describe('messages from the broker', () => {
     );
   });
 
-  test('a batch is decoded as it was encoded; a damaged one is decoded or causes a fault', () => {
+  test('that are batches are decoded as they were encoded; damaged ones are decoded or cause a fault', () => {
     const good = batchCodec.encode(batch);
     expect(batchCodec.decode(good)).toEqual(batch);
     for (let at = 0; at < good.length; at++) {
@@ -73,14 +73,14 @@ describe('messages from the broker', () => {
     ['columns of unequal length', { ...columns, window: [1] }],
     ['an offset beyond any shard', { ...columns, offset: [1, LIMITS.shardLengthMax] }],
     ['an unknown classification', { ...columns, classification: [1, 23] }],
-  ])('a batch with %s is refused', (_what, bad) => {
+  ])('that are batches with %s are refused', (_what, bad) => {
     const bytes = batchCodec.encode({ ...batch, columns: bad });
     expect(() => batchCodec.decode(bytes)).toThrow(
       expect.objectContaining({ code: 'BAD_MESSAGE' }),
     );
   });
 
-  test('a name that could escape its subject or folder is refused', () => {
+  test('with a name that could escape its subject or folder are refused', () => {
     for (const survey of ['../etc', 'a.b', 'a>', '', 'a b', 'x'.repeat(65)]) {
       const bytes = offerCodec.encode({ survey, shard: 1 });
       expect(() => offerCodec.decode(bytes)).toThrow(

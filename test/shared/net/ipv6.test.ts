@@ -62,7 +62,7 @@ describe('IPv6 text', () => {
     expect(() => parseIpv6(text)).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }));
   });
 
-  test('prefixes hold exactly the addresses between their first and last', () => {
+  test('of a prefix means exactly the addresses from its first to its last one', () => {
     fc.assert(
       fc.property(anyWords, fc.integer({ min: 0, max: 128 }), anyWords, (words, length, other) => {
         const prefix = parsePrefix6(`${formatIpv6(words)}/${length}`);

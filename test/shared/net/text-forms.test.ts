@@ -30,7 +30,7 @@ describe('text forms', () => {
     ['10.0.0.1', '10.0.0.1'],
     ['10.0.0.0-10.0.0.255', '10.0.0.0/24'],
     ['10.0.0.1 - 10.0.0.9', '10.0.0.1-10.0.0.9'],
-  ])('%s is the range %s', (text, range) => {
+  ])('such as %s are read as the range %s', (text, range) => {
     expect(formatRange(parseRange(text))).toBe(range);
   });
 
@@ -49,7 +49,7 @@ describe('text forms', () => {
     'example.org',
     '::1',
     '1.2.3.4 5.6.7.8',
-  ])('%j is refused, and the error names it', (text) => {
+  ])('such as %j are refused, and the error names them', (text) => {
     expect(() => parseRange(text)).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }));
   });
 
@@ -60,7 +60,7 @@ describe('text forms', () => {
   });
 
   test.each(['0', '65536', '70000', '', '80,', '9-1', 'http', '80-', '-80', '1e3', '80.5'])(
-    'the port list %j is refused, and the error names it',
+    'such as the port list %j are refused, and the error names them',
     (text) => {
       expect(() => parsePorts(text)).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }));
     },

@@ -115,7 +115,7 @@ describe('dissecting', () => {
     );
   });
 
-  test('random octets never throw', () => {
+  test('random octets never throws', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 128 }), (bytes) => {
         readAll(bytes, 'ip');
@@ -125,7 +125,7 @@ describe('dissecting', () => {
     );
   });
 
-  test('a frame with one or two VLAN tags is read, one with three is not', () => {
+  test('reads a frame with one or two VLAN tags, but not with three', () => {
     const packet = PACKETS[0]!;
     expect(readAll(ethernet(packet, [0x8100]), 'ethernet')).toBe(REJECT.OK);
     expect(readAll(ethernet(packet, [0x88a8, 0x8100]), 'ethernet')).toBe(REJECT.OK);
@@ -133,7 +133,7 @@ describe('dissecting', () => {
     expect(readAll(three, 'ethernet')).toBe(REJECT.NOT_IP);
   });
 
-  test('a later fragment, an unknown transport and an echo request are distinguished and rejected', () => {
+  test('rejects later fragments, unknown transports and echo requests, each with its reason', () => {
     const fragment = PACKETS[0]!.slice();
     fragment[7] = 1;
     const gre = PACKETS[0]!.slice();
@@ -145,7 +145,7 @@ describe('dissecting', () => {
     expect(readAll(echo, 'ip')).toBe(REJECT.OTHER_PROTOCOL);
   });
 
-  test('IPv6 extension headers are skipped, and a later fragment is recognised', () => {
+  test('skips IPv6 extension headers, and recognises a later fragment', () => {
     for (const packet of PACKETS_V6) {
       const all = [HOP_BY_HOP, DESTINATION, FIRST_FRAGMENT];
       for (const headers of [[HOP_BY_HOP], [DESTINATION], [FIRST_FRAGMENT], all]) {
@@ -161,7 +161,7 @@ describe('dissecting', () => {
     }
   });
 
-  test('IPv6 neighbour messages and echo requests are rejected as another protocol', () => {
+  test('rejects IPv6 neighbour messages and echo requests as another protocol', () => {
     for (const type of [128, 133, 135, 136, 143]) {
       const message = PACKETS_V6[2]!.slice();
       message[40] = type;
@@ -169,14 +169,14 @@ describe('dissecting', () => {
     }
   });
 
-  test('a datagram that is shorter than its header is malformed', () => {
+  test('reports a datagram whose length is below that of its header as malformed', () => {
     const datagram = answerTo(probeOf(FLOW, KEY, {}, udp));
     expect(readAll(datagram, 'ip')).toBe(REJECT.OK);
     new DataView(datagram.buffer).setUint16(24, 7);
     expect(readAll(datagram, 'ip')).toBe(REJECT.MALFORMED);
   });
 
-  test('padding after the packet is not part of it', () => {
+  test('does not read padding after a packet as part of it', () => {
     const padded = new Uint8Array(60);
     padded.set(resetTo(PROBE));
     padded[2] = 0;
@@ -184,7 +184,7 @@ describe('dissecting', () => {
     expect(readAll(padded, 'ip')).toBe(REJECT.TRUNCATED);
   });
 
-  test('TCP options are read up to the first malformed one', () => {
+  test('reads TCP options up to the first malformed one', () => {
     const options = new TcpOptions();
     const of = (octets: number[]) => {
       const packet = synAckTo(PROBE, octets);

@@ -46,7 +46,7 @@ export function permutationContract(
       );
     });
 
-    test('computes runs equal to single indices, at any size and from any position', () => {
+    test('computes the same indices in a run as one by one, at any size and from any position', () => {
       const size = fc.oneof(
         fc.integer({ min: 1, max: 5000 }),
         fc.maxSafeInteger().filter((n) => n > 0),

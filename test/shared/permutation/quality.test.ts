@@ -38,12 +38,13 @@ describe('the order of probing', () => {
   });
 
   test.each([16, 64, 256])('of %d targets is not near-sequential', (size) => {
-    // In a random order, neighbours follow each other 2 − 2 / size times on average, here within 0.25.
+    // In a random order, neighbours follow each other 2 − 2 / size times on average; the measured mean
+    // may differ by up to 0.25.
     const neighbours = neighboursPerPermutation(permutationOf(size), size, 1000);
     expect(Math.abs(neighbours - 2 + 2 / size)).toBeLessThan(0.25);
   });
 
-  test('changes half an index’s bits with a bit of the position, and most indices with the seed', () => {
+  test('changes half of an index’s bits if one bit of the position changes, and most indices if the seed changes', () => {
     expect(Math.abs(avalanche(permutationOf(2 ** 24), 24, 100) - 0.5)).toBeLessThan(0.02);
     let same = 0;
     const [one, other] = [permutationOf(2 ** 24)('1'), permutationOf(2 ** 24)('2')];

@@ -32,7 +32,7 @@ function classOf(port: number, packet: Uint8Array, given: ProbeOptions = {}): st
 }
 
 describe('the UDP probe', () => {
-  test('has the payload of its port, or the one that is named or written', () => {
+  test('has the payload of its port, unless another is given by name or in hex', () => {
     expect(optionsFor(53, {})['payload']).toMatch(/^hex:\*\*\*\*0100/);
     expect(optionsFor(9, {})['payload']).toBe('hex:');
     expect(optionsFor(9, { payload: 'ntp' })['payload']).toMatch(/^hex:e3/);
@@ -57,7 +57,7 @@ describe('the UDP probe', () => {
     );
   });
 
-  test('takes port unreachable of the target for closed, and that of a firewall for filtered', () => {
+  test('classifies a port unreachable error as closed if it comes from the target, and as filtered if it comes from a firewall', () => {
     const sent = sentTo(53);
     const own = errorTo(sent, { type: 3, code: 3, router: FLOW.address[3] });
     expect(classOf(53, own)).toBe('unreach');
@@ -93,7 +93,7 @@ describe('the UDP probe', () => {
     expect(classOf(69, tftp)).toBe('udp'); // RFC 1350 §4: the server chooses its port
   });
 
-  test('recognises an answer from another address of the /24 by its echo, and from no other', () => {
+  test('recognises by its echo an answer from another address of the same /24, but not from outside that /24', () => {
     const answer = answerTo(sentTo(53));
     const from = (address: number) => {
       const moved = answer.slice();
@@ -119,7 +119,7 @@ describe('the UDP probe', () => {
     ]);
   });
 
-  test('attributes no answer from another port if it could match one of many by chance', () => {
+  test('attributes no answer from another port if there are so many ports that it could match one by chance', () => {
     const ports = Array.from({ length: 256 }, (_, i) => i + 1000);
     const reader = readerOf(9, {}, ports);
     let claimed = 0;

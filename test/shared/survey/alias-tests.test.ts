@@ -93,7 +93,7 @@ describe('a space with alias tests', () => {
     expect(compositionOf({ hitlist }, [48, 64]).space.size).toBe(4 + 64);
   });
 
-  test('has none in prefixes whose targets are all excluded, and none that is excluded itself', () => {
+  test('has no test in prefixes whose targets are all excluded, and no test address that is excluded itself', () => {
     const exclusions = ['2001:db8:1::5', '2001:db8:2::8000:0:0:0/65'].map((text) => ({
       block: parseBlock(text, '').block,
       location: {},
@@ -167,7 +167,7 @@ describe('the votes on aliases', () => {
     expect(votes.tagOf({ ...target, probe: 'icmp-echo', port: 0 })).toMatchObject({ votes: 1 });
   });
 
-  test('of the longest prefix count, and those of shorter ones are listed', () => {
+  test('are counted for a target by its longest prefix, but are listed for shorter prefixes too', () => {
     const votes = new AliasVotes(tests);
     vote(votes, 48, 16);
     vote(votes, 64, 3);

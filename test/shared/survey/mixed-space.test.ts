@@ -298,7 +298,7 @@ describe('tolerant lists', () => {
 });
 
 describe('any shard length, any workers, any schedule', () => {
-  test('cover the space once: shards are leased, interrupted and resumed anywhere', () => {
+  test('cover the space once, wherever shards are leased, interrupted and resumed', () => {
     const schedule = fc.record({
       seed: fc.string(),
       shardLength: fc.integer({ min: 1, max: 40 }),

@@ -20,7 +20,7 @@ describe('quantities', () => {
     [parseDuration, '2m', 120_000],
     [parseDuration, '0s', 0],
     [parseCount, '20k', 20_000],
-  ] as const)('%o reads %s as %d', (parse, text, value) => {
+  ] as const)('are read by %o, for which %s is %d', (parse, text, value) => {
     expect(parse(text)).toBe(value);
   });
 
@@ -37,11 +37,11 @@ describe('quantities', () => {
     [parseDuration, '-1s'],
     [parseCount, '0'],
     [parseCount, '1.5'],
-  ] as const)('%o refuses %s', (parse, text) => {
+  ] as const)('are refused by %o if written as %s', (parse, text) => {
     expect(() => parse(text)).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }));
   });
 
-  test('durations are written in the largest fitting units', () => {
+  test('that are durations are written in the largest fitting units', () => {
     expect([950, 12_340, 245_000, 12_000_000, 2e8].map(formatDuration)).toEqual([
       '950 ms',
       '12.3 s',

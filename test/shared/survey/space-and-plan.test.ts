@@ -104,7 +104,7 @@ describe('a space', () => {
     }
   });
 
-  test('that would be empty is refused', () => {
+  test('without any targets is refused', () => {
     expect(() => Space.ofIpv4(Ranges.none, [80] as ProbePort[])).toThrow(
       expect.objectContaining({ code: 'EMPTY_SPACE' }),
     );

@@ -1,6 +1,7 @@
 /**
- * Compare-and-set on a key-value bucket. If an answer is lost, the write may have succeeded, and its retry is
- * rejected. So a rejected write compares the stored content with its own: if they are equal, it succeeded.
+ * Compare-and-set on a key-value bucket. If the answer to a write is lost, the write may have succeeded, and
+ * its retry is then rejected. Therefore the stored content is compared with ours after a rejection; if they
+ * are equal, the write has succeeded.
  */
 import type { KV } from '@nats-io/kv';
 import type { BrokerConnection } from '../connection.js';

@@ -20,8 +20,8 @@ export class NatsLeader implements LeaderStore {
   async read(): Promise<Versioned<Leader> | undefined> {
     const entry = await withRetry(this.#broker, () => this.#bucket.get(KEY.LEADER));
     if (entry === null) return undefined;
-    // Anyone may write to the broker, or delete: treats garbage as "no leader", and keeps the term
-    // increasing.
+    // Anyone may write to the broker, or delete records, so garbage is treated as "no leader". The
+    // revision serves as the term then, so that terms keep increasing.
     const unknown = { id: '', term: entry.revision, resigned: true };
     const value = decodeOrSkip(leaderCodec, entry.value) ?? unknown;
     return { value, revision: entry.revision };

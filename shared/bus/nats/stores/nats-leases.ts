@@ -36,7 +36,8 @@ export class NatsLeases implements LeaseStore {
   }
 
   async purge(survey: string, before?: number): Promise<void> {
-    // nats-server 2.9.10 takes a purge up to sequence 1 for a purge of everything.
+    // Does not purge up to sequence 1, which would remove nothing: nats-server 2.9.10 treats such a
+    // purge as one of everything.
     if (before !== undefined && before <= 1) return;
     const filter = `${STREAM.LEASE_SUBJECTS}${KEY.leasesOf(survey)}`;
     const which = before === undefined ? { filter } : { filter, seq: before };
