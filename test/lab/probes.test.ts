@@ -14,8 +14,9 @@ const PREFIX = { 4: '198.18.0.0/16', 6: '2001:db8:42::/112' } as const;
 const ADDRESSES = 65_536;
 
 /**
- * Ports of the target: 8080 is open, 8081 closed, 8082 dropped by its firewall, 8083 rejected by it as
- * prohibited. UDP 53 answers, 54 is closed, 55 is dropped.
+ * Ports of the target: 8080 is open, 8081 closed, 8082 dropped by its firewall, 8083 rejected by it as an
+ * unreachable host (a rejection as prohibited slows the survey: `icmp.test.ts`). UDP 53 answers, 54 is
+ * closed, 55 is dropped.
  */
 const FIREWALL = `
 table inet lab {
@@ -23,8 +24,8 @@ table inet lab {
     type filter hook input priority 0; policy accept;
     meta l4proto { tcp, sctp } th dport 8082 drop
     udp dport 55 drop
-    meta nfproto ipv4 tcp dport 8083 reject with icmp type admin-prohibited
-    meta nfproto ipv6 tcp dport 8083 reject with icmpv6 type admin-prohibited
+    meta nfproto ipv4 tcp dport 8083 reject with icmp type host-unreachable
+    meta nfproto ipv6 tcp dport 8083 reject with icmpv6 type addr-unreachable
   }
 }`;
 
