@@ -119,7 +119,7 @@ export class HeldShard implements ReplyRecorder {
     return outcome;
   }
 
-  /** Deferred positions that are excluded now need not wait. */
+  /** Deferred positions that have since been excluded need not wait. */
   expedite(isExcluded: (position: number) => boolean): void {
     this.#rounds.expedite(isExcluded);
   }

@@ -4,9 +4,9 @@
  * requests is kept.
  */
 import { Target, type Words } from '../../shared/net/endpoint.js';
-import type { MacAddress } from '../../shared/packet/ethernet.js';
 import type { Family } from '../../shared/probe/probe.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
+import type { NeighbourAnswer } from '../egress/neighbour-requests.js';
 import type { Router } from '../egress/router.js';
 import type { DirectJob } from './direct-job.js';
 import { DirectSender, type DirectSenderDeps } from './direct-sender.js';
@@ -24,7 +24,7 @@ export interface NeighbourLink {
   /** Sends a request. @returns false if the kernel refuses it */
   request(target: Words): boolean;
   /** The next answer that has arrived; undefined if there is none. */
-  read(): { readonly words: Words; readonly mac: MacAddress } | undefined;
+  read(): NeighbourAnswer | undefined;
   close(): void;
 }
 
@@ -73,21 +73,24 @@ export class NeighbourSender extends DirectSender {
       for (let n = 0; n < ANSWERS_MAX; n++) {
         const answer = link.read();
         if (answer === undefined) break;
-        this.#report(link, answer.words, answer.mac);
+        this.#report(link, answer);
       }
     }
   }
 
-  #report({ family, source: ours }: NeighbourLink, words: Words, mac: MacAddress): void {
-    const probe = this.#deps.probes[family];
+  #report(link: NeighbourLink, { words, mac }: NeighbourAnswer): void {
+    const { probes, links, router } = this.#deps;
+    const probe = probes[link.family];
     if (probe === undefined) return;
     const target = new Target();
     target.setWords(words);
     target.probe = probe;
+    // Links of one device all receive each answer; it is reported once, by the link that sent the request.
+    if (links[router.routeFor(target)] !== link) return;
     const position = this.plan.positionOf(target);
     if (position < 0) return; // not a target
     const source = new Target();
-    source.setWords(ours);
+    source.setWords(link.source);
     this.onOutcome(position, ANSWERED, { source, target, data: mac }, -1);
   }
 }

@@ -102,9 +102,9 @@ async function egressRoute(
     const nextHop = await linkOf(slice, sources, options, clock);
     return { family, device, sources, destinations, nextHop };
   }
-  // Sends requests from a link-local address: neighbours cannot answer to an address of the window,
-  // because the window is routed to this host and is not on the link.
   await refuseOnLink(window);
+  // The gateway's MAC address is asked for from a link-local address: the window is routed to this host and
+  // is not on the link, so the gateway may not answer to an address of it.
   const nextHop = await linkOf(slice, await linkLocalsOn(device), options, clock);
   if (nextHop === undefined || nextHop.gateway !== undefined) {
     return { family, device, sources, window, destinations, nextHop };
@@ -149,7 +149,9 @@ function notesOn(
   }
   for (const family of [4, 6] as const) {
     const given = sources.filter((words) => isMapped(words) === (family === 4));
-    const own = routes.filter((route) => route.family === family).flatMap((route) => route.sources);
+    const own = distinct(
+      routes.filter((route) => route.family === family).flatMap((route) => route.sources),
+    );
     if (given.length > 0 && own.length === 0) {
       notes.push(`--source-ip names IPv${family} addresses, and no target is IPv${family}`);
     }

@@ -25,6 +25,12 @@ export type Hop =
       readonly device: string;
       /** Undefined if the destinations are neighbours on the link. */
       readonly gateway: string | undefined;
+      /**
+       * The source address that the route sets (`src`), or the IPv6 prefix of an address of this host, whose
+       * neighbours are asked from that address; undefined if neither applies. Destinations that differ in it
+       * are served from different addresses.
+       */
+      readonly source: string | undefined;
     }
   /** A null route, with its type, such as `blackhole`. */
   | { readonly kind: 'null'; readonly type: string }
@@ -33,6 +39,11 @@ export type Hop =
 
 export type RouteEntry = Entry<bigint, Hop>;
 
+/** The words of a line of `ip`, or of a part of it. */
+type Tokens = readonly string[];
+
+/** `proto` of routes to the prefixes of our own addresses: kernel (2) and router advertisement (9), rtnetlink(7). */
+const CONNECTED_PROTOCOLS = ['2', 'kernel', '9', 'ra'];
 const NULL_TYPES = ['unreachable', 'prohibit', 'blackhole', 'broadcast', 'multicast'];
 /** Route types by number (rtnetlink(7)), as `ip -N` prints them. */
 const TYPES = [
@@ -93,7 +104,7 @@ export function parseRoute(
   const table = Number(after(words, 'table') ?? MAIN_TABLE);
   const metric = Number(after(words, 'metric') ?? 0);
   const choices = nexthops.length > 0 ? nexthops.map((text) => text.trim().split(/\s+/)) : [words];
-  const value = hopOf(type ?? 'unicast', choices, device);
+  const value = hopOf(type ?? 'unicast', { own: words, choices }, device);
   return value && { table, entry: { ...prefixOf(to, family), metric, value } };
 }
 
@@ -105,7 +116,7 @@ function typeOf(word: string): string | undefined {
 /** The next hop of a route: the first usable one if there are several, so that a flow keeps to one path. */
 function hopOf(
   type: string,
-  choices: readonly (readonly string[])[],
+  { own, choices }: { readonly own: Tokens; readonly choices: readonly Tokens[] },
   device: string | undefined,
 ): Hop | undefined {
   if (NULL_TYPES.includes(type)) return { kind: 'null', type };
@@ -119,9 +130,17 @@ function hopOf(
     if (by === undefined || (device !== undefined && by !== device)) continue;
     const via = after(words, 'via');
     const gateway = via === 'inet6' || via === 'inet' ? after(words, via) : via;
-    return { kind: 'hop', device: by, gateway };
+    const source = isOurs ? undefined : (after(own, 'src') ?? connectedPrefix(own, gateway));
+    return { kind: 'hop', device: by, gateway, source };
   }
   return undefined;
+}
+
+/** The prefix of a route that the kernel or a router advertisement made for the link, IPv6 only. */
+function connectedPrefix(route: Tokens, gateway: string | undefined): string | undefined {
+  const [to] = route;
+  const isConnected = CONNECTED_PROTOCOLS.includes(after(route, 'proto') ?? '');
+  return isConnected && gateway === undefined && to?.includes(':') ? to : undefined;
 }
 
 function prefixOf(text: string, family: Family) {

@@ -8,7 +8,7 @@ import type { SlowPace } from './slow-pace.js';
 
 /** Slots of the sender that are left for other jobs. */
 const SLOTS_KEPT = 640;
-/** Used in place of a network for positions that are excluded now: they need no token. */
+/** Used in place of a network for positions that have since been excluded: they need no token. */
 const EXCLUDED = '';
 
 interface InProgress {
@@ -68,7 +68,10 @@ export class DeferredProbes {
     this.#updateFirst();
   }
 
-  /** Positions that are excluded now wait no longer: they go to the sender at once, which records them as unsent. */
+  /**
+   * Positions that have been excluded since they were deferred need no token: the next `advance` passes them to
+   * the sender, and the sender records them as unsent.
+   */
   expedite(isExcluded: (position: number) => boolean): void {
     for (const [network, positions] of this.#waiting) {
       if (network === EXCLUDED) continue;

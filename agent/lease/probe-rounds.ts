@@ -144,7 +144,7 @@ export class ProbeRounds {
     }
   }
 
-  /** Deferred positions that are excluded now need not wait. */
+  /** Deferred positions that have since been excluded need not wait. */
   expedite(isExcluded: (position: number) => boolean): void {
     this.#deferred.expedite(isExcluded);
   }

@@ -34,7 +34,7 @@ const XDP_TX_RING = 3;
 const XDP_UMEM_REG = 4;
 const XDP_UMEM_FILL_RING = 5;
 const XDP_UMEM_COMPLETION_RING = 6;
-/** Maximum number of descriptors per call: an option since Linux 6.17, 32 before. */
+/** Socket option (since Linux 6.17) of the maximum number of descriptors per call, which was always 32 before. */
 const XDP_MAX_TX_BUDGET = 9;
 const TX_RING_OFFSET = 0x80000000n;
 const COMPLETION_RING_OFFSET = 0x180000000n;

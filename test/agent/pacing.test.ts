@@ -65,7 +65,7 @@ describe('the pacer', () => {
         for (const { probes } of batches) {
           expect(probes).toBeLessThanOrEqual(Math.max(1.5, rate * 0.002));
         }
-        // Within any millisecond, consecutive batches together stay below 3.4 ms of budget.
+        // The batches within any one millisecond together use at most 3.4 ms of budget.
         expect(windows(batches, 1, END).most).toBeLessThanOrEqual(Math.max(2, rate * 0.0034));
       }),
       { numRuns: 40 },

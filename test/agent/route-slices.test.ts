@@ -127,6 +127,56 @@ describe('routes', () => {
   });
 });
 
+describe('targets on one link', () => {
+  const slicesFor = (
+    family: 4 | 6,
+    lines: readonly string[],
+    spans: readonly [bigint, bigint][],
+  ) => {
+    const entries = lines.map((line) => parseRoute(line, family, undefined)?.entry);
+    const tables = new Map([[254, entries as RouteEntry[]]]);
+    const segments = segmentsOf({ family, rules: RULES, tables }, NONE);
+    const targets = spans.map(([from, to]) => ({ from, to }));
+    return cutTargets(targets, segments, family).slices.map(({ example }) => formatWords(example));
+  };
+
+  test('are divided by the source address of their IPv4 subnet or route', () => {
+    const lines = [
+      'default via 100.64.0.1 dev eth0',
+      '100.64.0.0/24 dev eth0 proto 2 scope 253 src 100.64.0.2',
+      '100.64.1.0/24 dev eth0 scope 253',
+      '198.18.0.0/24 dev eth0 proto 2 scope 253 src 198.18.0.2',
+      '198.19.0.0/24 via 100.64.0.1 dev eth0 src 198.18.0.2',
+    ];
+    const all: [bigint, bigint] = [address('100.64.0.0'), address('198.20.0.0')];
+    expect(slicesFor(4, lines, [all]).toSorted()).toEqual([
+      '100.64.0.0',
+      '100.64.1.0',
+      '100.64.2.0', // the default route
+      '198.18.0.0',
+      '198.19.0.0',
+    ]);
+  });
+
+  test('are divided by the IPv6 prefixes of our own addresses, and not by other routes to the link', () => {
+    const lines = [
+      '2001:db8:1::/64 dev eth0 proto 2 metric 256 pref medium',
+      '2001:db8:2::/64 dev eth0 proto 9 metric 256 pref medium',
+      '2001:db8:3::/64 dev eth0 metric 1024 pref medium',
+      '2001:db8:4::/64 dev eth0 metric 1024 pref medium',
+    ];
+    const prefix = (n: bigint): [bigint, bigint] => {
+      const from = (0x20010db8n << 96n) | (n << 80n);
+      return [from, from + (1n << 64n)];
+    };
+    expect(slicesFor(6, lines, [1n, 2n, 3n, 4n].map(prefix))).toEqual([
+      '2001:db8:1::',
+      '2001:db8:2::',
+      '2001:db8:3::',
+    ]);
+  });
+});
+
 describe('rules', () => {
   const ours = { family: 4, device: undefined, sources: [] } as const;
   const taken = (rule: Partial<RuleRecord>, by: Partial<Parameters<typeof stepsFor>[1]> = {}) =>
@@ -203,6 +253,7 @@ describe('a partition', () => {
       kind: 'hop',
       device: `eth${n}`,
       gateway: undefined,
+      source: undefined,
     }));
     const entries = Array.from({ length: 1_000_000 }, (_, i) => {
       const from = BigInt(i) << 12n;

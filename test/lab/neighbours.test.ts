@@ -72,6 +72,15 @@ describe.skipIf(labIsMissing())('neighbours on the link', () => {
     60_000,
   );
 
+  test('are asked from our address in their own subnet, since some answer to no other', async () => {
+    await prober.ip('address', 'add', '198.18.0.1/24', 'dev', 'eth0');
+    await target.ip('address', 'add', '198.18.0.9/24', 'dev', 'eth0');
+    await target.run('sysctl', '-qw', 'net.ipv4.conf.eth0.arp_ignore=2');
+    const both = [there[0] as string, '198.18.0.9'];
+    const { rows, summary } = await scan(...both, '-p', 'arp', '-f', 'saddr,daddr');
+    expect(rows.toSorted(), summary).toEqual([`${both[0]},100.80.0.2`, '198.18.0.9,198.18.0.1']);
+  }, 60_000);
+
   test('are those that nmap finds', async () => {
     const { stdout } = await prober.run('nmap', '-n', '-sn', '-PR', '100.80.0.0/22');
     const theirs = [...stdout.matchAll(/report for (\S+)/g)].map(([, address]) => address);

@@ -1,6 +1,6 @@
 /**
- * Which targets are probed, and which are not: hosts on our own link, null routes, a firewall, an agent's
- * blocklist.
+ * Surveys of hosts on our own link find all of them; targets that null routes, the agent host's own firewall or
+ * the agent's blocklist hold back are not reported as silent.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -72,6 +72,33 @@ describe.skipIf(labIsMissing())('a survey', () => {
     expect(rows.sort()).toEqual(hosts.sort());
     expect(summary).toMatch(/silent +0 were probed/);
   });
+
+  test.each([
+    [4, '198.18.0.1/24', '198.18.1.1/24', '198.18.0.8/29', '198.18.1.9', '198.18.0.0/15'],
+    [
+      6,
+      '2001:db8:a::1/64',
+      '2001:db8:b::1/64',
+      '2001:db8:a::8/125',
+      '2001:db8:b::9',
+      '2001:db8::/32',
+    ],
+  ] as const)(
+    'with two IPv%i subnets on one link asks each host from the address in its own subnet',
+    async (family, first, second, elsewhere, host, special) => {
+      const length = family === 4 ? 24 : 64;
+      const flags = family === 4 ? [] : ['nodad'];
+      for (const own of [first, second]) {
+        await prober.ip('address', 'add', own, 'dev', 'eth0', ...flags);
+      }
+      // The host has no address but this one, and so no route back to the other subnet.
+      await target.ip(`-${family}`, 'address', 'flush', 'dev', 'eth0', 'scope', 'global');
+      await target.ip('address', 'add', `${host}/${length}`, 'dev', 'eth0', ...flags);
+      const { code, rows, summary } = await scan(elsewhere, host, '--allow-special', special);
+      expect([code, rows], summary).toEqual([EXIT.DONE, [host]]);
+    },
+    60_000,
+  );
 
   test('resolves the gateway again if the kernel’s entry is stale', {
     timeout: 60_000,

@@ -133,7 +133,7 @@ describe('a TCP SYN probe', () => {
         packets.make(batch, [base], 0);
         return Array.from({ length: 2000 }, (_, i) => {
           const packet = new Uint8Array(view.buffer, i * octets, octets);
-          // The cookie covers the address, so a reply to it is valid.
+          // The cookie covers our source address, so a reply is valid only at the address that the packet has.
           expect(verdictOn(synAckTo(packet))?.code).toBe(CODE.SYNACK);
           const { flow } = read(packet);
           expect(hasPrefix(flow.target.words, window)).toBe(true);
