@@ -23,7 +23,7 @@ import { CooldownTracker } from './lease/cooldown-tracker.js';
 import type { HeldLease } from './lease/held-lease.js';
 import type { Holder } from './lease/open-lease.js';
 import { ProbeRounds } from './lease/probe-rounds.js';
-import type { ProbingOrder } from './lease/probing-order.js';
+import type { SendingSequence } from './lease/sending-sequence.js';
 import type { SlowPace } from './lease/slow-pace.js';
 import type { IcmpErrors } from './replies/icmp-errors.js';
 import { ShardReplies } from './replies/shard-replies.js';
@@ -46,7 +46,7 @@ export interface HeldShardDeps {
   readonly icmpErrors: IcmpErrors;
   /** The pace of deferred probes, of all shards together. */
   readonly slowPace: SlowPace;
-  readonly order: ProbingOrder;
+  readonly sequence: SendingSequence;
   readonly resultStream: ResultStream;
   readonly clock: Clock;
 }
@@ -79,7 +79,7 @@ export class HeldShard implements ReplyRecorder {
     this.#deps = deps;
     this.#replies = new ShardReplies(shard, lease.from, deps.classNames);
     this.#cooldown = new CooldownTracker(lease.from);
-    const { sender, survey, slowPace, order } = deps;
+    const { sender, survey, slowPace, sequence } = deps;
     this.#rounds = new ProbeRounds({
       sender,
       clock,
@@ -89,7 +89,7 @@ export class HeldShard implements ReplyRecorder {
       classes: this.#replies.classes,
       classesFrom: shard.from,
       slowPace,
-      order,
+      sequence,
     });
     const now = clock.monotonic();
     this.#publishedAt = now;

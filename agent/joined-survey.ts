@@ -12,7 +12,7 @@ import { isEnding, type Survey } from '../shared/survey/survey.js';
 import { GrantState } from './grant-state.js';
 import type { HeldShard } from './held-shard.js';
 import type { NetworkIo, OpenNetworkIo } from './interfaces.js';
-import { ProbingOrder } from './lease/probing-order.js';
+import { SendingSequence } from './lease/sending-sequence.js';
 import { SlowPace } from './lease/slow-pace.js';
 import { RateMeter } from './rate-meter.js';
 import { IcmpErrors } from './replies/icmp-errors.js';
@@ -31,7 +31,7 @@ export class JoinedSurvey {
   readonly held = new Map<number, HeldShard>();
   readonly replies = new ReplyCounts();
   readonly icmpErrors: IcmpErrors;
-  readonly order = new ProbingOrder();
+  readonly sequence = new SendingSequence();
   readonly slowPace: SlowPace;
   readonly #clock: Clock;
   readonly #grant = new GrantState();
@@ -52,10 +52,12 @@ export class JoinedSurvey {
     this.networkIo = networkIo;
     this.slowPace = new SlowPace(
       (position) => plan.targetAt(position),
-      this.order,
+      this.sequence,
       (instant) => this.rateAt(instant),
     );
-    this.icmpErrors = new IcmpErrors(this.order, (address) => networkIo.sender.slowDown(address));
+    this.icmpErrors = new IcmpErrors(this.sequence, (address) =>
+      networkIo.sender.slowDown(address),
+    );
     const set = new ProbeSet(survey.probes);
     this.classNames = set.classNames;
     this.#meter = new RateMeter(now);

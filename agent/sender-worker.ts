@@ -14,7 +14,7 @@ import { Plan } from '../shared/survey/plan.js';
 import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
 import { Egress } from './egress/egress.js';
 import type { EgressRoute } from './egress/egress-plan.js';
-import { LinkNeighbours } from './egress/link-neighbours.js';
+import { NeighbourResolver } from './egress/neighbour-resolver.js';
 import { Router } from './egress/router.js';
 import { SendFilter, type SendFilterLists } from './send/send-filter.js';
 import type { SendJob } from './send/send-job.js';
@@ -100,7 +100,7 @@ function openRoute(
 ): void {
   const { ports, key, transmit } = setup;
   const isByKernel = nextHop === undefined || transmit === 'raw-ip';
-  let neighbours: LinkNeighbours | undefined;
+  let neighbours: NeighbourResolver | undefined;
   for (const each of probes) {
     const octets = each.probe.octets(family, each.options);
     const frameSetup = { device, family, octets, nextHop, queue: senderIndex.index };
@@ -109,7 +109,7 @@ function openRoute(
     try {
       if (isByKernel || nextHop.gateway !== undefined) egresses.push(new Egress(common));
       else {
-        neighbours ??= new LinkNeighbours({ device, family, nextHop, sources });
+        neighbours ??= new NeighbourResolver({ device, family, nextHop, sources });
         const linkHeaderOctets = ethernetOctets(nextHop.vlan);
         egresses.push(new Egress({ ...common, neighbours, linkHeaderOctets }));
       }

@@ -116,9 +116,9 @@ export class ShardLeaser {
       await lease.checkpoint(lease.record, 'released');
       return offer.release(RETRY_MILLIS);
     }
-    const { classNames, icmpErrors, slowPace, order } = joined;
+    const { classNames, icmpErrors, slowPace, sequence } = joined;
     const { sender } = joined.networkIo;
-    const io = { sender, icmpErrors, slowPace, order, clock };
+    const io = { sender, icmpErrors, slowPace, sequence, clock };
     const deps = { survey, classNames, shard, holder, lease, offer, ...io };
     const held = new HeldShard({ ...deps, resultStream: bus.results });
     joined.held.set(shard.number, held);

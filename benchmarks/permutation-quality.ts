@@ -1,4 +1,4 @@
-/** Randomness of the probing order, by number of rounds, compared with a true shuffle. */
+/** Randomness of the probing order, by number of Feistel rounds, compared with a true shuffle. */
 import { randomFillSync } from 'node:crypto';
 import type { Position } from '../shared/base/brand.js';
 import { FeistelPermutation } from '../shared/permutation/permutation.js';

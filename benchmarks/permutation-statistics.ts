@@ -13,7 +13,10 @@ export interface Scores {
   readonly serial: number;
   /** Worst score of the gaps between the sorted indices of a window, compared with those of random numbers. */
   readonly gaps: number;
-  /** How often an index is followed by a neighbour, above or below; two per permutation are expected. */
+  /**
+   * Standard score of the number of indices that are followed by the next higher or next lower index; a true
+   * shuffle has about two of them.
+   */
   readonly steps: number;
   /**
    * The longest run of consecutive positions whose indices are in the same subnet; the space is divided into

@@ -9,7 +9,7 @@ import { Endpoint, type Words } from '../../shared/net/endpoint.js';
 import { isMapped, parseWords } from '../../shared/net/ipv6.js';
 import { type MacAddress, parseMac } from '../../shared/packet/ethernet.js';
 import { RESOLVING } from '../interfaces.js';
-import { LinkNeighbours } from './link-neighbours.js';
+import { NeighbourResolver } from './neighbour-resolver.js';
 import { ipJson } from './route-table.js';
 
 const LOOK_MILLIS = 10;
@@ -39,7 +39,7 @@ export async function resolveNeighbour(
   const family = gateway.includes(':') ? 6 : 4;
   const sources = addresses.filter((words) => isMapped(words) === (family === 4));
   const nextHop = { source, gateway: undefined };
-  const neighbours = new LinkNeighbours({ device, family, nextHop, sources });
+  const neighbours = new NeighbourResolver({ device, family, nextHop, sources });
   try {
     const target = new Endpoint();
     target.setWords(parseWords(gateway));

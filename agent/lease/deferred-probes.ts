@@ -39,7 +39,7 @@ export class DeferredProbes {
     return this.#first;
   }
 
-  /** True if all positions have had their probe. */
+  /** True if no position waits or is being sent. */
   get isEmpty(): boolean {
     return this.#waiting.size === 0 && this.isIdle;
   }

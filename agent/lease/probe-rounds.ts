@@ -9,7 +9,7 @@ import { LIMITS } from '../../shared/base/limits.js';
 import { DEFERRED, type Sender, type Sending, type Unsent } from '../interfaces.js';
 import { CooldownTracker } from './cooldown-tracker.js';
 import { DeferredProbes } from './deferred-probes.js';
-import type { ProbingOrder, Stretch } from './probing-order.js';
+import type { SendingSequence, Stretch } from './sending-sequence.js';
 import type { SlowPace } from './slow-pace.js';
 
 /** A later round. */
@@ -37,8 +37,8 @@ export interface ProbeRoundsDeps {
   readonly classesFrom: number;
   /** The pace of deferred probes, of all shards together. */
   readonly slowPace: SlowPace;
-  /** The agent's order of probing, which advances with the first round. */
-  readonly order: ProbingOrder;
+  /** The agent's sending sequence, which advances with the first round. */
+  readonly sequence: SendingSequence;
 }
 
 export class ProbeRounds {
@@ -47,7 +47,7 @@ export class ProbeRounds {
   readonly #later: readonly Round[];
   readonly #deferred: DeferredProbes;
   readonly #unsent: Unsent[] = [];
-  /** The last `sentUpTo` of the first round, and its places in the agent's order of probing. */
+  /** The last `sentUpTo` of the first round, and its places in the agent's sending sequence. */
   #reached: number;
   readonly #stretch: Stretch;
   /** True once the first round has ended, and its places are final. */
@@ -62,7 +62,7 @@ export class ProbeRounds {
     this.#deferred = new DeferredProbes(sender, deps.slowPace);
     this.#sentUpTo = from;
     this.#reached = from;
-    this.#stretch = deps.order.open(to - from);
+    this.#stretch = deps.sequence.open(to - from);
     this.#later = Array.from({ length: rounds - 1 }, () => ({
       previous: new CooldownTracker(from),
       startedUpTo: from,
@@ -179,21 +179,21 @@ export class ProbeRounds {
   }
 
   #advanceOrder(reached: number): void {
-    this.#deps.order.advance(reached - this.#reached);
+    this.#deps.sequence.advance(reached - this.#reached);
     this.#reached = reached;
     if (!this.#first.hasEnded || this.#isClosed) return;
     this.#isClosed = true;
-    this.#deps.order.close(this.#stretch, this.#first.sentUpTo - this.#deps.from);
+    this.#deps.sequence.close(this.#stretch, this.#first.sentUpTo - this.#deps.from);
   }
 
-  /** The place of a position of the first round in the agent's order of probing. */
+  /** The place of a position of the first round in the agent's sending sequence. */
   placeOf(position: number): number {
     return this.#stretch.first + position - this.#deps.from;
   }
 
   /** Frees the slots; allowed once it has ended. */
   releaseSlots(): void {
-    this.#deps.order.forget(this.#stretch);
+    this.#deps.sequence.forget(this.#stretch);
     this.#first.releaseSlot();
     for (const round of this.#later) this.#collect(round);
   }
@@ -210,7 +210,7 @@ export class ProbeRounds {
     round.startedUpTo = due;
   }
 
-  /** Takes the result of a sending that has ended. */
+  /** If the sending of the round has ended: records how far it got and its number of probes, and frees its slot. */
   #collect(round: Round): void {
     const { sending } = round;
     if (sending?.hasEnded !== true) return;

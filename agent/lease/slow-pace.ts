@@ -5,7 +5,7 @@
  */
 import type { Endpoint } from '../../shared/net/endpoint.js';
 import { networkAround } from '../../shared/survey/icmp-findings.js';
-import type { ProbingOrder } from './probing-order.js';
+import type { SendingSequence } from './sending-sequence.js';
 
 const SHARE = 0.1;
 const LEAST_PER_SECOND = 1;
@@ -30,7 +30,7 @@ interface Pace {
 
 export class SlowPace {
   readonly #targetAt: (position: number) => Endpoint;
-  readonly #order: ProbingOrder;
+  readonly #sequence: SendingSequence;
   readonly #rateAt: (now: number) => number;
   readonly #networks = new Map<string, Pace>();
   #nextOfAll = 0;
@@ -39,18 +39,18 @@ export class SlowPace {
   /** @param rateAt the granted rate, packets per second */
   constructor(
     targetAt: (position: number) => Endpoint,
-    order: ProbingOrder,
+    sequence: SendingSequence,
     rateAt: (now: number) => number,
   ) {
     this.#targetAt = targetAt;
-    this.#order = order;
+    this.#sequence = sequence;
     this.#rateAt = rateAt;
   }
 
   /** Counts a position whose probe has come due. @returns the name of its network */
   add(position: number, now: number): string {
     const network = networkAround(this.#targetAt(position), 48);
-    const { walked: reached } = this.#order;
+    const { walked: reached } = this.#sequence;
     const known = this.#networks.get(network);
     const pace = known ?? { from: reached, reached, due: 0, next: now, inProgress: 0 };
     if (this.#networks.size >= NETWORKS_MAX && now >= this.#forgetAt) this.#forgetIdle(now);

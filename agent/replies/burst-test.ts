@@ -1,8 +1,8 @@
 /**
  * A statistical test: do the ICMP errors of a host arrive in bursts, or as evenly as a token bucket lets them
- * through? The order of probing is a random permutation, so the targets that a host answers with an error are
- * spread over this order at random, whatever the rate is and whenever it changes. If instead some of these
- * targets lie close together or far apart in the order, or if all of them are spread more evenly than chance
+ * through? The sending sequence is random, so the places of the targets that a host answers with an error are
+ * spread over it at random, whatever the rate is and whenever it changes. If instead some of these
+ * targets lie close together or far apart in the sequence, or if all of them are spread more evenly than chance
  * explains, the host limits the rate of its errors.
  *
  * Each test has a closed form for n points at random on an interval: the sum of k neighbouring gaps has a
@@ -23,19 +23,19 @@ const EVEN_LEAST = 12;
 const BURST_GAPS: readonly number[] = [3, 5, 10, 20];
 
 export class BurstTest {
-  /** Ascending places in the order of probing, from 1. */
+  /** Ascending places in the sending sequence, from 1. */
   #points: number[] = [];
   /** Start of the interval: the last point that was dropped. */
   #from: number;
   /** Number of windows: one more each time the older half is dropped, because each window is another test. */
   #windows = 1;
 
-  /** @param from place in the order of probing, from 0; errors of earlier targets do not count */
+  /** @param from place in the sending sequence, from 0; errors of earlier targets do not count */
   constructor(from: number) {
     this.#from = from;
   }
 
-  /** Adds an error, in any order. @param target the place of its target in the order of probing, from 0 */
+  /** Adds an error, in any order. @param target the place of its target in the sending sequence, from 0 */
   add(target: number): void {
     const points = this.#points;
     const place = target + 1; // its end, so that a share of 1/N comes before the first of N targets
@@ -62,7 +62,7 @@ export class BurstTest {
   /**
    * The probability that errors at random places look like those found: the minimum over the current window
    * and the windows that have filled since the last call.
-   * @param to place in the order of probing below which all replies have been read
+   * @param to place in the sending sequence below which all replies have been read
    */
   chance(to: number): number {
     let least = 1;

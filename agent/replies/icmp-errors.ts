@@ -30,8 +30,8 @@ const CHANCE = 1e-5;
 const TEST_GROWTH = 1.05;
 const TEST_MILLIS = 500;
 
-/** The part of a `ProbingOrder` that the tests need. */
-export interface PlacedOrder {
+/** The part of a `SendingSequence` that the tests need. */
+export interface PlacedSequence {
   readonly end: number;
   onCut: (from: number, places: number) => void;
 }
@@ -56,19 +56,19 @@ export class IcmpErrors {
   readonly #unreported = { icmpLimited: [] as string[], slowedNetworks: [] as string[] };
   /** True once a host was forgotten: a host that seems new may then have had earlier errors. */
   #hasForgotten = false;
-  readonly #order: PlacedOrder;
-  /** The place in the order of probing up to which all replies have been read. */
+  readonly #sequence: PlacedSequence;
+  /** The place in the sending sequence up to which all replies have been read. */
   #settledUpTo = 0;
   #testedUpTo = 0;
   #testedAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * @param order our order of probing
+   * @param sequence our sending sequence
    * @param onProhibited called with an address of each network that is to be slowed
    */
-  constructor(order: PlacedOrder, onProhibited: (address: Endpoint) => void) {
-    this.#order = order;
-    order.onCut = (from, places) => this.#cut(from, places);
+  constructor(sequence: PlacedSequence, onProhibited: (address: Endpoint) => void) {
+    this.#sequence = sequence;
+    sequence.onCut = (from, places) => this.#cut(from, places);
     this.#onProhibited = onProhibited;
   }
 
@@ -79,7 +79,7 @@ export class IcmpErrors {
 
   /**
    * Handles the first reply of a target, if that reply is an ICMP error.
-   * @param place the target's place in our order of probing
+   * @param place the target's place in our sending sequence
    */
   onError({ icmp, isIpv6, responder, flow }: Dissection, place: number): void {
     // Slows the network of the target, because only the target is proven; the sender's address may be
@@ -134,7 +134,7 @@ export class IcmpErrors {
   }
 
   #testAll(now: number): void {
-    const { end } = this.#order;
+    const { end } = this.#sequence;
     const isLast = this.#settledUpTo === end && this.#testedUpTo < end;
     const hasGrown = this.#settledUpTo >= this.#testedUpTo * TEST_GROWTH;
     if (!isLast && (!hasGrown || now - this.#testedAt < TEST_MILLIS)) return;

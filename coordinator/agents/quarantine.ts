@@ -1,7 +1,8 @@
 /**
  * Quarantine of agents that receive no replies. An agent in quarantine gets no rate. Its leases are revoked
- * first, and only then is it informed: otherwise it would checkpoint missed replies as "no answer". After a
- * minute it is tried again, because its capture may have recovered.
+ * before it is informed. Once informed, it releases them with a last checkpoint, which would keep the positions
+ * settled so far as "no answer", although their replies may have been missed. After a minute it is tried
+ * again, because its capture may have recovered.
  */
 import { assert } from '../../shared/base/assert.js';
 

@@ -1,6 +1,6 @@
 /** A sink that writes one line per row: valid up to any line end, even after a crash. */
 import type { Disk } from '../../shared/host/disk.js';
-import { fieldIndices } from './field-lists.js';
+import { fieldIndices } from './field-selection.js';
 import { FIELDS, type Row, rowOf } from './row.js';
 import type { Sink, TextFormat } from './sink.js';
 

@@ -8,7 +8,7 @@ import { errorTo, FLOW, FLOW_V6, probeOf, read } from '../support/replies.js';
 
 const CHANCE = 1e-5;
 
-/** Random places of `count` targets in a probing order of `length` targets, ascending. */
+/** Random places of `count` targets in a sending sequence of `length` targets, ascending. */
 function atRandom(count: number, length: number, roll: () => number): number[] {
   return Array.from({ length: count }, () => roll() * length).sort((a, b) => a - b);
 }
@@ -16,8 +16,8 @@ function atRandom(count: number, length: number, roll: () => number): number[] {
 /**
  * Selects the probes that a token bucket answers with an error, from probes to closed ports (Linux: depth 6,
  * one token per second).
- * @param probes places in the probing order
- * @param perSecond rate of the probing order
+ * @param probes places in the sending sequence
+ * @param perSecond probes per second of the sending sequence
  */
 function throughBucket(probes: readonly number[], perSecond: number, depth = 6): number[] {
   let tokens = depth;
@@ -162,7 +162,7 @@ describe('the ICMP errors of a survey', () => {
   });
 
   test.each([9, 10, 13])(
-    'of code %i slow the network of the target, whatever their sender is',
+    'of code %i slow down the probing of the target’s network, not of the network of the router that sent them',
     (code) => {
       const slowed: string[] = [];
       const errors = errorsOver(1000, (address) => slowed.push(formatAddress(address)));

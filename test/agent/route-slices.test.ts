@@ -261,8 +261,10 @@ describe('a partition', () => {
     });
     expect(flatten(entries)).toHaveLength(1_000_000);
   });
+});
 
-  test('has ranges that can be written as prefixes which cover them exactly', () => {
+describe('a range of addresses', () => {
+  test('is divided into prefixes that cover it without gap or overlap', () => {
     fc.assert(
       fc.property(fc.nat(255), fc.nat(255), (a, b) => {
         const [from, to] = [BigInt(Math.min(a, b)), BigInt(Math.max(a, b))];

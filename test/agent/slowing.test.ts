@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DEFERRED } from '../../agent/interfaces.js';
-import { ProbingOrder } from '../../agent/lease/probing-order.js';
+import { SendingSequence } from '../../agent/lease/sending-sequence.js';
 import { SlowPace } from '../../agent/lease/slow-pace.js';
 import { SlowGate } from '../../agent/send/slow-gate.js';
 import { SlowedNetworks } from '../../agent/send/slowed-networks.js';
@@ -64,13 +64,13 @@ describe('the slow gate', () => {
 describe('the slow pace', () => {
   const NETWORKS = ['192.0.2.9', '198.51.100.9'];
   const paceAt = (granted: { rate: number }) => {
-    const order = new ProbingOrder();
+    const sequence = new SendingSequence();
     const slow = new SlowPace(
       (position) => at(NETWORKS[position % 2] as string),
-      order,
+      sequence,
       () => granted.rate,
     );
-    return { slow, order };
+    return { slow, sequence };
   };
   /** The number of probes that are sent to a network in [from, to) if each takes 10 ms. */
   const sentBetween = (slow: SlowPace, network: string, from: number, to: number) => {
@@ -89,11 +89,11 @@ describe('the slow pace', () => {
    * Makes the probe of every `nth` of 10,000 positions come due, in network 0.
    * @returns the name of the network
    */
-  const dueIn = ({ slow, order }: ReturnType<typeof paceAt>, nth: number) => {
+  const dueIn = ({ slow, sequence }: ReturnType<typeof paceAt>, nth: number) => {
     let network = '';
     for (let i = 0; i < 10_000; i++) {
       if (i % nth === 0) network = slow.add(0, 0);
-      order.advance(1);
+      sequence.advance(1);
     }
     return network;
   };

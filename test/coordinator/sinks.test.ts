@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseFields } from '../../coordinator/sink/field-lists.js';
+import { parseFields } from '../../coordinator/sink/field-selection.js';
 import { FIELDS, type Row, RowSource, rowOf } from '../../coordinator/sink/row.js';
 import type { Sink } from '../../coordinator/sink/sink.js';
 import { SINK_NAMES, sinkNamed } from '../../coordinator/sink/sink-registry.js';

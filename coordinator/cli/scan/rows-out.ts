@@ -9,7 +9,7 @@ import { ReaderGone, writeOut } from '../../../shared/command/output.js';
 import { outranks, SILENT } from '../../../shared/probe/probe-set.js';
 import { FLAG_REPEAT, type ResultBatch } from '../../../shared/survey/results.js';
 import { isUnsent } from '../../../shared/survey/unsent.js';
-import { fieldIndices } from '../../sink/field-lists.js';
+import { fieldIndices } from '../../sink/field-selection.js';
 import { RowSource, rowOf } from '../../sink/row.js';
 import type { RowFilter } from '../../sink/row-filter.js';
 import type { TextFormat } from '../../sink/sink.js';

@@ -24,7 +24,7 @@ import { silentLog } from '../../../shared/telemetry/log.js';
 import { checkRequest } from '../../admission/admission.js';
 import { Coordinator } from '../../coordinator.js';
 import { briefPlan, summarizePlan } from '../../plan/plan-summary.js';
-import { defaultFields, storedFields, withAliasFields } from '../../sink/field-lists.js';
+import { defaultFields, storedFields, withAliasFields } from '../../sink/field-selection.js';
 import { parseOutputFilter } from '../../sink/row-filter.js';
 import { MANIFEST_FILE } from '../../storage/folder-layout.js';
 import type { SurveyRun } from '../../survey/survey-run.js';

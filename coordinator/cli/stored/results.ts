@@ -5,7 +5,7 @@ import { Fault } from '../../../shared/base/faults.js';
 import { writeOut } from '../../../shared/command/output.js';
 import { command, option } from '../../../shared/command/program.js';
 import { ALIAS_FIELDS } from '../../sink/alias-fields.js';
-import { parseFields, storedFields, withAliasFields } from '../../sink/field-lists.js';
+import { parseFields, storedFields, withAliasFields } from '../../sink/field-selection.js';
 import { FIELDS, type Value } from '../../sink/row.js';
 import { parseStoredFilter, type RowFilter } from '../../sink/row-filter.js';
 import type { TextFormat } from '../../sink/sink.js';
@@ -80,7 +80,7 @@ async function results(name: string, flags: ResultsFlags): Promise<void> {
     const { size: probes } = new Set(survey.probes.map(({ name }) => name));
     const hasAliasTests = survey.aliasLengths.length > 0;
     if (hasAliasTests && follow) {
-      const reason = 'the votes on aliases are known only at the end of the survey';
+      const reason = 'the fields alias_votes and aliased are known only at the end of the survey';
       throw new Fault('BAD_OPTION', reason, { flag: '--follow' });
     }
     const chosen = flags.outputFields ?? storedFields(probes, hasAliasTests);

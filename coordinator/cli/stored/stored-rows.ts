@@ -10,7 +10,7 @@ import { type Disk, systemDisk } from '../../../shared/host/disk.js';
 import type { AliasTests } from '../../../shared/survey/space/alias-tests.js';
 import { ALIAS_FIELD_NAMES } from '../../sink/alias-fields.js';
 import { quote, rowsOf } from '../../sink/duck.js';
-import { BLANK } from '../../sink/field-lists.js';
+import { BLANK } from '../../sink/field-selection.js';
 import type { Value } from '../../sink/row.js';
 import { JOURNAL_FILE, type PublicSurvey } from '../../storage/folder-layout.js';
 import { readJournal, type ShardEntry } from '../../storage/journal.js';

@@ -36,7 +36,7 @@ interface Entry {
   mac: Uint8Array | undefined;
 }
 
-export class LinkNeighbours implements Neighbours {
+export class NeighbourResolver implements Neighbours {
   readonly #requests: NeighbourRequests;
   readonly #entries = new Map<string, Entry>();
   /** Entries being resolved, in the order of their last requests. */

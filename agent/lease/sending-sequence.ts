@@ -1,7 +1,7 @@
 /**
- * The order in which an agent probes positions of a survey, over all its shards: a position's place in it is the
- * number of positions before it. Shards are sent one after the other, as they are leased; the part of a shard that is
- * given up before it is sent has no place.
+ * The sequence in which this agent probes positions of a survey, over all its shards: a position's place is the
+ * number of positions that precede it. Shards are sent one after the other, as they are leased; the part of a shard
+ * that is given up before it is sent has no place.
  */
 import { assert } from '../../shared/base/assert.js';
 
@@ -13,7 +13,7 @@ export interface Stretch {
 
 type OpenStretch = { -readonly [Field in keyof Stretch]: Stretch[Field] };
 
-export class ProbingOrder {
+export class SendingSequence {
   /** Called when `places` places, starting at `from`, are given up; all places after these move down. */
   onCut: (from: number, places: number) => void = () => {};
   readonly #stretches = new Set<OpenStretch>();
