@@ -73,6 +73,8 @@ export class Lab implements AsyncDisposable {
     await run('ip', ['-n', this.#switch, 'link', 'set', port, 'master', 'br0', 'up']);
     await host.takeAddresses();
     await host.ip('link', 'set', 'lo', 'up');
+    // Link-local addresses are usable at once, without duplicate address detection.
+    await host.run('sysctl', '-qw', 'net.ipv6.conf.eth0.dad_transmits=0');
     await host.ip('link', 'set', 'eth0', 'up');
     await host.refuseUplinks();
     return host;
