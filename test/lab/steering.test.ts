@@ -114,7 +114,7 @@ describe.skipIf(labIsMissing())('a running survey', () => {
       /excluded by 198\.18\.128\.0\/17, version 1 .*: mail of 3 May/,
     );
     // A later survey starts without the excluded targets.
-    const next = await launch('-r', '50k');
+    const next = await launch('-r', '1k');
     expect(await statusOf(next)).toMatchObject({ targets: 65_536 });
     const log = await readFile(join(folder, 'data', 'exclusions.ndjson'), 'utf8');
     expect(JSON.parse(log.split('\n')[0] ?? '')).toMatchObject({
