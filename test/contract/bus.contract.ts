@@ -183,6 +183,23 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(after[0]?.batch).toEqual(batch(1));
     });
 
+    test('delivers batches to a consumer again once another, which a deposed leader started late, has stopped', async () => {
+      const batches = coordinator.results.consume(stop.signal)[Symbol.asyncIterator]();
+      const first = batches.next();
+      await agent.results.publish(batch(0));
+      const delivery = (await make.settle(first)).value;
+      expect(delivery?.batch).toEqual(batch(0));
+      delivery?.acknowledge();
+      const deposed = stopController();
+      const second = batches.next();
+      const late = agent.results.consume(deposed.signal)[Symbol.asyncIterator]();
+      void late.next();
+      await make.settle(new Promise((resolve) => setTimeout(resolve, 200)));
+      deposed.abort();
+      await agent.results.publish(batch(1));
+      expect((await make.settle(second)).value?.batch).toEqual(batch(1));
+    });
+
     test('carries answers that exceed the size limit of a message', async () => {
       const files = Array.from(
         { length: 60_000 },

@@ -3,14 +3,11 @@ import { expect, test } from 'vitest';
 import { type Outcome, simulate, tell } from './simulate.js';
 
 const COUNT = Number(process.env['TRANSECT_SEEDS'] ?? 1000);
-/** An open bug: the survey of seed 771 does not settle within an hour of virtual time. TRANSECT_SEED=771 runs it. */
-const KNOWN_FAILURES = [771];
 const ONLY = process.env['TRANSECT_SEED'];
 
 export function simulateSeeds(half: 'odd' | 'even'): void {
   const all = ONLY === undefined ? Array.from({ length: COUNT }, (_, i) => i + 1) : [Number(ONLY)];
-  const mine = all.filter((seed) => (seed % 2 === 1) === (half === 'odd'));
-  const seeds = mine.filter((seed) => ONLY !== undefined || !KNOWN_FAILURES.includes(seed));
+  const seeds = all.filter((seed) => (seed % 2 === 1) === (half === 'odd'));
   const what = 'a survey loses and duplicates nothing, and keeps within bounds, under any faults';
   test.skipIf(seeds.length === 0)(
     `${what} (${seeds.length} ${half} seeds)`,

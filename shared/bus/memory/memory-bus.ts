@@ -144,16 +144,19 @@ function memoryGrants(): GrantChannel {
 }
 
 function memoryControl(): ControlApi {
-  let handlers: ControlHandlers | undefined;
+  // The last one answers; when it stops, the one before it does again.
+  let served: readonly ControlHandlers[] = [];
   return {
     async ask(verb, ask) {
+      const handlers = served.at(-1);
       if (handlers === undefined) throw new Fault('NO_COORDINATOR', 'no coordinator answers');
       return await handlers[verb](ask);
     },
     serve(given, signal) {
-      handlers = given;
+      if (signal.aborted) return;
+      served = [...served, given];
       signal.addEventListener('abort', () => {
-        if (handlers === given) handlers = undefined;
+        served = served.filter((each) => each !== given);
       });
     },
   };

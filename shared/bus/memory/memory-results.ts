@@ -6,7 +6,8 @@ import type { ResultDelivery, ResultStream } from '../interfaces.js';
 
 export class MemoryResults implements ResultStream {
   readonly #kept = new Map<string, Uint8Array>();
-  #consumer: Channel<ResultDelivery> | undefined;
+  /** The last one receives; when it stops, the one before it does again, as with NATS. */
+  #consumers: readonly Channel<ResultDelivery>[] = [];
 
   async publish(batch: ResultBatch): Promise<void> {
     const identity = batchId(batch);
@@ -21,16 +22,30 @@ export class MemoryResults implements ResultStream {
   }
 
   consume(signal: AbortSignal): AsyncIterable<ResultDelivery> {
-    this.#consumer = new Channel(signal);
+    const consumer = new Channel<ResultDelivery>(signal);
+    if (signal.aborted) return consumer;
+    this.#consumers = [...this.#consumers, consumer];
+    this.#deliverAll();
+    signal.addEventListener('abort', () => this.#remove(consumer), { once: true });
+    return consumer;
+  }
+
+  #remove(consumer: Channel<ResultDelivery>): void {
+    const hasReceived = this.#consumers.at(-1) === consumer;
+    this.#consumers = this.#consumers.filter((each) => each !== consumer);
+    if (hasReceived) this.#deliverAll();
+  }
+
+  #deliverAll(): void {
     let remaining = this.#kept.size;
     for (const identity of this.#kept.keys()) this.#deliver(identity, --remaining);
-    return this.#consumer;
   }
 
   #deliver(identity: string, remaining = 0): void {
     const bytes = this.#kept.get(identity);
     if (bytes === undefined) return;
     const batch = batchCodec.decode(bytes);
-    this.#consumer?.push({ batch, remaining, acknowledge: () => void this.#kept.delete(identity) });
+    const acknowledge = () => void this.#kept.delete(identity);
+    this.#consumers.at(-1)?.push({ batch, remaining, acknowledge });
   }
 }
