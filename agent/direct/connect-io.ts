@@ -14,19 +14,17 @@ import type { Plan } from '../../shared/survey/plan.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import type { EgressOptions } from '../egress/egress-plan.js';
-import { LinkMonitor } from '../egress/link-monitor.js';
 import { slicesOf } from '../egress/route-slices.js';
 import { permanentSource, sourceTowards } from '../egress/source-address.js';
 import type { NetworkIo } from '../interfaces.js';
 import type { SendFilterLists } from '../send/send-filter.js';
 import { ConnectSender, type ConnectSources } from './connect-sender.js';
+import { directIo } from './direct-io.js';
 
 /** Connections in progress at once, if the limit of open files allows it. */
 const SOCKETS_MAX = 1000;
 /** Descriptors that are left for everything else. */
 const FILES_KEPT = 100;
-const NO_PORTS = { from: 0, to: 1 } as const;
-
 /** @throws Fault BAD_OPTION for an agent setting that cannot be applied to connections that the kernel makes */
 export async function openConnectIo(
   survey: Survey,
@@ -43,7 +41,6 @@ export async function openConnectIo(
   const used = await Promise.all(
     slices.map(({ example, device }) => sourceTowards(example, device)),
   );
-  const monitor = new LinkMonitor([...new Set(slices.map(({ device }) => device))], used);
   const socketsMax = Math.max(1, Math.min(SOCKETS_MAX, openFilesMax() - FILES_KEPT));
   const sender = new ConnectSender({
     plan,
@@ -53,19 +50,8 @@ export async function openConnectIo(
     socketsMax,
     sources,
   });
-  return {
-    ports: NO_PORTS,
-    captures: [],
-    direct: {
-      start(receive) {
-        sender.onOutcome = receive;
-      },
-    },
-    sender,
-    isUp: () => monitor.isUp(),
-    notes,
-    ...rules,
-  };
+  const devices = slices.map(({ device }) => device);
+  return directIo({ sender, devices, sources: used, notes, rules });
 }
 
 function refuseLinkSettings({

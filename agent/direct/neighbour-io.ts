@@ -10,16 +10,14 @@ import { ProbeSet } from '../../shared/probe/probe-set.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { type EgressOptions, hardwareAddressOf } from '../egress/egress-plan.js';
-import { LinkMonitor } from '../egress/link-monitor.js';
 import { NeighbourRequests } from '../egress/neighbour-requests.js';
 import { type RouteSlice, slicesOf } from '../egress/route-slices.js';
 import { Router } from '../egress/router.js';
 import { sourceTowards } from '../egress/source-address.js';
 import type { NetworkIo } from '../interfaces.js';
 import type { SendFilterLists } from '../send/send-filter.js';
+import { directIo } from './direct-io.js';
 import { type NeighbourLink, NeighbourSender } from './neighbour-sender.js';
-
-const NO_PORTS = { from: 0, to: 1 } as const;
 
 /** A part of the targets that is on a link of this host, and our addresses there. */
 interface OnLink extends RouteSlice {
@@ -44,11 +42,6 @@ export async function openNeighbourIo(
     const reason = 'no target is on a link of this host: arp and nd reach neighbours only';
     throw new Fault('NO_ROUTE', reason, { flag: '--probe' });
   }
-  const devices = [...new Set(onLinks.map((each) => each.device))];
-  const monitor = new LinkMonitor(
-    devices,
-    onLinks.map(({ source }) => source),
-  );
   const links: NeighbourLink[] = [];
   try {
     for (const each of onLinks) links.push(linkOf(each, options.vlan));
@@ -68,19 +61,13 @@ export async function openNeighbourIo(
   const sender = new NeighbourSender({ plan, clock, blocked, router, links, probes });
   const isFar = slices.some(({ gateway }) => gateway !== undefined);
   const far = isFar ? ['targets beyond a gateway are not probed: they are no neighbours'] : [];
-  return {
-    ports: NO_PORTS,
-    captures: [],
-    direct: {
-      start(receive) {
-        sender.onOutcome = receive;
-      },
-    },
+  return directIo({
     sender,
-    isUp: () => monitor.isUp(),
+    devices: onLinks.map((each) => each.device),
+    sources: onLinks.map(({ source }) => source),
     notes: [...notes, ...far],
-    ...rules,
-  };
+    rules,
+  });
 }
 
 /** None if the targets are beyond a gateway, or on an interface without Ethernet frames. */

@@ -105,7 +105,7 @@ async function egressRoute(
   await refuseOnLink(window);
   // The gateway's MAC address is asked for from a link-local address: the window is routed to this host and
   // is not on the link, so the gateway may not answer to an address of it.
-  const nextHop = await linkOf(slice, await linkLocalsOn(device), options, clock);
+  const nextHop = await linkOf(slice, await linkLocalsOn(device, clock), options, clock);
   if (nextHop === undefined || nextHop.gateway !== undefined) {
     return { family, device, sources, window, destinations, nextHop };
   }

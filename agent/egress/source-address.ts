@@ -3,6 +3,7 @@
  * never use one: the people who are probed could not find us by it later, and replies that come after it has
  * expired would be lost.
  */
+import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import type { Words } from '../../shared/net/endpoint.js';
 import {
@@ -14,6 +15,10 @@ import {
 } from '../../shared/net/ipv6.js';
 import type { Family } from '../../shared/probe/probe.js';
 import { ipJson } from './route-table.js';
+
+/** Duplicate address detection takes 1 to 2 s by default (RFC 4862 §5.4.2: a random delay, and one probe). */
+const DETECTION_MILLIS = 4000;
+const DETECTION_POLL_MILLIS = 100;
 
 /** An address of an interface, as ip-address(8) prints it. */
 export interface InterfaceAddress {
@@ -85,12 +90,21 @@ export async function addressWithin({ words, length }: Prefix6): Promise<string 
   })?.local;
 }
 
-/** The link-local addresses of an interface (RFC 4291 §2.5.6). */
-export async function linkLocalsOn(device: string): Promise<readonly Words[]> {
-  const addresses = await addressesOf(['dev', device], 6);
-  return addresses.flatMap(({ local, scope, tentative }) =>
-    local !== undefined && scope === 'link' && !tentative ? [parseWords(local)] : [],
-  );
+/**
+ * The usable link-local addresses of an interface (RFC 4291 §2.5.6). While there is none, but one is tentative, as
+ * on a link that has just come up, waits for it.
+ */
+export async function linkLocalsOn(device: string, clock: Clock): Promise<readonly Words[]> {
+  for (let waited = 0; ; waited += DETECTION_POLL_MILLIS) {
+    const addresses = await addressesOf(['dev', device], 6);
+    const linkLocals = addresses.filter(({ scope }) => scope === 'link');
+    const usable = linkLocals.filter(({ tentative, dadfailed }) => !tentative && !dadfailed);
+    const mayFollow = linkLocals.some(({ tentative, dadfailed }) => tentative && !dadfailed);
+    if (usable.length > 0 || !mayFollow || waited >= DETECTION_MILLIS) {
+      return usable.flatMap(({ local }) => (local === undefined ? [] : [parseWords(local)]));
+    }
+    await clock.sleep(DETECTION_POLL_MILLIS);
+  }
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Compares transect and its peers as senders, one after another, without a rate limit; a bridge drops all frames. */
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { median } from '../harness.js';
 import { framesSent, pause, processorTime, SCANNER, SINK, startWithin, stop } from './network.js';
@@ -64,6 +64,7 @@ interface Figures {
 
 export async function compareSending(rounds: number): Promise<Record<string, string>[]> {
   writeFileSync(FRAME_FILE, FRAME);
+  process.once('exit', () => rmSync(FRAME_FILE, { force: true }));
   const figures = new Map<string, Figures[]>(CONTENDERS.map(({ name }) => [name, []]));
   for (let round = 0; round < rounds; round++) {
     for (const contender of CONTENDERS) {

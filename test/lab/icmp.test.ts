@@ -15,6 +15,8 @@ const SLOWED = { 4: '198.18.9.0/24', 6: '2001:db8:42::/48' } as const;
 
 const families = [4, 6] as const;
 
+const UDP_PORTS = ['-p', 'udp:1-1000', '-r', '2000'];
+
 describe.skipIf(labIsMissing())('ICMP errors', () => {
   let lab: Lab;
   let target: Host;
@@ -77,13 +79,7 @@ describe.skipIf(labIsMissing())('ICMP errors', () => {
     'of a host with a rate limit are reported as limited, over IPv%i',
     async (family) => {
       await setLimits(true);
-      const { summary, rows, manifest } = await scan(
-        LIMITED[family],
-        '-p',
-        'udp:1-1000',
-        '-r',
-        '2000',
-      );
+      const { summary, rows, manifest } = await scan(LIMITED[family], ...UDP_PORTS);
       expect(rows.length).toBeLessThan(100);
       expect(summary).toMatch(/icmp_limited .*\) limit the rate of their ICMP errors/);
       // Over IPv6, the kernel sends errors from an address of its interface.
@@ -97,13 +93,7 @@ describe.skipIf(labIsMissing())('ICMP errors', () => {
     'of a host without a rate limit show all its ports as closed, and no limit is reported, over IPv%i',
     async (family) => {
       await setLimits(false);
-      const { summary, rows, manifest } = await scan(
-        LIMITED[family],
-        '-p',
-        'udp:1-1000',
-        '-r',
-        '2000',
-      );
+      const { summary, rows, manifest } = await scan(LIMITED[family], ...UDP_PORTS);
       expect(rows).toHaveLength(1000);
       expect(summary).not.toContain('icmp_limited');
       expect(manifest.findings).toEqual({ icmpLimited: [], slowedNetworks: [] });

@@ -79,6 +79,17 @@ describe.skipIf(labIsMissing())('over IPv6', () => {
     60_000,
   );
 
+  test('a scan with a source window waits for the link-local address of an interface that has just come up', async () => {
+    const shown = await prober.ip('-6', 'address', 'show', 'dev', 'eth0', 'scope', 'link');
+    const [, linkLocal = ''] = /inet6 (\S+)/.exec(shown) ?? [];
+    await prober.ip('address', 'del', linkLocal, 'dev', 'eth0');
+    await prober.run('sysctl', '-qw', 'net.ipv6.conf.eth0.dad_transmits=3');
+    await prober.ip('address', 'add', linkLocal, 'dev', 'eth0');
+    const flags = ['-p', '443', '-S', WINDOW, '-f', 'saddr', '--no-header-row'];
+    const { stdout } = await scan('2001:db8:42::1', ...flags);
+    expect(stdout.trim()).toBe('2001:db8:42::1');
+  }, 60_000);
+
   test('a source window is refused for targets on the link, and for connections', async () => {
     const onLink = scan('2001:db8:ffff::77', '-p', '443', '-S', WINDOW);
     await expect(onLink).rejects.toThrow(/targets on the link .* cannot reply/);
