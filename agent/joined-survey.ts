@@ -16,8 +16,8 @@ import { SendingSequence } from './lease/sending-sequence.js';
 import { SlowPace } from './lease/slow-pace.js';
 import { RateMeter } from './rate-meter.js';
 import { IcmpErrors } from './replies/icmp-errors.js';
-import { ReplyCounts, ReplyDelivery } from './replies/reply-delivery.js';
-import { ReplyMatcher } from './replies/reply-matcher.js';
+import { ReplyValidator } from './replies/reply-validator.js';
+import { ReplyCounts, ShardMatcher } from './replies/shard-matcher.js';
 
 /** The lease prefetch assumes that the agent may get faster by this many shards per second. */
 const PACE_SHARDS = 16;
@@ -65,7 +65,7 @@ export class JoinedSurvey {
     this.#checkedAt = now;
     for (const capture of networkIo.captures) {
       const { held, replies } = this;
-      const receiver = new ReplyMatcher(
+      const receiver = new ReplyValidator(
         plan,
         survey,
         networkIo.ports,
@@ -75,17 +75,17 @@ export class JoinedSurvey {
       );
       capture.start(receiver);
     }
-    this.#receiveOutcomes(new ReplyDelivery(plan, set, this.held, this.replies));
+    this.#receiveOutcomes(new ShardMatcher(plan, set, this.held, this.replies));
   }
 
   /** Records the outcomes of probes that the main thread sends itself. */
-  #receiveOutcomes(delivery: ReplyDelivery): void {
+  #receiveOutcomes(matcher: ShardMatcher): void {
     this.networkIo.direct?.start((position, place, content, roundTrip) => {
-      const recorder = delivery.recorderOf(position);
+      const recorder = matcher.recorderOf(position);
       if (recorder === undefined) return;
       const { probe } = this.plan.targetAt(position);
       const reply = { position, code: 0, isSuccess: false, content, roundTrip };
-      delivery.deliver(recorder, reply, probe, place, Math.floor(this.#clock.wall() * 1000));
+      matcher.deliver(recorder, reply, probe, place, Math.floor(this.#clock.wall() * 1000));
     });
   }
 

@@ -28,7 +28,7 @@ import { toVantage, VANTAGE } from '../shared/net/vantage.js';
 import { parseRate } from '../shared/survey/quantities.js';
 import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../shared/telemetry/http.js';
 import { type LogLevel, openLog } from '../shared/telemetry/log.js';
-import { Metrics } from '../shared/telemetry/metrics-registry.js';
+import { Metrics } from '../shared/telemetry/prometheus.js';
 import { Agent } from './agent.js';
 import { declareMetrics } from './metrics.js';
 import { networkIoOpener } from './network-io.js';
@@ -46,7 +46,7 @@ const ID_LETTERS = 5;
 
 const program = command(
   'transect-agent',
-  'send the probes of surveys, for the coordinator on the same broker',
+  'send the probes of surveys that the coordinator on the same broker distributes',
 )
   .version(VERSION)
   .addOption(
@@ -57,9 +57,20 @@ const program = command(
       defaultVantage(),
     ),
   )
-  .addOption(option('--max-rate <pps>', 'never send faster; 0 means no limit', parseRate, 0))
   .addOption(
-    repeatable('-b, --blocklist-file <file>', 'ranges this agent never probes', (file) => file),
+    option(
+      '--max-rate <pps>',
+      'limit the packets per second of this agent; 0 means no limit',
+      parseRate,
+      0,
+    ),
+  )
+  .addOption(
+    repeatable(
+      '-b, --blocklist-file <file>',
+      'file of ranges that this agent never probes',
+      (file) => file,
+    ),
   )
   .addOption(option('--http <host:port>', 'serve /metrics and /healthz', parseHttpAddress))
   .addOption(logLevelOption())

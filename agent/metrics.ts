@@ -1,5 +1,5 @@
 /** The agent's Prometheus metrics, read from the counters of its joined surveys at each scrape. */
-import type { Metrics, Reading } from '../shared/telemetry/metrics-registry.js';
+import type { Metrics, Reading } from '../shared/telemetry/prometheus.js';
 import type { Agent } from './agent.js';
 import type { JoinedSurvey } from './joined-survey.js';
 

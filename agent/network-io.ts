@@ -28,6 +28,7 @@ import { openNeighbourIo } from './direct/neighbour-io.js';
 import { type EgressOptions, planEgress } from './egress/egress-plan.js';
 import { LinkMonitor } from './egress/link-monitor.js';
 import type { Unroutable } from './egress/route-slices.js';
+import { interfacesWith } from './egress/source-address.js';
 import type { Capture, NetworkIo, OpenNetworkIo, SourceSetup } from './interfaces.js';
 import { hasLinkError } from './send/send-errors.js';
 import type { SendFilterLists } from './send/send-filter.js';
@@ -66,7 +67,8 @@ export async function networkIoOpener(
     requireNetRaw();
     const found = await planEgress(plan.space, options, clock);
     const { routes, origin, unroutable, notes } = found;
-    const devices = [...new Set(routes.map(({ device }) => device))];
+    const sendingDevices = routes.map(({ device }) => device);
+    const devices = [...new Set([...sendingDevices, ...interfacesWith(origin.sources)])];
     const linkMonitor = new LinkMonitor(devices, origin.sources);
     // Captures start before the first probe is sent.
     const filters = new ProbeSet(survey.probes).packets.map(({ probe }) =>

@@ -3,8 +3,8 @@
 import { Egress } from '../agent/egress/egress.js';
 import { Router } from '../agent/egress/router.js';
 import { type FrameSender, OUTCOME } from '../agent/interfaces.js';
-import { ReplyCounts } from '../agent/replies/reply-delivery.js';
-import { ReplyMatcher } from '../agent/replies/reply-matcher.js';
+import { ReplyValidator } from '../agent/replies/reply-validator.js';
+import { ReplyCounts } from '../agent/replies/shard-matcher.js';
 import { SendLoop } from '../agent/send/send-loop.js';
 import { SenderControl } from '../agent/send/sender-control.js';
 import { SlowGate } from '../agent/send/slow-gate.js';
@@ -138,7 +138,7 @@ function reading(space: Space, source: PlainFlow['source']) {
   const counts = new ReplyCounts();
   const shards = Array.from({ length: plan.shardCount }, (_, shard) => shard);
   const held = new Map(shards.map((shard) => [shard, { onReply: () => OUTCOME.NEW }]));
-  const receiver = new ReplyMatcher(plan, survey, ports, dissection, held, counts);
+  const receiver = new ReplyValidator(plan, survey, ports, dissection, held, counts);
   const replies = Array.from({ length: 1024 }, (_, i) => {
     const target: Target = plan.targetAt(i * 1000);
     const flow = { source, sourcePort: 61000 + i, address: target.words, port: target.port };

@@ -3,7 +3,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RowSource } from '../coordinator/sink/row.js';
+import { RowSource } from '../coordinator/sink/row-source.js';
 import { SegmentStore } from '../coordinator/storage/segments.js';
 import { ShardRows } from '../coordinator/storage/shard-rows.js';
 import { systemDisk } from '../shared/host/disk.js';

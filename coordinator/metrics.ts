@@ -1,7 +1,7 @@
 /** The coordinator's Prometheus metrics, read from the counters of its surveys at each scrape. */
 import { AGENT_STATES, type SurveyStatus } from '../shared/survey/status.js';
 import { UNSENT_NAMES } from '../shared/survey/unsent.js';
-import type { Metrics, Reading } from '../shared/telemetry/metrics-registry.js';
+import type { Metrics, Reading } from '../shared/telemetry/prometheus.js';
 import type { Coordinator } from './coordinator.js';
 
 /** @param leading returns the coordinator while this process leads, otherwise undefined */

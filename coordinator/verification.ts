@@ -12,7 +12,7 @@ import { sumReplies } from '../shared/survey/lease.js';
 import type { Plan } from '../shared/survey/plan.js';
 import { noneUnsent, sumUnsent, UNSENT_NAMES, type UnsentCounts } from '../shared/survey/unsent.js';
 import { countUnsent } from '../shared/survey/unsent-positions.js';
-import { FIELDS, type Row, type Value } from './sink/row.js';
+import { FIELDS, type Row, type Value } from './sink/fields.js';
 import { JOURNAL_FILE, MANIFEST_FILE, type PublicSurvey } from './storage/folder-layout.js';
 import { readJournal, type ShardEntry } from './storage/journal.js';
 import { readManifest } from './storage/manifest.js';

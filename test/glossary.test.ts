@@ -45,7 +45,7 @@ const SEARCHED: Record<string, string> = {
   futex: 'agent/send/sender-control.ts',
   'shared memory': 'agent/send/sender-control.ts',
   scheduler: 'coordinator/dispatch/dispatcher.ts',
-  response: 'agent/replies/reply-matcher.ts',
+  response: 'agent/replies/reply-validator.ts',
   watermark: 'coordinator/dispatch/lease-maintenance.ts',
   admission: 'coordinator/admission/admission.ts',
   BPF: 'agent/capture/captures.ts',

@@ -178,7 +178,7 @@ function formatWindow({ words, length }: Prefix6): string {
   return `${formatWords(words)}/${length}`;
 }
 
-/** Addresses that no interface has: replies arrive only if other hosts route these addresses here. */
+/** Source addresses that no interface has: replies to them arrive only if other hosts route them here. */
 function strangersAmong(sources: readonly Words[]): string[] {
   const entries = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
   const ours = new Set(entries.map(({ address }) => formatWords(parseWords(address))));

@@ -3,6 +3,7 @@
  * never use one: the people who are probed could not find us by it later, and replies that come after it has
  * expired would be lost.
  */
+import { networkInterfaces } from 'node:os';
 import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import type { Words } from '../../shared/net/endpoint.js';
@@ -144,4 +145,18 @@ async function addressesOf(
     ...[`-${family}`, 'address', 'show', ...device],
   ]);
   return links.flatMap(({ addr_info }) => addr_info ?? []);
+}
+
+/**
+ * The interfaces that have one of these addresses. Replies may arrive there although probes leave through another
+ * interface (asymmetric routing).
+ */
+export function interfacesWith(addresses: readonly Words[]): string[] {
+  const wanted = new Set(addresses.map(formatWords));
+  const found = Object.entries(networkInterfaces()).filter(([, entries = []]) =>
+    entries.some(({ address, internal }) => {
+      return !internal && wanted.has(formatWords(parseWords(address.split('%')[0] ?? address)));
+    }),
+  );
+  return found.map(([device]) => device);
 }

@@ -200,7 +200,7 @@ export class ProbeRounds {
 
   #start(round: Round, due: number): void {
     const { sender, classes, classesFrom } = this.#deps;
-    // Slots are kept for first rounds, so that every shard that is leased can begin.
+    // Keeps one slot per possible lease free for first rounds, so that every leased shard can begin.
     if (sender.freeSlots <= LIMITS.leasesPerAgent) return;
     const silent = firstSilent(classes, round.startedUpTo - classesFrom, due - classesFrom);
     if (silent >= 0) {

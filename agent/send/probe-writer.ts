@@ -101,7 +101,7 @@ export class ProbeWriter {
     return this.#queue?.firstOf(slot);
   }
 
-  /** Reads neighbour answers, and repeats due requests. @returns packets sent */
+  /** Reads neighbour answers, and repeats the requests that are due. @returns packets sent */
   pollNeighbours(now: number, most: number): number {
     let sent = 0;
     for (const neighbours of this.#neighbours) sent += neighbours.poll(now, most - sent);

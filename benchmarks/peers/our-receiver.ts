@@ -1,8 +1,8 @@
 /** The receiver alone, as an agent runs it: node our-receiver.js DEVICE SECONDS. */
 import { Captures } from '../../agent/capture/captures.js';
 import { OUTCOME } from '../../agent/interfaces.js';
-import { ReplyCounts } from '../../agent/replies/reply-delivery.js';
-import { ReplyMatcher } from '../../agent/replies/reply-matcher.js';
+import { ReplyValidator } from '../../agent/replies/reply-validator.js';
+import { ReplyCounts } from '../../agent/replies/shard-matcher.js';
 import { tcpSyn } from '../../shared/probe/tcp/tcp-syn.js';
 import { KEY } from '../../test/support/replies.js';
 import { pause } from './network.js';
@@ -14,7 +14,7 @@ const survey = { probes: [{ name: 'tcp-syn', options: {} }], key: KEY };
 const counts = new ReplyCounts();
 const shards = Array.from({ length: replayedPlan.shardCount }, (_, shard) => shard);
 const held = new Map(shards.map((shard) => [shard, { onReply: () => OUTCOME.NEW }]));
-const receiver = new ReplyMatcher(
+const receiver = new ReplyValidator(
   replayedPlan,
   survey,
   ORIGIN.ports,

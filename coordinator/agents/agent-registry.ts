@@ -40,11 +40,6 @@ export class AgentRegistry {
     }
   }
 
-  /** True while the last heartbeat of an agent is younger than the liveness timeout. */
-  isAlive(agent: string): boolean {
-    return this.#isFresh(this.#entries.get(agent));
-  }
-
   /** True while an agent is alive and its last heartbeat reports activity for the survey. */
   isServing(agent: string, survey: string): boolean {
     const entry = this.#entries.get(agent);

@@ -90,7 +90,7 @@ export class SurveyAgents {
     const activity = this.#plausible(agent, reported);
     assert(
       activity.survey === this.#options.survey,
-      `a heartbeat about ${activity.survey} reached another survey`,
+      `a heartbeat for survey ${activity.survey} was delivered to another survey`,
     );
     const now = this.#deps.clock.monotonic();
     const member = this.#members.get(agent) ?? { backoff: new AgentBackoff(), heartbeatAt: sentAt };

@@ -5,7 +5,10 @@ import { printNote } from './output/print.js';
 import { ABOUT_SURVEY, addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
 
 export function cancelCommand(): Command {
-  const made = command('cancel', 'stop a survey, and store the results of the probes already sent');
+  const made = command(
+    'cancel',
+    'stop a survey; the results of the probes already sent are stored',
+  );
   made
     .argument('<survey>', ABOUT_SURVEY)
     .addOption(option('--now', 'do not wait for late replies'));

@@ -17,7 +17,7 @@ import { systemDisk } from '../../shared/host/disk.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../../shared/telemetry/http.js';
 import { type LogLevel, openLog } from '../../shared/telemetry/log.js';
-import { Metrics } from '../../shared/telemetry/metrics-registry.js';
+import { Metrics } from '../../shared/telemetry/prometheus.js';
 import { Coordinator } from '../coordinator.js';
 import { runElection } from '../leader-election.js';
 import { declareMetrics } from '../metrics.js';
@@ -26,7 +26,7 @@ import { addBrokerOptions, type BrokerFlags } from './with-bus.js';
 
 export const DEFAULT_DATA = 'transect-data';
 const ID_LETTERS = 5;
-/** A coordinator stops within this time, even if the broker does not answer. */
+/** A coordinator that receives a signal stops within this time, even if the broker does not answer. */
 const STOP_MILLIS = 5000;
 
 interface CoordinatorFlags extends BrokerFlags {
@@ -38,10 +38,12 @@ interface CoordinatorFlags extends BrokerFlags {
 export function coordinatorCommand(): Command {
   const made = command(
     'coordinator',
-    'run a coordinator, which admits surveys, grants rates and stores results, or stands by',
+    'run a coordinator, which admits surveys, grants rates and stores results; a second one stands by',
   );
   return addBrokerOptions(made)
-    .addOption(option('--data <dir>', 'folder of segments and manifests', undefined, DEFAULT_DATA))
+    .addOption(
+      option('--data <dir>', 'folder in which surveys are stored', undefined, DEFAULT_DATA),
+    )
     .addOption(option('--http <host:port>', 'serve /metrics and /healthz', parseHttpAddress))
     .addOption(logLevelOption())
     .action(runCoordinator);

@@ -18,7 +18,9 @@ import {
 import { addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
 
 export function statusCommand(): Command {
-  const made = command('status', 'the progress of a survey, or of all').argument('[survey]');
+  const made = command('status', 'show the progress of a survey, or of all surveys').argument(
+    '[survey]',
+  );
   return addBrokerOptions(made).addOption(option('--json', 'print JSON')).action(status);
 }
 

@@ -2,7 +2,7 @@
  * Fields that are added to stored rows when they are read, if the survey has detected aliases: votes are known only
  * at the end.
  */
-import type { Field } from './row.js';
+import type { Field } from './fields.js';
 
 export const ALIAS_FIELDS: readonly Field[] = [
   {

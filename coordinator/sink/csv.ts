@@ -1,6 +1,6 @@
 /** Comma-separated values (RFC 4180) as ZMap writes them: a header, booleans as 1 and 0. */
 import { inertCell } from '../../shared/base/printable.js';
-import { FIELDS, type Row, type Value } from './row.js';
+import { FIELDS, type Row, type Value } from './fields.js';
 import type { TextFormat } from './sink.js';
 import { columnTypes, textSink } from './text-sink.js';
 

@@ -1,7 +1,7 @@
 /** Lists of fields: those that users choose, and the default ones. */
 import { Fault } from '../../shared/base/faults.js';
 import { ALIAS_FIELD_NAMES } from './alias-fields.js';
-import { FIELDS } from './row.js';
+import { FIELDS } from './fields.js';
 
 const INDEX = new Map([
   ...FIELDS.map(({ name }, i) => [name, i] as const),

@@ -1,5 +1,5 @@
 /** The columns in which rows are gathered for DuckDB: values of fixed width, or texts. */
-import type { RowSource } from './row.js';
+import type { RowSource } from './row-source.js';
 
 /** One column of the table that rows are gathered in. */
 export interface GatheredColumn {

@@ -1,5 +1,5 @@
 /** One JSON object per line: valid up to any line end, even after a crash. */
-import { FIELDS, type Value } from './row.js';
+import { FIELDS, type Value } from './fields.js';
 import type { TextFormat } from './sink.js';
 import { columnTypes, textSink } from './text-sink.js';
 

@@ -26,7 +26,7 @@ import {
   u32,
   u64,
 } from './gathered-column.js';
-import type { RowSource } from './row.js';
+import type { RowSource } from './row-source.js';
 
 const always: Has = () => true;
 const isPacket: Has = (source) => source.isPacket;

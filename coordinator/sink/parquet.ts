@@ -11,9 +11,10 @@ import {
   rowsOfQuery,
   withDuck,
 } from './duck.js';
+import { FIELDS, type Row } from './fields.js';
 import type { GatheredColumn } from './gathered-column.js';
 import { DERIVED, Dictionary, gathered, storedOf } from './parquet-columns.js';
-import { FIELDS, type Row, type RowSource } from './row.js';
+import type { RowSource } from './row-source.js';
 import type { Sink } from './sink.js';
 
 const OPTIONS = '(FORMAT parquet, COMPRESSION zstd)';

@@ -5,7 +5,7 @@
 import { Fault } from '../../shared/base/faults.js';
 import { ALIAS_FIELD_NAMES, ALIAS_FIELDS } from './alias-fields.js';
 import { quote } from './duck.js';
-import { FIELDS, type Field, type Row, type Value } from './row.js';
+import { FIELDS, type Field, type Row, type Value } from './fields.js';
 
 export interface RowFilter {
   /** Decides whether a row passes; the row must have all fields. Undefined if only SQL can evaluate the condition. */

@@ -3,7 +3,8 @@
  * to a pipe.
  */
 import type { Disk } from '../../shared/host/disk.js';
-import type { Row, RowSource } from './row.js';
+import type { Row } from './fields.js';
+import type { RowSource } from './row-source.js';
 
 /** One line per row. */
 export interface TextFormat {

@@ -1,7 +1,7 @@
 /** A sink that writes one line per row: valid up to any line end, even after a crash. */
 import type { Disk } from '../../shared/host/disk.js';
 import { fieldIndices } from './field-selection.js';
-import { FIELDS, type Row, rowOf } from './row.js';
+import { FIELDS, type Row, rowOf } from './fields.js';
 import type { Sink, TextFormat } from './sink.js';
 
 const CHUNK_ROWS = 4096;

@@ -38,9 +38,7 @@ export class BatchCollector {
   readonly #unleased = new Map<number, number>();
 
   /**
-   * Keeps a batch that a lease may count. Any client may write to the stream, so a batch is rejected if no
-   * lease can count it: if its epoch has ended without counting its serial, if its agent is not the agent of
-   * the epoch, or if it would give the epoch more rows than an epoch can produce. If a rejected batch was
+   * Keeps a batch if its rows may belong to a lease. Any client may write to the stream, so a batch is rejected in three cases: its epoch has ended and does not include the serial of the batch; its agent is not the agent of that epoch; or the epoch would have more rows than an epoch can produce. If a rejected batch was
    * valid after all, its positions are probed again.
    * @returns whether the batch is kept
    */

@@ -9,7 +9,8 @@
 import { join } from 'node:path';
 import type { Disk } from '../../shared/host/disk.js';
 import { fieldIndices } from '../sink/field-selection.js';
-import type { Row, RowSource } from '../sink/row.js';
+import type { Row } from '../sink/fields.js';
+import type { RowSource } from '../sink/row-source.js';
 import type { Sink } from '../sink/sink.js';
 import { sinkNamed } from '../sink/sink-registry.js';
 

@@ -9,7 +9,7 @@ import type { Plan, Shard } from '../../shared/survey/plan.js';
 import type { ResultBatch } from '../../shared/survey/results.js';
 import { isUnsent } from '../../shared/survey/unsent.js';
 import { encodeUnsent } from '../../shared/survey/unsent-positions.js';
-import { RowSource } from '../sink/row.js';
+import { RowSource } from '../sink/row-source.js';
 import type { ShardEntry } from './journal.js';
 
 /** One row of a batch. */

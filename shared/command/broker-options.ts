@@ -44,16 +44,29 @@ export function addBrokerOptions(command: Command): Command {
   const about = 'the NATS server, or a comma-separated list; tls:// requires TLS';
   const options = [
     option('--nats <url>', about, undefined, DEFAULT_URL).env('TRANSECT_NATS'),
-    option('--nats-user <name>', 'log in by user and password').env('TRANSECT_NATS_USER'),
-    option('--nats-password-file <file>', 'the password (or TRANSECT_NATS_PASSWORD)'),
-    option('--nats-token-file <file>', 'log in by token (or TRANSECT_NATS_TOKEN)'),
-    option('--nats-nkey <file>', 'log in by the nkey with this seed').env('TRANSECT_NATS_NKEY'),
-    option('--nats-creds <file>', 'log in by a .creds file').env('TRANSECT_NATS_CREDS'),
-    option('--nats-ca <file>', 'certificate authorities of the server (PEM)').env(
-      'TRANSECT_NATS_CA',
+    option('--nats-user <name>', 'log in with this user name and a password').env(
+      'TRANSECT_NATS_USER',
     ),
+    option(
+      '--nats-password-file <file>',
+      'the password is in this file (or in TRANSECT_NATS_PASSWORD)',
+    ),
+    option(
+      '--nats-token-file <file>',
+      'log in with the token in this file (or in TRANSECT_NATS_TOKEN)',
+    ),
+    option('--nats-nkey <file>', 'log in with the nkey whose seed is in this file').env(
+      'TRANSECT_NATS_NKEY',
+    ),
+    option('--nats-creds <file>', 'log in with the credentials in this file').env(
+      'TRANSECT_NATS_CREDS',
+    ),
+    option(
+      '--nats-ca <file>',
+      'certificate authorities that may sign the server’s certificate (PEM)',
+    ).env('TRANSECT_NATS_CA'),
     option('--nats-cert <file>', 'our certificate (PEM)').env('TRANSECT_NATS_CERT'),
-    option('--nats-key <file>', 'the key of our certificate (PEM)').env('TRANSECT_NATS_KEY'),
+    option('--nats-key <file>', 'private key of our certificate (PEM)').env('TRANSECT_NATS_KEY'),
   ];
   for (const each of options) command.addOption(each);
   return command;

@@ -35,7 +35,7 @@ const OPTIONS: readonly (readonly [string, string, (text: string) => unknown])[]
   ],
   [
     '-S, --source-ip <list>',
-    'source addresses, ranges, prefixes, or an IPv6 prefix routed to this host (default: as routed)',
+    'source addresses, or an IPv6 prefix that is routed to this host (default: as routed)',
     parseSources,
   ],
   ['-s, --source-port <ports>', 'source ports: 50000 or 50000-50999', parseSourcePorts],

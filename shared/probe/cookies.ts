@@ -142,7 +142,7 @@ export class CookieMac {
   }
 }
 
-/** The bits of a word behind its first `length` bits, 0 ≤ length ≤ 32. */
+/** The bits of a word after its first `length` bits, 0 ≤ length ≤ 32. */
 function hostMask(length: number): number {
   return length >= 32 ? 0 : -1 >>> length;
 }

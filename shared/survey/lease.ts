@@ -40,7 +40,7 @@ export interface EpochRecord extends Counts, IcmpFindings {
   readonly versionSpans: readonly VersionSpan[];
 }
 
-/** Held by the agent of the last epoch; released unfinished; or settled to its end. */
+/** Held by the agent of the last epoch; released before its end; or completely settled. */
 export type LeaseState = 'held' | 'released' | 'settled';
 
 export interface Lease {

@@ -1,7 +1,7 @@
 /** Serves `/metrics` for Prometheus and `/healthz` for supervisors, on coordinator and agents. */
 import fastify, { type FastifyInstance } from 'fastify';
 import { describeError, Fault } from '../base/faults.js';
-import type { Metrics } from './metrics-registry.js';
+import type { Metrics } from './prometheus.js';
 
 const LOOPBACK = '127.0.0.1';
 /** Bounds of incomplete requests and idle connections. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { withDuck } from '../../coordinator/sink/duck.js';
-import { FIELDS, type Row, type Value } from '../../coordinator/sink/row.js';
+import { FIELDS, type Row, type Value } from '../../coordinator/sink/fields.js';
 import { parseOutputFilter, parseStoredFilter } from '../../coordinator/sink/row-filter.js';
 
 const rowWith = (values: Record<string, Value>): Row =>

@@ -3,7 +3,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { StoredRows } from '../../coordinator/cli/stored/stored-rows.js';
-import { FIELDS } from '../../coordinator/sink/row.js';
+import { FIELDS } from '../../coordinator/sink/fields.js';
 import { sinkNamed } from '../../coordinator/sink/sink-registry.js';
 import { readFolder } from '../../coordinator/storage/folder-layout.js';
 import { systemDisk } from '../../shared/host/disk.js';

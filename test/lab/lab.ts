@@ -80,6 +80,26 @@ export class Lab implements AsyncDisposable {
     return host;
   }
 
+  /** Connects a host to the switch by a second interface, eth1, with this address. */
+  async secondLink(host: Host, address: string): Promise<void> {
+    const port = `second${this.#hosts.indexOf(host) + 1}`;
+    const peer = ['peer', 'name', port, 'netns', this.#switch];
+    await host.ip('link', 'add', 'eth1', 'type', 'veth', ...peer);
+    await run('ip', ['-n', this.#switch, 'link', 'set', port, 'master', 'br0', 'up']);
+    await host.ip(
+      'address',
+      'add',
+      address,
+      'dev',
+      'eth1',
+      ...(address.includes(':') ? ['nodad'] : []),
+    );
+    await host.ip('link', 'set', 'eth1', 'up');
+    // Each interface answers ARP requests for its own addresses only.
+    await host.run('sysctl', '-qw', 'net.ipv4.conf.all.arp_ignore=1');
+    await host.refuseUplinks();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#hosts.map((host) => host.stopAll()));
     for (const { namespace } of this.#hosts)
@@ -169,7 +189,7 @@ export class Host {
   /** @throws Error if the host has an interface or a route that does not belong to the lab */
   async refuseUplinks(): Promise<void> {
     const links = JSON.parse(await this.ip('-json', 'link')) as { ifname: string }[];
-    const strange = links.find(({ ifname }) => ifname !== 'lo' && ifname !== 'eth0');
+    const strange = links.find(({ ifname }) => !/^(lo|eth[01])$/.test(ifname));
     const routes: { dst: string }[] = [];
     for (const family of ['-4', '-6']) {
       routes.push(

@@ -100,6 +100,26 @@ describe.skipIf(labIsMissing())('a survey', () => {
     60_000,
   );
 
+  test.each([
+    [4, '100.65.0.1/24', '100.65.0.2/24', '198.18.0.0/24', '198.18.0.0/15'],
+    [6, '2001:db8:e::1/64', '2001:db8:e::2/64', '2001:db8:5::/120', '2001:db8::/32'],
+  ] as const)(
+    'over IPv%i receives replies on the interface of its source address, though probes leave through another',
+    {
+      timeout: 60_000,
+    },
+    async (family, second, neighbour, prefix, special) => {
+      await lab.secondLink(prober, second);
+      const flags = family === 4 ? [] : ['nodad'];
+      await target.ip('address', 'add', neighbour, 'dev', 'eth0', ...flags);
+      await target.answerFor(prefix);
+      await prober.routeVia(prefix, target);
+      const source = second.split('/')[0] as string;
+      const { code, rows, summary } = await scan(prefix, '-S', source, '--allow-special', special);
+      expect([code, rows.length], summary).toEqual([EXIT.DONE, 256]);
+    },
+  );
+
   test('resolves the gateway again if the kernel’s entry is stale', {
     timeout: 60_000,
   }, async () => {

@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { serveTelemetry } from '../../shared/telemetry/http.js';
-import { Metrics } from '../../shared/telemetry/metrics-registry.js';
+import { Metrics } from '../../shared/telemetry/prometheus.js';
 
 const PORT = 29_418;
 const sockets: Socket[] = [];

@@ -4,7 +4,7 @@
  */
 
 import { join } from 'node:path';
-import { FIELDS } from '../../coordinator/sink/row.js';
+import { FIELDS } from '../../coordinator/sink/fields.js';
 import { readJournal } from '../../coordinator/storage/journal.js';
 import { SegmentStore } from '../../coordinator/storage/segments.js';
 import { verify } from '../../coordinator/verification.js';

@@ -41,7 +41,7 @@ export async function startPrivateBroker(): Promise<PrivateBroker> {
     .flat()
     .some((one) => one?.address === LOOPBACK);
   if (!isLoopbackUp) {
-    const reason = `no interface has ${LOOPBACK}, which the parts of a scan need: ip link set lo up`;
+    const reason = `no interface has ${LOOPBACK}, which the parts of a scan need; run: ip link set lo up`;
     throw new Fault('NO_NATS_SERVER', reason);
   }
   const install = 'install it with: apt-get install nats-server';

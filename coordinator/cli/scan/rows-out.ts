@@ -10,8 +10,9 @@ import { outranks, SILENT } from '../../../shared/probe/probe-set.js';
 import { FLAG_REPEAT, type ResultBatch } from '../../../shared/survey/results.js';
 import { isUnsent } from '../../../shared/survey/unsent.js';
 import { fieldIndices } from '../../sink/field-selection.js';
-import { RowSource, rowOf } from '../../sink/row.js';
+import { rowOf } from '../../sink/fields.js';
 import type { RowFilter } from '../../sink/row-filter.js';
+import { RowSource } from '../../sink/row-source.js';
 import type { TextFormat } from '../../sink/sink.js';
 import { sinkNamed } from '../../sink/sink-registry.js';
 import type { SurveyRun } from '../../survey/survey-run.js';
@@ -90,7 +91,7 @@ export class RowsOut {
     }
     if (wanted.filter !== undefined && wanted.filter.test === undefined && wanted.rowsMax) {
       const reason =
-        'rows that pass an SQL filter cannot be counted while they arrive: filter in ZMap’s language';
+        'rows that pass an SQL filter cannot be counted while they arrive; write the filter in ZMap’s language instead';
       throw new Fault('BAD_OPTION', reason, { flag: '--max-results', value: `${wanted.rowsMax}` });
     }
     return new RowsOut(wanted, isStreamed ? undefined : await openOutput(file ?? '-'), deps);

@@ -62,11 +62,11 @@ export function scanCommand(): Command {
     fieldsOption(),
     option(
       '--output-filter <condition>',
-      'rows to print, as in ZMap: success = 1 && ttl < 64; all replies are stored then',
+      'print only rows that meet a condition in ZMap’s language, such as success = 1 && ttl < 64; implies --rows all',
       parseOutputFilter,
     ),
     headerOption(),
-    option('--data <dir>', 'folder of segments and manifests', undefined, DEFAULT_DATA),
+    option('--data <dir>', 'folder in which surveys are stored', undefined, DEFAULT_DATA),
     option('-d, --dryrun', 'print the targets in probing order, and send nothing'),
     option('-q, --quiet', 'no progress, no summary'),
   ];

@@ -50,7 +50,7 @@ export function queryCommand(): Command {
   made.addOption(
     option(
       '--unsafe',
-      'turn the sandbox off: allow files, network, extensions and several statements',
+      'allow the statement to use files, the network and extensions, and allow several statements',
     ),
   );
   return addBrokerOptions(made).action(query);

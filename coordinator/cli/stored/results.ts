@@ -6,7 +6,7 @@ import { writeOut } from '../../../shared/command/output.js';
 import { command, option } from '../../../shared/command/program.js';
 import { ALIAS_FIELDS } from '../../sink/alias-fields.js';
 import { parseFields, storedFields, withAliasFields } from '../../sink/field-selection.js';
-import { FIELDS, type Value } from '../../sink/row.js';
+import { FIELDS, type Value } from '../../sink/fields.js';
 import { parseStoredFilter, type RowFilter } from '../../sink/row-filter.js';
 import type { TextFormat } from '../../sink/sink.js';
 import { SINK_NAMES, sinkNamed } from '../../sink/sink-registry.js';
@@ -40,7 +40,10 @@ export function resultsCommand(): Command {
   const made = command('results', 'print or write the stored rows');
   made.argument('<survey>', 'a survey, or the folder of one');
   const options = [
-    option('-o, --output-file <file>', 'write to a file, replaced at the end; - is stdout'),
+    option(
+      '-o, --output-file <file>',
+      'file to write; it replaces an existing file once it is complete; - is stdout',
+    ),
     fieldsOption(),
     headerOption(),
     option('-O, --output-module <name>', `${SINK_NAMES.join(', ')} (default: csv)`, (name) => {
@@ -48,10 +51,10 @@ export function resultsCommand(): Command {
     }),
     option(
       '--filter <condition>',
-      'rows to print, in SQL (sport = 443 AND ttl < 64) or as in ZMap (sport = 443 && ttl < 64)',
+      'print only rows that meet a condition, in SQL (sport = 443 AND ttl < 64) or in ZMap’s language (sport = 443 && ttl < 64)',
       parseStoredFilter,
     ),
-    option('--follow', 'continue with newly stored rows until the survey is over'),
+    option('--follow', 'continue with rows as they are stored, until the survey is over'),
   ];
   for (const each of options) made.addOption(each);
   return addBrokerOptions(made).action(results);
@@ -59,7 +62,7 @@ export function resultsCommand(): Command {
 
 export function fieldsOption() {
   const names = [...FIELDS, ...ALIAS_FIELDS].map(({ name }) => name).join(' ');
-  const about = `fields, separated by commas (* is all of them, \`blank\` an empty column): ${names}`;
+  const about = `names of fields, separated by commas (*: all fields; blank: an empty column): ${names}`;
   return option('-f, --output-fields <list>', about, parseFields);
 }
 
@@ -71,7 +74,7 @@ async function results(name: string, flags: ResultsFlags): Promise<void> {
   const { outputModule = 'csv', outputFile, filter, follow, headerRow } = flags;
   const format = textOf(outputModule, outputFile);
   if (follow && outputFile !== undefined && outputFile !== '-') {
-    const reason = 'a file is written whole: use --follow with stdout only';
+    const reason = '--follow works only with stdout, because a file is written at the end';
     throw new Fault('BAD_OPTION', reason, { flag: '--output-file', value: outputFile });
   }
   const output = await openOutput(outputFile ?? '-');

@@ -11,7 +11,7 @@ import type { AliasTests } from '../../../shared/survey/space/alias-tests.js';
 import { ALIAS_FIELD_NAMES } from '../../sink/alias-fields.js';
 import { quote, rowsOf } from '../../sink/duck.js';
 import { BLANK } from '../../sink/field-selection.js';
-import type { Value } from '../../sink/row.js';
+import type { Value } from '../../sink/fields.js';
 import { JOURNAL_FILE, type PublicSurvey } from '../../storage/folder-layout.js';
 import { readJournal, type ShardEntry } from '../../storage/journal.js';
 import { type Segment, SegmentStore } from '../../storage/segments.js';

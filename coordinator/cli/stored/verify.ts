@@ -18,7 +18,10 @@ import { addBrokerOptions, type BrokerFlags } from '../with-bus.js';
 import { withSurveyFiles } from './survey-files.js';
 
 export function verifyCommand(): Command {
-  const made = command('verify', 'prove from plan, journal and segments what a survey has covered');
+  const made = command(
+    'verify',
+    'check from plan, journal and segments which targets a survey has covered',
+  );
   made.argument('<survey>', 'a survey, or the folder of one');
   return addBrokerOptions(made).addOption(option('--json', 'print JSON')).action(run);
 }

@@ -9,14 +9,14 @@ export function limitOptions() {
   return [
     option(
       '-n, --max-targets <n>',
-      'cover only the first n targets of the probing order, or n%',
+      'probe only the first n targets of the probing order, or n%',
       parseTargetLimit,
     ),
-    option('-N, --max-results <n>', 'end after this many rows', parseCount),
-    option('-t, --max-runtime <time>', 'end this long after the launch', parseDuration),
+    option('-N, --max-results <n>', 'end the survey once it has this many rows', parseCount),
+    option('-t, --max-runtime <time>', 'end the survey this long after its launch', parseDuration),
     option(
       '--min-hitrate <percent>',
-      'end if fewer of the targets answer with success',
+      'end the survey if less than this percentage of the targets answers with success',
       parsePercent,
     ),
   ];

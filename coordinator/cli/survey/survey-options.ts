@@ -60,7 +60,7 @@ export function addSurveyOptions(command: Command): Command {
   const options = [
     option(
       '-p, --ports <list>',
-      'ports: 80,443,8000-8100, *, !22, top:100; of other probes: udp:53, icmp-echo',
+      'ports: 80,443,8000-8100, *, !22, top:100; for other probes: udp:53, icmp-echo',
       parsePortEntries,
     ),
     repeatable('-w, --allowlist-file <file>', 'targets, one range per line (- is stdin)', same),
@@ -88,15 +88,19 @@ export function addSurveyOptions(command: Command): Command {
     ),
     option(
       '--detect-aliases',
-      'probe 16 more addresses in each IPv6 /64 with targets, to detect prefixes that answer as a whole',
+      'find IPv6 /64 prefixes whose every address answers, by 16 additional targets in each',
     ),
     option(
       '--alias-lengths <list>',
-      'lengths of the prefixes to test, such as 48,64; implies --detect-aliases',
+      'test prefixes of these lengths, such as 48,64; implies --detect-aliases',
       parseAliasLengths,
     ),
     ...limitOptions(),
-    option('--rows <which>', 'replies kept as rows: successes (default) or all', parseRowPolicy),
+    option(
+      '--rows <which>',
+      'replies that become rows: successes (default) or all',
+      parseRowPolicy,
+    ),
     option(
       '-O, --output-module <name>',
       `format of rows: ${SINK_NAMES.join(', ')} (default: ${DEFAULT_OUTPUT} if stored, csv if printed by scan)`,
@@ -123,12 +127,16 @@ function rateOptions() {
       'probes per second, all agents together (default: 1000); 0 is as fast as possible',
       parseRateLimit,
     ),
-    option('-B, --bandwidth <bps>', 'the rate as bits per second on Ethernet', parseBandwidth),
-    option('--max-rate-per-24 <pps>', 'cap the expected rate into any IPv4 /24', parseRate),
-    option('--max-rate-per-48 <pps>', 'cap the expected rate into any IPv6 /48', parseRate),
+    option(
+      '-B, --bandwidth <bps>',
+      'the rate in bits per second on Ethernet, instead of -r',
+      parseBandwidth,
+    ),
+    option('--max-rate-per-24 <pps>', 'limit the average rate into any IPv4 /24', parseRate),
+    option('--max-rate-per-48 <pps>', 'limit the average rate into any IPv6 /48', parseRate),
     option(
       '--max-rate-per-64 <pps>',
-      `cap the expected rate into any IPv6 /64 (default: ${UNLISTED_PER_64_MAX} to addresses that are not listed)`,
+      `limit the average rate into any IPv6 /64 (default: ${UNLISTED_PER_64_MAX}; addresses of hitlists and pairs do not count)`,
       parseRate,
     ),
   ];

@@ -44,7 +44,7 @@ export class Exclusions {
 
   /** Adds an entry; entries may arrive in any order and repeatedly. @returns whether the version grew */
   add(entry: Exclusion): boolean {
-    assert(entry.version >= 1, `an exclusion has version ${entry.version}`);
+    assert(entry.version >= 1, `an exclusion has the invalid version number ${entry.version}`);
     const before = this.version;
     if (entry.version > before) this.#early.set(entry.version, entry);
     for (;;) {

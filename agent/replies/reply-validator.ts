@@ -11,7 +11,7 @@ import { ProbeSet } from '../../shared/probe/probe-set.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import type { ReplyRecorder } from '../interfaces.js';
-import { type DraftReply, type ReplyCounts, ReplyDelivery } from './reply-delivery.js';
+import { type DraftReply, type ReplyCounts, ShardMatcher } from './shard-matcher.js';
 
 /** Longest plausible round trip: an older timestamp echo does not belong to our probe. */
 const ROUND_TRIP_MICROS_MAX = 600e6;
@@ -34,10 +34,10 @@ interface ProbeReplies {
   readonly ports: readonly number[];
 }
 
-export class ReplyMatcher {
+export class ReplyValidator {
   readonly #plan: Plan;
   readonly #probes: readonly ProbeReplies[];
-  readonly #delivery: ReplyDelivery;
+  readonly #matcher: ShardMatcher;
   readonly #reply: DraftReply;
   readonly #dissection: Dissection;
   readonly #counts: ReplyCounts;
@@ -63,7 +63,7 @@ export class ReplyMatcher {
   ) {
     this.#plan = plan;
     const set = new ProbeSet(survey.probes);
-    this.#delivery = new ReplyDelivery(plan, set, shards, counts);
+    this.#matcher = new ShardMatcher(plan, set, shards, counts);
     this.#probes = set.packets.map(({ index, probe, options }) => {
       const protocol = (family: 4 | 6) =>
         probe.families.includes(family) ? probe.protocol(family) : -1;
@@ -175,7 +175,7 @@ export class ReplyMatcher {
     target.probe = index;
     const position = this.#plan.positionOf(target);
     if (position < 0) return false;
-    const recorder = this.#delivery.recorderOf(position);
+    const recorder = this.#matcher.recorderOf(position);
     if (recorder === undefined) return true;
     reply.position = position;
     if (dissection.isTcp) dissection.tcpOptions.read(dissection.tcp);
@@ -183,7 +183,7 @@ export class ReplyMatcher {
     const stamp = reader.echoedStamp(dissection);
     const elapsed = stamp <= 0 ? -1 : (timestamp - stamp) >>> 0;
     reply.roundTrip = elapsed < ROUND_TRIP_MICROS_MAX ? elapsed : -1;
-    this.#delivery.deliver(recorder, reply, index, reader.classify(dissection), timestamp);
+    this.#matcher.deliver(recorder, reply, index, reader.classify(dissection), timestamp);
     return true;
   }
 }

@@ -27,7 +27,7 @@ export class ReplyCounts {
 /** A reply under construction. */
 export type DraftReply = { -readonly [Field in keyof Reply]: Reply[Field] };
 
-export class ReplyDelivery {
+export class ShardMatcher {
   readonly #plan: Plan;
   readonly #shards: ReadonlyMap<number, ReplyRecorder>;
   readonly #counts: ReplyCounts;
