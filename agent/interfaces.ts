@@ -28,8 +28,8 @@ export interface FrameSender {
   /** Stores the offsets of the packets of slots [0, count) in `packetAt`; count ≤ `room()`. */
   locate(count: number, packetAt: Uint32Array): void;
   /**
-   * Sends the frames in slots [0, count). @returns how many the kernel accepted, in order; the others are in
-   * slots [0, count − accepted) afterwards, and `errno` gives the reason
+   * Sends the frames in slots [0, count), in order. @returns how many the kernel accepted; the others are moved
+   * to slots [0, count − accepted), and `errno` gives the reason
    */
   send(count: number): number;
   /** Drops the frame in slot 0, which the kernel refuses permanently. */
@@ -198,7 +198,7 @@ export interface Capture {
   readonly dissection: Dissection;
   /** Totals since the capture was opened, of all surveys that share the interface. */
   readonly totals: CaptureTotals;
-  /** Numbers, by reason, of the frames captured so far that are not replies to our probes. */
+  /** Frames captured so far that are not replies to our probes, counted by reason. */
   readonly rejects: Readonly<Record<string, number>>;
   readonly isAlive: boolean;
   readonly readUntil: number;

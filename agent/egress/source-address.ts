@@ -28,7 +28,7 @@ export interface InterfaceAddress {
   readonly scope?: string;
   readonly temporary?: boolean;
   readonly deprecated?: boolean;
-  /** Not usable yet, or never: duplicate address detection runs or has failed (RFC 4862 §5.4). */
+  /** Not usable: duplicate address detection is still running, or has failed (RFC 4862 §5.4). */
   readonly tentative?: boolean;
   readonly dadfailed?: boolean;
 }

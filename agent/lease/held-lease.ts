@@ -23,7 +23,7 @@ export class HeldLease {
   #revision: number;
 
   constructor(leases: LeaseStore, lease: Lease, revision: number, clock: Clock) {
-    assert(lease.epochs.length > 0, 'a held lease has no epoch');
+    assert(lease.epochs.length > 0, 'this lease is held, but has no epoch');
     this.#leases = leases;
     this.#clock = clock;
     this.#lease = lease;
@@ -32,7 +32,7 @@ export class HeldLease {
     this.from = this.record.from;
   }
 
-  /** The record of our epoch, as written last. */
+  /** The record of our epoch, as we last wrote it. */
   get record(): EpochRecord {
     return this.#lease.epochs.at(-1) as EpochRecord;
   }

@@ -30,7 +30,7 @@ export class BurstTest {
   /** Number of windows: one more each time the older half is dropped, because each window is another test. */
   #windows = 1;
 
-  /** @param from place in the sending sequence, from 0; errors of earlier targets do not count */
+  /** @param from zero-based position in the sending sequence; errors of targets before it do not count */
   constructor(from: number) {
     this.#from = from;
   }

@@ -15,7 +15,8 @@ const MAKING_UP = 1.4;
 /** Minimum bucket depth: one probe plus slack for late wake-ups. */
 const CREDIT_MIN = 1.5;
 /**
- * Waits until this many milliseconds’ worth of probes may be sent, then sends them together: a system call for each probe would use a whole core at a tenth of the possible rate.
+ * Waits until this many milliseconds’ worth of probes may be sent, then sends them together: a system call for
+ * each probe would use a whole core at a tenth of the possible rate.
  */
 const WORTH_MILLIS = 1.95;
 const WAIT_MILLIS_MIN = 0.1;

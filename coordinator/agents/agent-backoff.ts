@@ -36,7 +36,7 @@ export class AgentBackoff {
   readonly #samples: Sample[] = [];
 
   /**
-   * Takes the activity of a heartbeat.
+   * Updates the backoff from the activity that a heartbeat reports.
    * @param granted packets per second that were granted before this heartbeat
    */
   update(activity: Activity, granted: number, now: number): void {

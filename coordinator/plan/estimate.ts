@@ -41,7 +41,10 @@ export function rateOfBandwidth(
 /** One probe of a survey as a frame. */
 export interface FrameCost {
   readonly probe: string;
-  /** Octets of one probe on an Ethernet link, with preamble and gap. If a space has both families, the size over IPv6. */
+  /**
+   * Octets of one probe on an Ethernet link, with preamble and gap. If a space has both families, the size over
+   * IPv6.
+   */
   readonly octets: number;
   /** The effect of the probe's options; empty if they are no trade-off. */
   readonly tradeOff: string;

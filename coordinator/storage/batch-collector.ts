@@ -38,8 +38,10 @@ export class BatchCollector {
   readonly #unleased = new Map<number, number>();
 
   /**
-   * Keeps a batch if its rows may belong to a lease. Any client may write to the stream, so a batch is rejected in three cases: its epoch has ended and does not include the serial of the batch; its agent is not the agent of that epoch; or the epoch would have more rows than an epoch can produce. If a rejected batch was
-   * valid after all, its positions are probed again.
+   * Keeps a batch if its rows may belong to a lease. Any client may write to the stream, so a batch is
+   * rejected in three cases: its epoch has ended and does not include the serial of the batch; its agent is
+   * not the agent of that epoch; or the epoch would have more rows than an epoch can produce. If a rejected
+   * batch was valid after all, its positions are probed again.
    * @returns whether the batch is kept
    */
   add(delivery: ResultDelivery, { lease, positions, areLeasesKnown }: ShardContext): boolean {

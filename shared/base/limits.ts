@@ -49,7 +49,7 @@ export const LIMITS = {
   lineOctets: 64 * 1024 ** 2,
   /** Octets of a survey's record and its manifest. */
   recordOctets: 16 * 1024 ** 2,
-  /** Octets of a segment, or of an answer, carried by one message. */
+  /** Maximum octets of a segment, or of an answer, in one message. */
   chunkOctets: 512 * 1024,
   /** The time between two probes of a silent target, if the survey asks for more than one. */
   repeatMillis: 1000,

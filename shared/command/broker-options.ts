@@ -130,7 +130,7 @@ function parseUrl(text: string, shown: string): ParsedUrl {
     throw new Fault('BAD_OPTION', reason, { flag: FLAGS.nats, value: shown });
   }
   if (scheme !== 'nats' && scheme !== 'tls') {
-    const reason = `the URL begins with nats:// or tls://, not with ${scheme}://`;
+    const reason = `the URL must begin with nats:// or tls://, not with ${scheme}://`;
     throw new Fault('BAD_OPTION', reason, { flag: FLAGS.nats, value: shown });
   }
   const login = secret === undefined ? undefined : secretLogin(secret, shown);

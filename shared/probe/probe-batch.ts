@@ -29,8 +29,8 @@ export class ProbeBatch {
   /** Our port in the high half, the target's in the low. */
   readonly ports: Uint32Array;
   /**
-   * The cookies: 64 bits in two words. The low half of `identification` is also the identification (IPv6: the
-   * flow label) in the IP header.
+   * Cookies of 64 bits, in two words: `sequence` and `identification`. The low half of the second one is also
+   * sent in the IPv4 header’s identification field, and in the IPv6 header’s flow label.
    */
   readonly sequence: Uint32Array;
   readonly identification: Uint32Array;

@@ -7,9 +7,9 @@ import type { Millis } from '../base/brand.js';
 export interface SurveyLimits {
   /** How many targets are covered, from the start of the probing order; at most the size of the space. */
   readonly maxTargets: number;
-  /** Rows after which it ends; 0 for no limit. */
+  /** The survey ends once it has this many rows; 0 for no limit. */
   readonly maxResults: number;
-  /** Time after its launch at which it ends; 0 for no limit. */
+  /** The survey ends this long after its launch; 0 for no limit. */
   readonly maxRuntime: Millis;
   /** The survey ends if less than this percentage of its settled targets answers with success; 0 for no limit. */
   readonly minHitrate: number;

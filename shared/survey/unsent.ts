@@ -3,7 +3,7 @@
  * classification column of batches, above those of replies; such rows are stored apart.
  */
 export const UNSENT = {
-  /** Excluded by an exclusion in force: an opt-out. */
+  /** Excluded by an exclusion in force (an opt-out). */
   EXCLUDED: 16,
   /** Blocked by the agent's own blocklist. */
   BLOCKED: 17,
@@ -38,7 +38,7 @@ export const UNSENT_NAMES = [
 export type UnsentName = (typeof UNSENT_NAMES)[number];
 export type UnsentCounts = Record<UnsentName, number>;
 
-/** The words that follow a number of targets in messages. */
+/** For each reason: the words after the count of unsent targets in messages. */
 export const UNSENT_WORDS: Readonly<Record<UnsentName, string>> = {
   excluded: 'excluded',
   blocked: 'on an agent’s own blocklist',

@@ -91,7 +91,8 @@ export class RowsOut {
     }
     if (wanted.filter !== undefined && wanted.filter.test === undefined && wanted.rowsMax) {
       const reason =
-        'rows that pass an SQL filter cannot be counted while they arrive; write the filter in ZMap’s language instead';
+        'rows that pass an SQL filter cannot be counted while they arrive; ' +
+        'write the filter in ZMap’s language instead';
       throw new Fault('BAD_OPTION', reason, { flag: '--max-results', value: `${wanted.rowsMax}` });
     }
     return new RowsOut(wanted, isStreamed ? undefined : await openOutput(file ?? '-'), deps);

@@ -49,7 +49,7 @@ const STREAMED = 'csv';
 export function scanCommand(): Command {
   const made = command(
     'scan',
-    'survey targets from this machine: broker, coordinator and agents in one',
+    'survey targets from this machine: broker, coordinator and agents in one command',
   );
   made.argument('[targets...]', 'prefixes, ranges and addresses');
   addSurveyOptions(made);

@@ -43,7 +43,10 @@ const FORMATS = {
 type FormatName = keyof typeof FORMATS;
 
 export function queryCommand(): Command {
-  const made = command('query', 'run SQL (DuckDB) over the stored rows, as the table `results`');
+  const made = command(
+    'query',
+    'run SQL (DuckDB) on the stored rows, which are the table `results`',
+  );
   made.argument('<survey>', 'a survey, or the folder of one');
   made.argument('<sql>', 'SELECT classification, count(*) FROM results GROUP BY ALL');
   made.addOption(option('-O, --format <name>', 'table, csv or ndjson', parseFormat, 'table'));

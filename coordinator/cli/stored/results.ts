@@ -51,7 +51,8 @@ export function resultsCommand(): Command {
     }),
     option(
       '--filter <condition>',
-      'print only rows that meet a condition, in SQL (sport = 443 AND ttl < 64) or in ZMap’s language (sport = 443 && ttl < 64)',
+      'print only rows that meet a condition, in SQL (sport = 443 AND ttl < 64) ' +
+        'or in ZMap’s language (sport = 443 && ttl < 64)',
       parseStoredFilter,
     ),
     option('--follow', 'continue with rows as they are stored, until the survey is over'),

@@ -48,7 +48,8 @@ export async function withSurveyFiles<Result>(
       await fetchFile(bus, id, SURVEY_FILE, copy);
       const text = (await recordIn(copy)) ?? '';
       const survey = surveyFromJson(text, SURVEY_FILE);
-      // On the same host nothing is copied. The answer could name any folder, so its content is compared.
+      // On the same host, the files are used in place. The coordinator’s answer could name any folder, so the
+      // survey in that folder is compared with the survey in the answer.
       if ((await recordIn(folder).catch(() => undefined)) === text) {
         return await work({ folder, survey, refresh: isEnded });
       }

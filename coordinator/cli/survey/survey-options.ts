@@ -136,7 +136,8 @@ function rateOptions() {
     option('--max-rate-per-48 <pps>', 'limit the average rate into any IPv6 /48', parseRate),
     option(
       '--max-rate-per-64 <pps>',
-      `limit the average rate into any IPv6 /64 (default: ${UNLISTED_PER_64_MAX}; addresses of hitlists and pairs do not count)`,
+      `limit the average rate into any IPv6 /64 (default: ${UNLISTED_PER_64_MAX}; ` +
+        'addresses of hitlists and pairs do not count)',
       parseRate,
     ),
   ];

@@ -15,7 +15,7 @@ interface Entry {
 
 /** Polling interval of an empty queue. */
 const POLL_MILLIS = 20;
-/** Completed offers that a restarted broker may bring back. */
+/** Completed offers that are remembered: a restarted broker may deliver these again. */
 const REMEMBERED = 50;
 
 export class MemoryWork implements ShardQueue {
