@@ -71,6 +71,15 @@ function glossary(): Entry[] {
   });
 }
 
+const EXPORT = /^export (?:abstract |async )?(?:class|interface|type|const|function) (\w+)/gm;
+
+function filesIn(folders: readonly string[]): string[] {
+  return folders.flatMap((folder) => {
+    const names = readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' });
+    return names.filter((name) => /(?<!\.d)\.ts$/.test(name)).map((name) => `${folder}/${name}`);
+  });
+}
+
 const wordIn = (word: string, text: string) => new RegExp(`\\b${word}\\b`).test(text);
 
 describe('the glossary', () => {
@@ -85,6 +94,17 @@ describe('the glossary', () => {
 
   test('has only words that occur in the code of the file it names', () => {
     const strays = entries.filter(({ word, file }) => !wordIn(word, withoutComments(textOf(file))));
+    expect(strays).toEqual([]);
+  });
+
+  test('names for each word that is exported somewhere a file that exports it', () => {
+    const exported = new Map<string, string[]>();
+    for (const file of filesIn(['agent', 'coordinator', 'shared'])) {
+      for (const [, word = ''] of textOf(file).matchAll(EXPORT)) {
+        exported.set(word, [...(exported.get(word) ?? []), file]);
+      }
+    }
+    const strays = entries.filter(({ word, file }) => exported.get(word)?.includes(file) === false);
     expect(strays).toEqual([]);
   });
 

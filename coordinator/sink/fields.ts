@@ -1,6 +1,6 @@
 /**
  * The fields of results as users and pipelines see them: ZMap's field names, for existing pipelines, and our
- * own. `TABLE` is the only list of fields.
+ * own. The fields of alias tests are in `alias-fields.ts`.
  */
 import { isoTime } from '../../shared/base/clock.js';
 import { formatAddress, formatWords } from '../../shared/net/ipv6.js';

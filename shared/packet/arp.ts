@@ -6,7 +6,7 @@
  */
 import {
   ethernetOctets,
-  type FrameSender,
+  type FrameOrigin,
   type MacAddress,
   readMac,
   setMac,
@@ -23,7 +23,7 @@ const REQUEST = 1;
 /** Lays out a broadcast request; `setArpTarget` sets its target. @param source our IPv4 address */
 export function layOutArp(
   view: DataView,
-  { source: mac, vlan }: FrameSender,
+  { source: mac, vlan }: FrameOrigin,
   source: number,
 ): void {
   const everybody = new Uint8Array(6).fill(0xff);

@@ -34,7 +34,7 @@ export interface EthernetHeader {
 }
 
 /** Sender and VLAN of frames. */
-export type FrameSender = Pick<EthernetHeader, 'source' | 'vlan'>;
+export type FrameOrigin = Pick<EthernetHeader, 'source' | 'vlan'>;
 
 /** Octets of a header with or without a tag. */
 export function ethernetOctets(vlan: number | undefined): number {

@@ -10,7 +10,7 @@ import {
   ETHER_TYPE_IPV6,
   ETHERNET_OCTETS,
   ethernetOctets,
-  type FrameSender,
+  type FrameOrigin,
   type MacAddress,
   readMac,
   setMac,
@@ -32,7 +32,7 @@ const HOP_LIMIT = 255;
 /** Lays out a solicitation; `setSolicitationTarget` sets its target. @param source our address */
 export function layOutSolicitation(
   view: DataView,
-  { source: mac, vlan }: FrameSender,
+  { source: mac, vlan }: FrameOrigin,
   source: Words,
 ): void {
   // The multicast address is 33:33:ff and the last three octets of the target (RFC 2464 §7); those three
