@@ -1,21 +1,16 @@
 /** Opens the network I/O of an agent for a survey on the real network: egress plan, senders, captures. */
-import { readFile } from 'node:fs/promises';
 import type { Clock } from '../shared/base/clock.js';
-import { describeError, Fault } from '../shared/base/faults.js';
 import type { TransmitMethod } from '../shared/command/network-options.js';
 import { requireNetRaw } from '../shared/host/capability.js';
+import { readListFile } from '../shared/host/list-file.js';
 import { Ranges } from '../shared/net/ranges.js';
 import { Ranges6 } from '../shared/net/ranges6.js';
 import { ProbeSet } from '../shared/probe/probe-set.js';
+import { RuleList, RuleListReader } from '../shared/survey/lists/rule-list.js';
 import type { Plan } from '../shared/survey/plan.js';
 import { addressLists } from '../shared/survey/policy/address-lists.js';
 import { rulesToBytes } from '../shared/survey/policy/block-rules.js';
-import {
-  type BlockEntry,
-  Blocklist,
-  parseBlock,
-  parseBlockList,
-} from '../shared/survey/policy/blocklist.js';
+import { Blocklist } from '../shared/survey/policy/blocklist.js';
 import {
   blockedSpecialIpv4,
   blockedSpecialIpv6,
@@ -109,10 +104,10 @@ export async function networkIoOpener(
   };
 }
 
-function blockedFor({ allowSpecial }: Survey, own: readonly BlockEntry[]): SendFilterLists {
+function blockedFor({ allowSpecial }: Survey, own: readonly RuleList[]): SendFilterLists {
   const { ipv4, ipv6 } = Blocklist.of(own);
-  const blocked = Ranges.of([...blockedSpecialIpv4(allowSpecial), ...ipv4]);
-  const blocked6 = blockedSpecialIpv6(allowSpecial).union(Ranges6.of(ipv6));
+  const blocked = blockedSpecialIpv4(allowSpecial).union(ipv4);
+  const blocked6 = blockedSpecialIpv6(allowSpecial).union(ipv6);
   return {
     version: 0,
     excluded: addressLists(Ranges.none, Ranges6.none),
@@ -122,15 +117,17 @@ function blockedFor({ allowSpecial }: Survey, own: readonly BlockEntry[]): SendF
 
 /** The agent's own blocklist rules, so that a lookup can name them; undefined if there are none. */
 function ownRules(
-  own: readonly BlockEntry[],
+  own: readonly RuleList[],
   unroutable: readonly Unroutable[],
 ): Uint8Array | undefined {
   if (own.length === 0 && unroutable.length === 0) return undefined;
-  const routes = unroutable.map(({ text, reason }) => {
-    const { block } = parseBlock(text, reason);
-    return { block, location: { flag: reason, value: text } };
-  });
-  return rulesToBytes([...own, ...routes], []);
+  const byReason = new Map<string, RuleList>();
+  for (const { text, reason } of unroutable) {
+    const list = byReason.get(reason) ?? new RuleList({ flag: reason });
+    byReason.set(reason, list);
+    list.addText(text, 0);
+  }
+  return rulesToBytes([...own, ...byReason.values()], []);
 }
 
 function openCaptures(
@@ -148,15 +145,12 @@ function openCaptures(
   }
 }
 
-async function readBlocklists(files: readonly string[]): Promise<readonly BlockEntry[]> {
-  const lists = await Promise.all(
+async function readBlocklists(files: readonly string[]): Promise<readonly RuleList[]> {
+  return await Promise.all(
     files.map(async (file) => {
-      const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-        const reason = `cannot read the file: ${describeError(cause)}`;
-        throw new Fault('UNREADABLE_FILE', reason, { flag: '--blocklist-file', file }, cause);
-      });
-      return parseBlockList(text, file);
+      const reader = new RuleListReader(file);
+      await readListFile(reader, file, '--blocklist-file');
+      return reader.list;
     }),
   );
-  return lists.flat();
 }

@@ -62,7 +62,7 @@ function bottomlessWire(): FrameSender {
 
 const all = Ranges.of([{ from: 0, to: 2 ** 32 }]).subtract(SPECIAL);
 const HTTPS = [443] as ProbePort[];
-const none = AddressList.of([]);
+const none = AddressList.none;
 const ipv6 = new Space({
   ipv4: Ranges.none,
   windows: [parseWindow('2001:db8::/32-64@::1', '7')],

@@ -7,7 +7,7 @@ import type { Clock } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
 import type { Bus } from '../shared/bus/interfaces.js';
 import type { Disk } from '../shared/host/disk.js';
-import { parseBlock } from '../shared/survey/policy/blocklist.js';
+import { parseBlock } from '../shared/survey/lists/rule-list.js';
 import { type Exclusion, Exclusions, inForce } from '../shared/survey/policy/exclusions.js';
 import type { Log } from '../shared/telemetry/log.js';
 

@@ -88,9 +88,8 @@ async function sourcesOf(space: Space, given: readonly Words[]): Promise<Connect
   const sources: { -readonly [family in Family]?: string } = {};
   for (const words of given) sources[isMapped(words) ? 4 : 6] ??= formatWords(words);
   for (const source of Object.values(sources)) await requireOwn(source);
-  const [first] = space.ipv6Prefixes;
-  if (first === undefined || sources[6] !== undefined) return sources;
-  const permanent = await permanentSource(first.words);
+  if (!space.hasIpv6 || sources[6] !== undefined) return sources;
+  const permanent = await permanentSource(space.ipv6Example);
   return permanent === undefined ? sources : { ...sources, 6: formatWords(permanent) };
 }
 

@@ -79,8 +79,8 @@ export async function planEgress(
 
 function slicesAsGiven(space: Space, device: string): RouteSlice[] {
   const families: Family[] = [];
-  if (space.ipv4Addresses.count > 0) families.push(4);
-  if (space.ipv6Prefixes.length > 0) families.push(6);
+  if (space.hasIpv4) families.push(4);
+  if (space.hasIpv6) families.push(6);
   const noAddress: Words = [0, 0, 0, 0];
   return families.map((family) => {
     return { family, device, gateway: undefined, destinations: WHOLE[family], example: noAddress };

@@ -7,13 +7,13 @@ import { Fault } from '../../shared/base/faults.js';
 import { cidrsOf } from '../../shared/net/cidr.js';
 import type { Words } from '../../shared/net/endpoint.js';
 import { formatWords } from '../../shared/net/ipv6.js';
-import type { Ranges } from '../../shared/net/ranges.js';
 import type { Family } from '../../shared/probe/probe.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Destinations } from '../interfaces.js';
 import { flatten, inOrder, later, overlay, type Segment, type Span } from './partition.js';
 import { type RuleRecord, readRules, stepsFor } from './policy-rules.js';
 import { addressToBigInt, type Hop, ipJson, type RouteEntry, readRoutes } from './route-table.js';
+import { type TargetSpans, targetSpans, toWords } from './target-spans.js';
 
 const BITS = { 4: 32, 6: 128 } as const;
 /** Maximum number of unroutable prefixes that are listed, per reason. */
@@ -71,7 +71,7 @@ export async function slicesOf(space: Space, options: RoutingOptions): Promise<R
     unroutable: [],
     notes: [],
   };
-  const targets = { 4: spansOfIpv4(space.ipv4Addresses), 6: spansOfIpv6(space) } as const;
+  const targets = { 4: targetSpans(space, 4), 6: targetSpans(space, 6) } as const;
   const families = ([4, 6] as const).filter((family) => targets[family].length > 0);
   for (const family of families) {
     const [rules, tables] = await Promise.all([
@@ -136,33 +136,129 @@ function tableSegments(
   return flatten(entries).filter(({ value }) => value.kind !== 'throw');
 }
 
+/** Spans of targets with a common fate, counted; the first ones are listed. */
+class SpanGroup {
+  /** The first spans, at most `limit`. */
+  readonly spans: Span<bigint>[] = [];
+  readonly #limit: number;
+  count = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  add(span: Span<bigint>): void {
+    if (this.count++ < this.#limit) this.spans.push(span);
+  }
+
+  /** Adds spans i … end − 1 of a list. */
+  addRun(list: TargetSpans, i: number, end: number): void {
+    const listed = Math.min(end - i, Math.max(0, this.#limit - this.count));
+    for (let n = i; n < i + listed; n++) this.spans.push(list.spanAt(n));
+    this.count += end - i;
+  }
+}
+
 /** Divides targets by next hop: into route slices, unroutable targets, and targets without a route (`left`). */
 export function cutTargets(
-  targets: readonly Span<bigint>[],
+  targets: readonly TargetSpans[],
   segments: Segments,
   family: Family,
 ): { slices: RouteSlice[]; unroutable: Unroutable[]; left: readonly Span<bigint>[] } {
-  const { taken, left } = overlay(targets, segments);
-  const byHop = new Map<string, { hop: Hop; spans: Span<bigint>[] }>();
-  for (const { from, to, value } of taken) {
-    const key = JSON.stringify(value);
-    const group = byHop.get(key) ?? { hop: value, spans: [] };
-    group.spans.push({ from, to });
-    byHop.set(key, group);
-  }
+  const routed = segmentsByHop(segments);
+  const taken = new Map<HopSegments, SpanGroup>();
+  const groupOf = (hop: Hop) => {
+    const key = routed.get(hop) as HopSegments;
+    const limit = hop.kind === 'null' ? NAMED_MAX : key.segments.length;
+    const group = taken.get(key) ?? new SpanGroup(limit);
+    taken.set(key, group);
+    return group;
+  };
+  const left = new SpanGroup(NAMED_MAX);
+  for (const list of targets) merge(list, segments, groupOf, left);
   const slices: RouteSlice[] = [];
   const unroutable: Unroutable[] = [];
-  for (const { hop, spans } of byHop.values()) {
+  for (const [{ hop, segments: all }, { spans, count }] of taken) {
     const [first] = spans as [Span<bigint>];
     if (hop.kind === 'null') unroutable.push(...unroutablesOf(spans, family, reasonOf(hop.type)));
     if (hop.kind !== 'hop') continue;
     const { device, gateway } = hop;
-    const all = segments.filter(({ value }) => value === hop);
-    // Uses the route's own spans if they are fewer, because a hitlist has one span per address.
-    const destinations = destinationsOf(all.length < spans.length ? all : spans, family);
+    // Uses the route's own spans if they are not more, because a hitlist has one span per address.
+    const destinations = destinationsOf(count < all.length ? spans : all, family);
     slices.push({ family, device, gateway, destinations, example: wordsOf(first.from, family) });
   }
-  return { slices, unroutable, left };
+  return { slices, unroutable, left: left.spans };
+}
+
+interface HopSegments {
+  readonly hop: Hop;
+  readonly segments: Segment<bigint, Hop>[];
+}
+
+/** The segments of each hop; equal hops, which may be different objects, share an entry. */
+function segmentsByHop(segments: Segments): Map<Hop, HopSegments> {
+  const byText = new Map<string, HopSegments>();
+  const byHop = new Map<Hop, HopSegments>();
+  for (const segment of segments) {
+    const hop = segment.value;
+    let entry = byHop.get(hop);
+    if (entry === undefined) {
+      const text = JSON.stringify(hop);
+      entry = byText.get(text) ?? { hop, segments: [] };
+      byText.set(text, entry);
+      byHop.set(hop, entry);
+    }
+    entry.segments.push(segment);
+  }
+  return byHop;
+}
+
+/** Merges a list of targets with the routes, both sorted; runs of targets within one route are not looked at. */
+function merge(
+  list: TargetSpans,
+  segments: Segments,
+  groupOf: (hop: Hop) => SpanGroup,
+  left: SpanGroup,
+): void {
+  let k = 0;
+  for (let i = 0; i < list.count; ) {
+    const span = list.spanAt(i);
+    k = firstSegmentEndingAfter(segments, span.from, k);
+    const segment = segments[k];
+    if (segment === undefined || segment.from >= span.to) {
+      const next = segment === undefined ? undefined : list.firstEndingAfter(segment.from, i);
+      const end = next ?? list.count;
+      left.addRun(list, i, end);
+      i = end;
+    } else if (segment.from <= span.from && span.to <= segment.to) {
+      const end = list.firstEndingAfter(segment.to, i);
+      groupOf(segment.value).addRun(list, i, end);
+      i = end;
+    } else {
+      const cut = overlay([span], segmentsWithin(segments, k, span.to));
+      for (const { from, to, value } of cut.taken) groupOf(value).add({ from, to });
+      for (const rest of cut.left) left.add(rest);
+      i++;
+    }
+  }
+}
+
+function firstSegmentEndingAfter(segments: Segments, address: bigint, start: number): number {
+  let low = start;
+  let high = segments.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((segments[middle] as Segment<bigint, Hop>).to <= address) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The segments from index k on that start before an address. */
+function segmentsWithin(segments: Segments, k: number, to: bigint): Segments {
+  let end = k;
+  while (end < segments.length && (segments[end] as Segment<bigint, Hop>).from < to) end++;
+  return segments.slice(k, end);
 }
 
 /** Compares one target of each slice with the kernel's answer. */
@@ -220,10 +316,11 @@ function textOf({ from, to }: Span<bigint>, family: Family): string {
 }
 
 function destinationsOf(spans: readonly Span<bigint>[], family: Family): Destinations {
+  const sorted = [...spans].sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
   const joined: { from: bigint; to: bigint }[] = [];
-  for (const { from, to } of spans) {
+  for (const { from, to } of sorted) {
     const last = joined.at(-1);
-    if (last !== undefined && last.to === from) last.to = to;
+    if (last !== undefined && from <= last.to) last.to = later(to, last.to);
     else joined.push({ from, to });
   }
   if (family === 4) {
@@ -234,27 +331,6 @@ function destinationsOf(spans: readonly Span<bigint>[], family: Family): Destina
   return { family: 6, words: Uint32Array.from(words) };
 }
 
-function spansOfIpv4(ranges: Ranges): Span<bigint>[] {
-  return [...ranges].map(({ from, to }) => ({ from: BigInt(from), to: BigInt(to) }));
-}
-
-function spansOfIpv6(space: Space): Span<bigint>[] {
-  const spans = space.ipv6Prefixes.map(({ words, length }) => {
-    const from = words.reduce((sum, word) => (sum << 32n) | BigInt(word), 0n);
-    return { from, to: from + (1n << BigInt(128 - length)) };
-  });
-  spans.sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
-  const joined: { from: bigint; to: bigint }[] = [];
-  for (const { from, to } of spans) {
-    const last = joined.at(-1);
-    if (last !== undefined && from <= last.to) last.to = later(to, last.to);
-    else joined.push({ from, to });
-  }
-  return joined;
-}
-
 function wordsOf(address: bigint, family: Family): Words {
-  if (family === 4) return [0, 0, 0xffff, Number(address)];
-  const word = (i: number) => Number(BigInt.asUintN(32, address >> (32n * BigInt(3 - i))));
-  return [word(0), word(1), word(2), word(3)];
+  return family === 4 ? [0, 0, 0xffff, Number(address)] : toWords(address);
 }

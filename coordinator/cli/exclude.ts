@@ -8,7 +8,8 @@ import type { Command } from 'commander';
 import { isoTime } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import { command, option } from '../../shared/command/program.js';
-import { type Block, parseBlock } from '../../shared/survey/policy/blocklist.js';
+import { parseBlock } from '../../shared/survey/lists/rule-list.js';
+import { Blocklist } from '../../shared/survey/policy/blocklist.js';
 import { type Exclusion, inForce } from '../../shared/survey/policy/exclusions.js';
 import { parseName, parseSentence } from '../../shared/survey/text.js';
 import { formatTable, printCompleted, printNote, printOut } from './output/print.js';
@@ -57,7 +58,7 @@ function parseReason(text: string): string {
 
 async function addExclusion(prefix: string, flags: ReasonFlags) {
   const { reason, by = userName() } = flags;
-  if (!flags.yes && isWide(parseBlock(prefix, 'CIDR').block)) await confirm(prefix);
+  if (!flags.yes && isWide(Blocklist.of([parseBlock(prefix, 'CIDR')]))) await confirm(prefix);
   const ask = { prefix, reason, by };
   const { version, waiting } = await withBus(flags, (bus) => bus.control.ask('exclude', ask));
   await printCompleted(String(version), 'exclusion');
@@ -97,9 +98,12 @@ function report(what: string, waiting: readonly string[]): void {
   );
 }
 
-function isWide(block: Block): boolean {
-  if (block.family === 6) return block.prefix.length < WIDE[6];
-  return block.range.to - block.range.from > 2 ** (32 - WIDE[4]);
+function isWide({ ipv4, ipv6 }: Blocklist): boolean {
+  if (ipv6.count === 0) return ipv4.size > 2 ** (32 - WIDE[4]);
+  const [[w0, w1], [v0, v1]] = [ipv6.firstOf(0), ipv6.lastOf(0)];
+  // The highest bits in which the first and the last address differ.
+  const length = w0 === v0 ? 32 + Math.clz32(w1 ^ v1) : Math.clz32(w0 ^ v0);
+  return length < WIDE[6];
 }
 
 /** @throws Fault BAD_OPTION if the answer is no, or nobody can answer */

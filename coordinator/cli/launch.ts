@@ -1,7 +1,7 @@
 /** `transect launch`: submits a survey to a coordinator; prints its id alone on stdout. */
 import type { Command } from 'commander';
 import { command } from '../../shared/command/program.js';
-import { parseBlock } from '../../shared/survey/policy/blocklist.js';
+import { parseBlock } from '../../shared/survey/lists/rule-list.js';
 import { inForce } from '../../shared/survey/policy/exclusions.js';
 import { checkRequest } from '../admission/admission.js';
 import { briefPlan, summarizePlan } from '../plan/plan-summary.js';

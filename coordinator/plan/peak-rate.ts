@@ -2,14 +2,15 @@
  * The highest rate that any single network is expected to receive. Every run of positions is a random sample
  * of the space, so a network with a given share of the targets receives the same share of the rate.
  */
-import type { Target, Words } from '../../shared/net/endpoint.js';
+import type { Words } from '../../shared/net/endpoint.js';
 import { compareWords, hasPrefix } from '../../shared/net/ipv6.js';
 import { type Range, Ranges } from '../../shared/net/ranges.js';
 import {
   isPublicWindow,
   publicTargetIn,
 } from '../../shared/survey/policy/special-purpose-policy.js';
-import { AddressList } from '../../shared/survey/space/address-list.js';
+import type { AddressList } from '../../shared/survey/space/address-list.js';
+import type { AliasTargets } from '../../shared/survey/space/compose.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Window } from '../../shared/survey/space/window.js';
 
@@ -42,78 +43,141 @@ export const UNLISTED_PER_64_MAX = 100;
  * Probes per second to unlisted addresses, which come from windows and alias tests, in the IPv6 /64 that
  * receives the most of them; 0 if no target is public.
  */
-export function unlistedPer64(space: Space, tests: readonly Target[], rate: number): number {
+export function unlistedPer64(space: Space, tests: AliasTargets, rate: number): number {
   if (publicTargetIn(space) === undefined) return 0;
   const windows = space.parts.windows.filter(isPublicWindow);
-  const hitlist = AddressList.of(tests.filter(({ port }) => port === 0));
-  const pairs = AddressList.of(tests.filter(({ port }) => port > 0));
-  const parts = { ...space.parts, windows, hitlist, pairs };
-  return (densest6({ parts }, 64) * rate) / space.size;
+  return (densest6({ parts: { ...space.parts, ...tests, windows } }, 64) * rate) / space.size;
 }
 
 /** The highest number of targets in any IPv4 network with a prefix of `bits` bits. */
 function densest4({ parts }: Space, bits: number): number {
   const span = 2 ** (32 - bits);
   const ports = parts.ports.length;
-  const listed = new Map<number, number>();
-  const add = (network: number, targets: number) =>
-    listed.set(network, (listed.get(network) ?? 0) + targets);
-  for (const { isIpv4, w3 } of parts.hitlist) if (isIpv4) add(Math.floor(w3 / span), ports);
-  for (const { isIpv4, w3 } of parts.pairs) if (isIpv4) add(Math.floor(w3 / span), 1);
+  const paired = pairsByNetwork(parts.pairs, span);
+  const { from, to } = parts.ipv4;
   const whole: Range[] = [];
   let most = 0;
   let network = -1;
   let targets = 0;
-  for (const { from, to } of parts.ipv4) {
-    const first = Math.floor(from / span);
-    const last = Math.floor((to - 1) / span);
+  for (let i = 0; i < from.length; i++) {
+    const [start, end] = [from[i] as number, to[i] as number];
+    const first = Math.floor(start / span);
+    const last = Math.floor((end - 1) / span);
     if (first !== network) targets = 0;
-    targets += (Math.min(to, (first + 1) * span) - from) * ports;
-    most = Math.max(most, targets + (listed.get(first) ?? 0));
+    targets += (Math.min(end, (first + 1) * span) - start) * ports;
+    most = Math.max(most, targets + (paired.get(first) ?? 0));
     if (last === first) network = first;
     else {
       if (last > first + 1) whole.push({ from: first + 1, to: last });
       network = last;
-      targets = (to - last * span) * ports;
-      most = Math.max(most, targets + (listed.get(last) ?? 0));
+      targets = (end - last * span) * ports;
+      most = Math.max(most, targets + (paired.get(last) ?? 0));
     }
   }
   if (whole.length > 0) most = Math.max(most, span * ports);
   const covered = Ranges.of(whole);
-  for (const [number, count] of listed) {
+  for (const [number, count] of paired) {
     most = Math.max(most, count + (covered.contains(number) ? span * ports : 0));
   }
   return most;
 }
 
+/** The number of IPv4 pairs in each network of `span` addresses. */
+function pairsByNetwork(pairs: AddressList, span: number): Map<number, number> {
+  const counts = new Map<number, number>();
+  const { first, end } = pairs.ipv4;
+  let network = -1;
+  let count = 0;
+  for (let i = first; i <= end; i++) {
+    const next = i < end ? Math.floor((pairs.words[4 * i + 3] as number) / span) : -1;
+    if (next === network) count++;
+    else {
+      if (count > 0) counts.set(network, count);
+      network = next;
+      count = 1;
+    }
+  }
+  return counts;
+}
+
+/** Targets of one list that are in the same network, and adjacent in the list. */
+interface NetworkRun {
+  /** An address of the network. */
+  readonly words: Words;
+  readonly targets: number;
+}
+
 /**
- * The highest number of targets in any IPv6 network with a prefix of `bits` bits (at most 64); an upper bound
+ * The highest number of targets in any IPv6 network with a prefix of `bits` bits (33 to 64); an upper bound
  * where a window covers several such networks.
  */
 function densest6({ parts }: Pick<Space, 'parts'>, bits: number): number {
+  const { hitlist, pairs, windows } = parts;
   const ports = parts.ports.length;
-  const networks = new Map<string, { readonly words: Words; targets: number }>();
-  const add = (words: Words, targets: number) => {
-    const key = `${words[0]}.${words[1] >>> (64 - bits)}`;
-    const network = networks.get(key);
-    if (network === undefined) networks.set(key, { words, targets });
-    else network.targets += targets;
-  };
-  for (const { isIpv4, words } of parts.hitlist) if (!isIpv4) add(words, ports);
-  for (const { isIpv4, words } of parts.pairs) if (!isIpv4) add(words, 1);
-  const wide: Window[] = [];
-  for (const window of parts.windows) {
-    if (window.prefix.length < bits) wide.push(window);
-    else add(window.prefix.words, window.size * ports);
-  }
+  const ipv4 = pairs.ipv4;
+  const wide = windows.filter(({ prefix }) => prefix.length < bits);
+  const narrow = windows.filter(({ prefix }) => prefix.length >= bits);
   let most = 0;
   for (const window of wide) most = Math.max(most, densestIn(window, bits) * ports);
-  for (const { words, targets } of networks.values()) {
-    const around = windowAround(words, wide);
+  // Lists in the order of addresses: those of the same network follow each other when they are merged.
+  const lists = [
+    runsOf(hitlist, 0, hitlist.size, bits, ports),
+    runsOf(pairs, 0, ipv4.first, bits, 1),
+    runsOf(pairs, ipv4.end, pairs.size, bits, 1),
+    narrow.map(({ prefix, size }) => ({ words: prefix.words, targets: size * ports })).values(),
+  ];
+  const next = lists.map((list) => list.next().value as NetworkRun | undefined);
+  for (;;) {
+    const words = next.reduce<Words | undefined>((least, run) => {
+      if (run === undefined) return least;
+      return least === undefined || compareNetworks(run.words, least, bits) < 0 ? run.words : least;
+    }, undefined);
+    if (words === undefined) return most;
+    let targets = 0;
+    for (const [i, list] of lists.entries()) {
+      for (let run = next[i]; run !== undefined; run = next[i]) {
+        if (compareNetworks(run.words, words, bits) !== 0) break;
+        targets += run.targets;
+        next[i] = list.next().value as NetworkRun | undefined;
+      }
+    }
+    const around = wide.length === 0 ? undefined : windowAround(words, wide);
     const reached = around !== undefined && reaches(around, words, bits);
     most = Math.max(most, targets + (reached ? densestIn(around, bits) * ports : 0));
   }
-  return most;
+}
+
+/** Entries first … end − 1 of a list, by network. @param weight targets per entry */
+function* runsOf(
+  { words }: AddressList,
+  first: number,
+  end: number,
+  bits: number,
+  weight: number,
+): Generator<NetworkRun> {
+  const shift = 64 - bits;
+  for (let i = first; i < end; ) {
+    const at = 4 * i;
+    const [w0, w1] = [words[at] as number, words[at + 1] as number];
+    const network = w1 >>> shift;
+    let next = i + 1;
+    while (
+      next < end &&
+      words[4 * next] === w0 &&
+      (words[4 * next + 1] as number) >>> shift === network
+    )
+      next++;
+    yield {
+      words: [w0, w1, words[at + 2] as number, words[at + 3] as number],
+      targets: (next - i) * weight,
+    };
+    i = next;
+  }
+}
+
+/** Zero if two addresses are in the same network of `bits` bits (33 to 64), else the order of the networks. */
+function compareNetworks(a: Words, b: Words, bits: number): number {
+  return a[0] - b[0] || (a[1] >>> (64 - bits)) - (b[1] >>> (64 - bits));
 }
 
 /** An upper bound: exclusions are subtracted from the window as a whole, not from each network. */

@@ -11,14 +11,14 @@ import { SINK_NAMES } from '../sink/sink-registry.js';
 
 export const SURVEY_FILE = 'survey.json';
 export const SPACE_FILE = 'space.bin';
-export const RULES_FILE = 'rules.json';
+export const RULES_FILE = 'rules.bin';
 export const JOURNAL_FILE = 'journal.ndjson';
 export const MANIFEST_FILE = 'manifest.json';
 
 /** The oldest protocol whose survey folders can be read. */
 const OLDEST_PROTOCOL = 7;
 /** The possible files, as paths within the folder. */
-const FILES = /^((survey|manifest|rules)\.json|space\.bin|journal\.ndjson)$/;
+const FILES = /^((survey|manifest)\.json|(space|rules)\.bin|journal\.ndjson)$/;
 const SEGMENT = new RegExp(`^segments/\\d{9,12}(-\\d{9,12})?\\.(${SINK_NAMES.join('|')})$`);
 
 /** The fields of a survey that its file leaves out: they change, or are secret. */

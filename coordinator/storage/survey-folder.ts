@@ -3,7 +3,7 @@
  *
  *     DATA/<survey>/survey.json       the survey without its key
  *     DATA/<survey>/space.bin         the targets, canonical bytes
- *     DATA/<survey>/rules.json        which targets were left out, and by which rule
+ *     DATA/<survey>/rules.bin         which targets were left out, and by which rule
  *     DATA/<survey>/segments/…        the rows
  *     DATA/<survey>/journal.ndjson    which shards are stored, who probed them, and when
  *     DATA/<survey>/manifest.json     at the end: what is complete

@@ -6,9 +6,9 @@
 import type { SpaceStore } from '../../shared/bus/interfaces.js';
 import type { Target } from '../../shared/net/endpoint.js';
 import { formatAddress } from '../../shared/net/ipv6.js';
-import { parseLookup } from '../../shared/survey/hitlist.js';
 import type { FindingsLog } from '../../shared/survey/icmp-findings.js';
 import type { EpochRecord, Lease } from '../../shared/survey/lease.js';
+import { parseLookup } from '../../shared/survey/lookup-target.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { reasonLeftOut, ruleFor, rulesFromBytes } from '../../shared/survey/policy/block-rules.js';
 import { type Exclusions, versionAt } from '../../shared/survey/policy/exclusions.js';

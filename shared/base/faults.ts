@@ -44,6 +44,15 @@ function known(details: FaultDetails): FaultDetails {
   return Object.fromEntries(Object.entries(details).filter(([, value]) => value !== undefined));
 }
 
+/** Runs a parser; a fault that it throws gets the location of the item. @throws Fault */
+export function located<Value>(location: FaultDetails, parse: () => Value): Value {
+  try {
+    return parse();
+  } catch (error) {
+    throw error instanceof Fault ? error.at(location) : error;
+  }
+}
+
 /** One line for people about any error. */
 export function describeError(error: unknown): string {
   if (error instanceof Fault) return error.toLine();

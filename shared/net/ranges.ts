@@ -1,9 +1,10 @@
 /**
  * A set of whole numbers (IPv4 addresses; slots of an IPv6 window) as sorted, disjoint, non-adjacent
- * half-open ranges [from, to) below 2^53. Intersection and subtraction are linear merges, so millions of
- * entries take milliseconds.
+ * half-open ranges [from, to) below 2^53. Two sets are merged by galloping (exponential, then binary search), so
+ * the cost depends on the smaller set, apart from copying the larger one.
  */
 import { assert } from '../base/assert.js';
+import { sortRecords } from '../base/record-column.js';
 
 export interface Range {
   /** The first number. */
@@ -26,8 +27,21 @@ export class Ranges {
   /** The union of any ranges, in any order, overlapping or not. */
   static of(ranges: Iterable<Range>): Ranges {
     const sorted = [...ranges].sort((a, b) => a.from - b.from);
-    const builder = new Builder();
+    const builder = new Builder(sorted.length);
     for (const { from, to } of sorted) builder.add(from, to);
+    return builder.build();
+  }
+
+  /**
+   * The union of any IPv4 ranges, in any order, overlapping or not.
+   * @param records the first and the last address of each range, host order; the array is used for sorting
+   */
+  static ofRecords(records: Uint32Array): Ranges {
+    const sorted = sortRecords(records, 2, 1);
+    const builder = new Builder(sorted.length / 2);
+    for (let at = 0; at < sorted.length; at += 2) {
+      builder.add(sorted[at] as number, (sorted[at + 1] as number) + 1);
+    }
     return builder.build();
   }
 
@@ -63,65 +77,132 @@ export class Ranges {
   }
 
   contains(number: number): boolean {
-    let low = 0;
-    let high = this.count;
+    const i = this.firstEndingAfter(number);
+    return i < this.count && at(this.from, i) <= number;
+  }
+
+  /** Index of the first range that ends after a number; `count` if none does. @param start an index to start at */
+  firstEndingAfter(number: number, start = 0): number {
+    const { to } = this;
+    let low = start;
+    let step = 1;
+    while (low + step <= to.length && at(to, low + step - 1) <= number) {
+      low += step;
+      step *= 2;
+    }
+    let high = Math.min(low + step - 1, to.length);
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (at(this.to, middle) <= number) low = middle + 1;
+      if (at(to, middle) <= number) low = middle + 1;
       else high = middle;
     }
-    return low < this.count && at(this.from, low) <= number;
+    return low;
+  }
+
+  union(other: Ranges): Ranges {
+    return Ranges.of([...this, ...other]);
   }
 
   intersect(other: Ranges): Ranges {
-    const builder = new Builder();
+    const builder = new Builder(0);
     let i = 0;
     let j = 0;
     while (i < this.count && j < other.count) {
       const from = Math.max(at(this.from, i), at(other.from, j));
       const to = Math.min(at(this.to, i), at(other.to, j));
-      if (from < to) builder.add(from, to);
-      if (at(this.to, i) < at(other.to, j)) i++;
-      else j++;
+      if (from < to) {
+        builder.add(from, to);
+        if (at(this.to, i) < at(other.to, j)) i++;
+        else j++;
+      } else if (at(this.to, i) <= at(other.from, j)) {
+        i = this.firstEndingAfter(at(other.from, j), i);
+      } else j = other.firstEndingAfter(at(this.from, i), j);
     }
     return builder.build();
   }
 
   subtract(other: Ranges): Ranges {
-    const builder = new Builder();
+    let builder: Builder | undefined;
+    let copied = 0;
+    let i = 0;
     let j = 0;
-    for (let i = 0; i < this.count; i++) {
+    for (;;) {
+      if (i < this.count) j = other.firstEndingAfter(at(this.from, i), j);
+      if (i >= this.count || j >= other.count) break;
+      i = this.firstEndingAfter(at(other.from, j), i);
+      if (i >= this.count || at(this.from, i) >= at(other.to, j)) continue;
+      // Range i overlaps range j of the other set.
+      builder ??= new Builder(this.count + 1);
+      builder.copy(this, copied, i);
       let from = at(this.from, i);
       const to = at(this.to, i);
-      while (j < other.count && at(other.to, j) <= from) j++;
       for (let k = j; k < other.count && at(other.from, k) < to; k++) {
         if (at(other.from, k) > from) builder.add(from, at(other.from, k));
         from = Math.max(from, at(other.to, k));
       }
       if (from < to) builder.add(from, to);
+      i++;
+      copied = i;
     }
+    if (builder === undefined) return this;
+    builder.copy(this, copied, this.count);
     return builder.build();
   }
 }
 
 /** Joins touching ranges; the input is in order of starts. */
 class Builder {
-  readonly #from: number[] = [];
-  readonly #to: number[] = [];
+  #from: Float64Array;
+  #to: Float64Array;
+  #count = 0;
+
+  /** @param expected the number of ranges for which there is space at the start */
+  constructor(expected: number) {
+    this.#from = new Float64Array(Math.max(expected, 16));
+    this.#to = new Float64Array(Math.max(expected, 16));
+  }
 
   add(from: number, to: number): void {
-    const last = this.#to.length - 1;
-    const end = this.#to[last];
-    if (end !== undefined && from <= end) this.#to[last] = Math.max(end, to);
-    else if (from < to) {
-      this.#from.push(from);
-      this.#to.push(to);
+    const last = this.#count - 1;
+    if (last >= 0 && from <= at(this.#to, last)) {
+      if (to > at(this.#to, last)) this.#to[last] = to;
+      return;
     }
+    if (from >= to) return;
+    this.#reserve(1);
+    this.#from[this.#count] = from;
+    this.#to[this.#count] = to;
+    this.#count++;
+  }
+
+  /** Adds ranges first … end − 1 of a set; they lie behind all ranges added before, without touching them. */
+  copy(ranges: Ranges, first: number, end: number): void {
+    if (first >= end) return;
+    this.#reserve(end - first);
+    this.#from.set(ranges.from.subarray(first, end), this.#count);
+    this.#to.set(ranges.to.subarray(first, end), this.#count);
+    this.#count += end - first;
   }
 
   build(): Ranges {
-    return Ranges.fromSorted(Float64Array.from(this.#from), Float64Array.from(this.#to));
+    const whole = this.#count === this.#from.length;
+    const cut = (array: Float64Array) => (whole ? array : array.slice(0, this.#count));
+    return Ranges.fromSorted(cut(this.#from), cut(this.#to));
   }
+
+  #reserve(more: number): void {
+    const needed = this.#count + more;
+    if (needed <= this.#from.length) return;
+    const length = Math.max(needed, 2 * this.#from.length);
+    this.#from = grown(this.#from, length);
+    this.#to = grown(this.#to, length);
+  }
+}
+
+function grown(array: Float64Array, length: number): Float64Array {
+  const larger = new Float64Array(length);
+  larger.set(array);
+  return larger;
 }
 
 /** The element at an index. It always exists, because all indices here come from the arrays' own lengths. */

@@ -1,19 +1,14 @@
 /**
- * A set of IPv6 addresses as sorted, disjoint ranges. It is built with BigInt, which is slow, but only from a
- * few prefixes; the hot path searches it with 32-bit words.
+ * A set of IPv6 addresses as sorted, disjoint, non-adjacent ranges, in one array of 32-bit words, as IPv4
+ * ranges are in `Ranges`.
  */
+import { sortRecords } from '../base/record-column.js';
 import type { Words } from './endpoint.js';
-import type { Prefix6 } from './ipv6.js';
+import { compareWords, lastOf, type Prefix6 } from './ipv6.js';
 
-const WORD_BITS = 32n;
-const ADDRESS_BITS = 128n;
 const WORDS = 4;
-
-interface Range6 {
-  readonly from: bigint;
-  /** One past the last. */
-  readonly to: bigint;
-}
+/** Words per range: the first address, and the last one. */
+export const RANGE_WORDS = 2 * WORDS;
 
 export class Ranges6 {
   static readonly none = new Ranges6(new Uint32Array(0));
@@ -27,7 +22,15 @@ export class Ranges6 {
 
   /** The union of any prefixes, minus the union of `except`. */
   static of(prefixes: Iterable<Prefix6>, except: Iterable<Prefix6> = []): Ranges6 {
-    return Ranges6.#build(subtract(union(prefixes), union(except)));
+    return unionOf(prefixes).subtract(unionOf(except));
+  }
+
+  /**
+   * The union of any ranges, in any order, overlapping or not.
+   * @param records eight words per range: the first and the last address; the array is used for sorting
+   */
+  static ofRecords(records: Uint32Array): Ranges6 {
+    return new Ranges6(joined(sortRecords(records, RANGE_WORDS, WORDS)));
   }
 
   /** Rebuilds a set from the array `words` of another set, which was received from another thread. */
@@ -35,17 +38,39 @@ export class Ranges6 {
     return new Ranges6(words);
   }
 
-  union(other: Ranges6): Ranges6 {
-    return Ranges6.#build(join([...this.#ranges(), ...other.#ranges()]));
-  }
-
-  static #build(ranges: readonly Range6[]): Ranges6 {
-    const words = ranges.flatMap(({ from, to }) => [...wordsOf(from), ...wordsOf(to - 1n)]);
-    return new Ranges6(Uint32Array.from(words));
-  }
-
   get count(): number {
-    return this.words.length / (2 * WORDS);
+    return this.words.length / RANGE_WORDS;
+  }
+
+  firstOf(range: number): Words {
+    return rangeWords(this.words, range).first;
+  }
+  lastOf(range: number): Words {
+    return rangeWords(this.words, range).last;
+  }
+
+  union(other: Ranges6): Ranges6 {
+    const records = new Uint32Array(this.words.length + other.words.length);
+    records.set(this.words);
+    records.set(other.words, this.words.length);
+    return Ranges6.ofRecords(records);
+  }
+
+  subtract(other: Ranges6): Ranges6 {
+    if (other.count === 0) return this;
+    const left: Words[] = [];
+    for (let i = 0; i < this.count; i++) {
+      let first: Words | undefined = this.firstOf(i);
+      const last = this.lastOf(i);
+      for (let k = other.firstEndingFrom(first); k < other.count && first !== undefined; k++) {
+        const cut: Words = other.firstOf(k);
+        if (compareWords(cut, last) > 0) break;
+        if (compareWords(cut, first) > 0) left.push(first, before(cut));
+        first = compareWords(other.lastOf(k), last) >= 0 ? undefined : after(other.lastOf(k));
+      }
+      if (first !== undefined) left.push(first, last);
+    }
+    return new Ranges6(Uint32Array.from(left.flat()));
   }
 
   contains(w0: number, w1: number, w2: number, w3: number): boolean {
@@ -53,17 +78,22 @@ export class Ranges6 {
     let high = this.count;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (this.#compare(middle * 8 + WORDS, w0, w1, w2, w3) < 0) low = middle + 1;
+      if (this.#compare(middle * RANGE_WORDS + WORDS, w0, w1, w2, w3) < 0) low = middle + 1;
       else high = middle;
     }
-    return low < this.count && this.#compare(low * 8, w0, w1, w2, w3) <= 0;
+    return low < this.count && this.#compare(low * RANGE_WORDS, w0, w1, w2, w3) <= 0;
   }
 
-  *#ranges(): Generator<Range6> {
-    for (let at = 0; at < this.words.length; at += 2 * WORDS) {
-      const from = addressOf(this.words.subarray(at, at + WORDS));
-      yield { from, to: addressOf(this.words.subarray(at + WORDS, at + 2 * WORDS)) + 1n };
+  /** Index of the first range that ends at an address or after it; `count` if none does. @param start an index to start at */
+  firstEndingFrom([w0, w1, w2, w3]: Words, start = 0): number {
+    let low = start;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#compare(middle * RANGE_WORDS + WORDS, w0, w1, w2, w3) < 0) low = middle + 1;
+      else high = middle;
     }
+    return low;
   }
 
   /** Negative if the address at `at` comes before the other one, zero if they are equal, else positive. */
@@ -78,47 +108,72 @@ export class Ranges6 {
   }
 }
 
-function union(prefixes: Iterable<Prefix6>): Range6[] {
-  return join([...prefixes].map(rangeOf));
+/** The first and the last address of range `i` in an array of ranges. */
+export function rangeWords(
+  words: Uint32Array,
+  i: number,
+): { readonly first: Words; readonly last: Words } {
+  const at = i * RANGE_WORDS;
+  return { first: wordsAt(words, at), last: wordsAt(words, at + WORDS) };
 }
 
-/** Ranges in any order, as sorted and disjoint ones. */
-function join(ranges: readonly Range6[]): Range6[] {
-  const sorted = [...ranges].sort((a, b) => (a.from < b.from ? -1 : 1));
-  const joined: { from: bigint; to: bigint }[] = [];
-  for (const { from, to } of sorted) {
-    const last = joined.at(-1);
-    if (last === undefined || from > last.to) joined.push({ from, to });
-    else if (to > last.to) last.to = to;
-  }
-  return joined;
+function unionOf(prefixes: Iterable<Prefix6>): Ranges6 {
+  const records = [...prefixes].flatMap((prefix) => [...prefix.words, ...lastOf(prefix)]);
+  return Ranges6.ofRecords(Uint32Array.from(records));
 }
 
-function subtract(ranges: readonly Range6[], others: readonly Range6[]): Range6[] {
-  return ranges.flatMap(({ from, to }) => {
-    const left: Range6[] = [];
-    let start = from;
-    for (const other of others) {
-      if (other.to <= start || other.from >= to) continue;
-      if (other.from > start) left.push({ from: start, to: other.from });
-      start = other.to;
+/** Joins overlapping and adjacent ranges, in place. @param records sorted by first address */
+function joined(records: Uint32Array): Uint32Array {
+  let end = 0;
+  for (let at = 0; at < records.length; at += RANGE_WORDS) {
+    const lastAt = end - WORDS;
+    if (end > 0 && reaches(records, lastAt, at)) {
+      if (compareAt(records, at + WORDS, lastAt) > 0)
+        records.copyWithin(lastAt, at + WORDS, at + RANGE_WORDS);
+    } else {
+      if (end < at) records.copyWithin(end, at, at + RANGE_WORDS);
+      end += RANGE_WORDS;
     }
-    return start < to ? [...left, { from: start, to }] : left;
-  });
+  }
+  return records.subarray(0, end);
 }
 
-function rangeOf({ words, length }: Prefix6): Range6 {
-  const from = addressOf(words);
-  return { from, to: from + (1n << (ADDRESS_BITS - BigInt(length))) };
+/** True if the address at `first` is at most one past the address at `last`. */
+function reaches(records: Uint32Array, last: number, first: number): boolean {
+  if (compareAt(records, first, last) <= 0) return true;
+  const next = after(wordsAt(records, last));
+  return next !== undefined && compareWords(next, wordsAt(records, first)) === 0;
 }
 
-function addressOf(words: Iterable<number>): bigint {
-  let value = 0n;
-  for (const word of words) value = (value << WORD_BITS) | BigInt(word);
-  return value;
+function compareAt(words: Uint32Array, a: number, b: number): number {
+  for (let i = 0; i < WORDS; i++) {
+    const difference = (words[a + i] as number) - (words[b + i] as number);
+    if (difference !== 0) return difference;
+  }
+  return 0;
 }
 
-function wordsOf(address: bigint): Words {
-  const word = (i: number) => Number(BigInt.asUintN(32, address >> (WORD_BITS * BigInt(3 - i))));
-  return [word(0), word(1), word(2), word(3)];
+function wordsAt(words: Uint32Array, at: number): Words {
+  return [
+    words[at] as number,
+    words[at + 1] as number,
+    words[at + 2] as number,
+    words[at + 3] as number,
+  ];
+}
+
+/** The next address; undefined after the last one. */
+function after([w0, w1, w2, w3]: Words): Words | undefined {
+  if (w3 < 0xffffffff) return [w0, w1, w2, w3 + 1];
+  if (w2 < 0xffffffff) return [w0, w1, w2 + 1, 0];
+  if (w1 < 0xffffffff) return [w0, w1 + 1, 0, 0];
+  return w0 < 0xffffffff ? [w0 + 1, 0, 0, 0] : undefined;
+}
+
+/** The address before another one, which is not the first of all. */
+function before([w0, w1, w2, w3]: Words): Words {
+  if (w3 > 0) return [w0, w1, w2, w3 - 1];
+  if (w2 > 0) return [w0, w1, w2 - 1, 0xffffffff];
+  if (w1 > 0) return [w0, w1 - 1, 0xffffffff, 0xffffffff];
+  return [w0 - 1, 0xffffffff, 0xffffffff, 0xffffffff];
 }

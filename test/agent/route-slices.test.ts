@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Span } from '../../agent/egress/partition.js';
 import { flatten, overlay } from '../../agent/egress/partition.js';
 import { type RuleRecord, stepsFor } from '../../agent/egress/policy-rules.js';
 import { cutTargets, segmentsOf } from '../../agent/egress/route-slices.js';
 import { type Hop, parseRoute, type RouteEntry } from '../../agent/egress/route-table.js';
+import type { TargetSpans } from '../../agent/egress/target-spans.js';
 import { cidrsOf } from '../../shared/net/cidr.js';
 import { formatWords } from '../../shared/net/ipv6.js';
 
@@ -44,6 +46,18 @@ function tablesOf(lines: readonly string[], device?: string): Map<number, RouteE
     tables.set(read.table, [...(tables.get(read.table) ?? []), read.entry]);
   }
   return tables;
+}
+
+/** Sorted, disjoint spans as a list of targets. */
+function spansOf(spans: readonly Span<bigint>[]): TargetSpans {
+  return {
+    count: spans.length,
+    spanAt: (i) => spans[i] as Span<bigint>,
+    firstEndingAfter: (at, start) => {
+      const found = spans.findIndex(({ to }, i) => i >= start && to > at);
+      return found < 0 ? spans.length : found;
+    },
+  };
 }
 
 const NONE = { device: undefined, sources: [] };
@@ -115,7 +129,7 @@ describe('routes', () => {
     const main = LINES.filter((line) => !line.startsWith('default'));
     const segments = segmentsOf({ family: 4, rules: RULES, tables: tablesOf(main) }, NONE);
     const targets = [{ from: address('198.18.4.0'), to: address('198.18.8.0') }];
-    const { slices, unroutable, left } = cutTargets(targets, segments, 4);
+    const { slices, unroutable, left } = cutTargets([spansOf(targets)], segments, 4);
     expect(slices.map(({ device, example }) => [device, formatWords(example)])).toEqual([
       ['eth1', '198.18.4.0'],
     ]);
@@ -137,7 +151,9 @@ describe('targets on one link', () => {
     const tables = new Map([[254, entries as RouteEntry[]]]);
     const segments = segmentsOf({ family, rules: RULES, tables }, NONE);
     const targets = spans.map(([from, to]) => ({ from, to }));
-    return cutTargets(targets, segments, family).slices.map(({ example }) => formatWords(example));
+    return cutTargets([spansOf(targets)], segments, family).slices.map(({ example }) =>
+      formatWords(example),
+    );
   };
 
   test('are divided by the source address of their IPv4 subnet or route', () => {

@@ -379,9 +379,9 @@ describe('the send loop', () => {
       new Space({
         ipv4: Ranges.of([parseRange('198.18.0.0/24'), parseRange('198.19.0.0/24')]),
         windows: [parseWindow('2001:db8::/48-56@::1', '7')],
-        hitlist: AddressList.of([]),
+        hitlist: AddressList.none,
         ports: HTTP_AND_HTTPS,
-        pairs: AddressList.of([]),
+        pairs: AddressList.none,
       }),
       '7',
       4096,

@@ -94,7 +94,7 @@ describe('a folder of a survey that the broker does not know', () => {
 
   test.each([
     ['space.bin', bytes.slice(0, -1)],
-    ['rules.json', Buffer.from('{"excluded":[]}')],
+    ['rules.bin', Buffer.from('{"excluded":[]}')],
     ['survey.json', Buffer.from('{"id":"../outside"}')],
     ['survey.json', Buffer.from('no JSON')],
   ])('is not restored if %s is wrong', async (name, content) => {

@@ -4,12 +4,13 @@ import { peaks, unlistedPer64 } from '../../coordinator/plan/peak-rate.js';
 import type { TargetIndex } from '../../shared/base/brand.js';
 import { Target } from '../../shared/net/endpoint.js';
 import { type ProbePort, parsePorts } from '../../shared/net/ports.js';
-import { parseHitlist, parsePairs } from '../../shared/survey/hitlist.js';
-import { parseBlock } from '../../shared/survey/policy/blocklist.js';
+import { parseBlock } from '../../shared/survey/lists/rule-list.js';
+import { parseTarget } from '../../shared/survey/lists/target-list.js';
+import { AddressList } from '../../shared/survey/space/address-list.js';
 import { AliasTests } from '../../shared/survey/space/alias-tests.js';
 import { compose } from '../../shared/survey/space/compose.js';
 import type { Space } from '../../shared/survey/space/space.js';
-import { parseTarget } from '../../shared/survey/target-list.js';
+import { hitlistOf, pairsOf } from '../support/lists.js';
 
 interface Lists {
   readonly targets: readonly string[];
@@ -22,9 +23,9 @@ function spaceOf({ targets, hitlist, pairs, ports }: Lists): Space {
   return compose({
     targets: targets.map((text) => parseTarget(text, 'TARGETS')),
     exclusions: [],
-    allowSpecial: [{ block: parseBlock('2001:db8::/32', '').block, location: {} }],
-    hitlist: parseHitlist(hitlist.join('\n')).targets,
-    pairs: parsePairs(pairs.join('\n')).targets,
+    allowSpecial: [parseBlock('2001:db8::/32', '')],
+    hitlists: [hitlistOf(...hitlist)],
+    pairs: [pairsOf(...pairs)],
     ports: (ports === '' ? [] : parsePorts(ports)) as ProbePort[],
   }).space;
 }
@@ -111,17 +112,16 @@ test('a window over many /64 networks has the peak of a single one as its peak p
 });
 
 test('only addresses of public windows count as unlisted', () => {
+  const none = { hitlist: AddressList.none, pairs: AddressList.none };
   const of = (targets: string[], hitlist: string[] = []) =>
-    unlistedPer64(spaceOf({ targets, hitlist, pairs: [], ports: '80,443' }), [], 1000);
+    unlistedPer64(spaceOf({ targets, hitlist, pairs: [], ports: '80,443' }), none, 1000);
   expect(of(['2600:1::/112'])).toBeCloseTo(1000, 6);
   expect(of(['2600:1::/112', '9.9.0.0/16'])).toBeCloseTo(500, 6);
   expect(of(['2600:1::/56-64@::1'])).toBeCloseTo(1000 / 256, 6);
   expect(of(['9.9.0.0/16'], ['2600:1::1', '2600:1::2'])).toBe(0);
   expect(of(['2001:db8::/112'])).toBe(0);
-  const tests = new AliasTests('7', [112]).around(
-    parseHitlist('2600:1::1\n2600:1::1:0').targets,
-    [],
-  );
+  const addresses = AddressList.ofRecords(hitlistOf('2600:1::1', '2600:1::1:0').ipv6.words, 4);
+  const hitlist = new AliasTests('7', [112]).around(addresses, []);
   const listed = spaceOf({ targets: ['9.9.0.0/28'], hitlist: [], pairs: [], ports: '80' });
-  expect(unlistedPer64(listed, tests, 100)).toBeCloseTo((100 * 32) / 16, 6);
+  expect(unlistedPer64(listed, { ...none, hitlist }, 100)).toBeCloseTo((100 * 32) / 16, 6);
 });

@@ -91,7 +91,7 @@ describe.skipIf(!isRoot)('SQL of users', () => {
 });
 
 describe('files of a survey that may be requested', () => {
-  test.each(['survey.json', 'space.bin', 'rules.json', 'journal.ndjson', 'manifest.json'])(
+  test.each(['survey.json', 'space.bin', 'rules.bin', 'journal.ndjson', 'manifest.json'])(
     'are %s',
     (name) => {
       expect(isSurveyFile(name)).toBe(true);

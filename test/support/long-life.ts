@@ -10,7 +10,7 @@ import {
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import type { Bus } from '../../shared/bus/interfaces.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
-import { parseBlock } from '../../shared/survey/policy/blocklist.js';
+import { parseBlock } from '../../shared/survey/lists/rule-list.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 import { isOver } from '../../shared/survey/survey.js';
 

@@ -1,21 +1,23 @@
 /** A survey as given by flags and files, before defaults: merged from several sources. */
 import type { Millis, Pps } from '../../../shared/base/brand.js';
 import { Fault } from '../../../shared/base/faults.js';
-import type { Target } from '../../../shared/net/endpoint.js';
+import type { RecordColumn } from '../../../shared/base/record-column.js';
 import { probeNamed } from '../../../shared/probe/probe-registry.js';
 import type { ProbeChoice } from '../../../shared/probe/probe-set.js';
-import type { BlockEntry } from '../../../shared/survey/policy/blocklist.js';
+import type { Hitlist } from '../../../shared/survey/lists/hitlist.js';
+import type { RuleList } from '../../../shared/survey/lists/rule-list.js';
+import type { TargetList } from '../../../shared/survey/lists/target-list.js';
 import type { RowPolicy } from '../../../shared/survey/survey.js';
-import type { TargetEntry } from '../../../shared/survey/target-list.js';
 import type { TargetLimit } from './limit-options.js';
 import type { PortEntry } from './probe-ports.js';
 
 export interface SurveyDraft {
-  readonly targets: readonly TargetEntry[];
-  readonly hitlist: readonly Target[];
-  readonly pairs: readonly Target[];
-  readonly exclusions: readonly BlockEntry[];
-  readonly allowSpecial: readonly BlockEntry[];
+  readonly targets: readonly TargetList[];
+  readonly hitlists: readonly Hitlist[];
+  /** Records of `PAIR_WORDS` words. */
+  readonly pairs: readonly RecordColumn[];
+  readonly exclusions: readonly RuleList[];
+  readonly allowSpecial: readonly RuleList[];
   readonly name?: string | undefined;
   readonly ports?: readonly PortEntry[] | undefined;
   /** Ports given without a probe are those of the first probe. */
@@ -49,7 +51,7 @@ export function mergeDrafts(first: SurveyDraft, second: SurveyDraft): SurveyDraf
     ...first,
     ...given,
     targets: [...first.targets, ...second.targets],
-    hitlist: [...first.hitlist, ...second.hitlist],
+    hitlists: [...first.hitlists, ...second.hitlists],
     pairs: [...first.pairs, ...second.pairs],
     exclusions: [...first.exclusions, ...second.exclusions],
     allowSpecial: [...first.allowSpecial, ...second.allowSpecial],
@@ -58,14 +60,18 @@ export function mergeDrafts(first: SurveyDraft, second: SurveyDraft): SurveyDraf
 
 /** @throws Fault BAD_OPTION if targets or ports are missing */
 export function refuseIncomplete(draft: SurveyDraft): void {
-  const { targets, hitlist, pairs, ports = [], probe = [] } = draft;
+  const { targets, hitlists, ports = [], probe = [] } = draft;
   const needsPorts = probe[0] === undefined || probeNamed(probe[0].name).hasPorts;
-  const hasAddresses = targets.length + hitlist.length > 0;
-  if (!hasAddresses && pairs.length === 0) {
+  const hasAddresses = targets.some((list) => !list.isEmpty) || hitlists.some(isFilled);
+  if (!hasAddresses && !draft.pairs.some(isFilled)) {
     const reason = 'name at least one target, such as 198.18.0.0/15';
     throw new Fault('BAD_OPTION', reason, { flag: 'TARGETS' });
   }
   if (hasAddresses && ports.length === 0 && needsPorts) {
     throw new Fault('BAD_OPTION', 'name the ports, such as -p 443', { flag: '--ports' });
   }
+}
+
+function isFilled({ size }: { readonly size: number }): boolean {
+  return size > 0;
 }

@@ -4,12 +4,13 @@
  */
 import { readFileSync } from 'node:fs';
 import { describeError, Fault } from '../../../shared/base/faults.js';
-import type { Target } from '../../../shared/net/endpoint.js';
-import { type ProbePort, parsePorts, probePort } from '../../../shared/net/ports.js';
+import type { RecordColumn } from '../../../shared/base/record-column.js';
+import { type ProbePort, parsePorts, portIn, probePort } from '../../../shared/net/ports.js';
 import type { Probe, ProbeOptions } from '../../../shared/probe/probe.js';
 import { parseOptions } from '../../../shared/probe/probe-options.js';
 import { probeNamed, ZMAP_NAMES } from '../../../shared/probe/probe-registry.js';
 import type { ProbeChoice } from '../../../shared/probe/probe-set.js';
+import { PAIR_WORDS } from '../../../shared/survey/lists/pair-list.js';
 import { printNote } from '../output/print.js';
 import { replaceTop } from './top-ports.js';
 
@@ -106,25 +107,25 @@ export interface ProbesAndPorts {
   readonly probes: readonly ProbeChoice[];
   /** Ascending. */
   readonly ports: readonly ProbePort[];
-  readonly pairs: readonly Target[];
 }
 
 /**
  * The probes of a survey and the ports of each. A probe whose options depend on the port (UDP: its payload)
- * becomes several probes, one per set of options.
+ * becomes several probes, one per set of options. The probe of each pair is set in its record.
  * @throws Fault BAD_OPTION
  */
 export function resolveProbes(
   entries: readonly PortEntry[],
   given: readonly ProbeChoice[],
-  pairs: readonly Target[],
+  pairs: readonly RecordColumn[],
 ): ProbesAndPorts {
   const [first = { name: DEFAULT_PROBE, options: {} }] = given;
   const fallback = probeNamed(first.name);
-  const implied = entries.length === 0 && !fallback.hasPorts && pairs.length === 0;
+  const hasPairs = pairs.some(({ size }) => size > 0);
+  const implied = entries.length === 0 && !fallback.hasPorts && !hasPairs;
   const named = implied ? [{ probe: first.name, items: [] }] : entries;
   refuseRepeated(given);
-  refuseUnused(named, given, pairs);
+  refuseUnused(named, given, hasPairs);
   const probes: ProbeChoice[] = [];
   const indices = new Map<string, number>();
   const indexOf = (name: string, port: number): number => {
@@ -148,14 +149,29 @@ export function resolveProbes(
     const all = listed.length > 0 ? listed : [0];
     return all.map((port) => probePort(indexOf(name, port), port));
   });
-  if (pairs.length > 0 && !fallback.hasPorts) {
+  if (hasPairs && !fallback.hasPorts) {
     throw new Fault('BAD_OPTION', `pairs need a probe with ports`, {
       flag: PROBE_FLAG,
       value: first.name,
     });
   }
-  for (const pair of pairs) pair.probe = indexOf(first.name, pair.port);
-  return { probes, ports: [...new Set(ports)].sort((a, b) => a - b), pairs };
+  setProbes(pairs, (port) => indexOf(first.name, port));
+  return { probes, ports: [...new Set(ports)].sort((a, b) => a - b) };
+}
+
+/** Sets the probe of each pair, which depends on its port. */
+function setProbes(pairs: readonly RecordColumn[], probeFor: (port: number) => number): void {
+  const codes = new Map<number, number>();
+  const codeOf = (port: number) => {
+    const known = codes.get(port) ?? probePort(probeFor(port), port);
+    codes.set(port, known);
+    return known;
+  };
+  for (const { words } of pairs) {
+    for (let at = PAIR_WORDS - 1; at < words.length; at += PAIR_WORDS) {
+      words[at] = codeOf(portIn(words[at] as number));
+    }
+  }
 }
 
 function optionsFor(probe: Probe, wanted: ProbeOptions, port: number): ProbeOptions {
@@ -175,13 +191,13 @@ function refuseRepeated(given: readonly ProbeChoice[]): void {
 function refuseUnused(
   entries: readonly PortEntry[],
   given: readonly ProbeChoice[],
-  pairs: readonly Target[],
+  hasPairs: boolean,
 ): void {
   const [first] = given;
   for (const choice of given) {
-    const isFallback = choice === first && pairs.length > 0;
+    const isFallback = choice === first && hasPairs;
     const isSent = entries.some(({ probe }) => (probe ?? first?.name) === choice.name);
-    if (isSent || isFallback || entries.length + pairs.length === 0) continue;
+    if (isSent || isFallback || (entries.length === 0 && !hasPairs)) continue;
     const { hasPorts } = probeNamed(choice.name);
     const example = hasPorts ? `${choice.name}:53` : choice.name;
     const reason = `is given, but no port uses it: add it to the ports, such as -p ${example}`;

@@ -3,15 +3,12 @@ import type { Millis, Pps } from '../../../shared/base/brand.js';
 import { shortId, systemRandom } from '../../../shared/base/random.js';
 import { type ProbeChoice, ProbeSet } from '../../../shared/probe/probe-set.js';
 import { rulesToBytes } from '../../../shared/survey/policy/block-rules.js';
-import { formatBlock } from '../../../shared/survey/policy/blocklist.js';
 import { formatCount } from '../../../shared/survey/quantities.js';
 import { AliasTests } from '../../../shared/survey/space/alias-tests.js';
 import { type Composition, compose } from '../../../shared/survey/space/compose.js';
 import type { Space } from '../../../shared/survey/space/space.js';
 import { hashSpace, spaceToBytes } from '../../../shared/survey/space/space-bytes.js';
-import { parseWindow } from '../../../shared/survey/space/window.js';
 import type { SurveyRequest } from '../../../shared/survey/survey.js';
-import type { TargetEntry } from '../../../shared/survey/target-list.js';
 import { rateOfBandwidth } from '../../plan/estimate.js';
 import { peaks, UNLISTED_PER_64_MAX, unlistedPer64 } from '../../plan/peak-rate.js';
 import { printNote } from '../output/print.js';
@@ -40,18 +37,19 @@ const DEFAULT_ALIAS_LENGTH = 64;
 /** @throws Fault BAD_OPTION, SPECIAL_TARGETS, EMPTY_SPACE or SPACE_TOO_LARGE */
 export function resolveDraft(draft: SurveyDraft): ResolvedSurvey {
   refuseIncomplete(draft);
-  const { targets, hitlist, allowSpecial, exclusions } = draft;
-  const { probes, ports, pairs } = resolveProbes(draft.ports ?? [], draft.probe ?? [], draft.pairs);
+  const { targets, hitlists, allowSpecial, exclusions } = draft;
+  const { pairs } = draft;
+  const { probes, ports } = resolveProbes(draft.ports ?? [], draft.probe ?? [], pairs);
   const seed = draft.seed ?? shortId(systemRandom, SEED_LETTERS);
-  const seeded = targets.map((entry) => withSeed(entry, seed));
+  for (const list of targets) list.seedWindows(seed);
   const { detectAliases = draft.aliasLengths !== undefined } = draft;
   const aliasLengths = detectAliases ? (draft.aliasLengths ?? [DEFAULT_ALIAS_LENGTH]) : [];
   const aliasTests = aliasLengths.length > 0 ? new AliasTests(seed, aliasLengths) : undefined;
-  const lists = { targets: seeded, hitlist, pairs, exclusions, allowSpecial, ports, aliasTests };
+  const lists = { targets, hitlists, pairs, exclusions, allowSpecial, ports, aliasTests };
   const composition = compose(lists);
   const { space } = composition;
   const bytes = spaceToBytes(space, seed);
-  const allowed = allowSpecial.map(({ block }) => formatBlock(block));
+  const allowed = allowSpecial.flatMap(({ texts }) => texts);
   const rules = rulesToBytes(exclusions, allowed);
   const request: SurveyRequest = {
     name: draft.name ?? '',
@@ -121,11 +119,4 @@ function cappedRate({ space, tests }: Composition, rate: Pps, draft: SurveyDraft
 /** The factor by which the rate must shrink for a network that would see `peak` packets per second. */
 function capFactor(peak: number, cap: Pps | undefined): number {
   return cap === undefined || peak === 0 ? 1 : cap / peak;
-}
-
-/** Parses a window with random interface identifiers again: they follow from the seed, which is known only now. */
-function withSeed(entry: TargetEntry, seed: string): TargetEntry {
-  const { extent } = entry;
-  if (extent.family === 4 || extent.window.ids?.text !== 'random') return entry;
-  return { ...entry, extent: { family: 6, window: parseWindow(extent.window.text, seed) } };
 }

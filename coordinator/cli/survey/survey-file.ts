@@ -4,8 +4,10 @@ import { dirname, resolve } from 'node:path';
 import { type Document, LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { describeError, Fault, type FaultDetails } from '../../../shared/base/faults.js';
-import type { Target } from '../../../shared/net/endpoint.js';
-import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/blocklist.js';
+import type { RecordColumn } from '../../../shared/base/record-column.js';
+import type { Hitlist } from '../../../shared/survey/lists/hitlist.js';
+import { type RuleList, ruleListOf } from '../../../shared/survey/lists/rule-list.js';
+import type { TargetList } from '../../../shared/survey/lists/target-list.js';
 import {
   parseBandwidth,
   parseCount,
@@ -14,7 +16,6 @@ import {
   parseRateLimit,
 } from '../../../shared/survey/quantities.js';
 import { parseAliasLengths } from '../../../shared/survey/space/alias-tests.js';
-import type { TargetEntry } from '../../../shared/survey/target-list.js';
 import { parseName, parseSentence } from '../../../shared/survey/text.js';
 import { sinkNamed } from '../../sink/sink-registry.js';
 import { printNote } from '../output/print.js';
@@ -134,9 +135,9 @@ export async function draftFromFile(file: string): Promise<SurveyDraft> {
 type Locate = (index: number) => { file: string; line: number | undefined };
 
 async function readTargets(items: TargetItems, locateItem: Locate) {
-  const targets: TargetEntry[] = [];
-  const hitlist: Target[] = [];
-  const pairs: Target[] = [];
+  const targets: TargetList[] = [];
+  const hitlists: Hitlist[] = [];
+  const pairs: RecordColumn[] = [];
   for (const [i, item] of items.entries()) {
     const { file, line } = locateItem(i);
     const at = `${file}:${line}`;
@@ -144,31 +145,31 @@ async function readTargets(items: TargetItems, locateItem: Locate) {
     if (typeof item === 'string') {
       const location = { file, line, value: item };
       const read = await readTarget(item, at, printNote).catch((error) => fail(error, location));
-      targets.push(...read.map(({ extent }) => ({ extent, location })));
-    } else if ('file' in item) targets.push(...(await readTargetList(beside(item.file), at)));
+      targets.push(...read.map((list) => list.at(location)));
+    } else if ('file' in item) targets.push(await readTargetList(beside(item.file), at));
     else if ('hitlist' in item) {
-      hitlist.push(...(await readHitlist(beside(item.hitlist), at, printNote)));
-    } else pairs.push(...(await readPairs(beside(item.pairs), at, printNote)));
+      hitlists.push(await readHitlist(beside(item.hitlist), at, printNote));
+    } else pairs.push(await readPairs(beside(item.pairs), at, printNote));
   }
-  return { targets, hitlist, pairs };
+  return { targets, hitlists, pairs };
 }
 
-async function readBlocks(items: BlockItems, locateItem: Locate): Promise<BlockEntry[]> {
-  const entries: BlockEntry[] = [];
+async function readBlocks(items: BlockItems, locateItem: Locate): Promise<RuleList[]> {
+  const lists: RuleList[] = [];
   for (const [i, item] of items.entries()) {
     const { file, line } = locateItem(i);
     if (typeof item !== 'string') {
-      entries.push(...(await readBlockList(resolve(dirname(file), item.file), `${file}:${line}`)));
+      lists.push(await readBlockList(resolve(dirname(file), item.file), `${file}:${line}`));
       continue;
     }
     const location = { file, line, value: item };
     try {
-      entries.push({ block: parseBlock(item, '').block, location });
+      lists.push(ruleListOf(item, location));
     } catch (error) {
       fail(error, location);
     }
   }
-  return entries;
+  return lists;
 }
 
 function fail(error: unknown, location: FaultDetails): never {

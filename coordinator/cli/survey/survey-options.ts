@@ -4,7 +4,7 @@ import type { Millis, Pps } from '../../../shared/base/brand.js';
 import { Fault } from '../../../shared/base/faults.js';
 import { option, repeatable } from '../../../shared/command/program.js';
 import type { ProbeChoice } from '../../../shared/probe/probe-set.js';
-import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/blocklist.js';
+import { parseBlock, type RuleList } from '../../../shared/survey/lists/rule-list.js';
 import {
   parseBandwidth,
   parseDuration,
@@ -30,8 +30,8 @@ export interface SurveyFlags {
   readonly listOfIpsFile?: readonly string[];
   readonly pairsFile?: readonly string[];
   readonly blocklistFile?: readonly string[];
-  readonly exclude?: readonly BlockEntry[];
-  readonly allowSpecial?: readonly BlockEntry[];
+  readonly exclude?: readonly RuleList[];
+  readonly allowSpecial?: readonly RuleList[];
   readonly name?: string;
   readonly probe?: readonly ProbeChoice[];
   readonly probes?: number;
@@ -149,17 +149,19 @@ export async function draftFromFlags(
   flags: SurveyFlags,
 ): Promise<SurveyDraft> {
   const { allowlistFile, listOfIpsFile, pairsFile, blocklistFile, outputModule, ...rest } = flags;
-  const [given, listed, blocked, hitlist, pairs] = await Promise.all([
-    each(targets, (text) => readTarget(text, 'TARGETS', printNote)),
-    each(allowlistFile, (file) => readTargetList(file, '--allowlist-file')),
-    each(blocklistFile, (file) => readBlockList(file, '--blocklist-file')),
-    each(listOfIpsFile, (file) => readHitlist(file, '--list-of-ips-file', printNote)),
-    each(pairsFile, (file) => readPairs(file, '--pairs-file', printNote)),
+  const all = <List>(files: readonly string[] = [], read: (file: string) => Promise<List>) =>
+    Promise.all(files.map(read));
+  const [given, listed, blocked, hitlists, pairs] = await Promise.all([
+    all(targets, (text) => readTarget(text, 'TARGETS', printNote)),
+    all(allowlistFile, (file) => readTargetList(file, '--allowlist-file')),
+    all(blocklistFile, (file) => readBlockList(file, '--blocklist-file')),
+    all(listOfIpsFile, (file) => readHitlist(file, '--list-of-ips-file', printNote)),
+    all(pairsFile, (file) => readPairs(file, '--pairs-file', printNote)),
   ]);
   return {
     ...rest,
-    targets: [...given, ...listed],
-    hitlist,
+    targets: [...given.flat(), ...listed],
+    hitlists,
     pairs,
     exclusions: [...(flags.exclude ?? []), ...blocked],
     allowSpecial: flags.allowSpecial ?? [],
@@ -170,11 +172,4 @@ export async function draftFromFlags(
 export function parseRowPolicy(text: string): RowPolicy {
   if (text === 'successes' || text === 'all') return text;
   throw new Fault('BAD_OPTION', 'must be successes or all', { value: text });
-}
-
-async function each<Item>(
-  files: readonly string[] = [],
-  read: (file: string) => Promise<readonly Item[]>,
-): Promise<readonly Item[]> {
-  return (await Promise.all(files.map(read))).flat();
 }

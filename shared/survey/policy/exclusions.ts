@@ -5,8 +5,9 @@
  */
 import { assert } from '../../base/assert.js';
 import type { Target } from '../../net/endpoint.js';
+import { parseBlock, type RuleList } from '../lists/rule-list.js';
 import { type AddressLists, addressLists } from './address-lists.js';
-import { type BlockEntry, Blocklist, parseBlock } from './blocklist.js';
+import { Blocklist } from './blocklist.js';
 
 export interface Exclusion {
   /** Versions are 1, 2, 3, … without gaps. */
@@ -30,7 +31,7 @@ export interface VersionSpan {
 export class Exclusions {
   readonly #entries: Exclusion[] = [];
   /** The blocks of the entries, parsed once. */
-  readonly #blocks: (readonly BlockEntry[])[] = [];
+  readonly #blocks: (readonly RuleList[])[] = [];
   /** Entries that arrived before their predecessor. */
   readonly #early = new Map<number, Exclusion>();
 
@@ -91,7 +92,7 @@ export function versionAt(spans: readonly VersionSpan[], position: number): numb
  * The block of an entry. An entry with an unreadable prefix keeps its version but blocks nothing; there may
  * be such entries, because any client may write to the broker.
  */
-function blocksOf({ prefix }: Exclusion): readonly BlockEntry[] {
+function blocksOf({ prefix }: Exclusion): readonly RuleList[] {
   try {
     return [parseBlock(prefix, 'exclude')];
   } catch {

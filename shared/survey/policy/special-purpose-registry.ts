@@ -6,6 +6,7 @@
 import { type Prefix6, parsePrefix6 } from '../../net/ipv6.js';
 import { parsePrefix } from '../../net/prefix.js';
 import { type Range, Ranges } from '../../net/ranges.js';
+import { Ranges6 } from '../../net/ranges6.js';
 
 interface RegistryEntry {
   /** The prefix, as the registry writes it. */
@@ -71,3 +72,6 @@ export const SPECIAL_BLOCKS: readonly SpecialBlock[] = [...BLOCKS_4, ...BLOCKS_6
 
 /** All special-purpose IPv4 addresses. */
 export const SPECIAL: Ranges = Ranges.of(BLOCKS_4.map(({ range }) => range));
+
+/** All special-purpose IPv6 addresses. */
+export const SPECIAL_6: Ranges6 = Ranges6.of(BLOCKS_6.map(({ prefix }) => prefix));

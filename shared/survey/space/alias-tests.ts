@@ -6,14 +6,18 @@
  */
 import { createHash } from 'node:crypto';
 import { Fault } from '../../base/faults.js';
-import { Target, type Words } from '../../net/endpoint.js';
+import { RecordColumn } from '../../base/record-column.js';
+import type { Words } from '../../net/endpoint.js';
 import { clearBehind, compareWords } from '../../net/ipv6.js';
+import { probePort } from '../../net/ports.js';
 import { Chaskey } from '../../probe/chaskey.js';
+import { AddressList } from './address-list.js';
 import type { Window } from './window.js';
 
 /** Addresses probed in each prefix, one per value of its next four bits. */
 export const TESTS_PER_PREFIX = 16;
 const NIBBLE = 4;
+const NO_PORT = 0;
 const LENGTH_MIN = 16;
 /** Longer prefixes would leave so few random bits that a test could be an address that somebody listed. */
 const LENGTH_MAX = 96;
@@ -63,32 +67,34 @@ export class AliasTests {
    * All tests of the prefixes around addresses and windows.
    * @throws Fault BAD_OPTION if there are too many
    */
-  around(addresses: Iterable<Target>, windows: readonly Window[]): Target[] {
-    const tests: Target[] = [];
-    for (const [key, prefix] of this.#prefixesAround(addresses, windows)) {
-      const length = Number(key.split('/')[1]);
-      for (let nibble = 0; nibble < TESTS_PER_PREFIX; nibble++) {
-        const test = new Target();
-        test.setWords(this.addressIn(prefix, length, nibble));
-        tests.push(test);
-      }
+  around(addresses: AddressList, windows: readonly Window[]): AddressList {
+    const prefixes = new TestedPrefixes();
+    for (const length of this.lengths) {
+      for (const { isIpv4, words } of addresses) if (!isIpv4) prefixes.add(words, length, NO_PORT);
+      for (const window of windows)
+        for (const words of prefixesIn(window, length)) prefixes.add(words, length, NO_PORT);
     }
-    return tests;
+    return this.#testsOf(prefixes, 4);
   }
 
-  #prefixesAround(addresses: Iterable<Target>, windows: readonly Window[]): Map<string, Words> {
-    const prefixes = new Map<string, Words>();
-    const add = (words: Words, length: number) => {
-      const prefix = clearBehind(words, length);
-      prefixes.set(`${prefix.join('.')}/${length}`, prefix);
-      if (prefixes.size > PREFIXES_MAX) throw tooMany(length);
-    };
+  /** All tests of the prefixes around pairs, each at the port of its pair. @throws as `around` does */
+  aroundPairs(pairs: AddressList): AddressList {
+    const prefixes = new TestedPrefixes();
     for (const length of this.lengths) {
-      for (const target of addresses) if (!target.isIpv4) add(target.words, length);
-      for (const window of windows)
-        for (const words of prefixesIn(window, length)) add(words, length);
+      for (const { isIpv4, words, probe, port } of pairs)
+        if (!isIpv4) prefixes.add(words, length, probePort(probe, port));
     }
-    return prefixes;
+    return this.#testsOf(prefixes, 5);
+  }
+
+  #testsOf({ all }: TestedPrefixes, width: 4 | 5): AddressList {
+    const tests = new RecordColumn(width);
+    for (const { words, length, port } of all) {
+      for (let nibble = 0; nibble < TESTS_PER_PREFIX; nibble++) {
+        tests.push(...this.addressIn(words, length, nibble), port);
+      }
+    }
+    return AddressList.ofRecords(tests.words, width);
   }
 
   #random(fixed: Words, length: number, half: number): readonly [number, number] {
@@ -98,6 +104,30 @@ export class AliasTests {
     input[5] = half;
     this.#hash.tag36(input);
     return [this.#hash.first >>> 0, this.#hash.second >>> 0];
+  }
+}
+
+interface TestedPrefix {
+  readonly words: Words;
+  readonly length: number;
+  readonly port: number;
+}
+
+/** Distinct prefixes, each with a port (0 without one). */
+class TestedPrefixes {
+  readonly #byText = new Map<string, TestedPrefix>();
+
+  get all(): Iterable<TestedPrefix> {
+    return this.#byText.values();
+  }
+
+  /** @throws Fault BAD_OPTION if there are too many */
+  add(words: Words, length: number, port: number): void {
+    const prefix = clearBehind(words, length);
+    const text = `${prefix.join('.')}/${length} ${port}`;
+    if (this.#byText.has(text)) return;
+    if (this.#byText.size === PREFIXES_MAX) throw tooMany(length);
+    this.#byText.set(text, { words: prefix, length, port });
   }
 }
 

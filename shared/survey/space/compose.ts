@@ -1,29 +1,34 @@
 /**
  * Composes a space from lists: targets, minus special-purpose ranges that are not allowed, minus exclusions.
  * The order of entries does not matter: an address that is both targeted and excluded is excluded. Removed
- * addresses are counted by reason.
+ * addresses are counted by reason. Lists are sorted once, and then merged with each other as sorted arrays.
  */
 import { Fault, type FaultDetails } from '../../base/faults.js';
-import { Target } from '../../net/endpoint.js';
+import { joinRecords, type RecordColumn } from '../../base/record-column.js';
+import type { Target } from '../../net/endpoint.js';
 import { compareWords, hasPrefix } from '../../net/ipv6.js';
-import { type ProbePort, probePort } from '../../net/ports.js';
-import { formatRange } from '../../net/prefix.js';
+import type { ProbePort } from '../../net/ports.js';
 import { Ranges } from '../../net/ranges.js';
-import type { BlockEntry } from '../policy/blocklist.js';
+import { Ranges6 } from '../../net/ranges6.js';
+import type { Hitlist } from '../lists/hitlist.js';
+import { PAIR_WORDS } from '../lists/pair-list.js';
+import type { RuleList } from '../lists/rule-list.js';
+import type { LocatedWindow, TargetList } from '../lists/target-list.js';
 import { Blocklist } from '../policy/blocklist.js';
-import { SPECIAL_BLOCKS, type SpecialBlock } from '../policy/special-purpose-registry.js';
-import type { Extent, TargetEntry } from '../target-list.js';
+import { refuseSpecial } from '../policy/special-purpose-policy.js';
+import { SPECIAL_BLOCKS } from '../policy/special-purpose-registry.js';
 import { AddressList } from './address-list.js';
 import type { AliasTests } from './alias-tests.js';
 import { Space } from './space.js';
 import type { Window } from './window.js';
 
 export interface Lists {
-  readonly targets: readonly TargetEntry[];
-  readonly hitlist: readonly Target[];
-  readonly pairs: readonly Target[];
-  readonly exclusions: readonly BlockEntry[];
-  readonly allowSpecial: readonly BlockEntry[];
+  readonly targets: readonly TargetList[];
+  readonly hitlists: readonly Hitlist[];
+  /** Records of `PAIR_WORDS` words. */
+  readonly pairs: readonly RecordColumn[];
+  readonly exclusions: readonly RuleList[];
+  readonly allowSpecial: readonly RuleList[];
   /** Ascending. */
   readonly ports: readonly ProbePort[];
   /** Addresses that are probed beside the targets, to detect aliases. */
@@ -36,34 +41,40 @@ export interface Tally {
   readonly addresses: number;
 }
 
+/** Alias tests, as targets. */
+export interface AliasTargets {
+  readonly hitlist: AddressList;
+  readonly pairs: AddressList;
+}
+
 export interface Composition {
   readonly space: Space;
   readonly sources: readonly Tally[];
   readonly exclusions: readonly Tally[];
-  /** The alias tests among the targets; those of pairs have a port. */
-  readonly tests: readonly Target[];
+  /** The alias tests among the targets. */
+  readonly tests: AliasTargets;
 }
+
+const NO_TESTS: AliasTargets = { hitlist: AddressList.none, pairs: AddressList.none };
 
 /** @throws Fault SPECIAL_TARGETS, EMPTY_SPACE or SPACE_TOO_LARGE; BAD_OPTION or BAD_LIST for overlapping windows */
 export function compose(lists: Lists): Composition {
   const allowed = Blocklist.of(lists.allowSpecial);
-  const special = SPECIAL_BLOCKS.map((block) => ({
-    block,
-    list: Blocklist.ofSpecial(block, allowed),
-  }));
-  for (const { extent, location } of lists.targets) refuseSpecial(extent, location, special);
+  refuseSpecial(lists.targets, allowed);
   const builder = new SpaceBuilder(lists);
-  for (const { block, list } of special) {
-    builder.exclude(`${block.text} ${block.name} (${block.rfc})`, list);
+  for (const block of SPECIAL_BLOCKS) {
+    const reason = `${block.text} ${block.name} (${block.rfc})`;
+    builder.exclude(reason, Blocklist.ofSpecial(block, allowed));
   }
-  for (const [reason, entries] of bySource(lists.exclusions)) {
-    builder.exclude(reason, Blocklist.of(entries));
+  for (const [reason, rules] of bySource(lists.exclusions)) {
+    builder.exclude(reason, Blocklist.of(rules));
   }
   const { tallies: exclusions } = builder;
-  const tests = lists.aliasTests === undefined ? [] : builder.addTests(lists.aliasTests);
+  const tests = lists.aliasTests === undefined ? NO_TESTS : builder.addTests(lists.aliasTests);
   const space = builder.finish(lists.ports);
   const sources = sourcesOf(lists);
-  if (tests.length > 0) sources.push({ reason: 'alias tests', addresses: tests.length });
+  const count = tests.hitlist.size + tests.pairs.size;
+  if (count > 0) sources.push({ reason: 'alias tests', addresses: count });
   return { space, sources, exclusions, tests };
 }
 
@@ -73,23 +84,18 @@ class SpaceBuilder {
   readonly #blocked: Blocklist[] = [];
   #ipv4: Ranges;
   #windows: readonly Window[];
-  #listed: readonly Target[];
-  #pairs: readonly Target[];
+  #hitlist: AddressList;
+  #pairs: AddressList;
 
-  constructor({ targets, hitlist, pairs }: Lists) {
-    const extents = targets.map(({ extent }) => extent);
-    const windows = targets.flatMap(({ extent, location }) =>
-      extent.family === 6 ? [{ window: extent.window, location }] : [],
-    );
-    this.#ipv4 = Ranges.of(
-      extents.flatMap((extent) => (extent.family === 4 ? [extent.range] : [])),
-    );
-    this.#windows = disjoint(windows.filter(({ window }) => window.slots > 1));
-    const singles = windows
-      .filter(({ window }) => window.slots === 1)
-      .map(({ window }) => onlyAddress(window));
-    this.#listed = [...singles, ...hitlist];
-    this.#pairs = pairs;
+  constructor({ targets, hitlists, pairs }: Lists) {
+    this.#ipv4 = Ranges.ofRecords(ipv4Records(targets, hitlists));
+    this.#windows = disjoint(targets.flatMap(({ windows }) => windows));
+    const addresses = [
+      ...targets.map((list) => list.addresses.words),
+      ...hitlists.map((list) => list.ipv6.words),
+    ];
+    this.#hitlist = AddressList.ofRecords(joinRecords(addresses), 4);
+    this.#pairs = AddressList.ofRecords(joinRecords(pairs.map(({ words }) => words)), PAIR_WORDS);
   }
 
   exclude(reason: string, list: Blocklist): void {
@@ -100,79 +106,71 @@ class SpaceBuilder {
       const taken = list.slotsIn(window);
       return taken.count === 0 ? window : window.keeping(window.ranks.ranges.subtract(taken));
     });
-    this.#listed = this.#listed.filter((target) => !list.holds(target));
-    this.#pairs = this.#pairs.filter((target) => !list.holds(target));
+    this.#hitlist = this.#hitlist.without(list);
+    this.#pairs = this.#pairs.without(list);
     const addresses = before - this.#count();
     if (addresses > 0) this.tallies.push({ reason, addresses });
   }
 
   /** Adds the alias tests of what is left, unless they are excluded. @returns the tests */
-  addTests(tests: AliasTests): readonly Target[] {
-    const isAllowed = (target: Target) => this.#blocked.every((list) => !list.holds(target));
-    const all = tests.around(this.#listed, this.#windows);
-    const allOfPairs = [...byPort(this.#pairs)].flatMap(([, pairs]) => {
-      const { port, probe } = pairs[0] as Target;
-      return tests.around(pairs, []).map((test) => Object.assign(test, { port, probe }));
-    });
-    const around = all.filter(isAllowed);
-    const ofPairs = allOfPairs.filter(isAllowed);
-    const excluded = all.length + allOfPairs.length - around.length - ofPairs.length;
+  addTests(tests: AliasTests): AliasTargets {
+    const allowed = (list: AddressList) =>
+      this.#blocked.reduce((left, blocked) => left.without(blocked), list);
+    const all = tests.around(this.#hitlist, this.#windows);
+    const allOfPairs = tests.aroundPairs(this.#pairs);
+    const hitlist = allowed(all);
+    const pairs = allowed(allOfPairs);
+    const excluded = all.size + allOfPairs.size - hitlist.size - pairs.size;
     if (excluded > 0) this.tallies.push({ reason: EXCLUDED_TESTS, addresses: excluded });
-    this.#listed = [...this.#listed, ...around];
-    this.#pairs = [...this.#pairs, ...ofPairs];
-    return [...around, ...ofPairs];
+    this.#hitlist = this.#hitlist.union(hitlist);
+    this.#pairs = this.#pairs.union(pairs);
+    return { hitlist, pairs };
   }
 
   finish(ports: readonly ProbePort[]): Space {
     const windows = this.#windows.filter(({ size }) => size > 0);
-    const none = AddressList.of([]);
-    const isNew = (target: Target) =>
-      target.isIpv4
-        ? !this.#ipv4.contains(target.w3)
-        : windows.every((window) => window.ordinalOf(target) < 0);
-    const hitlist = AddressList.of(this.#listed.filter(isNew));
-    const parts = { ipv4: this.#ipv4, windows, hitlist, ports, pairs: none };
-    if (this.#pairs.length === 0) return new Space(parts);
+    const hitlist = outside(windows, this.#hitlist);
+    const parts = { ipv4: this.#ipv4, windows, hitlist, ports, pairs: AddressList.none };
+    if (this.#pairs.size === 0) return new Space(parts);
     const hasAddresses = this.#ipv4.count > 0 || windows.length > 0 || hitlist.size > 0;
     const product = hasAddresses && ports.length > 0 ? new Space(parts) : undefined;
-    const rest = this.#pairs.filter((pair) => product === undefined || product.indexOf(pair) < 0);
-    return new Space({ ...parts, pairs: AddressList.of(rest) });
+    const isNew = (pair: Target) => product === undefined || product.indexOf(pair) < 0;
+    return new Space({ ...parts, pairs: this.#pairs.filter(isNew) });
   }
 
   #count(): number {
     const windows = this.#windows.reduce((sum, { size }) => sum + size, 0);
-    return this.#ipv4.size + windows + this.#listed.length + this.#pairs.length;
+    return this.#ipv4.size + windows + this.#hitlist.size + this.#pairs.size;
   }
 }
 
 /** A prefix with fewer than sixteen tests is never found to be aliased. */
 const EXCLUDED_TESTS = 'exclusions of alias tests, whose prefixes cannot be found aliased';
 
-interface SpecialList {
-  readonly block: SpecialBlock;
-  readonly list: Blocklist;
+/** The IPv4 ranges of all lists, in one array; a single address is a range. */
+function ipv4Records(targets: readonly TargetList[], hitlists: readonly Hitlist[]): Uint32Array {
+  const ranges = targets.map((list) => list.ranges.words);
+  const singles = hitlists.map((list) => {
+    const { words } = list.ipv4;
+    const records = new Uint32Array(2 * words.length);
+    for (let i = 0; i < words.length; i++) {
+      records[2 * i] = words[i] as number;
+      records[2 * i + 1] = words[i] as number;
+    }
+    return records;
+  });
+  return joinRecords([...ranges, ...singles]);
 }
 
-/** Refuses a target that is entirely special-purpose: the user meant it, so it is not removed silently. */
-function refuseSpecial(
-  extent: Extent,
-  location: FaultDetails,
-  special: readonly SpecialList[],
-): void {
-  let left = extent.family === 4 ? Ranges.of([extent.range]) : extent.window.ranks.ranges;
-  for (const { block, list } of special) {
-    const taken = extent.family === 4 ? list.ipv4 : list.slotsIn(extent.window);
-    left = left.subtract(taken);
-    if (left.count > 0) continue;
-    const allow = extent.family === 4 ? formatRange(extent.range) : block.text;
-    const why = `${block.name} (${block.rfc}) is not surveyed unless allowed: --allow-special ${allow}`;
-    throw new Fault('SPECIAL_TARGETS', why, location);
-  }
-}
-
-interface LocatedWindow {
-  readonly window: Window;
-  readonly location: FaultDetails;
+/** The addresses of a list that no window has. */
+function outside(windows: readonly Window[], list: AddressList): AddressList {
+  if (windows.length === 0) return list;
+  const prefixes = Ranges6.of(windows.map(({ prefix }) => prefix));
+  return list.filter((target) => {
+    const { w0, w1, w2, w3 } = target;
+    if (!prefixes.contains(w0, w1, w2, w3)) return true;
+    return windows.every((window) => window.ordinalOf(target) < 0);
+  });
 }
 
 /**
@@ -205,35 +203,16 @@ function byPrefix({ window: a }: LocatedWindow, { window: b }: LocatedWindow): n
   );
 }
 
-function onlyAddress(window: Window): Target {
-  const target = new Target();
-  window.addressAt(0, target);
-  return target;
-}
-
-function byPort(pairs: readonly Target[]): Map<number, Target[]> {
-  const groups = new Map<number, Target[]>();
-  for (const pair of pairs) {
-    const key = probePort(pair.probe, pair.port);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [pair]);
-    else group.push(pair);
-  }
-  return groups;
-}
-
-function sourcesOf({ targets, hitlist, pairs }: Lists): Tally[] {
-  const tallies = [...bySource(targets)].map(([reason, entries]) => ({
+function sourcesOf({ targets, hitlists, pairs }: Lists): Tally[] {
+  const tallies = [...bySource(targets)].map(([reason, lists]) => ({
     reason,
-    addresses: entries.reduce((sum, { extent }) => sum + sizeOf(extent), 0),
+    addresses: lists.reduce((sum, { size }) => sum + size, 0),
   }));
-  if (hitlist.length > 0) tallies.push({ reason: 'hitlists', addresses: hitlist.length });
-  if (pairs.length > 0) tallies.push({ reason: 'pairs', addresses: pairs.length });
+  const listed = hitlists.reduce((sum, { size }) => sum + size, 0);
+  const paired = pairs.reduce((sum, { size }) => sum + size, 0);
+  if (listed > 0) tallies.push({ reason: 'hitlists', addresses: listed });
+  if (paired > 0) tallies.push({ reason: 'pairs', addresses: paired });
   return tallies;
-}
-
-function sizeOf(extent: Extent): number {
-  return extent.family === 4 ? extent.range.to - extent.range.from : extent.window.size;
 }
 
 function bySource<Entry extends { readonly location: FaultDetails }>(

@@ -1,9 +1,11 @@
 /**
- * The canonical bytes of a space: processes exchange them, and their hash identifies the space.
+ * The canonical bytes of a space: processes exchange them, and their hash identifies the space. A space that is
+ * read from them uses their arrays in place, so little-endian numbers are aligned to their size.
  *
- *     "TSP3", octets of the head (u32), the head (JSON, fixed order of keys), then, big-endian:
- *     IPv4 ranges as (first, last) u32; each window's kept slots as (from, to) f64;
- *     listed addresses as 4 × u32; addresses of listed pairs as 4 × u32, then their ports as u32
+ *     "TSP4" (u32), octets of the head (u32), the head (JSON, fixed order of keys, padded with spaces to a multiple
+ *     of 8); then IPv4 ranges: all first addresses, all last addresses, u32; the kept slots of each window: all
+ *     starts, all ends, f64; the hitlist's addresses as 4 × u32; the addresses of pairs as 4 × u32, then their ports
+ *     as u32
  */
 import { createHash } from 'node:crypto';
 import { assert } from '../../base/assert.js';
@@ -17,11 +19,9 @@ import { parseWindow } from './window.js';
 
 /** How many port numbers there are, including 0, which stands for probes without ports. */
 const PORTS = 65536;
-const MAGIC = 0x54535033;
-const RANGE_OCTETS = 8;
-const SLOTS_OCTETS = 16;
-const ADDRESS_OCTETS = 16;
-const PORT_OCTETS = 4;
+const MAGIC = 0x34505354; // "TSP4"
+const HEAD_AT = 8;
+const ALIGNMENT = 8;
 const WORDS = 4;
 
 interface Head {
@@ -51,26 +51,24 @@ export function spaceToBytes(space: Space, seed: string): Uint8Array {
     ports: runsByProbe(ports),
     pairs: pairs.size,
   };
-  const json = Buffer.from(JSON.stringify(head));
-  const bytes = new Uint8Array(8 + json.length + bodyOctets(head));
-  bytes.set(json, 8);
-  const out = new Cursor(bytes);
-  out.u32(MAGIC);
-  out.u32(json.length);
-  out.at += json.length;
-  for (const { from, to } of ipv4) {
-    out.u32(from);
-    out.u32(to - 1);
-  }
+  const text = Buffer.from(JSON.stringify(head));
+  const json = Buffer.concat([text, Buffer.alloc(-text.length & (ALIGNMENT - 1), ' ')]);
+  const bytes = new Uint8Array(HEAD_AT + json.length + bodyOctets(head));
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, MAGIC, true);
+  view.setUint32(4, json.length, true);
+  bytes.set(json, HEAD_AT);
+  const body = new Body(bytes, HEAD_AT + json.length);
+  body.u32(ipv4.count).set(ipv4.from);
+  const last = body.u32(ipv4.count);
+  for (let i = 0; i < last.length; i++) last[i] = (ipv4.to[i] as number) - 1;
   for (const { ranks } of windows) {
-    for (const { from, to } of ranks.ranges) {
-      out.f64(from);
-      out.f64(to);
-    }
+    body.f64(ranks.ranges.count).set(ranks.ranges.from);
+    body.f64(ranks.ranges.count).set(ranks.ranges.to);
   }
-  for (const word of hitlist.words) out.u32(word);
-  for (const word of pairs.words) out.u32(word);
-  for (const port of pairs.ports) out.u32(port);
+  body.u32(hitlist.words.length).set(hitlist.words);
+  body.u32(pairs.words.length).set(pairs.words);
+  body.u32(pairs.size).set(pairs.ports);
   return bytes;
 }
 
@@ -94,24 +92,35 @@ export function spaceFromBytes(bytes: Uint8Array): Space {
   }
 }
 
-function readSpace(bytes: Uint8Array): Space {
-  const input = new Cursor(bytes);
-  assert(input.readU32() === MAGIC, 'a space does not start with its magic number');
-  const octets = input.readU32();
-  const json = Buffer.from(bytes.subarray(input.at, input.at + octets)).toString();
+function readSpace(given: Uint8Array): Space {
+  const bytes = given.byteOffset % ALIGNMENT === 0 ? given : new Uint8Array(given);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  assert(view.getUint32(0, true) === MAGIC, 'a space does not start with its magic number');
+  const octets = view.getUint32(4, true);
+  assert(octets % ALIGNMENT === 0, 'the body of a space is not aligned');
+  const json = Buffer.from(bytes.subarray(HEAD_AT, HEAD_AT + octets)).toString();
   const head = JSON.parse(json) as Head;
-  input.at += octets;
-  assert(bytes.length === input.at + bodyOctets(head), 'a space is not as long as its head says');
-  const ipv4 = readRanges(head.ipv4, () => [input.readU32(), input.readU32() + 1]);
-  assert(ipv4.size <= 2 ** 32, 'a space has more than 2^32 IPv4 addresses');
+  const from = HEAD_AT + octets;
+  assert(bytes.length === from + bodyOctets(head), 'a space is not as long as its head says');
+  const body = new Body(bytes, from);
+  const first = Float64Array.from(body.u32(head.ipv4));
+  const ipv4 = Ranges.fromSorted(
+    first,
+    Float64Array.from(body.u32(head.ipv4), (last) => last + 1),
+  );
   const windows = head.windows.map(({ text, seed, kept }) => {
     const window = parseWindow(text, seed);
-    const slots = readRanges(kept, () => [input.readF64(), input.readF64()]);
+    const slots = Ranges.fromSorted(body.f64(kept), body.f64(kept));
     assert((slots.to.at(-1) ?? 0) <= window.slots, 'a slot is outside its window');
     return window.keeping(slots);
   });
-  const hitlist = readList(input, head.hitlist, false);
-  const pairs = readList(input, head.pairs, true);
+  const hitlist = AddressList.fromSorted(body.u32(head.hitlist * WORDS), new Uint32Array(0));
+  assert(hitlist.ipv4.first === hitlist.ipv4.end, 'an IPv4 address is in the hitlist');
+  const pairs = AddressList.fromSorted(body.u32(head.pairs * WORDS), body.u32(head.pairs));
+  assert(
+    pairs.ports.every((port) => portIn(port) > 0),
+    'a pair has no port',
+  );
   assert(head.ports.length <= PROBES_MAX, 'a space has too many probes');
   const ports = head.ports.flatMap(portsOf);
   return new Space({ ipv4, windows, hitlist, ports, pairs });
@@ -143,56 +152,33 @@ function portsOf(runs: readonly (readonly [number, number])[], probe: number): P
   );
 }
 
-function readRanges(count: number, read: () => [number, number]): Ranges {
-  const from = new Float64Array(count);
-  const to = new Float64Array(count);
-  for (let i = 0; i < count; i++) {
-    const [start, end] = read();
-    from[i] = start;
-    to[i] = end;
-  }
-  return Ranges.fromSorted(from, to);
-}
-
-function readList(input: Cursor, count: number, hasPorts: boolean): AddressList {
-  const words = new Uint32Array(count * WORDS);
-  const ports = new Uint32Array(count);
-  for (let i = 0; i < words.length; i++) words[i] = input.readU32();
-  if (hasPorts) for (let i = 0; i < count; i++) ports[i] = input.readU32();
-  assert(!hasPorts || ports.every((port) => portIn(port as ProbePort) > 0), 'a pair has no port');
-  return AddressList.fromSorted(words, ports);
-}
-
 function bodyOctets({ ipv4, windows, hitlist, pairs }: Head): number {
   const kept = windows.reduce((sum, window) => sum + window.kept, 0);
-  const listed = hitlist * ADDRESS_OCTETS + pairs * (ADDRESS_OCTETS + PORT_OCTETS);
-  return ipv4 * RANGE_OCTETS + kept * SLOTS_OCTETS + listed;
+  const words = 2 * ipv4 + WORDS * hitlist + (WORDS + 1) * pairs;
+  const octets = 4 * words + 16 * kept;
+  assert(Number.isSafeInteger(octets) && octets >= 0, 'the counts of a space are no counts');
+  return octets;
 }
 
-/** Reads and writes big-endian numbers one after the other. */
-class Cursor {
-  at = 0;
-  readonly #view: DataView;
+/** The arrays of a body, one after the other, in place. */
+class Body {
+  readonly #bytes: Uint8Array;
+  #at: number;
 
-  constructor(bytes: Uint8Array) {
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  }
-
-  u32(value: number): void {
-    this.#view.setUint32(this.#step(4), value);
-  }
-  f64(value: number): void {
-    this.#view.setFloat64(this.#step(8), value);
-  }
-  readU32(): number {
-    return this.#view.getUint32(this.#step(4));
-  }
-  readF64(): number {
-    return this.#view.getFloat64(this.#step(8));
+  constructor(bytes: Uint8Array, at: number) {
+    this.#bytes = bytes;
+    this.#at = bytes.byteOffset + at;
   }
 
-  #step(octets: number): number {
-    this.at += octets;
-    return this.at - octets;
+  u32(count: number): Uint32Array {
+    const array = new Uint32Array(this.#bytes.buffer, this.#at, count);
+    this.#at += array.byteLength;
+    return array;
+  }
+
+  f64(count: number): Float64Array {
+    const array = new Float64Array(this.#bytes.buffer, this.#at, count);
+    this.#at += array.byteLength;
+    return array;
   }
 }

@@ -7,10 +7,9 @@
 import type { TargetIndex } from '../../base/brand.js';
 import { Fault } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
-import type { Target } from '../../net/endpoint.js';
-import type { Prefix6 } from '../../net/ipv6.js';
+import { Target, type Words } from '../../net/endpoint.js';
 import { type ProbePort, portIn, probeIn, probePort } from '../../net/ports.js';
-import { Ranges } from '../../net/ranges.js';
+import type { Ranges } from '../../net/ranges.js';
 import { formatCount } from '../quantities.js';
 import { AddressList } from './address-list.js';
 import { RankSelect } from './rank-select.js';
@@ -20,7 +19,7 @@ export interface SpaceParts {
   readonly ipv4: Ranges;
   /** Ascending by prefix, none within another. */
   readonly windows: readonly Window[];
-  /** None of these addresses is in `ipv4` or in a window. */
+  /** IPv6 addresses; none of them is in a window. */
   readonly hitlist: AddressList;
   /** Ascending. */
   readonly ports: readonly ProbePort[];
@@ -74,34 +73,30 @@ export class Space {
 
   /** A space of IPv4 ranges and ports of a single probe. */
   static ofIpv4(ipv4: Ranges, ports: readonly number[]): Space {
-    const none = AddressList.of([]);
+    const none = AddressList.none;
     const ofFirst = ports.map((port) => probePort(0, port));
     return new Space({ ipv4, windows: [], hitlist: none, ports: ofFirst, pairs: none });
   }
 
-  /** True if any target is IPv6. */
+  get hasIpv4(): boolean {
+    const { ipv4, pairs } = this.parts;
+    return ipv4.count > 0 || pairs.ipv4.first < pairs.ipv4.end;
+  }
+
   get hasIpv6(): boolean {
     const { windows, hitlist, pairs } = this.parts;
-    if (windows.length > 0) return true;
-    for (const list of [hitlist, pairs]) for (const target of list) if (!target.isIpv4) return true;
-    return false;
+    return windows.length > 0 || hitlist.size > 0 || pairs.hasIpv6;
   }
 
-  /** Every IPv4 address in the space, whatever its ports. */
-  get ipv4Addresses(): Ranges {
-    const listed = [...this.parts.hitlist, ...this.parts.pairs].filter((target) => target.isIpv4);
-    const singles = listed.map(({ w3 }) => ({ from: w3, to: w3 + 1 }));
-    return singles.length === 0 ? this.parts.ipv4 : Ranges.of([...this.parts.ipv4, ...singles]);
-  }
-
-  /** Prefixes that contain every IPv6 address in the space, whatever its ports. */
-  get ipv6Prefixes(): readonly Prefix6[] {
+  /** An IPv6 target; there must be one. */
+  get ipv6Example(): Words {
     const { windows, hitlist, pairs } = this.parts;
-    const listed = [...hitlist, ...pairs].filter((target) => !target.isIpv4);
-    return [
-      ...windows.map(({ prefix }) => prefix),
-      ...listed.map(({ words }) => ({ words, length: 128 })),
-    ];
+    const [window] = windows;
+    const target = new Target();
+    if (window !== undefined) window.addressAt(0, target);
+    else if (hitlist.size > 0) hitlist.at(0, target);
+    else pairs.at(pairs.ipv4.first > 0 ? 0 : pairs.ipv4.end, target);
+    return target.words;
   }
 
   /**

@@ -127,10 +127,17 @@ export class Window {
     }
   }
 
-  /** The slots whose addresses lie within a prefix. */
-  slotsWithin(prefix: Prefix6): Range {
-    const last = lastOf(prefix);
-    const from = this.slotFrom(prefix.words);
+  /** The first and the last address with the window's prefix. */
+  get first(): Words {
+    return this.prefix.words;
+  }
+  get last(): Words {
+    return lastOf(this.prefix);
+  }
+
+  /** The slots whose addresses lie between two addresses, both included. */
+  slotsBetween(first: Words, last: Words): Range {
+    const from = this.slotFrom(first);
     let to = this.slotFrom(last);
     if (to < this.slots) {
       this.addressAt(to, this.#scratch);

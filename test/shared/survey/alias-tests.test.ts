@@ -10,28 +10,21 @@ import {
   parseIpv6,
 } from '../../../shared/net/ipv6.js';
 import type { ProbePort } from '../../../shared/net/ports.js';
-import { parseBlock } from '../../../shared/survey/policy/blocklist.js';
+import { parseBlock } from '../../../shared/survey/lists/rule-list.js';
+import { AddressList } from '../../../shared/survey/space/address-list.js';
 import { AliasTests, parseAliasLengths } from '../../../shared/survey/space/alias-tests.js';
 import { compose, type Lists } from '../../../shared/survey/space/compose.js';
 import { parseWindow } from '../../../shared/survey/space/window.js';
+import { hitlistOf, NO_LISTS, pairsOf } from '../../support/lists.js';
 
 const word = fc.integer({ min: 0, max: 0xffffffff });
 const anyWords = fc.tuple(word, word, word, word) as fc.Arbitrary<Words>;
 const anyLength = fc.integer({ min: 4, max: 24 }).map((n) => 4 * n);
 
-const at = (text: string, port = 0) => {
-  const target = new Target();
-  target.setWords(parseIpv6(text));
-  target.port = port;
-  return target;
-};
-const allow = ['2001:db8::/32', '198.18.0.0/15'].map((text) => ({
-  block: parseBlock(text, '').block,
-  location: {},
-}));
+const allow = ['2001:db8::/32', '198.18.0.0/15'].map((text) => parseBlock(text, ''));
 const compositionOf = (lists: Partial<Lists>, lengths: readonly number[]) =>
   compose({
-    ...{ targets: [], hitlist: [], pairs: [], exclusions: [], allowSpecial: allow },
+    ...{ ...NO_LISTS, allowSpecial: allow },
     ports: [443] as ProbePort[],
     aliasTests: new AliasTests('7', lengths),
     ...lists,
@@ -81,31 +74,25 @@ describe('the alias tests of a prefix', () => {
 
 describe('a space with alias tests', () => {
   test('has sixteen more addresses for each IPv6 prefix of its targets, and no more for IPv4 targets', () => {
-    const hitlist = [
-      at('2001:db8:1::5'),
-      at('2001:db8:1::6'),
-      at('2001:db8:2::5'),
-      Target.ipv4(0xc6120001, 0),
-    ];
-    const composition = compositionOf({ hitlist }, [64]);
+    const hitlists = [hitlistOf('2001:db8:1::5', '2001:db8:1::6', '2001:db8:2::5', '198.18.0.1')];
+    const composition = compositionOf({ hitlists }, [64]);
     expect(composition.space.size).toBe(4 + 32);
     expect(composition.sources).toContainEqual({ reason: 'alias tests', addresses: 32 });
-    expect(compositionOf({ hitlist }, [48, 64]).space.size).toBe(4 + 64);
+    expect(compositionOf({ hitlists }, [48, 64]).space.size).toBe(4 + 64);
   });
 
   test('has no test in prefixes whose targets are all excluded, and no test address that is excluded itself', () => {
-    const exclusions = ['2001:db8:1::5', '2001:db8:2::8000:0:0:0/65'].map((text) => ({
-      block: parseBlock(text, '').block,
-      location: {},
-    }));
-    const hitlist = [at('2001:db8:1::5'), at('2001:db8:2::5')];
-    const addresses = addressesOf(compositionOf({ hitlist, exclusions }, [64]));
+    const exclusions = ['2001:db8:1::5', '2001:db8:2::8000:0:0:0/65'].map((text) =>
+      parseBlock(text, ''),
+    );
+    const hitlists = [hitlistOf('2001:db8:1::5', '2001:db8:2::5')];
+    const addresses = addressesOf(compositionOf({ hitlists, exclusions }, [64]));
     expect(addresses).toHaveLength(1 + 8);
     for (const { w1, w2 } of addresses) expect([w1 >>> 16, w2 < 0x80000000]).toEqual([2, true]);
   });
 
   test('has the tests of pairs at their own port, and only there', () => {
-    const pairs = [at('2001:db8:1::5', 22), at('2001:db8:2::5', 80), at('2001:db8:2::6', 80)];
+    const pairs = [pairsOf('[2001:db8:1::5]:22', '[2001:db8:2::5]:80', '[2001:db8:2::6]:80')];
     const addresses = addressesOf(compositionOf({ pairs, ports: [] }, [64]));
     expect(addresses).toHaveLength(3 + 32);
     for (const { w1, port } of addresses) expect(port).toBe(w1 >>> 16 === 1 ? 22 : 80);
@@ -122,15 +109,15 @@ describe('a space with alias tests', () => {
     'tests the prefixes of window %s at lengths %j: %s addresses',
     (text, lengths, expected) => {
       const tests = new AliasTests('7', lengths);
-      expect(tests.around([], [parseWindow(text, '7')])).toHaveLength(expected);
+      expect(tests.around(AddressList.none, [parseWindow(text, '7')]).size).toBe(expected);
     },
   );
 
   test('is refused with more prefixes than can be tested, and a shorter length is proposed', () => {
     const tests = new AliasTests('7', [64]);
-    expect(() => tests.around([], [parseWindow('2001:db8::/32-64@::1', '7')])).toThrow(
-      /--alias-lengths/,
-    );
+    expect(() =>
+      tests.around(AddressList.none, [parseWindow('2001:db8::/32-64@::1', '7')]),
+    ).toThrow(/--alias-lengths/);
   });
 
   test.each(['', '63', '12', '100', '64,', 'x', '64;48', '-64'])('refuses length %j', (text) => {

@@ -4,23 +4,22 @@ import type { TargetIndex } from '../../../shared/base/brand.js';
 import { Target } from '../../../shared/net/endpoint.js';
 import { formatAddress } from '../../../shared/net/ipv6.js';
 import { type ProbePort, parsePorts, probePort } from '../../../shared/net/ports.js';
-import {
-  parseAddress,
-  parseHitlist,
-  parseLookup,
-  parsePairs,
-} from '../../../shared/survey/hitlist.js';
+import { HitlistReader, parseAddress } from '../../../shared/survey/lists/hitlist.js';
+import { PAIR_WORDS, PairListReader } from '../../../shared/survey/lists/pair-list.js';
+import { parseBlock } from '../../../shared/survey/lists/rule-list.js';
+import { parseTarget } from '../../../shared/survey/lists/target-list.js';
+import { parseLookup } from '../../../shared/survey/lookup-target.js';
 import { Plan } from '../../../shared/survey/plan.js';
 import {
   reasonLeftOut,
   rulesFromBytes,
   rulesToBytes,
 } from '../../../shared/survey/policy/block-rules.js';
-import { parseBlock } from '../../../shared/survey/policy/blocklist.js';
 import {
   publicTargetIn,
   specialTargetIn,
 } from '../../../shared/survey/policy/special-purpose-policy.js';
+import { AddressList } from '../../../shared/survey/space/address-list.js';
 import { type Composition, compose } from '../../../shared/survey/space/compose.js';
 import type { Space } from '../../../shared/survey/space/space.js';
 import {
@@ -28,7 +27,7 @@ import {
   spaceFromBytes,
   spaceToBytes,
 } from '../../../shared/survey/space/space-bytes.js';
-import { parseTarget, parseTargetList } from '../../../shared/survey/target-list.js';
+import { hitlistOf, NO_LISTS, pairsOf, readAll, targetListOf } from '../../support/lists.js';
 
 interface Said {
   targets?: string[];
@@ -44,8 +43,8 @@ function composing({ targets = [], exclude = [], allow = [], ...lists }: Said): 
     targets: targets.map((text) => parseTarget(text, 'TARGETS')),
     exclusions: exclude.map((text) => parseBlock(text, '--exclude')),
     allowSpecial: allow.map((text) => parseBlock(text, '--allow-special')),
-    hitlist: parseHitlist(lists.hitlist ?? '').targets,
-    pairs: parsePairs(lists.pairs ?? '').targets,
+    hitlists: [hitlistOf(lists.hitlist ?? '')],
+    pairs: [pairsOf(lists.pairs ?? '')],
     ports: lists.ports === '' ? [] : (parsePorts(lists.ports ?? '80,443') as ProbePort[]),
   });
 }
@@ -114,21 +113,24 @@ describe('a space of both families, lists and pairs', () => {
   ])('is rejected as bytes with ports %s, before they are expanded', (_name, ports) => {
     const bytes = spaceToBytes(composing({ targets: ['9.9.9.9'] }).space, '7');
     const view = new DataView(bytes.buffer);
-    const octets = view.getUint32(4);
+    const octets = view.getUint32(4, true);
     const head = JSON.parse(Buffer.from(bytes.subarray(8, 8 + octets)).toString());
-    const json = Buffer.from(JSON.stringify({ ...head, ports }));
+    const text = JSON.stringify({ ...head, ports });
+    const json = Buffer.from(text.padEnd(Math.ceil(text.length / 8) * 8));
     const hostile = Buffer.concat([bytes.subarray(0, 8), json, bytes.subarray(8 + octets)]);
-    hostile.writeUInt32BE(json.length, 4);
+    hostile.writeUInt32LE(json.length, 4);
     expect(() => spaceFromBytes(hostile)).toThrow(expect.objectContaining({ code: 'BAD_MESSAGE' }));
   });
 
   test('is looked up by address, or address and port, in all probes and among pairs', () => {
     const probed = (probe: number) => (port: number) => probePort(probe, port);
-    const pairs = parsePairs('9.9.9.7:53\n9.9.9.8:123\n[2600:4::1]:22\n').targets;
-    for (const pair of pairs) pair.probe = 2;
+    const column = pairsOf('9.9.9.7:53', '9.9.9.8:123', '[2600:4::1]:22');
+    for (let at = PAIR_WORDS - 1; at < column.words.length; at += PAIR_WORDS) {
+      column.words[at] = probed(2)(column.words[at] as number);
+    }
+    const pairs = [column];
     const { space } = compose({
-      targets: [parseTarget('9.9.9.0/29', '')],
-      ...{ exclusions: [], allowSpecial: [], hitlist: [], pairs },
+      ...{ ...NO_LISTS, targets: [parseTarget('9.9.9.0/29', '')], pairs },
       ports: [probed(0)(53), probed(0)(80), probed(1)(53)],
     });
     const found = (text: string) =>
@@ -146,7 +148,7 @@ describe('a space of both families, lists and pairs', () => {
       expect(() => found(text)).toThrow(/not an address and a port/);
     }
     const alone = compose({
-      ...{ targets: [], exclusions: [], allowSpecial: [], hitlist: [], pairs, ports: [] },
+      ...{ ...NO_LISTS, pairs, ports: [] },
     }).space;
     expect(parseLookup('9.9.9.7', alone.parts)).toHaveLength(1);
     expect(parseLookup('9.9.9.9', alone.parts)).toHaveLength(1);
@@ -206,9 +208,8 @@ describe('a space of both families, lists and pairs', () => {
   });
 
   test('names file and line of a window that lies in another one', () => {
-    const targets = parseTargetList('2600::/32-48\n\n2600:0:1::/48-64\n', 'list.txt');
-    const none = { exclusions: [], allowSpecial: [], hitlist: [], pairs: [], ports: [] };
-    expect(() => compose({ ...none, targets })).toThrow(
+    const targets = [targetListOf('2600::/32-48\n\n2600:0:1::/48-64\n', 'list.txt')];
+    expect(() => compose({ ...NO_LISTS, ports: [], targets })).toThrow(
       expect.objectContaining({
         code: 'BAD_LIST',
         details: expect.objectContaining({ file: 'list.txt', line: 3, value: '2600:0:1::/48-64' }),
@@ -265,9 +266,17 @@ describe('a space of both families, lists and pairs', () => {
 });
 
 describe('tolerant lists', () => {
+  const hitlistReader = (text: string) => readAll(new HitlistReader('list'), text);
+  const pairReader = (text: string) => readAll(new PairListReader('list'), text);
+
   test('report lines that cannot be read', () => {
-    expect(parseHitlist('::1\nbad\n\n1.2.3.4 # ok\n1.2.3\n')).toMatchObject({ badLines: [2, 5] });
-    expect(parsePairs('1.2.3.4:0\n1.2.3.4:80\n[::1]:70000\n::1\n').badLines).toEqual([1, 3, 4]);
+    const { badLines, badCount } = hitlistReader('::1\nbad\n\n1.2.3.4 # ok\n1.2.3\n');
+    expect([badLines, badCount]).toEqual([[2, 5], 2]);
+    expect(pairReader('1.2.3.4:0\n1.2.3.4:80\n[::1]:70000\n::1\n').badLines).toEqual([1, 3, 4]);
+    expect(hitlistReader('x\n'.repeat(9))).toMatchObject({
+      badCount: 9,
+      badLines: [1, 2, 3, 4, 5],
+    });
   });
 
   test.each([
@@ -281,8 +290,9 @@ describe('tolerant lists', () => {
     ['192.0.2.1:0', undefined],
     ['192.0.2.1:65536', undefined],
   ])('read the pair %s as %s', (line, expected) => {
-    const { targets, badLines } = parsePairs(line);
-    const read = targets.map((target) => `${formatAddress(target)} ${target.port}`);
+    const { list, badLines } = pairReader(line);
+    const pairs = AddressList.ofRecords(list.words, PAIR_WORDS);
+    const read = [...pairs].map((target) => `${formatAddress(target)} ${target.port}`);
     expect(read).toEqual(expected === undefined ? [] : [expected]);
     expect(badLines).toEqual(expected === undefined ? [1] : []);
   });
@@ -290,8 +300,8 @@ describe('tolerant lists', () => {
   test('never throw, whatever they contain', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
-        expect(parseHitlist(text).targets.length).toBeLessThanOrEqual(text.length);
-        expect(parsePairs(text).targets.length).toBeLessThanOrEqual(text.length);
+        expect(hitlistReader(text).list.size).toBeLessThanOrEqual(text.length);
+        expect(pairReader(text).list.size).toBeLessThanOrEqual(text.length);
       }),
     );
   });

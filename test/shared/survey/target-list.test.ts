@@ -1,42 +1,34 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ProbePort } from '../../../shared/net/ports.js';
-import { type BlockEntry, parseBlock } from '../../../shared/survey/policy/blocklist.js';
+import { parseBlock, type RuleList } from '../../../shared/survey/lists/rule-list.js';
+import { parseTarget, type TargetList } from '../../../shared/survey/lists/target-list.js';
 import { compose } from '../../../shared/survey/space/compose.js';
-import {
-  parseTarget,
-  parseTargetList,
-  type TargetEntry,
-} from '../../../shared/survey/target-list.js';
+import { NO_LISTS, targetListOf } from '../../support/lists.js';
 
-const composing = (targets: TargetEntry[], exclusions: BlockEntry[], allowSpecial: BlockEntry[]) =>
-  compose({
-    targets,
-    exclusions,
-    allowSpecial,
-    hitlist: [],
-    pairs: [],
-    ports: [80] as ProbePort[],
-  });
+const composing = (targets: TargetList[], exclusions: RuleList[], allowSpecial: RuleList[]) =>
+  compose({ ...NO_LISTS, targets, exclusions, allowSpecial, ports: [80] as ProbePort[] });
 const entries = (...texts: string[]) => texts.map((text) => parseTarget(text, 'TARGETS'));
 const blocks = (...texts: string[]) => texts.map((text) => parseBlock(text, '--exclude'));
+/** Line and value of each range. */
+const rangesIn = (list: TargetList) =>
+  Array.from({ length: list.ranges.size }, (_, i) => {
+    const { line, value } = list.locationOfRange(i);
+    return [line, value];
+  });
 
 describe('target lists', () => {
   test('have comments, blank lines and bare addresses, as ZMap’s have', () => {
-    const list = parseTargetList('# all of it\n10.0.0.0/8 # private\r\n\n 1.2.3.4\n', 'list');
-    expect(
-      list.map(({ extent, location }) => [
-        extent.family === 4 && extent.range.to - extent.range.from,
-        location.line,
-      ]),
-    ).toEqual([
-      [2 ** 24, 2],
-      [1, 4],
+    const list = targetListOf('# all of it\n10.0.0.0/8 # private\r\n\n 1.2.3.4\n', 'list');
+    expect(rangesIn(list)).toEqual([
+      [2, '10.0.0.0/8'],
+      [4, '1.2.3.4'],
     ]);
+    expect(list.size).toBe(2 ** 24 + 1);
   });
 
   test('are refused with the file, line and value of an unreadable entry', () => {
-    expect(() => parseTargetList('10.0.0.0/8\n10.0.0.0/99\n', 'hosts.txt')).toThrow(
+    expect(() => targetListOf('10.0.0.0/8\n10.0.0.0/99\n', 'hosts.txt')).toThrow(
       expect.objectContaining({
         code: 'BAD_LIST',
         details: { file: 'hosts.txt', line: 2, value: '10.0.0.0/99' },
@@ -45,13 +37,13 @@ describe('target lists', () => {
   });
 
   test('may have several ranges on a line, separated by commas, as masscan’s have', () => {
-    const list = parseTargetList('10.0.0.0/8, 10.1.0.1-10.1.0.9,192.0.2.1 # three\n', 'list');
-    expect(list.map(({ location }) => [location.line, location.value])).toEqual([
+    const list = targetListOf('10.0.0.0/8, 10.1.0.1-10.1.0.9,192.0.2.1 # three\n', 'list');
+    expect(rangesIn(list)).toEqual([
       [1, '10.0.0.0/8'],
       [1, '10.1.0.1-10.1.0.9'],
       [1, '192.0.2.1'],
     ]);
-    expect(() => parseTargetList('10.0.0.0/8,,1.1.1.1\n', 'list')).toThrow(
+    expect(() => targetListOf('10.0.0.0/8,,1.1.1.1\n', 'list')).toThrow(
       expect.objectContaining({ code: 'BAD_LIST', details: { file: 'list', line: 1, value: '' } }),
     );
   });
@@ -73,7 +65,7 @@ describe('target lists', () => {
     fc.assert(
       fc.property(fc.array(fc.oneof(piece, fc.string({ maxLength: 3 }))), (pieces) => {
         try {
-          parseTargetList(pieces.join(''), 'list');
+          targetListOf(pieces.join(''), 'list');
         } catch (error) {
           const { code, details } = error as {
             code: string;

@@ -108,7 +108,7 @@ describe('an IPv6 window', () => {
         const prefix = parsePrefix6(`${formatAddress(anchor)}/${bits}`);
         const first = numberOfWords(prefix.words);
         const last = numberOfWords(lastOf(prefix));
-        const { from, to } = window.slotsWithin(prefix);
+        const { from, to } = window.slotsBetween(prefix.words, lastOf(prefix));
         const kept = window.keeping(window.ranks.ranges.subtract(Ranges.of([{ from, to }])));
         const expected = addressesOf(window).filter((_, ordinal) => {
           const target = new Target();

@@ -1,0 +1,43 @@
+/** Progress of reading a long list, on stderr: a line that is rewritten on a terminal, else a line now and then. */
+import { statSync } from 'node:fs';
+import { formatCount } from '../../../shared/survey/quantities.js';
+import { percent, printNote, rewriteLine } from './print.js';
+
+const TERMINAL_MILLIS = 500;
+const OTHER_MILLIS = 10_000;
+
+export interface ReadingProgress {
+  /** @param octets read so far */
+  readonly onRead: (octets: number) => void;
+  end(): void;
+}
+
+/** @param reader counts the lines */
+export function readingProgress(file: string, reader: { readonly line: number }): ReadingProgress {
+  const { isTTY } = process.stderr;
+  const interval = isTTY ? TERMINAL_MILLIS : OTHER_MILLIS;
+  const total = sizeOf(file);
+  let shownAt = performance.now();
+  let isShown = false;
+  return {
+    onRead: (octets) => {
+      const now = performance.now();
+      if (now - shownAt < interval) return;
+      shownAt = now;
+      const share = total === undefined ? '' : `, ${percent(octets, total)}`;
+      const text = `reading ${file}: ${formatCount(reader.line)} lines${share}`;
+      if (isTTY) rewriteLine(text);
+      else printNote(text);
+      isShown = true;
+    },
+    end: () => {
+      if (isShown && isTTY) rewriteLine('');
+    },
+  };
+}
+
+/** Undefined for stdin, pipes and devices. */
+function sizeOf(file: string): number | undefined {
+  const stats = statSync(file, { throwIfNoEntry: false });
+  return stats?.isFile() ? stats.size : undefined;
+}
