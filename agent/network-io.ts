@@ -22,7 +22,7 @@ import { openConnectIo } from './direct/connect-io.js';
 import { openNeighbourIo } from './direct/neighbour-io.js';
 import { type EgressOptions, planEgress } from './egress/egress-plan.js';
 import { LinkMonitor } from './egress/link-monitor.js';
-import type { Unroutable } from './egress/route-slices.js';
+import type { Unroutable } from './egress/routes/cut-targets.js';
 import { interfacesWith } from './egress/source-address.js';
 import type { Capture, NetworkIo, OpenNetworkIo, SourceSetup } from './interfaces.js';
 import { hasLinkError } from './send/send-errors.js';

@@ -14,7 +14,7 @@ import type { Plan } from '../../shared/survey/plan.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import type { EgressOptions } from '../egress/egress-plan.js';
-import { slicesOf } from '../egress/route-slices.js';
+import { slicesOf } from '../egress/routes/route-slices.js';
 import { permanentSource, sourceTowards } from '../egress/source-address.js';
 import type { NetworkIo } from '../interfaces.js';
 import type { SendFilterLists } from '../send/send-filter.js';

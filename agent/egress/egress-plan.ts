@@ -14,8 +14,9 @@ import type { Family, Origin } from '../../shared/probe/probe.js';
 import type { Space } from '../../shared/survey/space/space.js';
 import type { Destinations, NextHop } from '../interfaces.js';
 import { resolveNeighbour } from './next-hop.js';
-import { type RouteSlice, slicesOf, type Unroutable } from './route-slices.js';
-import { ipJson } from './route-table.js';
+import type { RouteSlice, Unroutable } from './routes/cut-targets.js';
+import { slicesOf } from './routes/route-slices.js';
+import { ipJson } from './routes/route-table.js';
 import { addressWithin, linkLocalsOn, sourceOn, sourceTowards } from './source-address.js';
 import { freePorts } from './source-ports.js';
 

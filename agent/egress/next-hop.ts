@@ -10,7 +10,7 @@ import { isMapped, parseWords } from '../../shared/net/ipv6.js';
 import { type MacAddress, parseMac } from '../../shared/packet/ethernet.js';
 import { RESOLVING } from '../interfaces.js';
 import { NeighbourResolver } from './neighbour-resolver.js';
-import { ipJson } from './route-table.js';
+import { ipJson } from './routes/route-table.js';
 
 const LOOK_MILLIS = 10;
 const SURE = ['REACHABLE', 'PERMANENT', 'NOARP'];

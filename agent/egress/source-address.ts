@@ -15,7 +15,7 @@ import {
   parseWords,
 } from '../../shared/net/ipv6.js';
 import type { Family } from '../../shared/probe/probe.js';
-import { ipJson } from './route-table.js';
+import { ipJson } from './routes/route-table.js';
 
 /** Duplicate address detection takes 1 to 2 s by default (RFC 4862 §5.4.2: a random delay, and one probe). */
 const DETECTION_MILLIS = 4000;

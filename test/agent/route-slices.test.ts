@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Span } from '../../agent/egress/partition.js';
-import { flatten, overlay } from '../../agent/egress/partition.js';
-import { type RuleRecord, stepsFor } from '../../agent/egress/policy-rules.js';
-import { cutTargets, segmentsOf } from '../../agent/egress/route-slices.js';
-import { type Hop, parseRoute, type RouteEntry } from '../../agent/egress/route-table.js';
-import type { TargetSpans } from '../../agent/egress/target-spans.js';
+import { cutTargets } from '../../agent/egress/routes/cut-targets.js';
+import type { Span } from '../../agent/egress/routes/partition.js';
+import { flatten, overlay } from '../../agent/egress/routes/partition.js';
+import { type RuleRecord, stepsFor } from '../../agent/egress/routes/policy-rules.js';
+import { segmentsOf } from '../../agent/egress/routes/route-slices.js';
+import { type Hop, parseRoute, type RouteEntry } from '../../agent/egress/routes/route-table.js';
+import type { TargetSpans } from '../../agent/egress/routes/target-spans.js';
 import { cidrsOf } from '../../shared/net/cidr.js';
 import { formatWords } from '../../shared/net/ipv6.js';
 

@@ -3,12 +3,12 @@
  * millions is searched, not copied.
  */
 
-import type { Words } from '../../shared/net/endpoint.js';
-import { lastOf } from '../../shared/net/ipv6.js';
-import type { Ranges } from '../../shared/net/ranges.js';
-import type { Family } from '../../shared/probe/probe.js';
-import type { AddressList } from '../../shared/survey/space/address-list.js';
-import type { Space } from '../../shared/survey/space/space.js';
+import type { Words } from '../../../shared/net/endpoint.js';
+import { lastOf } from '../../../shared/net/ipv6.js';
+import type { Ranges } from '../../../shared/net/ranges.js';
+import type { Family } from '../../../shared/probe/probe.js';
+import type { AddressList } from '../../../shared/survey/space/address-list.js';
+import type { Space } from '../../../shared/survey/space/space.js';
 import type { Span } from './partition.js';
 
 export interface TargetSpans {

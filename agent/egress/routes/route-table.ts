@@ -7,9 +7,9 @@
 import { execFile, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { describeError, Fault } from '../../shared/base/faults.js';
-import { findProgram } from '../../shared/host/programs.js';
-import type { Family } from '../../shared/probe/probe.js';
+import { describeError, Fault } from '../../../shared/base/faults.js';
+import { findProgram } from '../../../shared/host/programs.js';
+import type { Family } from '../../../shared/probe/probe.js';
 import type { Entry } from './partition.js';
 
 const run = promisify(execFile);

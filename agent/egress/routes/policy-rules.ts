@@ -2,7 +2,7 @@
  * Policy routing (ip-rule(8)): which routing tables the kernel searches for our packets, and in which order.
  * VPNs that route all traffic are often set up with such rules.
  */
-import type { Family } from '../../shared/probe/probe.js';
+import type { Family } from '../../../shared/probe/probe.js';
 import type { Span } from './partition.js';
 import { addressToBigInt, ipJson } from './route-table.js';
 
