@@ -1,11 +1,12 @@
 /** Opens the network I/O of an agent for a survey on the real network: egress plan, senders, captures. */
 import type { Clock } from '../shared/base/clock.js';
+import { programFile } from '../shared/base/program-files.js';
 import type { TransmitMethod } from '../shared/command/network-options.js';
 import { requireNetRaw } from '../shared/host/capability.js';
-import { readListFile } from '../shared/host/list-file.js';
 import { Ranges } from '../shared/net/ranges.js';
 import { Ranges6 } from '../shared/net/ranges6.js';
 import { ProbeSet } from '../shared/probe/probe-set.js';
+import { readListFile } from '../shared/survey/lists/list-file.js';
 import { RuleList, RuleListReader } from '../shared/survey/lists/rule-list.js';
 import type { Plan } from '../shared/survey/plan.js';
 import { addressLists } from '../shared/survey/policy/address-lists.js';
@@ -31,7 +32,7 @@ import type { SenderSetup } from './send/sender-setup.js';
 import { startSenders } from './send/threads/senders.js';
 import { ThreadPool } from './send/threads/thread-pool.js';
 
-const SCRIPT = new URL('./sender-worker.js', import.meta.url);
+const SCRIPT = programFile('agent/sender-worker.js');
 
 export interface NetworkIoOptions extends EgressOptions {
   /** Sending threads per survey. */

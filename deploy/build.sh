@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Generates the code of the messages and the kernels, and compiles to dist/. `build.sh generated`
-# stops after the first.
+# Generates the code of the messages and the kernels, and bundles the programs into dist/, because a command that
+# loads hundreds of small modules starts slowly. `build.sh generated` stops after the first. Types are checked by
+# `npm run check:types`.
 # Does only what has become stale, so that the launchers can call it each time, also as a user who
 # may not write here.
 set -euo pipefail
@@ -18,8 +19,7 @@ kernels_are_stale() {
 }
 
 dist_is_stale() {
-  [ ! -e dist/.built ] || [ -n "$(find shared coordinator agent test/lab/internet tsconfig.json tsconfig.build.json \
-    package.json -newer dist/.built -print -quit)" ]
+  [ ! -e dist/.built ] || [ -n "$(find shared coordinator agent test/lab/internet deploy/build.sh package.json -newer dist/.built -print -quit)" ]
 }
 
 proto_is_stale || kernels_are_stale || { [ "${1:-}" != generated ] && dist_is_stale; } || exit 0
@@ -48,9 +48,15 @@ fi
 
 if [ "${1:-}" != generated ] && dist_is_stale; then
   touch dist/.building
-  node_modules/.bin/tsc --project tsconfig.build.json
-  mkdir -p dist/$gen
-  cp $gen/messages.js dist/$gen/
+  # Chunks that a running program may still load stay for a day.
+  [ ! -d dist/chunks ] || find dist/chunks -mtime +1 -delete
+  # Libraries that load files of their own stay outside.
+  node_modules/.bin/esbuild coordinator/cli/main.ts agent/main.ts agent/sender-worker.ts test/lab/internet/main.ts \
+    --bundle --splitting --platform=node --target=node20 --format=esm --outbase=. --outdir=dist \
+    --banner:js="import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);" \
+    --chunk-names=chunks/[name]-[hash] --log-level=warning \
+    --external:koffi --external:pcap --external:@duckdb/* --external:fastify --external:pino \
+    --external:prom-client --external:ip-num
   mkdir -p dist/shared/simd/gen
   cp $kernels dist/$kernels
   mv dist/.building dist/.built # as old as the start of the build: later edits are newer

@@ -7,6 +7,7 @@ import type { SenderSetup } from '../../agent/send/sender-setup.js';
 import { startSenders } from '../../agent/send/threads/senders.js';
 import { ThreadPool } from '../../agent/send/threads/thread-pool.js';
 import { monotonicMillis } from '../../shared/base/clock.js';
+import { programFile } from '../../shared/base/program-files.js';
 import type { TransmitMethod } from '../../shared/command/network-options.js';
 import { mappedWords } from '../../shared/net/ipv6.js';
 import { type ProbePort, parsePorts } from '../../shared/net/ports.js';
@@ -58,7 +59,7 @@ const setup: Omit<SenderSetup, 'slowed'> = {
   },
 };
 
-const script = new URL('../../agent/sender-worker.js', import.meta.url);
+const script = programFile('agent/sender-worker.js');
 const sender = await startSenders(new ThreadPool(script), setup, Number(senders), (error) => {
   throw error;
 });

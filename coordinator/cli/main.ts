@@ -1,41 +1,35 @@
-/** `transect`: the list of all commands. */
+/** `transect`: the list of all commands. Only the module of the command that is run is loaded. */
+import type { Command } from 'commander';
 import { VERSION } from '../../shared/base/version.js';
 import { command, runProgram } from '../../shared/command/program.js';
-import { agentsCommand } from './agents.js';
-import { cancelCommand } from './cancel.js';
-import { coordinatorCommand } from './coordinator.js';
-import { excludeCommand } from './exclude.js';
-import { launchCommand } from './launch.js';
-import { lookupCommand } from './lookup.js';
-import { pauseCommand } from './pause.js';
-import { planCommand } from './plan.js';
-import { probesCommand } from './probes.js';
-import { rateCommand } from './rate.js';
-import { resumeCommand } from './resume.js';
-import { scanCommand } from './scan/scan.js';
-import { statusCommand } from './status.js';
-import { aliasesCommand } from './stored/aliases.js';
-import { queryCommand } from './stored/query.js';
-import { resultsCommand } from './stored/results.js';
-import { verifyCommand } from './stored/verify.js';
 
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  scan: async () => (await import('./scan/scan.js')).scanCommand(),
+  coordinator: async () => (await import('./coordinator.js')).coordinatorCommand(),
+  plan: async () => (await import('./plan.js')).planCommand(),
+  probes: async () => (await import('./probes.js')).probesCommand(),
+  launch: async () => (await import('./launch.js')).launchCommand(),
+  status: async () => (await import('./status.js')).statusCommand(),
+  agents: async () => (await import('./agents.js')).agentsCommand(),
+  pause: async () => (await import('./pause.js')).pauseCommand(),
+  resume: async () => (await import('./resume.js')).resumeCommand(),
+  rate: async () => (await import('./rate.js')).rateCommand(),
+  cancel: async () => (await import('./cancel.js')).cancelCommand(),
+  results: async () => (await import('./stored/results.js')).resultsCommand(),
+  query: async () => (await import('./stored/query.js')).queryCommand(),
+  aliases: async () => (await import('./stored/aliases.js')).aliasesCommand(),
+  verify: async () => (await import('./stored/verify.js')).verifyCommand(),
+  lookup: async () => (await import('./lookup.js')).lookupCommand(),
+  exclude: async () => (await import('./exclude.js')).excludeCommand(),
+};
+
+const args = process.argv.slice(2);
+const [wanted = ''] = args;
+// Help, and the error about an unknown command, name all of them.
+const names = Object.hasOwn(COMMANDS, wanted) ? [wanted] : Object.keys(COMMANDS);
 const program = command('transect', 'survey address space from one host or many').version(VERSION);
-program.addCommand(scanCommand());
-program.addCommand(coordinatorCommand());
-program.addCommand(planCommand());
-program.addCommand(probesCommand());
-program.addCommand(launchCommand());
-program.addCommand(statusCommand());
-program.addCommand(agentsCommand());
-program.addCommand(pauseCommand());
-program.addCommand(resumeCommand());
-program.addCommand(rateCommand());
-program.addCommand(cancelCommand());
-program.addCommand(resultsCommand());
-program.addCommand(queryCommand());
-program.addCommand(aliasesCommand());
-program.addCommand(verifyCommand());
-program.addCommand(lookupCommand());
-program.addCommand(excludeCommand());
+for (const load of names.map((name) => COMMANDS[name])) {
+  if (load !== undefined) program.addCommand(await load());
+}
 
-process.exit(await runProgram(program, process.argv.slice(2)));
+process.exit(await runProgram(program, args));

@@ -5,7 +5,6 @@ import { fullPlan, summarizePlan } from '../plan/plan-summary.js';
 import { printOut } from './output/print.js';
 import { mergeDrafts, type SurveyDraft } from './survey/draft.js';
 import { type ResolvedSurvey, resolveDraft } from './survey/resolve.js';
-import { draftFromFile } from './survey/survey-file.js';
 import { addSurveyOptions, draftFromFlags, type SurveyFlags } from './survey/survey-options.js';
 
 export function planCommand(): Command {
@@ -43,6 +42,10 @@ export async function readDraft(
   const files = given.filter((text) => /\.ya?ml$/i.test(text));
   const targets = given.filter((text) => !files.includes(text));
   let draft = await draftFromFlags(targets, flags);
-  for (const file of files) draft = mergeDrafts(await draftFromFile(file), draft);
+  for (const file of files) {
+    // Loaded only here, because the YAML parser and the schema take 80 ms.
+    const { draftFromFile } = await import('./survey/survey-file.js');
+    draft = mergeDrafts(await draftFromFile(file), draft);
+  }
   return draft;
 }

@@ -3,13 +3,9 @@
  * octets: passing single values takes five times as long (66 k instead of 315 k rows/s of 30 columns; 2
  * cores, 2026-11).
  */
-import {
-  type DuckDBConnection,
-  DuckDBDataChunk,
-  DuckDBInstance,
-  type DuckDBValue,
-} from '@duckdb/node-api';
-import duckdb from '@duckdb/node-bindings';
+import type { DuckDBConnection, DuckDBInstance, DuckDBValue } from '@duckdb/node-api';
+import type duckdb from '@duckdb/node-bindings';
+import type { Vector } from '@duckdb/node-bindings';
 import { assert } from '../../shared/base/assert.js';
 
 /** Rows per chunk of DuckDB. */
@@ -34,6 +30,21 @@ export interface ChunkColumn {
  */
 const CONNECTIONS_PER_INSTANCE = 100;
 
+type Bindings = typeof duckdb;
+
+/** DuckDB's modules are loaded when they are first needed, because that takes 150 ms. */
+export function duckdbApi(): Promise<typeof import('@duckdb/node-api')> {
+  return import('@duckdb/node-api');
+}
+
+async function duckdbBindings(): Promise<Bindings> {
+  return (await import('@duckdb/node-bindings')).default;
+}
+
+async function openInstance(): Promise<DuckDBInstance> {
+  return await (await duckdbApi()).DuckDBInstance.create(':memory:', SETTINGS);
+}
+
 interface Duck {
   readonly opening: Promise<DuckDBInstance>;
   /** Connections ever opened, and those that are open. */
@@ -56,7 +67,7 @@ export async function withDuck<Result>(
 }
 
 async function connect(): Promise<{ connection: DuckDBConnection; close: () => void }> {
-  duck ??= { opening: DuckDBInstance.create(':memory:', SETTINGS), connections: 0, open: 0 };
+  duck ??= { opening: openInstance(), connections: 0, open: 0 };
   const used = duck;
   used.open++;
   if (++used.connections === CONNECTIONS_PER_INSTANCE) duck = undefined;
@@ -88,14 +99,16 @@ export async function appendChunks(
 ): Promise<void> {
   const appender = await connection.createAppender(table);
   const types = Array.from({ length: appender.columnCount }, (_, i) => appender.columnType(i));
+  const { DuckDBDataChunk } = await duckdbApi();
+  const bindings = await duckdbBindings();
   const chunk = DuckDBDataChunk.create(types);
   try {
     for (let rows = next(); rows > 0; rows = next()) {
-      duckdb.data_chunk_reset(chunk.chunk);
+      bindings.data_chunk_reset(chunk.chunk);
       for (const [i, column] of columns.entries()) {
-        fill(duckdb.data_chunk_get_vector(chunk.chunk, i), column, rows);
+        fill(bindings, bindings.data_chunk_get_vector(chunk.chunk, i), column, rows);
       }
-      duckdb.data_chunk_set_size(chunk.chunk, rows);
+      bindings.data_chunk_set_size(chunk.chunk, rows);
       appender.appendDataChunk(chunk);
     }
   } finally {
@@ -103,21 +116,21 @@ export async function appendChunks(
   }
 }
 
-function fill(vector: duckdb.Vector, column: ChunkColumn, rows: number): void {
+function fill(bindings: Bindings, vector: Vector, column: ChunkColumn, rows: number): void {
   const { octets, width, valid, texts, hasNulls } = column;
   const { buffer, byteOffset } = octets;
   if (width > 0)
-    duckdb.copy_data_to_vector(vector, 0, buffer as ArrayBuffer, byteOffset, rows * width);
+    bindings.copy_data_to_vector(vector, 0, buffer as ArrayBuffer, byteOffset, rows * width);
   else {
     for (let row = 0; row < rows; row++) {
       const text = texts[row];
-      if (text != null) duckdb.vector_assign_string_element(vector, row, text);
+      if (text != null) bindings.vector_assign_string_element(vector, row, text);
     }
   }
   if (!hasNulls) return;
   const length = Math.ceil(rows / 64) * 8;
-  duckdb.vector_ensure_validity_writable(vector);
-  duckdb.copy_data_to_vector_validity(
+  bindings.vector_ensure_validity_writable(vector);
+  bindings.copy_data_to_vector_validity(
     vector,
     0,
     valid.buffer as ArrayBuffer,

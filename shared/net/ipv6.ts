@@ -1,10 +1,10 @@
 /**
- * IPv6 addresses as four unsigned 32-bit words, most significant first. Text is parsed by ip-num and written
- * in the canonical form of RFC 5952 §4.
+ * IPv6 addresses as four unsigned 32-bit words, most significant first. Text of an unusual form is parsed by ip-num;
+ * addresses are written in the canonical form of RFC 5952 §4.
  */
-import { IPv6, Validator } from 'ip-num';
 import { Fault } from '../base/faults.js';
-import { formatIpv4, parseIpv4 } from './address.js';
+import { formatIpv4, ipNum, parseIpv4 } from './address.js';
+import { AddressScanner } from './address-scanner.js';
 import type { Endpoint, Words } from './endpoint.js';
 
 /** The addresses whose first `length` bits are those of `words`; the other bits are zero. */
@@ -15,9 +15,15 @@ export interface Prefix6 {
 }
 
 const WORD = 0xffffffffn;
+const scanner = new AddressScanner();
 
 /** @throws Fault BAD_OPTION naming the text */
 export function parseIpv6(text: string): Words {
+  const octets = Buffer.from(`${text}\n`);
+  if (scanner.readIpv6(octets, 0) && scanner.end === octets.length - 1) {
+    return [scanner.w0, scanner.w1, scanner.w2, scanner.w3];
+  }
+  const { IPv6, Validator } = ipNum();
   const expanded = expandIpv4Tail(text);
   if (!/^[0-9a-f:]+$/i.test(expanded) || !Validator.isValidIPv6String(expanded)[0]) {
     throw new Fault('BAD_OPTION', 'not an IPv6 address', { value: text });

@@ -4,8 +4,9 @@
  * JavaScript has neither vectors nor 64-bit products (Xeon, Node 20, 2026-11-23).
  */
 import { readFileSync } from 'node:fs';
+import { programFile } from '../base/program-files.js';
 
-const FILE = new URL('./gen/kernels.wasm', import.meta.url);
+const FILE = programFile('shared/simd/gen/kernels.wasm');
 const PAGE_OCTETS = 65536;
 const ALIGNMENT = 16;
 const LANES = 8;

@@ -1,5 +1,5 @@
 /** Serves `/metrics` for Prometheus and `/healthz` for supervisors, on coordinator and agents. */
-import fastify, { type FastifyInstance } from 'fastify';
+import type { FastifyInstance } from 'fastify';
 import { describeError, Fault } from '../base/faults.js';
 import type { Metrics } from './prometheus.js';
 
@@ -39,6 +39,8 @@ export async function serveTelemetry(
   metrics: Metrics,
   health: HealthCheck,
 ): Promise<FastifyInstance> {
+  // Loaded only here, because most commands serve nothing.
+  const { default: fastify } = await import('fastify');
   const server = fastify({
     connectionTimeout: CONNECTION_MILLIS,
     requestTimeout: REQUEST_MILLIS,

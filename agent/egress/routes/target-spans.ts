@@ -83,7 +83,7 @@ function spansOfList(list: AddressList, first: number, end: number, family: Fami
   };
 }
 
-export function toBigInt(words: Iterable<number>): bigint {
+function toBigInt(words: Iterable<number>): bigint {
   let value = 0n;
   for (const word of words) value = (value << WORD) | BigInt(word);
   return value;

@@ -6,10 +6,10 @@
 import { Worker } from 'node:worker_threads';
 
 export class ThreadPool {
-  readonly #script: URL;
+  readonly #script: string;
   readonly #idle = new Set<Worker>();
 
-  constructor(script: URL) {
+  constructor(script: string) {
     this.#script = script;
   }
 

@@ -4,14 +4,14 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../../shared/base/clock.js';
 import { EXIT } from '../../../shared/base/exit-codes.js';
 import { Fault } from '../../../shared/base/faults.js';
 import { inert } from '../../../shared/base/printable.js';
+import { programFile } from '../../../shared/base/program-files.js';
 import { findProgram } from '../../../shared/host/programs.js';
 
-const SCRIPT = fileURLToPath(new URL('../../../agent/main.js', import.meta.url));
+const SCRIPT = programFile('agent/main.js');
 const LEAVE_MILLIS = 3000;
 /** pino's level of warnings. */
 const WARN = 40;

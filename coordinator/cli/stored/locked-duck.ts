@@ -5,10 +5,10 @@
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type DuckDBConnection, DuckDBInstance, StatementType } from '@duckdb/node-api';
+import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
 import { describeError, Fault, type FaultDetails } from '../../../shared/base/faults.js';
 import { scratchFolder } from '../../../shared/host/scratch.js';
-import { quote } from '../../sink/duck.js';
+import { duckdbApi, quote } from '../../sink/duck.js';
 
 const SETTINGS = { threads: '1', memory_limit: '512MB' };
 const EXPLAIN = /^\s*explain\s+(?!analy[sz]e)/i;
@@ -37,6 +37,7 @@ export class LockedDuck implements AsyncDisposable {
   }
 
   static async open(reach: Reach): Promise<LockedDuck> {
+    const { DuckDBInstance } = await duckdbApi();
     const scratch = await scratchFolder('query');
     const instance = await DuckDBInstance.create(':memory:', SETTINGS);
     const duck = new LockedDuck(instance, await instance.connect(), scratch);
@@ -71,6 +72,7 @@ export async function refuseWriting(
     const reason = `expected one statement, got ${statements.count}`;
     throw new Fault('BAD_OPTION', reason, location);
   }
+  const { StatementType } = await duckdbApi();
   const statement = await statements.prepare(0);
   const { statementType } = statement;
   statement.destroySync();

@@ -5,8 +5,8 @@
 import { lookup } from 'node:dns/promises';
 import { describeError, Fault } from '../../../shared/base/faults.js';
 import type { RecordColumn } from '../../../shared/base/record-column.js';
-import { readListFile } from '../../../shared/host/list-file.js';
 import { type Hitlist, HitlistReader } from '../../../shared/survey/lists/hitlist.js';
+import { readListFile } from '../../../shared/survey/lists/list-file.js';
 import type { ListReader } from '../../../shared/survey/lists/list-reader.js';
 import { PairListReader } from '../../../shared/survey/lists/pair-list.js';
 import { type RuleList, RuleListReader } from '../../../shared/survey/lists/rule-list.js';

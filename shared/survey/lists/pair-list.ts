@@ -4,7 +4,7 @@
  */
 import { Fault } from '../../base/faults.js';
 import { RecordColumn } from '../../base/record-column.js';
-import { AddressScanner } from './address-scanner.js';
+import { AddressScanner } from '../../net/address-scanner.js';
 import { parseAddress } from './hitlist.js';
 import { skipLineEnd, skipSpaces } from './list-reader.js';
 import { TolerantReader } from './tolerant-reader.js';

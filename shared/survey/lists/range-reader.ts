@@ -3,7 +3,7 @@
  * items on a line are separated by commas, as masscan has them. An item that cannot be read is an error.
  */
 import { Fault } from '../../base/faults.js';
-import { AddressScanner } from './address-scanner.js';
+import { AddressScanner } from '../../net/address-scanner.js';
 import { ListReader, skipLineEnd, skipSpaces } from './list-reader.js';
 
 const COMMA = ',';

@@ -10,11 +10,8 @@ import { parseBlock } from '../../../shared/survey/lists/rule-list.js';
 import { parseTarget } from '../../../shared/survey/lists/target-list.js';
 import { parseLookup } from '../../../shared/survey/lookup-target.js';
 import { Plan } from '../../../shared/survey/plan.js';
-import {
-  reasonLeftOut,
-  rulesFromBytes,
-  rulesToBytes,
-} from '../../../shared/survey/policy/block-rules.js';
+import { rulesToBytes } from '../../../shared/survey/policy/block-rules.js';
+import { reasonLeftOut, rulesFromBytes } from '../../../shared/survey/policy/rule-lookup.js';
 import {
   publicTargetIn,
   specialTargetIn,

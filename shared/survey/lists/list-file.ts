@@ -2,8 +2,8 @@
 import { createReadStream } from 'node:fs';
 import { pipeline, Readable, type Transform } from 'node:stream';
 import * as zlib from 'node:zlib';
-import { describeError, Fault } from '../base/faults.js';
-import type { ListReader } from '../survey/lists/list-reader.js';
+import { describeError, Fault } from '../../base/faults.js';
+import type { ListReader } from './list-reader.js';
 
 const BLOCK_OCTETS = 2 ** 20;
 /** RFC 1952 §2.3.1. */
