@@ -164,6 +164,8 @@ export interface SourceSetup {
   readonly filter: string;
   /** Only frames with this VLAN tag; undefined for all frames. */
   readonly vlan?: number | undefined;
+  /** Size of the buffer, a multiple of 1 MiB; 64 MiB by default. */
+  readonly bufferOctets?: number;
 }
 
 /**

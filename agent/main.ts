@@ -28,7 +28,6 @@ import { toVantage, VANTAGE } from '../shared/net/vantage.js';
 import { parseRate } from '../shared/survey/quantities.js';
 import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../shared/telemetry/http.js';
 import { type LogLevel, openLog } from '../shared/telemetry/log.js';
-import { Metrics } from '../shared/telemetry/prometheus.js';
 import { Agent } from './agent.js';
 import { declareMetrics } from './metrics.js';
 import { networkIoOpener } from './network-io.js';
@@ -104,10 +103,10 @@ async function run(flags: AgentFlags): Promise<void> {
   const bus = await natsBus(access, agent);
   const options = { agent, vantage: flags.vantage, version: VERSION, ceiling: flags.maxRate };
   const working = new Agent(options, { bus, clock: systemClock, log, openNetworkIo });
-  const metrics = new Metrics();
-  declareMetrics(metrics, working);
   const health = { problem: () => working.surveys.problem || undefined };
-  const http = flags.http && (await serveTelemetry(flags.http, metrics, health));
+  const http =
+    flags.http &&
+    (await serveTelemetry(flags.http, (metrics) => declareMetrics(metrics, working), health));
   const stop = stopController();
   onStopSignal(() => {
     if (stop.signal.aborted) process.exit(EXIT.STOPPED);

@@ -1,8 +1,9 @@
 /** Opens the network I/O of an agent for a survey on the real network: egress plan, senders, captures. */
 import type { Clock } from '../shared/base/clock.js';
+import { LIMITS } from '../shared/base/limits.js';
 import { programFile } from '../shared/base/program-files.js';
 import type { TransmitMethod } from '../shared/command/network-options.js';
-import { requireNetRaw } from '../shared/host/capability.js';
+import { hasNetRaw, requireNetRaw } from '../shared/host/capability.js';
 import { Ranges } from '../shared/net/ranges.js';
 import { Ranges6 } from '../shared/net/ranges6.js';
 import { ProbeSet } from '../shared/probe/probe-set.js';
@@ -51,6 +52,7 @@ export async function networkIoOpener(
   const own = await readBlocklists(options.blocklists);
   const listening = new Captures();
   const threads = new ThreadPool(SCRIPT);
+  if (hasNetRaw()) threads.prepare(options.senders);
   return async (survey: Survey, plan: Plan): Promise<NetworkIo> => {
     const { kind } = new ProbeSet(survey.probes);
     if (kind !== 'packet') {
@@ -71,7 +73,9 @@ export async function networkIoOpener(
       probe.captureFilter(origin),
     );
     const filter = [...new Set(filters)].join(' or ');
-    const captures = openCaptures(listening, devices, { filter, vlan: options.vlan });
+    const { usual, fast, fastPps } = LIMITS.captureOctets;
+    const bufferOctets = survey.rate > fastPps ? fast : usual;
+    const captures = openCaptures(listening, devices, { filter, vlan: options.vlan, bufferOctets });
     const setup: Omit<SenderSetup, 'slowed'> = {
       space: spaceToBytes(plan.space, survey.seed),
       seed: survey.seed,

@@ -55,8 +55,7 @@ if [ "${1:-}" != generated ] && dist_is_stale; then
     --bundle --splitting --platform=node --target=node20 --format=esm --outbase=. --outdir=dist \
     --banner:js="import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);" \
     --chunk-names=chunks/[name]-[hash] --log-level=warning \
-    --external:koffi --external:pcap --external:@duckdb/* --external:fastify --external:pino \
-    --external:prom-client --external:ip-num
+    --external:koffi --external:pcap --external:@duckdb/* --external:fastify --external:ip-num
   mkdir -p dist/shared/simd/gen
   cp $kernels dist/$kernels
   mv dist/.building dist/.built # as old as the start of the build: later edits are newer

@@ -147,7 +147,7 @@ function openSession(device: string, filter: string): Session {
     return pcap.createSession(device, {
       filter,
       promiscuous: false,
-      buffer_size: LIMITS.captureOctets,
+      buffer_size: LIMITS.captureOctets.fast,
       snap_length: LIMITS.snapOctets,
       buffer_timeout: GATHER_MILLIS,
     }) as unknown as Session;

@@ -44,7 +44,6 @@ const TPACKET_V3 = 2;
 const ETH_P_ALL = 0x0003;
 
 const BLOCK_OCTETS = 1024 * 1024;
-const BLOCKS = LIMITS.captureOctets / BLOCK_OCTETS;
 /** Required by the kernel, although frames vary in length in TPACKET_V3. */
 const FRAME_OCTETS = 2048;
 /** The kernel hands over a partly filled block after this. */
@@ -82,6 +81,7 @@ class RingSource implements FrameSource {
   readonly #setup: SourceSetup;
   readonly #clock: Clock;
   readonly #fd: number;
+  readonly #blocks: number;
   readonly #memory: Memory;
   #view: DataView;
   #statuses: Int32Array;
@@ -99,6 +99,7 @@ class RingSource implements FrameSource {
     this.#setup = setup;
     this.#clock = clock;
     this.#readUntil = clock.monotonic();
+    this.#blocks = (setup.bufferOctets ?? LIMITS.captureOctets.fast) / BLOCK_OCTETS;
     this.index = interfaceIndex(setup.device);
     this.#dropsBefore = interfaceDrops(setup.device);
     // Protocol 0: nothing arrives before the filter is in place and the socket is bound.
@@ -106,9 +107,9 @@ class RingSource implements FrameSource {
     this.#memory = onSocket(this.#fd, () => {
       setOption(this.#fd, SOL_PACKET, PACKET_VERSION, TPACKET_V3);
       tryOption(this.#fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
-      setOption(this.#fd, SOL_PACKET, PACKET_RX_RING, ringRequest());
+      setOption(this.#fd, SOL_PACKET, PACKET_RX_RING, ringRequest(this.#blocks));
       this.setFilter(setup.filter);
-      const memory = mapSocket(this.#fd, BLOCKS * BLOCK_OCTETS);
+      const memory = mapSocket(this.#fd, this.#blocks * BLOCK_OCTETS);
       try {
         bindSocket(this.#fd, packetAddress(this.index));
       } catch (error) {
@@ -234,15 +235,15 @@ class RingSource implements FrameSource {
   #releaseBlock(): void {
     if (this.#closing.signal.aborted) return;
     Atomics.store(this.#statuses, (this.#block * BLOCK_OCTETS + BLOCK_STATUS) >> 2, 0);
-    this.#block = (this.#block + 1) % BLOCKS;
+    this.#block = (this.#block + 1) % this.#blocks;
   }
 }
 
 /** struct tpacket_req3 { u32 block_size, block_nr, frame_size, frame_nr, retire_blk_tov, priv, features }. */
-function ringRequest(): Buffer {
+function ringRequest(blocks: number): Buffer {
   const request = Buffer.alloc(28);
-  const frames = (BLOCKS * BLOCK_OCTETS) / FRAME_OCTETS;
-  const values = [BLOCK_OCTETS, BLOCKS, FRAME_OCTETS, frames, BLOCK_MILLIS];
+  const frames = (blocks * BLOCK_OCTETS) / FRAME_OCTETS;
+  const values = [BLOCK_OCTETS, blocks, FRAME_OCTETS, frames, BLOCK_MILLIS];
   for (const [i, value] of values.entries()) request.writeUInt32LE(value, 4 * i);
   return request;
 }

@@ -2,6 +2,7 @@
  * Coordinator, broker and agents as processes; each agent sends through an interface of its own that drops
  * all frames. To be run in a network namespace of its own.
  */
+
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -13,6 +14,7 @@ import {
 } from '../../coordinator/cli/scan/private-broker.js';
 import type { Bus } from '../../shared/bus/interfaces.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
+import { environmentFor } from '../../shared/command/broker-options.js';
 import { isOver } from '../../shared/survey/survey.js';
 
 const TARGETS = '198.18.0.0/15';
@@ -121,7 +123,7 @@ export class System implements AsyncDisposable {
     const tied = ['--pdeathsig', 'KILL', process.execPath, join(this.#root, 'dist', script)];
     const child = spawn('setpriv', [...tied, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: this.#broker.environment,
+      env: environmentFor(this.#broker.url),
     });
     this.#children.push(child);
     return child;

@@ -14,6 +14,7 @@ import { SurveyFolder } from '../../coordinator/storage/survey-folder.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { systemRandom } from '../../shared/base/random.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
+import { environmentFor } from '../../shared/command/broker-options.js';
 import { systemDisk } from '../../shared/host/disk.js';
 import type { ProbePort } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
@@ -70,12 +71,12 @@ try {
   const coordinator = spawn(
     process.execPath,
     [join(root, 'dist/coordinator/cli/main.js'), 'coordinator', '--data', folder],
-    { stdio: 'ignore', env: broker.environment },
+    { stdio: 'ignore', env: environmentFor(broker.url) },
   );
   children.push(coordinator);
   const script = new URL('./agents.js', import.meta.url).pathname;
   const many = spawn(process.execPath, [script, agents], {
-    env: broker.environment,
+    env: environmentFor(broker.url),
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   children.push(many);

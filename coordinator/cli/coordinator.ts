@@ -17,7 +17,7 @@ import { systemDisk } from '../../shared/host/disk.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../../shared/telemetry/http.js';
 import { type LogLevel, openLog } from '../../shared/telemetry/log.js';
-import { Metrics } from '../../shared/telemetry/prometheus.js';
+import type { Metrics } from '../../shared/telemetry/prometheus.js';
 import { Coordinator } from '../coordinator.js';
 import { runElection } from '../leader-election.js';
 import { declareMetrics } from '../metrics.js';
@@ -56,14 +56,13 @@ async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
   const data = resolve(flags.data);
   const deps = { bus, clock: systemClock, random: systemRandom, disk: systemDisk, log };
   let leading: Coordinator | undefined;
-  const metrics = new Metrics();
-  declareMetrics(metrics, () => leading);
   let brokerProblem: string | undefined;
   bus.disconnected.then((error) => {
     brokerProblem = error.message;
   });
-  const http =
-    flags.http && (await serveTelemetry(flags.http, metrics, { problem: () => brokerProblem }));
+  const declare = (metrics: Metrics) => declareMetrics(metrics, () => leading);
+  const health = { problem: () => brokerProblem };
+  const http = flags.http && (await serveTelemetry(flags.http, declare, health));
   const stop = stopController();
   onStopSignal(() => {
     if (stop.signal.aborted) process.exit(EXIT.STOPPED);

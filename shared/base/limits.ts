@@ -26,7 +26,7 @@ export const LIMITS = {
   /** Period of an agent's checkpoints and heartbeats. */
   checkpointMillis: 1000,
   /** Interval at which an agent checks whether a shard has settled. */
-  settlePollMillis: 100,
+  settlePollMillis: 25,
   /** Lifetime of a grant, from the heartbeat that it answers. */
   grantMillis: 3000,
   /** Liveness timeout: an agent without heartbeats for this long is dead. */
@@ -61,8 +61,11 @@ export const LIMITS = {
   snapOctets: 512,
   /** Warn above this share of dropped frames: replies are being missed. */
   dropShareMax: 0.001,
-  /** Buffer of the capture, in octets. */
-  captureOctets: 64 * 1024 * 1024,
+  /**
+   * Buffer of the capture, in octets: up to `fastPps` probes per second, and above. The kernel takes 100 ms to
+   * allocate the larger one.
+   */
+  captureOctets: { usual: 16 * 1024 * 1024, fast: 64 * 1024 * 1024, fastPps: 100_000 },
 } as const;
 
 assert(

@@ -1,7 +1,7 @@
 /**
  * Broker address and login: the same flags and variables in all commands. A flag overrides its variable, and
- * both override the URL. Secrets are in files, variables or the URL of TRANSECT_NATS; a URL with a secret on
- * the command line is removed from the process list at once.
+ * both override the URL. Secrets are in files, variables, or the URL of TRANSECT_NATS or stdin; a URL with a secret
+ * on the command line is removed from the process list at once.
  */
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
@@ -11,6 +11,7 @@ import { option } from './program.js';
 
 const DEFAULT_URL = 'nats://127.0.0.1:4222';
 const DEFAULT_PORT = '4222';
+const STDIN = '-';
 const URL_FORM = /^(?:(\w+):\/\/)?(?:([^@]*)@)?(\[[0-9a-f:.]+\]|[^:/@[\]]+)(?::(\d{1,5}))?\/?$/i;
 
 /** The flags below, as commander parses them. */
@@ -41,7 +42,8 @@ const FLAGS = {
 } as const satisfies Record<keyof BrokerFlags, string>;
 
 export function addBrokerOptions(command: Command): Command {
-  const about = 'the NATS server, or a comma-separated list; tls:// requires TLS';
+  const about =
+    'the NATS server, or a comma-separated list; tls:// requires TLS; - reads it from stdin';
   const options = [
     option('--nats <url>', about, undefined, DEFAULT_URL).env('TRANSECT_NATS'),
     option('--nats-user <name>', 'log in with this user name and a password').env(
@@ -78,9 +80,8 @@ export function brokerAccess(
   environment: NodeJS.ProcessEnv = process.env,
 ): BrokerAccess {
   if (flags.nats.includes('@')) hideArguments();
-  const urls = flags.nats
-    .split(',')
-    .map((text) => parseUrl(text.trim(), withoutSecrets(flags.nats)));
+  const nats = flags.nats === STDIN ? readStdin() : flags.nats;
+  const urls = nats.split(',').map((text) => parseUrl(text.trim(), withoutSecrets(nats)));
   const logins = urls.flatMap(({ login }) => (login === undefined ? [] : [login]));
   const tls = tlsOf(flags, urls);
   return {
@@ -91,21 +92,27 @@ export function brokerAccess(
   };
 }
 
-/**
- * The environment for a child process that shall log in to this broker by user and password, without any
- * other broker setting of ours.
- */
-export function environmentFor(
+/** Our environment for a child process, with this broker (which may contain a login) instead of any of ours. */
+export function environmentFor(nats: string): NodeJS.ProcessEnv {
+  const others = Object.entries(process.env).filter(([name]) => !name.startsWith('TRANSECT_NATS'));
+  return { ...Object.fromEntries(others), TRANSECT_NATS: nats };
+}
+
+/** The URL of a broker with a login by user and password, for the stdin of a child process. */
+export function urlWithLogin(
   { servers }: BrokerAccess,
   { user, password }: { readonly user: string; readonly password: string },
-): NodeJS.ProcessEnv {
-  const others = Object.entries(process.env).filter(([name]) => !name.startsWith('TRANSECT_NATS'));
-  return {
-    ...Object.fromEntries(others),
-    TRANSECT_NATS: servers.map((server) => `nats://${server}`).join(','),
-    TRANSECT_NATS_USER: user,
-    TRANSECT_NATS_PASSWORD: password,
-  };
+): string {
+  return servers.map((server) => `nats://${user}:${password}@${server}`).join(',');
+}
+
+function readStdin(): string {
+  try {
+    return readFileSync(0, 'utf8').trim();
+  } catch (cause) {
+    const reason = `cannot read stdin: ${describeError(cause)}`;
+    throw new Fault('UNREADABLE_FILE', reason, { flag: FLAGS.nats, value: STDIN }, cause);
+  }
 }
 
 interface ParsedUrl {

@@ -70,7 +70,8 @@ function parseScaled(text: string, scales: Scales): number | undefined {
 
 /** `1,234,567`. */
 export function formatCount(count: number): string {
-  return Math.round(count).toLocaleString('en-US');
+  // Intl would take 17 ms to load.
+  return String(Math.round(count)).replace(/\B(?=(\d{3})+$)/g, ',');
 }
 
 /** A rate limit, for people. */

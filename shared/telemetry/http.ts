@@ -33,14 +33,21 @@ export function parseHttpAddress(text: string): HttpAddress {
   return { host: match[1] ?? (match[2] || LOOPBACK), port };
 }
 
-/** Serves until closed. @throws Fault BAD_OPTION if the address cannot be used */
+/**
+ * Serves until closed.
+ * @param declare declares the metrics
+ * @throws Fault BAD_OPTION if the address cannot be used
+ */
 export async function serveTelemetry(
   address: HttpAddress,
-  metrics: Metrics,
+  declare: (metrics: Metrics) => void,
   health: HealthCheck,
 ): Promise<FastifyInstance> {
   // Loaded only here, because most commands serve nothing.
   const { default: fastify } = await import('fastify');
+  const prometheus = await import('./prometheus.js');
+  const metrics = new prometheus.Metrics();
+  declare(metrics);
   const server = fastify({
     connectionTimeout: CONNECTION_MILLIS,
     requestTimeout: REQUEST_MILLIS,

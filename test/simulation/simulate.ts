@@ -16,6 +16,8 @@ import { type AgentHost, FIRST_ADDRESS, World } from './world.js';
 
 const LIMIT_MILLIS = 3_600_000;
 const FAULTS_MAX = 9;
+/** No request to the coordinator arrives later than this. */
+const LATE_REQUEST_MILLIS = 15_000;
 /** Faults start within this time after the launch; some surveys end earlier. */
 const UNREST_MILLIS = 9000;
 
@@ -269,6 +271,9 @@ class FaultPlan {
         const millis = draw(100, 5000);
         void this.#steer(0, () => this.#ask('pause'))
           .then(() => world.clock.sleep(millis))
+          .then(() => this.#steer(3000, () => this.#ask('resume')))
+          // A request to pause that timed out and was repeated may arrive after the resume.
+          .then(() => world.clock.sleep(LATE_REQUEST_MILLIS))
           .then(() => this.#steer(3000, () => this.#ask('resume')));
         return `for ${millis} ms`;
       },

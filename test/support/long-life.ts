@@ -1,4 +1,5 @@
 /** A coordinator and one agent as processes, and surveys launched on them one after another. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,6 +11,7 @@ import {
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import type { Bus } from '../../shared/bus/interfaces.js';
 import { natsBus } from '../../shared/bus/nats/nats-bus.js';
+import { environmentFor } from '../../shared/command/broker-options.js';
 import { parseBlock } from '../../shared/survey/lists/rule-list.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 import { isOver } from '../../shared/survey/survey.js';
@@ -60,7 +62,7 @@ export class LongLife implements AsyncDisposable {
 
   /** Variables by which further processes reach its broker. */
   get environment(): NodeJS.ProcessEnv {
-    return this.#broker.environment;
+    return environmentFor(this.#broker.url);
   }
 
   /** Surveys one port of some addresses, and waits until the survey is over. */
@@ -101,7 +103,7 @@ async function startProgram(
   const tied = ['--pdeathsig', 'KILL', process.execPath, script];
   const child = spawn('setpriv', [...tied, ...args, '--http', `127.0.0.1:${http}`], {
     stdio: ['ignore', 'ignore', 'pipe'],
-    env: broker.environment,
+    env: environmentFor(broker.url),
   });
   let said = '';
   child.stderr?.on('data', (text: Buffer) => {

@@ -13,12 +13,21 @@ export class ThreadPool {
     this.#script = script;
   }
 
+  /** Starts threads, so that they have loaded their code when the first survey needs them. */
+  prepare(count: number): void {
+    for (let i = 0; i < count; i++) this.#idle.add(this.#start());
+  }
+
   /** A thread that waits for an assignment. */
   take(): Worker {
     for (const worker of this.#idle) {
       this.#idle.delete(worker);
       return worker;
     }
+    return this.#start();
+  }
+
+  #start(): Worker {
     const worker = new Worker(this.#script);
     worker.once('exit', () => this.#idle.delete(worker));
     return worker;

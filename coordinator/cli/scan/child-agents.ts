@@ -1,5 +1,6 @@
 /**
- * Agents as child processes of `scan`. They die with their parent in any case (`setpriv --pdeathsig`), and do
+ * Agents as child processes of `scan`. They are started before the broker, and get its address and login through their
+ * stdin, which nobody else can read. They die with their parent in any case (`setpriv --pdeathsig`), and do
  * not receive Ctrl-C: `scan` alone decides when to stop.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -9,6 +10,7 @@ import { EXIT } from '../../../shared/base/exit-codes.js';
 import { Fault } from '../../../shared/base/faults.js';
 import { inert } from '../../../shared/base/printable.js';
 import { programFile } from '../../../shared/base/program-files.js';
+import { environmentFor } from '../../../shared/command/broker-options.js';
 import { findProgram } from '../../../shared/host/programs.js';
 
 const SCRIPT = programFile('agent/main.js');
@@ -17,6 +19,8 @@ const LEAVE_MILLIS = 3000;
 const WARN = 40;
 
 export interface ChildAgents {
+  /** Gives the agents the URL of the broker, with the login. */
+  connect(url: string): void;
   /** Rejects once the last agent has ended although it was still needed. */
   readonly failed: Promise<never>;
   /** Ends the agents: by SIGTERM, or immediately by SIGKILL. */
@@ -24,13 +28,11 @@ export interface ChildAgents {
 }
 
 /**
- * @param environment variables with the address of the broker and its login
  * @param flags passed on to each agent
  * @param say called once with each warning of the agents
  */
 export function startAgents(
   count: number,
-  environment: NodeJS.ProcessEnv,
   flags: readonly string[],
   say: (text: string) => void,
 ): ChildAgents {
@@ -45,7 +47,7 @@ export function startAgents(
   /** Agents on one host give the same warnings. */
   const warned = new Set<string>();
   const children = Array.from({ length: count }, (_, i) => {
-    const child = startAgent(setpriv, environment, ['--vantage', `local-${i + 1}`, ...flags]);
+    const child = startAgent(setpriv, ['--vantage', `local-${i + 1}`, ...flags]);
     let lastWords = '';
     if (child.stderr !== null) {
       createInterface({ input: child.stderr }).on('line', (line) => {
@@ -70,6 +72,13 @@ export function startAgents(
   });
   return {
     failed,
+    connect(url) {
+      for (const { stdin } of children) {
+        // An agent that has ended already is reported by its exit code.
+        stdin?.on('error', () => {});
+        stdin?.end(url);
+      }
+    },
     async stop(immediately) {
       isWanted = false;
       for (const child of children) child.kill(immediately ? 'SIGKILL' : 'SIGTERM');
@@ -80,16 +89,12 @@ export function startAgents(
   };
 }
 
-function startAgent(
-  setpriv: string,
-  env: NodeJS.ProcessEnv,
-  args: readonly string[],
-): ChildProcess {
+function startAgent(setpriv: string, args: readonly string[]): ChildProcess {
   const node = [process.execPath, SCRIPT, '--log-level', 'warn', ...args];
   return spawn(setpriv, ['--pdeathsig', 'KILL', ...node], {
     detached: true,
-    env,
-    stdio: ['ignore', 'ignore', 'pipe'],
+    env: environmentFor('-'),
+    stdio: ['pipe', 'ignore', 'pipe'],
   });
 }
 

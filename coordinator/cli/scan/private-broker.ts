@@ -1,8 +1,7 @@
 /**
  * A private nats-server for `scan`: loopback, a port chosen by the kernel, JetStream in a temporary folder,
- * and a random login. The login is in a file and in the environment of children; other users can read
- * neither. The server dies with its parent in any case (`setpriv --pdeathsig`), and its folder is removed at
- * the end.
+ * and a random login, which is in a file that other users cannot read. The server dies with its parent in any case
+ * (`setpriv --pdeathsig`), and its folder is removed at the end.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -13,7 +12,7 @@ import { join } from 'node:path';
 import type { BrokerAccess } from '../../../shared/base/broker-access.js';
 import { systemClock } from '../../../shared/base/clock.js';
 import { describeError, Fault } from '../../../shared/base/faults.js';
-import { environmentFor } from '../../../shared/command/broker-options.js';
+import { urlWithLogin } from '../../../shared/command/broker-options.js';
 import { findProgram } from '../../../shared/host/programs.js';
 import { scratchFolder } from '../../../shared/host/scratch.js';
 
@@ -25,8 +24,8 @@ const LOOPBACK = '127.0.0.1';
 
 export interface PrivateBroker {
   readonly access: BrokerAccess;
-  /** For child processes. */
-  readonly environment: NodeJS.ProcessEnv;
+  /** With the login, for child processes. */
+  readonly url: string;
   /** Resolves when the server has ended. */
   readonly ended: Promise<void>;
   /** Translates a client's failure for users, who do not know about this server. */
@@ -71,7 +70,7 @@ export async function startPrivateBroker(): Promise<PrivateBroker> {
     const servers = [await serverOf(child, folder)];
     const access = { servers, login: { kind: 'password', ...login } } as const;
     const failed = (cause: unknown) => problemIn(folder, describeError(cause), cause);
-    return { access, environment: environmentFor(access, login), ended, failed, stop };
+    return { access, url: urlWithLogin(access, login), ended, failed, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -94,16 +94,21 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
   });
   const say = flags.quiet ? () => {} : printNote;
   say(briefPlan(summarizePlan(resolved.request, resolved.composition)));
-  const broker = await startPrivateBroker();
-  let bus: Bus | undefined;
+  // The agents load while the broker starts.
+  const agents = startAgents(flags.agents, networkArguments({ ...flags }), say);
+  let broker: PrivateBroker | undefined;
   try {
-    bus = await natsBus(broker.access, 'transect scan').catch((cause: unknown) => {
-      throw broker.failed(cause);
+    broker = await startPrivateBroker();
+    agents.connect(broker.url);
+    const { access, failed } = broker;
+    const bus = await natsBus(access, 'transect scan').catch((cause: unknown) => {
+      throw failed(cause);
     });
-    await survey({ flags, resolved, interrupts, ending, rows, say, broker, bus });
+    await survey({ flags, resolved, interrupts, ending, rows, say, broker, bus, agents });
     await bus.close();
   } finally {
-    await broker.stop(interrupts.count > 1);
+    await agents.stop(true);
+    await broker?.stop(interrupts.count > 1);
   }
 }
 
@@ -116,18 +121,18 @@ interface Session {
   readonly say: (text: string) => void;
   readonly broker: PrivateBroker;
   readonly bus: Bus;
+  readonly agents: ChildAgents;
 }
 
 /** Runs the survey, from its launch to its summary. */
 async function survey(session: Session): Promise<void> {
-  const { flags, resolved, interrupts, ending, rows, say, broker, bus } = session;
+  const { flags, resolved, interrupts, ending, rows, say, broker, bus, agents } = session;
   const stop = stopController();
   const deps = { bus, clock: systemClock, random: systemRandom, disk: systemDisk, log: silentLog };
   const coordinator = new Coordinator(
     { data: resolve(flags.data), version: VERSION, term: 1, servesControl: false },
     { ...deps, onBatch: (run, batch) => rows.take(run, batch) },
   );
-  let agents: ChildAgents | undefined;
   try {
     const failed = coordinator.run(stop.signal).then(() => new Promise<never>(() => {}));
     failed.catch(() => {});
@@ -139,7 +144,6 @@ async function survey(session: Session): Promise<void> {
     await bus.spaces.put(resolved.request.rulesHash, resolved.rules);
     const begunAt = systemClock.monotonic();
     const run = await coordinator.launch(resolved.request);
-    agents = startAgents(flags.agents, broker.environment, networkArguments({ ...flags }), say);
     const watched = { run, coordinator, agents, flags, interrupts, ending, say };
     const status = await Promise.race([untilEnded(watched), brokerEnded, failed]);
     const elapsed = systemClock.monotonic() - begunAt;
@@ -151,7 +155,6 @@ async function survey(session: Session): Promise<void> {
     setExitCode(run, status, session);
   } finally {
     stop.abort();
-    await agents?.stop(true);
   }
 }
 
