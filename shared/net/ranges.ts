@@ -45,6 +45,17 @@ export class Ranges {
     return builder.build();
   }
 
+  /** The set of some IPv4 addresses, in any order. @param addresses host order; the array is used for sorting */
+  static ofAddresses(addresses: Uint32Array): Ranges {
+    const sorted = sortRecords(addresses, 1, 1);
+    const builder = new Builder(sorted.length);
+    for (let i = 0; i < sorted.length; i++) {
+      const address = sorted[i] as number;
+      builder.add(address, address + 1);
+    }
+    return builder.build();
+  }
+
   /**
    * Rebuilds a set from the arrays `from` and `to` of another set, for example one received from another
    * process. The arrays are checked.
@@ -100,7 +111,17 @@ export class Ranges {
   }
 
   union(other: Ranges): Ranges {
-    return Ranges.of([...this, ...other]);
+    if (this.count === 0) return other;
+    if (other.count === 0) return this;
+    const builder = new Builder(this.count + other.count);
+    let i = 0;
+    let j = 0;
+    while (i < this.count || j < other.count) {
+      const isNext = j === other.count || (i < this.count && at(this.from, i) < at(other.from, j));
+      if (isNext) builder.add(at(this.from, i), at(this.to, i++));
+      else builder.add(at(other.from, j), at(other.to, j++));
+    }
+    return builder.build();
   }
 
   intersect(other: Ranges): Ranges {
@@ -185,8 +206,10 @@ class Builder {
   }
 
   build(): Ranges {
-    const whole = this.#count === this.#from.length;
-    const cut = (array: Float64Array) => (whole ? array : array.slice(0, this.#count));
+    // Copies only if that frees much memory.
+    const isFull = this.#count > this.#from.length * 0.75;
+    const cut = (array: Float64Array) =>
+      isFull ? array.subarray(0, this.#count) : array.slice(0, this.#count);
     return Ranges.fromSorted(cut(this.#from), cut(this.#to));
   }
 

@@ -83,12 +83,16 @@ class SpaceBuilder {
   readonly tallies: Tally[] = [];
   readonly #blocked: Blocklist[] = [];
   #ipv4: Ranges;
+  /** IPv4 addresses to remove from `#ipv4`: all at once at the end, because each pass over a long list takes time. */
+  #removed = Ranges.none;
   #windows: readonly Window[];
   #hitlist: AddressList;
   #pairs: AddressList;
 
   constructor({ targets, hitlists, pairs }: Lists) {
-    this.#ipv4 = Ranges.ofRecords(ipv4Records(targets, hitlists));
+    const ranges = Ranges.ofRecords(joinRecords(targets.map((list) => list.ranges.words)));
+    const singles = Ranges.ofAddresses(joinRecords(hitlists.map((list) => list.ipv4.words)));
+    this.#ipv4 = ranges.union(singles);
     this.#windows = disjoint(targets.flatMap(({ windows }) => windows));
     const addresses = [
       ...targets.map((list) => list.addresses.words),
@@ -101,14 +105,15 @@ class SpaceBuilder {
   exclude(reason: string, list: Blocklist): void {
     this.#blocked.push(list);
     const before = this.#count();
-    this.#ipv4 = this.#ipv4.subtract(list.ipv4);
+    const { size } = this.#ipv4.intersect(list.ipv4).subtract(this.#removed);
+    this.#removed = this.#removed.union(list.ipv4);
     this.#windows = this.#windows.map((window) => {
       const taken = list.slotsIn(window);
       return taken.count === 0 ? window : window.keeping(window.ranks.ranges.subtract(taken));
     });
     this.#hitlist = this.#hitlist.without(list);
     this.#pairs = this.#pairs.without(list);
-    const addresses = before - this.#count();
+    const addresses = size + before - this.#count();
     if (addresses > 0) this.tallies.push({ reason, addresses });
   }
 
@@ -130,6 +135,7 @@ class SpaceBuilder {
   finish(ports: readonly ProbePort[]): Space {
     const windows = this.#windows.filter(({ size }) => size > 0);
     const hitlist = outside(windows, this.#hitlist);
+    this.#ipv4 = this.#ipv4.subtract(this.#removed);
     const parts = { ipv4: this.#ipv4, windows, hitlist, ports, pairs: AddressList.none };
     if (this.#pairs.size === 0) return new Space(parts);
     const hasAddresses = this.#ipv4.count > 0 || windows.length > 0 || hitlist.size > 0;
@@ -138,29 +144,15 @@ class SpaceBuilder {
     return new Space({ ...parts, pairs: this.#pairs.filter(isNew) });
   }
 
+  /** Addresses and pairs, apart from IPv4 addresses. */
   #count(): number {
     const windows = this.#windows.reduce((sum, { size }) => sum + size, 0);
-    return this.#ipv4.size + windows + this.#hitlist.size + this.#pairs.size;
+    return windows + this.#hitlist.size + this.#pairs.size;
   }
 }
 
 /** A prefix with fewer than sixteen tests is never found to be aliased. */
 const EXCLUDED_TESTS = 'exclusions of alias tests, whose prefixes cannot be found aliased';
-
-/** The IPv4 ranges of all lists, in one array; a single address is a range. */
-function ipv4Records(targets: readonly TargetList[], hitlists: readonly Hitlist[]): Uint32Array {
-  const ranges = targets.map((list) => list.ranges.words);
-  const singles = hitlists.map((list) => {
-    const { words } = list.ipv4;
-    const records = new Uint32Array(2 * words.length);
-    for (let i = 0; i < words.length; i++) {
-      records[2 * i] = words[i] as number;
-      records[2 * i + 1] = words[i] as number;
-    }
-    return records;
-  });
-  return joinRecords([...ranges, ...singles]);
-}
 
 /** The addresses of a list that no window has. */
 function outside(windows: readonly Window[], list: AddressList): AddressList {

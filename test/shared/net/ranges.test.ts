@@ -38,6 +38,7 @@ describe('a set of ranges', () => {
         const within = [...left].filter((i) => right.has(i));
         expect(sorted(members(Ranges.of(a).subtract(Ranges.of(b))))).toEqual(sorted(without));
         expect(sorted(members(Ranges.of(a).intersect(Ranges.of(b))))).toEqual(sorted(within));
+        expect([...Ranges.of(a).union(Ranges.of(b))]).toEqual([...Ranges.of([...a, ...b])]);
       }),
     );
   });
