@@ -57,7 +57,10 @@ export interface Composition {
 
 const NO_TESTS: AliasTargets = { hitlist: AddressList.none, pairs: AddressList.none };
 
-/** @throws Fault SPECIAL_TARGETS, EMPTY_SPACE or SPACE_TOO_LARGE; BAD_OPTION or BAD_LIST for overlapping windows */
+/**
+ * Composes a space. The addresses of hitlists and pairs are used for sorting, so their lists cannot be composed again.
+ * @throws Fault SPECIAL_TARGETS, EMPTY_SPACE or SPACE_TOO_LARGE; BAD_OPTION or BAD_LIST for overlapping windows
+ */
 export function compose(lists: Lists): Composition {
   const allowed = Blocklist.of(lists.allowSpecial);
   refuseSpecial(lists.targets, allowed);
@@ -91,15 +94,15 @@ class SpaceBuilder {
 
   constructor({ targets, hitlists, pairs }: Lists) {
     const ranges = Ranges.ofRecords(joinRecords(targets.map((list) => list.ranges.words)));
-    const singles = Ranges.ofAddresses(joinRecords(hitlists.map((list) => list.ipv4.words)));
+    const singles = Ranges.ofAddresses(takeRecords(hitlists.map((list) => list.ipv4.words)));
     this.#ipv4 = ranges.union(singles);
     this.#windows = disjoint(targets.flatMap(({ windows }) => windows));
     const addresses = [
       ...targets.map((list) => list.addresses.words),
       ...hitlists.map((list) => list.ipv6.words),
     ];
-    this.#hitlist = AddressList.ofRecords(joinRecords(addresses), 4);
-    this.#pairs = AddressList.ofRecords(joinRecords(pairs.map(({ words }) => words)), PAIR_WORDS);
+    this.#hitlist = AddressList.ofRecords(takeRecords(addresses), 4);
+    this.#pairs = AddressList.ofRecords(takeRecords(pairs.map(({ words }) => words)), PAIR_WORDS);
   }
 
   exclude(reason: string, list: Blocklist): void {
@@ -153,6 +156,15 @@ class SpaceBuilder {
 
 /** A prefix with fewer than sixteen tests is never found to be aliased. */
 const EXCLUDED_TESTS = 'exclusions of alias tests, whose prefixes cannot be found aliased';
+
+/**
+ * The records of all columns. A single long column is not copied: it is sorted in place, and has no meaningful content
+ * afterwards.
+ */
+function takeRecords(columns: readonly Uint32Array[]): Uint32Array {
+  const filled = columns.filter(({ length }) => length > 0);
+  return filled.length === 1 ? (filled[0] as Uint32Array) : joinRecords(filled);
+}
 
 /** The addresses of a list that no window has. */
 function outside(windows: readonly Window[], list: AddressList): AddressList {
