@@ -280,4 +280,5 @@ export interface NetworkIo {
   isUp(): boolean;
 }
 
-export type OpenNetworkIo = (survey: Survey, plan: Plan) => Promise<NetworkIo>;
+/** @param space the canonical bytes of the plan's space, in shared memory if threads shall use them in place */
+export type OpenNetworkIo = (survey: Survey, plan: Plan, space: Uint8Array) => Promise<NetworkIo>;

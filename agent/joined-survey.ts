@@ -255,12 +255,13 @@ export async function joinSurvey(
     survey.seed,
     survey.shardLength,
     survey.limits.maxTargets,
+    survey.spaceHash,
   );
   if (plan.hash !== survey.planHash) {
     const reason = 'agent and coordinator compute different plans: run the same version on both';
     throw new Fault('PLAN_MISMATCH', reason, { value: survey.id });
   }
-  const networkIo = await openNetworkIo(survey, plan);
+  const networkIo = await openNetworkIo(survey, plan, bytes);
   try {
     if (networkIo.rules !== undefined) await bus.spaces.put(networkIo.rulesHash, networkIo.rules);
   } catch (error) {

@@ -17,7 +17,7 @@ import {
   blockedSpecialIpv4,
   blockedSpecialIpv6,
 } from '../shared/survey/policy/special-purpose-policy.js';
-import { hashSpace, spaceToBytes } from '../shared/survey/space/space-bytes.js';
+import { hashSpace } from '../shared/survey/space/space-bytes.js';
 import type { Survey } from '../shared/survey/survey.js';
 import { Captures } from './capture/captures.js';
 import { openConnectIo } from './direct/connect-io.js';
@@ -53,7 +53,7 @@ export async function networkIoOpener(
   const listening = new Captures();
   const threads = new ThreadPool(SCRIPT);
   if (hasNetRaw()) threads.prepare(options.senders);
-  return async (survey: Survey, plan: Plan): Promise<NetworkIo> => {
+  return async (survey: Survey, plan: Plan, space: Uint8Array): Promise<NetworkIo> => {
     const { kind } = new ProbeSet(survey.probes);
     if (kind !== 'packet') {
       const openDirectIo = kind === 'connection' ? openConnectIo : openNeighbourIo;
@@ -77,7 +77,7 @@ export async function networkIoOpener(
     const bufferOctets = survey.rate > fastPps ? fast : usual;
     const captures = openCaptures(listening, devices, { filter, vlan: options.vlan, bufferOctets });
     const setup: Omit<SenderSetup, 'slowed'> = {
-      space: spaceToBytes(plan.space, survey.seed),
+      space,
       seed: survey.seed,
       shardLength: survey.shardLength,
       targets: plan.size,

@@ -41,7 +41,7 @@ export function admit(
     throw new Fault('BAD_OPTION', reason, { flag: '--max-targets', value: String(maxTargets) });
   }
   const shardLength = shardLengthFor(maxTargets, request.rate);
-  const plan = new Plan(space, request.seed, shardLength, maxTargets);
+  const plan = new Plan(space, request.seed, shardLength, maxTargets, request.spaceHash);
   const survey: Survey = {
     ...request,
     probes,

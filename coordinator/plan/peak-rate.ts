@@ -131,6 +131,7 @@ interface NetworkRun {
 function densest6({ parts }: Pick<Space, 'parts'>, bits: number): number {
   const { hitlist, pairs, windows } = parts;
   const ports = parts.ports.length;
+  if (windows.length + pairs.size === 0) return longestRun(hitlist, bits) * ports;
   const ipv4 = pairs.ipv4;
   const wide = windows.filter(({ prefix }) => prefix.length < bits);
   const narrow = windows.filter(({ prefix }) => prefix.length >= bits);
@@ -166,30 +167,44 @@ function densest6({ parts }: Pick<Space, 'parts'>, bits: number): number {
 
 /** Entries first … end − 1 of a list, by network. @param weight targets per entry */
 function* runsOf(
-  { words }: AddressList,
+  list: AddressList,
   first: number,
   end: number,
   bits: number,
   weight: number,
 ): Generator<NetworkRun> {
-  const shift = 64 - bits;
   for (let i = first; i < end; ) {
-    const at = 4 * i;
-    const [w0, w1] = [words[at] as number, words[at + 1] as number];
-    const network = w1 >>> shift;
-    let next = i + 1;
-    while (
-      next < end &&
-      words[4 * next] === w0 &&
-      (words[4 * next + 1] as number) >>> shift === network
-    )
-      next++;
-    yield {
-      words: [w0, w1, words[at + 2] as number, words[at + 3] as number],
-      targets: (next - i) * weight,
-    };
+    const next = endOfNetwork(list, i, end, bits);
+    const [w0 = 0, w1 = 0, w2 = 0, w3 = 0] = list.words.subarray(4 * i, 4 * i + 4);
+    yield { words: [w0, w1, w2, w3], targets: (next - i) * weight };
     i = next;
   }
+}
+
+/** The highest number of addresses of a list in one network: `densest6` for a hitlist alone, without objects. */
+function longestRun(list: AddressList, bits: number): number {
+  let most = 0;
+  for (let i = 0; i < list.size; ) {
+    const next = endOfNetwork(list, i, list.size, bits);
+    most = Math.max(most, next - i);
+    i = next;
+  }
+  return most;
+}
+
+/** Index of the first entry after entry i that is in another network than it; at most `end`. */
+function endOfNetwork({ words }: AddressList, i: number, end: number, bits: number): number {
+  const shift = 64 - bits;
+  const w0 = words[4 * i];
+  const network = (words[4 * i + 1] as number) >>> shift;
+  let next = i + 1;
+  while (
+    next < end &&
+    words[4 * next] === w0 &&
+    (words[4 * next + 1] as number) >>> shift === network
+  )
+    next++;
+  return next;
 }
 
 /** Zero if two addresses are in the same network of `bits` bits (33 to 64), else the order of the networks. */

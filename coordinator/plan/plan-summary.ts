@@ -36,7 +36,7 @@ export function summarizePlan(request: SurveyRequest, composition: Composition):
   const { space, sources, exclusions } = composition;
   const { maxTargets } = request.limits;
   const shardLength = shardLengthFor(maxTargets, request.rate);
-  const plan = new Plan(space, request.seed, shardLength, maxTargets);
+  const plan = new Plan(space, request.seed, shardLength, maxTargets, request.spaceHash);
   const { millis, bitsPerSecond } = estimate(request, space);
   const peak = peaks(space, request.rate * request.probesPerTarget);
   return {

@@ -15,8 +15,6 @@ export const RULES_FILE = 'rules.bin';
 export const JOURNAL_FILE = 'journal.ndjson';
 export const MANIFEST_FILE = 'manifest.json';
 
-/** The oldest protocol whose survey folders can be read. */
-const OLDEST_PROTOCOL = 7;
 /** The possible files, as paths within the folder. */
 const FILES = /^((survey|manifest)\.json|(space|rules)\.bin|journal\.ndjson)$/;
 const SEGMENT = new RegExp(`^segments/\\d{9,12}(-\\d{9,12})?\\.(${SINK_NAMES.join('|')})$`);
@@ -95,9 +93,9 @@ export function refuseOtherVersion(text: string, file: string): void {
   } catch (cause) {
     throw new Fault('BAD_MESSAGE', 'the file is not a survey', { file }, cause);
   }
-  if (protocol >= OLDEST_PROTOCOL && protocol <= PROTOCOL) return;
+  if (protocol === PROTOCOL) return;
   const reason =
     `stored by ${protocol < PROTOCOL ? 'an older' : 'a newer'} version of Transect (protocol ` +
-    `${protocol}; this version reads ${OLDEST_PROTOCOL} to ${PROTOCOL}): use the version that stored it`;
+    `${protocol}; this version reads ${PROTOCOL}): use the version that stored it`;
   throw new Fault('VERSION_SKEW', reason, { file });
 }

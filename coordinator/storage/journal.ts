@@ -181,7 +181,7 @@ export async function findEntry(
   return undefined;
 }
 
-/** Adds the counts and findings that entries of older versions lack, as zeros. */
+/** Adds the counts and findings that an entry lacks, as zeros: a folder may come from an untrusted source. */
 function withAllCounts(entry: ShardEntry): ShardEntry {
   const epochs = entry.epochs.map((report) => ({ ...noneUnsent(), ...NO_FINDINGS, ...report }));
   return { ...entry, epochs };

@@ -26,7 +26,6 @@ const EPOCHS_PER_TERM = 65_536;
 export interface OrphanedSurvey {
   readonly survey: Survey;
   readonly space: Uint8Array;
-  /** Undefined in folders of older versions. */
   readonly rules: Uint8Array | undefined;
 }
 

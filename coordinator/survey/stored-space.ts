@@ -11,7 +11,13 @@ import type { Survey } from '../../shared/survey/survey.js';
 /** @throws Fault MISSING_SPACE or BAD_MESSAGE */
 export async function readPlan(spaces: SpaceStore, survey: Survey): Promise<Plan> {
   const space = spaceFromBytes(await readSpaceBytes(spaces, survey.spaceHash));
-  return new Plan(space, survey.seed, survey.shardLength, survey.limits.maxTargets);
+  return new Plan(
+    space,
+    survey.seed,
+    survey.shardLength,
+    survey.limits.maxTargets,
+    survey.spaceHash,
+  );
 }
 
 /** @throws Fault MISSING_SPACE if it is missing or cannot be read, BAD_MESSAGE if it has another hash */

@@ -33,14 +33,22 @@ export class Plan {
   readonly permutation: Permutation;
   readonly shardLength: number;
   readonly shardCount: number;
-  /** SHA-256 over version, space, seed, shard length and number of targets, in hexadecimal. */
-  readonly hash: string;
-
+  readonly #spaceHash: () => string;
+  readonly #seed: string;
   /** The number of targets of the plan, which are those at the first positions of the permutation. */
   readonly size: number;
 
-  /** @param targets number of targets, at most `space.size */
-  constructor(space: Space, seed: string, shardLength: number, targets = space.size) {
+  /**
+   * @param targets number of targets, at most `space.size`
+   * @param spaceHash the hash of the space's bytes; if it is not given, it is computed when it is needed
+   */
+  constructor(
+    space: Space,
+    seed: string,
+    shardLength: number,
+    targets = space.size,
+    spaceHash?: string,
+  ) {
     assert(shardLength >= 1 && shardLength <= LIMITS.shardLengthMax, `shard length ${shardLength}`);
     this.space = space;
     this.permutation = new FeistelPermutation(space.size, seed);
@@ -48,8 +56,15 @@ export class Plan {
     assert(targets >= 1 && targets <= space.size, `${targets} targets of ${space.size}`);
     this.size = targets;
     this.shardCount = Math.ceil(targets / shardLength);
-    const parts = [PLAN_VERSION, hashSpace(spaceToBytes(space, seed)), seed, shardLength, targets];
-    this.hash = createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+    this.#seed = seed;
+    this.#spaceHash = () => spaceHash ?? hashSpace(spaceToBytes(space, seed));
+  }
+
+  /** SHA-256 over version, space, seed, shard length and number of targets, in hexadecimal. */
+  get hash(): string {
+    const { shardLength, size } = this;
+    const parts = [PLAN_VERSION, this.#spaceHash(), this.#seed, shardLength, size];
+    return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
   }
 
   shard(number: number): Shard {

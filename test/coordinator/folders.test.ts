@@ -104,24 +104,8 @@ describe('a folder of a survey that the broker does not know', () => {
   });
 });
 
-test('a survey folder of the previous protocol version, without findings, is read', async () => {
-  await create();
-  const text = await readFile(join(folder(), 'survey.json'), 'utf8');
-  const protocol = survey.protocol - 1;
-  await writeFile(join(folder(), 'survey.json'), JSON.stringify({ ...JSON.parse(text), protocol }));
-  const status = { survey: survey.id, state: 'done', targets: 7 };
-  await writeFile(join(folder(), 'manifest.json'), JSON.stringify({ status }));
-  const surveyFolder = new SurveyFolder(folder(), 'csv', { disk: systemDisk, term: 2 });
-  const { spaces } = memoryBus(systemClock);
-  const deps = { folder: surveyFolder, exclusions: new Exclusions(), spaces };
-  const finished = await FinishedSurvey.read(survey, deps);
-  const none = { count: 0, examples: [] };
-  const defaults = { icmpLimited: none, slowedNetworks: none, prohibited: 0 };
-  expect(finished.status).toMatchObject({ ...status, ...defaults });
-});
-
 test.each([
-  [-2, 'an older'],
+  [-1, 'an older'],
   [1, 'a newer'],
 ])(
   'a survey folder whose protocol version differs by %i is refused, and nothing is written into it',

@@ -81,7 +81,10 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
     const { space, request } = resolved;
     const { maxTargets } = request.limits;
     const shardLength = shardLengthFor(maxTargets, request.rate);
-    writeTargets(new Plan(space, request.seed, shardLength, maxTargets), request.probes);
+    writeTargets(
+      new Plan(space, request.seed, shardLength, maxTargets, request.spaceHash),
+      request.probes,
+    );
     return;
   }
   checkRequest(resolved.request, resolved.space);

@@ -1,7 +1,6 @@
 /** The connection to the broker that all NATS parts share. */
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { Kvm } from '@nats-io/kv';
-import type { Objm } from '@nats-io/obj';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Clock } from '../../base/clock.js';
 
@@ -10,7 +9,6 @@ export interface BrokerConnection {
   readonly jetstream: JetStreamClient;
   readonly manager: JetStreamManager;
   readonly buckets: Kvm;
-  readonly objects: Objm;
   readonly clock: Clock;
   /** Copies of streams and buckets. */
   readonly replicas: number;

@@ -1,7 +1,6 @@
 /** Opens the connection to the broker: connects, checks the server, follows reconnections. */
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
-import { Objm } from '@nats-io/obj';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import type { BrokerAccess } from '../../base/broker-access.js';
 import { systemClock } from '../../base/clock.js';
@@ -53,13 +52,11 @@ export async function openConnection(
     const keep = keeper(onReconnect, closing);
     await keep(() => ensureStreams(manager, replicas));
     const buckets = new Kvm(client);
-    const objects = new Objm(client);
     return {
       connection,
       jetstream: client,
       manager,
       buckets,
-      objects,
       onReconnect,
       keep,
       clock: systemClock,

@@ -63,10 +63,7 @@ export async function renewCollector(manager: JetStreamManager): Promise<void> {
   });
 }
 
-export function openBucket(
-  broker: BrokerConnection,
-  name: Exclude<(typeof BUCKET)[keyof typeof BUCKET], 'spaces'>,
-) {
+export function openBucket(broker: BrokerConnection, name: (typeof BUCKET)[keyof typeof BUCKET]) {
   const { replicas } = broker;
   // Only the leader of a clustered bucket knows the last write.
   const allow_direct = replicas === 1;

@@ -39,5 +39,8 @@ export const KEY = {
   lease: (survey: string, shard: number) => `${survey}.${shard}`,
   leasesOf: (survey: string) => `${survey}.>`,
   exclusion: (version: number) => `v.${version}`,
+  /** The number of octets of a space, and its chunks. */
+  octets: (hash: string) => `${hash}.octets`,
+  chunk: (hash: string, chunk: number) => `${hash}.${chunk}`,
   LEADER: 'leader',
 } as const;
