@@ -83,12 +83,13 @@ const spaces: [string, Space][] = [
 let sink = 0;
 const walk = (space: Space) => {
   const permutation = new FeistelPermutation(space.size, '7');
-  const addresses = new Uint32Array(RUN_MAX);
+  const column = () => new Uint32Array(RUN_MAX);
+  const columns = { w0: column(), w1: column(), w2: column(), w3: column() };
   const ports = new Uint16Array(RUN_MAX);
   return (count: number) => {
     for (let i = 0; i < count; i += RUN_MAX) {
-      space.fill(permutation.run(i, RUN_MAX), RUN_MAX, addresses, ports);
-      sink += addresses[0] as number;
+      space.fill(permutation.run(i, RUN_MAX), RUN_MAX, columns, ports);
+      sink += columns.w3[0] as number;
     }
   };
 };

@@ -89,7 +89,7 @@ export class Egress {
     const { window } = this.#deps;
     if (window !== undefined) cookies.chooseHosts(batch, window);
     if (family === 4) cookies.computeIpv4(batch);
-    else cookies.computeIpv6(batch, this.#sources);
+    else cookies.computeIpv6(batch, this.#sources, window !== undefined);
     frameSender.locate(batch.count, batch.packetAt);
     this.#packets.make(batch, this.#sources, stamp);
     if (this.neighbours !== undefined) this.#writeMacs();

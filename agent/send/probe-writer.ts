@@ -70,7 +70,7 @@ export class ProbeWriter {
     this.#neighbours = new Set(deps.egresses.flatMap(({ neighbours }) => neighbours ?? []));
     const hasNeighbours = this.#neighbours.size > 0;
     const isSingleEgress = deps.egresses.length === 1 && deps.coversAll && !hasNeighbours;
-    this.#isPlain = isSingleEgress && deps.plan.space.isPlain;
+    this.#isPlain = isSingleEgress && deps.plan.space.plainFamily !== undefined;
     this.#queue = hasNeighbours ? new ResolutionQueue() : undefined;
   }
 
@@ -156,7 +156,7 @@ export class ProbeWriter {
     const [first] = egresses;
     if (this.#isPlain && first !== undefined) {
       const { batch } = first;
-      plan.space.fill(indices, count, batch.w3, batch.port);
+      plan.space.fill(indices, count, batch, batch.port);
       for (let i = 0; i < count; i++) batch.position[i] = position + i;
       batch.count = count;
       if (known !== undefined)

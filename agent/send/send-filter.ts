@@ -3,6 +3,7 @@
  * whatever the plan contains, and the reason is recorded. The space was composed without such addresses; this
  * is a second, independent check, which also enforces later exclusions and the agent's own blocklist.
  */
+import type { Words } from '../../shared/net/endpoint.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Ranges6 } from '../../shared/net/ranges6.js';
 import type { Family } from '../../shared/probe/probe.js';
@@ -35,21 +36,35 @@ export class SendFilter {
   readonly #ipv6: Ranges6;
   readonly #excluded4: Ranges;
   readonly #excluded6: Ranges6;
-  /** One octet per /16: no address blocked, all blocked, or some blocked. */
+  /** One octet per IPv4 /16, and per IPv6 /16: no address blocked, all blocked, or some blocked. */
   readonly #table = new Uint8Array(65536);
+  readonly #table6 = new Uint8Array(65536);
 
   constructor({ version, excluded, own }: SendFilterLists) {
     this.version = version;
     this.#excluded4 = rangesOf(excluded);
     this.#excluded6 = Ranges6.fromWords(excluded.ipv6);
-    this.#ipv4 = Ranges.of([...this.#excluded4, ...rangesOf(own)]);
+    this.#ipv4 = this.#excluded4.union(rangesOf(own));
     this.#ipv6 = this.#excluded6.union(Ranges6.fromWords(own.ipv6));
+    for (let i = 0; i < this.#ipv6.count; i++) {
+      this.#mark6(this.#ipv6.firstOf(i), this.#ipv6.lastOf(i));
+    }
     for (const range of this.#ipv4) {
       const last = Math.ceil(range.to / BLOCK_SIZE);
       for (let block = Math.floor(range.from / BLOCK_SIZE); block < last; block++) {
         const coversAll = range.from <= block * BLOCK_SIZE && (block + 1) * BLOCK_SIZE <= range.to;
         this.#table[block] = coversAll ? BLOCKED : MIXED;
       }
+    }
+  }
+
+  /** Marks the IPv6 /16 networks of a range: blocked, and mixed where the range starts or ends within one. */
+  #mark6(first: Words, last: Words): void {
+    const [from, to] = [first[0] >>> 16, last[0] >>> 16];
+    this.#table6.fill(BLOCKED, from, to + 1);
+    if (first.some((word, i) => (i === 0 ? word & 0xffff : word) !== 0)) this.#table6[from] = MIXED;
+    if (last.some((word, i) => (i === 0 ? word | 0xffff0000 : word) >>> 0 !== 0xffffffff)) {
+      this.#table6[to] = MIXED;
     }
   }
 
@@ -96,6 +111,8 @@ export class SendFilter {
   }
 
   #refuses6({ w0, w1, w2, w3 }: ProbeBatch, i: number): boolean {
+    const block = this.#table6[(w0[i] as number) >>> 16];
+    if (block !== MIXED) return block === BLOCKED;
     return this.#ipv6.contains(w0[i] as number, w1[i] as number, w2[i] as number, w3[i] as number);
   }
 }

@@ -82,6 +82,24 @@ export class Chaskey {
   }
 
   /**
+   * Tags of many messages of 36 octets whose first four words are the same, apart from the bits in the kernel's
+   * `high` and `low`.
+   * @param ours the first four words
+   * @param areAllSame true if `high` and `low` are all zero
+   */
+  tagManyLong(
+    kernel: TagKernel,
+    ours: readonly number[],
+    areAllSame: boolean,
+    count: number,
+  ): void {
+    const key = [this.#k0, this.#k1, this.#k2, this.#k3];
+    const state = areAllSame ? permuted(key.map((word, i) => word ^ (ours[i] as number))) : key;
+    const subkey = [this.#l0, this.#l1, this.#l2, this.#l3];
+    kernel.runLong([...state, ...subkey, ...ours], areAllSame, count);
+  }
+
+  /**
    * Computes the tag of 36 octets, which are the first nine of the twelve words. The last three words are
    * padding; this method writes them.
    */
@@ -115,6 +133,24 @@ export class Chaskey {
     this.first = v0 ^ this.#l0;
     this.second = v1 ^ this.#l1;
   }
+}
+
+/** The permutation of the state, for states that are computed once per batch. */
+function permuted([w0 = 0, w1 = 0, w2 = 0, w3 = 0]: readonly number[]): number[] {
+  let [v0, v1, v2, v3] = [w0, w1, w2, w3];
+  for (let round = 0; round < ROUNDS; round++) {
+    v0 = (v0 + v1) | 0;
+    v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
+    v0 = (v0 << 16) | (v0 >>> 16);
+    v2 = (v2 + v3) | 0;
+    v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
+    v0 = (v0 + v3) | 0;
+    v3 = ((v3 << 13) | (v3 >>> 19)) ^ v0;
+    v2 = (v2 + v1) | 0;
+    v1 = ((v1 << 7) | (v1 >>> 25)) ^ v2;
+    v2 = (v2 << 16) | (v2 >>> 16);
+  }
+  return [v0, v1, v2, v3];
 }
 
 /** Doubles an element of GF(2^128), words little-endian. */

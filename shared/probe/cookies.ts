@@ -114,8 +114,13 @@ export class CookieMac {
     this.#mac.tagMany(batch.tags, batch.count);
   }
 
-  /** Computes the cookies of a batch of IPv6 probes. */
-  computeIpv6(batch: ProbeBatch, sources: readonly Endpoint[]): void {
+  /** Computes the cookies of a batch of IPv6 probes. @param hasWindow true if hosts were chosen in a source window */
+  computeIpv6(batch: ProbeBatch, sources: readonly Endpoint[], hasWindow: boolean): void {
+    const [only, another] = sources;
+    if (only !== undefined && another === undefined) {
+      this.#mac.tagManyLong(batch.tags, only.words, !hasWindow, batch.count);
+      return;
+    }
     const { count, w0, w1, w2, w3, ports, source, hostHigh, hostLow } = batch;
     const words = this.#words;
     for (let i = 0; i < count; i++) {

@@ -70,19 +70,27 @@ function writeIpv4(ipv4: Ipv4View, sum: number, batch: ProbeBatch): void {
 function writeIpv6(ipv6: Ipv6View, batch: ProbeBatch, sources: readonly Endpoint[]): void {
   const { count, w0, w1, w2, w3, source, hostHigh, hostLow } = batch;
   const { identification, packetAt, addressSums } = batch;
+  // The bits of the host are zero in the source address, so their sums can be added to its own.
+  const sums = sources.map((from) => from.words.reduce((sum, word) => sum + sumOf32(word), 0));
+  const { length } = sources;
+  let from = sources[0] as Endpoint;
+  let sum = sums[0] as number;
   for (let i = 0; i < count; i++) {
-    const from = sources[source[i] as number] as Endpoint;
+    if (length > 1) {
+      from = sources[source[i] as number] as Endpoint;
+      sum = sums[source[i] as number] as number;
+    }
     const a = w0[i] as number;
     const b = w1[i] as number;
     const c = w2[i] as number;
     const d = w3[i] as number;
+    const high = hostHigh[i] as number;
+    const low = hostLow[i] as number;
     ipv6.at = packetAt[i] as number;
     ipv6.flowLabel = (identification[i] as number) & 0xffff;
-    const high = (from.w2 | (hostHigh[i] as number)) >>> 0;
-    const low = (from.w3 | (hostLow[i] as number)) >>> 0;
-    ipv6.setSource(from.w0, from.w1, high, low);
+    ipv6.setSource(from.w0, from.w1, from.w2 | high, from.w3 | low);
     ipv6.setDestination(a, b, c, d);
-    const ours = sumOf32(from.w0) + sumOf32(from.w1) + sumOf32(high) + sumOf32(low);
-    addressSums[i] = ours + sumOf32(a) + sumOf32(b) + sumOf32(c) + sumOf32(d);
+    const theirs = sumOf32(a) + sumOf32(b) + sumOf32(c) + sumOf32(d);
+    addressSums[i] = sum + sumOf32(high) + sumOf32(low) + theirs;
   }
 }

@@ -38,21 +38,21 @@ export class ProbeBatch {
   readonly packetAt: Uint32Array;
   /** Unfolded sums of the 16-bit words of both addresses, for checksums. */
   readonly addressSums: Uint32Array;
-  /** Computes the cookies of IPv4 probes: x is our address, y the target's, z the ports. */
+  /** Computes the cookies: its columns are those of this batch; x is our IPv4 address. */
   readonly tags: TagKernel;
 
   constructor(capacity: number) {
     this.tags = new TagKernel(capacity);
-    this.w0 = new Uint32Array(capacity);
-    this.w1 = new Uint32Array(capacity);
-    this.w2 = new Uint32Array(capacity);
+    this.w0 = this.tags.w0;
+    this.w1 = this.tags.w1;
+    this.w2 = this.tags.w2;
     this.w3 = this.tags.y;
     this.port = new Uint16Array(capacity);
     this.position = new Float64Array(capacity);
     this.source = new Uint16Array(capacity);
     this.sourceW3 = this.tags.x;
-    this.hostHigh = new Uint32Array(capacity);
-    this.hostLow = new Uint32Array(capacity);
+    this.hostHigh = this.tags.high;
+    this.hostLow = this.tags.low;
     this.ports = this.tags.z;
     this.sequence = this.tags.firsts;
     this.identification = this.tags.seconds;

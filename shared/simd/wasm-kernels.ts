@@ -36,6 +36,22 @@ interface Kernels {
       seconds: number,
     ]
   ): void;
+  tagLong(
+    ...args: [
+      w0: number,
+      w1: number,
+      w2: number,
+      w3: number,
+      ports: number,
+      high: number,
+      low: number,
+      count: number,
+      key: number,
+      hasState: number,
+      firsts: number,
+      seconds: number,
+    ]
+  ): void;
 }
 
 /** The part of WebAssembly that we use; Node's types do not declare it. */
@@ -120,11 +136,21 @@ export class FeistelKernel {
   }
 }
 
-/** Chaskey-12 of many messages of three words, column by column. */
+/** Words of a key: see `tagLong`. */
+const KEY_WORDS = 12;
+
+/** Chaskey-12 of many messages, column by column: of three words (`run`), or of nine (`runLong`). */
 export class TagKernel {
+  /** The words of a short message. The last two are also the last word of the target's address and the ports. */
   readonly x: Uint32Array;
   readonly y: Uint32Array;
   readonly z: Uint32Array;
+  /** The first three words of the target's address, and the chosen bits of ours: of long messages only. */
+  readonly w0: Uint32Array;
+  readonly w1: Uint32Array;
+  readonly w2: Uint32Array;
+  readonly high: Uint32Array;
+  readonly low: Uint32Array;
   /** The first and the second word of each tag. */
   readonly firsts: Uint32Array;
   readonly seconds: Uint32Array;
@@ -132,12 +158,17 @@ export class TagKernel {
   readonly #key: Uint32Array;
 
   constructor(capacity: number) {
-    const instance = new Instance((roundedUp(capacity) * 5 + LANES) * 4);
+    const instance = new Instance((roundedUp(capacity) * 10 + 2 * LANES) * 4);
     this.#kernels = instance.kernels;
-    this.#key = instance.words(6);
+    this.#key = instance.words(KEY_WORDS);
     this.x = instance.words(capacity);
     this.y = instance.words(capacity);
     this.z = instance.words(capacity);
+    this.w0 = instance.words(capacity);
+    this.w1 = instance.words(capacity);
+    this.w2 = instance.words(capacity);
+    this.high = instance.words(capacity);
+    this.low = instance.words(capacity);
     this.firsts = instance.words(capacity);
     this.seconds = instance.words(capacity);
   }
@@ -152,6 +183,29 @@ export class TagKernel {
       z.byteOffset,
       count,
       this.#key.byteOffset,
+      firsts.byteOffset,
+      seconds.byteOffset,
+    );
+  }
+
+  /**
+   * @param key state, subkey and our address, of four words each
+   * @param hasState true if the state is that after the block of our address
+   */
+  runLong(key: ArrayLike<number>, hasState: boolean, count: number): void {
+    this.#key.set(key);
+    const { w0, w1, w2, y, z, high, low, firsts, seconds } = this;
+    this.#kernels.tagLong(
+      w0.byteOffset,
+      w1.byteOffset,
+      w2.byteOffset,
+      y.byteOffset,
+      z.byteOffset,
+      high.byteOffset,
+      low.byteOffset,
+      count,
+      this.#key.byteOffset,
+      Number(hasState),
       firsts.byteOffset,
       seconds.byteOffset,
     );

@@ -74,7 +74,7 @@ class Writer {
     for (let i = 0; i < count; i++) batch.add(targetOf(this.#family, from + i));
     this.#cookies.choose(batch, [this.#source], PORTS);
     if (this.#family === 4) this.#cookies.computeIpv4(batch);
-    else this.#cookies.computeIpv6(batch, [this.#source]);
+    else this.#cookies.computeIpv6(batch, [this.#source], false);
     this.#frameSender.locate(count, batch.packetAt);
     this.#packets.make(batch, [this.#source], 0);
   }

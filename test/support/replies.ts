@@ -68,7 +68,7 @@ export function probeOf(
   const cookies = new CookieMac(probeKey(key, 0));
   cookies.choose(batch, [source], probe.choosesSourcePort ? ports : { from: 0, to: 1 });
   if (family === 4) cookies.computeIpv4(batch);
-  else cookies.computeIpv6(batch, [source]);
+  else cookies.computeIpv6(batch, [source], false);
   packets.make(batch, [source], STAMP);
   return bytes;
 }

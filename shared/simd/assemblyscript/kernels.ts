@@ -1,11 +1,11 @@
 /**
- * The two loops in which sending spends most of its time, as SIMD: four lanes at once. This folder is
+ * The loops in which sending spends most of its time, as SIMD: four lanes at once. This folder is
  * AssemblyScript (compiled by `deploy/build.sh` to `gen/kernels.wasm`), a subset of TypeScript with
  * WebAssembly's vectors. The results of the loops are defined by `permutation/permutation.ts` and
  * `probe/chaskey.ts`; tests compare them number by number.
  *
  * All pointers are offsets in the module's memory, in octets, and multiples of 16; counts are rounded up to
- * multiples of eight (in `scramble`) or four (in `tag`).
+ * multiples of eight (in `scramble`) or four (in `tag` and `tagLong`).
  */
 
 const MIX_A: i32 = 0x7feb352d;
@@ -13,6 +13,9 @@ const MIX_B: i32 = 0x846ca68b;
 const LANES: i32 = 4;
 const WORD: usize = 4;
 const TAG_ROUNDS: i32 = 12;
+/** Blocks of a message of nine words, and the word after the message (see `probe/chaskey.ts`). */
+const BLOCKS: i32 = 3;
+const PADDING: i32 = 1;
 
 function mix(part: v128, key: v128): v128 {
   const mixed = i32x4.mul(v128.xor(part, key), i32x4.splat(MIX_A));
@@ -153,5 +156,68 @@ export function tag(
     }
     v128.store(firsts + at, v128.xor(v0, v128.load32_splat(key + 4 * WORD)));
     v128.store(seconds + at, v128.xor(v1, v128.load32_splat(key + 5 * WORD)));
+  }
+}
+
+/**
+ * Chaskey-12 of many messages of nine words: four of our address, four of the target's (columns at w0 … w3), and the
+ * ports (column at ports). `key` points to twelve words: the state, the subkey of the last block, and our address. If
+ * our addresses are all the same, the state is that after the first block, and `hasState` is 1. If not, the bits at
+ * high and low are ORed into the third and the fourth word of our address.
+ */
+export function tagLong(
+  w0: usize,
+  w1: usize,
+  w2: usize,
+  w3: usize,
+  ports: usize,
+  high: usize,
+  low: usize,
+  count: i32,
+  key: usize,
+  hasState: i32,
+  firsts: usize,
+  seconds: usize,
+): void {
+  const end = usize(count) * WORD;
+  const subkey = key + 4 * WORD;
+  const ours = key + 8 * WORD;
+  for (let at: usize = 0; at < end; at += usize(LANES) * WORD) {
+    let v0 = v128.load32_splat(key);
+    let v1 = v128.load32_splat(key + WORD);
+    let v2 = v128.load32_splat(key + 2 * WORD);
+    let v3 = v128.load32_splat(key + 3 * WORD);
+    for (let block = hasState; block < BLOCKS; block++) {
+      if (block === 0) {
+        v0 = v128.xor(v0, v128.load32_splat(ours));
+        v1 = v128.xor(v1, v128.load32_splat(ours + WORD));
+        v2 = v128.xor(v2, v128.or(v128.load32_splat(ours + 2 * WORD), v128.load(high + at)));
+        v3 = v128.xor(v3, v128.or(v128.load32_splat(ours + 3 * WORD), v128.load(low + at)));
+      } else if (block === 1) {
+        v0 = v128.xor(v0, v128.load(w0 + at));
+        v1 = v128.xor(v1, v128.load(w1 + at));
+        v2 = v128.xor(v2, v128.load(w2 + at));
+        v3 = v128.xor(v3, v128.load(w3 + at));
+      } else {
+        v0 = v128.xor(v0, v128.xor(v128.load32_splat(subkey), v128.load(ports + at)));
+        v1 = v128.xor(v1, v128.xor(v128.load32_splat(subkey + WORD), i32x4.splat(PADDING)));
+        v2 = v128.xor(v2, v128.load32_splat(subkey + 2 * WORD));
+        v3 = v128.xor(v3, v128.load32_splat(subkey + 3 * WORD));
+      }
+      for (let round = 0; round < TAG_ROUNDS; round++) {
+        v0 = i32x4.add(v0, v1);
+        v1 = v128.xor(rotated(v1, 5), v0);
+        v0 = rotated16(v0);
+        v2 = i32x4.add(v2, v3);
+        v3 = v128.xor(rotated8(v3), v2);
+        v0 = i32x4.add(v0, v3);
+        v3 = v128.xor(rotated(v3, 13), v0);
+        v2 = i32x4.add(v2, v1);
+        v1 = v128.xor(rotated(v1, 7), v2);
+        v2 = rotated16(v2);
+      }
+    }
+    v128.store(firsts + at, v128.xor(v0, v128.load32_splat(subkey)));
+    v128.store(seconds + at, v128.xor(v1, v128.load32_splat(subkey + WORD)));
   }
 }

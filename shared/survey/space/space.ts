@@ -13,7 +13,7 @@ import type { Ranges } from '../../net/ranges.js';
 import { formatCount } from '../quantities.js';
 import { AddressList } from './address-list.js';
 import { RankSelect } from './rank-select.js';
-import type { Window } from './window.js';
+import type { AddressColumns, Window } from './window.js';
 
 export interface SpaceParts {
   readonly ipv4: Ranges;
@@ -100,16 +100,19 @@ export class Space {
   }
 
   /**
-   * True if the space consists only of IPv4 ranges below 255.255.255.254, combined with ports, so that `fill`
-   * may be used.
+   * The family of a plain space, for which `fill` may be used: it consists only of IPv4 ranges below
+   * 255.255.255.254, or only of one IPv6 window, combined with ports of the first probe. Undefined for other spaces.
    */
-  get isPlain(): boolean {
-    const isOfIpv4 = this.#ipv4Size * this.#portCount === this.size && this.#ipv4.isNarrow;
-    return isOfIpv4 && probeIn(this.parts.ports.at(-1) ?? 0) === 0;
+  get plainFamily(): 4 | 6 | undefined {
+    const { windows, ports } = this.parts;
+    if (probeIn(ports.at(-1) ?? 0) !== 0) return undefined;
+    if (this.#ipv4Size * this.#portCount === this.size) return this.#ipv4.isNarrow ? 4 : undefined;
+    const [window] = windows;
+    return window !== undefined && window.size * this.#portCount === this.size ? 6 : undefined;
   }
 
   /** The targets at `count` indices of a plain space; overwrites the indices. For hot paths. */
-  fill(indices: Float64Array, count: number, addresses: Uint32Array, ports: Uint16Array): void {
+  fill(indices: Float64Array, count: number, addresses: AddressColumns, ports: Uint16Array): void {
     const portCount = this.#portCount;
     if (portCount === 1) ports.fill(this.#ports[0] as number, 0, count);
     else {
@@ -120,7 +123,9 @@ export class Space {
         indices[i] = ordinal;
       }
     }
-    this.#ipv4.fill(indices, count, addresses);
+    const [window] = this.parts.windows;
+    if (window === undefined) this.#ipv4.fill(indices, count, addresses.w3);
+    else window.fill(indices, count, addresses);
   }
 
   /** Writes the target at an index into `target`. No allocation; O(log ranges). */

@@ -25,6 +25,14 @@ const ID_BITS = 64;
 const WORD_SPAN = 2 ** 32;
 const MAPPED = parsePrefix6('::ffff:0:0/96');
 
+/** The words of many addresses, most significant first. */
+export interface AddressColumns {
+  readonly w0: Uint32Array;
+  readonly w1: Uint32Array;
+  readonly w2: Uint32Array;
+  readonly w3: Uint32Array;
+}
+
 export class Window {
   readonly prefix: Prefix6;
   /** The window iterates over bits prefix.length … end. */
@@ -43,6 +51,8 @@ export class Window {
   readonly #span: number;
   /** Mask of the bits of the prefix. */
   readonly #mask: Words;
+  /** The bits of all addresses that are not iterated over; undefined if the interface identifiers differ. */
+  readonly #constant: Words | undefined;
   readonly #scratch = new Target();
 
   constructor(prefix: Prefix6, end: number, ids: InterfaceIds | undefined, kept?: Ranges) {
@@ -58,6 +68,8 @@ export class Window {
     const mask = (i: 0 | 1 | 2 | 3) => ~(last[i] ^ prefix.words[i]);
     this.#mask = [mask(0), mask(1), mask(2), mask(3)];
     this.#span = 2 ** (32 - shift);
+    this.#constant =
+      this.#idCount === 1 && ids?.text !== 'random' ? this.#firstAddress() : undefined;
     this.ranks = new RankSelect(kept ?? Ranges.of([{ from: 0, to: this.slots }]));
   }
 
@@ -71,6 +83,11 @@ export class Window {
     return this.ids === undefined ? from : `${from}-${this.end}@${this.ids.text}`;
   }
 
+  #firstAddress(): Words {
+    this.addressAt(0, this.#scratch);
+    return wordsOf(this.#scratch);
+  }
+
   /** The same window without some of its slots. */
   keeping(kept: Ranges): Window {
     return new Window(this.prefix, this.end, this.ids, kept);
@@ -79,6 +96,38 @@ export class Window {
   /** Writes the address that has a given rank into the target. */
   at(ordinal: number, target: Target): void {
     this.addressAt(this.ranks.at(ordinal), target);
+  }
+
+  /**
+   * Writes the addresses that have the first `count` of the given ranks into the columns; overwrites the ranks. Does
+   * the same as `at`. For hot paths.
+   */
+  fill(ranks: Float64Array, count: number, { w0, w1, w2, w3 }: AddressColumns): void {
+    const isWhole = this.size === this.slots;
+    const constant = this.#constant;
+    // The iterated bits are within one word, and each address has the same identifier: integers suffice.
+    const isSimple = this.slots <= this.#span && (isWhole || this.ranks.isNarrow);
+    if (constant === undefined || !isSimple) {
+      const target = this.#scratch;
+      for (let i = 0; i < count; i++) {
+        this.at(ranks[i] as number, target);
+        w0[i] = target.w0;
+        w1[i] = target.w1;
+        w2[i] = target.w2;
+        w3[i] = target.w3;
+      }
+      return;
+    }
+    const columns = [w0, w1, w2, w3];
+    for (const [word, column] of columns.entries()) column.fill(constant[word] as number, 0, count);
+    const column = columns[this.#word] as Uint32Array;
+    const fixed = constant[this.#word] as number;
+    const scale = this.#scale;
+    if (isWhole) for (let i = 0; i < count; i++) column[i] = fixed | ((ranks[i] as number) * scale);
+    else {
+      this.ranks.fill(ranks, count, column);
+      for (let i = 0; i < count; i++) column[i] = fixed | ((column[i] as number) * scale);
+    }
   }
 
   /** The rank of the target's address, or −1. */

@@ -106,4 +106,36 @@ describe('Chaskey-12', () => {
       }
     }
   });
+
+  test('of many long messages at once equals that of each, with one source address and with many', () => {
+    const mac = new Chaskey(octetsOf(KEY));
+    const ours = [0x20010db8, 0x00050006, 0x12000000, 0x34000000];
+    const message = new Int32Array(12);
+    for (const areAllSame of [true, false]) {
+      for (const count of [1, 3, 4, 5, 255, 256]) {
+        const kernel = new TagKernel(256);
+        const { w0, w1, w2, y, z, high, low } = kernel;
+        for (const [n, column] of [w0, w1, w2, y, z].entries()) {
+          for (let i = 0; i < count; i++) column[i] = Math.imul(i + n, 0x9e3779b9);
+        }
+        for (let i = 0; !areAllSame && i < count; i++) {
+          high[i] = i * 5;
+          low[i] = i * 77_777;
+        }
+        mac.tagManyLong(kernel, ours, areAllSame, count);
+        for (let i = 0; i < count; i++) {
+          message.set(ours);
+          message[2] = (message[2] as number) | (high[i] as number);
+          message[3] = (message[3] as number) | (low[i] as number);
+          for (const [n, column] of [w0, w1, w2, y, z].entries())
+            message[4 + n] = column[i] as number;
+          mac.tag36(message);
+          expect([kernel.firsts[i], kernel.seconds[i]]).toEqual([
+            mac.first >>> 0,
+            mac.second >>> 0,
+          ]);
+        }
+      }
+    }
+  });
 });

@@ -129,7 +129,7 @@ describe('a TCP SYN probe', () => {
         }
         cookies.choose(batch, [base], PORTS);
         cookies.chooseHosts(batch, window);
-        cookies.computeIpv6(batch, [base]);
+        cookies.computeIpv6(batch, [base], true);
         packets.make(batch, [base], 0);
         return Array.from({ length: 2000 }, (_, i) => {
           const packet = new Uint8Array(view.buffer, i * octets, octets);
