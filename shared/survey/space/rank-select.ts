@@ -25,6 +25,8 @@ export class RankSelect {
   /** The range that contains the first rank of each block. */
   readonly #directory: Uint32Array;
   readonly #perRun: number;
+  /** Made for the first lookup by number, because only receivers of replies need it. */
+  #numbers: NumberDirectory | undefined;
 
   constructor(ranges: Ranges) {
     this.ranges = ranges;
@@ -44,6 +46,8 @@ export class RankSelect {
       before += (to[i] as number) - start;
     }
     this.size = before;
+    // The end of the last range.
+    this.#table[2 * count] = before;
     const wanted = Math.min(RUNS_MAX, Math.max(RUNS_MIN, count * RUNS_PER_RANGE));
     let run = 1;
     while (run * wanted < before) run *= 2;
@@ -99,17 +103,36 @@ export class RankSelect {
 
   /** The rank of a number, or −1 if the set does not contain it. */
   of(number: number): number {
-    const { from, to } = this.ranges;
-    let low = 0;
-    let high = to.length;
+    this.#numbers ??= numberDirectory(this.ranges);
+    const { perBlock, first } = this.#numbers;
+    const table = this.#table;
+    const block = (number * perBlock) >>> 0;
+    if (block >= first.length) return -1;
+    let low = first[block] as number;
+    // As in `at`: most blocks start within a range or just before one.
+    low += Number(this.#startOf(low + 1) <= number);
+    low += Number(this.#startOf(low + 1) <= number);
+    low += Number(this.#startOf(low + 1) <= number);
+    if (this.#startOf(low + 1) <= number) low = this.#searchNumber(low, number);
+    const rank = number - (table[2 * low + 1] as number);
+    return rank >= (table[2 * low] as number) && rank < (table[2 * low + 2] as number) ? rank : -1;
+  }
+
+  /** The first number of a range. */
+  #startOf(range: number): number {
+    return (this.#table[2 * range] as number) + (this.#table[2 * range + 1] as number);
+  }
+
+  /** The last range from index `from` on that starts at a number or before it. */
+  #searchNumber(from: number, number: number): number {
+    let low = from;
+    let high = this.ranges.count - 1;
     while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((to[middle] as number) <= number) low = middle + 1;
-      else high = middle;
+      const middle = (low + high + 1) >>> 1;
+      if (this.#startOf(middle) <= number) low = middle;
+      else high = middle - 1;
     }
-    const start = from[low];
-    if (start === undefined || number < start) return -1;
-    return number - (this.#table[2 * low + 1] as number);
+    return low;
   }
 
   /**
@@ -126,4 +149,26 @@ export class RankSelect {
     }
     return low;
   }
+}
+
+/** Numbers are divided into blocks of equal length, as ranks are. */
+interface NumberDirectory {
+  /** Blocks per number: a power of two, at most 1. */
+  readonly perBlock: number;
+  /** By block: the last range that starts at the block's first number or before it; 0 if there is none. */
+  readonly first: Uint32Array;
+}
+
+function numberDirectory({ count, from, to }: Ranges): NumberDirectory {
+  const end = to.at(-1) ?? 0;
+  const wanted = Math.min(RUNS_MAX, Math.max(RUNS_MIN, count * RUNS_PER_RANGE));
+  let length = 1;
+  while (length * wanted < end) length *= 2;
+  const first = new Uint32Array(Math.ceil(end / length));
+  let range = 0;
+  for (let block = 0; block < first.length; block++) {
+    while (range < count - 1 && (from[range + 1] as number) <= block * length) range++;
+    first[block] = range;
+  }
+  return { perBlock: 1 / length, first };
 }
