@@ -1,7 +1,7 @@
 /**
  * IPv4 addresses as unsigned 32-bit numbers in host order. Text of an unusual form is parsed by ip-num, which knows
- * every malformed one, and is loaded only then (it takes 50 ms); formatting is our own, because every row of a result needs it (0.1 µs; ip-num's BigInt form
- * takes 1.5 µs).
+ * every malformed one, and is loaded only then (it takes 50 ms). Formatting is our own, because every row of a result
+ * needs it (0.1 µs; ip-num's BigInt form takes 1.5 µs).
  */
 import { createRequire } from 'node:module';
 import type { Brand } from '../base/brand.js';

@@ -4,7 +4,7 @@
  * the cost depends on the smaller set, apart from copying the larger one.
  */
 import { assert } from '../base/assert.js';
-import { sortRecords } from '../base/record-column.js';
+import { sortRecords } from './record-column.js';
 
 export interface Range {
   /** The first number. */

@@ -2,9 +2,10 @@
  * A set of IPv6 addresses as sorted, disjoint, non-adjacent ranges, in one array of 32-bit words, as IPv4
  * ranges are in `Ranges`.
  */
-import { sortRecords } from '../base/record-column.js';
+
 import type { Words } from './endpoint.js';
 import { compareWords, lastOf, type Prefix6 } from './ipv6.js';
+import { sortRecords } from './record-column.js';
 
 const WORDS = 4;
 /** Words per range: the first address, and the last one. */
@@ -84,7 +85,10 @@ export class Ranges6 {
     return low < this.count && this.#compare(low * RANGE_WORDS, w0, w1, w2, w3) <= 0;
   }
 
-  /** Index of the first range that ends at an address or after it; `count` if none does. @param start an index to start at */
+  /**
+   * Index of the first range that ends at an address or after it; `count` if none does.
+   * @param start an index to start at
+   */
   firstEndingFrom([w0, w1, w2, w3]: Words, start = 0): number {
     let low = start;
     let high = this.count;

@@ -15,8 +15,8 @@ import { ProbeBatch } from '../../shared/probe/probe-batch.js';
 import { Plan } from '../../shared/survey/plan.js';
 import { SPECIAL } from '../../shared/survey/policy/special-purpose-registry.js';
 import { AddressList } from '../../shared/survey/space/address-list.js';
+import { parseWindow } from '../../shared/survey/space/parse-window.js';
 import { Space } from '../../shared/survey/space/space.js';
-import { parseWindow } from '../../shared/survey/space/window.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
 import { MemoryFrameSender } from '../support/memory-frame-sender.js';
 import {

@@ -1,5 +1,5 @@
 /** Lists from text, read as those of files are. */
-import type { RecordColumn } from '../../shared/base/record-column.js';
+import type { RecordColumn } from '../../shared/net/record-column.js';
 import { type Hitlist, HitlistReader } from '../../shared/survey/lists/hitlist.js';
 import type { ListReader } from '../../shared/survey/lists/list-reader.js';
 import { PairListReader } from '../../shared/survey/lists/pair-list.js';

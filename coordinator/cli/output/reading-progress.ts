@@ -1,5 +1,6 @@
 /** Progress of reading a long list, on stderr: a line that is rewritten on a terminal, else a line now and then. */
 import { statSync } from 'node:fs';
+import { systemClock } from '../../../shared/base/clock.js';
 import { formatCount } from '../../../shared/survey/quantities.js';
 import { percent, printNote, rewriteLine } from './print.js';
 
@@ -17,11 +18,11 @@ export function readingProgress(file: string, reader: { readonly line: number })
   const { isTTY } = process.stderr;
   const interval = isTTY ? TERMINAL_MILLIS : OTHER_MILLIS;
   const total = sizeOf(file);
-  let shownAt = performance.now();
+  let shownAt = systemClock.monotonic();
   let isShown = false;
   return {
     onRead: (octets) => {
-      const now = performance.now();
+      const now = systemClock.monotonic();
       if (now - shownAt < interval) return;
       shownAt = now;
       const share = total === undefined ? '' : `, ${percent(octets, total)}`;

@@ -1,7 +1,7 @@
 /** A survey as given by flags and files, before defaults: merged from several sources. */
 import type { Millis, Pps } from '../../../shared/base/brand.js';
 import { Fault } from '../../../shared/base/faults.js';
-import type { RecordColumn } from '../../../shared/base/record-column.js';
+import type { RecordColumn } from '../../../shared/net/record-column.js';
 import { probeNamed } from '../../../shared/probe/probe-registry.js';
 import type { ProbeChoice } from '../../../shared/probe/probe-set.js';
 import type { Hitlist } from '../../../shared/survey/lists/hitlist.js';

@@ -4,7 +4,7 @@
  */
 import { lookup } from 'node:dns/promises';
 import { describeError, Fault } from '../../../shared/base/faults.js';
-import type { RecordColumn } from '../../../shared/base/record-column.js';
+import type { RecordColumn } from '../../../shared/net/record-column.js';
 import { type Hitlist, HitlistReader } from '../../../shared/survey/lists/hitlist.js';
 import { readListFile } from '../../../shared/survey/lists/list-file.js';
 import type { ListReader } from '../../../shared/survey/lists/list-reader.js';

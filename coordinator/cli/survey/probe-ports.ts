@@ -4,8 +4,8 @@
  */
 import { readFileSync } from 'node:fs';
 import { describeError, Fault } from '../../../shared/base/faults.js';
-import type { RecordColumn } from '../../../shared/base/record-column.js';
 import { type ProbePort, parsePorts, portIn, probePort } from '../../../shared/net/ports.js';
+import type { RecordColumn } from '../../../shared/net/record-column.js';
 import type { Probe, ProbeOptions } from '../../../shared/probe/probe.js';
 import { parseOptions } from '../../../shared/probe/probe-options.js';
 import { probeNamed, ZMAP_NAMES } from '../../../shared/probe/probe-registry.js';

@@ -4,7 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { type Document, LineCounter, parseDocument, visit } from 'yaml';
 import { z } from 'zod';
 import { describeError, Fault, type FaultDetails } from '../../../shared/base/faults.js';
-import type { RecordColumn } from '../../../shared/base/record-column.js';
+import type { RecordColumn } from '../../../shared/net/record-column.js';
 import type { Hitlist } from '../../../shared/survey/lists/hitlist.js';
 import { type RuleList, ruleListOf } from '../../../shared/survey/lists/rule-list.js';
 import type { TargetList } from '../../../shared/survey/lists/target-list.js';

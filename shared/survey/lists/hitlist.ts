@@ -1,9 +1,10 @@
 /** Hitlists: one address of either family per line. Lines that cannot be read are counted, not fatal. */
-import { RecordColumn } from '../../base/record-column.js';
+
 import { parseIpv4 } from '../../net/address.js';
 import { AddressScanner } from '../../net/address-scanner.js';
 import { Target } from '../../net/endpoint.js';
 import { parseIpv6 } from '../../net/ipv6.js';
+import { RecordColumn } from '../../net/record-column.js';
 import { skipLineEnd, skipSpaces } from './list-reader.js';
 import { TolerantReader } from './tolerant-reader.js';
 

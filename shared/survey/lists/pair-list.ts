@@ -3,8 +3,8 @@
  * address with a port but without brackets would be ambiguous. Lines that cannot be read are counted, not fatal.
  */
 import { Fault } from '../../base/faults.js';
-import { RecordColumn } from '../../base/record-column.js';
 import { AddressScanner } from '../../net/address-scanner.js';
+import { RecordColumn } from '../../net/record-column.js';
 import { parseAddress } from './hitlist.js';
 import { skipLineEnd, skipSpaces } from './list-reader.js';
 import { TolerantReader } from './tolerant-reader.js';

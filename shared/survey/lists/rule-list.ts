@@ -4,11 +4,11 @@
  * kept an address out of a survey.
  */
 import { type FaultDetails, located } from '../../base/faults.js';
-import { RecordColumn } from '../../base/record-column.js';
 import type { Words } from '../../net/endpoint.js';
 import { clearBehind, formatIpv6, lastOf, parsePrefix6 } from '../../net/ipv6.js';
 import { formatRange, parseRange } from '../../net/prefix.js';
 import { RANGE_WORDS } from '../../net/ranges6.js';
+import { RecordColumn } from '../../net/record-column.js';
 import { RangeReader } from './range-reader.js';
 
 export class RuleList {

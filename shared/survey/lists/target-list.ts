@@ -4,11 +4,12 @@
  * objects. Each entry keeps its line, so that an error can name file, line and value.
  */
 import { type FaultDetails, located } from '../../base/faults.js';
-import { RecordColumn } from '../../base/record-column.js';
 import { Target, type Words } from '../../net/endpoint.js';
 import { formatWords, isMapped } from '../../net/ipv6.js';
 import { formatRange, parseRange } from '../../net/prefix.js';
-import { parseWindow, type Window } from '../space/window.js';
+import { RecordColumn } from '../../net/record-column.js';
+import { parseWindow } from '../space/parse-window.js';
+import type { Window } from '../space/window.js';
 import { RangeReader } from './range-reader.js';
 
 /** An IPv6 prefix or window, and the place where it was given. */

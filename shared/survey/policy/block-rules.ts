@@ -6,7 +6,7 @@
  *     per list: the IPv4 ranges as (first, last) u32, their lines as u32, the IPv6 prefixes as (first, last) of
  *     4 × u32, their lines as u32
  */
-import { joinRecords } from '../../base/record-column.js';
+import { joinRecords } from '../../net/record-column.js';
 import type { RuleList } from '../lists/rule-list.js';
 
 export const RULES_MAGIC = 0x31524254; // "TBR1"

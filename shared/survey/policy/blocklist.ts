@@ -1,10 +1,10 @@
 /** Blocklists: the set of the addresses that block rules cover. */
 
-import { joinRecords } from '../../base/record-column.js';
 import type { Target } from '../../net/endpoint.js';
 import { compareWords } from '../../net/ipv6.js';
 import { Ranges } from '../../net/ranges.js';
 import { Ranges6 } from '../../net/ranges6.js';
+import { joinRecords } from '../../net/record-column.js';
 import type { RuleList } from '../lists/rule-list.js';
 import type { Window } from '../space/window.js';
 import type { SpecialBlock } from './special-purpose-registry.js';

@@ -3,10 +3,10 @@
  * flat arrays. A hitlist has no ports.
  */
 import { assert } from '../../base/assert.js';
-import { sortRecords } from '../../base/record-column.js';
 import { Target } from '../../net/endpoint.js';
 import { portIn, probeIn } from '../../net/ports.js';
 import type { Ranges6 } from '../../net/ranges6.js';
+import { sortRecords } from '../../net/record-column.js';
 import type { Blocklist } from '../policy/blocklist.js';
 
 const WORDS = 4;

@@ -6,10 +6,10 @@
  */
 import { createHash } from 'node:crypto';
 import { Fault } from '../../base/faults.js';
-import { RecordColumn } from '../../base/record-column.js';
 import type { Words } from '../../net/endpoint.js';
 import { clearBehind, compareWords } from '../../net/ipv6.js';
 import { probePort } from '../../net/ports.js';
+import { RecordColumn } from '../../net/record-column.js';
 import { Chaskey } from '../../probe/chaskey.js';
 import { AddressList } from './address-list.js';
 import type { Window } from './window.js';

@@ -4,12 +4,12 @@
  * addresses are counted by reason. Lists are sorted once, and then merged with each other as sorted arrays.
  */
 import { Fault, type FaultDetails } from '../../base/faults.js';
-import { joinRecords, type RecordColumn } from '../../base/record-column.js';
 import type { Target } from '../../net/endpoint.js';
 import { compareWords, hasPrefix } from '../../net/ipv6.js';
 import type { ProbePort } from '../../net/ports.js';
 import { Ranges } from '../../net/ranges.js';
 import { Ranges6 } from '../../net/ranges6.js';
+import { joinRecords, type RecordColumn } from '../../net/record-column.js';
 import type { Hitlist } from '../lists/hitlist.js';
 import { PAIR_WORDS } from '../lists/pair-list.js';
 import type { RuleList } from '../lists/rule-list.js';

@@ -14,8 +14,8 @@ import { type ProbePort, portIn, probeIn, probePort } from '../../net/ports.js';
 import { Ranges } from '../../net/ranges.js';
 import { PROBES_MAX } from '../../probe/probe-set.js';
 import { AddressList } from './address-list.js';
+import { parseWindow } from './parse-window.js';
 import { Space } from './space.js';
-import { parseWindow } from './window.js';
 
 /** How many port numbers there are, including 0, which stands for probes without ports. */
 const PORTS = 65536;

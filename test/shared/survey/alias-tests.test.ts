@@ -14,7 +14,7 @@ import { parseBlock } from '../../../shared/survey/lists/rule-list.js';
 import { AddressList } from '../../../shared/survey/space/address-list.js';
 import { AliasTests, parseAliasLengths } from '../../../shared/survey/space/alias-tests.js';
 import { compose, type Lists } from '../../../shared/survey/space/compose.js';
-import { parseWindow } from '../../../shared/survey/space/window.js';
+import { parseWindow } from '../../../shared/survey/space/parse-window.js';
 import { hitlistOf, NO_LISTS, pairsOf } from '../../support/lists.js';
 
 const word = fc.integer({ min: 0, max: 0xffffffff });

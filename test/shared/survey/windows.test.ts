@@ -4,7 +4,8 @@ import type { Words } from '../../../shared/net/endpoint.js';
 import { Target } from '../../../shared/net/endpoint.js';
 import { formatAddress, lastOf, parsePrefix6 } from '../../../shared/net/ipv6.js';
 import { Ranges } from '../../../shared/net/ranges.js';
-import { parseWindow, type Window } from '../../../shared/survey/space/window.js';
+import { parseWindow } from '../../../shared/survey/space/parse-window.js';
+import type { Window } from '../../../shared/survey/space/window.js';
 
 const numberOf = ({ w0, w1, w2, w3 }: Target) =>
   [w0, w1, w2, w3].reduce((sum, word) => (sum << 32n) | BigInt(word), 0n);

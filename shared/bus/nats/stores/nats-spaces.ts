@@ -1,6 +1,6 @@
 /**
- * Target spaces in a key-value bucket, by hash: large lists travel once, in chunks, several at a time. JetStream's object
- * store would add a digest of its own, which takes longer than the transfer; readers verify the hash.
+ * Target spaces in a key-value bucket, by hash: large lists travel once, in chunks, several at a time. JetStream's
+ * object store would add a digest of its own, which takes longer than the transfer; readers verify the hash.
  */
 import type { KV } from '@nats-io/kv';
 import { Fault } from '../../../base/faults.js';

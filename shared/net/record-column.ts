@@ -3,7 +3,7 @@
  * records without an object for each. Sorted by least-significant-digit radix sort (Knuth, TAOCP 3, §5.2.5),
  * which takes linear time and a second array.
  */
-import { assert } from './assert.js';
+import { assert } from '../base/assert.js';
 
 const RECORDS_MIN = 16;
 const DIGIT_BITS = 11;
@@ -95,7 +95,7 @@ export function sortRecords(records: Uint32Array, width: number, keys: number): 
   return from;
 }
 
-/** Where the records of each digit begin in the sorted order; undefined if they are in this order already. */
+/** The places at which the records of each digit begin in the sorted order; undefined if they are in order already. */
 function digitStarts(
   records: Uint32Array,
   width: number,

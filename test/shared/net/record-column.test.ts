@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { joinRecords, RecordColumn, sortRecords } from '../../shared/base/record-column.js';
+import { joinRecords, RecordColumn, sortRecords } from '../../../shared/net/record-column.js';
 
 const word = fc.oneof(fc.nat({ max: 3 }), fc.integer({ min: 0, max: 0xffffffff }));
 
