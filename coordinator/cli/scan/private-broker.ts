@@ -30,8 +30,8 @@ export interface PrivateBroker {
   readonly ended: Promise<void>;
   /** Translates a client's failure for users, who do not know about this server. */
   failed(cause: unknown): Fault;
-  /** @param immediately true to kill the server instead of letting it finish its files */
-  stop(immediately?: boolean): Promise<void>;
+  /** Kills the server, because its files are removed. */
+  stop(): Promise<void>;
 }
 
 /** @throws Fault NO_NATS_SERVER if it is not installed or does not start */
@@ -59,9 +59,9 @@ export async function startPrivateBroker(): Promise<PrivateBroker> {
     child.once('exit', () => resolve());
     child.once('error', () => resolve());
   });
-  const stop = async (immediately = false) => {
+  const stop = async () => {
     if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) {
-      child.kill(immediately ? 'SIGKILL' : 'SIGTERM');
+      child.kill('SIGKILL');
       await ended;
     }
     await rm(folder, { recursive: true, force: true });

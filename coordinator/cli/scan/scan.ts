@@ -111,7 +111,7 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
     await bus.close();
   } finally {
     await agents.stop(true);
-    await broker?.stop(interrupts.count > 1);
+    await broker?.stop();
   }
 }
 
