@@ -13,11 +13,14 @@ export interface ReadingProgress {
   end(): void;
 }
 
-/** @param reader counts the lines */
-export function readingProgress(file: string, reader: { readonly line: number }): ReadingProgress {
+/** @param path undefined for stdin */
+export function readingProgress(
+  reader: { readonly file: string; readonly line: number },
+  path: string | undefined,
+): ReadingProgress {
   const { isTTY } = process.stderr;
   const interval = isTTY ? TERMINAL_MILLIS : OTHER_MILLIS;
-  const total = sizeOf(file);
+  const total = path === undefined ? undefined : sizeOf(path);
   let shownAt = systemClock.monotonic();
   let isShown = false;
   return {
@@ -26,7 +29,7 @@ export function readingProgress(file: string, reader: { readonly line: number })
       if (now - shownAt < interval) return;
       shownAt = now;
       const share = total === undefined ? '' : `, ${percent(octets, total)}`;
-      const text = `reading ${file}: ${formatCount(reader.line)} lines${share}`;
+      const text = `reading ${reader.file}: ${formatCount(reader.line)} lines${share}`;
       if (isTTY) rewriteLine(text);
       else printNote(text);
       isShown = true;
@@ -37,7 +40,7 @@ export function readingProgress(file: string, reader: { readonly line: number })
   };
 }
 
-/** Undefined for stdin, pipes and devices. */
+/** Undefined for pipes and devices. */
 function sizeOf(file: string): number | undefined {
   const stats = statSync(file, { throwIfNoEntry: false });
   return stats?.isFile() ? stats.size : undefined;

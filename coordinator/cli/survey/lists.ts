@@ -90,7 +90,7 @@ async function read(reader: ListReader, file: string, flag: string): Promise<voi
     throw new Fault('BAD_OPTION', reason, { flag, value: file });
   }
   if (file === STDIN) stdinReader = flag;
-  const progress = readingProgress(nameOf(file), reader);
+  const progress = readingProgress(reader, file === STDIN ? undefined : file);
   try {
     await readListFile(reader, file === STDIN ? process.stdin : file, flag, progress.onRead);
   } finally {
