@@ -57,22 +57,22 @@ export class ExclusionService {
    * @throws Fault BAD_LIST or BAD_OPTION about the prefix, BAD_MESSAGE about data on the broker
    */
   async add(prefix: string, reason: string, by: string): Promise<number> {
-    const range = prefix.trim();
-    parseBlock(range, 'CIDR');
+    const [range = ''] = parseBlock(prefix.trim(), 'CIDR').texts;
     return await this.#enter({ prefix: range, reason, by, lifts: 0 });
   }
 
   /**
    * Lifts an exclusion: from then on, running surveys probe the targets in its range that they have not
    * reached yet.
-   * @param lifted its version, or its range as it was entered
+   * @param lifted its version, or its range in any form
    * @returns the version that lifts it
    * @throws Fault BAD_OPTION if there is no such exclusion
    */
   async lift(lifted: string, reason: string, by: string): Promise<number> {
     const wanted = lifted.trim();
+    const range = /^\d+$/.test(wanted) ? undefined : parseBlock(wanted, 'RANGE').texts[0];
     const entry = inForce(this.list.entries).find(
-      ({ version, prefix }) => wanted === String(version) || wanted === prefix,
+      ({ version, prefix }) => wanted === String(version) || range === prefix,
     );
     if (entry === undefined) {
       const why = 'no exclusion in force has this version or range; see: transect exclude list';

@@ -3,7 +3,7 @@
  * both override the URL. Secrets are in files, variables, or the URL of TRANSECT_NATS or stdin; a URL with a secret
  * on the command line is removed from the process list at once.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, readSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { BrokerAccess, BrokerLogin, BrokerTls } from '../base/broker-access.js';
 import { describeError, Fault } from '../base/faults.js';
@@ -12,6 +12,7 @@ import { option } from './program.js';
 const DEFAULT_URL = 'nats://127.0.0.1:4222';
 const DEFAULT_PORT = '4222';
 const STDIN = '-';
+const URL_OCTETS_MAX = 16_384;
 const URL_FORM = /^(?:(\w+):\/\/)?(?:([^@]*)@)?(\[[0-9a-f:.]+\]|[^:/@[\]]+)(?::(\d{1,5}))?\/?$/i;
 
 /** The flags below, as commander parses them. */
@@ -106,13 +107,26 @@ export function urlWithLogin(
   return servers.map((server) => `nats://${user}:${password}@${server}`).join(',');
 }
 
+/** Reads the first line of stdin. @throws Fault UNREADABLE_FILE, or BAD_OPTION if the line is too long */
 function readStdin(): string {
+  const line = Buffer.alloc(URL_OCTETS_MAX);
+  let length = 0;
   try {
-    return readFileSync(0, 'utf8').trim();
+    while (length < line.length && !line.subarray(0, length).includes('\n')) {
+      const read = readSync(0, line, length, line.length - length, null);
+      if (read === 0) break;
+      length += read;
+    }
   } catch (cause) {
     const reason = `cannot read stdin: ${describeError(cause)}`;
     throw new Fault('UNREADABLE_FILE', reason, { flag: FLAGS.nats, value: STDIN }, cause);
   }
+  const [first = ''] = line.toString('utf8', 0, length).split('\n');
+  if (first.length < URL_OCTETS_MAX) return first.trim();
+  throw new Fault('BAD_OPTION', 'the first line of stdin is too long for a URL', {
+    flag: FLAGS.nats,
+    value: STDIN,
+  });
 }
 
 interface ParsedUrl {

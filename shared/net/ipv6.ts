@@ -15,6 +15,8 @@ export interface Prefix6 {
 }
 
 const WORD = 0xffffffffn;
+/** Without leading zeros, which would be ambiguous. */
+const IPV4_TAIL = /^(.*:)(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)$/;
 const scanner = new AddressScanner();
 
 /** @throws Fault BAD_OPTION naming the text */
@@ -117,7 +119,7 @@ function longestZeros(groups: readonly number[]): { at: number; length: number }
 
 /** `::ffff:192.0.2.1` as hexadecimal groups, which is what ip-num reads. */
 function expandIpv4Tail(text: string): string {
-  const match = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text);
+  const match = IPV4_TAIL.exec(text);
   if (match === null) return text;
   const [a = 256, b = 256, c = 256, d = 256] = match.slice(2).map(Number);
   if (Math.max(a, b, c, d) > 255) return text;

@@ -57,8 +57,14 @@ function spansOf(pairs: readonly (readonly [Words, Words])[]): TargetSpans {
     count: spans.length,
     spanAt: (i) => spans[i] as Span<bigint>,
     firstEndingAfter: (address, start) => {
-      const found = spans.findIndex(({ to }, i) => i >= start && to > address);
-      return found < 0 ? spans.length : found;
+      let low = start;
+      let high = spans.length;
+      while (low < high) {
+        const middle = (low + high) >>> 1;
+        if ((spans[middle] as Span<bigint>).to <= address) low = middle + 1;
+        else high = middle;
+      }
+      return low;
     },
   };
 }

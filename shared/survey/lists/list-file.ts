@@ -27,12 +27,12 @@ export async function readListFile(
     typeof source === 'string' ? createReadStream(source, { highWaterMark: BLOCK_OCTETS }) : source;
   try {
     for await (const block of decompressed(stream, onRead)) reader.add(block);
+    reader.finish();
   } catch (error) {
     if (error instanceof Fault) throw error.at({ flag, file: reader.file });
     const reason = `cannot read the file: ${describeError(error)}`;
     throw new Fault('UNREADABLE_FILE', reason, { flag, file: reader.file }, error);
   }
-  reader.finish();
 }
 
 async function* decompressed(
@@ -40,10 +40,15 @@ async function* decompressed(
   onRead: (octets: number) => void,
 ): AsyncGenerator<Uint8Array> {
   const blocks = counted(stream, onRead);
-  const first = await blocks.next();
-  if (first.done === true) return;
-  const all = startingWith(first.value, blocks);
-  const decompressor = decompressorFor(first.value);
+  let first = Buffer.alloc(0);
+  // A pipe may deliver single octets.
+  for (let next = await blocks.next(); next.done !== true; next = await blocks.next()) {
+    first = Buffer.concat([first, next.value]);
+    if (first.length >= ZSTD.length) break;
+  }
+  if (first.length === 0) return;
+  const all = startingWith(first, blocks);
+  const decompressor = decompressorFor(first);
   if (decompressor === undefined) yield* all;
   // An error of the source destroys the decompressor, and with it this loop.
   else yield* pipeline(Readable.from(all), decompressor, () => {});

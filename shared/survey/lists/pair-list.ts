@@ -11,6 +11,8 @@ import { TolerantReader } from './tolerant-reader.js';
 
 const PAIR = /^(?:\[([^\]]+)\]\s*[:,]|([^,:[\]]+?)\s*[:,]|([^,[\]]+?)\s*,)\s*(\d{1,5})$/;
 const PORT_MAX = 65535;
+/** Longer than any pair. */
+const TEXT_MAX = 200;
 const PORT_DIGITS = 5;
 const COLON = 0x3a;
 const COMMA = 0x2c;
@@ -64,7 +66,8 @@ export class PairListReader extends TolerantReader {
   }
 
   protected override addText(text: string): void {
-    const match = PAIR.exec(text);
+    // The pattern takes quadratic time for long runs of spaces.
+    const match = text.length > TEXT_MAX ? null : PAIR.exec(text);
     const port = parsePort(match?.[4] ?? '', text);
     const { w0, w1, w2, w3 } = parseAddress(match?.[1] ?? match?.[2] ?? match?.[3] ?? '');
     this.list.push(w0, w1, w2, w3, port);

@@ -5,7 +5,7 @@
  */
 import { type FaultDetails, located } from '../../base/faults.js';
 import type { Words } from '../../net/endpoint.js';
-import { clearBehind, formatIpv6, lastOf, parsePrefix6 } from '../../net/ipv6.js';
+import { clearBehind, formatIpv6, isMapped, lastOf, parsePrefix6 } from '../../net/ipv6.js';
 import { formatRange, parseRange } from '../../net/prefix.js';
 import { RANGE_WORDS } from '../../net/ranges6.js';
 import { RecordColumn } from '../../net/record-column.js';
@@ -44,7 +44,10 @@ export class RuleList {
       return;
     }
     const prefix = parsePrefix6(text.includes('/') ? text : `${text}/128`);
-    this.addPrefix(prefix.words, lastOf(prefix), line);
+    const last = lastOf(prefix);
+    // Targets of IPv4 are compared with IPv4 rules only.
+    if (isMapped(prefix.words) && isMapped(last)) this.addRange(prefix.words[3], last[3], line);
+    else this.addPrefix(prefix.words, last, line);
   }
 
   /** The shortest text of each rule. */
@@ -101,6 +104,7 @@ export class RuleListReader extends RangeReader {
   protected override addPrefix(length: number): boolean {
     const { w0, w1, w2, w3 } = this.scanner;
     const words = clearBehind([w0, w1, w2, w3], length);
+    if (isMapped(words)) return false;
     this.list.addPrefix(words, lastOf({ words, length }), this.line);
     return true;
   }

@@ -8,6 +8,7 @@ import { RANGE_WORDS, rangeWords } from '../../net/ranges6.js';
 import { parseBlock, prefixText, rangeText } from '../lists/rule-list.js';
 import { HEAD_AT, RULES_MAGIC, WORD_OCTETS } from './block-rules.js';
 import { Blocklist } from './blocklist.js';
+import { allowedSpecial } from './special-purpose-policy.js';
 import { SPECIAL_BLOCKS } from './special-purpose-registry.js';
 
 /** The rules of one source. */
@@ -70,7 +71,7 @@ function readRules(bytes: Uint8Array): BlockRules {
  * exclusions.
  */
 export function reasonLeftOut(target: Target, rules: BlockRules): string {
-  const allowed = Blocklist.of(rules.allowSpecial.map((text) => parseBlock(text, '')));
+  const allowed = allowedSpecial(rules.allowSpecial.map((text) => parseBlock(text, '')));
   const block = SPECIAL_BLOCKS.find((each) => Blocklist.ofSpecial(each, allowed).holds(target));
   if (block !== undefined) return `${block.text} is ${block.name} (${block.rfc})`;
   const rule = ruleFor(target, rules);

@@ -2,11 +2,11 @@
 
 import { Fault, type FaultDetails } from '../../base/faults.js';
 import { Target } from '../../net/endpoint.js';
-import { formatAddress } from '../../net/ipv6.js';
+import { formatAddress, parsePrefix6 } from '../../net/ipv6.js';
 import { formatRange } from '../../net/prefix.js';
 import type { Ranges } from '../../net/ranges.js';
-import type { Ranges6 } from '../../net/ranges6.js';
-import { parseBlock } from '../lists/rule-list.js';
+import { Ranges6 } from '../../net/ranges6.js';
+import { parseBlock, type RuleList } from '../lists/rule-list.js';
 import type { LocatedWindow, TargetList } from '../lists/target-list.js';
 import type { Space } from '../space/space.js';
 import type { Window } from '../space/window.js';
@@ -121,6 +121,7 @@ function notAllowed(
 }
 
 const NOTHING = Blocklist.of([]);
+const MAPPED = Ranges6.of([parsePrefix6('::ffff:0:0/96')]);
 
 function specialExcept(allowed: Blocklist): Blocklist {
   return Blocklist.ofRanges(SPECIAL.subtract(allowed.ipv4), SPECIAL_6.subtract(allowed.ipv6));
@@ -133,5 +134,14 @@ function addressIn(window: Window, location: number): string {
 }
 
 function allowedBy(texts: readonly string[]): Blocklist {
-  return Blocklist.of(texts.map((text) => parseBlock(text, '--allow-special')));
+  return allowedSpecial(texts.map((text) => parseBlock(text, '--allow-special')));
+}
+
+/**
+ * The special-purpose ranges that a survey allows. IPv4-mapped IPv6 addresses are never among them: they are IPv4, so
+ * IPv6 exclusions, probes and routes do not apply to them.
+ */
+export function allowedSpecial(lists: readonly RuleList[]): Blocklist {
+  const { ipv4, ipv6 } = Blocklist.of(lists);
+  return Blocklist.ofRanges(ipv4, ipv6.subtract(MAPPED));
 }

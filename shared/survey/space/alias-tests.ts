@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import { Fault } from '../../base/faults.js';
 import type { Words } from '../../net/endpoint.js';
-import { clearBehind, compareWords } from '../../net/ipv6.js';
+import { clearBehind, compareWords, lastOf } from '../../net/ipv6.js';
 import { probePort } from '../../net/ports.js';
 import { RecordColumn } from '../../net/record-column.js';
 import { Chaskey } from '../../probe/chaskey.js';
@@ -72,7 +72,9 @@ export class AliasTests {
     for (const length of this.lengths) {
       for (const { isIpv4, words } of addresses) if (!isIpv4) prefixes.add(words, length, NO_PORT);
       for (const window of windows)
-        for (const words of prefixesIn(window, length)) prefixes.add(words, length, NO_PORT);
+        for (const words of prefixesIn(window, length)) {
+          if (hasTargets(window, words, length)) prefixes.add(words, length, NO_PORT);
+        }
     }
     return this.#testsOf(prefixes, 4);
   }
@@ -143,6 +145,15 @@ function* prefixesIn({ prefix, end }: Window, length: number): Generator<Words> 
     const word = (i: number) => Number((value >> BigInt(96 - 32 * i)) & 0xffffffffn);
     yield [word(0), word(1), word(2), word(3)];
   }
+}
+
+/** True if a window has addresses left in the prefix of `length` bits that contains an address. */
+function hasTargets(window: Window, address: Words, length: number): boolean {
+  const words = clearBehind(address, length);
+  const { from, to } = window.slotsBetween(words, lastOf({ words, length }));
+  const { ranges } = window.ranks;
+  const next = ranges.firstEndingAfter(from);
+  return next < ranges.count && (ranges.from[next] as number) < to;
 }
 
 function tooMany(length: number): Fault {

@@ -15,7 +15,7 @@ import { PAIR_WORDS } from '../lists/pair-list.js';
 import type { RuleList } from '../lists/rule-list.js';
 import type { LocatedWindow, TargetList } from '../lists/target-list.js';
 import { Blocklist } from '../policy/blocklist.js';
-import { refuseSpecial } from '../policy/special-purpose-policy.js';
+import { allowedSpecial, refuseSpecial } from '../policy/special-purpose-policy.js';
 import { SPECIAL_BLOCKS } from '../policy/special-purpose-registry.js';
 import { AddressList } from './address-list.js';
 import type { AliasTests } from './alias-tests.js';
@@ -62,7 +62,7 @@ const NO_TESTS: AliasTargets = { hitlist: AddressList.none, pairs: AddressList.n
  * @throws Fault SPECIAL_TARGETS, EMPTY_SPACE or SPACE_TOO_LARGE; BAD_OPTION or BAD_LIST for overlapping windows
  */
 export function compose(lists: Lists): Composition {
-  const allowed = Blocklist.of(lists.allowSpecial);
+  const allowed = allowedSpecial(lists.allowSpecial);
   refuseSpecial(lists.targets, allowed);
   const builder = new SpaceBuilder(lists);
   for (const block of SPECIAL_BLOCKS) {
@@ -101,7 +101,7 @@ class SpaceBuilder {
       ...targets.map((list) => list.addresses.words),
       ...hitlists.map((list) => list.ipv6.words),
     ];
-    this.#hitlist = AddressList.ofRecords(takeRecords(addresses), 4);
+    this.#hitlist = outside(this.#windows, AddressList.ofRecords(takeRecords(addresses), 4));
     this.#pairs = AddressList.ofRecords(takeRecords(pairs.map(({ words }) => words)), PAIR_WORDS);
   }
 
@@ -110,10 +110,12 @@ class SpaceBuilder {
     const before = this.#count();
     const { size } = this.#ipv4.intersect(list.ipv4).subtract(this.#removed);
     this.#removed = this.#removed.union(list.ipv4);
-    this.#windows = this.#windows.map((window) => {
-      const taken = list.slotsIn(window);
-      return taken.count === 0 ? window : window.keeping(window.ranks.ranges.subtract(taken));
-    });
+    if (list.ipv6.count > 0) {
+      this.#windows = this.#windows.map((window) => {
+        const taken = list.slotsIn(window);
+        return taken.count === 0 ? window : window.keeping(window.ranks.ranges.subtract(taken));
+      });
+    }
     this.#hitlist = this.#hitlist.without(list);
     this.#pairs = this.#pairs.without(list);
     const addresses = size + before - this.#count();
@@ -130,14 +132,14 @@ class SpaceBuilder {
     const pairs = allowed(allOfPairs);
     const excluded = all.size + allOfPairs.size - hitlist.size - pairs.size;
     if (excluded > 0) this.tallies.push({ reason: EXCLUDED_TESTS, addresses: excluded });
-    this.#hitlist = this.#hitlist.union(hitlist);
+    this.#hitlist = this.#hitlist.union(outside(this.#windows, hitlist));
     this.#pairs = this.#pairs.union(pairs);
     return { hitlist, pairs };
   }
 
   finish(ports: readonly ProbePort[]): Space {
     const windows = this.#windows.filter(({ size }) => size > 0);
-    const hitlist = outside(windows, this.#hitlist);
+    const hitlist = this.#hitlist;
     this.#ipv4 = this.#ipv4.subtract(this.#removed);
     const parts = { ipv4: this.#ipv4, windows, hitlist, ports, pairs: AddressList.none };
     if (this.#pairs.size === 0) return new Space(parts);

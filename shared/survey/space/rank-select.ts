@@ -48,7 +48,7 @@ export class RankSelect {
     this.size = before;
     // The end of the last range.
     this.#table[2 * count] = before;
-    const wanted = Math.min(RUNS_MAX, Math.max(RUNS_MIN, count * RUNS_PER_RANGE));
+    const wanted = blocksFor(count);
     let run = 1;
     while (run * wanted < before) run *= 2;
     this.#perRun = 1 / run;
@@ -151,6 +151,11 @@ export class RankSelect {
   }
 }
 
+/** The number of blocks for so many ranges. A single range, which most IPv6 windows have, needs only one. */
+function blocksFor(count: number): number {
+  return count <= 1 ? 1 : Math.min(RUNS_MAX, Math.max(RUNS_MIN, count * RUNS_PER_RANGE));
+}
+
 /** Numbers are divided into blocks of equal length, as ranks are. */
 interface NumberDirectory {
   /** Blocks per number: a power of two, at most 1. */
@@ -161,7 +166,7 @@ interface NumberDirectory {
 
 function numberDirectory({ count, from, to }: Ranges): NumberDirectory {
   const end = to.at(-1) ?? 0;
-  const wanted = Math.min(RUNS_MAX, Math.max(RUNS_MIN, count * RUNS_PER_RANGE));
+  const wanted = blocksFor(count);
   let length = 1;
   while (length * wanted < end) length *= 2;
   const first = new Uint32Array(Math.ceil(end / length));

@@ -11,6 +11,7 @@ import {
 } from '../../../shared/net/ipv6.js';
 import type { ProbePort } from '../../../shared/net/ports.js';
 import { parseBlock } from '../../../shared/survey/lists/rule-list.js';
+import { parseTarget } from '../../../shared/survey/lists/target-list.js';
 import { AddressList } from '../../../shared/survey/space/address-list.js';
 import { AliasTests, parseAliasLengths } from '../../../shared/survey/space/alias-tests.js';
 import { compose, type Lists } from '../../../shared/survey/space/compose.js';
@@ -89,6 +90,14 @@ describe('a space with alias tests', () => {
     const addresses = addressesOf(compositionOf({ hitlists, exclusions }, [64]));
     expect(addresses).toHaveLength(1 + 8);
     for (const { w1, w2 } of addresses) expect([w1 >>> 16, w2 < 0x80000000]).toEqual([2, true]);
+  });
+
+  test('has no test in a network of a window in which no target is left', () => {
+    const targets = [parseTarget('2001:db8::/63-64@::1', ''), parseTarget('2001:db8:7::/120', '')];
+    const exclusions = ['2001:db8::1', '2001:db8:7::/121', '2001:db8:7::80/121'].map((text) =>
+      parseBlock(text, ''),
+    );
+    expect(compositionOf({ targets, exclusions }, [64]).space.size).toBe(1 + 16);
   });
 
   test('has the tests of pairs at their own port, and only there', () => {

@@ -133,6 +133,29 @@ describe('a list file', () => {
     expect([reader.list.size, reader.badCount]).toEqual([100_000, 0]);
   });
 
+  test('names its flag, whether the bad line ends with a line feed or not', async () => {
+    for (const text of ['127.0.0.1\n127.0.0.300', '127.0.0.1\n127.0.0.300\n']) {
+      const file = join(folder, 'bad');
+      await writeFile(file, text);
+      await expect(readListFile(new TargetListReader(file), file, '-w')).rejects.toMatchObject({
+        code: 'BAD_LIST',
+        details: { flag: '-w', file, line: 2, value: '127.0.0.300' },
+      });
+    }
+  });
+
+  test('that arrives octet by octet is recognised as gzip, too', async () => {
+    const octets = [...gzipSync('192.0.2.1\n192.0.2.2\n')].map((octet) => Buffer.of(octet));
+    const reader = new HitlistReader('stdin');
+    await readListFile(reader, Readable.from(octets), '-I');
+    expect(reader.list.size).toBe(2);
+  });
+
+  test('of pairs with a long run of spaces is read in no time', () => {
+    const { badCount } = readAll(new PairListReader('list'), `a${' '.repeat(500_000)}b\n`);
+    expect(badCount).toBe(1);
+  });
+
   test('that is cut off or cannot be read is reported with its flag and name', async () => {
     const cut = gzipSync(lines.join('\n')).subarray(0, 5000);
     const fault = (file: string) => ({

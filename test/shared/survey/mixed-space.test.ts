@@ -6,7 +6,7 @@ import { formatAddress } from '../../../shared/net/ipv6.js';
 import { type ProbePort, parsePorts, probePort } from '../../../shared/net/ports.js';
 import { HitlistReader, parseAddress } from '../../../shared/survey/lists/hitlist.js';
 import { PAIR_WORDS, PairListReader } from '../../../shared/survey/lists/pair-list.js';
-import { parseBlock } from '../../../shared/survey/lists/rule-list.js';
+import { parseBlock, RuleListReader } from '../../../shared/survey/lists/rule-list.js';
 import { parseTarget } from '../../../shared/survey/lists/target-list.js';
 import { parseLookup } from '../../../shared/survey/lookup-target.js';
 import { Plan } from '../../../shared/survey/plan.js';
@@ -226,6 +226,33 @@ describe('a space of both families, lists and pairs', () => {
       const { space } = composing({ targets });
       expect(space.size).toBe(2 * 2 * 2 ** 16); // two ports
     }
+  });
+
+  test('never has IPv4-mapped addresses from a window, and IPv4-mapped rules exclude IPv4 addresses', () => {
+    const { space } = composing({
+      targets: ['::fffe:0:0/95'],
+      allow: ['::/0', '0.0.0.0/0'],
+    });
+    expect(space.addresses).toBe(2 ** 32);
+    const target = new Target();
+    for (const index of [0, space.size / 2, space.size - 1]) {
+      space.at(index as TargetIndex, target);
+      expect(target.isIpv4).toBe(false);
+    }
+    const hitlist = '1.1.1.1\n1.1.1.2\n1.1.2.1\n';
+    const exclude = ['::ffff:1.1.1.1', '::ffff:101:200/120'];
+    expect(targetsIn(composing({ hitlist, exclude, ports: '80' }).space)).toEqual(['1.1.1.2 80']);
+    const list = readAll(new RuleListReader('list'), '::ffff:101:101\n::FFFF:1.1.2.0/120\n').list;
+    expect(list.texts).toEqual(['1.1.1.1', '1.1.2.0/24']);
+  });
+
+  test('counts an excluded address once, although it is in a prefix and in a hitlist', () => {
+    const { exclusions } = composing({
+      targets: ['2600::/120'],
+      hitlist: '2600::5\n',
+      exclude: ['2600::5'],
+    });
+    expect(exclusions).toEqual([{ reason: '--exclude', addresses: 1 }]);
   });
 
   test('of pairs alone needs no ports', () => {
