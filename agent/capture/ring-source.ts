@@ -43,7 +43,11 @@ const PACKET_IGNORE_OUTGOING = 23;
 const TPACKET_V3 = 2;
 const ETH_P_ALL = 0x0003;
 
-const BLOCK_OCTETS = 1024 * 1024;
+/**
+ * The kernel closes a block after `BLOCK_MILLIS`, full or not, so the number of blocks bounds the time for which the
+ * ring keeps frames while nobody reads: 128 blocks of the usual ring for one second.
+ */
+const BLOCK_OCTETS = 128 * 1024;
 /** Required by the kernel, although frames vary in length in TPACKET_V3. */
 const FRAME_OCTETS = 2048;
 /** The kernel hands over a partly filled block after this. */

@@ -6,6 +6,7 @@ import { createSocket } from 'node:dgram';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { openPcapSource } from '../../agent/capture/pcap-source.js';
 import { openRingSource } from '../../agent/capture/ring-source.js';
+import { LIMITS } from '../../shared/base/limits.js';
 import { Dissection } from '../../shared/packet/dissect.js';
 import { holdingsOf } from '../support/holdings.js';
 import { enterOwnNetwork, ip, networkIsMissing } from '../support/own-network.js';
@@ -65,6 +66,26 @@ describe.skipIf(networkIsMissing())('a source of frames', () => {
       expect([received.length, source.isAlive]).toEqual([after, false]);
     },
   );
+
+  test('the ring keeps all frames while nobody reads for most of a second, even if few arrive', async () => {
+    const { usual } = LIMITS.captureOctets;
+    const filter = 'udp dst port 7004';
+    const source = openRingSource({ device: 'lo', filter, bufferOctets: usual });
+    const socket = createSocket('udp4');
+    const count = 120;
+    for (let i = 0; i < count; i++) {
+      socket.send('x', 7004, '127.0.0.1');
+      await pause(6);
+    }
+    let received = 0;
+    source.start(() => {
+      received++;
+    });
+    await until(() => received >= count);
+    expect([received, source.totals.framesDropped]).toEqual([count, 0]);
+    socket.close();
+    source.close();
+  });
 
   test.each(SOURCES)(
     '(%s) leaves nothing behind, on quiet interfaces and on busy ones',
