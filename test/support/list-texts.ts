@@ -18,7 +18,14 @@ const ipv6 = fc
     return `${groups.slice(0, gap).join(':')}::${groups.slice(gap).join(':')}`;
   });
 const mapped = goodIpv4.map((text) => `::ffff:${text}`);
-const address = fc.oneof(goodIpv4, ipv4, fc.ipV6(), ipv6, mapped, fc.constant('::ffff:102:304'));
+export const anyAddress = fc.oneof(
+  goodIpv4,
+  ipv4,
+  fc.ipV6(),
+  ipv6,
+  mapped,
+  fc.constant('::ffff:102:304'),
+);
 const number = fc.oneof(fc.nat({ max: 130 }), fc.nat({ max: 70_000 })).map(String);
 const tail = fc.oneof(
   fc.constant(''),
@@ -27,15 +34,15 @@ const tail = fc.oneof(
   number.map((n) => `:${n}`),
   number.map((n) => `,${n}`),
   number.map((n) => ` : ${n}`),
-  address.map((text) => `-${text}`),
-  address.map((text) => `,${text}`),
+  anyAddress.map((text) => `-${text}`),
+  anyAddress.map((text) => `,${text}`),
   fc.constantFrom('/', '-', ':', '/64-70', '/48-64@low:2', '/12a', '%eth0', ' x', '.', '/32/8'),
 );
 const bracketed = fc
-  .tuple(address, fc.constantFrom(']:', '],', ']', ':'), number)
+  .tuple(anyAddress, fc.constantFrom(']:', '],', ']', ':'), number)
   .map(([text, mark, port]) => `[${text}${mark}${port}`);
 const item = fc.oneof(
-  fc.tuple(address, tail).map((parts) => parts.join('')),
+  fc.tuple(anyAddress, tail).map((parts) => parts.join('')),
   bracketed,
   fc.string({ maxLength: 6 }),
 );
