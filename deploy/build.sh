@@ -6,6 +6,7 @@
 # may not write here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. deploy/launch.sh # the list of sources
 
 gen=shared/bus/gen
 kernels=shared/simd/gen/kernels.wasm
@@ -19,7 +20,7 @@ kernels_are_stale() {
 }
 
 dist_is_stale() {
-  [ ! -e dist/.built ] || [ -n "$(find shared coordinator agent test/lab/internet deploy/build.sh package.json -newer dist/.built -print -quit)" ]
+  [ ! -e dist/.built ] || [ -n "$(find $BUILT_FROM -newer dist/.built -print -quit)" ]
 }
 
 proto_is_stale || kernels_are_stale || { [ "${1:-}" != generated ] && dist_is_stale; } || exit 0

@@ -88,7 +88,7 @@ export class Ranges {
   }
 
   contains(number: number): boolean {
-    const i = this.firstEndingAfter(number);
+    const i = this.#search(number, 0, this.count);
     return i < this.count && at(this.from, i) <= number;
   }
 
@@ -101,13 +101,36 @@ export class Ranges {
       low += step;
       step *= 2;
     }
-    let high = Math.min(low + step - 1, to.length);
+    return this.#search(number, low, Math.min(low + step - 1, to.length));
+  }
+
+  /** Index of the first of the ranges from … end − 1 that ends after a number; `end` if none does. */
+  #search(number: number, from: number, end: number): number {
+    const { to } = this;
+    let low = from;
+    let high = end;
     while (low < high) {
       const middle = (low + high) >>> 1;
       if (at(to, middle) <= number) low = middle + 1;
       else high = middle;
     }
     return low;
+  }
+
+  /** The first part of this set that is not in another one; undefined if all of it is. */
+  firstOutside(other: Ranges): Range | undefined {
+    let j = 0;
+    for (let i = 0; i < this.count; i++) {
+      let from = at(this.from, i);
+      const to = at(this.to, i);
+      while (from < to) {
+        j = other.firstEndingAfter(from, j);
+        const next = j < other.count ? at(other.from, j) : to;
+        if (next > from) return { from, to: Math.min(next, to) };
+        from = at(other.to, j);
+      }
+    }
+    return undefined;
   }
 
   union(other: Ranges): Ranges {

@@ -75,21 +75,19 @@ export class Ranges6 {
   }
 
   contains(w0: number, w1: number, w2: number, w3: number): boolean {
-    let low = 0;
-    let high = this.count;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#compare(middle * RANGE_WORDS + WORDS, w0, w1, w2, w3) < 0) low = middle + 1;
-      else high = middle;
-    }
-    return low < this.count && this.#compare(low * RANGE_WORDS, w0, w1, w2, w3) <= 0;
+    const i = this.#search(0, w0, w1, w2, w3);
+    return i < this.count && this.#compare(i * RANGE_WORDS, w0, w1, w2, w3) <= 0;
   }
 
   /**
    * Index of the first range that ends at an address or after it; `count` if none does.
    * @param start an index to start at
    */
-  firstEndingFrom([w0, w1, w2, w3]: Words, start = 0): number {
+  firstEndingFrom(words: Words, start = 0): number {
+    return this.#search(start, ...words);
+  }
+
+  #search(start: number, w0: number, w1: number, w2: number, w3: number): number {
     let low = start;
     let high = this.count;
     while (low < high) {

@@ -30,6 +30,9 @@ export class Chaskey {
   /** The initial state for a one-block message (four words), and two words that are XORed into its tag. */
   readonly #block: Int32Array;
 
+  /** The state of a message of several blocks. */
+  readonly #state = new Int32Array(4);
+
   /** The first two words of the last tag, signed. */
   first = 0;
   second = 0;
@@ -93,8 +96,11 @@ export class Chaskey {
     areAllSame: boolean,
     count: number,
   ): void {
-    const key = [this.#k0, this.#k1, this.#k2, this.#k3];
-    const state = areAllSame ? permuted(key.map((word, i) => word ^ (ours[i] as number))) : key;
+    const state = Int32Array.of(this.#k0, this.#k1, this.#k2, this.#k3);
+    if (areAllSame) {
+      for (let i = 0; i < 4; i++) state[i] = (state[i] as number) ^ (ours[i] as number);
+      permute(state);
+    }
     const subkey = [this.#l0, this.#l1, this.#l2, this.#l3];
     kernel.runLong([...state, ...subkey, ...ours], areAllSame, count);
   }
@@ -107,37 +113,30 @@ export class Chaskey {
     words[9] = PADDING;
     words[10] = 0;
     words[11] = 0;
-    let v0 = this.#k0;
-    let v1 = this.#k1;
-    let v2 = this.#k2;
-    let v3 = this.#k3;
+    const state = this.#state;
+    state[0] = this.#k0;
+    state[1] = this.#k1;
+    state[2] = this.#k2;
+    state[3] = this.#k3;
     for (let at = 0; at < 12; at += 4) {
       const isLast = at === 8;
-      v0 ^= (words[at] as number) ^ (isLast ? this.#l0 : 0);
-      v1 ^= (words[at + 1] as number) ^ (isLast ? this.#l1 : 0);
-      v2 ^= (words[at + 2] as number) ^ (isLast ? this.#l2 : 0);
-      v3 ^= (words[at + 3] as number) ^ (isLast ? this.#l3 : 0);
-      for (let round = 0; round < ROUNDS; round++) {
-        v0 = (v0 + v1) | 0;
-        v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
-        v0 = (v0 << 16) | (v0 >>> 16);
-        v2 = (v2 + v3) | 0;
-        v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
-        v0 = (v0 + v3) | 0;
-        v3 = ((v3 << 13) | (v3 >>> 19)) ^ v0;
-        v2 = (v2 + v1) | 0;
-        v1 = ((v1 << 7) | (v1 >>> 25)) ^ v2;
-        v2 = (v2 << 16) | (v2 >>> 16);
-      }
+      state[0] = (state[0] as number) ^ (words[at] as number) ^ (isLast ? this.#l0 : 0);
+      state[1] = (state[1] as number) ^ (words[at + 1] as number) ^ (isLast ? this.#l1 : 0);
+      state[2] = (state[2] as number) ^ (words[at + 2] as number) ^ (isLast ? this.#l2 : 0);
+      state[3] = (state[3] as number) ^ (words[at + 3] as number) ^ (isLast ? this.#l3 : 0);
+      permute(state);
     }
-    this.first = v0 ^ this.#l0;
-    this.second = v1 ^ this.#l1;
+    this.first = (state[0] as number) ^ this.#l0;
+    this.second = (state[1] as number) ^ this.#l1;
   }
 }
 
-/** The permutation of the state, for states that are computed once per batch. */
-function permuted([w0 = 0, w1 = 0, w2 = 0, w3 = 0]: readonly number[]): number[] {
-  let [v0, v1, v2, v3] = [w0, w1, w2, w3];
+/** The permutation, of a state of four words. */
+function permute(state: Int32Array): void {
+  let v0 = state[0] as number;
+  let v1 = state[1] as number;
+  let v2 = state[2] as number;
+  let v3 = state[3] as number;
   for (let round = 0; round < ROUNDS; round++) {
     v0 = (v0 + v1) | 0;
     v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
@@ -150,7 +149,10 @@ function permuted([w0 = 0, w1 = 0, w2 = 0, w3 = 0]: readonly number[]): number[]
     v1 = ((v1 << 7) | (v1 >>> 25)) ^ v2;
     v2 = (v2 << 16) | (v2 >>> 16);
   }
-  return [v0, v1, v2, v3];
+  state[0] = v0;
+  state[1] = v1;
+  state[2] = v2;
+  state[3] = v3;
 }
 
 /** Doubles an element of GF(2^128), words little-endian. */

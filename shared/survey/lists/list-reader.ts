@@ -39,7 +39,7 @@ export abstract class ListReader {
   add(block: Uint8Array): void {
     const end = block.lastIndexOf(LINE_FEED) + 1;
     if (end === 0) {
-      this.#keep(block.slice());
+      this.#keep(new Uint8Array(block));
       return;
     }
     let from = 0;
@@ -49,7 +49,7 @@ export abstract class ListReader {
       this.#readRest();
     }
     this.#readLines(block, from, end);
-    if (end < block.length) this.#keep(block.slice(end));
+    if (end < block.length) this.#keep(new Uint8Array(block.subarray(end)));
   }
 
   /** Reads the last line if it has no line feed. @throws Fault BAD_LIST */

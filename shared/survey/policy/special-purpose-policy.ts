@@ -41,10 +41,10 @@ export function specialTargetIn(space: Space, allowSpecial: readonly string[]): 
 export function publicTargetIn(space: Space): string | undefined {
   const special = specialExcept(NOTHING);
   const { ipv4, windows, hitlist, pairs } = space.parts;
-  const [range] = ipv4.subtract(special.ipv4);
+  const range = ipv4.firstOutside(special.ipv4);
   if (range !== undefined) return formatRange(range);
   for (const window of windows) {
-    const [location] = window.ranks.ranges.subtract(special.slotsIn(window));
+    const location = window.ranks.ranges.firstOutside(special.slotsIn(window));
     if (location !== undefined) return addressIn(window, location.from);
   }
   const listed = hitlist.firstOutside(special) ?? pairs.firstOutside(special);
@@ -54,7 +54,7 @@ export function publicTargetIn(space: Space): string | undefined {
 /** True if a window has public addresses. */
 export function isPublicWindow(window: Window): boolean {
   const special = specialExcept(NOTHING).slotsIn(window);
-  return window.ranks.ranges.subtract(special).count > 0;
+  return window.ranks.ranges.firstOutside(special) !== undefined;
 }
 
 /**
@@ -97,8 +97,7 @@ function refuseAddresses(list: TargetList, { ipv6 }: Blocklist): void {
 }
 
 function refuseWindow({ window, location }: LocatedWindow, blocked: Blocklist): void {
-  const { ranges } = window.ranks;
-  if (ranges.subtract(blocked.slotsIn(window)).count > 0) return;
+  if (window.ranks.ranges.firstOutside(blocked.slotsIn(window)) !== undefined) return;
   const last = new Target();
   window.addressAt(window.slots - 1, last);
   const block = blockWith(last);

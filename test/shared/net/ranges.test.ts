@@ -39,6 +39,8 @@ describe('a set of ranges', () => {
         expect(sorted(members(Ranges.of(a).subtract(Ranges.of(b))))).toEqual(sorted(without));
         expect(sorted(members(Ranges.of(a).intersect(Ranges.of(b))))).toEqual(sorted(within));
         expect([...Ranges.of(a).union(Ranges.of(b))]).toEqual([...Ranges.of([...a, ...b])]);
+        const [first] = Ranges.of(a).subtract(Ranges.of(b));
+        expect(Ranges.of(a).firstOutside(Ranges.of(b))).toEqual(first);
       }),
     );
   });

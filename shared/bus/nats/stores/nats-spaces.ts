@@ -14,8 +14,8 @@ import { BUCKET, KEY } from '../subjects.js';
 const CHUNK_OCTETS = 512 * 1024;
 /** Chunks in progress at once. */
 const CHUNKS_AT_ONCE = 8;
-/** Octets of the largest space, as a bound for what a record may claim. */
-const SPACE_OCTETS_MAX = 2 ** 33;
+/** Octets of the largest space: 134 M IPv6 addresses. A stored record cannot claim more. */
+const SPACE_OCTETS_MAX = 2 ** 31;
 
 export async function openSpaces(broker: BrokerConnection): Promise<SpaceStore> {
   const bucket = await openBucket(broker, BUCKET.SPACES);
@@ -23,6 +23,10 @@ export async function openSpaces(broker: BrokerConnection): Promise<SpaceStore> 
   return {
     get,
     async put(hash, bytes) {
+      if (bytes.length > SPACE_OCTETS_MAX) {
+        const reason = `the lists take ${bytes.length} octets, more than ${SPACE_OCTETS_MAX}: divide the survey`;
+        throw new Fault('SPACE_TOO_LARGE', reason);
+      }
       // A stored space may be anything: it is kept only if it has the right bytes.
       const known = await get(hash).catch(() => undefined);
       if (known !== undefined && Buffer.compare(known, bytes) === 0) return;
