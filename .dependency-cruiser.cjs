@@ -74,10 +74,10 @@ module.exports = {
       ['system', 'lease', 'send', 'direct', 'egress', 'transmit', 'capture', 'replies'],
       { send: ['egress'], direct: ['egress', 'send'] },
     ),
-    ...leaf('coordinator', ['admission', 'plan', 'dispatch', 'agents', 'storage', 'sink'], {
+    ...leaf('coordinator', ['admission', 'plan', 'leases', 'agents', 'storage', 'sink'], {
       storage: ['sink'],
-      dispatch: ['storage'],
-      agents: ['dispatch'],
+      leases: ['storage'],
+      agents: ['leases'],
     }),
     {
       name: 'coordinator-imports-no-cli',
@@ -93,7 +93,7 @@ module.exports = {
     {
       name: 'generated-code-has-one-reader',
       severity: 'error',
-      from: { pathNot: '^shared/bus/(messages|control-messages|batch-codec|gen/)' },
+      from: { pathNot: '^shared/bus/(messages|agent-messages|control-messages|batch-codec|gen/)' },
       to: { path: '^shared/bus/gen/' },
     },
   ],

@@ -1,12 +1,12 @@
 /**
  * The agent's main flow. It leases shards, sends probes at the granted rate, captures replies, publishes
- * results, and completes each shard once all its positions are settled. It stores nothing: if it dies,
- * another agent resumes each shard at its last checkpoint.
+ * results, and reports each shard until all its positions are settled. It stores nothing: if it dies,
+ * another agent resumes each shard at its last report.
  *
- *     offer ─▶ lease ─▶ send ═▶ (the network) ═▶ capture ─▶ record ─▶ publish ─▶ settle ─▶ complete
+ *     lease ─▶ send ═▶ (the network) ═▶ capture ─▶ record ─▶ publish ─▶ settle ─▶ report
  *
- * Five loops run until the agent has drained: reconcile, heartbeat, grants, surveys, exclusions; the shard
- * leaser adds one for each survey.
+ * Three loops run until the agent has drained: heartbeats, which carry all reports and bring leases and grants;
+ * reconciling, which publishes rows and prepares reports; and the coordinator's announcements.
  */
 
 import { assert } from '../shared/base/assert.js';
@@ -16,12 +16,13 @@ import { LIMITS } from '../shared/base/limits.js';
 import { oneLine } from '../shared/base/printable.js';
 import { stopController } from '../shared/base/stop.js';
 import { PROTOCOL } from '../shared/base/version.js';
-import type { Grant, Heartbeat } from '../shared/bus/heartbeat.js';
-import type { Bus } from '../shared/bus/interfaces.js';
+import type { Grant, Heartbeat, HeartbeatReply } from '../shared/bus/heartbeat.js';
+import type { AgentBus } from '../shared/bus/interfaces.js';
 import { Exclusions } from '../shared/survey/policy/exclusions.js';
-import { isEnding, isOver } from '../shared/survey/survey.js';
+import { isEnding } from '../shared/survey/survey.js';
 import { TEXT } from '../shared/survey/text.js';
 import type { Log } from '../shared/telemetry/log.js';
+import { CoordinatorLink } from './coordinator-link.js';
 import type { OpenNetworkIo } from './interfaces.js';
 import type { JoinedSurvey } from './joined-survey.js';
 import { JoinedSurveys, RETRY_MILLIS } from './joined-surveys.js';
@@ -29,6 +30,8 @@ import { ShardLeaser } from './shard-leaser.js';
 
 export interface AgentOptions {
   readonly agent: string;
+  /** A random name of this process. */
+  readonly session: string;
   readonly vantage: string;
   readonly version: string;
   /** Rate limit of the agent itself, packets per second; 0 for none. */
@@ -36,7 +39,7 @@ export interface AgentOptions {
 }
 
 export interface AgentDeps {
-  readonly bus: Bus;
+  readonly bus: AgentBus;
   readonly clock: Clock;
   readonly log: Log;
   readonly openNetworkIo: OpenNetworkIo;
@@ -54,41 +57,51 @@ export class Agent {
   readonly #exclusions = new Exclusions();
   readonly #options: AgentOptions;
   readonly #deps: AgentDeps;
+  readonly #link: CoordinatorLink;
   readonly #leaser: ShardLeaser;
   readonly #draining = stopController();
-  /** `sentAt` of our recent heartbeats, ascending: a grant must answer one of them. */
-  readonly #heartbeatsSent = new Set<number>();
+  /** Surveys with shards to lease, as of the last reply. */
+  #offered: ReadonlySet<string> = new Set();
+  #isFetchingExclusions = false;
 
   constructor(options: AgentOptions, deps: AgentDeps) {
     assert(options.ceiling >= 0, `the ceiling ${options.ceiling} is negative`);
     this.#options = options;
     this.#deps = deps;
     this.surveys = new JoinedSurveys(deps, this.#exclusions);
+    this.#link = new CoordinatorLink({
+      ...deps,
+      compose: () => this.#heartbeat(),
+      apply: (heartbeat, reply) => this.#apply(heartbeat, reply),
+    });
     const { agent, vantage } = options;
-    const leaserDeps = { ...deps, surveys: this.surveys };
+    const leaserDeps = { ...deps, surveys: this.surveys, onEnded: () => this.#link.hurry() };
     this.#leaser = new ShardLeaser({ agent, vantage }, leaserDeps, this.#draining.signal);
   }
 
-  /** Works until the signal aborts; then settles the probes already sent, releases the rest, and ends. */
+  /**
+   * Works until the signal aborts; then settles the probes already sent, releases the rest, and ends.
+   * @throws Fault SUPERSEDED if another process uses the name of this agent
+   */
   async run(signal: AbortSignal): Promise<void> {
     const draining = this.#draining.signal;
     const drained = stopController();
     signal.addEventListener('abort', () => this.#drain(), { once: true });
     if (signal.aborted) this.#drain();
     const { clock } = this.#deps;
-    const loops = [
-      this.#followGrants(drained.signal),
-      this.#followSurveys(drained.signal),
-      this.#followExclusions(drained.signal),
+    const loops = Promise.all([
+      this.#link.run(drained.signal),
+      this.#followAnnouncements(drained.signal),
       every(clock, LIMITS.settlePollMillis, drained.signal, () => this.#reconcile()),
-      every(clock, LIMITS.checkpointMillis, drained.signal, () => this.#publishHeartbeat()),
-    ];
-    while (!draining.aborted) await clock.sleep(LIMITS.settlePollMillis, draining);
-    await this.#leaser.ended();
-    while (this.surveys.shards.length > 0) await clock.sleep(LIMITS.settlePollMillis);
-    this.#publishHeartbeat();
-    drained.abort();
-    await Promise.all(loops);
+    ]);
+    const work = async () => {
+      while (!draining.aborted) await clock.sleep(LIMITS.settlePollMillis, draining);
+      while (this.surveys.shards.length > 0) await clock.sleep(LIMITS.settlePollMillis);
+      drained.abort();
+      await loops;
+      await this.#link.beat(); // reports that we leave
+    };
+    await Promise.race([work(), loops.then(() => new Promise<never>(() => {}))]);
     for (const joined of this.surveys.all) await joined.close();
   }
 
@@ -97,15 +110,49 @@ export class Agent {
     for (const shard of this.surveys.shards) shard.stop();
   }
 
-  async #followSurveys(signal: AbortSignal): Promise<void> {
-    for await (const survey of this.#deps.bus.surveys.watch(signal)) {
-      this.surveys.onSurveyChange(survey);
-      if (this.surveys.isActive(survey.id)) this.#leaser.start(survey.id);
-      const joined = this.surveys.get(survey.id);
-      if (joined === undefined) continue;
-      joined.onSurveyChange(survey);
-      this.#publishHeartbeat(); // requests a grant for the new state
+  async #followAnnouncements(signal: AbortSignal): Promise<void> {
+    for await (const _survey of this.#deps.bus.announcements(signal)) this.#link.hurry();
+  }
+
+  /** Takes what a reply says, in the order in which it matters: what we may not do comes first. */
+  #apply(heartbeat: Heartbeat, reply: HeartbeatReply): void {
+    const { surveys } = this;
+    for (const { record, version } of reply.surveys) surveys.onSurveyChange(record, version);
+    for (const { survey, shard, epoch } of reply.lost) {
+      const lost = surveys.get(survey)?.held.get(shard);
+      if (lost?.epoch === epoch) lost.lose();
     }
+    for (const { survey, shards } of heartbeat.activities) {
+      for (const report of shards) surveys.get(survey)?.held.get(report.shard)?.onAnswered(report);
+    }
+    for (const survey of reply.forgotten) surveys.forget(survey);
+    if (reply.exclusionsVersion > this.#exclusions.version) void this.#fetchExclusions();
+    for (const lease of reply.leases) this.#leaser.open(lease);
+    for (const grant of reply.grants) this.#take(grant, heartbeat.sentAt);
+    this.#offered = new Set(reply.offered);
+    for (const survey of reply.offered) void this.#join(survey);
+  }
+
+  /** Joins a survey that has work for us, unless we have joined it. */
+  async #join(survey: string): Promise<void> {
+    const isKnown = this.surveys.get(survey) !== undefined;
+    if (isKnown || !this.surveys.canLease(survey) || this.#draining.signal.aborted) return;
+    if ((await this.surveys.join(survey)) !== undefined) this.#link.hurry();
+  }
+
+  #take(grant: Grant, heartbeatAt: number): void {
+    const joined = this.surveys.get(grant.survey);
+    if (joined === undefined) return;
+    const now = this.#deps.clock.monotonic();
+    const before = joined.rateAt(now);
+    this.#splitCeiling(); // before the new grant applies: other surveys may have to slow down
+    joined.onGrant(grant, heartbeatAt, now);
+    if (grant.quarantineReason !== '') {
+      const refusal = { code: '', reason: grant.quarantineReason };
+      this.surveys.refuse(grant.survey, refusal, QUARANTINE_MILLIS);
+    }
+    // Reports the lower rate at once, because other agents can get the freed part only after this report.
+    if (grant.rate < before) this.#link.hurry();
   }
 
   async #reconcile(): Promise<void> {
@@ -113,18 +160,21 @@ export class Agent {
     this.#splitCeiling();
     for (const joined of this.surveys.all) {
       const { survey, held } = joined;
+      const isActive = this.surveys.isActive(survey.id);
       joined.checkNetwork(now);
       for (const [number, shard] of held) {
         if (isEnding(survey.state)) shard.stop();
         if (shard.isGone) held.delete(number);
         else void this.#reconcileShard(joined, number);
       }
-      if (joined.shouldAskForGrant(now)) this.#publishHeartbeat();
+      if (joined.shouldAskForGrant(now) || this.#shouldAskForWork(joined, now)) this.#link.hurry();
       if (joined.hasLostNetwork) this.surveys.refuse(survey.id, NETWORK_LOST, RETRY_MILLIS);
-      if ((isOver(survey.state) || joined.hasLostNetwork) && held.size === 0) {
-        await this.surveys.leave(joined);
-      }
+      if ((!isActive || joined.hasLostNetwork) && held.size === 0) await this.surveys.leave(joined);
     }
+  }
+
+  #shouldAskForWork(joined: JoinedSurvey, now: number): boolean {
+    return this.#offered.has(joined.survey.id) && this.#leaser.wanted(joined, now) > 0;
   }
 
   async #reconcileShard(
@@ -139,36 +189,6 @@ export class Agent {
     }
   }
 
-  async #followGrants(signal: AbortSignal): Promise<void> {
-    const { agent } = this.#options;
-    for await (const grant of this.#deps.bus.grants.subscribe(agent, signal)) {
-      if (!this.#answersHeartbeat(grant)) continue;
-      const joined = this.surveys.get(grant.survey);
-      if (joined === undefined) continue;
-      const now = this.#deps.clock.monotonic();
-      const before = joined.rateAt(now);
-      this.#splitCeiling(); // before the new grant applies: other surveys may have to slow down
-      joined.onGrant(grant, now);
-      if (grant.quarantineReason !== '') {
-        const refusal = { code: '', reason: grant.quarantineReason };
-        this.surveys.refuse(grant.survey, refusal, QUARANTINE_MILLIS);
-      }
-      // Reports the lower rate at once, because other agents can get the freed part only after this
-      // report.
-      if (grant.rate < before) this.#publishHeartbeat();
-    }
-  }
-
-  /**
-   * True if a grant names this agent, answers one of its recent heartbeats, and lasts at most `grantMillis`.
-   * Other grants are ignored; so a forged grant must answer a heartbeat that we sent, and expires soon after
-   * it.
-   */
-  #answersHeartbeat({ agent, heartbeatAt, ttlMillis }: Grant): boolean {
-    const isOurs = agent === this.#options.agent && this.#heartbeatsSent.has(heartbeatAt);
-    return isOurs && ttlMillis <= LIMITS.grantMillis;
-  }
-
   /** Divides this agent's own ceiling evenly among the surveys with work. */
   #splitCeiling(): void {
     const { ceiling } = this.#options;
@@ -177,42 +197,42 @@ export class Agent {
     for (const joined of this.surveys.all) joined.setCeiling(ceiling / Math.max(1, sharers));
   }
 
-  async #followExclusions(signal: AbortSignal): Promise<void> {
-    for await (const entry of this.#deps.bus.exclusions.watch(signal)) {
-      if (!this.#exclusions.add(entry)) continue;
-      const joined = this.surveys.all;
-      for (const each of joined) each.setExclusions(this.#exclusions);
-      if (joined.length > 0) this.#publishHeartbeat();
+  async #fetchExclusions(): Promise<void> {
+    if (this.#isFetchingExclusions) return;
+    this.#isFetchingExclusions = true;
+    try {
+      const { coordinator } = this.#deps.bus;
+      const { exclusions } = await coordinator.ask('exclusions', {
+        after: this.#exclusions.version,
+      });
+      for (const entry of exclusions) this.#exclusions.add(entry);
+      for (const joined of this.surveys.all) joined.setExclusions(this.#exclusions);
+    } catch (error) {
+      this.#deps.log.warn({ error: describeError(error) }, 'cannot read the exclusions; retrying');
+    } finally {
+      this.#isFetchingExclusions = false;
+      this.#link.hurry(); // reports the version, or shows that it is still to be read
     }
-  }
-
-  #publishHeartbeat(): void {
-    this.#splitCeiling();
-    const heartbeat = this.#heartbeat();
-    for (const sentAt of this.#heartbeatsSent) {
-      if (sentAt >= heartbeat.sentAt - LIMITS.grantMillis) break; // ascending
-      this.#heartbeatsSent.delete(sentAt);
-    }
-    this.#heartbeatsSent.add(heartbeat.sentAt);
-    this.#deps.bus.heartbeats.publish(heartbeat);
   }
 
   #heartbeat(): Heartbeat {
-    const { agent, vantage, version } = this.#options;
+    this.#splitCeiling();
+    const { session, vantage, version } = this.#options;
     const now = this.#deps.clock.monotonic();
-    const { all, problem, problemCode } = this.surveys;
+    const { all, known, problem, problemCode } = this.surveys;
     const isDraining = this.#draining.signal.aborted;
     return {
-      agent,
       vantage,
       version,
       protocol: PROTOCOL,
+      session,
       sentAt: now,
       invalid: all.reduce((sum, { rejects }) => sum + (rejects['foreign'] ?? 0), 0),
       state: isDraining ? 'leaving' : problem === '' ? 'working' : 'refused',
       problem: oneLine(problem, TEXT.LINE),
       problemCode,
-      activities: all.map((joined) => joined.activity(now)),
+      known,
+      activities: all.map((joined) => joined.activity(now, this.#leaser.wanted(joined, now))),
     };
   }
 }

@@ -16,12 +16,18 @@ const ASKS_MAX = 20;
 
 export class GrantState {
   #grant: Grant | undefined;
+  /** By our monotonic clock. */
+  #expiresAt = 0;
   #askAt = 0;
   #asks = 0;
 
   /** The latest grant, in force or expired. */
   get latest(): Grant | undefined {
     return this.#grant;
+  }
+  /** When the latest grant expires, or expired, by our monotonic clock. */
+  get expiresAt(): number {
+    return this.#expiresAt;
   }
   /** Serial of the latest grant; 0 before the first one. */
   get serial(): number {
@@ -33,14 +39,19 @@ export class GrantState {
     return this.#isInForce(now) ? (this.#grant?.rate ?? 0) : 0;
   }
 
-  /** Takes a grant, unless a later one is in force. @returns true if it was taken */
-  accept(grant: Grant, now: number): boolean {
+  /**
+   * Takes a grant, unless a later one is in force.
+   * @param heartbeatAt when the heartbeat was sent that it answers
+   * @returns true if it was taken
+   */
+  accept(grant: Grant, heartbeatAt: number, now: number): boolean {
     assert(
       grant.ttlMillis <= LIMITS.grantMillis,
       `a grant lasts ${grant.ttlMillis} ms, which is longer than allowed`,
     );
     if (grant.serial <= this.serial && this.#isInForce(now)) return false;
     this.#grant = grant;
+    this.#expiresAt = heartbeatAt + grant.ttlMillis;
     return true;
   }
 
@@ -60,6 +71,6 @@ export class GrantState {
   }
 
   #isInForce(now: number): boolean {
-    return this.#grant !== undefined && now < this.#grant.heartbeatAt + this.#grant.ttlMillis;
+    return now < this.#expiresAt;
   }
 }

@@ -1,38 +1,44 @@
 /**
  * One shard held by this agent, from its lease to its end: probes are sent, replies recorded, rows published,
  * positions settled. The order within `reconcile` is the invariant: rows of settled positions are published
- * and acknowledged before the checkpoint that settles them, and the last checkpoint is written before the
- * work message is acknowledged.
+ * and acknowledged before a report claims that they are settled; and the shard is forgotten only once its last
+ * report is answered.
  */
 import { assert } from '../shared/base/assert.js';
 import type { Clock } from '../shared/base/clock.js';
 import { LIMITS } from '../shared/base/limits.js';
-import type { ResultStream, ShardOffer } from '../shared/bus/interfaces.js';
+import type { ShardReport } from '../shared/bus/heartbeat.js';
+import type { ResultPublisher } from '../shared/bus/interfaces.js';
 import { Dissection } from '../shared/packet/dissect.js';
-import {
-  FINDINGS_PER_EPOCH,
-  type IcmpFindings,
-  NO_FINDINGS,
-} from '../shared/survey/icmp-findings.js';
-import type { LeaseState } from '../shared/survey/lease.js';
+import { type IcmpFindings, NO_FINDINGS } from '../shared/survey/icmp-findings.js';
+import type { LeaseState, Progress } from '../shared/survey/lease.js';
 import type { Shard } from '../shared/survey/plan.js';
 import { FLAG_COOLDOWN } from '../shared/survey/results.js';
 import type { Survey } from '../shared/survey/survey.js';
 import { OUTCOME, type Reply, type ReplyRecorder, type Sender } from './interfaces.js';
 import { CooldownTracker } from './lease/cooldown-tracker.js';
-import type { HeldLease } from './lease/held-lease.js';
-import type { Holder } from './lease/open-lease.js';
 import { ProbeRounds } from './lease/probe-rounds.js';
 import type { SendingSequence } from './lease/sending-sequence.js';
 import type { SlowPace } from './lease/slow-pace.js';
 import type { IcmpErrors } from './replies/icmp-errors.js';
 import { ShardReplies } from './replies/shard-replies.js';
 
-/** An unchanged lease is read at this interval, to learn whether it is still ours. */
-const CONFIRM_MILLIS = 30_000;
 /** Frames may wait this long in the capture's buffer before we see them. */
 const CAPTURE_LAG_MILLIS = 100;
-const RELEASE_MILLIS = 0;
+/** Findings of each kind in one report: further ones follow in the next. */
+const FINDINGS_PER_REPORT = 64;
+
+/** Names of the agent, as rows bear them. */
+export interface Holder {
+  readonly agent: string;
+  readonly vantage: string;
+}
+
+/** What a report claims. */
+interface Claim {
+  readonly state: LeaseState;
+  readonly progress: Progress;
+}
 
 export interface HeldShardDeps {
   readonly survey: Survey;
@@ -40,15 +46,17 @@ export interface HeldShardDeps {
   readonly classNames: readonly string[];
   readonly shard: Shard;
   readonly holder: Holder;
-  readonly lease: HeldLease;
-  readonly offer: ShardOffer;
+  /** The number of our epoch, and the position where it starts. */
+  readonly lease: { readonly epoch: number; readonly from: number };
   readonly sender: Sender;
   readonly icmpErrors: IcmpErrors;
   /** The pace of deferred probes, of all shards together. */
   readonly slowPace: SlowPace;
   readonly sequence: SendingSequence;
-  readonly resultStream: ResultStream;
+  readonly results: ResultPublisher;
   readonly clock: Clock;
+  /** Called when the shard has ended, and its last report is ready. */
+  readonly onEnded: () => void;
 }
 
 export class HeldShard implements ReplyRecorder {
@@ -58,10 +66,12 @@ export class HeldShard implements ReplyRecorder {
   readonly #rounds: ProbeRounds;
   #unpublished: ReturnType<ShardReplies['takeBatch']>;
   #publishedAt: number;
-  #checkpointedAt: number;
-  /** When the lease was last known to be ours, on our monotonic clock. */
-  #confirmedAt: number;
-  #extendedAt: number;
+  #claimedAt: number;
+  /** The latest claim whose rows are published; undefined before the first. */
+  #claim: Claim | undefined;
+  /** The latest claim that the coordinator has. */
+  #answered: Claim | undefined;
+  /** Findings that no report has been answered for. */
   #findings: IcmpFindings = NO_FINDINGS;
   #isReconciling = false;
   #isStopping = false;
@@ -93,9 +103,11 @@ export class HeldShard implements ReplyRecorder {
     });
     const now = clock.monotonic();
     this.#publishedAt = now;
-    this.#checkpointedAt = now;
-    this.#extendedAt = now;
-    this.#confirmedAt = now;
+    this.#claimedAt = now;
+  }
+
+  get epoch(): number {
+    return this.#deps.lease.epoch;
   }
 
   /** Positions still to be sent. */
@@ -147,33 +159,58 @@ export class HeldShard implements ReplyRecorder {
     this.stop();
   }
 
+  /** What to report of this shard now. */
+  report(): ShardReport {
+    const { shard, lease } = this.#deps;
+    const { state = 'held', progress } = this.#claim ?? {};
+    const news = this.#claim === this.#answered ? undefined : progress;
+    const first = (texts: readonly string[]) => texts.slice(0, FINDINGS_PER_REPORT);
+    return {
+      ...{ shard: shard.number, epoch: lease.epoch, state, progress: news },
+      icmpLimited: first(this.#findings.icmpLimited),
+      slowedNetworks: first(this.#findings.slowedNetworks),
+    };
+  }
+
+  /** Called once the coordinator has answered a report: after the last one, the shard is forgotten. */
+  onAnswered({ state, progress, icmpLimited, slowedNetworks }: ShardReport): void {
+    if (progress !== undefined && progress === this.#claim?.progress) this.#answered = this.#claim;
+    this.#findings = {
+      icmpLimited: this.#findings.icmpLimited.slice(icmpLimited.length),
+      slowedNetworks: this.#findings.slowedNetworks.slice(slowedNetworks.length),
+    };
+    if (state !== 'held') this.#end();
+  }
+
+  /** The lease is not ours any more: stops at once. */
+  lose(): void {
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.isGone) return;
+    this.isGone = true;
+    this.#releaseSlot();
+  }
+
   /**
-   * Publishes rows, writes a checkpoint or ends the shard, whichever is due. Called often; while a previous
-   * call is in progress, only extends the offer.
+   * Publishes rows, or prepares a report, if that is due. Called often; does nothing while a previous call is in
+   * progress, and once the last report is ready.
    * @param capturedUntil time (our monotonic clock) up to which all replies have been recorded
    */
   async reconcile(capturedUntil: number, isSurveyEnding: boolean): Promise<void> {
-    if (this.isGone) return;
-    this.#extendOffer(); // even while rows wait to be published
-    if (this.#isReconciling) return;
+    const hasEnded = this.#claim !== undefined && this.#claim.state !== 'held';
+    if (this.isGone || this.#isReconciling || hasEnded) return;
     this.#isReconciling = true;
     try {
       await this.#reconcileOnce(capturedUntil, isSurveyEnding);
     } finally {
       this.#isReconciling = false;
-      if (this.isGone) this.#releaseSlot();
     }
   }
 
-  #extendOffer(): void {
-    const now = this.#deps.clock.monotonic();
-    if (now - this.#extendedAt < LIMITS.workExtendMillis) return;
-    this.#deps.offer.extend();
-    this.#extendedAt = now;
-  }
-
   async #reconcileOnce(capturedUntil: number, isSurveyEnding: boolean): Promise<void> {
-    const { offer, shard, clock, survey } = this.#deps;
+    const { shard, clock, survey } = this.#deps;
     const now = clock.monotonic();
     const rounds = this.#rounds;
     const hasStopped = this.#isStopping && rounds.hasEnded;
@@ -189,15 +226,11 @@ export class HeldShard implements ReplyRecorder {
     const hasMissed = this.#missedFrom < Number.POSITIVE_INFINITY;
     const end = !hasStopped ? shard.to : hasMissed ? settledUpTo : doneUpTo;
     const isOver = settledUpTo >= end;
-    const isDue = now - this.#checkpointedAt >= LIMITS.checkpointMillis;
-    if (isOver || isDue) await this.#checkpoint(settledUpTo, isOver);
+    const isDue = now - this.#claimedAt >= LIMITS.checkpointMillis;
+    if (isOver || isDue) await this.#prepareReport(settledUpTo, isOver);
     else if (this.#replies.rowCount >= LIMITS.batchRows || this.#isBatchDue(now)) {
       await this.#publish();
     }
-    if (!isOver || this.isGone) return;
-    this.isGone = true;
-    if (settledUpTo === shard.to || isSurveyEnding) await offer.complete();
-    else offer.release(RELEASE_MILLIS);
   }
 
   /** Records the unsent positions: at least all those below a `sentUpTo` that was read before the call. */
@@ -208,8 +241,10 @@ export class HeldShard implements ReplyRecorder {
     }
   }
 
-  async #checkpoint(settledUpTo: number, isOver: boolean) {
-    const { shard, lease, clock } = this.#deps;
+  /** Publishes the rows of settled positions, and only then claims that they are settled. */
+  async #prepareReport(settledUpTo: number, isOver: boolean): Promise<void> {
+    const { shard, clock, onEnded } = this.#deps;
+    this.#claimedAt = clock.monotonic();
     this.#replies.settle(settledUpTo);
     this.#addFindings(settledUpTo);
     await this.#publish();
@@ -217,43 +252,24 @@ export class HeldShard implements ReplyRecorder {
     assert(settledUpTo <= sentUpTo, `settled up to ${settledUpTo}, sent up to ${sentUpTo}`);
     this.#recordUnsent();
     const { counts, batches } = this.#replies;
-    const progress = {
-      sentUpTo,
-      probesSent,
-      settledUpTo,
-      versionSpans,
-      batches,
-      ...counts,
-      ...this.#findings,
-    };
+    const progress = { sentUpTo, probesSent, settledUpTo, versionSpans, batches, ...counts };
     const state: LeaseState = settledUpTo === shard.to ? 'settled' : isOver ? 'released' : 'held';
-    const { record } = lease;
+    const known = this.#claim?.progress;
     const hasMoved =
-      sentUpTo !== record.sentUpTo ||
-      settledUpTo !== record.settledUpTo ||
-      probesSent !== record.probesSent;
-    const hasChanged = state !== 'held' || hasMoved;
-    const now = clock.monotonic();
-    this.#checkpointedAt = now;
-    // Reads an unchanged lease from time to time: without a grant nothing is written, so no failed write
-    // can reveal that another agent has the lease.
-    const isToConfirm = !hasChanged && now - this.#confirmedAt >= CONFIRM_MILLIS;
-    if (hasChanged || isToConfirm) this.#confirmedAt = now;
-    const isLost = hasChanged
-      ? !(await lease.checkpoint(progress, state))
-      : isToConfirm && !(await lease.isOurs());
-    if (isLost) {
-      this.isGone = true; // another agent has opened a later epoch
-      this.#rounds.abandon();
-    }
+      sentUpTo !== known?.sentUpTo ||
+      settledUpTo !== known.settledUpTo ||
+      probesSent !== known.probesSent;
+    if (hasMoved || state !== 'held') this.#claim = { state, progress };
+    if (state !== 'held') onEnded();
   }
 
-  /** Adds the new findings from ICMP errors to this epoch, including findings from the errors of other shards. */
+  /** Adds the new findings from ICMP errors, including findings from the errors of other shards. */
   #addFindings(settledUpTo: number): void {
     const { icmpErrors, clock, lease } = this.#deps;
     const { icmpLimited, slowedNetworks } = this.#findings;
     if (settledUpTo > lease.from) icmpErrors.settle(this.#rounds.placeOf(settledUpTo));
-    const room = FINDINGS_PER_EPOCH - Math.max(icmpLimited.length, slowedNetworks.length);
+    const room = FINDINGS_PER_REPORT - Math.max(icmpLimited.length, slowedNetworks.length);
+    if (room <= 0) return;
     const found = icmpErrors.take(room, clock.monotonic());
     this.#findings = {
       icmpLimited: [...icmpLimited, ...found.icmpLimited],
@@ -266,13 +282,13 @@ export class HeldShard implements ReplyRecorder {
    * published is kept, and published first by the next call, because its serial number is already in use.
    */
   async #publish(): Promise<void> {
-    const { survey, shard, lease, holder, resultStream, clock } = this.#deps;
+    const { survey, shard, lease, holder, results, clock } = this.#deps;
     this.#publishedAt = clock.monotonic();
     const head = { survey: survey.id, shard: shard.number, epoch: lease.epoch, ...holder };
     for (;;) {
       this.#unpublished ??= this.#replies.takeBatch(LIMITS.batchRows);
       if (this.#unpublished === undefined) return;
-      await resultStream.publish({ ...head, ...this.#unpublished });
+      await results.publish({ ...head, ...this.#unpublished });
       this.#unpublished = undefined;
     }
   }

@@ -2,8 +2,10 @@
 import { assert } from '../shared/base/assert.js';
 import type { Clock } from '../shared/base/clock.js';
 import { Fault } from '../shared/base/faults.js';
+import { LIMITS } from '../shared/base/limits.js';
+import type { CoordinatorClient } from '../shared/bus/agent-api.js';
+import { download, upload } from '../shared/bus/chunks.js';
 import type { Activity, Grant, IoStats } from '../shared/bus/heartbeat.js';
-import type { Bus } from '../shared/bus/interfaces.js';
 import { ProbeSet } from '../shared/probe/probe-set.js';
 import { Plan } from '../shared/survey/plan.js';
 import type { Exclusions } from '../shared/survey/policy/exclusions.js';
@@ -172,8 +174,9 @@ export class JoinedSurvey {
     this.#applyGrant();
   }
 
-  onGrant(grant: Grant, now: number): void {
-    if (!this.#grant.accept(grant, now)) return;
+  /** @param heartbeatAt when the heartbeat was sent that the grant answers, by our monotonic clock */
+  onGrant(grant: Grant, heartbeatAt: number, now: number): void {
+    if (!this.#grant.accept(grant, heartbeatAt, now)) return;
     for (const shard of grant.releaseShards) this.held.get(shard)?.leaveToOthers();
     // In quarantine, silence is not evidence: all unsettled positions are released.
     if (grant.quarantineReason !== '') for (const shard of this.held.values()) shard.release(0);
@@ -183,9 +186,9 @@ export class JoinedSurvey {
   #applyGrant(): void {
     const grant = this.#grant.latest;
     if (grant === undefined) return;
-    const { rate, heartbeatAt, ttlMillis, exclusionsVersion } = grant;
+    const { rate, exclusionsVersion } = grant;
     const most = this.survey.state === 'paused' ? 0 : this.#ceiling;
-    this.networkIo.sender.grant(Math.min(rate, most), heartbeatAt + ttlMillis, exclusionsVersion);
+    this.networkIo.sender.grant(Math.min(rate, most), this.#grant.expiresAt, exclusionsVersion);
   }
 
   /**
@@ -211,7 +214,8 @@ export class JoinedSurvey {
     this.icmpErrors.forgetAll();
   }
 
-  activity(now: number): Activity {
+  /** @param wanted shards to ask for */
+  activity(now: number, wanted: number): Activity {
     const { probesSent } = this.networkIo.sender.totals;
     this.#meter.update(probesSent, now);
     const { hasWork, ioStats } = this;
@@ -222,7 +226,10 @@ export class JoinedSurvey {
     const { otherPort, otherAddress } = this.replies;
     const elsewhere = { otherPort, otherAddress };
     const counts = { probesSent, replies, ioStats, exclusionsVersion, ...elsewhere };
-    return { survey: this.survey.id, hasWork, rate: this.#meter.rate, ...grant, ...counts };
+    const shards = [...this.held.values()].map((shard) => shard.report());
+    const { rulesHash } = this.networkIo;
+    const work = { hasWork, rate: this.#meter.rate, rulesHash, wanted, shards };
+    return { survey: this.survey.id, ...work, ...grant, ...counts };
   }
 
   async close(): Promise<void> {
@@ -240,30 +247,31 @@ async function closeNetworkIo({ captures, sender }: NetworkIo): Promise<void> {
  * @throws Fault MISSING_SPACE, PLAN_MISMATCH, or the reason why the network I/O cannot be opened
  */
 export async function joinSurvey(
-  bus: Bus,
+  coordinator: CoordinatorClient,
   survey: Survey,
   openNetworkIo: OpenNetworkIo,
   clock: Clock,
 ): Promise<JoinedSurvey> {
-  const bytes = await bus.spaces.get(survey.spaceHash);
-  if (bytes === undefined) {
-    throw new Fault('MISSING_SPACE', 'target space missing from the object store');
-  }
-  refuseOtherBytes(bytes, survey.spaceHash, 'the target space');
-  const plan = new Plan(
-    spaceFromBytes(bytes),
-    survey.seed,
-    survey.shardLength,
-    survey.limits.maxTargets,
-    survey.spaceHash,
+  const { spaceHash, seed, shardLength, limits } = survey;
+  const bytes = await download(LIMITS.spaceOctets, (offset) =>
+    coordinator.ask('space', { hash: spaceHash, offset }),
   );
+  if (bytes === undefined) throw new Fault('MISSING_SPACE', 'the coordinator has no such space');
+  refuseOtherBytes(bytes, spaceHash, 'the target space');
+  const space = spaceFromBytes(bytes);
+  const plan = new Plan(space, seed, shardLength, limits.maxTargets, spaceHash);
   if (plan.hash !== survey.planHash) {
     const reason = 'agent and coordinator compute different plans: run the same version on both';
     throw new Fault('PLAN_MISMATCH', reason, { value: survey.id });
   }
   const networkIo = await openNetworkIo(survey, plan, bytes);
   try {
-    if (networkIo.rules !== undefined) await bus.spaces.put(networkIo.rulesHash, networkIo.rules);
+    const { rules, rulesHash: hash } = networkIo;
+    if (rules !== undefined) {
+      await upload(rules, (offset, chunk) =>
+        coordinator.ask('rules', { hash, offset, total: rules.length, chunk }),
+      );
+    }
   } catch (error) {
     await closeNetworkIo(networkIo);
     throw error;

@@ -5,9 +5,10 @@
 import type { Clock } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
 import { PROTOCOL } from '../shared/base/version.js';
-import type { Bus } from '../shared/bus/interfaces.js';
+import type { SurveyVersion } from '../shared/bus/heartbeat.js';
+import type { AgentBus } from '../shared/bus/interfaces.js';
 import type { Exclusions } from '../shared/survey/policy/exclusions.js';
-import { isEnding, type Survey } from '../shared/survey/survey.js';
+import type { Survey } from '../shared/survey/survey.js';
 import type { Log } from '../shared/telemetry/log.js';
 import type { HeldShard } from './held-shard.js';
 import type { OpenNetworkIo } from './interfaces.js';
@@ -17,7 +18,7 @@ import { type JoinedSurvey, joinSurvey } from './joined-survey.js';
 export const RETRY_MILLIS = 5000;
 
 export interface JoinedSurveysDeps {
-  readonly bus: Bus;
+  readonly bus: AgentBus;
   readonly clock: Clock;
   readonly log: Log;
   readonly openNetworkIo: OpenNetworkIo;
@@ -39,8 +40,8 @@ export class JoinedSurveys {
   readonly #exclusions: Exclusions;
   readonly #joined = new Map<string, JoinedSurvey>();
   readonly #joining = new Map<string, Promise<JoinedSurvey | undefined>>();
-  /** The latest records of the surveys that are not ending, by survey identifier. */
-  readonly #active = new Map<string, Survey>();
+  /** The latest records of the surveys that are not over, with their versions, by survey identifier. */
+  readonly #active = new Map<string, { readonly record: Survey; readonly version: number }>();
   readonly #refusals = new Map<string, Refusal>();
 
   constructor(deps: JoinedSurveysDeps, exclusions: Exclusions) {
@@ -66,15 +67,23 @@ export class JoinedSurveys {
     return entries.find(([survey]) => this.#active.has(survey) || this.#isRefused(survey))?.[1];
   }
 
+  /** The surveys that are not over, as we know them. */
+  get known(): readonly SurveyVersion[] {
+    return [...this.#active].map(([survey, { version }]) => ({ survey, version }));
+  }
+
   /** A survey was launched, or its record has changed. A survey of another protocol is refused at once. */
-  onSurveyChange(survey: Survey): void {
-    if (isEnding(survey.state)) {
-      this.#active.delete(survey.id);
-      return;
-    }
-    this.#active.set(survey.id, survey);
-    const reason = versionSkewOf(survey);
-    if (reason !== '') this.refuse(survey.id, { code: 'VERSION_SKEW', reason }, RETRY_MILLIS);
+  onSurveyChange(record: Survey, version: number): void {
+    this.#active.set(record.id, { record, version });
+    const reason = versionSkewOf(record);
+    if (reason !== '') this.refuse(record.id, { code: 'VERSION_SKEW', reason }, RETRY_MILLIS);
+    this.get(record.id)?.onSurveyChange(record);
+  }
+
+  /** A survey is over: its shards are dropped, and it is left. */
+  forget(survey: string): void {
+    this.#active.delete(survey);
+    for (const shard of this.get(survey)?.held.values() ?? []) shard.lose();
   }
 
   isActive(survey: string): boolean {
@@ -83,8 +92,8 @@ export class JoinedSurveys {
 
   /** True if shards of a survey may be leased at present. */
   canLease(survey: string): boolean {
-    const active = this.#active.get(survey);
-    if (active?.state !== 'running' || versionSkewOf(active) !== '') return false;
+    const record = this.#active.get(survey)?.record;
+    if (record?.state !== 'running' || versionSkewOf(record) !== '') return false;
     return !this.#isRefused(survey) && !this.get(survey)?.hasLostNetwork;
   }
 
@@ -101,9 +110,9 @@ export class JoinedSurveys {
   }
 
   /** The joined survey; joins it if necessary. Undefined while it is refused. Never throws. */
-  async join(survey: Survey): Promise<JoinedSurvey | undefined> {
-    const { id } = survey;
-    if (this.#isRefused(id)) return undefined;
+  async join(id: string): Promise<JoinedSurvey | undefined> {
+    const survey = this.#active.get(id)?.record;
+    if (survey === undefined || this.#isRefused(id)) return undefined;
     const known = this.#joined.get(id);
     if (known?.hasLostNetwork) return undefined;
     if (known !== undefined) {
@@ -119,11 +128,11 @@ export class JoinedSurveys {
     const { bus, clock, log, openNetworkIo } = this.#deps;
     const { id } = survey;
     try {
-      const joined = await joinSurvey(bus, survey, openNetworkIo, clock);
+      const joined = await joinSurvey(bus.coordinator, survey, openNetworkIo, clock);
       this.#joined.set(id, joined);
       joined.setExclusions(this.#exclusions);
-      // Reads the record again, because it may have changed before this object could be notified.
-      joined.onSurveyChange((await bus.surveys.read(id))?.value ?? survey);
+      // The record may have changed meanwhile.
+      joined.onSurveyChange(this.#active.get(id)?.record ?? survey);
       this.#refusals.delete(id);
       const { sender, notes } = joined.networkIo;
       log.info({ survey: id, transmit: sender.transmit }, 'survey joined');

@@ -8,7 +8,7 @@ import { Fault } from '../shared/base/faults.js';
 import { shortId, systemRandom } from '../shared/base/random.js';
 import { stopController } from '../shared/base/stop.js';
 import { VERSION } from '../shared/base/version.js';
-import { natsBus } from '../shared/bus/nats/nats-bus.js';
+import { agentBus } from '../shared/bus/nats/nats-bus.js';
 import {
   addBrokerOptions,
   type BrokerFlags,
@@ -42,6 +42,7 @@ interface AgentFlags extends NetworkFlags, BrokerFlags {
 }
 
 const ID_LETTERS = 5;
+const SESSION_LETTERS = 16;
 
 const program = command(
   'transect-agent',
@@ -100,8 +101,10 @@ async function run(flags: AgentFlags): Promise<void> {
   const agent = `${flags.vantage}-${shortId(systemRandom, ID_LETTERS)}`;
   const log = openLog('agent', flags.logLevel).child({ agent });
   const access = brokerAccess(flags);
-  const bus = await natsBus(access, agent);
-  const options = { agent, vantage: flags.vantage, version: VERSION, ceiling: flags.maxRate };
+  const bus = await agentBus(access, agent);
+  const session = shortId(systemRandom, SESSION_LETTERS);
+  const identity = { agent, session, vantage: flags.vantage, version: VERSION };
+  const options = { ...identity, ceiling: flags.maxRate };
   const working = new Agent(options, { bus, clock: systemClock, log, openNetworkIo });
   const health = { problem: () => working.surveys.problem || undefined };
   const http =

@@ -12,6 +12,7 @@ import type { SurveyAgents } from './agents/survey-agents.js';
 import type { ExclusionService } from './exclusion-service.js';
 import { isSurveyFile } from './storage/folder-layout.js';
 import type { KnownSurvey } from './survey/known-survey.js';
+import type { Uploads } from './uploads.js';
 
 /** Time for which a command waits for agents to acknowledge a version of the exclusions. */
 const ACKNOWLEDGE_MILLIS = 1500;
@@ -24,15 +25,17 @@ export interface Controlled {
   readonly agents: AgentRegistry;
   readonly surveyAgents: readonly SurveyAgents[];
   readonly exclusions: ExclusionService;
+  readonly uploads: Uploads;
   find(survey: string): Promise<KnownSurvey>;
   launch(request: SurveyRequest): Promise<KnownSurvey>;
   requireExclusions(): void;
 }
 
 export function controlHandlers(coordinator: Controlled): ControlHandlers {
-  const { exclusions } = coordinator;
+  const { exclusions, uploads } = coordinator;
   const find = (survey: string) => coordinator.find(survey);
   return {
+    upload: async (part) => ({ total: await uploads.take('', part, LIMITS.spaceOctets) }),
     launch: async ({ request }) => {
       if (request === undefined) throw new Fault('BAD_MESSAGE', 'the request is missing');
       return { survey: (await coordinator.launch(request)).survey.id };

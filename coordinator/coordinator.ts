@@ -1,9 +1,9 @@
 /**
- * The coordinator's main flow. It admits surveys, plans them, offers their shards, grants their rate, and
+ * The coordinator's main flow. It admits surveys, plans them, leases their shards, grants their rate, and
  * stores the results:
  *
- *     request ─ admit ─▶ survey and plan ─ dispatch ══▶ (agents) ══▶ collect ─▶ segments ─▶ journal
- *     heartbeats ──▶ rate allocator ══ grants ══▶ (agents)
+ *     request ─ admit ─▶ survey and plan
+ *     heartbeats ─ lease service ══ leases, grants ══▶ (agents) ══ results ══▶ collect ─▶ segments ─▶ journal
  *
  * It keeps no state that it cannot read again: surveys, leases and exclusions are on the bus, coverage is in
  * journals and segments. So after a crash another coordinator continues.
@@ -15,19 +15,19 @@ import type { Clock } from '../shared/base/clock.js';
 import { describeError } from '../shared/base/faults.js';
 import type { Random } from '../shared/base/random.js';
 import { stopController } from '../shared/base/stop.js';
-import { PROTOCOL } from '../shared/base/version.js';
-import type { Bus, ResultDelivery, Versioned } from '../shared/bus/interfaces.js';
+import type { CoordinatorBus, ResultDelivery, Versioned } from '../shared/bus/interfaces.js';
 import type { Disk } from '../shared/host/disk.js';
-import type { Plan } from '../shared/survey/plan.js';
 import type { ResultBatch } from '../shared/survey/results.js';
 import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
 import { isOver, isSurveyId, type Survey, type SurveyRequest } from '../shared/survey/survey.js';
 import type { Log } from '../shared/telemetry/log.js';
 import { admit } from './admission/admission.js';
+import { agentHandlers } from './agent-handlers.js';
 import { AgentRegistry } from './agents/agent-registry.js';
 import type { SurveyAgents } from './agents/survey-agents.js';
 import { controlHandlers } from './control-handlers.js';
 import { ExclusionService } from './exclusion-service.js';
+import { LeaseService } from './lease-service.js';
 import { SurveyFolder } from './storage/survey-folder.js';
 import { FinishedSurvey } from './survey/finished-survey.js';
 import type { KnownSurvey } from './survey/known-survey.js';
@@ -37,10 +37,11 @@ import {
   restoredNotice,
   restoreOrphan,
 } from './survey/orphaned-surveys.js';
-import { readPlan, readSpaceBytes } from './survey/stored-space.js';
+import { readPlan, readSpaceBytes, type StoredPlan } from './survey/stored-space.js';
 import { SurveyRecord, takeOver } from './survey/survey-record.js';
 import { SurveyRun } from './survey/survey-run.js';
 import { Surveys } from './survey/surveys.js';
+import { Uploads } from './uploads.js';
 
 export interface CoordinatorOptions {
   /**
@@ -59,7 +60,7 @@ export interface CoordinatorOptions {
 }
 
 export interface CoordinatorDeps {
-  readonly bus: Bus;
+  readonly bus: CoordinatorBus;
   readonly clock: Clock;
   readonly random: Random;
   readonly disk: Disk;
@@ -76,6 +77,8 @@ export class Coordinator {
   readonly surveys = new Surveys((id) => this.#findFinished(id));
   readonly agents: AgentRegistry;
   readonly exclusions: ExclusionService;
+  readonly leases: LeaseService;
+  readonly uploads: Uploads;
   readonly #options: CoordinatorOptions;
   readonly #deps: CoordinatorDeps;
   readonly #running = new Set<Promise<void>>();
@@ -89,6 +92,11 @@ export class Coordinator {
     this.clock = deps.clock;
     this.agents = new AgentRegistry(deps.clock);
     this.exclusions = new ExclusionService(options.data, deps);
+    this.uploads = new Uploads(deps.bus.spaces, deps.clock);
+    this.leases = new LeaseService({
+      ...{ term: options.term, agents: this.agents, running: this.surveys.running },
+      exclusionsVersion: () => this.exclusions.list.version,
+    });
   }
 
   /** Works until the signal aborts: resumes unfinished surveys, serves requests, reads finished surveys. */
@@ -96,16 +104,18 @@ export class Coordinator {
     const { bus } = this.#deps;
     this.#signal = signal;
     await this.exclusions.restore();
-    const loops = [this.#followHeartbeats(signal), this.#followExclusions(signal)];
+    const loops = [this.#followExclusions(signal)];
     const found = await bus.surveys.list();
     const [over, unfinished] = [found.filter(hasEnded), found.filter((each) => !hasEnded(each))];
     await Promise.all(unfinished.map((survey) => this.#resume(survey)));
     await this.#restoreOrphans(new Set(found.map(({ value }) => value.id)));
-    // Results and requests wait until here, where every unfinished survey has its `SurveyRun`. Our term may
-    // have ended meanwhile.
+    // Heartbeats, results and requests wait until here, where every unfinished survey has its `SurveyRun`. Our
+    // term may have ended meanwhile.
     if (!signal.aborted) {
       this.#readingFinished = this.#readAllFinished(over, signal);
-      if (this.#options.servesControl !== false) bus.control.serve(controlHandlers(this), signal);
+      bus.agents.serve(agentHandlers(this), signal);
+      bus.agents.announce('');
+      if (this.#options.servesControl !== false) bus.people.serve(controlHandlers(this), signal);
       loops.push(this.#followResults(signal), this.#readingFinished);
     }
     await Promise.all(loops);
@@ -119,20 +129,16 @@ export class Coordinator {
     const { survey, plan } = admit(request, spaceFromBytes(space), random, clock.wall());
     // The run must exist before agents know the survey, because batches may arrive at once; it starts once
     // the record is written.
-    const run = this.#open(survey, plan);
+    const run = this.#open(survey, { plan, space });
     try {
       const isRestorable = this.#options.restoresOrphans !== undefined;
       const rules = await bus.spaces.get(request.rulesHash);
-      await Promise.all([
-        run.folder.create(survey, { space, rules, isRestorable }),
-        bus.work.open(survey.id),
-      ]);
+      await run.folder.create(survey, { space, rules, isRestorable });
+      await run.record.write(() => survey);
     } catch (error) {
       this.surveys.running.delete(survey.id);
-      await bus.work.close(survey.id);
       throw error;
     }
-    await run.record.write(() => survey);
     this.#start(run);
     log.info({ survey: survey.id, targets: plan.size, shards: plan.shardCount }, 'survey admitted');
     return run;
@@ -143,11 +149,10 @@ export class Coordinator {
     const { bus, log } = this.#deps;
     const { id } = found.value;
     try {
-      const plan = await readPlan(bus.spaces, found.value);
+      const stored = await readPlan(bus.spaces, found.value);
       await this.#folderOf(found.value).refuseIfUnusable();
       const { survey, record } = await takeOver(bus.surveys, this.#options.term, found);
-      await bus.work.open(id);
-      this.#start(this.#open(survey, plan, record));
+      this.#start(this.#open(survey, stored, record));
     } catch (error) {
       log.error({ survey: id, error: describeError(error) }, 'cannot resume survey');
     }
@@ -167,19 +172,19 @@ export class Coordinator {
 
   async #restore(orphan: OrphanedSurvey): Promise<void> {
     const { bus, log, clock } = this.#deps;
-    const { survey, plan, record } = await restoreOrphan(orphan, bus, this.#options.term);
-    const run = this.#open(survey, plan, record);
+    const { survey, stored, record } = await restoreOrphan(orphan, bus, this.#options.term);
+    const run = this.#open(survey, stored, record);
     run.notice = restoredNotice(survey, clock.wall());
     log.error({ survey: survey.id, state: survey.state }, run.notice);
     this.#start(run);
   }
 
   /** @param record the survey's record, if another coordinator may have led it; undefined for a new survey */
-  #open(survey: Survey, plan: Plan, record?: SurveyRecord): SurveyRun {
+  #open(survey: Survey, stored: StoredPlan, record?: SurveyRecord): SurveyRun {
     const { bus, clock, log } = this.#deps;
     const { version, term } = this.#options;
     assert(!this.surveys.running.has(survey.id), `survey ${survey.id} is opened twice`);
-    const run = new SurveyRun(survey, plan, {
+    const run = new SurveyRun(survey, stored, {
       ...{ bus, clock, log, version, term },
       folder: this.#folderOf(survey),
       isResumed: record !== undefined,
@@ -241,7 +246,7 @@ export class Coordinator {
     for await (const delivery of this.#deps.bus.results.consume(signal)) {
       const run = this.surveys.running.get(delivery.batch.survey);
       if (run === undefined) void this.#acknowledgeIfOver(delivery);
-      else if (run.storer.onBatch(delivery)) await this.#deps.onBatch?.(run, delivery.batch);
+      else if (run.onBatch(delivery)) await this.#deps.onBatch?.(run, delivery.batch);
     }
   }
 
@@ -258,24 +263,13 @@ export class Coordinator {
     }
   }
 
-  async #followHeartbeats(signal: AbortSignal): Promise<void> {
-    for await (const heartbeat of this.#deps.bus.heartbeats.subscribe(signal)) {
-      this.agents.onHeartbeat(heartbeat);
-      // An agent of another version gets no grant; the agent registry reports the reason.
-      if (heartbeat.protocol !== PROTOCOL) continue;
-      for (const { survey } of heartbeat.activities) {
-        this.surveys.running.get(survey)?.onHeartbeat(heartbeat);
-      }
-    }
-  }
-
   async #followExclusions(signal: AbortSignal): Promise<void> {
     for await (const _version of this.exclusions.follow(signal)) this.requireExclusions();
   }
 
-  /** Renews all grants at once, so that every agent has to enforce the latest version of the exclusions. */
+  /** Lets every agent know the latest version of the exclusions, which their grants require from now on. */
   requireExclusions(): void {
-    for (const run of this.surveys.running.values()) run.agents.renewGrants();
+    this.#deps.bus.agents.announce('');
   }
 
   /** The agents of each survey that is not over. */

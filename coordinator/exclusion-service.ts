@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import type { Clock } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
-import type { Bus } from '../shared/bus/interfaces.js';
+import type { CoordinatorBus } from '../shared/bus/interfaces.js';
 import type { Disk } from '../shared/host/disk.js';
 import { parseBlock } from '../shared/survey/lists/rule-list.js';
 import { type Exclusion, Exclusions, inForce } from '../shared/survey/policy/exclusions.js';
@@ -16,7 +16,7 @@ const AGAIN_MILLIS = 20;
 const TRIES = 50;
 
 export interface ExclusionServiceDeps {
-  readonly bus: Bus;
+  readonly bus: Pick<CoordinatorBus, 'exclusions'>;
   readonly clock: Clock;
   readonly disk: Disk;
   readonly log: Log;

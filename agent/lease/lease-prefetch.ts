@@ -1,6 +1,6 @@
 /**
- * Lease prefetch: how many shards an agent leases ahead. Enough to keep sending for a second, and few enough
- * that other agents find work.
+ * Lease prefetch: how many shards an agent leases ahead. Enough to keep sending until the heartbeat after the next
+ * one is answered, and few enough that other agents find work.
  */
 import { LIMITS } from '../../shared/base/limits.js';
 
@@ -15,28 +15,13 @@ export interface LeaseDemand {
   paceAt(now: number): number;
 }
 
-const NO_DEMAND = { unsent: 0, plan: { shardLength: 1 }, held: { size: 0 } } as const;
-/** The next shard is leased when less than this is left to send. */
+/** More shards are leased when less than this is left to send. */
 const AHEAD_SECONDS = 1;
-/** Bounds of the result. */
-const POLL_MILLIS = { least: 20, most: 100 } as const;
 
-/**
- * Milliseconds until the next shard should be leased; 0: now.
- * @param demand undefined if no shard of the survey has been leased yet
- * @param leasing shards that are being leased
- */
-export function millisUntilNextLease(
-  demand: LeaseDemand | undefined,
-  leasing: number,
-  now: number,
-): number {
-  const { least, most } = POLL_MILLIS;
-  const { unsent, plan, held } = demand ?? NO_DEMAND;
-  const pace = demand?.paceAt(now) ?? 0;
-  const isFull = leasing + held.size >= LIMITS.leasesPerAgent;
-  if (leasing >= LIMITS.leasingAtOnce || isFull) return most;
-  const surplus = unsent + leasing * plan.shardLength - Math.max(1, pace * AHEAD_SECONDS);
-  if (surplus < 0) return 0;
-  return pace === 0 ? most : Math.min(Math.max((surplus * 1000) / pace, least), most);
+/** The number of shards to ask for now. */
+export function shardsWanted(demand: LeaseDemand, now: number): number {
+  const { unsent, plan, held } = demand;
+  const missing = Math.max(1, demand.paceAt(now) * AHEAD_SECONDS) - unsent;
+  const room = Math.min(LIMITS.leasingAtOnce, LIMITS.leasesPerAgent - held.size);
+  return Math.max(0, Math.min(Math.ceil(missing / plan.shardLength), room));
 }

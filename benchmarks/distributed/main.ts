@@ -1,7 +1,6 @@
 /** Measures the whole system on one machine; see `benchmarks/distributed.sh`. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { stopController } from '../../shared/base/stop.js';
 import { type Lease, lastEpoch } from '../../shared/survey/lease.js';
 import { median } from '../harness.js';
 import { framesSent, makeSinks, pause, System, until } from './system.js';
@@ -91,42 +90,32 @@ async function rateNow(): Promise<number> {
   return ((framesSent() - from.frames) * 1000) / (performance.now() - from.at);
 }
 
-/** Kills one of two agents, and measures the time until the other has resumed each shard of the dead one. */
+/** Kills one of two agents, and measures the time until the other has leased each shard of the dead one. */
 async function resumption(): Promise<void> {
   const rows: string[][] = [];
   for (let round = 0; round < ROUNDS; round++) {
     await using system = await System.start(root, 1);
     const victim = await system.startAgent(1);
     const { survey } = await system.launch('-p', '1-100', '-r', '50k');
-    const leases = new Map<number, Lease>();
+    const leases = async () => (await system.stores.leases.list(survey)).map(({ value }) => value);
+    const isDeads = (lease: Lease) => lastEpoch(lease)?.agent.startsWith('v1') ?? false;
     const resumed = new Map<number, number>();
-    const stop = stopController();
-    let diedAt = Number.POSITIVE_INFINITY;
-    const watching = (async () => {
-      for await (const { value: lease } of system.bus.leases.watch(survey, stop.signal)) {
-        const before = leases.get(lease.shard);
-        leases.set(lease.shard, lease);
-        const report = lastEpoch(lease);
-        const isOrphan = before?.epochs.some(({ agent }) => agent.startsWith('v1'));
-        if (!isOrphan || report === undefined || report.agent.startsWith('v1')) continue;
-        const isResumed = report.sentUpTo > report.from && !resumed.has(lease.shard);
-        if (isResumed) resumed.set(lease.shard, performance.now() - diedAt);
-      }
-    })();
     await pause(6000 + 300 * round);
     await killed(victim);
-    diedAt = performance.now();
-    const orphans = [...leases.values()].filter(
-      (lease) => lease.state === 'held' && lastEpoch(lease)?.agent.startsWith('v1'),
-    );
-    const deadline = diedAt + RESUMED_WITHIN_MILLIS;
-    while (resumed.size < orphans.length && performance.now() < deadline) await pause(20);
-    stop.abort();
-    await watching;
+    const diedAt = performance.now();
+    const held = (await leases()).filter((lease) => lease.state === 'held' && isDeads(lease));
+    const orphans = new Set(held.map(({ shard }) => shard));
+    while (resumed.size < orphans.size && performance.now() < diedAt + RESUMED_WITHIN_MILLIS) {
+      await pause(20);
+      for (const lease of await leases()) {
+        const isResumed = orphans.has(lease.shard) && !isDeads(lease) && !resumed.has(lease.shard);
+        if (isResumed) resumed.set(lease.shard, performance.now() - diedAt);
+      }
+    }
     await system.cancel(survey);
     const times = [...resumed.values()].sort((a, b) => a - b);
     const seconds = (time: number | undefined) => ((time ?? Number.NaN) / 1000).toFixed(1);
-    rows.push([String(orphans.length), seconds(times[0]), seconds(times.at(-1))]);
+    rows.push([String(orphans.size), seconds(times[0]), seconds(times.at(-1))]);
   }
   const head = ['shards it held', 'first resumed after (s)', 'last resumed after (s)'];
   print('After kill -9 of one of two agents at 50,000 probes/s', head, rows);

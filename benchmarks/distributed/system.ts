@@ -12,8 +12,8 @@ import {
   type PrivateBroker,
   startPrivateBroker,
 } from '../../coordinator/cli/scan/private-broker.js';
-import type { Bus } from '../../shared/bus/interfaces.js';
-import { natsBus } from '../../shared/bus/nats/nats-bus.js';
+import type { ControlBus, CoordinatorBus } from '../../shared/bus/interfaces.js';
+import { controlBus, coordinatorBus } from '../../shared/bus/nats/nats-bus.js';
 import { environmentFor } from '../../shared/command/broker-options.js';
 import { isOver } from '../../shared/survey/survey.js';
 
@@ -60,21 +60,31 @@ export async function until(isTrue: () => boolean | Promise<boolean>, what: stri
 }
 
 export class System implements AsyncDisposable {
-  readonly bus: Bus;
+  readonly bus: ControlBus;
+  /** To look at the leases. */
+  readonly stores: CoordinatorBus;
   readonly #root: string;
   readonly #broker: PrivateBroker;
   readonly #folder = `/tmp/transect-distributed-${process.pid}`;
   readonly #children: ChildProcess[] = [];
 
-  private constructor(root: string, broker: PrivateBroker, bus: Bus) {
+  private constructor(
+    root: string,
+    broker: PrivateBroker,
+    bus: ControlBus,
+    stores: CoordinatorBus,
+  ) {
     this.#root = root;
     this.#broker = broker;
     this.bus = bus;
+    this.stores = stores;
   }
 
   static async start(root: string, agents: number): Promise<System> {
     const broker = await startPrivateBroker();
-    const system = new System(root, broker, await natsBus(broker.access, 'bench'));
+    const { access } = broker;
+    const stores = await coordinatorBus(access);
+    const system = new System(root, broker, await controlBus(access), stores);
     await system.#start('coordinator/cli/main.js', 'coordinator', '--data', system.#folder);
     for (let i = 0; i < agents; i++) await system.startAgent(i);
     return system;
@@ -105,6 +115,7 @@ export class System implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const child of this.#children) child.kill('SIGKILL');
     await this.bus.close();
+    await this.stores.close();
     await this.#broker.stop();
     await rm(this.#folder, { recursive: true, force: true });
   }

@@ -1,21 +1,19 @@
 /**
  * Many real agents in one process, connected to a real broker. Only their network I/O is simulated: once a
- * rate is granted, all probes count as sent, and no replies come. Up to 50 agents share a connection, so that
- * two cores suffice; coordinator and broker get the same messages as with one connection per agent.
+ * rate is granted, all probes count as sent, and no replies come. Each agent has a connection of its own.
  *     node agents.js COUNT      the broker is named by the environment
  */
 import { Agent } from '../../agent/agent.js';
 import type { OpenNetworkIo, Sending } from '../../agent/interfaces.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { stopController } from '../../shared/base/stop.js';
-import { natsBus } from '../../shared/bus/nats/nats-bus.js';
+import { agentBus } from '../../shared/bus/nats/nats-bus.js';
 import { brokerAccess } from '../../shared/command/broker-options.js';
 import { silentLog } from '../../shared/telemetry/log.js';
 
 const [count = '1'] = process.argv.slice(2);
 const { TRANSECT_NATS: nats = '', TRANSECT_NATS_USER: natsUser = '' } = process.env;
 const access = brokerAccess({ nats, natsUser });
-const AGENTS_PER_CONNECTION = 50;
 
 const openNetworkIo: OpenNetworkIo = async () => {
   let isGranted = false;
@@ -68,12 +66,10 @@ const stop = stopController();
 process.stdin.resume().once('end', () => process.exit(0)); // our parent has exited
 const agents: Agent[] = [];
 while (agents.length < Number(count)) {
-  const bus = await natsBus(access, `agents from ${agents.length}`);
-  for (let i = 0; i < AGENTS_PER_CONNECTION && agents.length < Number(count); i++) {
-    const options = { agent: `a${agents.length}`, vantage: 'bench', version: 'bench', ceiling: 0 };
-    const deps = { bus, clock: systemClock, log: silentLog, openNetworkIo };
-    agents.push(new Agent(options, deps));
-  }
+  const agent = `a${agents.length}`;
+  const bus = await agentBus(access, agent);
+  const options = { agent, session: agent, vantage: 'bench', version: 'bench', ceiling: 0 };
+  agents.push(new Agent(options, { bus, clock: systemClock, log: silentLog, openNetworkIo }));
 }
 process.stdout.write('agents ready\n');
 await Promise.all(agents.map((agent) => agent.run(stop.signal)));

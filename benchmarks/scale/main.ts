@@ -13,7 +13,7 @@ import { startPrivateBroker } from '../../coordinator/cli/scan/private-broker.js
 import { SurveyFolder } from '../../coordinator/storage/survey-folder.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { systemRandom } from '../../shared/base/random.js';
-import { natsBus } from '../../shared/bus/nats/nats-bus.js';
+import { controlBus, coordinatorBus } from '../../shared/bus/nats/nats-bus.js';
 import { environmentFor } from '../../shared/command/broker-options.js';
 import { systemDisk } from '../../shared/host/disk.js';
 import type { ProbePort } from '../../shared/net/ports.js';
@@ -32,7 +32,8 @@ const TICKS_PER_SECOND = 100;
 
 const broker = await startPrivateBroker();
 const folder = `/tmp/transect-scale-${process.pid}`;
-const bus = await natsBus(broker.access, 'bench');
+const bus = await coordinatorBus(broker.access);
+const people = await controlBus(broker.access);
 const children: ChildProcess[] = [];
 try {
   const size = Number(shards) * SHARD_LENGTH;
@@ -90,7 +91,7 @@ try {
   let before = { stored: 0, cpu: await cpuSeconds(pid), at: began };
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, REPORT_MILLIS));
-    const { statuses } = await bus.control.ask('status', { survey: survey.id });
+    const { statuses } = await people.control.ask('status', { survey: survey.id });
     const [status] = statuses;
     if (status === undefined) throw new Error('the survey is gone');
     const now = {
@@ -112,6 +113,7 @@ try {
   }
 } finally {
   for (const child of children) child.kill('SIGKILL');
+  await people.close();
   await bus.close();
   await broker.stop();
   await rm(folder, { recursive: true, force: true });

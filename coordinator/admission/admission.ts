@@ -52,7 +52,7 @@ export function admit(
     planHash: plan.hash,
     createdAt: now,
     protocol: PROTOCOL,
-    storedBelow: 0,
+
     term: 0,
     firstEpoch: 1,
     endReason: '',

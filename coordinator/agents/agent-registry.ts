@@ -4,6 +4,7 @@
  */
 import { assert } from '../../shared/base/assert.js';
 import type { Clock } from '../../shared/base/clock.js';
+import { Fault } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import { PROTOCOL } from '../../shared/base/version.js';
 import type { Activity, Heartbeat } from '../../shared/bus/heartbeat.js';
@@ -15,10 +16,16 @@ const EXPIRY_MILLIS = 3_600_000;
 const SWEEP_MILLIS = 60_000;
 
 interface Entry {
+  readonly agent: string;
   readonly heartbeat: Heartbeat;
   /** Our monotonic clock. */
   readonly lastSeenAt: number;
+  /** Sessions of earlier processes under this name. */
+  readonly ended: ReadonlySet<string>;
 }
+
+/** Earlier sessions that are remembered. */
+const SESSIONS_MAX = 16;
 
 export class AgentRegistry {
   readonly #clock: Clock;
@@ -30,13 +37,32 @@ export class AgentRegistry {
     this.#clock = clock;
   }
 
-  onHeartbeat(heartbeat: Heartbeat): void {
+  /**
+   * Records a heartbeat.
+   * @throws Fault SUPERSEDED if a later process uses the agent's name, STALE if a later heartbeat has arrived
+   */
+  onHeartbeat(agent: string, heartbeat: Heartbeat): void {
     const lastSeenAt = this.#clock.monotonic();
-    this.#entries.set(heartbeat.agent, { heartbeat, lastSeenAt });
+    const known = this.#entries.get(agent);
+    const { session, sentAt } = heartbeat;
+    if (known?.ended.has(session)) {
+      throw new Fault('SUPERSEDED', 'another process uses the name of this agent', {
+        value: agent,
+      });
+    }
+    const isSame = known?.heartbeat.session === session;
+    if (isSame && sentAt <= known.heartbeat.sentAt) {
+      throw new Fault('STALE', 'a later heartbeat of this agent has arrived', { value: agent });
+    }
+    const ended =
+      known === undefined || isSame
+        ? (known?.ended ?? new Set<string>())
+        : new Set([...known.ended, known.heartbeat.session].slice(-SESSIONS_MAX));
+    this.#entries.set(agent, { agent, heartbeat, lastSeenAt, ended });
     if (lastSeenAt - this.#sweptAt < SWEEP_MILLIS) return;
     this.#sweptAt = lastSeenAt;
-    for (const [agent, entry] of this.#entries) {
-      if (lastSeenAt - entry.lastSeenAt > EXPIRY_MILLIS) this.#entries.delete(agent);
+    for (const [name, entry] of this.#entries) {
+      if (lastSeenAt - entry.lastSeenAt > EXPIRY_MILLIS) this.#entries.delete(name);
     }
   }
 
@@ -51,8 +77,9 @@ export class AgentRegistry {
   withoutExclusions(version: number): readonly string[] {
     const live = [...this.#entries.values()].filter((entry) => this.#isFresh(entry));
     return live
-      .map(({ heartbeat }) => heartbeat)
-      .filter(({ activities }) => activities.some((each) => each.exclusionsVersion < version))
+      .filter(({ heartbeat }) =>
+        heartbeat.activities.some((each) => each.exclusionsVersion < version),
+      )
       .map(({ agent }) => agent);
   }
 
@@ -62,7 +89,8 @@ export class AgentRegistry {
   }
 
   #statusOf(entry: Entry, surveyAgents: readonly SurveyAgents[]): AgentStatus {
-    const { agent, vantage, version, activities, problem, problemCode } = entry.heartbeat;
+    const { agent } = entry;
+    const { vantage, version, activities, problem, problemCode } = entry.heartbeat;
     const sum = (read: (activity: Activity) => number) =>
       activities.reduce((total, activity) => total + read(activity), 0);
     const quarantine =

@@ -78,22 +78,7 @@ export class RateAllocator {
     grantee.cap = cap;
     if (grantee.hasWork) this.#shares.add(cap);
     grantee.issued = grantee.issued.filter(({ serial }) => serial >= demand.grantSerial);
-    return this.#issue(grantee, now, now + LIMITS.grantMillis);
-  }
-
-  /** Replaces an agent's last grant, with the same expiry; undefined if none is in force. */
-  reissue(agent: string, now: number): IssuedGrant | undefined {
-    const grantee = this.#grantees.get(agent);
-    const last = grantee?.issued.at(-1);
-    if (grantee === undefined || last === undefined || last.expiresAt <= now) return undefined;
-    return this.#issue(grantee, now, last.expiresAt);
-  }
-
-  /** Agents with a grant in force. */
-  granteesAt(now: number): readonly string[] {
-    const entries = [...this.#grantees];
-    const isInForce = ({ expiresAt }: IssuedGrant) => expiresAt > now;
-    return entries.filter(([, { issued }]) => issued.some(isInForce)).map(([agent]) => agent);
+    return this.#issue(grantee, now);
   }
 
   /** Packets per second that may be in use at `now`, all agents together. */
@@ -108,7 +93,7 @@ export class RateAllocator {
     return last !== undefined && last.expiresAt > now ? last.rate : 0;
   }
 
-  #issue(grantee: Grantee, now: number, expiresAt: number): IssuedGrant {
+  #issue(grantee: Grantee, now: number): IssuedGrant {
     this.#dropExpired(grantee, now);
     const elsewhere = this.#granted - grantee.inUse;
     const rate = grantee.hasWork && now >= this.#grantsFrom ? this.#share(grantee, elsewhere) : 0;
@@ -116,7 +101,7 @@ export class RateAllocator {
       rate === 0 || elsewhere + rate <= this.#budget * (1 + Number.EPSILON * 1024),
       'the grants in use exceed the budget',
     );
-    const grant = { serial: ++this.#serial, rate, expiresAt };
+    const grant = { serial: ++this.#serial, rate, expiresAt: now + LIMITS.grantMillis };
     grantee.issued.push(grant);
     grantee.inUse = Math.max(grantee.inUse, rate);
     this.#granted = elsewhere + grantee.inUse;

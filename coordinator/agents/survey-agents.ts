@@ -6,18 +6,17 @@
 import { assert } from '../../shared/base/assert.js';
 import type { Clock } from '../../shared/base/clock.js';
 import { LIMITS } from '../../shared/base/limits.js';
-import type { Activity, Grant, Heartbeat } from '../../shared/bus/heartbeat.js';
-import type { GrantChannel } from '../../shared/bus/interfaces.js';
+import type { Activity, Grant } from '../../shared/bus/heartbeat.js';
 import type { Lease } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { alarmingDrops } from '../../shared/survey/status.js';
 import type { Log } from '../../shared/telemetry/log.js';
-import { Stragglers } from '../dispatch/stragglers.js';
+import { Stragglers } from '../leases/stragglers.js';
 import { ActivitySummary } from './activity-summary.js';
 import { AgentBackoff, type ReplyRate } from './agent-backoff.js';
 import { agentsWithoutReplies } from './no-replies.js';
 import { Quarantine } from './quarantine.js';
-import { type IssuedGrant, RateAllocator } from './rate-allocator.js';
+import { RateAllocator } from './rate-allocator.js';
 
 /** Serials of grants begin with the term, so they increase from coordinator to coordinator. */
 const GRANTS_PER_TERM = 2 ** 32;
@@ -37,7 +36,6 @@ export interface SurveyAgentsOptions {
 export interface SurveyAgentsDeps {
   readonly clock: Clock;
   readonly log: Log;
-  readonly grants: Pick<GrantChannel, 'publish'>;
   /** True if an agent is alive and works on this survey. */
   readonly isServing: (agent: string) => boolean;
   /** The version of the exclusions that agents must enforce. */
@@ -48,14 +46,8 @@ export interface SurveyAgentsDeps {
   readonly holdsLease: (agent: string) => boolean;
   /** Positions settled and answered, by agent, from leases. */
   readonly repliesByAgent: () => ReadonlyMap<string, ReplyRate>;
-  /** Revokes an agent's leases: the positions of its current epochs are probed again. Never rejects. */
-  readonly revokeLeases: (agent: string) => Promise<void>;
-}
-
-interface Member {
-  backoff: AgentBackoff;
-  /** `sentAt` of its last heartbeat, on its own clock. */
-  heartbeatAt: number;
+  /** Revokes an agent's leases: the positions of its current epochs are probed again. */
+  readonly revokeLeases: (agent: string) => void;
 }
 
 export class SurveyAgents {
@@ -63,7 +55,7 @@ export class SurveyAgents {
   readonly #options: SurveyAgentsOptions;
   readonly #deps: SurveyAgentsDeps;
   readonly #allocator: RateAllocator;
-  readonly #members = new Map<string, Member>();
+  readonly #backoffs = new Map<string, AgentBackoff>();
   readonly #quarantine = new Quarantine();
   readonly #stragglers: Stragglers;
   #hasWarned = false;
@@ -85,41 +77,46 @@ export class SurveyAgents {
     });
   }
 
-  /** Answers a heartbeat, as far as it concerns this survey, by publishing a grant. */
-  onHeartbeat({ agent, sentAt }: Heartbeat, reported: Activity): void {
+  /** Answers a heartbeat, as far as it concerns this survey. */
+  onHeartbeat(agent: string, reported: Activity): Grant {
     const activity = this.#plausible(agent, reported);
     assert(
       activity.survey === this.#options.survey,
       `a heartbeat for survey ${activity.survey} was delivered to another survey`,
     );
     const now = this.#deps.clock.monotonic();
-    const member = this.#members.get(agent) ?? { backoff: new AgentBackoff(), heartbeatAt: sentAt };
-    this.#members.set(agent, member);
-    member.heartbeatAt = sentAt;
-    if (this.#quarantine.endIfDue(agent, now)) member.backoff = new AgentBackoff();
+    let backoff = this.#backoffs.get(agent) ?? new AgentBackoff();
+    if (this.#quarantine.endIfDue(agent, now)) backoff = new AgentBackoff();
+    this.#backoffs.set(agent, backoff);
     this.activity.update(agent, activity);
-    member.backoff.update(activity, this.#allocator.grantedTo(agent, now), now);
+    backoff.update(activity, this.#allocator.grantedTo(agent, now), now);
     if (now - this.#checkedAt >= CHECK_MILLIS) this.#checkAgents(now);
     const ceiling = activity.ceiling > 0 ? activity.ceiling : Number.POSITIVE_INFINITY;
-    const cap = this.#quarantine.has(agent) ? 0 : Math.min(ceiling, member.backoff.cap);
-    const issued = this.#allocator.issue(agent, activity, cap, now);
-    this.#publish(agent, member, issued, this.#shardsToRelease(agent, activity, now));
+    const cap = this.#quarantine.has(agent) ? 0 : Math.min(ceiling, backoff.cap);
+    const { serial, rate } = this.#allocator.issue(agent, activity, cap, now);
+    return {
+      survey: this.#options.survey,
+      serial,
+      rate,
+      ttlMillis: LIMITS.grantMillis,
+      exclusionsVersion: this.#deps.exclusionsVersion(),
+      quarantineReason: this.#quarantine.reasonOf(agent),
+      releaseShards: this.#shardsToRelease(agent, activity, now),
+    };
   }
 
-  /** Sets the packets per second of all agents together; grants in force are replaced at once. */
+  /** Sets the packets per second of all agents together: each agent's next heartbeat is answered accordingly. */
   setRate(rate: number): void {
     this.#allocator.budget = rate;
-    this.renewGrants();
   }
 
-  /** Replaces all grants in force: the rate or the version of the exclusions has changed. */
-  renewGrants(): void {
-    const now = this.#deps.clock.monotonic();
-    for (const agent of this.#allocator.granteesAt(now)) {
-      const member = this.#members.get(agent);
-      const issued = member && this.#allocator.reissue(agent, now);
-      if (member !== undefined && issued !== undefined) this.#publish(agent, member, issued, []);
-    }
+  /** Puts an agent into quarantine: its leases are revoked, and it gets neither work nor rate for a while. */
+  quarantine(agent: string, reason: string): void {
+    if (this.#quarantine.has(agent)) return;
+    const { log, clock, revokeLeases } = this.#deps;
+    log.error({ survey: this.#options.survey, agent, reason }, 'agent in quarantine');
+    revokeLeases(agent);
+    this.#quarantine.start(agent, reason, clock.monotonic());
   }
 
   /** Packets per second granted to an agent. */
@@ -141,16 +138,13 @@ export class SurveyAgents {
   /** Runs about once a second: puts agents without replies into quarantine, and warns about dropped frames. */
   #checkAgents(now: number): void {
     this.#checkedAt = now;
-    const { survey } = this.#options;
-    const { log, clock, isServing, repliesByAgent, revokeLeases } = this.#deps;
+    const { isServing, repliesByAgent } = this.#deps;
     const reported = new Map<string, ReplyRate>();
-    for (const [agent, { backoff }] of this.#members) {
+    for (const [agent, backoff] of this.#backoffs) {
       if (!this.#quarantine.has(agent) && isServing(agent)) reported.set(agent, backoff.replyRate);
     }
     for (const [agent, reason] of agentsWithoutReplies(reported, repliesByAgent())) {
-      log.error({ survey, agent, reason }, 'agent in quarantine');
-      const revoke = () => revokeLeases(agent);
-      void this.#quarantine.start(agent, reason, revoke, () => clock.monotonic());
+      this.quarantine(agent, reason);
     }
     if (!this.#hasWarned) this.#warnOfDrops();
   }
@@ -171,25 +165,5 @@ export class SurveyAgents {
     if (leases.length === 0 || !this.activity.idle.some(isAvailable)) return [];
     const rate = Math.max(activity.rate, this.#allocator.grantedTo(agent, now));
     return rate > 0 ? this.#stragglers.of(agent, rate, leases) : [];
-  }
-
-  #publish(
-    agent: string,
-    { heartbeatAt }: Member,
-    { serial, rate }: IssuedGrant,
-    releaseShards: readonly number[],
-  ): void {
-    const grant: Grant = {
-      survey: this.#options.survey,
-      agent,
-      serial,
-      rate,
-      heartbeatAt,
-      ttlMillis: LIMITS.grantMillis,
-      exclusionsVersion: this.#deps.exclusionsVersion(),
-      quarantineReason: this.#quarantine.announcedReasonOf(agent),
-      releaseShards,
-    };
-    this.#deps.grants.publish(grant);
   }
 }

@@ -9,7 +9,7 @@ import { EXIT } from '../../shared/base/exit-codes.js';
 import { shortId, systemRandom } from '../../shared/base/random.js';
 import { stopController } from '../../shared/base/stop.js';
 import { VERSION } from '../../shared/base/version.js';
-import { natsBus } from '../../shared/bus/nats/nats-bus.js';
+import { coordinatorBus } from '../../shared/bus/nats/nats-bus.js';
 import { brokerAccess } from '../../shared/command/broker-options.js';
 import { command, logLevelOption, option } from '../../shared/command/program.js';
 import { onStopSignal } from '../../shared/command/signals.js';
@@ -52,7 +52,7 @@ export function coordinatorCommand(): Command {
 async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
   const log = openLog('coordinator', flags.logLevel);
   const access = brokerAccess(flags);
-  const bus = await natsBus(access, 'coordinator');
+  const bus = await coordinatorBus(access);
   const data = resolve(flags.data);
   const deps = { bus, clock: systemClock, random: systemRandom, disk: systemDisk, log };
   let leading: Coordinator | undefined;

@@ -9,6 +9,7 @@ import { printCompleted, printNote } from './output/print.js';
 import { readDraft } from './plan.js';
 import { refuseIncomplete } from './survey/draft.js';
 import { resolveDraft } from './survey/resolve.js';
+import { submit } from './survey/submit.js';
 import { addSurveyOptions, type SurveyFlags } from './survey/survey-options.js';
 import { addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
 
@@ -27,12 +28,10 @@ async function launch(given: readonly string[], flags: SurveyFlags & BrokerFlags
       parseBlock(prefix, 'transect exclude'),
     );
     const resolved = resolveDraft({ ...draft, exclusions: [...draft.exclusions, ...excluded] });
-    const { request, space, bytes, rules, composition } = resolved;
+    const { request, space, composition } = resolved;
     checkRequest(request, space);
     printNote(briefPlan(summarizePlan(request, composition)));
-    await bus.spaces.put(request.spaceHash, bytes);
-    await bus.spaces.put(request.rulesHash, rules);
-    const { survey } = await bus.control.ask('launch', { request });
+    const survey = await submit(bus.control, resolved);
     await printCompleted(survey, 'survey');
   });
 }

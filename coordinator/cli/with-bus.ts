@@ -1,7 +1,7 @@
 /** Connects commands to the broker. */
 
-import type { Bus } from '../../shared/bus/interfaces.js';
-import { natsBus } from '../../shared/bus/nats/nats-bus.js';
+import type { ControlBus } from '../../shared/bus/interfaces.js';
+import { controlBus } from '../../shared/bus/nats/nats-bus.js';
 import { type BrokerFlags, brokerAccess } from '../../shared/command/broker-options.js';
 
 export { addBrokerOptions, type BrokerFlags } from '../../shared/command/broker-options.js';
@@ -15,9 +15,9 @@ export const ABOUT_SURVEY = 'its id, its name, or the start of its id';
  */
 export async function withBus<Result>(
   flags: BrokerFlags,
-  work: (bus: Bus) => Promise<Result>,
+  work: (bus: ControlBus) => Promise<Result>,
 ): Promise<Result> {
-  const bus = await natsBus(brokerAccess(flags), 'transect');
+  const bus = await controlBus(brokerAccess(flags));
   try {
     return await work(bus);
   } finally {

@@ -6,25 +6,18 @@
  */
 import { assert } from '../../shared/base/assert.js';
 import type { ResultDelivery } from '../../shared/bus/interfaces.js';
-import { type EpochRecord, type Lease, lastEpoch } from '../../shared/survey/lease.js';
+import type { EpochRecord, Lease } from '../../shared/survey/lease.js';
 import type { Shard } from '../../shared/survey/plan.js';
 import type { ResultBatch } from '../../shared/survey/results.js';
 import { ShardRows } from './shard-rows.js';
 
-/** Batches kept for shards whose lease is not known yet. */
-const UNLEASED_MAX = 1024;
 /** Rows per position that one epoch can produce: ICMP, then RST, then SYN-ACK. */
 const ROWS_PER_POSITION = 3;
-/** A shard's batches are accepted from at most this many epochs that its lease, as we know it, does not list yet. */
-const EPOCHS_AHEAD = 16;
-
 /** State of a shard when one of its batches arrives. */
 export interface ShardContext {
   readonly lease: Lease | undefined;
   /** Positions of the shard. */
   readonly positions: number;
-  /** True if all leases that existed when this coordinator started have arrived. */
-  readonly areLeasesKnown: boolean;
 }
 
 export class BatchCollector {
@@ -32,24 +25,18 @@ export class BatchCollector {
   readonly #deliveries = new Map<number, Map<string, ResultDelivery>>();
   /** Rows by `<shard>.<epoch>.<agent>`. */
   readonly #rows = new Map<string, number>();
-  /** Epochs by shard that are later than the last one of the lease. */
-  readonly #ahead = new Map<number, readonly Pick<ResultBatch, 'epoch' | 'agent'>[]>();
-  /** Batches of shards without a lease. */
-  readonly #unleased = new Map<number, number>();
 
   /**
-   * Keeps a batch if its rows may belong to a lease. Any client may write to the stream, so a batch is
-   * rejected in three cases: its epoch has ended and does not include the serial of the batch; its agent is
-   * not the agent of that epoch; or the epoch would have more rows than an epoch can produce. If a rejected
-   * batch was valid after all, its positions are probed again.
+   * Keeps a batch if its rows may belong to a lease. Leases are known before their first batch arrives, because
+   * the coordinator opens them. A batch is rejected in three cases: no lease has an epoch of its number and its
+   * agent; that epoch has ended and does not include the serial of the batch; or the epoch would have more rows
+   * than an epoch can produce. If a rejected batch was valid after all, its positions are probed again.
    * @returns whether the batch is kept
    */
-  add(delivery: ResultDelivery, { lease, positions, areLeasesKnown }: ShardContext): boolean {
+  add(delivery: ResultDelivery, { lease, positions }: ShardContext): boolean {
     const { batch } = delivery;
     const { shard, serial } = batch;
-    if (lease === undefined && areLeasesKnown && this.#isFull) return false;
-    if (lease !== undefined && !mayCount(batch, lease)) return false;
-    if (lease !== undefined && !this.#mayBeAhead(batch, lease)) return false;
+    if (lease === undefined || !mayCount(batch, lease)) return false;
     const deliveries = this.#deliveries.get(shard) ?? new Map<string, ResultDelivery>();
     const key = keyOf(batch, serial);
     if (!deliveries.has(key)) {
@@ -59,33 +46,10 @@ export class BatchCollector {
       const rows = (this.#rows.get(epoch) ?? 0) + Math.max(1, batch.columns.offset.length);
       if (rows > ROWS_PER_POSITION * positions) return false;
       this.#rows.set(epoch, rows);
-      if (lease === undefined) this.#unleased.set(shard, (this.#unleased.get(shard) ?? 0) + 1);
     }
-    if (lease !== undefined) this.#unleased.delete(shard);
     deliveries.set(key, delivery);
     this.#deliveries.set(shard, deliveries);
     return true;
-  }
-
-  /**
-   * True if the lease already has an epoch this late, or if the batch's epoch is among the few later ones
-   * that are accepted per shard. Their number is bounded, because an agent can invent epochs.
-   */
-  #mayBeAhead({ shard, epoch, agent }: ResultBatch, lease: Lease): boolean {
-    const last = lastEpoch(lease)?.epoch ?? 0;
-    if (epoch <= last) return true;
-    const ahead = [...(this.#ahead.get(shard) ?? [])].filter((each) => each.epoch > last);
-    const isKnown = ahead.some((each) => each.epoch === epoch && each.agent === agent);
-    if (!isKnown) ahead.push({ epoch, agent });
-    if (ahead.length > EPOCHS_AHEAD) return false;
-    this.#ahead.set(shard, ahead);
-    return true;
-  }
-
-  get #isFull(): boolean {
-    let unleased = 0;
-    for (const count of this.#unleased.values()) unleased += count;
-    return unleased >= UNLEASED_MAX;
   }
 
   /** True once every batch that the lease counts has arrived. */
@@ -136,8 +100,6 @@ export class BatchCollector {
       delivery.acknowledge();
     }
     this.#deliveries.delete(shard);
-    this.#ahead.delete(shard);
-    this.#unleased.delete(shard);
   }
 
   acknowledgeAll(): void {
@@ -152,9 +114,7 @@ function keyOf({ epoch, agent }: Pick<EpochRecord, 'epoch' | 'agent'>, serial: n
 
 /** True if a lease counts a batch, or may do so later. */
 function mayCount({ epoch, agent, serial }: ResultBatch, { epochs }: Lease): boolean {
-  const last = epochs.at(-1);
-  const record = epochs.find((each) => each.epoch === epoch);
-  const ahead = epoch - (last?.epoch ?? 0);
-  if (record === undefined) return ahead > 0 && ahead <= EPOCHS_AHEAD;
-  return record.agent === agent && (record === last || serial < record.batches);
+  const record = epochs.find((each) => each.epoch === epoch && each.agent === agent);
+  if (record === undefined) return false;
+  return record === epochs.at(-1) || serial < record.batches;
 }

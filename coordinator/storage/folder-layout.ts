@@ -20,7 +20,7 @@ const FILES = /^((survey|manifest)\.json|(space|rules)\.bin|journal\.ndjson)$/;
 const SEGMENT = new RegExp(`^segments/\\d{9,12}(-\\d{9,12})?\\.(${SINK_NAMES.join('|')})$`);
 
 /** The fields of a survey that its file leaves out: they change, or are secret. */
-type Omitted = 'key' | 'state' | 'storedBelow' | 'term' | 'firstEpoch';
+type Omitted = 'key' | 'state' | 'term' | 'firstEpoch';
 
 /** A survey as stored in its file: without the key, which would allow replies to be forged. */
 export type PublicSurvey = Omit<Survey, Omitted>;
@@ -53,9 +53,7 @@ export function isSurveyFile(path: string): boolean {
 }
 
 /** The survey as agents receive it from the broker, without the fields that are not written to the folder. */
-const shape = surveyShape
-  .omit({ key: true, state: true, storedBelow: true, term: true, firstEpoch: true })
-  .loose();
+const shape = surveyShape.omit({ key: true, state: true, term: true, firstEpoch: true }).loose();
 const versionShape = z.looseObject({ id: z.string(), protocol: z.number().optional() });
 
 /** @param isRestorable whether a coordinator may restore the survey from its folder */
@@ -63,7 +61,6 @@ export function surveyToJson(survey: Survey, isRestorable: boolean): string {
   const omitted: Record<Omitted, undefined> = {
     key: undefined,
     state: undefined,
-    storedBelow: undefined,
     term: undefined,
     firstEpoch: undefined,
   };

@@ -11,7 +11,7 @@
 import type { Clock } from '../../shared/base/clock.js';
 import { describeError, Fault } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
-import type { ResultDelivery, Versioned } from '../../shared/bus/interfaces.js';
+import type { ResultDelivery } from '../../shared/bus/interfaces.js';
 import type { ProbeSet } from '../../shared/probe/probe-set.js';
 import { type Lease, settledUpToOf } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
@@ -27,8 +27,6 @@ import type { SurveyFolder } from './survey-folder.js';
 const RETRY_MILLIS = 2000;
 /** Shards that are stored concurrently. */
 const CONCURRENCY = 8;
-/** After this time, a new coordinator has received all leases that existed when it started. */
-const LEASES_KNOWN_MILLIS = 30_000;
 const BEHIND = 'results come faster than they can be stored; sending waits until fewer are left';
 
 export interface ShardStorerDeps {
@@ -59,8 +57,6 @@ export class ShardStorer {
   /** Batches in the stream that have not been delivered yet, as of the last delivery. */
   #batchesRemaining = 0;
   #retryAt = 0;
-  /** Our monotonic clock. */
-  readonly #leasesKnownFrom: number;
   #failure: unknown;
   #isClosing = false;
   #isClosed = false;
@@ -71,7 +67,6 @@ export class ShardStorer {
     this.#set = set;
     this.#deps = deps;
     this.table = new ShardTable(plan.shardCount);
-    this.#leasesKnownFrom = deps.clock.monotonic() + LEASES_KNOWN_MILLIS;
     const limit = deps.rowsWaitingMax ?? LIMITS.rowsWaiting;
     this.#backPressure = new BackPressure(limit, () => this.#onBackPressure());
   }
@@ -124,21 +119,23 @@ export class ShardStorer {
     const unwritable = reasonUnwritable(batch);
     const { from, to } = this.#plan.shard(shard);
     const content = unwritable === undefined ? batch : { ...batch, columns: emptyColumns() };
-    const areLeasesKnown = this.#deps.clock.monotonic() > this.#leasesKnownFrom;
-    const context = { lease, positions: to - from, areLeasesKnown };
-    const isKept = this.#collector.add({ ...delivery, batch: content }, context);
+    const isKept = this.#collector.add(
+      { ...delivery, batch: content },
+      { lease, positions: to - from },
+    );
     if (!isKept) delivery.acknowledge();
     else if (unwritable !== undefined) this.#setAside(batch, unwritable);
     if (lease !== undefined) this.#storeIfComplete(lease);
     return isKept && unwritable === undefined;
   }
 
-  /** Records that a lease was opened, checkpointed or ended, and stores its shard if that is complete now. */
-  onLease(lease: Versioned<Lease>): void {
-    const { shard } = lease.value;
-    if (shard >= this.#plan.shardCount) return;
-    this.table.onLease(lease, this.#deps.clock.monotonic());
-    const current = this.table.leaseOf(shard);
+  /**
+   * Records that a lease was opened, reported, revoked or ended, and stores its shard if that is complete now.
+   * @param revision of its record, if it was read
+   */
+  onLease(lease: Lease, revision?: number): void {
+    this.table.onLease(lease, this.#deps.clock.monotonic(), revision);
+    const current = this.table.leaseOf(lease.shard);
     if (current !== undefined) this.#storeIfComplete(current);
   }
 

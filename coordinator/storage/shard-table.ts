@@ -1,7 +1,7 @@
 /**
- * The shard table (the ledger): the state of each shard, from waiting to offered, leased and stored. It is
- * updated by events, and has entries for shards in progress only: stored shards are intervals, and shards
- * from `#nextToOffer` on have not been offered yet.
+ * The shard table (the ledger): the state of each shard, from waiting to leased and stored. It is updated by
+ * events, and has entries for shards in progress only: stored shards are intervals, and shards from
+ * `#nextToLease` on have not been leased yet.
  */
 import { assert } from '../../shared/base/assert.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
@@ -29,30 +29,21 @@ export interface AgentTotals extends ShardTotals {
   targetsSettled: number;
 }
 
-/**
- * A shard that was not leased within this time is offered again, which changes nothing if its first offer
- * still exists.
- */
-const OFFER_AGAIN_MILLIS = 60_000;
-
 export class ShardTable {
   readonly shardCount: number;
   readonly #stored = new IntervalSet();
-  /** Shards on offer, and when they were offered. */
-  readonly #offered = new Map<number, number>();
-  /** The leases of shards that are not stored. */
+  /** The leases of shards that are not stored, with the revisions of their records; 0 if there is none yet. */
   readonly #leases = new Map<number, Versioned<Lease>>();
-  /** Leases held, by agent. */
-  readonly #held = new Map<string, number>();
+  /** Shards that were leased, and may be leased again: they were released, or their holder is gone. */
+  readonly #free = new Set<number>();
+  /** Shards held, by agent. */
+  readonly #held = new Map<string, Set<number>>();
   /** When each lease last changed; the oldest first. */
   readonly #unchangedSince = new Map<number, number>();
-  /** Revisions of the leases of stored shards above the low watermark. */
-  readonly #storedLeaseRevisions = new Map<number, number>();
-  /** The highest revision of all leases seen. */
+  /** The highest revision of all lease records. */
   #lastRevision = 0;
-  /** All lower shards have been offered, leased or stored. */
-  #nextToOffer = 0;
-  #storedBelow = 0;
+  /** All lower shards have been leased or stored. */
+  #nextToLease = 0;
   #covered = 0;
   #rows = 0;
   readonly #totals = emptyTotals();
@@ -84,13 +75,14 @@ export class ShardTable {
   get isWhole(): boolean {
     return this.incomplete.length === 0 && this.totals.prohibited === 0;
   }
-  /** The low watermark: all lower shards are stored. */
-  get storedBelow(): number {
-    return this.#storedBelow;
+  /** True while a shard may be leased. */
+  get hasNext(): boolean {
+    this.#passLeased();
+    return this.#free.size > 0 || this.#nextToLease < this.shardCount;
   }
-  /** True once every shard has been leased at some time. */
+  /** True if every shard is leased or stored. */
   get isFullyLeased(): boolean {
-    return this.#nextToOffer === this.shardCount && this.#offered.size === 0;
+    return !this.hasNext;
   }
   get agents(): ReadonlyMap<string, AgentTotals> {
     return this.#agents;
@@ -101,9 +93,19 @@ export class ShardTable {
     return [...this.#leases.values()].map(({ value }) => value);
   }
 
-  /** True if an agent holds the lease of any shard. */
-  isHolder(agent: string): boolean {
-    return this.#held.has(agent);
+  /** The agents that hold shards. */
+  get holders(): readonly string[] {
+    return [...this.#held.keys()];
+  }
+
+  /** The shards that an agent holds. */
+  heldBy(agent: string): readonly number[] {
+    return [...(this.#held.get(agent) ?? [])];
+  }
+
+  /** The number of shards that an agent holds. */
+  countHeldBy(agent: string): number {
+    return this.#held.get(agent)?.size ?? 0;
   }
 
   /**
@@ -153,26 +155,28 @@ export class ShardTable {
   }
 
   /**
-   * The shards to offer next, so that `window` shards are on offer; they count as offered from now on. Shards
-   * that were not leased for a long time are offered again, because a broker that lost power may have lost
-   * their offers.
+   * The shard to lease next; undefined if there is none. It stays the next one until its lease is known.
+   * @param mayTake false for a free shard that is meant for another agent
    */
-  offerNext(window: number, now: number): number[] {
-    const next: number[] = [];
-    for (const [shard, since] of this.#offered) {
-      if (now - since < OFFER_AGAIN_MILLIS) break; // the others are younger
-      this.#offered.delete(shard);
-      this.#offered.set(shard, now);
-      next.push(shard);
+  next(mayTake: (shard: number) => boolean): number | undefined {
+    if (!this.hasNext) return undefined;
+    for (const shard of this.#free) if (mayTake(shard)) return shard;
+    return this.#nextToLease < this.shardCount ? this.#nextToLease : undefined;
+  }
+
+  /** Moves on to the first shard that was never leased. */
+  #passLeased(): void {
+    while (this.#nextToLease < this.shardCount) {
+      const shard = this.#stored.firstGap(this.#nextToLease);
+      this.#nextToLease = Math.min(shard, this.shardCount);
+      if (shard >= this.shardCount || !this.#leases.has(shard)) return;
+      this.#nextToLease++;
     }
-    while (this.#offered.size < window && this.#nextToOffer < this.shardCount) {
-      const shard = this.#stored.firstGap(this.#nextToOffer);
-      this.#nextToOffer = Math.min(shard + 1, this.shardCount);
-      if (shard >= this.shardCount || this.#leases.has(shard)) continue;
-      this.#offered.set(shard, now);
-      next.push(shard);
-    }
-    return next;
+  }
+
+  /** Lets the shards of an agent be leased again, although it has not released them. */
+  freeShardsOf(agent: string): void {
+    for (const shard of this.heldBy(agent)) this.#free.add(shard);
   }
 
   /**
@@ -191,35 +195,46 @@ export class ShardTable {
     return still;
   }
 
-  /** Records that a lease was opened, checkpointed or ended. */
-  onLease(lease: Versioned<Lease>, now: number): void {
-    const { shard } = lease.value;
-    this.#lastRevision = Math.max(this.#lastRevision, lease.revision);
-    if (shard < this.#storedBelow) return;
-    if (this.#stored.has(shard)) {
-      this.#storedLeaseRevisions.set(shard, lease.revision);
-      return;
-    }
+  /** Records that a lease was opened, reported, revoked or ended. @param revision of its record, if it was read */
+  onLease(lease: Lease, now: number, revision?: number): void {
+    const { shard, state } = lease;
+    if (this.#stored.has(shard)) return;
     const known = this.#leases.get(shard);
-    if (known !== undefined && known.revision > lease.revision) return;
-    this.#offered.delete(shard);
-    this.#countHolder(known?.value, -1);
-    this.#countHolder(lease.value, 1);
-    this.#leases.set(shard, lease);
+    this.#countHolder(known?.value, false);
+    this.#countHolder(lease, true);
+    this.#leases.set(shard, { value: lease, revision: revision ?? known?.revision ?? 0 });
+    if (state === 'released') this.#free.add(shard);
+    else this.#free.delete(shard);
     this.#unchangedSince.delete(shard);
     this.#unchangedSince.set(shard, now);
-    for (const epoch of lease.value.epochs) this.findings.add(epoch);
+    for (const epoch of lease.epochs) this.findings.add(epoch);
+  }
+
+  /** Records that the holder of a shard has reported it: nobody else may lease it. */
+  onReported(shard: number): void {
+    if (this.leaseOf(shard)?.state === 'held') this.#free.delete(shard);
+  }
+
+  /** Records that a lease's record was written. */
+  onWritten(shard: number, revision: number): void {
+    this.#lastRevision = Math.max(this.#lastRevision, revision);
+    const known = this.#leases.get(shard);
+    if (known !== undefined) this.#leases.set(shard, { ...known, revision });
+  }
+
+  /** The revision of a lease's record; 0 if none was written. */
+  revisionOf(shard: number): number {
+    return this.#leases.get(shard)?.revision ?? 0;
   }
 
   /** Records that a shard is stored: its rows are durable, and its entry is in the journal. */
   onStored({ shard, from, to, coveredUpTo, rowCount, epochs }: ShardEntry): void {
     assert(this.#stored.add(shard), `shard ${shard} is stored twice`);
     const lease = this.#leases.get(shard);
-    this.#offered.delete(shard);
-    this.#countHolder(lease?.value, -1);
+    this.#countHolder(lease?.value, false);
     this.#leases.delete(shard);
+    this.#free.delete(shard);
     this.#unchangedSince.delete(shard);
-    if (lease !== undefined) this.#storedLeaseRevisions.set(shard, lease.revision);
     addTotals(this.#totals, epochs);
     for (const report of epochs) {
       addTotals(this.#agentOf(report), [report]);
@@ -228,17 +243,13 @@ export class ShardTable {
     this.#covered += coveredUpTo - from;
     this.#rows += rowCount;
     if (coveredUpTo < to) this.incomplete.push({ shard, from, to, coveredUpTo });
-    const before = this.#storedBelow;
-    this.#storedBelow = this.#stored.firstGap(before);
-    for (let below = before; below < this.#storedBelow; below++)
-      this.#storedLeaseRevisions.delete(below);
   }
 
-  /** Lease records with revisions below this one belong to shards below the low watermark, and can be purged. */
+  /** Lease records with revisions below this one belong to stored shards. */
   get purgeableRevision(): number {
-    let least = this.#lastRevision + 1; // leases not seen yet have higher revisions
-    for (const { revision } of this.#leases.values()) least = Math.min(least, revision);
-    for (const revision of this.#storedLeaseRevisions.values()) least = Math.min(least, revision);
+    let least = this.#lastRevision + 1; // records not written yet get higher revisions
+    for (const { revision } of this.#leases.values())
+      if (revision > 0) least = Math.min(least, revision);
     return least;
   }
 
@@ -248,11 +259,13 @@ export class ShardTable {
     return totals;
   }
 
-  #countHolder(lease: Lease | undefined, change: number): void {
+  #countHolder(lease: Lease | undefined, isHeld: boolean): void {
     const agent = lease && holderOf(lease);
-    if (agent === undefined) return;
-    const count = (this.#held.get(agent) ?? 0) + change;
-    if (count > 0) this.#held.set(agent, count);
+    if (lease === undefined || agent === undefined) return;
+    const shards = this.#held.get(agent) ?? new Set<number>();
+    if (isHeld) shards.add(lease.shard);
+    else shards.delete(lease.shard);
+    if (shards.size > 0) this.#held.set(agent, shards);
     else this.#held.delete(agent);
   }
 

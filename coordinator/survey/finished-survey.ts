@@ -42,7 +42,7 @@ export class FinishedSurvey implements KnownSurvey {
 
   async lookup(text: string): Promise<readonly LookupResult[]> {
     const { survey } = this;
-    const plan = await readPlan(this.#deps.spaces, survey);
+    const { plan } = await readPlan(this.#deps.spaces, survey);
     const sources = { ...this.#deps, survey, plan, findings: this.#findings };
     return await lookupTargets(text, { ...sources, leaseOf: () => undefined });
   }

@@ -8,7 +8,7 @@ import { isoTime } from '../../shared/base/clock.js';
 import { describeError, Fault } from '../../shared/base/faults.js';
 import type { Random } from '../../shared/base/random.js';
 import { PROTOCOL } from '../../shared/base/version.js';
-import type { Bus } from '../../shared/bus/interfaces.js';
+import type { CoordinatorBus } from '../../shared/bus/interfaces.js';
 import type { Disk } from '../../shared/host/disk.js';
 import { KEY_OCTETS } from '../../shared/probe/cookies.js';
 import { Plan } from '../../shared/survey/plan.js';
@@ -16,10 +16,11 @@ import { refuseOtherBytes, spaceFromBytes } from '../../shared/survey/space/spac
 import { isSurveyId, type Survey } from '../../shared/survey/survey.js';
 import type { Log } from '../../shared/telemetry/log.js';
 import { MANIFEST_FILE, RULES_FILE, readFolder, SPACE_FILE } from '../storage/folder-layout.js';
+import type { StoredPlan } from './stored-space.js';
 import { SurveyRecord } from './survey-record.js';
 
 /** A survey whose state is unknown stays paused until an operator resumes it. */
-const UNKNOWN_STATE = { state: 'paused', storedBelow: 0, term: 0, firstEpoch: 0 } as const;
+const UNKNOWN_STATE = { state: 'paused', term: 0, firstEpoch: 0 } as const;
 /** More epochs than a shard can have in one term. */
 const EPOCHS_PER_TERM = 65_536;
 
@@ -67,11 +68,15 @@ export async function* orphanedSurveys(
  */
 export async function restoreOrphan(
   { survey: found, space, rules }: OrphanedSurvey,
-  bus: Bus,
+  bus: CoordinatorBus,
   term: number,
-): Promise<{ readonly survey: Survey; readonly plan: Plan; readonly record: SurveyRecord }> {
+): Promise<{
+  readonly survey: Survey;
+  readonly stored: StoredPlan;
+  readonly record: SurveyRecord;
+}> {
   const firstEpoch = term * EPOCHS_PER_TERM;
-  const survey = { ...found, storedBelow: 0, firstEpoch, protocol: PROTOCOL };
+  const survey = { ...found, firstEpoch, protocol: PROTOCOL };
   const plan = new Plan(
     spaceFromBytes(space),
     survey.seed,
@@ -86,8 +91,7 @@ export async function restoreOrphan(
   if (rules !== undefined) await bus.spaces.put(found.rulesHash, rules);
   const record = new SurveyRecord(bus.surveys, term);
   await record.write(() => survey);
-  await bus.work.open(survey.id);
-  return { survey, plan, record };
+  return { survey, stored: { plan, space }, record };
 }
 
 /** The notice shown with a restored survey. @param now wall clock */

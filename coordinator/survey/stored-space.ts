@@ -8,16 +8,18 @@ import { Plan } from '../../shared/survey/plan.js';
 import { refuseOtherBytes, spaceFromBytes } from '../../shared/survey/space/space-bytes.js';
 import type { Survey } from '../../shared/survey/survey.js';
 
+/** A plan, and the canonical bytes of its space. */
+export interface StoredPlan {
+  readonly plan: Plan;
+  readonly space: Uint8Array;
+}
+
 /** @throws Fault MISSING_SPACE or BAD_MESSAGE */
-export async function readPlan(spaces: SpaceStore, survey: Survey): Promise<Plan> {
-  const space = spaceFromBytes(await readSpaceBytes(spaces, survey.spaceHash));
-  return new Plan(
-    space,
-    survey.seed,
-    survey.shardLength,
-    survey.limits.maxTargets,
-    survey.spaceHash,
-  );
+export async function readPlan(spaces: SpaceStore, survey: Survey): Promise<StoredPlan> {
+  const space = await readSpaceBytes(spaces, survey.spaceHash);
+  const { seed, shardLength, limits, spaceHash } = survey;
+  const plan = new Plan(spaceFromBytes(space), seed, shardLength, limits.maxTargets, spaceHash);
+  return { plan, space };
 }
 
 /** @throws Fault MISSING_SPACE if it is missing or cannot be read, BAD_MESSAGE if it has another hash */

@@ -1,11 +1,11 @@
 /**
- * One running survey, from its first offer to its manifest:
+ * One running survey, from its first lease to its manifest:
  *
- *     dispatch ══▶ (agents) ══▶ leases and batches ─▶ store the shard ─▶ covered
+ *     lease ══▶ (agents) ══▶ reports and batches ─▶ store the shard ─▶ covered
  *
  * A shard is stored once its lease is settled and every batch that the lease counts has arrived; batches leave
- * the stream only once the shard is durable. While nothing can be stored, nothing is dispatched and no agent
- * sends. A cancelled survey stops offering shards, waits until the agents have settled what they have sent,
+ * the stream only once the shard is durable. While nothing can be stored, nothing is leased and no agent
+ * sends. A cancelled survey leases no more shards, waits until the agents have settled what they have sent,
  * and stores that.
  */
 import { assert } from '../../shared/base/assert.js';
@@ -13,10 +13,9 @@ import { type Clock, every } from '../../shared/base/clock.js';
 import { describeError } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import { stopController } from '../../shared/base/stop.js';
-import type { Heartbeat } from '../../shared/bus/heartbeat.js';
-import type { Bus } from '../../shared/bus/interfaces.js';
+import type { Activity, Heartbeat, HeartbeatReply } from '../../shared/bus/heartbeat.js';
+import type { CoordinatorBus, ResultDelivery } from '../../shared/bus/interfaces.js';
 import { ProbeSet } from '../../shared/probe/probe-set.js';
-import { lastEpoch } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { Exclusions } from '../../shared/survey/policy/exclusions.js';
 import type { LookupResult, SurveyStatus } from '../../shared/survey/status.js';
@@ -29,20 +28,20 @@ import {
 } from '../../shared/survey/survey.js';
 import type { Log } from '../../shared/telemetry/log.js';
 import { SurveyAgents } from '../agents/survey-agents.js';
-import { Dispatcher } from '../dispatch/dispatcher.js';
-import { LeaseMaintenance } from '../dispatch/lease-maintenance.js';
+import { LeaseBook } from '../leases/lease-book.js';
 import { ShardStorer } from '../storage/shard-storer.js';
 import type { ShardTable } from '../storage/shard-table.js';
 import type { SurveyFolder } from '../storage/survey-folder.js';
 import type { KnownSurvey } from './known-survey.js';
 import { lookupTargets } from './lookup.js';
 import { reachedLimit } from './reached-limit.js';
+import type { StoredPlan } from './stored-space.js';
 import { concludeSurvey } from './survey-conclusion.js';
 import type { SurveyRecord } from './survey-record.js';
 import { statusOf } from './survey-status.js';
 
 export interface SurveyRunDeps {
-  readonly bus: Bus;
+  readonly bus: CoordinatorBus;
   readonly clock: Clock;
   readonly log: Log;
   readonly folder: SurveyFolder;
@@ -57,12 +56,20 @@ export interface SurveyRunDeps {
   readonly isServing: (agent: string, survey: string) => boolean;
 }
 
+/** What the reply to a heartbeat says about one survey. */
+export type SurveyAnswer = Pick<HeartbeatReply, 'lost' | 'leases' | 'grants'>;
+
+const NO_ANSWER: SurveyAnswer = { lost: [], leases: [], grants: [] };
+/** Versions of a record begin with the term, so they increase from coordinator to coordinator. */
+const VERSIONS_PER_TERM = 2 ** 20;
 const STEP_MILLIS = 50;
-const MAINTENANCE_MILLIS = 5000;
+const MAINTENANCE_MILLIS = 3000;
 const END_RETRY_MILLIS = 2000;
 
 export class SurveyRun implements KnownSurvey {
   readonly plan: Plan;
+  /** The canonical bytes of its space. */
+  readonly space: Uint8Array;
   readonly probeSet: ProbeSet;
   readonly folder: SurveyFolder;
   readonly agents: SurveyAgents;
@@ -75,11 +82,15 @@ export class SurveyRun implements KnownSurvey {
   readonly ended: Promise<SurveyStatus>;
   readonly #deps: SurveyRunDeps;
   readonly #table: ShardTable;
-  readonly #dispatcher: Dispatcher;
-  readonly #maintenance: LeaseMaintenance;
+  readonly #leases: LeaseBook;
+  /** Batches that arrived before the leases were read. */
+  #early: ResultDelivery[] | undefined = [];
+  /** Version of the record, as agents know it. */
+  #version: number;
   readonly #isServing: (agent: string) => boolean;
   readonly #stop = stopController();
   #isImmediate = false;
+  #hadOffers = false;
   #maintainedAt = 0;
   /** The time, on our monotonic clock, before which some agents and leases may not be known yet. */
   readonly #drainCheckFrom: number;
@@ -87,10 +98,11 @@ export class SurveyRun implements KnownSurvey {
   #endRetryAt = 0;
   #resolveEnded: { resolve(status: SurveyStatus): void; reject(error: unknown): void } | undefined;
 
-  constructor(survey: Survey, plan: Plan, deps: SurveyRunDeps) {
+  constructor(survey: Survey, { plan, space }: StoredPlan, deps: SurveyRunDeps) {
     assert(plan.hash === survey.planHash, `survey ${survey.id} runs with another plan`);
     this.survey = survey;
     this.plan = plan;
+    this.space = space;
     this.probeSet = new ProbeSet(survey.probes);
     this.folder = deps.folder;
     this.record = deps.record;
@@ -98,14 +110,16 @@ export class SurveyRun implements KnownSurvey {
     const { bus, clock, log, folder, isResumed, term } = deps;
     const { id } = survey;
     this.#isServing = (agent) => deps.isServing(agent, id);
-    this.#dispatcher = new Dispatcher(bus.work, id);
+    this.#version = term * VERSIONS_PER_TERM;
     const onProblemChange = () => this.#applyRate();
     const storerDeps = { survey: id, clock, log, folder, onProblemChange };
     this.storer = new ShardStorer(plan, this.probeSet, storerDeps);
     this.#table = this.storer.table;
-    this.#maintenance = new LeaseMaintenance(id, {
-      ...{ leases: bus.leases, work: bus.work, table: this.#table, log },
+    this.#leases = new LeaseBook({
+      ...{ survey, plan, table: this.#table, store: bus.leases, term, clock, log },
+      onChange: (lease, revision) => this.storer.onLease(lease, revision),
       epochWithLostBatch: (lease) => this.storer.epochWithLostBatch(lease),
+      onViolation: (agent, reason) => this.agents.quarantine(agent, `impossible report, ${reason}`),
     });
     const now = clock.monotonic();
     this.#drainCheckFrom = isResumed ? now + LIMITS.agentTimeoutMillis : now;
@@ -113,12 +127,12 @@ export class SurveyRun implements KnownSurvey {
     this.agents = new SurveyAgents(
       { survey: id, plan, rate, isResumed, term },
       {
-        ...{ clock, log, grants: bus.grants, isServing: this.#isServing },
+        ...{ clock, log, isServing: this.#isServing },
         exclusionsVersion: () => deps.exclusions.version,
         unfinishedLeases: () => (this.#table.isFullyLeased ? this.#table.leases : []),
-        holdsLease: (agent) => this.#table.isHolder(agent),
+        holdsLease: (agent) => this.#table.countHeldBy(agent) > 0,
         repliesByAgent: () => this.#table.repliesByAgent,
-        revokeLeases: (agent) => this.#maintenance.revoke(agent),
+        revokeLeases: (agent) => this.#leases.revoke(agent),
       },
     );
     this.ended = new Promise((resolve, reject) => {
@@ -137,9 +151,11 @@ export class SurveyRun implements KnownSurvey {
     if (signal.aborted) abort();
     try {
       await this.storer.restore(stop.signal);
-      const watching = this.#watchLeases(stop.signal);
+      await this.#leases.restore();
+      for (const delivery of this.#early?.splice(0) ?? []) this.storer.onBatch(delivery);
+      this.#early = undefined;
       await every(clock, STEP_MILLIS, stop.signal, () => this.#step());
-      await Promise.all([watching, this.storer.flushed()]);
+      await this.storer.flushed();
     } catch (error) {
       log.error({ survey: this.survey.id, error: describeError(error) }, 'survey failed');
       this.storer.close(`survey failed: ${describeError(error)}`);
@@ -155,12 +171,52 @@ export class SurveyRun implements KnownSurvey {
     return this.#table.isStored(shard);
   }
 
-  /** Answers the part of a heartbeat that is about this survey. */
-  onHeartbeat(heartbeat: Heartbeat): void {
-    const activity = heartbeat.activities.find(({ survey }) => survey === this.survey.id);
-    if (activity === undefined || isOver(this.survey.state)) return;
-    const hasWork = activity.hasWork && this.#maySend;
-    this.agents.onHeartbeat(heartbeat, { ...activity, hasWork });
+  /** Takes a batch from the stream. @returns whether its rows may be stored */
+  onBatch(delivery: ResultDelivery): boolean {
+    if (this.#early === undefined) return this.storer.onBatch(delivery);
+    this.#early.push(delivery);
+    return false;
+  }
+
+  /** The version of the survey's record; increases with each change, also from coordinator to coordinator. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** True if agents may lease shards now. */
+  get hasOffers(): boolean {
+    return this.#isReady && this.#maySend && this.#table.hasNext;
+  }
+
+  /** True once stored shards and leases are known: before that, no agent is answered. */
+  get #isReady(): boolean {
+    return this.#early === undefined;
+  }
+
+  /**
+   * Answers the part of a heartbeat that is about this survey: takes the reports, opens leases, and grants a rate.
+   * @param activity undefined if the agent does not serve the survey
+   */
+  async onHeartbeat(
+    agent: string,
+    { vantage, state }: Heartbeat,
+    activity: Activity | undefined,
+  ): Promise<SurveyAnswer> {
+    if (!this.#isReady || isOver(this.survey.state)) return NO_ANSWER;
+    const lost = this.#leases.report(agent, activity?.shards ?? []);
+    if (activity === undefined) {
+      await this.#leases.written();
+      return { ...NO_ANSWER, lost };
+    }
+    const isFit = state !== 'leaving' && this.agents.quarantineReasonOf(agent) === '';
+    const holder = { agent, vantage, rulesHash: activity.rulesHash };
+    const wanted = isFit && this.#maySend ? activity.wanted : 0;
+    const leases = this.#leases.open(holder, wanted);
+    const hasWork = (activity.hasWork || leases.length > 0) && this.#maySend;
+    const grant = this.agents.onHeartbeat(agent, { ...activity, hasWork });
+    this.#leases.onGrant(agent, grant.rate);
+    await this.#leases.written();
+    return { lost, leases, grants: [grant] };
   }
 
   async lookup(text: string): Promise<readonly LookupResult[]> {
@@ -212,7 +268,8 @@ export class SurveyRun implements KnownSurvey {
   async #step(): Promise<void> {
     const now = this.#deps.clock.monotonic();
     this.storer.throwFailure();
-    if (this.#maySend) await this.#dispatcher.dispatch(this.#table, now);
+    if (now >= this.#drainCheckFrom) this.#leases.freeShardsOf((agent) => !this.#isServing(agent));
+    this.#announceOffers();
     this.storer.storeReady();
     await this.#enforceLimits();
     if (now - this.#maintainedAt >= MAINTENANCE_MILLIS) await this.#maintainLeases(now);
@@ -227,11 +284,15 @@ export class SurveyRun implements KnownSurvey {
     if (endReason !== '') await this.#update({ state: 'draining', endReason });
   }
 
-  async #watchLeases(signal: AbortSignal): Promise<void> {
-    for await (const lease of this.#deps.bus.leases.watch(this.survey.id, signal)) {
-      const isOld = (lastEpoch(lease.value)?.epoch ?? 0) < this.survey.firstEpoch;
-      if (!isOld) this.storer.onLease(lease);
-    }
+  /** Tells agents when shards can be leased again, after there were none. */
+  #announceOffers(): void {
+    const { hasOffers } = this;
+    if (hasOffers && !this.#hadOffers) this.#announce();
+    this.#hadOffers = hasOffers;
+  }
+
+  #announce(): void {
+    this.#deps.bus.agents.announce(this.survey.id);
   }
 
   /** True if the survey runs and its results can be stored: sending must wait while they cannot. */
@@ -241,15 +302,14 @@ export class SurveyRun implements KnownSurvey {
 
   #applyRate(): void {
     this.agents.setRate(this.#maySend ? this.survey.rate : 0);
+    this.#announce();
   }
 
   async #maintainLeases(now: number): Promise<void> {
     this.#maintainedAt = now;
-    await this.#maintenance.repair(now, this.#maySend);
-    const storedBelow = await this.#maintenance.purge(this.survey.storedBelow);
-    if (storedBelow === undefined || isOver(this.survey.state)) return;
-    this.survey = { ...this.survey, storedBelow };
-    await this.record.write(() => this.survey);
+    this.#leases.repair(now);
+    await this.#leases.writeAll();
+    await this.#leases.purge();
   }
 
   #isDrained(): boolean {
@@ -282,17 +342,18 @@ export class SurveyRun implements KnownSurvey {
     this.survey = { ...survey, state };
     await this.record.write(() => this.survey);
     this.storer.end();
-    await bus.work.close(survey.id);
     await bus.leases.purge(survey.id);
+    this.#announce();
     const { targetsCovered } = this.#table;
     log.info({ survey: survey.id, state, targetsCovered }, 'survey ended');
     this.#stop.abort();
     this.#resolveEnded?.resolve(this.status);
   }
 
-  /** Applies a change at once by grants, and also writes it to the record, for agents that miss the grant. */
+  /** Applies a change at once, and also writes it to the record, for the coordinator that comes after this one. */
   async #update(change: Partial<Pick<Survey, 'state' | 'rate' | 'endReason'>>): Promise<void> {
     this.survey = { ...this.survey, ...change };
+    this.#version++;
     this.#applyRate();
     await this.record.write(() => this.survey);
   }

@@ -75,6 +75,10 @@ const EXIT_CODE_OF = {
   VERSION_SKEW: EXIT.FAILED,
   /** Another coordinator has taken over: this one may not write any more. */
   DEPOSED: EXIT.FAILED,
+  /** A later process uses the name of this agent. */
+  SUPERSEDED: EXIT.FAILED,
+  /** A heartbeat arrived after a later one. */
+  STALE: EXIT.FAILED,
   /** The survey is in a state that does not allow what was asked. */
   WRONG_STATE: EXIT.FAILED,
   /** The survey has no such file, manifest or rows. */

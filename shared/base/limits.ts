@@ -9,16 +9,10 @@ export const LIMITS = {
   spaceSizeMax: 2 ** 53,
   /** Positions in a shard: bounds an agent's memory per lease (one octet each). */
   shardLengthMax: 2 ** 22,
-  /** Shards offered and not yet leased, per survey: keeps the agents busy. */
-  dispatchWindow: 64,
-  /** The most that this window may grow to while agents lease shards faster than they are offered. */
-  dispatchWindowMax: 2048,
   /** Shards that one agent holds at once: sending, waiting or cooling down. */
   leasesPerAgent: 512,
-  /** The number of leases that one agent tries to get at once. */
-  leasingAtOnce: 16,
-  /** The most requests for an offer that all agents of a survey together may have waiting at the broker. */
-  requestsWaiting: 65_536,
+  /** Leases that an agent gets with one heartbeat. */
+  leasingAtOnce: 64,
   /** Rows in one result batch; about 50 octets each, so about 200 KiB. */
   batchRows: 4096,
   /** A row waits this long in an agent before its batch is published. */
@@ -31,10 +25,6 @@ export const LIMITS = {
   grantMillis: 3000,
   /** Liveness timeout: an agent without heartbeats for this long is dead. */
   agentTimeoutMillis: 5000,
-  /** A work message that has not been extended for this long is offered again. */
-  workAckMillis: 8000,
-  /** Period of extensions of a held work message. */
-  workExtendMillis: 2000,
   /** A result batch that has not been acknowledged for this long after its delivery is delivered again. */
   resultAckMillis: 600_000,
   /** A request between processes waits this long for its answer. */
@@ -45,6 +35,8 @@ export const LIMITS = {
   finishedSurveys: 1000,
   /** Octets of a file that is read whole: enough for a space of 128 million listed addresses. */
   fileOctets: 2 * 1024 ** 3 - 1,
+  /** Octets of the largest space: 134 M IPv6 addresses. A stored record cannot claim more. */
+  spaceOctets: 2 ** 31,
   /** Octets of one line of a journal. */
   lineOctets: 64 * 1024 ** 2,
   /** Octets of a survey's record and its manifest. */
@@ -68,10 +60,6 @@ export const LIMITS = {
   captureOctets: { usual: 16 * 1024 * 1024, fast: 64 * 1024 * 1024, fastPps: 100_000 },
 } as const;
 
-assert(
-  LIMITS.workExtendMillis * 3 < LIMITS.workAckMillis,
-  'a lease does not survive two lost extensions',
-);
 assert(
   LIMITS.checkpointMillis * 2 < LIMITS.grantMillis,
   'a grant does not survive one lost heartbeat',

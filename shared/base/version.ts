@@ -2,4 +2,4 @@
 export const VERSION = '0.1.0';
 
 /** Increased whenever a coordinator and an agent of different builds would misunderstand each other. */
-export const PROTOCOL = 9;
+export const PROTOCOL = 10;

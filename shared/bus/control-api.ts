@@ -5,6 +5,14 @@ import type { SurveyRequest } from '../survey/survey.js';
 
 /** Request and answer of each verb. */
 export interface ControlVerbs {
+  /**
+   * A chunk of a target space or of block rules, before the launch of a survey that names it by its hash. The
+   * answer says how many octets the coordinator has, from the first on.
+   */
+  upload: {
+    ask: { hash: string; offset: number; total: number; chunk: Uint8Array };
+    answer: { total: number };
+  };
   launch: { ask: { request: SurveyRequest }; answer: { survey: string } };
   /** An empty survey id means all surveys. */
   status: { ask: { survey: string }; answer: { statuses: readonly SurveyStatus[] } };
@@ -54,5 +62,9 @@ export interface ControlApi {
     verb: Verb,
     ask: ControlVerbs[Verb]['ask'],
   ): Promise<ControlVerbs[Verb]['answer']>;
+}
+
+/** The coordinator's side. */
+export interface ControlServer {
   serve(handlers: ControlHandlers, signal: AbortSignal): void;
 }

@@ -102,12 +102,20 @@ const controlRequestShape = z.object({
   reason: text(TEXT.LINE),
   by: text(TEXT.NAME),
   lifted: z.string(),
+  hash: z.string(),
+  total: count,
+  chunk: octets,
+});
+
+export const faultShape = z.object({
+  code: z.string(),
+  message: z.string(),
+  flag: z.string(),
+  value: z.string(),
 });
 
 const controlReplyShape = z.object({
-  fault: z
-    .object({ code: z.string(), message: z.string(), flag: z.string(), value: z.string() })
-    .optional(),
+  fault: faultShape.optional(),
   survey: token.or(z.literal('')),
   statuses: z.array(statusShape),
   agents: z.array(agentShape),

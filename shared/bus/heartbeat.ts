@@ -1,4 +1,11 @@
-/** Heartbeats of agents, and the grants that answer them. */
+/**
+ * Heartbeats of agents, and the replies of the coordinator. They are all that the two say to each other about
+ * work: a heartbeat reports every shard that the agent holds and asks for more; the reply grants rates and
+ * leases, and names the shards that the agent has lost.
+ */
+import type { IcmpFindings } from '../survey/icmp-findings.js';
+import type { LeaseState, Progress } from '../survey/lease.js';
+import type { Survey } from '../survey/survey.js';
 
 /** An agent's work for one survey. */
 export interface Activity {
@@ -24,6 +31,22 @@ export interface Activity {
   readonly ioStats: IoStats;
   /** The version of the exclusions that every probe from now on is checked against. */
   readonly exclusionsVersion: number;
+  /** Hash of the agent's own block rules; empty if it has none. */
+  readonly rulesHash: string;
+  /** Number of shards that it asks for. */
+  readonly wanted: number;
+  /** All shards that it holds. A lease of this agent that is not among them is free. */
+  readonly shards: readonly ShardReport[];
+}
+
+/** What an agent reports of a shard that it holds. Findings are those that no reply has answered yet. */
+export interface ShardReport extends IcmpFindings {
+  readonly shard: number;
+  readonly epoch: number;
+  /** After `released` and `settled`, the agent forgets the shard. */
+  readonly state: LeaseState;
+  /** Undefined if nothing has changed since the last report that was answered. */
+  readonly progress?: Progress | undefined;
 }
 
 /** I/O statistics of an agent for one survey. */
@@ -40,12 +63,13 @@ export interface IoStats {
 type AgentState = 'working' | 'leaving' | 'refused';
 
 export interface Heartbeat {
-  readonly agent: string;
   readonly vantage: string;
   readonly version: string;
   /** Version of the message protocol of the agent. */
   readonly protocol: number;
-  /** The agent's own monotonic clock, in milliseconds. */
+  /** A random name of the process: another one under the same name holds nothing of what this one held. */
+  readonly session: string;
+  /** The agent's own monotonic clock, in milliseconds; increases from heartbeat to heartbeat. */
   readonly sentAt: number;
   readonly invalid: number;
   readonly state: AgentState;
@@ -53,19 +77,45 @@ export interface Heartbeat {
   readonly problem: string;
   /** The `FaultCode` of the problem; empty if there is none. */
   readonly problemCode: string;
+  /** The surveys that the agent knows and that are not over. */
+  readonly known: readonly SurveyVersion[];
   readonly activities: readonly Activity[];
 }
 
+export interface SurveyVersion {
+  readonly survey: string;
+  /** Increases with each change of the survey's record, also from coordinator to coordinator. */
+  readonly version: number;
+}
+
+export interface HeartbeatReply {
+  /** The fencing term of the coordinator: replies of an earlier term do not count. */
+  readonly term: number;
+  /** Version of the message protocol of the coordinator. */
+  readonly protocol: number;
+  /** The records that the agent does not have in this version. */
+  readonly surveys: readonly { readonly version: number; readonly record: Survey }[];
+  /** Surveys that the agent knows, and that are over or unknown here. */
+  readonly forgotten: readonly string[];
+  /** Running surveys with shards to lease. */
+  readonly offered: readonly string[];
+  /** One for each activity. */
+  readonly grants: readonly Grant[];
+  readonly leases: readonly NewLease[];
+  /** Shards that the agent has reported, and does not hold: it must stop them at once. */
+  readonly lost: readonly ShardEpoch[];
+  /** The version of the latest exclusion. */
+  readonly exclusionsVersion: number;
+}
+
 /**
- * A rate, granted in answer to a heartbeat. The grant expires `ttlMillis` after `heartbeatAt` on the agent's
- * own clock. However late the grant is delivered, the coordinator therefore knows by when it has expired.
+ * A rate, granted in the reply to a heartbeat. The grant expires `ttlMillis` after the heartbeat was sent, on the
+ * agent's own clock. However late the reply is delivered, the coordinator therefore knows by when it has expired.
  */
 export interface Grant {
   readonly survey: string;
-  readonly agent: string;
   readonly serial: number;
   readonly rate: number;
-  readonly heartbeatAt: number;
   readonly ttlMillis: number;
   /** The version of the exclusions that the agent must enforce before it sends any more. */
   readonly exclusionsVersion: number;
@@ -76,4 +126,17 @@ export interface Grant {
   readonly quarantineReason: string;
   /** Shards to release, because other agents can finish them sooner. */
   readonly releaseShards: readonly number[];
+}
+
+/** One epoch of a shard's lease. */
+export interface ShardEpoch {
+  readonly survey: string;
+  readonly shard: number;
+  readonly epoch: number;
+}
+
+/** A shard that the agent holds from now on. */
+export interface NewLease extends ShardEpoch {
+  /** The position where the epoch starts. */
+  readonly from: number;
 }

@@ -1,77 +1,64 @@
 /**
- * The interfaces between coordinator and agents, in terms of surveys. `nats/` and `memory/` implement them
- * and pass the same contract tests; only `nats/` knows subjects and streams.
+ * The interfaces between coordinator, agents and people, in terms of surveys. `nats/` and `memory/` implement
+ * them and pass the same contract tests; only `nats/` knows subjects and streams.
+ *
+ * There are three faces. Agents ask the coordinator, and publish results; they reach nothing else. Coordinators
+ * share stores on the broker. People reach the control API.
  *
  * Everywhere, delivery is at least once and acknowledgements are not fenced. Wherever something must happen
- * only once, the compare-and-set of the lease store decides, never a queue.
+ * only once, a compare-and-set on a store decides, never a queue.
  */
 
 import type { Lease } from '../survey/lease.js';
 import type { Exclusion } from '../survey/policy/exclusions.js';
 import type { ResultBatch } from '../survey/results.js';
 import type { Survey } from '../survey/survey.js';
-import type { ControlApi } from './control-api.js';
-import type { Grant, Heartbeat } from './heartbeat.js';
+import type { AgentServer, CoordinatorClient } from './agent-api.js';
+import type { ControlApi, ControlServer } from './control-api.js';
 
-export interface Bus {
-  readonly surveys: SurveyStore;
-  readonly spaces: SpaceStore;
-  readonly work: ShardQueue;
-  readonly leases: LeaseStore;
-  readonly results: ResultStream;
-  readonly heartbeats: Heartbeats;
-  readonly grants: GrantChannel;
-  readonly control: ControlApi;
-  readonly exclusions: ExclusionStore;
-  readonly leader: LeaderStore;
+interface Connection {
   /** Resolves with the reason once the broker is lost for good; never while it may come back. */
   readonly disconnected: Promise<Error>;
   close(): Promise<void>;
 }
 
-/**
- * The records of all surveys, which are changed by compare-and-set only and watched by every coordinator and
- * agent.
- */
+/** The bus as agents see it. */
+export interface AgentBus extends Connection {
+  readonly coordinator: CoordinatorClient;
+  readonly results: ResultPublisher;
+  /** Announcements of the coordinator: the id of a survey, or empty for all; from the call on. */
+  announcements(signal: AbortSignal): AsyncIterable<string>;
+}
+
+/** The bus as coordinators see it. */
+export interface CoordinatorBus extends Connection {
+  readonly agents: AgentServer;
+  readonly people: ControlServer;
+  readonly results: ResultConsumer;
+  readonly surveys: SurveyStore;
+  readonly spaces: SpaceStore;
+  readonly leases: LeaseStore;
+  readonly exclusions: ExclusionStore;
+  readonly leader: LeaderStore;
+}
+
+/** The bus as people see it, through commands. */
+export interface ControlBus extends Connection {
+  readonly control: ControlApi;
+}
+
+/** The records of all surveys, which are changed by compare-and-set only. */
 export interface SurveyStore {
   read(id: string): Promise<Versioned<Survey> | undefined>;
   /** As `LeaseStore.write`. */
   write(survey: Survey, revision: number): Promise<number | undefined>;
   list(): Promise<readonly Versioned<Survey>[]>;
-  /** All surveys now, then each change, until the signal aborts. */
-  watch(signal: AbortSignal): AsyncIterable<Survey>;
 }
 
 /** Target spaces by the hash of their canonical bytes; also block rules. */
 export interface SpaceStore {
   put(hash: string, bytes: Uint8Array): Promise<void>;
   get(hash: string): Promise<Uint8Array | undefined>;
-}
-
-/**
- * Shards on offer. Each survey has its own queue, so that no survey waits behind another. A shard is
- * delivered to one agent at a time; if that agent stops extending it, it is delivered again.
- */
-export interface ShardQueue {
-  /** Creates the queue of a survey; an existing one stays as it is. */
-  open(survey: string): Promise<void>;
-  /** Offers a shard; offering one that is already on offer changes nothing. */
-  offer(survey: string, shard: number): Promise<void>;
-  /** The survey's next shard; undefined after `waitMillis`, or if it has no queue. */
-  next(survey: string, waitMillis: number, signal: AbortSignal): Promise<ShardOffer | undefined>;
-  /** Removes the queue of a survey with all its offers. */
-  close(survey: string): Promise<void>;
-}
-
-export interface ShardOffer {
-  readonly survey: string;
-  readonly shard: number;
-  /** Keeps the shard for another `LIMITS.workAckMillis` (NATS: working). */
-  extend(): void;
-  /** The shard needs no further offer (NATS: ack). */
-  complete(): Promise<void>;
-  /** Offers the shard again after `millis` (NATS: nak). */
-  release(millis: number): void;
 }
 
 export interface Versioned<Value> {
@@ -87,13 +74,13 @@ export interface LeaseStore {
    * @returns the new revision, or undefined if nothing was written
    */
   write(lease: Lease, revision: number): Promise<number | undefined>;
-  /** All records of a survey now, then each change, until the signal aborts. */
-  watch(survey: string, signal: AbortSignal): AsyncIterable<Versioned<Lease>>;
+  /** All records of a survey. */
+  list(survey: string): Promise<readonly Versioned<Lease>[]>;
   /** Removes the records of a survey, or those with a revision below `before`. */
   purge(survey: string, before?: number): Promise<void>;
 }
 
-/** All exclusions, by version; watched by everyone. */
+/** All exclusions, by version; watched by every coordinator. */
 export interface ExclusionStore {
   /** @returns false if an entry with this version exists */
   add(entry: Exclusion): Promise<boolean>;
@@ -119,9 +106,12 @@ export interface LeaderStore {
 }
 
 /** Result batches: kept until their segment is durable. */
-export interface ResultStream {
+export interface ResultPublisher {
   /** Resolves once the batch is stored in the stream; waits while the stream is full. */
   publish(batch: ResultBatch): Promise<void>;
+}
+
+export interface ResultConsumer {
   /** Every unacknowledged batch, from the oldest on, until the signal aborts. One consumer only. */
   consume(signal: AbortSignal): AsyncIterable<ResultDelivery>;
 }
@@ -132,15 +122,4 @@ export interface ResultDelivery {
   readonly remaining: number;
   /** Removes the batch from the stream, once its rows are durable or not needed. */
   acknowledge(): void;
-}
-
-/** Heartbeats of all agents. */
-export interface Heartbeats {
-  publish(heartbeat: Heartbeat): void;
-  subscribe(signal: AbortSignal): AsyncIterable<Heartbeat>;
-}
-
-export interface GrantChannel {
-  publish(grant: Grant): void;
-  subscribe(agent: string, signal: AbortSignal): AsyncIterable<Grant>;
 }

@@ -1,6 +1,6 @@
 /**
- * The codecs of all messages except result batches (`batch-codec.ts`) and the
- * control API (`control-messages.ts`). Messages are untrusted: each is
+ * The codecs of the records on the broker. Those of result batches are in `batch-codec.ts`, those of requests in
+ * `agent-messages.ts` and `control-messages.ts`. Messages are untrusted: each is
  * checked against a schema when it is decoded, and a failure is a `Fault` with the code BAD_MESSAGE.
  */
 import { z } from 'zod';
@@ -17,7 +17,6 @@ import { TEXT } from '../survey/text.js';
 import type { UnsentName } from '../survey/unsent.js';
 import { type Codec, codec, text, token, vantage } from './codec.js';
 import { transect } from './gen/messages.js';
-import type { Grant, Heartbeat } from './heartbeat.js';
 import type { Leader } from './interfaces.js';
 
 const proto = transect.v1;
@@ -25,7 +24,7 @@ const proto = transect.v1;
 export const count = z.number().int().min(0).max(LIMITS.spaceSizeMax);
 export const uint32 = z.number().int().min(0).max(0xffffffff);
 export const finite = z.number().min(0);
-const hash = z.string().regex(/^[0-9a-f]{64}$/);
+export const hash = z.string().regex(/^[0-9a-f]{64}$/);
 export const octets = z
   .custom<Uint8Array>((value) => value instanceof Uint8Array)
   .transform((value) => new Uint8Array(value));
@@ -34,10 +33,6 @@ const ALLOWED_MAX = 10_000;
 const ALIAS_LENGTHS_MAX = 32;
 /** The maximum length of one option of a probe; the longest option is a payload in hexadecimal. */
 const PROBE_OPTION_MAX = 4096;
-/** Distinct errno names. */
-const ERRORS_MAX = 200;
-/** Surveys that one agent works on at once. */
-const ACTIVITIES_MAX = 1000;
 
 /** Counts by the name of a class. */
 export const byClass = (value: z.ZodNumber) =>
@@ -79,7 +74,6 @@ export const surveyShape = z.object({
   planHash: hash,
   createdAt: finite,
   protocol: uint32,
-  storedBelow: uint32,
   term: uint32,
   firstEpoch: uint32,
   endReason: z.enum(END_REASONS),
@@ -94,7 +88,6 @@ export const requestShape = surveyShape.omit({
   planHash: true,
   createdAt: true,
   protocol: true,
-  storedBelow: true,
   term: true,
   firstEpoch: true,
   endReason: true,
@@ -111,26 +104,31 @@ export const unsentShape = {
   prohibited: count,
 } as const satisfies Record<UnsentName, typeof count>;
 
-const findings = z.array(z.string().max(TEXT.WORD).refine(isFinding)).max(FINDINGS_PER_EPOCH);
+export const findings = z
+  .array(z.string().max(TEXT.WORD).refine(isFinding))
+  .max(FINDINGS_PER_EPOCH);
 
-const epochShape = z
-  .object({
+export const progressShape = z.object({
+  sentUpTo: count,
+  probesSent: count,
+  settledUpTo: count,
+  batches: uint32,
+  replies: byClass(uint32),
+  ...unsentShape,
+  versionSpans: z.array(z.object({ version: uint32, from: count })),
+});
+
+const epochShape = progressShape
+  .extend({
     epoch: uint32,
     agent: token,
     vantage,
     from: count,
-    sentUpTo: count,
-    probesSent: count,
-    settledUpTo: count,
-    batches: uint32,
-    replies: byClass(uint32),
-    ...unsentShape,
     icmpLimited: findings,
     slowedNetworks: findings,
     rulesHash: hash.or(z.literal('')),
     startedAt: finite,
     updatedAt: finite,
-    versionSpans: z.array(z.object({ version: uint32, from: count })),
   })
   .refine(({ from, settledUpTo, sentUpTo }) => from <= settledUpTo && settledUpTo <= sentUpTo);
 
@@ -139,55 +137,7 @@ const leaseShape = z.object({
   shard: uint32,
   state: z.enum(['held', 'released', 'settled']),
   epochs: z.array(epochShape),
-});
-
-const heartbeatShape = z.object({
-  agent: token,
-  vantage,
-  version: text(TEXT.WORD),
-  protocol: uint32,
-  sentAt: finite,
-  invalid: count,
-  state: z.enum(['working', 'leaving', 'refused']),
-  problem: text(TEXT.LINE),
-  problemCode: text(TEXT.WORD),
-  activities: z
-    .array(
-      z.object({
-        survey: token,
-        hasWork: z.boolean(),
-        rate: finite,
-        probesSent: count,
-        ceiling: finite,
-        grantSerial: count,
-        replies: count,
-        otherPort: count,
-        otherAddress: count,
-        ioStats: z.object({
-          transmit: text(TEXT.NAME),
-          framesReceived: count,
-          framesDropped: count,
-          interfaceDropped: count,
-          sendErrors: z
-            .record(text(TEXT.WORD), count)
-            .refine((counts) => Object.keys(counts).length <= ERRORS_MAX),
-        }),
-        exclusionsVersion: uint32,
-      }),
-    )
-    .max(ACTIVITIES_MAX),
-});
-
-const grantShape = z.object({
-  survey: token,
-  agent: token,
-  serial: count,
-  rate: finite,
-  heartbeatAt: finite,
-  ttlMillis: finite,
-  exclusionsVersion: uint32,
-  quarantineReason: text(TEXT.LINE),
-  releaseShards: z.array(uint32),
+  term: uint32,
 });
 
 export const exclusionShape = z.object({
@@ -205,15 +155,7 @@ const leaderShape = z.object({
   resigned: z.boolean(),
 });
 
-const offerShape = z.object({ survey: token, shard: uint32 });
-
 export const surveyCodec: Codec<Survey> = codec(proto.Survey, surveyShape);
 export const leaseCodec: Codec<Lease> = codec(proto.Lease, leaseShape);
-export const offerCodec: Codec<{ survey: string; shard: number }> = codec(
-  proto.ShardOffer,
-  offerShape,
-);
-export const heartbeatCodec: Codec<Heartbeat> = codec(proto.Heartbeat, heartbeatShape);
-export const grantCodec: Codec<Grant> = codec(proto.Grant, grantShape);
 export const exclusionCodec: Codec<Exclusion> = codec(proto.Exclusion, exclusionShape);
 export const leaderCodec: Codec<Leader> = codec(proto.Leader, leaderShape);

@@ -40,6 +40,10 @@ export interface EpochRecord extends Counts, IcmpFindings {
   readonly versionSpans: readonly VersionSpan[];
 }
 
+/** The fields of an epoch record that its holder reports. */
+export type Progress = Counts &
+  Pick<EpochRecord, 'sentUpTo' | 'probesSent' | 'settledUpTo' | 'batches' | 'versionSpans'>;
+
 /** Held by the agent of the last epoch; released before its end; or completely settled. */
 export type LeaseState = 'held' | 'released' | 'settled';
 
@@ -48,6 +52,8 @@ export interface Lease {
   readonly shard: number;
   readonly state: LeaseState;
   readonly epochs: readonly EpochRecord[];
+  /** The fencing term of the coordinator that wrote this record. */
+  readonly term: number;
 }
 
 /** The epoch that holds, or last held, the shard. */

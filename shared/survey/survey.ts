@@ -43,8 +43,6 @@ export interface Survey {
   readonly createdAt: number;
   /** Version of the message protocol of its coordinator. */
   readonly protocol: number;
-  /** The low watermark: all lower shards are stored, and their leases may be purged. */
-  readonly storedBelow: number;
   /** The fencing term of the coordinator that wrote this record. */
   readonly term: number;
   /**
@@ -71,7 +69,6 @@ export type SurveyRequest = Omit<
   | 'createdAt'
   | 'shardLength'
   | 'protocol'
-  | 'storedBelow'
   | 'term'
   | 'firstEpoch'
   | 'endReason'

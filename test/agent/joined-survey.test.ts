@@ -3,9 +3,16 @@ import type { Capture, Sender } from '../../agent/interfaces.js';
 import { joinSurvey } from '../../agent/joined-survey.js';
 import { JoinedSurveys } from '../../agent/joined-surveys.js';
 import { admit } from '../../coordinator/admission/admission.js';
+import { agentHandlers, type Serving } from '../../coordinator/agent-handlers.js';
+import { AgentRegistry } from '../../coordinator/agents/agent-registry.js';
+import { LeaseService } from '../../coordinator/lease-service.js';
+import type { SurveyRun } from '../../coordinator/survey/survey-run.js';
+import { Uploads } from '../../coordinator/uploads.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { systemClock } from '../../shared/base/clock.js';
-import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
+import { stopController } from '../../shared/base/stop.js';
+import type { CoordinatorClient } from '../../shared/bus/agent-api.js';
+import { memoryBroker } from '../../shared/bus/memory/memory-broker.js';
 import type { ProbePort } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Exclusions } from '../../shared/survey/policy/exclusions.js';
@@ -39,25 +46,36 @@ const { survey } = admit(
   1,
 );
 
+/** A client of a coordinator that runs the survey with this space. */
+function clientOf(space: Uint8Array | undefined): CoordinatorClient {
+  const broker = memoryBroker();
+  const run = { survey, space } as unknown as SurveyRun;
+  const running = new Map(space === undefined ? [] : [[survey.id, run]]);
+  const agents = new AgentRegistry(systemClock);
+  const leases = new LeaseService({ term: 1, agents, running, exclusionsVersion: () => 0 });
+  const uploads = new Uploads(broker.coordinator.spaces, systemClock);
+  const serving: Serving = { leases, exclusions: { list: new Exclusions() }, uploads };
+  broker.coordinator.agents.serve(agentHandlers(serving), stopController().signal);
+  return broker.agent('a').coordinator;
+}
+
 describe('an agent that joins a survey', () => {
   const unroutable = async () => {
     throw new Error('no network I/O is opened');
   };
 
   test('refuses a plan that it computes differently, before it opens anything', async () => {
-    const bus = memoryBus(systemClock);
-    await bus.spaces.put(survey.spaceHash, bytes);
+    const client = clientOf(bytes);
     for (const other of [{ planHash: '0'.repeat(64) }, { seed: '8' }, { shardLength: 128 }]) {
-      const opening = joinSurvey(bus, { ...survey, ...other }, unroutable, systemClock);
+      const opening = joinSurvey(client, { ...survey, ...other }, unroutable, systemClock);
       await expect(opening).rejects.toMatchObject({ code: 'PLAN_MISMATCH' });
     }
-    const opening = joinSurvey(bus, survey, unroutable, systemClock);
+    const opening = joinSurvey(client, survey, unroutable, systemClock);
     await expect(opening).rejects.toThrow('no network I/O is opened');
   });
 
   test('caps the survey at its share of the agent’s ceiling at once, whatever was granted', async () => {
-    const bus = memoryBus(systemClock);
-    await bus.spaces.put(survey.spaceHash, bytes);
+    const client = clientOf(bytes);
     const granted: number[] = [];
     const sender = { grant: (rate: number) => granted.push(rate) } as unknown as Sender;
     const openNetworkIo = async () => ({
@@ -69,35 +87,27 @@ describe('an agent that joins a survey', () => {
       rules: undefined,
       rulesHash: '',
     });
-    const joined = await joinSurvey(bus, survey, openNetworkIo, systemClock);
+    const joined = await joinSurvey(client, survey, openNetworkIo, systemClock);
     joined.setCeiling(1000); // nothing is granted yet
-    const grant = {
-      survey: survey.id,
-      agent: 'a',
-      serial: 1,
-      rate: 5000,
-      heartbeatAt: 0,
-      ttlMillis: 3000,
-    };
-    joined.onGrant({ ...grant, exclusionsVersion: 0, quarantineReason: '', releaseShards: [] }, 0);
+    const grant = { survey: survey.id, serial: 1, rate: 5000, ttlMillis: 3000 };
+    const rest = { exclusionsVersion: 0, quarantineReason: '', releaseShards: [] };
+    joined.onGrant({ ...grant, ...rest }, 0, 0);
     joined.setCeiling(500); // another survey needs half of it
     joined.setCeiling(500);
     expect(granted).toEqual([1000, 500]);
   });
 
   test('refuses a space whose bytes do not match its hash', async () => {
-    const bus = memoryBus(systemClock);
     const other = Space.ofIpv4(Ranges.of([{ from: 0x08080808, to: 0x08080809 }]), [
       80,
     ] as ProbePort[]);
-    await bus.spaces.put(survey.spaceHash, spaceToBytes(other, '7'));
-    const opening = joinSurvey(bus, survey, unroutable, systemClock);
+    const client = clientOf(spaceToBytes(other, '7'));
+    const opening = joinSurvey(client, survey, unroutable, systemClock);
     await expect(opening).rejects.toMatchObject({ code: 'BAD_MESSAGE' });
   });
 
-  test('closes its network I/O again if its own blocklist cannot be put into the object store', async () => {
-    const bus = memoryBus(systemClock);
-    await bus.spaces.put(survey.spaceHash, bytes);
+  test('closes its network I/O again if the coordinator does not take its own blocklist', async () => {
+    const client = clientOf(bytes);
     const closed: string[] = [];
     const openNetworkIo = async () => ({
       sender: { close: async () => closed.push('sender') } as unknown as Sender,
@@ -108,30 +118,30 @@ describe('an agent that joins a survey', () => {
       rules: bytes,
       rulesHash: hashSpace(bytes),
     });
-    const spaces = {
-      ...bus.spaces,
-      put: async () => {
-        throw new Error('not permitted');
+    const refusing: CoordinatorClient = {
+      ask: async (verb, ask) => {
+        if (verb === 'rules') throw new Error('not permitted');
+        return await client.ask(verb, ask);
       },
     };
-    const opening = joinSurvey({ ...bus, spaces }, survey, openNetworkIo, systemClock);
+    const opening = joinSurvey(refusing, survey, openNetworkIo, systemClock);
     await expect(opening).rejects.toThrow('not permitted');
     expect(closed).toEqual(['capture', 'sender']);
   });
 
-  test('refuses a survey whose space is missing from the object store', async () => {
-    const opening = joinSurvey(memoryBus(systemClock), survey, unroutable, systemClock);
+  test('refuses a survey whose space the coordinator does not have', async () => {
+    const opening = joinSurvey(clientOf(undefined), survey, unroutable, systemClock);
     await expect(opening).rejects.toMatchObject({ code: 'MISSING_SPACE' });
   });
 
   test('refuses a survey of another protocol version as soon as it is launched', () => {
-    const deps = { bus: memoryBus(systemClock), clock: systemClock, log: silentLog };
+    const deps = { bus: memoryBroker().agent('a'), clock: systemClock, log: silentLog };
     const surveys = new JoinedSurveys({ ...deps, openNetworkIo: unroutable }, new Exclusions());
-    surveys.onSurveyChange({ ...survey, protocol: survey.protocol - 1 });
+    surveys.onSurveyChange({ ...survey, protocol: survey.protocol - 1 }, 1);
     expect(surveys.canLease(survey.id)).toBe(false);
     expect(surveys.problemCode).toBe('VERSION_SKEW');
     expect(surveys.problem).toMatch(/this agent has protocol \d+ and the coordinator \d+/);
-    surveys.onSurveyChange({ ...survey, protocol: survey.protocol - 1, state: 'done' });
+    surveys.forget(survey.id);
     expect(surveys.isActive(survey.id)).toBe(false);
   });
 });

@@ -2,145 +2,95 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Millis, Pps } from '../../shared/base/brand.js';
+import { Fault } from '../../shared/base/faults.js';
+import { LIMITS } from '../../shared/base/limits.js';
 import { stopController } from '../../shared/base/stop.js';
+import type { AgentHandlers } from '../../shared/bus/agent-api.js';
 import type { ControlHandlers } from '../../shared/bus/control-api.js';
-import type { Grant, Heartbeat } from '../../shared/bus/heartbeat.js';
-import type { Bus } from '../../shared/bus/interfaces.js';
+import type { Heartbeat, HeartbeatReply } from '../../shared/bus/heartbeat.js';
+import type { AgentBus, ControlBus, CoordinatorBus } from '../../shared/bus/interfaces.js';
 import type { EpochRecord, Lease } from '../../shared/survey/lease.js';
 import type { ResultBatch } from '../../shared/survey/results.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { noneUnsent } from '../../shared/survey/unsent.js';
 import { columnsOf, limitsOf, TCP_SYN } from '../support/tcp-syn-set.js';
 
+interface Clients {
+  readonly coordinator: CoordinatorBus;
+  readonly standby: CoordinatorBus;
+  readonly agent: AgentBus;
+  readonly person: ControlBus;
+  close(): Promise<void>;
+}
+
 export interface BusUnderTest {
-  /** Two clients of the same broker. */
-  open(): Promise<{ coordinator: Bus; agent: Bus; close(): Promise<void> }>;
+  /** Clients of the same broker: two coordinators, an agent named `a`, and a person. */
+  open(): Promise<Clients>;
   /** Waits until a promise settles. */
   settle<Value>(promise: Promise<Value>): Promise<Value>;
 }
 
-const WAIT_MILLIS = 1000;
-
 export function busContract(name: string, make: BusUnderTest): void {
   describe(`a ${name} bus`, () => {
-    let coordinator: Bus;
-    let agent: Bus;
+    let coordinator: CoordinatorBus;
+    let standby: CoordinatorBus;
+    let agent: AgentBus;
+    let person: ControlBus;
     let close: () => Promise<void>;
     let stop: AbortController;
 
     beforeEach(async () => {
-      ({ coordinator, agent, close } = await make.open());
+      ({ coordinator, standby, agent, person, close } = await make.open());
       stop = stopController();
-      await coordinator.work.open('s1');
     });
     afterEach(async () => {
       stop.abort();
       await close();
     });
 
-    const next = () => make.settle(agent.work.next('s1', WAIT_MILLIS, stop.signal));
-
-    test('delivers an offered shard to one agent only', async () => {
-      await coordinator.work.offer('s1', 4);
-      expect(await next()).toMatchObject({ survey: 's1', shard: 4 });
-      expect(await next()).toBeUndefined();
-    });
-
-    test('lets hundreds of agents wait for an offer at the same time', async () => {
-      const surveyAgents = 600;
-      const waiting = Array.from({ length: surveyAgents }, () =>
-        agent.work.next('s1', 5000, stop.signal),
-      );
-      await make.settle(new Promise((resolve) => setTimeout(resolve, 200)));
-      for (let shard = 0; shard < surveyAgents; shard++) await coordinator.work.offer('s1', shard);
-      const offers = await make.settle(Promise.all(waiting));
-      const shards = offers.map((offer) => offer?.shard ?? -1).sort((a, b) => a - b);
-      expect(shards).toEqual(Array.from({ length: surveyAgents }, (_, shard) => shard));
-    });
-
-    test('delivers the shards of each survey to agents that pull from that survey', async () => {
-      await coordinator.work.open('s2');
-      for (let shard = 0; shard < 100; shard++) await coordinator.work.offer('s1', shard);
-      await coordinator.work.offer('s2', 7);
-      const other = await make.settle(agent.work.next('s2', WAIT_MILLIS, stop.signal));
-      expect(other).toMatchObject({ survey: 's2', shard: 7 });
-      expect(await next()).toMatchObject({ survey: 's1', shard: 0 });
-    });
-
-    test('withdraws all offers of a queue that is closed, and none of another', async () => {
-      await coordinator.work.open('s2');
-      await coordinator.work.offer('s1', 4);
-      await coordinator.work.offer('s2', 4);
-      await coordinator.work.close('s2');
-      expect(await make.settle(agent.work.next('s2', WAIT_MILLIS, stop.signal))).toBeUndefined();
-      expect(await next()).toMatchObject({ survey: 's1', shard: 4 });
-      await coordinator.work.open('s2');
-      expect(await make.settle(agent.work.next('s2', WAIT_MILLIS, stop.signal))).toBeUndefined();
-    });
-
-    test('offers a shard once, however often it is published', async () => {
-      for (let i = 0; i < 3; i++) await coordinator.work.offer('s1', 4);
-      const offer = await next();
-      await offer?.complete();
-      expect(await next()).toBeUndefined();
-    });
-
-    test('offers a shard again when its holder releases it', async () => {
-      await coordinator.work.offer('s1', 4);
-      (await next())?.release(10);
-      expect(await next()).toMatchObject({ shard: 4 });
-    });
-
     test('accepts only one of two writes to a lease that expect the same revision', async () => {
-      const revision = await agent.leases.write(lease('a', 1), 0);
+      const revision = await standby.leases.write(lease('a', 1), 0);
       expect(revision).toBeGreaterThan(0);
-      expect(await agent.leases.write(lease('b', 1), 0)).toBeUndefined();
+      expect(await standby.leases.write(lease('b', 1), 0)).toBeUndefined();
       const [first, second] = await Promise.all([
-        agent.leases.write(lease('a', 2), revision!),
+        standby.leases.write(lease('a', 2), revision!),
         coordinator.leases.write(lease('b', 2), revision!),
       ]);
       expect([first, second].filter((won) => won !== undefined)).toHaveLength(1);
       const holder = first === undefined ? 'b' : 'a';
-      expect((await agent.leases.read('s1', 4))?.value.epochs[0]?.agent).toBe(holder);
+      expect((await standby.leases.read('s1', 4))?.value.epochs[0]?.agent).toBe(holder);
     });
 
-    test('shows a watcher the existing leases of its survey and then each change to them, but no other survey’s leases', async () => {
-      const revision = await agent.leases.write(lease('a', 1), 0);
-      await agent.leases.write({ ...lease('z', 1), survey: 's2' }, 0);
-      const seen = take(coordinator.leases.watch('s1', stop.signal), 2);
-      await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
-      await agent.leases.write(lease('a', 2), revision!);
-      const leases = await make.settle(seen);
-      expect(leases.map(({ value }) => value.epochs[0]?.sentUpTo)).toEqual([1, 2]);
-    });
-
-    test('purges the leases of a survey that is over, without disturbing watchers of other surveys', async () => {
-      await agent.leases.write(lease('a', 1), 0);
+    test('lists the leases of a survey, and purges them without those of another', async () => {
+      await coordinator.leases.write(lease('a', 1), 0);
       const other = { ...lease('a', 1), survey: 's2' };
-      const revision = await agent.leases.write(other, 0);
-      const seen = take(coordinator.leases.watch('s2', stop.signal), 2);
-      await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
+      const revision = await coordinator.leases.write(other, 0);
+      const young = await coordinator.leases.write({ ...lease('a', 2), shard: 5 }, 0);
+      const listed = await standby.leases.list('s1');
+      expect(listed.map(({ value }) => value.shard).sort()).toEqual([4, 5]);
+      expect(listed.find(({ value }) => value.shard === 5)).toEqual({
+        value: { ...lease('a', 2), shard: 5 },
+        revision: young,
+      });
+      expect(await standby.leases.list('s3')).toEqual([]);
       await coordinator.leases.purge('s1');
-      expect(await agent.leases.read('s1', 4)).toBeUndefined();
-      expect(await agent.leases.write(lease('b', 1), 0)).toBeGreaterThan(0);
-      await agent.leases.write({ ...other, state: 'settled' }, revision!);
-      expect((await make.settle(seen)).map(({ value }) => value.state)).toEqual([
-        'held',
-        'settled',
-      ]);
+      expect(await standby.leases.list('s1')).toEqual([]);
+      expect(await coordinator.leases.read('s1', 4)).toBeUndefined();
+      expect(await coordinator.leases.write(lease('b', 1), 0)).toBeGreaterThan(0);
+      expect(await standby.leases.list('s2')).toEqual([{ value: other, revision }]);
     });
 
     test('purges leases whose records are older than a revision, and no others', async () => {
-      const old = await agent.leases.write(lease('a', 1), 0);
-      await agent.leases.write({ ...lease('a', 1), survey: 's2' }, 0);
-      const young = await agent.leases.write({ ...lease('a', 1), shard: 5 }, 0);
+      const old = await standby.leases.write(lease('a', 1), 0);
+      await standby.leases.write({ ...lease('a', 1), survey: 's2' }, 0);
+      const young = await standby.leases.write({ ...lease('a', 1), shard: 5 }, 0);
       await coordinator.leases.purge('s1', 1);
-      expect(await agent.leases.read('s1', 4)).toBeDefined();
+      expect(await standby.leases.read('s1', 4)).toBeDefined();
       await coordinator.leases.purge('s1', young);
       expect(old).toBeLessThan(young!);
-      expect(await agent.leases.read('s1', 4)).toBeUndefined();
-      expect((await agent.leases.read('s1', 5))?.revision).toBe(young);
-      expect(await agent.leases.read('s2', 4)).toBeDefined();
+      expect(await standby.leases.read('s1', 4)).toBeUndefined();
+      expect((await standby.leases.read('s1', 5))?.revision).toBe(young);
+      expect(await standby.leases.read('s2', 4)).toBeDefined();
     });
 
     test('stores each version of the exclusions once, and shows them to all watchers', async () => {
@@ -153,21 +103,21 @@ export function busContract(name: string, make: BusUnderTest): void {
         lifts: 0,
       };
       expect(await coordinator.exclusions.add(entry)).toBe(true);
-      const seen = take(agent.exclusions.watch(stop.signal), 2);
-      expect(await agent.exclusions.add({ ...entry, reason: 'too late' })).toBe(false);
+      const seen = take(standby.exclusions.watch(stop.signal), 2);
+      expect(await standby.exclusions.add({ ...entry, reason: 'too late' })).toBe(false);
       await coordinator.exclusions.add({ ...entry, version: 2 });
       expect(await make.settle(seen)).toEqual([entry, { ...entry, version: 2 }]);
-      expect(await agent.exclusions.list()).toEqual([entry, { ...entry, version: 2 }]);
+      expect(await standby.exclusions.list()).toEqual([entry, { ...entry, version: 2 }]);
     });
 
     test('has one leader record, changed by compare-and-set', async () => {
       expect(await coordinator.leader.read()).toBeUndefined();
       const first = { id: 'a', term: 1, resigned: false };
       const revision = await coordinator.leader.write(first, 0);
-      expect(await agent.leader.write({ ...first, id: 'b' }, 0)).toBeUndefined();
-      expect(await agent.leader.read()).toEqual({ value: first, revision });
+      expect(await standby.leader.write({ ...first, id: 'b' }, 0)).toBeUndefined();
+      expect(await standby.leader.read()).toEqual({ value: first, revision });
       const second = { id: 'b', term: 2, resigned: true };
-      expect(await agent.leader.write(second, revision!)).toBeGreaterThan(revision!);
+      expect(await standby.leader.write(second, revision!)).toBeGreaterThan(revision!);
       expect(await coordinator.leader.write(first, revision!)).toBeUndefined();
     });
 
@@ -192,7 +142,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       delivery?.acknowledge();
       const deposed = stopController();
       const second = batches.next();
-      const late = agent.results.consume(deposed.signal)[Symbol.asyncIterator]();
+      const late = standby.results.consume(deposed.signal)[Symbol.asyncIterator]();
       void late.next();
       await make.settle(new Promise((resolve) => setTimeout(resolve, 200)));
       deposed.abort();
@@ -206,9 +156,9 @@ export function busContract(name: string, make: BusUnderTest): void {
         (_, i) => `segments/${i}-of-a-huge-survey.parquet`,
       );
       const handlers = { files: async () => ({ survey: 's', folder: '/s', files }) };
-      coordinator.control.serve(handlers as unknown as ControlHandlers, stop.signal);
+      coordinator.people.serve(handlers as unknown as ControlHandlers, stop.signal);
       await make.settle(new Promise((resolve) => setTimeout(resolve, 50))); // until it has subscribed
-      const answer = await make.settle(agent.control.ask('files', { survey: 's' }));
+      const answer = await make.settle(person.control.ask('files', { survey: 's' }));
       expect(answer.files).toEqual(files);
     });
 
@@ -220,49 +170,74 @@ export function busContract(name: string, make: BusUnderTest): void {
       expect(seen.map(({ remaining }) => remaining)).toEqual([1, 0]);
     });
 
-    test('returns a survey when it is read, listed or watched', async () => {
+    test('returns a survey when it is read or listed', async () => {
       const first = await coordinator.surveys.write(survey('running'), 0);
-      const seen = take(agent.surveys.watch(stop.signal), 2);
-      await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
       const second = await coordinator.surveys.write(survey('done'), first!);
-      expect((await make.settle(seen)).map(({ state }) => state)).toEqual(['running', 'done']);
       const stands = { value: survey('done'), revision: second };
       // A writer that knows only the first revision is refused, because the record has changed since.
       expect(await coordinator.surveys.write(survey('paused'), first!)).toBeUndefined();
       expect(await coordinator.surveys.write(survey('paused'), 0)).toBeUndefined();
-      expect(await agent.surveys.read('s1')).toEqual(stands);
-      expect(await agent.surveys.list()).toEqual([stands]);
-      expect(await agent.surveys.read('none')).toBeUndefined();
+      expect(await standby.surveys.read('s1')).toEqual(stands);
+      expect(await standby.surveys.list()).toEqual([stands]);
+      expect(await standby.surveys.read('none')).toBeUndefined();
     });
 
     test('stores a space of several megabytes under its hash', async () => {
       const bytes = new Uint8Array(3_000_000).fill(7);
       await coordinator.spaces.put('a'.repeat(64), bytes);
-      const carried = await agent.spaces.get('a'.repeat(64));
+      const carried = await standby.spaces.get('a'.repeat(64));
       expect(Buffer.compare(carried!, bytes)).toBe(0);
-      expect(await agent.spaces.get('b'.repeat(64))).toBeUndefined();
+      expect(await standby.spaces.get('b'.repeat(64))).toBeUndefined();
     });
 
-    test('delivers heartbeats to coordinators, and each grant to the agent that it names', async () => {
-      const received = take(coordinator.heartbeats.subscribe(stop.signal), 1);
-      const granted = take(agent.grants.subscribe('a', stop.signal), 1);
+    test('delivers heartbeats to the coordinator with the name of their agent, and its replies to that agent', async () => {
+      const asked: [string, Heartbeat][] = [];
+      const handlers: AgentHandlers = {
+        heartbeat: async (name, { heartbeat: received }) => {
+          asked.push([name, received]);
+          return { heartbeat: reply };
+        },
+        space: async (_name, { offset }) => ({ chunk: new Uint8Array([7, 8]), total: offset + 2 }),
+        rules: async (_name, { chunk }) => ({ total: chunk.length }),
+        exclusions: async () => {
+          throw new Fault('BAD_OPTION', 'not today', { value: 'x' });
+        },
+      };
+      const silence = make.settle(agent.coordinator.ask('heartbeat', { heartbeat }));
+      await expect(silence).rejects.toMatchObject({ code: 'NO_COORDINATOR' });
+      coordinator.agents.serve(handlers, stop.signal);
       await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
-      agent.heartbeats.publish(heartbeat);
-      expect(await make.settle(received)).toEqual([heartbeat]);
-      coordinator.grants.publish({ ...grant, agent: 'b' });
-      coordinator.grants.publish(grant);
-      expect(await make.settle(granted)).toEqual([grant]);
+      const answer = await make.settle(agent.coordinator.ask('heartbeat', { heartbeat }));
+      expect(asked).toEqual([['a', heartbeat]]);
+      expect(answer.heartbeat).toEqual(reply);
+      const hash = 'a'.repeat(64);
+      const space = await make.settle(agent.coordinator.ask('space', { hash, offset: 2 ** 33 }));
+      expect([[...space.chunk], space.total]).toEqual([[7, 8], 2 ** 33 + 2]);
+      const chunk = new Uint8Array(LIMITS.chunkOctets).fill(3);
+      const rules = agent.coordinator.ask('rules', { hash, offset: 0, total: 9, chunk });
+      expect((await make.settle(rules)).total).toBe(LIMITS.chunkOctets);
+      const refused = make.settle(agent.coordinator.ask('exclusions', { after: 3 }));
+      await expect(refused).rejects.toMatchObject({ code: 'BAD_OPTION', details: { value: 'x' } });
+    });
+
+    test('announces surveys to agents', async () => {
+      const heard = take(agent.announcements(stop.signal), 2);
+      await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
+      coordinator.agents.announce('s1');
+      coordinator.agents.announce('');
+      expect(await make.settle(heard)).toEqual(['s1', '']);
     });
 
     test('answers requests of the command line, and reports the coordinator’s faults to it', async () => {
-      await expect(make.settle(agent.control.ask('agents', {}))).rejects.toMatchObject({
+      await expect(make.settle(person.control.ask('agents', {}))).rejects.toMatchObject({
         code: 'NO_COORDINATOR',
       });
       const refuse = async () => {
         throw new Error('not asked here');
       };
-      coordinator.control.serve(
+      coordinator.people.serve(
         {
+          upload: refuse,
           launch: refuse,
           status: refuse,
           cancel: async ({ survey: id }) => ({ survey: id }),
@@ -280,9 +255,9 @@ export function busContract(name: string, make: BusUnderTest): void {
         stop.signal,
       );
       await make.settle(new Promise((resolve) => setTimeout(resolve, 50)));
-      const answer = agent.control.ask('file', { survey: 's', file: 'a', offset: 2 ** 40 });
+      const answer = person.control.ask('file', { survey: 's', file: 'a', offset: 2 ** 40 });
       expect((await make.settle(answer)).total).toBe(2 ** 40 + 2);
-      await expect(make.settle(agent.control.ask('status', { survey: '' }))).rejects.toThrow(
+      await expect(make.settle(person.control.ask('status', { survey: '' }))).rejects.toThrow(
         'not asked here',
       );
     });
@@ -318,7 +293,13 @@ const record: EpochRecord = {
 };
 
 function lease(agent: string, sentUpTo: number): Lease {
-  return { survey: 's1', shard: 4, state: 'held', epochs: [{ ...record, agent, sentUpTo }] };
+  return {
+    survey: 's1',
+    shard: 4,
+    state: 'held',
+    epochs: [{ ...record, agent, sentUpTo }],
+    term: 3,
+  };
 }
 
 function batch(serial: number): ResultBatch {
@@ -362,7 +343,6 @@ function survey(state: Survey['state']): Survey {
     planHash: 'b'.repeat(64),
     createdAt: 1.7e12,
     protocol: 3,
-    storedBelow: 7,
     term: 2,
     endReason: 'max-runtime',
     firstEpoch: 1,
@@ -370,15 +350,16 @@ function survey(state: Survey['state']): Survey {
 }
 
 const heartbeat: Heartbeat = {
-  agent: 'a',
   vantage: 'here',
   version: '0.1.0',
   protocol: 3,
+  session: 'x7',
   sentAt: 12.5,
   invalid: 1,
   state: 'working',
   problem: '',
   problemCode: '',
+  known: [{ survey: 's1', version: 2 ** 40 }],
   activities: [
     {
       survey: 's1',
@@ -398,18 +379,52 @@ const heartbeat: Heartbeat = {
         sendErrors: { ENOBUFS: 12 },
       },
       exclusionsVersion: 4,
+      rulesHash: 'c'.repeat(64),
+      wanted: 3,
+      shards: [
+        {
+          shard: 4,
+          epoch: 2,
+          state: 'settled',
+          progress: {
+            sentUpTo: 2 ** 40,
+            settledUpTo: 2 ** 39,
+            probesSent: 5,
+            batches: 2,
+            replies: { synack: 3 },
+            versionSpans: [{ version: 3, from: 1 }],
+            ...noneUnsent(),
+          },
+          icmpLimited: ['192.0.2.1'],
+          slowedNetworks: ['198.51.100.0/24'],
+        },
+        {
+          ...{ shard: 5, epoch: 1, state: 'held', progress: undefined },
+          ...{ icmpLimited: [], slowedNetworks: [] },
+        },
+      ],
     },
   ],
 };
 
-const grant: Grant = {
-  survey: 's1',
-  agent: 'a',
-  serial: 4,
-  rate: 0.1,
-  heartbeatAt: 12.5,
-  ttlMillis: 3000,
-  exclusionsVersion: 2,
-  quarantineReason: 'it receives nothing',
-  releaseShards: [3, 5],
+const reply: HeartbeatReply = {
+  term: 2,
+  protocol: 3,
+  surveys: [{ version: 2 ** 40, record: survey('running') }],
+  forgotten: ['s0'],
+  offered: ['s1'],
+  grants: [
+    {
+      survey: 's1',
+      serial: 4,
+      rate: 0.1,
+      ttlMillis: 3000,
+      exclusionsVersion: 2,
+      quarantineReason: 'it receives nothing',
+      releaseShards: [3, 5],
+    },
+  ],
+  leases: [{ survey: 's1', shard: 9, epoch: 2, from: 2 ** 40 }],
+  lost: [{ survey: 's1', shard: 7, epoch: 1 }],
+  exclusionsVersion: 5,
 };

@@ -1,13 +1,13 @@
 import { startPrivateBroker } from '../../coordinator/cli/scan/private-broker.js';
-import { systemClock } from '../../shared/base/clock.js';
-import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
-import { natsBus } from '../../shared/bus/nats/nats-bus.js';
+import { memoryBroker } from '../../shared/bus/memory/memory-broker.js';
+import { agentBus, controlBus, coordinatorBus } from '../../shared/bus/nats/nats-bus.js';
 import { busContract } from './bus.contract.js';
 
 busContract('memory', {
   async open() {
-    const bus = memoryBus(systemClock);
-    return { coordinator: bus, agent: bus, close: bus.close };
+    const { coordinator, people, agent } = memoryBroker();
+    const { close } = coordinator;
+    return { coordinator, standby: coordinator, agent: agent('a'), person: people, close };
   },
   settle: (promise) => promise,
 });
@@ -15,13 +15,16 @@ busContract('memory', {
 busContract('NATS', {
   async open() {
     const broker = await startPrivateBroker();
-    const coordinator = await natsBus(broker.access, 'coordinator');
-    const agent = await natsBus(broker.access, 'agent');
+    const { access } = broker;
+    const coordinator = await coordinatorBus(access);
+    const standby = await coordinatorBus(access);
+    const agent = await agentBus(access, 'a');
+    const person = await controlBus(access);
     const close = async () => {
-      await Promise.all([coordinator.close(), agent.close()]);
+      await Promise.all([coordinator, standby, agent, person].map((bus) => bus.close()));
       await broker.stop();
     };
-    return { coordinator, agent, close };
+    return { coordinator, standby, agent, person, close };
   },
   settle: (promise) => promise,
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { AgentBackoff, type ReplyRate } from '../../coordinator/agents/agent-backoff.js';
 import { agentsWithoutReplies } from '../../coordinator/agents/no-replies.js';
-import { Stragglers } from '../../coordinator/dispatch/stragglers.js';
+import { Stragglers } from '../../coordinator/leases/stragglers.js';
 import type { Activity } from '../../shared/bus/heartbeat.js';
 import type { ProbePort } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
@@ -20,6 +20,9 @@ const activity = (second: number, change: Partial<Activity['ioStats']> = {}): Ac
   otherPort: 0,
   otherAddress: 0,
   exclusionsVersion: 0,
+  rulesHash: '',
+  wanted: 0,
+  shards: [],
   ioStats: {
     transmit: '',
     framesReceived: 100 * second,

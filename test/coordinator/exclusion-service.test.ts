@@ -2,13 +2,13 @@ import { describe, expect, test } from 'vitest';
 import { ExclusionService } from '../../coordinator/exclusion-service.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { stopController } from '../../shared/base/stop.js';
-import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
+import { memoryBroker } from '../../shared/bus/memory/memory-broker.js';
 import { silentLog } from '../../shared/telemetry/log.js';
 import { MemoryDisk } from '../support/memory-disk.js';
 
 describe('the exclusion service', () => {
   test('logs each entry once, whether it was entered here or received', async () => {
-    const bus = memoryBus(systemClock);
+    const bus = memoryBroker().coordinator;
     const disk = new MemoryDisk();
     const control = new ExclusionService('/data', {
       bus,
@@ -42,10 +42,10 @@ describe('the exclusion service', () => {
   test('uses its log to restore exclusions that the broker has lost', async () => {
     const disk = new MemoryDisk();
     const deps = { clock: systemClock, disk, log: silentLog };
-    const first = new ExclusionService('/data', { bus: memoryBus(systemClock), ...deps });
+    const first = new ExclusionService('/data', { bus: memoryBroker().coordinator, ...deps });
     await first.restore();
     await first.add('198.18.0.0/24', 'one', 'noc');
-    const bus = memoryBus(systemClock);
+    const bus = memoryBroker().coordinator;
     const second = new ExclusionService('/data', { bus, ...deps });
     await second.restore();
     expect(await bus.exclusions.list()).toMatchObject([{ version: 1, prefix: '198.18.0.0/24' }]);

@@ -11,8 +11,7 @@ import { SurveyFolder } from '../../coordinator/storage/survey-folder.js';
 import { FinishedSurvey } from '../../coordinator/survey/finished-survey.js';
 import { orphanedSurveys } from '../../coordinator/survey/orphaned-surveys.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
-import { systemClock } from '../../shared/base/clock.js';
-import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
+import { memoryBroker } from '../../shared/bus/memory/memory-broker.js';
 import { makeFolder, systemDisk } from '../../shared/host/disk.js';
 import type { ProbePort } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
@@ -126,7 +125,7 @@ test.each([
     const deps = {
       folder: surveyFolder,
       exclusions: new Exclusions(),
-      spaces: memoryBus(systemClock).spaces,
+      spaces: memoryBroker().coordinator.spaces,
     };
     await expect(FinishedSurvey.read(survey, deps)).rejects.toMatchObject({ code: 'VERSION_SKEW' });
     expect(await readdir(folder())).toEqual(before);

@@ -43,7 +43,7 @@ function settledLease({ number: shard, from, to }: ReturnType<Plan['shard']>): L
   const counts = { replies: { synack: ROWS }, ...noneUnsent(), ...NO_FINDINGS, rulesHash: '' };
   const extent = { from, sentUpTo: to, settledUpTo: to, probesSent: to - from, batches: 1 };
   const record = { ...HOLDER, ...extent, ...counts, startedAt: 1, updatedAt: 2, versionSpans: [] };
-  return { survey: 's', shard, state: 'settled', epochs: [record] };
+  return { survey: 's', shard, state: 'settled', epochs: [record], term: 1 };
 }
 
 test('the storer reports a problem when too many rows wait, and until their number has fallen to half that limit', async () => {
@@ -62,8 +62,9 @@ test('the storer reports a problem when too many rows wait, and until their numb
   });
   for (let number = 0; number < 30; number++) {
     expect(storer.problem === '').toBe(number <= 20);
+    storer.onLease({ ...settledLease(plan.shard(number)), state: 'held' });
     storer.onBatch({ batch: batchOf(number), remaining: 0, acknowledge() {} });
-    storer.onLease({ value: settledLease(plan.shard(number)), revision: number + 1 });
+    storer.onLease(settledLease(plan.shard(number)), number + 1);
   }
   expect(told).toEqual([expect.stringMatching(/come faster than they can be stored/)]);
   disk.release();

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BatchCollector, type ShardContext } from '../../coordinator/storage/batch-collector.js';
+import { BatchCollector } from '../../coordinator/storage/batch-collector.js';
 import { findEntry, Journal, lastTermIn, readJournal } from '../../coordinator/storage/journal.js';
 import { ShardTable } from '../../coordinator/storage/shard-table.js';
 import type { Position } from '../../shared/base/brand.js';
@@ -44,7 +44,7 @@ const record = (
 
 const lease = (...epochs: EpochRecord[]): Lease => {
   const isSettled = epochs.at(-1)?.settledUpTo === SHARD.to;
-  return { survey: 's', shard: 1, state: isSettled ? 'settled' : 'held', epochs };
+  return { survey: 's', shard: 1, state: isSettled ? 'settled' : 'held', epochs, term: 1 };
 };
 
 /** A batch with rows of `[offset, classification]`. */
@@ -66,12 +66,10 @@ const rowsOf = (collector: BatchCollector, of: Lease) =>
     columns.classification[row],
   ]);
 
-const KNOWN: ShardContext = { lease: undefined, positions: 256, areLeasesKnown: true };
-const add = (
-  collector: BatchCollector,
-  delivery: ResultDelivery,
-  known: Partial<ShardContext> = {},
-) => collector.add(delivery, { ...KNOWN, ...known });
+/** A lease that lists the epochs of the test, with all of their batches. */
+const OPEN = lease(record(1, 256, 300, 9), record(2, 300, 300, 0));
+const add = (collector: BatchCollector, delivery: ResultDelivery, of: Lease | undefined = OPEN) =>
+  collector.add(delivery, { lease: of, positions: 256 });
 
 describe('the collector', () => {
   test('waits for every batch that the lease counts', () => {
@@ -148,57 +146,39 @@ describe('the collector', () => {
     ]);
   });
 
-  test('rejects batches that no lease will count, however many arrive', () => {
+  test('rejects batches that no lease counts, however many arrive', () => {
     const collector = new BatchCollector();
-    const deliver = (epoch: number, serial: number, known: Partial<ShardContext>, rows = 0) => {
+    const deliver = (epoch: number, serial: number, of: Lease | undefined, rows = 0) => {
       const content = Array.from({ length: rows }, (_, i) => [i, 1] as [number, number]);
-      return add(
-        collector,
-        { batch: batch(epoch, serial, content), remaining: 0, acknowledge() {} },
-        known,
-      );
+      const delivery = { batch: batch(epoch, serial, content), remaining: 0, acknowledge() {} };
+      return collector.add(delivery, { lease: of, positions: 256 });
     };
-    const two = { lease: lease(record(1, 256, 300, 1), record(2, 300, 300, 0)) };
+    const two = lease(record(1, 256, 300, 1), record(2, 300, 300, 0));
     expect(deliver(1, 0, two)).toBe(true);
     expect(deliver(1, 1, two)).toBe(false); // the first epoch ended with one batch
-    expect(deliver(3, 0, two)).toBe(true); // an epoch whose lease change arrives later
-    expect(deliver(400, 0, two)).toBe(false);
+    expect(deliver(3, 0, two)).toBe(false); // nobody has opened this epoch
+    expect(deliver(1, 0, undefined)).toBe(false); // nor any epoch of this shard
+    const other = { ...batch(2, 0, [[1, 1]]), agent: 'stranger' };
+    expect(add(collector, { batch: other, remaining: 0, acknowledge() {} }, two)).toBe(false);
     let kept = 0;
     for (let serial = 0; serial < 100; serial++) if (deliver(2, serial, two, 256)) kept++;
     expect(kept).toBe(3); // at most three rows for each position
     for (let serial = 0; serial < 9000; serial++) if (deliver(2, 100 + serial, two)) kept++;
     expect(kept).toBe(3); // and no batch without rows beyond that
-    let unleased = 0;
-    for (let serial = 0; serial < 3000; serial++)
-      if (deliver(9 + (serial % 8), serial, {})) unleased++;
-    expect(unleased).toBe(1024);
-    // A coordinator that has just taken over does not know the leases yet: it drops nothing.
-    expect(deliver(20, 0, { areLeasesKnown: false })).toBe(true);
   });
 
   test('keeps all batches of a slow epoch that publishes one batch for each row', () => {
     const collector = new BatchCollector();
-    const known = { lease: lease(record(1, 256, 300, 0)), positions: 65_536 };
+    const open = lease(record(1, 256, 300, 0));
     for (let serial = 0; serial < 10_000; serial++) {
       const delivery = {
         batch: batch(1, serial, [[serial % 44, 1]]),
         remaining: 0,
         acknowledge() {},
       };
-      expect(add(collector, delivery, known)).toBe(true);
+      expect(collector.add(delivery, { lease: open, positions: 65_536 })).toBe(true);
     }
     expect(collector.hasAll(lease(record(1, 256, 300, 10_000)))).toBe(true);
-  });
-
-  test('keeps the batches of at most sixteen epochs that the lease does not list', () => {
-    const collector = new BatchCollector();
-    const known = { lease: lease(record(1, 256, 300, 0)) };
-    let kept = 0;
-    for (let i = 0; i < 1000; i++) {
-      const made = { ...batch(2 + (i % 16), 0, [[1, 1]]), agent: `stranger-${i}` };
-      if (add(collector, { batch: made, remaining: 0, acknowledge() {} }, known)) kept++;
-    }
-    expect(kept).toBe(16);
   });
 
   test('acknowledges all batches of a shard once it is stored, and not before', () => {
@@ -214,7 +194,6 @@ describe('the collector', () => {
   });
 });
 
-const versioned = (value: Lease, revision = 1) => ({ value, revision });
 const entry = (
   shard: number,
   coveredUpTo = 256,
@@ -226,32 +205,45 @@ const entry = (
 };
 
 describe('the shard table', () => {
-  test('offers each shard once, a window at a time', () => {
-    const table = new ShardTable(10);
-    expect(table.offerNext(4, 0)).toEqual([0, 1, 2, 3]);
-    expect(table.offerNext(4, 0)).toEqual([]);
-    table.onLease(versioned(lease(record(1, 256, 300, 0))), 0);
-    expect(table.offerNext(4, 0)).toEqual([4]);
-    expect(table.offerNext(100, 0)).toEqual([5, 6, 7, 8, 9]);
-    expect(table.offerNext(100, 0)).toEqual([]);
-    expect(table.isFullyLeased).toBe(false);
+  const any = () => true;
+  const leaseOf = (shard: number, state: Lease['state'] = 'held'): Lease => ({
+    ...lease(record(1, shard * 256, shard * 256 + 44, 0)),
+    shard,
+    state,
   });
 
-  test('repeats the offer of any shard that is not leased within a minute, because the broker may have lost the offer', () => {
+  test('leases each shard once: those that were released first, then the others in their order', () => {
     const table = new ShardTable(4);
-    expect(table.offerNext(2, 0)).toEqual([0, 1]);
-    table.onLease({ value: lease(record(1, 256, 256, 0)), revision: 1 }, 0); // shard 1
-    expect(table.offerNext(2, 30_000)).toEqual([2]);
-    expect(table.offerNext(2, 60_000)).toEqual([0]);
-    expect(table.offerNext(2, 100_000)).toEqual([2]);
-    expect(table.offerNext(2, 119_999)).toEqual([]);
+    const taken: number[] = [];
+    const take = () => {
+      const shard = table.next(any);
+      if (shard === undefined) return;
+      taken.push(shard);
+      table.onLease(leaseOf(shard), 0);
+    };
+    for (let i = 0; i < 3; i++) take();
+    table.onLease(leaseOf(1, 'released'), 0);
+    for (let i = 0; i < 5; i++) take();
+    expect(taken).toEqual([0, 1, 2, 1, 3]);
+    expect([table.hasNext, table.isFullyLeased]).toEqual([false, true]);
   });
 
-  test('does not offer stored shards again', () => {
+  test('leases the shards of an agent that is gone again, unless it reports them before', () => {
+    const table = new ShardTable(2);
+    for (const shard of [0, 1]) table.onLease(leaseOf(shard), 0);
+    expect(table.heldBy('agent-1')).toEqual([0, 1]);
+    table.freeShardsOf('agent-1');
+    table.onReported(0);
+    expect(table.next(any)).toBe(1);
+    expect(table.next((shard) => shard !== 1)).toBeUndefined();
+  });
+
+  test('does not lease stored shards', () => {
     const table = new ShardTable(5);
+    table.onStored(entry(0));
     table.onStored(entry(1, 256, 7));
-    expect(table.offerNext(100, 0)).toEqual([0, 2, 3, 4]);
-    expect([table.targetsCovered, table.rowsStored, table.isComplete]).toEqual([256, 7, false]);
+    expect(table.next(any)).toBe(2);
+    expect([table.targetsCovered, table.rowsStored, table.isComplete]).toEqual([512, 7, false]);
   });
 
   test('refuses to store a shard twice', () => {
@@ -263,7 +255,7 @@ describe('the shard table', () => {
   test('adds up every epoch’s probes, before and after the shard is stored', () => {
     const table = new ShardTable(2);
     const both = lease(record(1, 256, 300, 0), record(2, 300, 512, 0));
-    table.onLease(versioned(both), 0);
+    table.onLease(both, 0);
     expect(table.totals).toMatchObject({ probesSent: 256, replies: { synack: 256 } });
     table.onStored(entry(1, 256, 256, both.epochs));
     expect(table.totals).toMatchObject({ probesSent: 256, replies: { synack: 256 } });
@@ -272,35 +264,38 @@ describe('the shard table', () => {
       probesSent: 212,
       targetsSettled: 212,
     });
-    table.onLease(versioned(both), 0); // a late change of a stored shard's lease
+    table.onLease(both, 0); // a late change of a stored shard's lease
     expect(table.totals.probesSent).toBe(256);
   });
 
   test('is complete when every shard is stored, in any order', () => {
     const table = new ShardTable(100);
-    table.offerNext(100, 0);
     for (let i = 0; i < 100; i++) {
       expect(table.isComplete).toBe(false);
       table.onStored(entry((i * 37) % 100, 1));
     }
     expect(table.isComplete).toBe(true);
-    expect(table.storedBelow).toBe(100);
+    expect(table.next(any)).toBeUndefined();
     expect(table.incomplete).toHaveLength(100);
   });
 
-  test('purges only leases whose shards are below the low watermark', () => {
+  test('purges no record of a shard that is not stored', () => {
     const table = new ShardTable(10);
-    const held = (shard: number, revision: number) =>
-      table.onLease(versioned({ ...lease(record(1, 256, 300, 0)), shard }, revision), 0);
-    held(0, 11);
-    held(1, 12);
-    held(2, 13);
+    for (const [shard, revision] of [
+      [0, 11],
+      [1, 12],
+      [2, 13],
+    ] as const) {
+      table.onLease(leaseOf(shard), 0, revision);
+      table.onWritten(shard, revision);
+    }
+    table.onLease(leaseOf(3), 0); // not written yet
     table.onStored(entry(0));
-    expect([table.storedBelow, table.purgeableRevision]).toEqual([1, 12]);
-    table.onStored(entry(2)); // above the low watermark: agents could not know that it is stored
-    expect([table.storedBelow, table.purgeableRevision]).toEqual([1, 12]);
+    expect(table.purgeableRevision).toBe(12);
+    table.onStored(entry(2));
+    expect(table.purgeableRevision).toBe(12);
     table.onStored(entry(1));
-    expect([table.storedBelow, table.purgeableRevision]).toEqual([3, 14]);
+    expect(table.purgeableRevision).toBe(14);
   });
 });
 

@@ -3,11 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { mirror } from '../../coordinator/cli/stored/survey-files.js';
-import { systemClock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import { stopController } from '../../shared/base/stop.js';
 import type { ControlHandlers } from '../../shared/bus/control-api.js';
-import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
+import { memoryBroker } from '../../shared/bus/memory/memory-broker.js';
 
 let folder: string;
 beforeEach(async () => {
@@ -19,7 +18,7 @@ afterEach(async () => {
 
 /** A coordinator whose folder has these files. Calls `onList` when it has listed them, before it sends the list. */
 function serving(files: Map<string, string>, onList: () => void) {
-  const bus = memoryBus(systemClock);
+  const broker = memoryBroker();
   const handlers = {
     files: async () => {
       const listed = [...files.keys()];
@@ -33,8 +32,8 @@ function serving(files: Map<string, string>, onList: () => void) {
       return { chunk, total: chunk.length };
     },
   };
-  bus.control.serve(handlers as unknown as ControlHandlers, stopController().signal);
-  return bus;
+  broker.coordinator.people.serve(handlers as unknown as ControlHandlers, stopController().signal);
+  return broker.people;
 }
 
 test('if files are merged while a survey is copied, the copy follows the new list', async () => {

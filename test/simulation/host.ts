@@ -3,12 +3,20 @@
  * Each call to an interface is a point where it can die: before the call is done, or after it, so that only
  * the answer is lost.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { Millis } from '../../shared/base/brand.js';
 import { Channel } from '../../shared/base/channel.js';
 import type { Clock } from '../../shared/base/clock.js';
+import { Fault } from '../../shared/base/faults.js';
+import { LIMITS } from '../../shared/base/limits.js';
 import { stopController } from '../../shared/base/stop.js';
-import type { ControlHandlers } from '../../shared/bus/control-api.js';
-import type { Bus, ShardOffer, Versioned } from '../../shared/bus/interfaces.js';
+import type {
+  AgentBus,
+  CoordinatorBus,
+  ResultDelivery,
+  Versioned,
+} from '../../shared/bus/interfaces.js';
+import type { MemoryBroker } from '../../shared/bus/memory/memory-broker.js';
 import type { Disk } from '../../shared/host/disk.js';
 
 const NEVER = new Promise<never>(() => {});
@@ -64,8 +72,8 @@ export class Host {
     },
   };
 
-  /** The broker as this host reaches it. */
-  bus(broker: Bus): Bus {
+  /** The broker as a coordinator on this host reaches it. */
+  coordinatorBus({ coordinator: broker }: MemoryBroker): CoordinatorBus {
     const ask = <Result>(work: () => Promise<Result>) => this.#ask(work);
     return {
       ...broker,
@@ -80,25 +88,15 @@ export class Host {
           ),
         read: (id) => ask(() => broker.surveys.read(id)),
         list: () => ask(() => broker.surveys.list()),
-        watch: (signal) => this.#follow(broker.surveys.watch(signal), signal),
       },
       spaces: {
         put: (hash, bytes) => ask(() => broker.spaces.put(hash, bytes)),
         get: (hash) => ask(() => broker.spaces.get(hash)),
       },
-      work: {
-        offer: (survey, shard) => ask(() => broker.work.offer(survey, shard)),
-        open: (survey) => ask(() => broker.work.open(survey)),
-        close: (survey) => ask(() => broker.work.close(survey)),
-        next: async (survey, waitMillis, signal) => {
-          const offer = await ask(() => broker.work.next(survey, waitMillis, signal));
-          return offer && this.#offer(offer);
-        },
-      },
       leases: {
         read: (survey, shard) => ask(() => broker.leases.read(survey, shard)),
+        list: (survey) => ask(() => broker.leases.list(survey)),
         purge: (survey, before) => ask(() => broker.leases.purge(survey, before)),
-        watch: (survey, signal) => this.#follow(broker.leases.watch(survey, signal), signal),
         write: (lease, revision) =>
           ask(() =>
             decided(
@@ -108,19 +106,7 @@ export class Host {
             ),
           ),
       },
-      results: {
-        publish: (batch) => ask(() => broker.results.publish(batch)),
-        consume: (signal) => this.#deliveries(broker, signal),
-      },
-      heartbeats: {
-        publish: (heartbeat) => this.#say(() => broker.heartbeats.publish(heartbeat)),
-        subscribe: (signal) => this.#overhear(broker.heartbeats.subscribe(signal), signal),
-      },
-      grants: {
-        publish: (grant) => this.#say(() => broker.grants.publish(grant)),
-        subscribe: (agent, signal) =>
-          this.#overhear(broker.grants.subscribe(agent, signal), signal),
-      },
+      results: { consume: (signal) => this.#deliveries(broker, signal) },
       exclusions: {
         add: (entry) =>
           ask(async () => {
@@ -131,9 +117,12 @@ export class Host {
         list: () => ask(() => broker.exclusions.list()),
         watch: (signal) => this.#follow(broker.exclusions.watch(signal), signal),
       },
-      control: {
-        ask: (verb, given) => broker.control.ask(verb, given),
-        serve: (handlers, signal) => broker.control.serve(this.#served(handlers), signal),
+      agents: {
+        announce: (survey) => this.#say(() => broker.agents.announce(survey)),
+        serve: (handlers, signal) => broker.agents.serve(this.#served(handlers), signal),
+      },
+      people: {
+        serve: (handlers, signal) => broker.people.serve(this.#served(handlers), signal),
       },
       leader: {
         read: () => ask(() => broker.leader.read()),
@@ -146,6 +135,17 @@ export class Host {
             ),
           ),
       },
+    };
+  }
+
+  /** The broker as an agent on this host reaches it. */
+  agentBus(broker: MemoryBroker, name: string): AgentBus {
+    const bus = broker.agent(name);
+    return {
+      ...bus,
+      coordinator: { ask: (verb, given) => this.#request(() => bus.coordinator.ask(verb, given)) },
+      results: { publish: (batch) => this.#ask(() => bus.results.publish(batch)) },
+      announcements: (signal) => this.#overhear(bus.announcements(signal), signal),
     };
   }
 
@@ -208,6 +208,28 @@ export class Host {
     }
   }
 
+  /** A request that fails unless it is answered in time. It may arrive although its answer does not. */
+  async #request<Result>(work: () => Promise<Result>): Promise<Result> {
+    const { clock, roll, loss } = this.#options;
+    await this.#point(true);
+    const attempt = async () => {
+      await this.#pass();
+      if (this.isOutCut || roll() < loss) return await NEVER;
+      const result = await work();
+      await this.#pass();
+      if (this.isInCut || roll() < loss) return await NEVER;
+      return result;
+    };
+    const timeout = async () => {
+      await clock.sleep(LIMITS.requestMillis);
+      throw new Fault('NO_COORDINATOR', 'nobody answers');
+    };
+    const result = await Promise.race([attempt(), timeout()]);
+    await this.#point(false);
+    await this.#thaw();
+    return result;
+  }
+
   /** An unacknowledged message: delayed, lost, or duplicated. */
   #say(work: () => void): void {
     const { roll, loss } = this.#options;
@@ -218,27 +240,18 @@ export class Host {
   }
 
   /** A dead, frozen or disconnected host does not answer. */
-  #served(handlers: ControlHandlers): ControlHandlers {
+  #served<Handlers extends object>(handlers: Handlers): Handlers {
     const served = Object.entries(handlers).map(([verb, handler]) => [
       verb,
-      async (given: never) => {
+      async (...given: never[]) => {
         await this.#thaw();
         if (this.isInCut) await NEVER;
-        const answer = await (handler as (given: never) => Promise<unknown>)(given);
+        const answer = await (handler as (...given: never[]) => Promise<unknown>)(...given);
         await this.#thaw();
         return this.isOutCut ? NEVER : answer;
       },
     ]);
-    return Object.fromEntries(served) as ControlHandlers;
-  }
-
-  #offer(offer: ShardOffer): ShardOffer {
-    return {
-      ...offer,
-      extend: () => this.#say(() => offer.extend()),
-      release: (millis) => this.#say(() => offer.release(millis)),
-      complete: async () => this.#say(() => void offer.complete()),
-    };
+    return Object.fromEntries(served) as Handlers;
   }
 
   /** Messages of a stream or a watch: delayed, in order, and continued after a disconnection. */
@@ -262,12 +275,7 @@ export class Host {
     }
   }
 
-  async *#deliveries(
-    broker: Bus,
-    signal: AbortSignal,
-  ): ReturnType<Bus['results']['consume']> extends AsyncIterable<infer Item>
-    ? AsyncGenerator<Item>
-    : never {
+  async *#deliveries(broker: CoordinatorBus, signal: AbortSignal): AsyncGenerator<ResultDelivery> {
     const { roll, loss } = this.#options;
     for await (const delivery of this.#follow(broker.results.consume(signal), signal)) {
       const received = { ...delivery, acknowledge: () => this.#say(() => delivery.acknowledge()) };
@@ -312,5 +320,7 @@ async function decided<Value>(
 }
 
 function isSame(one: unknown, other: unknown): boolean {
-  return one !== undefined && JSON.stringify(one) === JSON.stringify(other);
+  if (one === undefined || other === undefined) return false;
+  const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+  return isDeepStrictEqual(plain(one), plain(other));
 }

@@ -19,7 +19,7 @@ const launch = (world: World, addresses: number): Promise<Survey> =>
   world.clock.runUntil(world.launch({ addresses, rate: RATE, probesPerTarget: 3 }), LIMIT_MILLIS);
 const finish = async (world: World, survey: Survey) => {
   await world.clock.runUntil(world.ended(survey.id), LIMIT_MILLIS);
-  const asking = world.broker.control.ask('status', { survey: survey.id });
+  const asking = world.broker.people.control.ask('status', { survey: survey.id });
   return (await world.clock.runUntil(asking, LIMIT_MILLIS)).statuses[0]!;
 };
 

@@ -6,9 +6,10 @@
 
 import type { Pps } from '../../shared/base/brand.js';
 import { PROTOCOL } from '../../shared/base/version.js';
-import type { Heartbeat } from '../../shared/bus/heartbeat.js';
+import type { Heartbeat, ShardReport } from '../../shared/bus/heartbeat.js';
 import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
 import type { Survey } from '../../shared/survey/survey.js';
+import { noneUnsent } from '../../shared/survey/unsent.js';
 import { prng } from '../support/prng.js';
 import { pushRow } from '../support/tcp-syn-set.js';
 import { type Budget, breaches, excess } from './oracle.js';
@@ -234,7 +235,7 @@ class FaultPlan {
         );
       },
       'the broker restarts': () => {
-        world.broker.restart();
+        world.restartBroker();
         return '';
       },
       'the broker loses power': () => {
@@ -308,7 +309,7 @@ class FaultPlan {
     allow(this.#budgets.at(-1)?.rate ?? 0);
     await order();
     this.#jobs.delete(asked);
-    const survey = (await broker.surveys.read(this.#survey?.id ?? ''))?.value;
+    const survey = (await broker.coordinator.surveys.read(this.#survey?.id ?? ''))?.value;
     allow(survey?.state === 'running' ? survey.rate : 0);
   }
 
@@ -318,7 +319,7 @@ class FaultPlan {
 
   async #ask(verb: 'rate' | 'pause' | 'resume', rate = 0): Promise<unknown> {
     const survey = this.#survey?.id ?? '';
-    const { control } = this.#world.broker;
+    const { control } = this.#world.broker.people;
     return await this.#world.withRetry(async () => {
       const { statuses } = await control.ask('status', { survey });
       if (statuses.some(({ state }) => state === 'done')) return;
@@ -334,13 +335,13 @@ class FaultPlan {
     const entered = { from, to, at: Number.POSITIVE_INFINITY };
     this.#exclusions.push(entered);
     const ask = { prefix, reason: 'asked to', by: 'someone' };
-    await this.#world.withRetry(() => this.#world.broker.control.ask('exclude', ask));
+    await this.#world.withRetry(() => this.#world.broker.people.control.ask('exclude', ask));
     entered.at = this.#world.clock.monotonic();
   }
 
-  /** Publishes malicious batches, heartbeats and grants, under an agent name of their own. */
+  /** Publishes malicious batches and heartbeats, under an agent name of its own. */
   #lie(): string {
-    const { broker } = this.#world;
+    const liar = this.#world.broker.agent('liar');
     const survey = this.#survey?.id ?? '';
     const draw = this.#world.draw.bind(this.#world);
     for (let i = draw(1, 30); i > 0; i--) {
@@ -357,30 +358,35 @@ class FaultPlan {
         timestamp: 1,
         columns,
       };
-      void broker.results.publish(batch);
-      broker.heartbeats.publish(boast(survey, draw));
-      broker.grants.publish({
-        survey,
-        agent: 'liar',
-        serial: 1,
-        rate: 1e9,
-        heartbeatAt: 0,
-        ttlMillis: 1e9,
-        exclusionsVersion: 0,
-        quarantineReason: '',
-        releaseShards: [],
-      });
+      void liar.results.publish(batch);
+      const heartbeat = boast(survey, draw, this.#world.clock.monotonic() + i);
+      void liar.coordinator.ask('heartbeat', { heartbeat }).catch(() => {}); // refused, as it should be
     }
     return '';
   }
 }
 
-/** The heartbeat of an agent with arbitrary claims. */
-function boast(survey: string, draw: World['draw']): Heartbeat {
+/** The heartbeat of an agent with arbitrary claims, about shards that it may hold, and others. */
+function boast(survey: string, draw: World['draw'], sentAt: number): Heartbeat {
   const any = () => draw(0, 2) * draw(0, 1_000_000);
   const received = { framesReceived: any(), framesDropped: any(), interfaceDropped: any() };
   const ioStats = { transmit: 'none', sendErrors: { EPERM: any() }, ...received };
   const claims = { hasWork: draw(0, 2) === 1, rate: any(), probesSent: any(), replies: any() };
+  const shards = Array.from({ length: draw(0, 8) }, (): ShardReport => {
+    const settledUpTo = any();
+    const progress = {
+      settledUpTo,
+      sentUpTo: settledUpTo + any(),
+      probesSent: any(),
+      batches: draw(0, 3),
+      replies: { synack: any() },
+      versionSpans: [],
+      ...noneUnsent(),
+    };
+    const state = (['held', 'released', 'settled'] as const)[draw(0, 3)] ?? 'held';
+    const named = { shard: draw(0, 70), epoch: draw(1, 4), state };
+    return { ...named, progress, icmpLimited: [], slowedNetworks: [] };
+  });
   const activity = {
     survey,
     ioStats,
@@ -389,11 +395,14 @@ function boast(survey: string, draw: World['draw']): Heartbeat {
     exclusionsVersion: any(),
     otherPort: any(),
     otherAddress: any(),
+    rulesHash: '',
+    wanted: draw(0, 2) * draw(0, 4),
+    shards,
     ...claims,
   };
-  const head = { agent: 'liar', vantage: 'nowhere', version: 'lies', protocol: PROTOCOL };
+  const head = { vantage: 'nowhere', version: 'lies', protocol: PROTOCOL, session: 'liar' };
   const state = { state: 'working' as const, problem: '', problemCode: '', invalid: any() };
-  return { ...head, ...state, sentAt: any(), activities: [activity] };
+  return { ...head, ...state, sentAt, known: [], activities: [activity] };
 }
 
 /** One line for the seed and its violations, then one for each event. */

@@ -26,7 +26,7 @@ function worldWith(agents: number): World {
 const launch = (world: World) =>
   world.clock.runUntil(world.launch({ addresses: ADDRESSES, rate: RATE }), LIMIT_MILLIS);
 const statusOf = async (world: World, survey: string) => {
-  const asking = world.broker.control.ask('status', { survey });
+  const asking = world.broker.people.control.ask('status', { survey });
   return (await world.clock.runUntil(asking, LIMIT_MILLIS)).statuses[0]!;
 };
 
@@ -63,7 +63,7 @@ describe('a simulated survey of a network that prohibits probes', () => {
     const survey = await launch(world);
     const waiting = world.clock.sleep(3500);
     await world.clock.runUntil(waiting, LIMIT_MILLIS);
-    const cancelling = world.broker.control.ask('cancel', {
+    const cancelling = world.broker.people.control.ask('cancel', {
       survey: survey.id,
       immediately: false,
     });

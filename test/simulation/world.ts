@@ -9,7 +9,7 @@ import { runElection } from '../../coordinator/leader-election.js';
 import { persistentTerms } from '../../coordinator/persistent-terms.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { stopController } from '../../shared/base/stop.js';
-import { memoryBus } from '../../shared/bus/memory/memory-bus.js';
+import { memoryBroker } from '../../shared/bus/memory/memory-broker.js';
 import type { ProbePort } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Plan } from '../../shared/survey/plan.js';
@@ -28,6 +28,7 @@ export const COOLDOWN = 2000 as Millis;
 export const DATA = '/data';
 /** A request fails after this time if the coordinator dies while handling it. */
 const ANSWER_MILLIS = 5000;
+const RESTART_MILLIS = 300;
 export const FIRST_ADDRESS = 0x7f4d0000;
 
 /** Faults of the network between hosts and the broker. */
@@ -52,7 +53,7 @@ export interface CoordinatorHost {
 
 export class World {
   readonly clock = new VirtualClock();
-  readonly broker = memoryBus(this.clock);
+  readonly broker = memoryBroker();
   readonly disk = new MemoryDisk();
   readonly internet: FakeNetwork;
   readonly coordinators: CoordinatorHost[] = [];
@@ -83,7 +84,7 @@ export class World {
     const started: CoordinatorHost = { host, leading: undefined };
     this.coordinators.push(started);
     const { clock } = host;
-    const bus = host.bus(this.broker);
+    const bus = host.coordinatorBus(this.broker);
     const disk = host.disk(this.disk);
     const random = {
       bytes: (length: number) => Uint8Array.from({ length }, () => this.roll() * 256),
@@ -100,15 +101,27 @@ export class World {
     return started;
   }
 
+  /** The broker restarts: for a moment, nobody reaches it, and what was on its way is lost. */
+  restartBroker(): void {
+    const hosts = [...this.coordinators, ...this.agents].map(({ host }) => host);
+    const set = (isCut: boolean) => {
+      for (const host of hosts) Object.assign(host, { isOutCut: isCut, isInCut: isCut });
+    };
+    set(true);
+    this.later(RESTART_MILLIS, () => set(false));
+  }
+
   /** Starts an agent. */
   join(ceiling = 0): AgentHost {
     const host = this.#host();
     const leaving = stopController();
     const link = { isDown: false, downs: 0, hasLostNetwork: false };
     const name = `agent-${this.agents.length + 1}`;
-    const options = { agent: name, vantage: name, version: 'test', ceiling };
+    const session = `session-${this.agents.length + 1}`;
+    const options = { agent: name, session, vantage: name, version: 'test', ceiling };
     const openNetworkIo = this.internet.networkIo(host, link, name);
-    const deps = { bus: host.bus(this.broker), clock: host.clock, log: silentLog, openNetworkIo };
+    const bus = host.agentBus(this.broker, name);
+    const deps = { bus, clock: host.clock, log: silentLog, openNetworkIo };
     const working = new Agent(options, deps);
     void working.run(leaving.signal);
     const agent = { name, host, link, working, leave: () => leaving.abort() };
@@ -124,7 +137,7 @@ export class World {
     const space = Space.ofIpv4(ranges, [80, 443] as ProbePort[]);
     const bytes = spaceToBytes(space, '7');
     const spaceHash = hashSpace(bytes);
-    await this.broker.spaces.put(spaceHash, bytes);
+    await this.broker.coordinator.spaces.put(spaceHash, bytes);
     const complete: SurveyRequest = {
       name: 'simulated',
       probes: TCP_SYN,
@@ -143,9 +156,9 @@ export class World {
       ...given,
     };
     const survey = await this.withRetry(() =>
-      this.broker.control.ask('launch', { request: complete }),
+      this.broker.people.control.ask('launch', { request: complete }),
     );
-    const launched = (await this.broker.surveys.read(survey.survey))?.value;
+    const launched = (await this.broker.coordinator.surveys.read(survey.survey))?.value;
     if (launched === undefined) throw new Error('the survey is not on the board');
     return launched;
   }
@@ -169,14 +182,14 @@ export class World {
   /** Waits until the survey is over, whichever coordinator leads it by then. */
   async ended(id: string): Promise<Survey> {
     for (;;) {
-      const survey = (await this.broker.surveys.read(id))?.value;
+      const survey = (await this.broker.coordinator.surveys.read(id))?.value;
       if (survey !== undefined && isOver(survey.state)) return survey;
       await this.clock.sleep(100);
     }
   }
 
   async planOf({ spaceHash, seed, shardLength, limits }: Survey): Promise<Plan> {
-    const bytes = await this.broker.spaces.get(spaceHash);
+    const bytes = await this.broker.coordinator.spaces.get(spaceHash);
     return new Plan(
       spaceFromBytes(bytes ?? new Uint8Array()),
       seed,

@@ -8,9 +8,10 @@ import {
   type PrivateBroker,
   startPrivateBroker,
 } from '../../coordinator/cli/scan/private-broker.js';
+import { submit } from '../../coordinator/cli/survey/submit.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
-import type { Bus } from '../../shared/bus/interfaces.js';
-import { natsBus } from '../../shared/bus/nats/nats-bus.js';
+import type { ControlBus } from '../../shared/bus/interfaces.js';
+import { controlBus } from '../../shared/bus/nats/nats-bus.js';
 import { environmentFor } from '../../shared/command/broker-options.js';
 import { parseBlock } from '../../shared/survey/lists/rule-list.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
@@ -29,13 +30,13 @@ export class LongLife implements AsyncDisposable {
   readonly programs: Readonly<Record<'coordinator' | 'agent', Program>>;
   readonly #folder: string;
   readonly #broker: PrivateBroker;
-  readonly #bus: Bus;
+  readonly #bus: ControlBus;
 
   private constructor(deps: {
     programs: LongLife['programs'];
     folder: string;
     broker: PrivateBroker;
-    bus: Bus;
+    bus: ControlBus;
   }) {
     this.programs = deps.programs;
     this.#folder = deps.folder;
@@ -50,7 +51,7 @@ export class LongLife implements AsyncDisposable {
   static async start(root: string, port: number): Promise<LongLife> {
     const folder = `/tmp/transect-long-life-${process.pid}`;
     const broker = await startPrivateBroker();
-    const bus = await natsBus(broker.access, 'long-life');
+    const bus = await controlBus(broker.access);
     const start = (script: string, http: number, ...args: string[]) =>
       startProgram(join(root, 'dist', script), http, args, broker);
     const programs = {
@@ -67,17 +68,15 @@ export class LongLife implements AsyncDisposable {
 
   /** Surveys one port of some addresses, and waits until the survey is over. */
   async survey(space: string, rate: number): Promise<SurveyStatus> {
-    const { request, bytes, rules } = await readAndResolve([space], {
+    const resolved = await readAndResolve([space], {
       ports: [{ probe: undefined, items: ['8080'] }],
       allowSpecial: [parseBlock('127.0.0.0/8', ''), parseBlock('198.18.0.0/15', '')],
       rate: rate as Pps,
       cooldown: 300 as Millis,
       rows: 'all',
     });
-    const { spaces, control } = this.#bus;
-    await spaces.put(request.spaceHash, bytes);
-    await spaces.put(request.rulesHash, rules);
-    const { survey } = await control.ask('launch', { request });
+    const { control } = this.#bus;
+    const survey = await submit(control, resolved);
     for (;;) {
       await pause(50);
       const { statuses } = await control.ask('status', { survey });

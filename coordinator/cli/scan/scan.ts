@@ -11,8 +11,8 @@ import { Fault } from '../../../shared/base/faults.js';
 import { systemRandom } from '../../../shared/base/random.js';
 import { stopController } from '../../../shared/base/stop.js';
 import { VERSION } from '../../../shared/base/version.js';
-import type { Bus } from '../../../shared/bus/interfaces.js';
-import { natsBus } from '../../../shared/bus/nats/nats-bus.js';
+import type { CoordinatorBus } from '../../../shared/bus/interfaces.js';
+import { coordinatorBus } from '../../../shared/bus/nats/nats-bus.js';
 import { addNetworkOptions, networkArguments } from '../../../shared/command/network-options.js';
 import { command, option } from '../../../shared/command/program.js';
 import { requireNetRaw } from '../../../shared/host/capability.js';
@@ -104,7 +104,7 @@ async function scan(targets: readonly string[], flags: ScanFlags): Promise<void>
     broker = await startPrivateBroker();
     agents.connect(broker.url);
     const { access, failed } = broker;
-    const bus = await natsBus(access, 'transect scan').catch((cause: unknown) => {
+    const bus = await coordinatorBus(access).catch((cause: unknown) => {
       throw failed(cause);
     });
     await survey({ flags, resolved, interrupts, ending, rows, say, broker, bus, agents });
@@ -123,7 +123,7 @@ interface Session {
   readonly rows: RowsOut;
   readonly say: (text: string) => void;
   readonly broker: PrivateBroker;
-  readonly bus: Bus;
+  readonly bus: CoordinatorBus;
   readonly agents: ChildAgents;
 }
 

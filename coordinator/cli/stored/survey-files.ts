@@ -6,7 +6,7 @@ import { rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Fault } from '../../../shared/base/faults.js';
 import { LIMITS } from '../../../shared/base/limits.js';
-import type { Bus } from '../../../shared/bus/interfaces.js';
+import type { ControlBus } from '../../../shared/bus/interfaces.js';
 import { systemDisk } from '../../../shared/host/disk.js';
 import { scratchFolder } from '../../../shared/host/scratch.js';
 import { isOver } from '../../../shared/survey/survey.js';
@@ -95,7 +95,7 @@ async function recordIn(folder: string): Promise<string | undefined> {
  * Copies missing files. The journal is fetched first, so that the files copied after it hold the rows of
  * every shard that it lists.
  */
-export async function mirror(bus: Bus, survey: string, folder: string): Promise<void> {
+export async function mirror(bus: ControlBus, survey: string, folder: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       const journal = join(folder, JOURNAL_FILE);
@@ -135,7 +135,7 @@ function stranger(file: string): Fault {
 }
 
 async function fetchFile(
-  bus: Bus,
+  bus: ControlBus,
   survey: string,
   file: string,
   folder: string,

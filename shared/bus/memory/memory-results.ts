@@ -2,9 +2,9 @@
 import { Channel } from '../../base/channel.js';
 import type { ResultBatch } from '../../survey/results.js';
 import { batchCodec, batchId } from '../batch-codec.js';
-import type { ResultDelivery, ResultStream } from '../interfaces.js';
+import type { ResultConsumer, ResultDelivery, ResultPublisher } from '../interfaces.js';
 
-export class MemoryResults implements ResultStream {
+export class MemoryResults implements ResultPublisher, ResultConsumer {
   readonly #kept = new Map<string, Uint8Array>();
   /** The last one receives; when it stops, the one before it does again, as with NATS. */
   #consumers: readonly Channel<ResultDelivery>[] = [];

@@ -6,12 +6,9 @@ import type { Clock } from '../../base/clock.js';
 
 export interface BrokerConnection {
   readonly connection: NatsConnection;
+  /** Publishes to streams; needs no right but the one to publish. */
   readonly jetstream: JetStreamClient;
-  readonly manager: JetStreamManager;
-  readonly buckets: Kvm;
   readonly clock: Clock;
-  /** Copies of streams and buckets. */
-  readonly replicas: number;
   /** Aborts when we close: then retries give up. */
   readonly closing: AbortSignal;
   /**
@@ -19,6 +16,14 @@ export interface BrokerConnection {
    * @returns a function that unsubscribes
    */
   onReconnect(listener: () => void): () => void;
+}
+
+/** The connection of a coordinator, which alone creates streams and buckets. */
+export interface StoreConnection extends BrokerConnection {
+  readonly manager: JetStreamManager;
+  readonly buckets: Kvm;
+  /** Copies of streams and buckets. */
+  readonly replicas: number;
   /** Creates a stream or bucket now, and again after each reconnection: a broker may come back empty. */
   keep<Made>(make: () => Promise<Made>): Promise<Made>;
 }

@@ -1,42 +1,60 @@
-/** The bus over NATS JetStream: opens one connection and shares it among the parts. */
+/** The bus over NATS: one connection for each client, shared among the parts of its face. */
 
 import type { BrokerAccess } from '../../base/broker-access.js';
 import { describeError } from '../../base/faults.js';
 import { stopController } from '../../base/stop.js';
-import type { Grant, Heartbeat } from '../heartbeat.js';
-import type { Bus, GrantChannel, Heartbeats } from '../interfaces.js';
-import { grantCodec, heartbeatCodec } from '../messages.js';
+import type { AgentBus, ControlBus, CoordinatorBus } from '../interfaces.js';
 import type { BrokerConnection } from './connection.js';
-import { NatsControl } from './nats-control.js';
-import { NatsResults } from './nats-results.js';
-import { NatsWork } from './nats-work.js';
-import { openConnection } from './open-connection.js';
+import { agentServer, announcements, coordinatorClient } from './nats-agent-api.js';
+import { controlServer, NatsControl } from './nats-control.js';
+import { NatsResults, resultPublisher } from './nats-results.js';
+import { openConnection, openStores } from './open-connection.js';
 import { NatsExclusions } from './stores/nats-exclusions.js';
 import { NatsLeader } from './stores/nats-leader.js';
 import { NatsLeases } from './stores/nats-leases.js';
 import { openSpaces } from './stores/nats-spaces.js';
 import { NatsSurveys } from './stores/nats-surveys.js';
 import { openBucket } from './streams.js';
-import { BUCKET, SUBJECT } from './subjects.js';
-import { listen } from './subscribe.js';
+import { BUCKET } from './subjects.js';
 
-/** @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
-export async function natsBus(access: BrokerAccess, name: string): Promise<Bus> {
+/** The bus of an agent. @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
+export async function agentBus(access: BrokerAccess, agent: string): Promise<AgentBus> {
   const closing = stopController();
-  const broker = await openConnection(access, name, closing.signal);
-  const { connection } = broker;
-  const leader = new NatsLeader(broker, await openBucket(broker, BUCKET.COORDINATOR));
+  const broker = await openConnection(access, agent, closing.signal);
   return {
+    ...lifeOf(broker, closing),
+    coordinator: coordinatorClient(broker, agent),
+    results: resultPublisher(broker),
+    announcements: (signal) => announcements(broker, signal),
+  };
+}
+
+/** The bus of a coordinator. @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
+export async function coordinatorBus(access: BrokerAccess): Promise<CoordinatorBus> {
+  const closing = stopController();
+  const broker = await openStores(access, 'coordinator', closing.signal);
+  return {
+    ...lifeOf(broker, closing),
+    agents: agentServer(broker),
+    people: controlServer(broker),
+    results: new NatsResults(broker),
     surveys: new NatsSurveys(broker, await openBucket(broker, BUCKET.SURVEYS)),
     spaces: await openSpaces(broker),
-    work: new NatsWork(broker),
     leases: new NatsLeases(broker, await openBucket(broker, BUCKET.LEASES)),
-    results: new NatsResults(broker),
-    heartbeats: heartbeats(broker),
-    grants: grantsPort(broker),
-    control: new NatsControl(broker, leader),
     exclusions: new NatsExclusions(broker, await openBucket(broker, BUCKET.EXCLUSIONS)),
-    leader,
+    leader: new NatsLeader(broker, await openBucket(broker, BUCKET.COORDINATOR)),
+  };
+}
+
+/** The bus of a command. @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
+export async function controlBus(access: BrokerAccess): Promise<ControlBus> {
+  const closing = stopController();
+  const broker = await openConnection(access, 'transect', closing.signal);
+  return { ...lifeOf(broker, closing), control: new NatsControl(broker) };
+}
+
+function lifeOf({ connection }: BrokerConnection, closing: AbortController) {
+  return {
     disconnected: connection
       .closed()
       .then((cause) => new Error(`the broker is gone: ${cause ? describeError(cause) : 'closed'}`)),
@@ -44,41 +62,6 @@ export async function natsBus(access: BrokerAccess, name: string): Promise<Bus> 
       closing.abort();
       await connection.flush().catch(() => {});
       await connection.close();
-    },
-  };
-}
-
-function heartbeats(broker: BrokerConnection): Heartbeats {
-  return {
-    publish(heartbeat: Heartbeat) {
-      broker.connection.publish(
-        SUBJECT.heartbeat(heartbeat.agent),
-        heartbeatCodec.encode(heartbeat),
-      );
-    },
-    subscribe: (signal) => {
-      const subjectOf = ({ agent }: Heartbeat) => SUBJECT.heartbeat(agent);
-      return listen(
-        broker,
-        { subject: SUBJECT.HEARTBEATS_ALL, codec: heartbeatCodec, subjectOf },
-        signal,
-      );
-    },
-  };
-}
-
-function grantsPort(broker: BrokerConnection): GrantChannel {
-  return {
-    publish(grant: Grant) {
-      broker.connection.publish(SUBJECT.grant(grant.survey, grant.agent), grantCodec.encode(grant));
-    },
-    subscribe: (agent, signal) => {
-      const subjectOf = (grant: Grant) => SUBJECT.grant(grant.survey, grant.agent);
-      return listen(
-        broker,
-        { subject: SUBJECT.grantsTo(agent), codec: grantCodec, subjectOf },
-        signal,
-      );
     },
   };
 }

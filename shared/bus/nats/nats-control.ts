@@ -3,47 +3,46 @@
  * sent in chunks, and an empty message marks its end.
  */
 import { type Msg, NoRespondersError, RequestError } from '@nats-io/transport-node';
-import { toFaultCode } from '../../base/exit-codes.js';
-import { describeError, Fault } from '../../base/faults.js';
+import { Fault } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
-import type { ControlApi, ControlHandlers, ControlVerb, ControlVerbs } from '../control-api.js';
-import { type ControlReply, replyCodec, requestCodec } from '../control-messages.js';
-import type { LeaderStore } from '../interfaces.js';
+import type { ControlApi, ControlServer, ControlVerb, ControlVerbs } from '../control-api.js';
+import {
+  type ControlReply,
+  type ControlRequest,
+  replyCodec,
+  requestCodec,
+} from '../control-messages.js';
 import type { BrokerConnection } from './connection.js';
+import { fromReply, toReply } from './faults.js';
 import { SUBJECT } from './subjects.js';
 
 /** Time for an answer: long, because planning a large space takes longer than a lookup. */
 const ANSWER_MILLIS = LIMITS.requestMillis * 10;
-/** A request is repeated for this long, which is longer than a standby waits before it takes over. */
+/**
+ * While another coordinator stands by, a request is repeated for this long, which is longer than a standby
+ * waits before it takes over.
+ */
 const TAKEOVER_MILLIS = 10_000;
 const LOOK_MILLIS = 200;
 
 export class NatsControl implements ControlApi {
   readonly #broker: BrokerConnection;
-  readonly #leader: LeaderStore;
 
-  constructor(broker: BrokerConnection, leader: LeaderStore) {
+  constructor(broker: BrokerConnection) {
     this.#broker = broker;
-    this.#leader = leader;
   }
 
   async ask<Verb extends ControlVerb>(
     verb: Verb,
     ask: ControlVerbs[Verb]['ask'],
   ): Promise<ControlVerbs[Verb]['answer']> {
-    const reply = replyCodec.decode(await this.#request(verb, requestCodec.encode(ask)));
-    if (reply.fault === undefined) return reply as unknown as ControlVerbs[Verb]['answer'];
-    const { code, message: reason, flag, value } = reply.fault;
-    throw new Fault(toFaultCode(code), reason, {
-      flag: flag || undefined,
-      value: value || undefined,
-    });
+    const bytes = requestCodec.encode(ask as Partial<ControlRequest>);
+    const reply = replyCodec.decode(await this.#request(verb, bytes));
+    if (reply.fault !== undefined) throw fromReply(reply.fault);
+    return reply as unknown as ControlVerbs[Verb]['answer'];
   }
 
-  /**
-   * Sends a request. If the coordinator may have died, repeats it for a while, so that a standby has time to
-   * take over.
-   */
+  /** Sends a request. If the coordinator has died and another one stands by, repeats it for a while. */
   async #request(verb: ControlVerb, bytes: Uint8Array): Promise<Uint8Array> {
     const { clock } = this.#broker;
     const giveUpAt = clock.monotonic() + TAKEOVER_MILLIS;
@@ -52,15 +51,23 @@ export class NatsControl implements ControlApi {
         return await this.#requestOnce(verb, bytes);
       } catch (cause) {
         if (!(cause instanceof RequestError || cause instanceof NoRespondersError)) throw cause;
-        const leader = await this.#leader.read();
-        const isExpected = leader !== undefined && !leader.value.resigned;
-        if (!isExpected || clock.monotonic() >= giveUpAt) {
+        if (clock.monotonic() >= giveUpAt || !(await this.#isAnyPresent())) {
           const reason = 'no coordinator answers; start one with: transect coordinator';
           throw new Fault('NO_COORDINATOR', reason, {}, cause);
         }
         await clock.sleep(LOOK_MILLIS);
       }
     }
+  }
+
+  /** True if a coordinator runs, although none leads yet. */
+  async #isAnyPresent(): Promise<boolean> {
+    const options = { timeout: LIMITS.requestMillis };
+    const { connection } = this.#broker;
+    return await connection.request(SUBJECT.PRESENCE, new Uint8Array(), options).then(
+      () => true,
+      () => false,
+    );
   }
 
   async #requestOnce(verb: ControlVerb, bytes: Uint8Array): Promise<Uint8Array> {
@@ -78,21 +85,28 @@ export class NatsControl implements ControlApi {
     const reason = `the coordinator did not answer within ${ANSWER_MILLIS / 1000} s; is it overloaded?`;
     throw new Fault('NO_COORDINATOR', reason);
   }
+}
 
-  serve(handlers: ControlHandlers, signal: AbortSignal): void {
-    for (const verb of Object.keys(handlers) as ControlVerb[]) {
-      const handler = handlers[verb] as (ask: unknown) => Promise<Partial<ControlReply>>;
-      const subscription = this.#broker.connection.subscribe(SUBJECT.control(verb), {
-        callback(error, message) {
-          if (error !== null) return;
-          answer(handler, message.data)
-            .then((reply) => respond(message, replyCodec.encode(reply)))
-            .catch(() => {}); // the connection is gone: the requester times out
-        },
-      });
-      signal.addEventListener('abort', () => subscription.unsubscribe(), { once: true });
-    }
-  }
+export function controlServer({ connection }: BrokerConnection): ControlServer {
+  connection.subscribe(SUBJECT.PRESENCE, {
+    callback: (error, message) => void (error ?? message.respond()),
+  });
+  return {
+    serve(handlers, signal) {
+      for (const verb of Object.keys(handlers) as ControlVerb[]) {
+        const handler = handlers[verb] as (ask: unknown) => Promise<Partial<ControlReply>>;
+        const subscription = connection.subscribe(SUBJECT.control(verb), {
+          callback(error, message) {
+            if (error !== null) return;
+            answer(handler, message.data)
+              .then((reply) => respond(message, replyCodec.encode(reply)))
+              .catch(() => {}); // the connection is gone: the requester times out
+          },
+        });
+        signal.addEventListener('abort', () => subscription.unsubscribe(), { once: true });
+      }
+    },
+  };
 }
 
 function respond(message: Msg, bytes: Uint8Array): void {
@@ -108,9 +122,6 @@ async function answer(
   try {
     return await handler(requestCodec.decode(bytes));
   } catch (error) {
-    const { code, details } =
-      error instanceof Fault ? error : { code: 'BAD_MESSAGE', details: {} as Fault['details'] };
-    const message = error instanceof Fault ? error.message : describeError(error);
-    return { fault: { code, message, flag: details.flag ?? '', value: details.value ?? '' } };
+    return { fault: toReply(error) };
   }
 }

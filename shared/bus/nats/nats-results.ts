@@ -2,8 +2,8 @@
 import type { JsMsg } from '@nats-io/jetstream';
 import type { ResultBatch } from '../../survey/results.js';
 import { batchCodec, batchId } from '../batch-codec.js';
-import type { ResultDelivery, ResultStream } from '../interfaces.js';
-import type { BrokerConnection } from './connection.js';
+import type { ResultConsumer, ResultDelivery, ResultPublisher } from '../interfaces.js';
+import type { BrokerConnection, StoreConnection } from './connection.js';
 import { withRetry } from './retry.js';
 import { renewCollector } from './streams.js';
 import { CONSUMER, STREAM, SUBJECT } from './subjects.js';
@@ -13,18 +13,22 @@ import { decodeOrSkip } from './subscribe.js';
 const PREFETCH = 64;
 const RETRY_MILLIS = 500;
 
-export class NatsResults implements ResultStream {
-  readonly #broker: BrokerConnection;
+export function resultPublisher(broker: BrokerConnection): ResultPublisher {
+  return {
+    async publish(batch: ResultBatch): Promise<void> {
+      const subject = SUBJECT.results(batch.survey, batch.agent, batch.shard);
+      const bytes = batchCodec.encode(batch);
+      const msgID = batchId(batch);
+      await withRetry(broker, () => broker.jetstream.publish(subject, bytes, { msgID }));
+    },
+  };
+}
 
-  constructor(broker: BrokerConnection) {
+export class NatsResults implements ResultConsumer {
+  readonly #broker: StoreConnection;
+
+  constructor(broker: StoreConnection) {
     this.#broker = broker;
-  }
-
-  async publish(batch: ResultBatch): Promise<void> {
-    const subject = SUBJECT.results(batch.survey, batch.agent, batch.shard);
-    const bytes = batchCodec.encode(batch);
-    const msgID = batchId(batch);
-    await withRetry(this.#broker, () => this.#broker.jetstream.publish(subject, bytes, { msgID }));
   }
 
   async *consume(signal: AbortSignal): AsyncGenerator<ResultDelivery> {

@@ -6,12 +6,12 @@ import type { BrokerAccess } from '../../base/broker-access.js';
 import { systemClock } from '../../base/clock.js';
 import { describeError, Fault } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
-import type { BrokerConnection } from './connection.js';
+import type { BrokerConnection, StoreConnection } from './connection.js';
 import { connectFault, locationOf, loginOptions } from './login.js';
 import { API_ERROR, isApiError, untilReady } from './retry.js';
 import { ensureStreams } from './streams.js';
 
-/** The oldest server whose work queues behave as needed; Debian 12 ships 2.9.10. */
+/** The oldest server that has what is needed; Debian 12 ships 2.9.10. */
 const OLDEST_SERVER = [2, 9, 4] as const;
 /** Copies of everything, if the broker is a cluster. */
 const CLUSTER_REPLICAS = 3;
@@ -20,7 +20,9 @@ const CLUSTER_REPLICAS = 3;
  * possible to another server.
  */
 const PING_MILLIS = 2000;
-/** @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
+const JETSTREAM_OPTIONS = { timeout: LIMITS.requestMillis } as const;
+
+/** Connects, without touching any stream. @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
 export async function openConnection(
   access: BrokerAccess,
   name: string,
@@ -39,30 +41,29 @@ export async function openConnection(
     throw connectFault(access, cause);
   });
   checkServer(connection, access);
-  const options = { timeout: LIMITS.requestMillis };
-  const client = jetstream(connection, options);
+  const client = jetstream(connection, JETSTREAM_OPTIONS);
+  const onReconnect = followReconnects(connection);
+  return { connection, jetstream: client, onReconnect, clock: systemClock, closing };
+}
+
+/** Connects, and creates the streams. @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
+export async function openStores(
+  access: BrokerAccess,
+  name: string,
+  closing: AbortSignal,
+): Promise<StoreConnection> {
+  const broker = await openConnection(access, name, closing);
+  const { connection, onReconnect } = broker;
   try {
     const isCluster = connection.info?.cluster !== undefined;
-    const manage = () => jetstreamManager(connection, options);
+    const manage = () => jetstreamManager(connection, JETSTREAM_OPTIONS);
     // A single server reports at once that it has no JetStream; a cluster also reports this during an
     // election.
     const manager = isCluster ? await untilReady(manage) : await manage();
     const replicas = isCluster ? CLUSTER_REPLICAS : 1;
-    const onReconnect = followReconnects(connection);
     const keep = keeper(onReconnect, closing);
     await keep(() => ensureStreams(manager, replicas));
-    const buckets = new Kvm(client);
-    return {
-      connection,
-      jetstream: client,
-      manager,
-      buckets,
-      onReconnect,
-      keep,
-      clock: systemClock,
-      replicas,
-      closing,
-    };
+    return { ...broker, manager, buckets: new Kvm(broker.jetstream), keep, replicas };
   } catch (cause) {
     await connection.close();
     const lacksRoom =
@@ -92,7 +93,7 @@ function checkServer(connection: NatsConnection, access: BrokerAccess): void {
 function keeper(
   onReconnect: BrokerConnection['onReconnect'],
   closing: AbortSignal,
-): BrokerConnection['keep'] {
+): StoreConnection['keep'] {
   return async (make) => {
     onReconnect(() => {
       if (!closing.aborted) untilReady(make).catch(() => {}); // the next reconnection tries again

@@ -8,7 +8,7 @@ import {
 } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/transport-node';
 import { LIMITS } from '../../base/limits.js';
-import type { BrokerConnection } from './connection.js';
+import type { StoreConnection } from './connection.js';
 import { API_ERROR, isApiError } from './retry.js';
 import { type BUCKET, CONSUMER, STREAM, SUBJECT } from './subjects.js';
 
@@ -24,13 +24,6 @@ export async function ensureStreams(manager: JetStreamManager, replicas: number)
     discard: DiscardPolicy.New,
     num_replicas: replicas,
   };
-  await manager.streams.add({
-    ...shared,
-    name: STREAM.WORK,
-    subjects: [SUBJECT.WORK_ALL],
-    max_msgs_per_subject: 1,
-    discard_new_per_subject: true,
-  });
   const results = { ...shared, name: STREAM.RESULTS, subjects: [SUBJECT.RESULTS_ALL] };
   if (await hasStream(manager, STREAM.RESULTS)) return; // keeps the size with which it was created
   for (let max_bytes: number = RESULTS_OCTETS.most; ; max_bytes /= 2) {
@@ -63,7 +56,7 @@ export async function renewCollector(manager: JetStreamManager): Promise<void> {
   });
 }
 
-export function openBucket(broker: BrokerConnection, name: (typeof BUCKET)[keyof typeof BUCKET]) {
+export function openBucket(broker: StoreConnection, name: (typeof BUCKET)[keyof typeof BUCKET]) {
   const { replicas } = broker;
   // Only the leader of a clustered bucket knows the last write.
   const allow_direct = replicas === 1;

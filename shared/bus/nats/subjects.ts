@@ -1,18 +1,16 @@
 /** Every subject, stream, consumer and bucket, in one place. */
+import type { AgentVerb } from '../agent-api.js';
+import type { ControlVerb } from '../control-api.js';
 
 export const STREAM = {
-  WORK: 'WORK',
   RESULTS: 'RESULTS',
   /** The stream of the lease bucket, and the prefix of its subjects. */
   LEASES: 'KV_leases',
   LEASE_SUBJECTS: '$KV.leases.',
 } as const;
 
-/** Durable consumers; on a work queue no two of them may match the same message. */
-export const CONSUMER = {
-  COLLECTOR: 'collector',
-  agentsOf: (survey: string) => `agents-${survey}`,
-} as const;
+/** Durable consumers. */
+export const CONSUMER = { COLLECTOR: 'collector' } as const;
 
 export const BUCKET = {
   SURVEYS: 'surveys',
@@ -23,16 +21,15 @@ export const BUCKET = {
 } as const;
 
 export const SUBJECT = {
-  WORK_ALL: 'work.>',
   RESULTS_ALL: 'results.>',
-  HEARTBEATS_ALL: 'heartbeats.*',
-  work: (survey: string, shard: number) => `work.${survey}.${shard}`,
-  workOf: (survey: string) => `work.${survey}.>`,
+  ANNOUNCEMENTS_ALL: 'announce.>',
+  /** Answered by every coordinator, also by those that stand by. */
+  PRESENCE: 'control.presence',
   results: (survey: string, agent: string, shard: number) => `results.${survey}.${agent}.${shard}`,
-  heartbeat: (agent: string) => `heartbeats.${agent}`,
-  grant: (survey: string, agent: string) => `grants.${survey}.${agent}`,
-  grantsTo: (agent: string) => `grants.*.${agent}`,
-  control: (verb: string) => `control.${verb}`,
+  agent: (agent: string, verb: AgentVerb) => `agent.${agent}.${verb}`,
+  agents: (verb: AgentVerb) => `agent.*.${verb}`,
+  announce: (survey: string) => `announce.${survey || 'all'}`,
+  control: (verb: ControlVerb) => `control.${verb}`,
 } as const;
 
 export const KEY = {

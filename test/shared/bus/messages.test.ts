@@ -2,25 +2,24 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Fault } from '../../../shared/base/faults.js';
 import { LIMITS } from '../../../shared/base/limits.js';
+import {
+  agentReplyCodec,
+  agentRequestCodec,
+  announcementCodec,
+} from '../../../shared/bus/agent-messages.js';
 import { batchCodec } from '../../../shared/bus/batch-codec.js';
 import type { Codec } from '../../../shared/bus/codec.js';
 import { replyCodec, requestCodec } from '../../../shared/bus/control-messages.js';
-import {
-  grantCodec,
-  heartbeatCodec,
-  leaseCodec,
-  offerCodec,
-  surveyCodec,
-} from '../../../shared/bus/messages.js';
+import { leaseCodec, surveyCodec } from '../../../shared/bus/messages.js';
 import type { ResultBatch } from '../../../shared/survey/results.js';
 import { columnsOf } from '../../support/tcp-syn-set.js';
 
 const CODECS: Record<string, Codec<unknown>> = {
   survey: surveyCodec as Codec<unknown>,
   lease: leaseCodec as Codec<unknown>,
-  offer: offerCodec as Codec<unknown>,
-  heartbeat: heartbeatCodec as Codec<unknown>,
-  grant: grantCodec as Codec<unknown>,
+  'request of an agent': agentRequestCodec as Codec<unknown>,
+  'reply to an agent': agentReplyCodec as Codec<unknown>,
+  announcement: announcementCodec as Codec<unknown>,
   request: requestCodec as Codec<unknown>,
   reply: replyCodec as Codec<unknown>,
   batch: batchCodec as Codec<unknown>,
@@ -81,9 +80,9 @@ describe('messages from the broker', () => {
   });
 
   test('with a name that could escape its subject or folder are refused', () => {
-    for (const survey of ['../etc', 'a.b', 'a>', '', 'a b', 'x'.repeat(65)]) {
-      const bytes = offerCodec.encode({ survey, shard: 1 });
-      expect(() => offerCodec.decode(bytes)).toThrow(
+    for (const survey of ['../etc', 'a.b', 'a>', 'a b', 'x'.repeat(65)]) {
+      const bytes = announcementCodec.encode({ survey });
+      expect(() => announcementCodec.decode(bytes)).toThrow(
         expect.objectContaining({ code: 'BAD_MESSAGE' }),
       );
     }

@@ -3,17 +3,17 @@ import type { KV } from '@nats-io/kv';
 import type { Lease } from '../../../survey/lease.js';
 import type { LeaseStore, Versioned } from '../../interfaces.js';
 import { leaseCodec } from '../../messages.js';
-import type { BrokerConnection } from '../connection.js';
+import type { StoreConnection } from '../connection.js';
 import { withRetry } from '../retry.js';
 import { KEY, STREAM } from '../subjects.js';
-import { watchBucket } from '../subscribe.js';
+import { decodeOrSkip } from '../subscribe.js';
 import { compareAndSet } from './compare-and-set.js';
 
 export class NatsLeases implements LeaseStore {
-  readonly #broker: BrokerConnection;
+  readonly #broker: StoreConnection;
   readonly #bucket: KV;
 
-  constructor(broker: BrokerConnection, bucket: KV) {
+  constructor(broker: StoreConnection, bucket: KV) {
     this.#broker = broker;
     this.#bucket = bucket;
   }
@@ -31,8 +31,15 @@ export class NatsLeases implements LeaseStore {
     return await compareAndSet(this.#broker, this.#bucket, key, { bytes, revision });
   }
 
-  watch(survey: string, signal: AbortSignal): AsyncIterable<Versioned<Lease>> {
-    return watchBucket(this.#broker, this.#bucket, KEY.leasesOf(survey), leaseCodec, signal);
+  async list(survey: string): Promise<readonly Versioned<Lease>[]> {
+    const leases: Versioned<Lease>[] = [];
+    const key = KEY.leasesOf(survey);
+    const entries = await withRetry(this.#broker, () => this.#bucket.history({ key }));
+    for await (const { operation, value, revision } of entries) {
+      const lease = operation === 'PUT' ? decodeOrSkip(leaseCodec, value) : undefined;
+      if (lease !== undefined) leases.push({ value: lease, revision });
+    }
+    return leases;
   }
 
   async purge(survey: string, before?: number): Promise<void> {

@@ -5,7 +5,7 @@ import type { SurveyStore, Versioned } from '../../interfaces.js';
 import { surveyCodec } from '../../messages.js';
 import type { BrokerConnection } from '../connection.js';
 import { withRetry } from '../retry.js';
-import { decodeOrSkip, watchBucket } from '../subscribe.js';
+import { decodeOrSkip } from '../subscribe.js';
 import { compareAndSet } from './compare-and-set.js';
 
 export class NatsSurveys implements SurveyStore {
@@ -36,10 +36,5 @@ export class NatsSurveys implements SurveyStore {
       if (entry && value !== undefined) surveys.push({ value, revision: entry.revision });
     }
     return surveys;
-  }
-
-  async *watch(signal: AbortSignal): AsyncGenerator<Survey> {
-    const changes = watchBucket(this.#broker, this.#bucket, '>', surveyCodec, signal);
-    for await (const { value } of changes) yield value;
   }
 }

@@ -1,70 +1,107 @@
 /**
- * The bus within one process, for simulation and tests: the same contract as NATS, with a given clock. Values
- * pass through their codecs, so that anything an encoding does not keep is lost here, too.
+ * The bus within one process, for simulation and tests: the same contract as NATS. Values pass through their
+ * codecs, so that anything an encoding does not keep is lost here, too.
  */
 import { Channel } from '../../base/channel.js';
-import type { Clock } from '../../base/clock.js';
 import { Fault } from '../../base/faults.js';
 import type { Exclusion } from '../../survey/policy/exclusions.js';
 import type { Survey } from '../../survey/survey.js';
+import type { AgentHandlers, AgentServer, CoordinatorClient } from '../agent-api.js';
+import {
+  type AgentRequest,
+  agentReplyCodec,
+  agentRequestCodec,
+  announcementCodec,
+} from '../agent-messages.js';
 import type { Codec } from '../codec.js';
-import type { ControlApi, ControlHandlers } from '../control-api.js';
-import type { Grant, Heartbeat } from '../heartbeat.js';
+import type { ControlApi, ControlHandlers, ControlServer } from '../control-api.js';
 import type {
-  Bus,
+  AgentBus,
+  ControlBus,
+  CoordinatorBus,
   ExclusionStore,
-  GrantChannel,
-  Heartbeats,
   Leader,
   LeaderStore,
   SpaceStore,
   SurveyStore,
   Versioned,
 } from '../interfaces.js';
-import {
-  exclusionCodec,
-  grantCodec,
-  heartbeatCodec,
-  leaderCodec,
-  surveyCodec,
-} from '../messages.js';
+import { exclusionCodec, leaderCodec, surveyCodec } from '../messages.js';
 import { MemoryLeases } from './memory-leases.js';
 import { MemoryResults } from './memory-results.js';
-import { MemoryWork } from './memory-work.js';
 
-export interface MemoryBus extends Bus {
-  /**
-   * Simulates a broker that is killed and restarted, as measured with nats-server 2.9.10: held offers are
-   * delivered to others as well, and completed offers come back.
-   */
-  restart(): void;
-  /** Simulates a broker whose host loses power: offers and batches that it had accepted are gone. */
+/** A broker in memory, as each of its clients sees it. */
+export interface MemoryBroker {
+  readonly coordinator: CoordinatorBus;
+  readonly people: ControlBus;
+  agent(name: string): AgentBus;
+  /** Simulates a broker whose host loses power: batches that it had accepted are gone. */
   losePower(): void;
 }
 
-/** A bus with a broker of its own; coordinator and agents that are given the same object share the broker. */
-export function memoryBus(clock: Clock): MemoryBus {
-  const work = new MemoryWork(clock);
+export function memoryBroker(): MemoryBroker {
   const results = new MemoryResults();
+  const agents = new MemoryAgentApi();
+  const control = memoryControl();
+  const connection = { disconnected: new Promise<Error>(() => {}), close: async () => {} };
   return {
-    restart: () => work.relapse(),
-    losePower: () => {
-      work.lose();
-      results.lose();
+    coordinator: {
+      ...connection,
+      agents,
+      people: control,
+      results,
+      surveys: new MemorySurveys(),
+      spaces: memorySpaces(),
+      leases: new MemoryLeases(),
+      exclusions: memoryExclusions(),
+      leader: memoryLeader(),
     },
-    surveys: new MemorySurveys(),
-    spaces: memorySpaces(),
-    work,
-    leases: new MemoryLeases(),
-    results,
-    heartbeats: memoryHeartbeats(),
-    grants: memoryGrants(),
-    control: memoryControl(),
-    exclusions: memoryExclusions(),
-    leader: memoryLeader(),
-    disconnected: new Promise(() => {}),
-    close: async () => {},
+    people: { ...connection, control },
+    agent: (name) => ({
+      ...connection,
+      coordinator: agents.client(name),
+      results,
+      announcements: (signal) => agents.announcements(signal),
+    }),
+    losePower: () => results.lose(),
   };
+}
+
+/** Requests of agents, which the coordinator that served last answers. */
+class MemoryAgentApi implements AgentServer {
+  readonly #handlers: AgentHandlers[] = [];
+  readonly #announced = new Topic(announcementCodec);
+
+  serve(handlers: AgentHandlers, signal: AbortSignal): void {
+    if (signal.aborted) return;
+    this.#handlers.push(handlers);
+    signal.addEventListener('abort', () => {
+      this.#handlers.splice(this.#handlers.indexOf(handlers), 1);
+    });
+  }
+
+  announce(survey: string): void {
+    this.#announced.publish({ survey });
+  }
+
+  async *announcements(signal: AbortSignal): AsyncGenerator<string> {
+    for await (const { survey } of this.#announced.listen(signal)) yield survey;
+  }
+
+  client(agent: string): CoordinatorClient {
+    return {
+      ask: async (verb, given) => {
+        const handlers = this.#handlers.at(-1);
+        if (handlers === undefined) throw new Fault('NO_COORDINATOR', 'no coordinator answers');
+        const received = agentRequestCodec.decode(
+          agentRequestCodec.encode(given as Partial<AgentRequest>),
+        );
+        const handler = handlers[verb] as (agent: string, ask: unknown) => Promise<object>;
+        const answer = await handler(agent, received);
+        return agentReplyCodec.decode(agentReplyCodec.encode(answer)) as never;
+      },
+    };
+  }
 }
 
 /** Delivers to all current listeners, as core NATS does. */
@@ -92,7 +129,6 @@ class Topic<Value> {
 
 class MemorySurveys implements SurveyStore {
   readonly #surveys = new Map<string, Versioned<Survey>>();
-  readonly #changes = new Topic(surveyCodec);
   #revision = 0;
 
   async read(id: string): Promise<Versioned<Survey> | undefined> {
@@ -101,19 +137,13 @@ class MemorySurveys implements SurveyStore {
 
   async write(survey: Survey, revision: number): Promise<number | undefined> {
     if ((this.#surveys.get(survey.id)?.revision ?? 0) !== revision) return undefined;
-    this.#surveys.set(survey.id, { value: survey, revision: ++this.#revision });
-    this.#changes.publish(survey);
+    const value = surveyCodec.decode(surveyCodec.encode(survey));
+    this.#surveys.set(survey.id, { value, revision: ++this.#revision });
     return this.#revision;
   }
 
   async list(): Promise<readonly Versioned<Survey>[]> {
     return [...this.#surveys.values()];
-  }
-
-  watch(signal: AbortSignal): AsyncIterable<Survey> {
-    const channel = this.#changes.listen(signal);
-    for (const { value } of this.#surveys.values()) channel.push(value);
-    return channel;
   }
 }
 
@@ -125,25 +155,7 @@ function memorySpaces(): SpaceStore {
   };
 }
 
-function memoryHeartbeats(): Heartbeats {
-  const topic = new Topic<Heartbeat>(heartbeatCodec);
-  return {
-    publish: (heartbeat) => topic.publish(heartbeat),
-    subscribe: (signal) => topic.listen(signal),
-  };
-}
-
-function memoryGrants(): GrantChannel {
-  const topic = new Topic<Grant>(grantCodec);
-  return {
-    publish: (grant) => topic.publish(grant),
-    async *subscribe(agent, signal) {
-      for await (const grant of topic.listen(signal)) if (grant.agent === agent) yield grant;
-    },
-  };
-}
-
-function memoryControl(): ControlApi {
+function memoryControl(): ControlApi & ControlServer {
   // The last one answers; when it stops, the one before it does again.
   let served: readonly ControlHandlers[] = [];
   return {
