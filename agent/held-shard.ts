@@ -7,15 +7,23 @@
 import { assert } from '../shared/base/assert.js';
 import type { Clock } from '../shared/base/clock.js';
 import { LIMITS } from '../shared/base/limits.js';
-import type { ShardReport } from '../shared/bus/heartbeat.js';
+import type { NewLease, ShardReport } from '../shared/bus/heartbeat.js';
 import type { ResultPublisher } from '../shared/bus/interfaces.js';
 import { Dissection } from '../shared/packet/dissect.js';
+import { CookieMac, probeKey } from '../shared/probe/cookies.js';
+import { ProbeSet } from '../shared/probe/probe-set.js';
 import { type IcmpFindings, NO_FINDINGS } from '../shared/survey/icmp-findings.js';
 import type { LeaseState, Progress } from '../shared/survey/lease.js';
 import type { Shard } from '../shared/survey/plan.js';
 import { FLAG_COOLDOWN } from '../shared/survey/results.js';
 import type { Survey } from '../shared/survey/survey.js';
-import { OUTCOME, type Reply, type ReplyRecorder, type Sender } from './interfaces.js';
+import {
+  OUTCOME,
+  type Reply,
+  type ReplyRecorder,
+  type Sender,
+  type ShardSender,
+} from './interfaces.js';
 import { CooldownTracker } from './lease/cooldown-tracker.js';
 import { ProbeRounds } from './lease/probe-rounds.js';
 import type { SendingSequence } from './lease/sending-sequence.js';
@@ -46,8 +54,8 @@ export interface HeldShardDeps {
   readonly classNames: readonly string[];
   readonly shard: Shard;
   readonly holder: Holder;
-  /** The number of our epoch, and the position where it starts. */
-  readonly lease: { readonly epoch: number; readonly from: number };
+  /** The number of our epoch, the position where it starts, and its key. */
+  readonly lease: Pick<NewLease, 'epoch' | 'from' | 'key'>;
   readonly sender: Sender;
   readonly icmpErrors: IcmpErrors;
   /** The pace of deferred probes, of all shards together. */
@@ -64,6 +72,8 @@ export class HeldShard implements ReplyRecorder {
   readonly #replies: ShardReplies;
   readonly #cooldown: CooldownTracker;
   readonly #rounds: ProbeRounds;
+  /** By the index of the probe. */
+  readonly #cookies: readonly (CookieMac | undefined)[];
   #unpublished: ReturnType<ShardReplies['takeBatch']>;
   #publishedAt: number;
   #claimedAt: number;
@@ -90,8 +100,11 @@ export class HeldShard implements ReplyRecorder {
     this.#replies = new ShardReplies(shard, lease.from, deps.classNames);
     this.#cooldown = new CooldownTracker(lease.from);
     const { sender, survey, slowPace, sequence } = deps;
+    this.#cookies = new ProbeSet(survey.probes).all.map(({ index, probe }) =>
+      probe.kind === 'packet' ? new CookieMac(probeKey(lease.key, index)) : undefined,
+    );
     this.#rounds = new ProbeRounds({
-      sender,
+      sender: withKey(sender, lease.key),
       clock,
       from: lease.from,
       to: shard.to,
@@ -118,6 +131,10 @@ export class HeldShard implements ReplyRecorder {
   /** True while deferred positions wait, or silent ones may be probed again. */
   get hasLater(): boolean {
     return this.#rounds.hasRepeats || this.#rounds.hasDeferred;
+  }
+
+  cookiesOf(probe: number): CookieMac | undefined {
+    return this.#cookies[probe];
   }
 
   onReply(reply: Reply, timestamp: number): number {
@@ -308,4 +325,14 @@ export class HeldShard implements ReplyRecorder {
     };
     void release();
   }
+}
+
+/** The sender of one shard. */
+function withKey(sender: Sender, key: Uint8Array): ShardSender {
+  return {
+    send: (from, to, mode) => sender.send(from, to, { ...mode, key }),
+    get freeSlots() {
+      return sender.freeSlots;
+    },
+  };
 }

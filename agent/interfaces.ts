@@ -4,6 +4,7 @@ import type { Endpoint } from '../shared/net/endpoint.js';
 import type { PortRange } from '../shared/net/ports.js';
 import type { Dissection, LinkLayer } from '../shared/packet/dissect.js';
 import type { MacAddress } from '../shared/packet/ethernet.js';
+import type { CookieMac } from '../shared/probe/cookies.js';
 import type { Plan } from '../shared/survey/plan.js';
 import type { AddressLists } from '../shared/survey/policy/address-lists.js';
 import type { VersionSpan } from '../shared/survey/policy/exclusions.js';
@@ -122,18 +123,27 @@ export interface KnownClasses {
   readonly classesFrom: number;
 }
 
-/** Distinguishes a job from the jobs of the first round of probes, and lets it be sent before them. */
+/** How a job is sent. What distinguishes it from the jobs of the first round lets it be sent before them. */
 export interface SendMode {
+  /** The key of the shard's lease: sixteen octets. */
+  readonly key: Uint8Array;
   /** Only positions that are silent so far are sent. */
   readonly known?: KnownClasses;
   /** The positions were deferred before, and are sent now. */
   readonly isDeferred?: boolean;
 }
 
+/** The sender of one shard, whose key it knows. */
+export interface ShardSender {
+  /** As `Sender.send`. */
+  send(from: number, to: number, mode?: Omit<SendMode, 'key'>): Sending;
+  readonly freeSlots: number;
+}
+
 /** Sends shards in the given order, at the granted rate. */
 export interface Sender {
   /** Sends positions [from, to), after all earlier jobs of the same mode; needs a free slot. */
-  send(from: number, to: number, mode?: SendMode): Sending;
+  send(from: number, to: number, mode: SendMode): Sending;
   /** Jobs that may be added now. */
   readonly freeSlots: number;
   /** Defers probes to the network around an address from now on, for the rest of the survey. */
@@ -255,6 +265,8 @@ export const OUTCOME = { NEW: 0, DUPLICATE: 1, LATE: 2 } as const;
 
 /** Records the replies of one shard. */
 export interface ReplyRecorder {
+  /** The cookies of a probe of the survey, by its index, under the key of the shard's lease. */
+  cookiesOf(probe: number): CookieMac | undefined;
   /**
    * @param timestamp capture time, microseconds since the Unix epoch
    * @returns an `OUTCOME`

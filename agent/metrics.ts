@@ -14,11 +14,6 @@ export function declareMetrics(metrics: Metrics, agent: Agent): void {
   counter('replies_duplicate', 'Duplicate replies.', ({ replies }) => replies.duplicate);
   counter('replies_late', 'Late replies: their target had settled.', ({ replies }) => replies.late);
   counter(
-    'replies_foreign_shard',
-    'Replies to probes of shards that this agent does not hold.',
-    ({ replies }) => replies.foreignShard,
-  );
-  counter(
     'replies_other_port',
     'Replies from another port than the one probed, which the survey does not accept.',
     ({ replies }) => replies.otherPort,

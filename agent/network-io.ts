@@ -82,7 +82,6 @@ export async function networkIoOpener(
       shardLength: survey.shardLength,
       targets: plan.size,
       probes: survey.probes,
-      key: survey.key,
       routes,
       coversAll: unroutable.length === 0,
       ports: origin.ports,

@@ -98,14 +98,14 @@ function openRoute(
   setup: SenderSetup,
   senderIndex: SenderIndex,
 ): void {
-  const { ports, key, transmit } = setup;
+  const { ports, transmit } = setup;
   const isByKernel = nextHop === undefined || transmit === 'raw-ip';
   let neighbours: NeighbourResolver | undefined;
   for (const each of probes) {
     const octets = each.probe.octets(family, each.options);
     const frameSetup = { device, family, octets, nextHop, queue: senderIndex.index };
     const frameSender = openFrameSender(frameSetup, transmit);
-    const common = { frameSender, family, sources, window, ports, probe: each, key };
+    const common = { frameSender, family, sources, window, ports, probe: each };
     try {
       if (isByKernel || nextHop.gateway !== undefined) egresses.push(new Egress(common));
       else {

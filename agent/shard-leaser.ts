@@ -39,7 +39,7 @@ export class ShardLeaser {
    * Starts to send a leased shard. A lease that we cannot use is not reported in the next heartbeat, and so the
    * coordinator frees it.
    */
-  open({ survey, shard: number, epoch, from }: NewLease): void {
+  open({ survey, shard: number, epoch, from, key }: NewLease): void {
     const { bus, clock, log, surveys, onEnded } = this.#deps;
     const joined = surveys.get(survey);
     if (joined === undefined || joined.hasLostNetwork || joined.held.has(number)) return;
@@ -49,7 +49,7 @@ export class ShardLeaser {
     const io = { sender, icmpErrors, slowPace, sequence, clock };
     const shard = joined.plan.shard(number);
     if (from < shard.from || from >= shard.to) return;
-    const lease = { epoch, from };
+    const lease = { epoch, from, key };
     const deps = { survey: joined.survey, classNames, shard, holder: this.#holder, lease, ...io };
     const held = new HeldShard({ ...deps, results: bus.results, onEnded });
     joined.held.set(number, held);

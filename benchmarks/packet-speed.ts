@@ -17,7 +17,7 @@ import { Ranges } from '../shared/net/ranges.js';
 import { Ranges6 } from '../shared/net/ranges6.js';
 import { Dissection } from '../shared/packet/dissect.js';
 import { Chaskey } from '../shared/probe/chaskey.js';
-import { CookieMac } from '../shared/probe/cookies.js';
+import { CookieMac, probeKey } from '../shared/probe/cookies.js';
 import type { Family, PacketProbe } from '../shared/probe/probe.js';
 import { parseOptions } from '../shared/probe/probe-options.js';
 import { PROBES } from '../shared/probe/probe-registry.js';
@@ -80,7 +80,6 @@ function generating(space: Space, family: Family, probe: ProbeChoice) {
     sources: [family === 4 ? mappedWords(0x64400001) : parseWords('2001:db8::1')],
     ports: { from: 61000, to: 65096 },
     probe: new ProbeSet([probe]).packets[0] as SurveyProbe<PacketProbe>,
-    key: KEY,
   });
   const loop = new SendLoop({
     plan,
@@ -106,7 +105,7 @@ function generating(space: Space, family: Family, probe: ProbeChoice) {
   let next = 0;
   return (count: number) => {
     control.prepare(0, next);
-    loop.send({ slot: 0, from: next, to: next + count });
+    loop.send({ slot: 0, from: next, to: next + count, key: KEY });
     next += count;
   };
 }
@@ -132,12 +131,14 @@ function reading(space: Space, source: PlainFlow['source']) {
   const plan = new Plan(space, '7', shardLengthFor(space.size, 1e6));
   const view = new DataView(new ArrayBuffer(192));
   const bytes = new Uint8Array(view.buffer);
-  const survey = { probes: [SYN], key: KEY };
+  const survey = { probes: [SYN] };
+  const replyCookies = new CookieMac(probeKey(KEY, 0));
   const ports = { from: 61000, to: 65096 };
   const dissection = new Dissection(view);
   const counts = new ReplyCounts();
   const shards = Array.from({ length: plan.shardCount }, (_, shard) => shard);
-  const held = new Map(shards.map((shard) => [shard, { onReply: () => OUTCOME.NEW }]));
+  const recorder = { onReply: () => OUTCOME.NEW, cookiesOf: () => replyCookies };
+  const held = new Map(shards.map((shard) => [shard, recorder]));
   const receiver = new ReplyValidator(plan, survey, ports, dissection, held, counts);
   const replies = Array.from({ length: 1024 }, (_, i) => {
     const target: Target = plan.targetAt(i * 1000);

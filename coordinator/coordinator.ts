@@ -41,6 +41,7 @@ import { readPlan, readSpaceBytes, type StoredPlan } from './survey/stored-space
 import { SurveyRecord, takeOver } from './survey/survey-record.js';
 import { SurveyRun } from './survey/survey-run.js';
 import { Surveys } from './survey/surveys.js';
+import { SurveyKeys } from './survey-keys.js';
 import { Uploads } from './uploads.js';
 
 export interface CoordinatorOptions {
@@ -82,6 +83,7 @@ export class Coordinator {
   readonly #options: CoordinatorOptions;
   readonly #deps: CoordinatorDeps;
   readonly #running = new Set<Promise<void>>();
+  readonly #keys: Promise<SurveyKeys>;
   #readingFinished: Promise<void> = Promise.resolve();
   #signal: AbortSignal = stopController().signal;
 
@@ -91,6 +93,8 @@ export class Coordinator {
     this.#deps = deps;
     this.clock = deps.clock;
     this.agents = new AgentRegistry(deps.clock);
+    this.#keys = SurveyKeys.open(options.data, deps.disk, deps.random);
+    this.#keys.catch(() => {}); // reported by `run`
     this.exclusions = new ExclusionService(options.data, deps);
     this.uploads = new Uploads(deps.bus.spaces, deps.clock);
     this.leases = new LeaseService({
@@ -103,6 +107,7 @@ export class Coordinator {
   async run(signal: AbortSignal): Promise<void> {
     const { bus } = this.#deps;
     this.#signal = signal;
+    await this.#keys;
     await this.exclusions.restore();
     const loops = [this.#followExclusions(signal)];
     const found = await bus.surveys.list();
@@ -127,9 +132,10 @@ export class Coordinator {
     const { bus, clock, random, log } = this.#deps;
     const space = await readSpaceBytes(bus.spaces, request.spaceHash);
     const { survey, plan } = admit(request, spaceFromBytes(space), random, clock.wall());
+    const keys = await this.#keys;
     // The run must exist before agents know the survey, because batches may arrive at once; it starts once
     // the record is written.
-    const run = this.#open(survey, { plan, space });
+    const run = this.#open(survey, { plan, space }, keys);
     try {
       const isRestorable = this.#options.restoresOrphans !== undefined;
       const rules = await bus.spaces.get(request.rulesHash);
@@ -152,7 +158,7 @@ export class Coordinator {
       const stored = await readPlan(bus.spaces, found.value);
       await this.#folderOf(found.value).refuseIfUnusable();
       const { survey, record } = await takeOver(bus.surveys, this.#options.term, found);
-      this.#start(this.#open(survey, stored, record));
+      this.#start(this.#open(survey, stored, await this.#keys, record));
     } catch (error) {
       log.error({ survey: id, error: describeError(error) }, 'cannot resume survey');
     }
@@ -173,19 +179,19 @@ export class Coordinator {
   async #restore(orphan: OrphanedSurvey): Promise<void> {
     const { bus, log, clock } = this.#deps;
     const { survey, stored, record } = await restoreOrphan(orphan, bus, this.#options.term);
-    const run = this.#open(survey, stored, record);
+    const run = this.#open(survey, stored, await this.#keys, record);
     run.notice = restoredNotice(survey, clock.wall());
     log.error({ survey: survey.id, state: survey.state }, run.notice);
     this.#start(run);
   }
 
   /** @param record the survey's record, if another coordinator may have led it; undefined for a new survey */
-  #open(survey: Survey, stored: StoredPlan, record?: SurveyRecord): SurveyRun {
+  #open(survey: Survey, stored: StoredPlan, keys: SurveyKeys, record?: SurveyRecord): SurveyRun {
     const { bus, clock, log } = this.#deps;
     const { version, term } = this.#options;
     assert(!this.surveys.running.has(survey.id), `survey ${survey.id} is opened twice`);
     const run = new SurveyRun(survey, stored, {
-      ...{ bus, clock, log, version, term },
+      ...{ bus, clock, log, version, term, keys },
       folder: this.#folderOf(survey),
       isResumed: record !== undefined,
       record: record ?? new SurveyRecord(bus.surveys, term),

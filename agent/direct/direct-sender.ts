@@ -58,7 +58,7 @@ export abstract class DirectSender implements Sender {
     return Number.POSITIVE_INFINITY;
   }
 
-  send(from: number, to: number, { known, isDeferred }: SendMode = {}): Sending {
+  send(from: number, to: number, { known, isDeferred }: SendMode): Sending {
     const job = new DirectJob(from, to, known);
     job.addVersion(this.#filter.version);
     (known === undefined && isDeferred !== true ? this.#first : this.#urgent).push(job);

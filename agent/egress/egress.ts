@@ -3,6 +3,7 @@
  * All frames are laid out here, once. If targets are neighbours on the link, each frame gets its own destination
  * MAC address.
  */
+import { assert } from '../../shared/base/assert.js';
 import { Endpoint, type Words } from '../../shared/net/endpoint.js';
 import type { Prefix6 } from '../../shared/net/ipv6.js';
 import type { PortRange } from '../../shared/net/ports.js';
@@ -20,8 +21,6 @@ export interface EgressDeps {
   readonly window?: Prefix6 | undefined;
   readonly ports: PortRange;
   readonly probe: SurveyProbe<PacketProbe>;
-  /** The survey key. */
-  readonly key: Uint8Array;
   /** Resolves targets that are neighbours on the link. */
   readonly neighbours?: Neighbours | undefined;
   /** Octets of the link header; 0 without one. */
@@ -37,7 +36,7 @@ export class Egress {
   /** Frames written and not yet accepted by the kernel. */
   pending = 0;
   readonly #deps: EgressDeps;
-  readonly #cookies: CookieMac;
+  #cookies: CookieMac | undefined;
   readonly #packets: PacketMaker;
   /**
    * Our ports, one of which is chosen for each target. For a probe whose source port is not chosen, this is
@@ -52,14 +51,13 @@ export class Egress {
   #rows = 0;
 
   constructor(deps: EgressDeps) {
-    const { frameSender, family, sources, ports, key } = deps;
-    const { index, probe, options } = deps.probe;
+    const { frameSender, family, sources, ports } = deps;
+    const { probe, options } = deps.probe;
     this.#deps = deps;
     this.frameSender = frameSender;
     this.family = family;
     this.neighbours = deps.neighbours;
     this.batch = new ProbeBatch(frameSender.frames);
-    this.#cookies = new CookieMac(probeKey(key, index));
     this.#packets = probe.packets(frameSender.view, family, { options, ports, targetPorts: [] });
     this.#ports = probe.choosesSourcePort ? ports : { from: 0, to: 1 };
     this.#sources = sources.map((words) => {
@@ -72,6 +70,11 @@ export class Egress {
     }
   }
 
+  /** Makes the probes of the next batches with the key of a lease. */
+  useKey(key: Uint8Array): void {
+    this.#cookies = new CookieMac(probeKey(key, this.#deps.probe.index));
+  }
+
   /** Sets MAC address and job of the target that was added last. */
   addressTo(mac: Uint8Array, slot: number): void {
     this.#macs[this.batch.count - 1] = mac;
@@ -79,12 +82,13 @@ export class Egress {
   }
 
   /**
-   * Writes the probes of the batch into the next frames.
+   * Writes the probes of the batch into the next frames, with the key that was set last.
    * @param stamp our clock, microseconds modulo 2^32
    */
   write(stamp: number): void {
     const { batch, frameSender, family } = this;
     const cookies = this.#cookies;
+    assert(cookies !== undefined, 'probes are written before a key is set');
     cookies.choose(batch, this.#sources, this.#ports);
     const { window } = this.#deps;
     if (window !== undefined) cookies.chooseHosts(batch, window);

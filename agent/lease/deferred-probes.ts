@@ -3,7 +3,7 @@
  * network has a token.
  */
 import { UNSENT } from '../../shared/survey/unsent.js';
-import type { Sender, Sending, Unsent } from '../interfaces.js';
+import type { Sending, ShardSender, Unsent } from '../interfaces.js';
 import type { SlowPace } from './slow-pace.js';
 
 /** Slots of the sender that are left for other jobs. */
@@ -17,7 +17,7 @@ interface InProgress {
 }
 
 export class DeferredProbes {
-  readonly #sender: Sender;
+  readonly #sender: ShardSender;
   readonly #pace: SlowPace;
   /** The positions that wait, by network. */
   readonly #waiting = new Map<string, number[]>();
@@ -29,7 +29,7 @@ export class DeferredProbes {
   /** Number of probes sent by jobs that have ended. */
   #probesSent = 0;
 
-  constructor(sender: Sender, pace: SlowPace) {
+  constructor(sender: ShardSender, pace: SlowPace) {
     this.#sender = sender;
     this.#pace = pace;
   }

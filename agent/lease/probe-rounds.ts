@@ -6,7 +6,7 @@
  */
 import type { Clock } from '../../shared/base/clock.js';
 import { LIMITS } from '../../shared/base/limits.js';
-import { DEFERRED, type Sender, type Sending, type Unsent } from '../interfaces.js';
+import { DEFERRED, type Sending, type ShardSender, type Unsent } from '../interfaces.js';
 import { CooldownTracker } from './cooldown-tracker.js';
 import { DeferredProbes } from './deferred-probes.js';
 import type { SendingSequence, Stretch } from './sending-sequence.js';
@@ -24,7 +24,7 @@ interface Round {
 }
 
 export interface ProbeRoundsDeps {
-  readonly sender: Sender;
+  readonly sender: ShardSender;
   readonly clock: Clock;
   /** Positions [from, to). */
   readonly from: number;

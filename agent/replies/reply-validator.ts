@@ -1,16 +1,16 @@
 /**
- * The hot path of receiving a response: dissected frame → validate the cookie → position and shard → the held
- * shard, which records it. The plan and the key suffice; no log of sent probes is needed. Replies to shards
- * that other agents hold are theirs to report, even if both agents capture on the same interface.
+ * The hot path of receiving a response: dissected frame → position and shard → validate the cookie with the key of
+ * the held shard, which records it. The plan and the keys suffice; no log of sent probes is needed. Replies to
+ * shards that other agents hold are theirs to report, even if both agents capture on the same interface.
  */
 import { type PortRange, portIn, probeIn } from '../../shared/net/ports.js';
 import type { Dissection } from '../../shared/packet/dissect.js';
-import { CookieMac, probeKey } from '../../shared/probe/cookies.js';
 import { OTHER_PORTS_MAX, type ReplyReader } from '../../shared/probe/probe.js';
 import { ProbeSet } from '../../shared/probe/probe-set.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import type { ReplyRecorder } from '../interfaces.js';
+import { ShardCookies } from './shard-cookies.js';
 import { type DraftReply, type ReplyCounts, ShardMatcher } from './shard-matcher.js';
 
 /** Longest plausible round trip: an older timestamp echo does not belong to our probe. */
@@ -29,7 +29,7 @@ interface ProbeReplies {
   readonly protocolV4: number;
   readonly protocolV6: number;
   readonly reader: ReplyReader;
-  readonly cookies: CookieMac;
+  readonly cookies: ShardCookies;
   /** Target ports of the probe, if they are few: they serve to recognise the sender of a frame as a target. */
   readonly ports: readonly number[];
 }
@@ -55,7 +55,7 @@ export class ReplyValidator {
    */
   constructor(
     plan: Plan,
-    survey: Pick<Survey, 'probes' | 'key'>,
+    survey: Pick<Survey, 'probes'>,
     ports: PortRange,
     dissection: Dissection,
     shards: ReadonlyMap<number, ReplyRecorder>,
@@ -74,7 +74,7 @@ export class ReplyValidator {
         protocolV4: protocol(4),
         protocolV6: protocol(6),
         reader: probe.replies({ options, ports, targetPorts }),
-        cookies: new CookieMac(probeKey(survey.key, index)),
+        cookies: new ShardCookies(plan, index, shards),
       };
     });
     this.#dissection = dissection;
@@ -116,13 +116,12 @@ export class ReplyValidator {
   }
 
   #receiveFromOtherPort(probe: ProbeReplies, timestamp: number): boolean {
-    const { reader, cookies, index } = probe;
+    const { reader, cookies } = probe;
     if (reader.answersFromOtherPort === undefined || !this.#hasProbed(probe)) return false;
     const { target } = this.#dissection.flow;
     const from = target.port;
     if (!reader.answersFromOtherPort(this.#dissection, cookies)) return false;
-    target.probe = index;
-    const isOurs = this.#plan.positionOf(target) >= 0;
+    const isOurs = cookies.compute(this.#dissection.flow); // of the target that was found last
     if (isOurs && reader.acceptsOtherPorts) this.#record(probe, timestamp);
     else if (isOurs) this.#counts.otherPort++;
     target.port = from; // other surveys read the frame, too
@@ -130,13 +129,12 @@ export class ReplyValidator {
   }
 
   #receiveFromOtherAddress(probe: ProbeReplies, timestamp: number): boolean {
-    const { reader, cookies, index } = probe;
+    const { reader, cookies } = probe;
     if (reader.answersFromOtherAddress === undefined || !this.#maySearch(timestamp)) return false;
     const { target } = this.#dissection.flow;
     const from = target.w3;
     if (!reader.answersFromOtherAddress(this.#dissection, cookies)) return false;
-    target.probe = index;
-    const isOurs = this.#plan.positionOf(target) >= 0;
+    const isOurs = cookies.compute(this.#dissection.flow);
     if (isOurs && reader.acceptsOtherAddresses) this.#record(probe, timestamp);
     else if (isOurs) this.#counts.otherAddress++;
     target.w3 = from;
@@ -168,15 +166,11 @@ export class ReplyValidator {
     return isTarget;
   }
 
-  #record({ index, reader }: ProbeReplies, timestamp: number): boolean {
+  #record({ index, reader, cookies }: ProbeReplies, timestamp: number): boolean {
     const reply = this.#reply;
     const dissection = this.#dissection;
-    const { target } = dissection.flow;
-    target.probe = index;
-    const position = this.#plan.positionOf(target);
-    if (position < 0) return false;
-    const recorder = this.#matcher.recorderOf(position);
-    if (recorder === undefined) return true;
+    const { recorder, position } = cookies;
+    if (recorder === undefined) return false;
     reply.position = position;
     if (dissection.isTcp) dissection.tcpOptions.read(dissection.tcp);
     else dissection.tcpOptions.clear();

@@ -12,8 +12,6 @@ export class ReplyCounts {
   readonly byCode = new Float64Array(CLASSES_MAX + 1);
   duplicate = 0;
   late = 0;
-  /** Replies to shards that this agent does not hold. */
-  foreignShard = 0;
   /** Replies from another port than the one probed, which the survey does not accept. */
   otherPort = 0;
   /** The same for another address. */
@@ -50,11 +48,9 @@ export class ShardMatcher {
     this.#successes = classes.map((each) => each.map(({ isSuccess }) => isSuccess));
   }
 
-  /** The shard of a position, if this agent holds it; otherwise the reply is counted. */
+  /** The shard of a position, if this agent holds it. */
   recorderOf(position: number): ReplyRecorder | undefined {
-    const shard = this.#shards.get(Math.floor(position / this.#plan.shardLength));
-    if (shard === undefined) this.#counts.foreignShard++;
-    return shard;
+    return this.#shards.get(Math.floor(position / this.#plan.shardLength));
   }
 
   /**

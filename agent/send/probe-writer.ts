@@ -58,6 +58,10 @@ export class ProbeWriter {
   readonly unsent = new UnsentLog();
   readonly #deps: ProbeWriterDeps;
   readonly #target = new Target();
+  /** Keys by slot of their jobs; each job has a key object of its own. */
+  readonly #keys: Uint8Array[] = [];
+  /** The key in use. */
+  #key: Uint8Array | undefined;
   /** True if a single egress serves all targets and resolves no neighbours, and the space is plain. */
   readonly #isPlain: boolean;
   readonly #queue: ResolutionQueue | undefined;
@@ -92,8 +96,17 @@ export class ProbeWriter {
   }
 
   /** Opens a job: until the next call, only its positions are written. */
-  open(slot: number): void {
+  open({ slot, key }: SendJob): void {
+    this.#keys[slot] = key;
     this.#queue?.open(slot);
+  }
+
+  /** Sets the key of a job, unless it is in use. A batch is made with one key. */
+  #useKeyOf(slot: number): void {
+    const key = this.#keys[slot];
+    if (key === undefined || key === this.#key) return;
+    this.#key = key;
+    for (const egress of this.#deps.egresses) egress.useKey(key);
   }
 
   /** The first queued position of a job; undefined if there is none. */
@@ -119,6 +132,8 @@ export class ProbeWriter {
       const { slot, position } = queue;
       const egress = egresses[queue.egress] as Egress;
       if (slot !== NO_JOB && !isAbandoned(slot)) {
+        if (written > 0 && this.#keys[slot] !== this.#key) break; // of another shard: the next batch
+        this.#useKeyOf(slot);
         const { target } = queue;
         const found = egress.neighbours?.lookup(target, now) ?? UNREACHABLE;
         if (found === RESOLVING) break;
@@ -152,6 +167,7 @@ export class ProbeWriter {
   write(job: SendJob, position: number, count: number, now: number): void {
     const { plan, egresses } = this.#deps;
     const { slot, known } = job;
+    this.#useKeyOf(slot);
     const indices = plan.permutation.run(position, count);
     const [first] = egresses;
     if (this.#isPlain && first !== undefined) {

@@ -6,6 +6,8 @@ export interface SendJob {
   readonly slot: number;
   readonly from: number;
   readonly to: number;
+  /** The key of the shard's lease. */
+  readonly key: Uint8Array;
   /** If given, only positions that are silent so far are sent: the job repeats probes. */
   readonly known?: KnownClasses | undefined;
   /** True if the positions were deferred before, and are sent now. */

@@ -123,7 +123,7 @@ export class SendLoop {
     const { control } = this.#deps;
     this.#job = job;
     this.#position = this.#stripes.nextOurs(job.from);
-    this.#writer.open(job.slot);
+    this.#writer.open(job);
     control.setSentUpTo(job.slot, Math.min(this.#position, job.to));
     control.addVersionSpan(job.slot, this.#writer.sendFilter.version, job.from);
   }

@@ -12,7 +12,6 @@ export interface SenderSetup {
   /** Targets of the plan. */
   readonly targets: number;
   readonly probes: readonly ProbeChoice[];
-  readonly key: Uint8Array;
   readonly routes: readonly EgressRoute[];
   /** True if the routes serve every target. */
   readonly coversAll: boolean;

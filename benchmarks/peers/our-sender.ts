@@ -33,13 +33,13 @@ const options = probe.optionsForPort?.(53, parseOptions(probe, {})) ?? parseOpti
 const space = Space.ofIpv4(Ranges.fromSorted(from, to), ports);
 const plan = new Plan(space, '7', shardLengthFor(space.size, 1e6));
 const mac = (text: string) => parseMac(text) ?? new Uint8Array(6);
+const key = Uint8Array.from({ length: 16 }, (_, i) => i);
 const setup: Omit<SenderSetup, 'slowed'> = {
   space: spaceToBytes(space, '7'),
   seed: '7',
   shardLength: plan.shardLength,
   targets: plan.size,
   probes: [{ name: probe.name, options }],
-  key: Uint8Array.from({ length: 16 }, (_, i) => i),
   routes: [
     {
       family: 4,
@@ -65,7 +65,7 @@ const sender = await startSenders(new ThreadPool(script), setup, Number(senders)
 });
 // A space without ports is small: it is probed again and again, so that the sender always has work.
 const passes = probe.hasPorts ? 1 : 64;
-const sendings = Array.from({ length: passes }, () => sender.send(0, space.size));
+const sendings = Array.from({ length: passes }, () => sender.send(0, space.size, { key }));
 const granted = Number(rate) || UNLIMITED;
 const until = monotonicMillis() + Number(seconds) * 1000 + 2000;
 sender.grant(granted, until, 0);

@@ -7,7 +7,6 @@ import { Fault } from '../../shared/base/faults.js';
 import { type Random, shortId } from '../../shared/base/random.js';
 import { PROTOCOL } from '../../shared/base/version.js';
 import { portIn, probeIn } from '../../shared/net/ports.js';
-import { KEY_OCTETS } from '../../shared/probe/cookies.js';
 import { ProbeSet } from '../../shared/probe/probe-set.js';
 import { Plan, shardLengthFor } from '../../shared/survey/plan.js';
 import {
@@ -47,7 +46,6 @@ export function admit(
     probes,
     id: shortId(random, ID_LETTERS),
     state: 'running',
-    key: random.bytes(KEY_OCTETS),
     shardLength: plan.shardLength,
     planHash: plan.hash,
     createdAt: now,

@@ -38,6 +38,8 @@ export interface LeaseBookDeps {
   readonly term: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** The key of an epoch of an agent. */
+  readonly keyOf: (epoch: ShardEpoch & { readonly agent: string }) => Uint8Array;
   /** Called with each lease that has changed. @param revision of its record, if it was read */
   readonly onChange: (lease: Lease, revision?: number) => void;
   /** The index of a lease's first epoch with a batch that the stream lost; undefined if none is known. */
@@ -167,6 +169,13 @@ export class LeaseBook {
     }
   }
 
+  /** The rows of an epoch are not to be believed: its positions, and those of all later epochs, are probed again. */
+  rewind({ shard, epochs }: Lease, epoch: number): void {
+    const lease = this.#deps.table.leaseOf(shard);
+    const first = epochs.findIndex((each) => each.epoch === epoch);
+    if (lease !== undefined && first >= 0) this.#set(rewound(lease, first));
+  }
+
   /**
    * Repairs leases that have been stuck for a minute: if the broker lost acknowledged batches (its host lost
    * power), the positions of the first epoch with a lost batch, and those of all later epochs, are probed again.
@@ -262,7 +271,9 @@ export class LeaseBook {
     this.#openedAt.set(shard, clock.monotonic());
     this.#released.delete(shard);
     this.#set({ survey: survey.id, shard, state: 'held', epochs: [...earlier, record], term });
-    return { survey: survey.id, shard, epoch, from };
+    const named = { survey: survey.id, shard, epoch };
+    const key = this.#deps.keyOf({ ...named, agent: holder.agent });
+    return { ...named, from, key };
   }
 
   #set(lease: Lease, isUrgent = true): void {

@@ -1,4 +1,4 @@
-/** The names of the files in a survey's folder, and the content of `survey.json`: the survey without its key. */
+/** The names of the files in a survey's folder, and the content of `survey.json`: the survey. */
 import { join } from 'node:path';
 import { z } from 'zod';
 import { Fault } from '../../shared/base/faults.js';
@@ -19,10 +19,10 @@ export const MANIFEST_FILE = 'manifest.json';
 const FILES = /^((survey|manifest)\.json|(space|rules)\.bin|journal\.ndjson)$/;
 const SEGMENT = new RegExp(`^segments/\\d{9,12}(-\\d{9,12})?\\.(${SINK_NAMES.join('|')})$`);
 
-/** The fields of a survey that its file leaves out: they change, or are secret. */
-type Omitted = 'key' | 'state' | 'term' | 'firstEpoch';
+/** The fields of a survey that its file leaves out: they change. */
+type Omitted = 'state' | 'term' | 'firstEpoch';
 
-/** A survey as stored in its file: without the key, which would allow replies to be forged. */
+/** A survey as stored in its file. */
 export type PublicSurvey = Omit<Survey, Omitted>;
 
 /** Reads a survey from its folder alone. @throws Fault BAD_MESSAGE or UNREADABLE_FILE */
@@ -52,14 +52,13 @@ export function isSurveyFile(path: string): boolean {
   return FILES.test(path) || SEGMENT.test(path);
 }
 
-/** The survey as agents receive it from the broker, without the fields that are not written to the folder. */
-const shape = surveyShape.omit({ key: true, state: true, term: true, firstEpoch: true }).loose();
+/** The survey's record on the broker, without the fields that are not written to the folder. */
+const shape = surveyShape.omit({ state: true, term: true, firstEpoch: true }).loose();
 const versionShape = z.looseObject({ id: z.string(), protocol: z.number().optional() });
 
 /** @param isRestorable whether a coordinator may restore the survey from its folder */
 export function surveyToJson(survey: Survey, isRestorable: boolean): string {
   const omitted: Record<Omitted, undefined> = {
-    key: undefined,
     state: undefined,
     term: undefined,
     firstEpoch: undefined,

@@ -19,8 +19,10 @@ import { emptyColumns, type ResultBatch, reasonUnwritable } from '../../shared/s
 import type { Log } from '../../shared/telemetry/log.js';
 import { BackPressure } from './back-pressure.js';
 import { BatchCollector } from './batch-collector.js';
+import { batchWithForgedRow, type KeyOf } from './forged-rows.js';
 import type { ShardEntry } from './journal.js';
 import { type ManifestContent, writeManifest } from './manifest.js';
+import type { ShardRows } from './shard-rows.js';
 import { holderOf, ShardTable } from './shard-table.js';
 import type { SurveyFolder } from './survey-folder.js';
 
@@ -34,6 +36,10 @@ export interface ShardStorerDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly folder: SurveyFolder;
+  /** The keys of the survey's leases. */
+  readonly keyOf: KeyOf;
+  /** Called instead of storing a shard, if one of its rows was forged: its epoch must be probed again. */
+  readonly onForged: (lease: Lease, batch: ResultBatch) => void;
   /** Called when `problem` changes. */
   readonly onProblemChange: () => void;
   /** Rows of settled shards that may wait to be stored. */
@@ -249,9 +255,16 @@ export class ShardStorer {
   }
 
   async #store(lease: Lease): Promise<void> {
-    const { log, folder } = this.#deps;
+    const { log, folder, keyOf, onForged } = this.#deps;
     const { survey, shard } = lease;
-    const entry = await this.#makeDurable(lease);
+    const rows = this.#collector.rowsOf(lease, this.#plan.shard(shard));
+    const forged = batchWithForgedRow(rows, this.#plan, this.#set, keyOf);
+    if (forged !== undefined) {
+      this.#backPressure.set(shard, 0);
+      onForged(lease, forged);
+      return;
+    }
+    const entry = await this.#makeDurable(lease, rows);
     this.#collector.acknowledge(shard);
     this.#backPressure.set(shard, 0);
     this.table.onStored(entry);
@@ -264,12 +277,10 @@ export class ShardStorer {
   }
 
   /** Writes the rows, then the journal line. @throws Fault UNWRITABLE or DEPOSED if the shard is not stored */
-  async #makeDurable(lease: Lease): Promise<ShardEntry> {
+  async #makeDurable(lease: Lease, rows: ShardRows): Promise<ShardEntry> {
     const { segments, journal } = this.#deps.folder;
-    const shard = this.#plan.shard(lease.shard);
-    const rows = this.#collector.rowsOf(lease, shard);
-    if (rows.count > 0) await segments.write(shard.number, rows.sources(this.#plan, this.#set));
-    else await segments.clear(shard.number);
+    if (rows.count > 0) await segments.write(lease.shard, rows.sources(this.#plan, this.#set));
+    else await segments.clear(lease.shard);
     const entry = rows.journalEntry(lease);
     await journal.add(entry);
     return entry;

@@ -1,7 +1,7 @@
 /**
  * The folder of one survey: its files, the segments and the journal.
  *
- *     DATA/<survey>/survey.json       the survey without its key
+ *     DATA/<survey>/survey.json       the survey
  *     DATA/<survey>/space.bin         the targets, canonical bytes
  *     DATA/<survey>/rules.bin         which targets were left out, and by which rule
  *     DATA/<survey>/segments/…        the rows

@@ -6,11 +6,9 @@
 import { join } from 'node:path';
 import { isoTime } from '../../shared/base/clock.js';
 import { describeError, Fault } from '../../shared/base/faults.js';
-import type { Random } from '../../shared/base/random.js';
 import { PROTOCOL } from '../../shared/base/version.js';
 import type { CoordinatorBus } from '../../shared/bus/interfaces.js';
 import type { Disk } from '../../shared/host/disk.js';
-import { KEY_OCTETS } from '../../shared/probe/cookies.js';
 import { Plan } from '../../shared/survey/plan.js';
 import { refuseOtherBytes, spaceFromBytes } from '../../shared/survey/space/space-bytes.js';
 import { isSurveyId, type Survey } from '../../shared/survey/survey.js';
@@ -31,8 +29,8 @@ export interface OrphanedSurvey {
 }
 
 /**
- * Finds the orphaned surveys. A survey in `previous` is restored as it was; any other one, whose key and
- * state are unknown, is restored paused and with a new key. A folder that cannot be read is logged and
+ * Finds the orphaned surveys. A survey in `previous` is restored as it was; any other one, whose state
+ * is unknown, is restored paused. A folder that cannot be read is logged and
  * skipped.
  * @param known ids of the surveys that the broker knows
  */
@@ -40,7 +38,7 @@ export async function* orphanedSurveys(
   data: string,
   known: ReadonlySet<string>,
   previous: readonly Survey[],
-  { disk, random, log }: { readonly disk: Disk; readonly random: Random; readonly log: Log },
+  { disk, log }: { readonly disk: Disk; readonly log: Log },
 ): AsyncGenerator<OrphanedSurvey> {
   for (const id of await disk.folders(data)) {
     if (known.has(id) || !isSurveyId(id)) continue; // a copied folder has another name
@@ -54,8 +52,7 @@ export async function* orphanedSurveys(
       refuseOtherBytes(space, survey.spaceHash, SPACE_FILE);
       if (rules !== undefined) refuseOtherBytes(rules, survey.rulesHash, RULES_FILE);
       const led = previous.find((each) => each.id === id);
-      const key = random.bytes(KEY_OCTETS);
-      yield { survey: led ?? { ...survey, key, ...UNKNOWN_STATE }, space, rules };
+      yield { survey: led ?? { ...survey, ...UNKNOWN_STATE }, space, rules };
     } catch (error) {
       log.error({ survey: id, error: describeError(error) }, 'cannot restore survey');
     }

@@ -16,8 +16,10 @@ import { stopController } from '../../shared/base/stop.js';
 import type { Activity, Heartbeat, HeartbeatReply } from '../../shared/bus/heartbeat.js';
 import type { CoordinatorBus, ResultDelivery } from '../../shared/bus/interfaces.js';
 import { ProbeSet } from '../../shared/probe/probe-set.js';
+import type { Lease } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { Exclusions } from '../../shared/survey/policy/exclusions.js';
+import type { ResultBatch } from '../../shared/survey/results.js';
 import type { LookupResult, SurveyStatus } from '../../shared/survey/status.js';
 import {
   isEnding,
@@ -32,6 +34,7 @@ import { LeaseBook } from '../leases/lease-book.js';
 import { ShardStorer } from '../storage/shard-storer.js';
 import type { ShardTable } from '../storage/shard-table.js';
 import type { SurveyFolder } from '../storage/survey-folder.js';
+import type { SurveyKeys } from '../survey-keys.js';
 import type { KnownSurvey } from './known-survey.js';
 import { lookupTargets } from './lookup.js';
 import { reachedLimit } from './reached-limit.js';
@@ -52,6 +55,7 @@ export interface SurveyRunDeps {
   readonly isResumed: boolean;
   readonly exclusions: Exclusions;
   readonly record: SurveyRecord;
+  readonly keys: SurveyKeys;
   /** True if an agent is alive and works on a survey. */
   readonly isServing: (agent: string, survey: string) => boolean;
 }
@@ -112,11 +116,13 @@ export class SurveyRun implements KnownSurvey {
     this.#isServing = (agent) => deps.isServing(agent, id);
     this.#version = term * VERSIONS_PER_TERM;
     const onProblemChange = () => this.#applyRate();
-    const storerDeps = { survey: id, clock, log, folder, onProblemChange };
+    const keyOf = deps.keys.keyOf.bind(deps.keys);
+    const onForged = (lease: Lease, batch: ResultBatch) => this.#onForged(lease, batch);
+    const storerDeps = { survey: id, clock, log, folder, onProblemChange, keyOf, onForged };
     this.storer = new ShardStorer(plan, this.probeSet, storerDeps);
     this.#table = this.storer.table;
     this.#leases = new LeaseBook({
-      ...{ survey, plan, table: this.#table, store: bus.leases, term, clock, log },
+      ...{ survey, plan, table: this.#table, store: bus.leases, term, clock, log, keyOf },
       onChange: (lease, revision) => this.storer.onLease(lease, revision),
       epochWithLostBatch: (lease) => this.storer.epochWithLostBatch(lease),
       onViolation: (agent, reason) => this.agents.quarantine(agent, `impossible report, ${reason}`),
@@ -289,6 +295,15 @@ export class SurveyRun implements KnownSurvey {
     const { hasOffers } = this;
     if (hasOffers && !this.#hadOffers) this.#announce();
     this.#hadOffers = hasOffers;
+  }
+
+  /** An agent has published a row that none of its probes can have caused. */
+  #onForged(lease: Lease, { agent, epoch }: ResultBatch): void {
+    this.#leases.rewind(lease, epoch);
+    this.agents.quarantine(
+      agent,
+      `shard ${lease.shard}: a row does not bear the cookie of its probe`,
+    );
   }
 
   #announce(): void {

@@ -1,6 +1,7 @@
 /** The codecs of the agent API: heartbeats, their replies, and the requests for data. */
 import { z } from 'zod';
 import { LIMITS } from '../base/limits.js';
+import { KEY_OCTETS } from '../probe/cookies.js';
 import type { Exclusion } from '../survey/policy/exclusions.js';
 import { TEXT } from '../survey/text.js';
 import { type Codec, codec, text, token, vantage } from './codec.js';
@@ -96,7 +97,12 @@ const heartbeatReplyShape = z.object({
   forgotten: z.array(token),
   offered: z.array(token),
   grants: z.array(grantShape),
-  leases: z.array(shardEpochShape.extend({ from: count })),
+  leases: z.array(
+    shardEpochShape.extend({
+      from: count,
+      key: octets.refine(({ length }) => length === KEY_OCTETS),
+    }),
+  ),
   lost: z.array(shardEpochShape),
   exclusionsVersion: uint32,
 });

@@ -139,4 +139,6 @@ export interface ShardEpoch {
 export interface NewLease extends ShardEpoch {
   /** The position where the epoch starts. */
   readonly from: number;
+  /** The key of the cookies of this epoch's probes: sixteen octets. */
+  readonly key: Uint8Array;
 }

@@ -62,7 +62,6 @@ export const surveyShape = z.object({
   rate: z.number().positive().max(UNLIMITED),
   cooldown: finite,
   seed: text(TEXT.NAME),
-  key: octets.refine((key) => key.length === 16),
   rows: z.enum(['successes', 'all']),
   segmentFormat: text(TEXT.WORD),
   contact: text(TEXT.LINE),
@@ -79,11 +78,10 @@ export const surveyShape = z.object({
   endReason: z.enum(END_REASONS),
 });
 
-/** A request has no id, key or plan yet. */
+/** A request has no id or plan yet. */
 export const requestShape = surveyShape.omit({
   id: true,
   state: true,
-  key: true,
   shardLength: true,
   planHash: true,
   createdAt: true,

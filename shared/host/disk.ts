@@ -19,6 +19,8 @@ export interface Disk {
    * @throws Fault UNWRITABLE
    */
   writeWhole(file: string, chunks: Chunks): Promise<void>;
+  /** As `writeWhole`, for a secret: nobody but us may read the file. */
+  writeSecret(file: string, text: string): Promise<void>;
   /** As `writeWhole`, for content that another program writes: `make` gets the path of the temporary file. */
   makeWhole(file: string, make: (beside: string) => Promise<void>): Promise<void>;
   /**
@@ -43,6 +45,9 @@ export interface Disk {
 }
 
 const FOLDER_MODE = 0o750;
+/** Before the umask. */
+const FILE_MODE = 0o666;
+const SECRET_MODE = 0o600;
 const READ_OCTETS = 1 << 20;
 const NEW_LINE = 0x0a;
 
@@ -54,34 +59,13 @@ process.on('exit', () => {
 
 export const systemDisk: Disk = {
   async writeWhole(file, chunks) {
-    await systemDisk.makeWhole(file, async (beside) => {
-      const handle = await open(beside, 'w');
-      try {
-        for await (const chunk of chunks) await handle.writeFile(chunk);
-      } finally {
-        await handle.close();
-      }
-    });
+    await replace(file, FILE_MODE, (beside) => writeChunks(beside, chunks));
+  },
+  async writeSecret(file, text) {
+    await replace(file, SECRET_MODE, (beside) => writeChunks(beside, [text]));
   },
   async makeWhole(file, make) {
-    let beside = '';
-    try {
-      await makeFolder(dirname(file));
-      await refuseIrregular(file);
-      beside = `${file}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
-      // Exclusive, so that a link under this name is not followed.
-      await (await open(beside, 'wx')).close();
-      beingMade.add(beside);
-      await make(beside);
-      await sync(beside);
-      await rename(beside, file);
-      beingMade.delete(beside);
-      await sync(dirname(file));
-    } catch (cause) {
-      if (beside !== '') await rm(beside, { force: true }).catch(() => {}); // the first error is reported
-      beingMade.delete(beside);
-      throw unwritable(file, cause);
-    }
+    await replace(file, FILE_MODE, make);
   },
   async append(file, lines) {
     try {
@@ -151,6 +135,41 @@ export const systemDisk: Disk = {
   },
   remove: (file) => rm(file, { force: true }),
 };
+
+/** Replaces a file by one that `make` writes beside it. @throws Fault UNWRITABLE */
+async function replace(
+  file: string,
+  mode: number,
+  make: (beside: string) => Promise<void>,
+): Promise<void> {
+  let beside = '';
+  try {
+    await makeFolder(dirname(file));
+    await refuseIrregular(file);
+    beside = `${file}.${process.pid}-${randomBytes(4).toString('hex')}.part`;
+    // Exclusive, so that a link under this name is not followed.
+    await (await open(beside, 'wx', mode)).close();
+    beingMade.add(beside);
+    await make(beside);
+    await sync(beside);
+    await rename(beside, file);
+    beingMade.delete(beside);
+    await sync(dirname(file));
+  } catch (cause) {
+    if (beside !== '') await rm(beside, { force: true }).catch(() => {}); // the first error is reported
+    beingMade.delete(beside);
+    throw unwritable(file, cause);
+  }
+}
+
+async function writeChunks(file: string, chunks: Chunks): Promise<void> {
+  const handle = await open(file, 'w');
+  try {
+    for await (const chunk of chunks) await handle.writeFile(chunk);
+  } finally {
+    await handle.close();
+  }
+}
 
 /**
  * Creates a folder and its parents, with access for us and our group only. Does not use the recursive `mkdir`

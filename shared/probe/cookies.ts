@@ -13,37 +13,53 @@ export const KEY_OCTETS = 16;
 /** Nine words of an IPv6 flow, and three for the padding to whole blocks of four. */
 const WORDS = 12;
 
-/** The key of the cookies of one probe of a survey: a reply to one probe is not valid for another one. */
-export function probeKey(surveyKey: Uint8Array, probe: number): Uint8Array {
-  const digest = createHmac('sha256', surveyKey).update(`probe ${probe}`).digest();
+/**
+ * The key of the cookies of one probe of a lease: a reply to one probe is not valid for another one.
+ * @param leaseKey sixteen octets
+ */
+export function probeKey(leaseKey: Uint8Array, probe: number): Uint8Array {
+  const digest = createHmac('sha256', leaseKey).update(`probe ${probe}`).digest();
   return new Uint8Array(digest.subarray(0, KEY_OCTETS));
 }
 
-export class CookieMac {
+/** The cookies of replies, whichever key they were made with. */
+export interface Cookies {
+  /** The cookie of the last flow, 32 bits, unsigned. TCP probes send it as their sequence number. */
+  readonly sequence: number;
+  /** 32 more bits of the last flow's cookie, unsigned. Their low half is also the IP identification. */
+  readonly second: number;
+  /**
+   * Computes the cookie of a flow.
+   * @param ourPort 0 for probes whose cookie covers no source port
+   * @returns false if no probe of ours has this flow
+   */
+  compute(flow: Flow, ourPort?: number): boolean;
+  /** Our port of the probe to a target of the last flow. */
+  sourcePortTo(target: Target, from: PortRange): number;
+}
+
+export class CookieMac implements Cookies {
   readonly #mac: Chaskey;
   readonly #choiceKey: number;
   readonly #words = new Int32Array(WORDS);
 
   /** @param key of the probe: sixteen octets that nobody can guess, see `probeKey` */
   constructor(key: Uint8Array) {
-    if (key.length !== KEY_OCTETS) throw new RangeError(`a survey key has ${KEY_OCTETS} octets`);
+    if (key.length !== KEY_OCTETS) throw new RangeError(`a key has ${KEY_OCTETS} octets`);
     this.#mac = new Chaskey(key);
     this.#mac.tag12(0, 0, 0);
     this.#choiceKey = this.#mac.first;
   }
 
-  /** The cookie of the last flow, 32 bits, unsigned. TCP probes send it as their sequence number. */
   get sequence(): number {
     return this.#mac.first >>> 0;
   }
 
-  /** 32 more bits of the last flow's cookie, unsigned. Their low half is also the IP identification. */
   get second(): number {
     return this.#mac.second >>> 0;
   }
 
-  /** Computes the cookie of a flow. @param ourPort 0 for probes whose cookie covers no source port */
-  compute({ source, target }: Flow, ourPort = source.port): void {
+  compute({ source, target }: Flow, ourPort = source.port): boolean {
     const ports = (ourPort << 16) | target.port;
     if (target.isIpv4) this.#mac.tag12(source.w3, target.w3, ports);
     else {
@@ -56,6 +72,7 @@ export class CookieMac {
       words[8] = ports;
       this.#mac.tag36(words);
     }
+    return true;
   }
 
   /** Chooses a source address and port for each target of a batch. The choice for a target is always the same. */

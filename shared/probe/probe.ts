@@ -7,7 +7,7 @@ import type { Endpoint, Words } from '../net/endpoint.js';
 import type { Prefix6 } from '../net/ipv6.js';
 import type { PortRange } from '../net/ports.js';
 import type { Dissection } from '../packet/dissect.js';
-import type { CookieMac } from './cookies.js';
+import type { Cookies } from './cookies.js';
 import type { ProbeBatch } from './probe-batch.js';
 
 export type Family = 4 | 6;
@@ -86,7 +86,7 @@ export const OTHER_PORTS_MAX = 256;
 /** Reads replies to one probe. */
 export interface ReplyReader {
   /** True if a packet answers one of our probes; its `flow` is then the flow of that probe. */
-  validate(reply: Dissection, cookies: CookieMac): boolean;
+  validate(reply: Dissection, cookies: Cookies): boolean;
   /** The class of a validated reply, as an index in the probe's `classes`. */
   classify(reply: Dissection): number;
   /**
@@ -94,14 +94,14 @@ export interface ReplyReader {
    * it comes from a port other than the probed one. The target of its `flow` is then set to that probe's
    * target. Absent if the transport has no such replies.
    */
-  answersFromOtherPort?(reply: Dissection, cookies: CookieMac): boolean;
+  answersFromOtherPort?(reply: Dissection, cookies: Cookies): boolean;
   /** True if such answers are replies; else they are counted only. */
   readonly acceptsOtherPorts?: boolean;
   /**
    * The same for an answer from another address than the probed one. The address of the target of its `flow`
    * is then set to the probed one.
    */
-  answersFromOtherAddress?(reply: Dissection, cookies: CookieMac): boolean;
+  answersFromOtherAddress?(reply: Dissection, cookies: Cookies): boolean;
   readonly acceptsOtherAddresses?: boolean;
   /** Our clock as a validated reply echoes it, microseconds modulo 2^32; −1 if it does not. */
   echoedStamp(reply: Dissection): number;

@@ -25,8 +25,6 @@ export interface Survey {
   /** The time after a probe in which replies are accepted. */
   readonly cooldown: Millis;
   readonly seed: string;
-  /** Sixteen random octets: the key of the cookies. */
-  readonly key: Uint8Array;
   readonly rows: RowPolicy;
   /** Name of the sink that writes its segments. */
   readonly segmentFormat: string;
@@ -64,7 +62,6 @@ export type SurveyRequest = Omit<
   Survey,
   | 'id'
   | 'state'
-  | 'key'
   | 'planHash'
   | 'createdAt'
   | 'shardLength'

@@ -16,6 +16,7 @@ import { Plan } from '../../shared/survey/plan.js';
 import { addressLists } from '../../shared/survey/policy/address-lists.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
+import { KEY } from '../support/replies.js';
 
 const CONNECTED = 0;
 const REFUSED = 1;
@@ -95,7 +96,7 @@ const grant = (sender: ConnectSender, rate = 2000) =>
 describe('a survey of connections', () => {
   test('sends nothing more to silent targets once it is paused, not even the kernel’s repeats', async () => {
     const { sender, plan } = senderFor([await silentPort()]);
-    const sending = sender.send(0, plan.size);
+    const sending = sender.send(0, plan.size, { key: KEY });
     grant(sender, 100);
     await until(() => sending.sentUpTo >= 30);
     expect(handshakes()).toBeGreaterThan(0);
@@ -107,7 +108,7 @@ describe('a survey of connections', () => {
 
   test('waits for late replies after its last probe, even if its rate is no longer granted', async () => {
     const { sender } = senderFor([await silentPort()], none, {}, 3000);
-    const sending = sender.send(0, 16);
+    const sending = sender.send(0, 16, { key: KEY });
     grant(sender);
     await until(() => sending.hasEnded);
     grant(sender, 0);
@@ -117,7 +118,7 @@ describe('a survey of connections', () => {
 
   test('ends although a target is excluded in the instant in which it is tried', async () => {
     const { sender } = senderFor([await silentPort()]);
-    const sending = sender.send(0, 16);
+    const sending = sender.send(0, 16, { key: KEY });
     grant(sender);
     const all = addressLists(Ranges.of([parseRange('127.0.0.0/8')]), Ranges6.none);
     for (let version = 1; !sending.hasEnded && version < 400; version++) {
@@ -132,7 +133,7 @@ describe('a survey of connections', () => {
 
   test('ends connections in progress to targets that are excluded', async () => {
     const { sender, plan } = senderFor([await silentPort()]);
-    const sending = sender.send(0, plan.size);
+    const sending = sender.send(0, plan.size, { key: KEY });
     grant(sender);
     await until(() => sending.hasEnded);
     sender.setExclusions(addressLists(Ranges.of([parseRange('127.0.0.0/8')]), Ranges6.none), 1);
@@ -142,7 +143,7 @@ describe('a survey of connections', () => {
 
   test('connects from the source address that the operator has set', async () => {
     const { sender, plan, outcomes } = senderFor([port], none, { 4: '127.9.9.9' });
-    const sending = sender.send(0, plan.size);
+    const sending = sender.send(0, plan.size, { key: KEY });
     grant(sender);
     await until(() => sending.hasEnded && outcomes.size === plan.size);
     expect([...outcomes.values()].every((place) => place === CONNECTED)).toBe(true);
@@ -152,7 +153,7 @@ describe('a survey of connections', () => {
   test('distinguishes open ports from closed ones, and probes each target once', async () => {
     const closed = port === 65535 ? 1 : port + 1;
     const { sender, plan, outcomes } = senderFor([port, closed].sort((a, b) => a - b));
-    const sending = sender.send(0, plan.size);
+    const sending = sender.send(0, plan.size, { key: KEY });
     grant(sender);
     await until(() => sending.hasEnded && outcomes.size === plan.size);
     for (let position = 0; position < plan.size; position++) {
@@ -165,7 +166,7 @@ describe('a survey of connections', () => {
 
   test('keeps to the rate, and sends nothing without a grant', async () => {
     const { sender, plan, outcomes } = senderFor([port]);
-    const sending = sender.send(0, plan.size);
+    const sending = sender.send(0, plan.size, { key: KEY });
     await systemClock.sleep(200);
     expect(sending.sentUpTo).toBe(0);
     grant(sender, 100);
@@ -177,7 +178,7 @@ describe('a survey of connections', () => {
   test('holds back what is blocked', async () => {
     const blocked = addressLists(Ranges.of([parseRange('127.77.0.0/26')]), Ranges6.none);
     const { sender, plan, outcomes } = senderFor([port], blocked);
-    const sending = sender.send(0, plan.size);
+    const sending = sender.send(0, plan.size, { key: KEY });
     grant(sender);
     await until(() => sending.hasEnded && outcomes.size === 64);
     expect(outcomes.size).toBe(64);
@@ -197,7 +198,7 @@ describe('a survey of connections', () => {
       '--noheadings',
     ]);
     const limit = (files: string | number) => `prlimit --pid ${pid} --nofile=${files}:`;
-    const sending = sender.send(0, plan.size);
+    const sending = sender.send(0, plan.size, { key: KEY });
     // Another process restores the limit, because this one cannot open anything until then.
     const restoring = spawn('sh', ['-c', `sleep 0.4; ${limit(before.toString().trim())}`]);
     execFileSync('sh', ['-c', limit(readdirSync('/proc/self/fd').length + 8)]);

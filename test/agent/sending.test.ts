@@ -26,6 +26,7 @@ import {
   plan,
   setStopAfter,
 } from '../support/memory-send-loop.js';
+import { KEY } from '../support/replies.js';
 import { excluding } from '../support/send-filters.js';
 
 const ipv6 = (texts: readonly string[], except: readonly string[] = []): Destinations => {
@@ -124,7 +125,7 @@ describe('the send loop', () => {
   test('sends each position of its job once, in order', () => {
     const frameSender = new MemoryFrameSender();
     const { loop, control } = loopOn(frameSender);
-    loop.send({ slot: 0, from: 100, to: 700 });
+    loop.send({ key: KEY, slot: 0, from: 100, to: 700 });
     expect(frameSender.sent).toEqual(targets(100, 700));
     expect(control.sentUpToOf(0)).toBe(700);
     expect(control.hasEnded(0)).toBe(true);
@@ -146,7 +147,7 @@ describe('the send loop', () => {
           const classes = raw.map((octet) => (octet < 128 ? 0 : octet & 3));
           const frameSender = new MemoryFrameSender((count) => Math.min(count, most));
           const { loop, control } = loopOn(frameSender);
-          loop.send({ slot: 0, from: 100, to: 900, known: { classes, classesFrom: 0 } });
+          loop.send({ key: KEY, slot: 0, from: 100, to: 900, known: { classes, classesFrom: 0 } });
           const silent = silentIn(100, 900, classes);
           expect(frameSender.sent).toEqual(silent);
           expect([control.sentUpToOf(0), control.probesSentOf(0)]).toEqual([900, silent.length]);
@@ -159,8 +160,8 @@ describe('the send loop', () => {
   test('interrupts a first round for repeats, and then continues it from the position at which it stopped', () => {
     const classes = someKnown();
     const jobs: SendJob[] = [
-      { slot: 0, from: 0, to: 900 },
-      { slot: 1, from: 900, to: 1000 },
+      { key: KEY, slot: 0, from: 0, to: 900 },
+      { key: KEY, slot: 1, from: 900, to: 1000 },
     ];
     const frameSender = new MemoryFrameSender((count) => {
       const { length } = frameSender.sent;
@@ -173,6 +174,7 @@ describe('the send loop', () => {
       return count;
     });
     let repeat: SendJob | undefined = {
+      key: KEY,
       slot: 2,
       from: 10,
       to: 200,
@@ -208,7 +210,7 @@ describe('the send loop', () => {
       return count;
     });
     const { loop, control, unsent } = loopOn(frameSender, { nextFilter: () => filters.shift() });
-    loop.send({ slot: 0, from: 0, to: 900 });
+    loop.send({ key: KEY, slot: 0, from: 0, to: 900 });
     const [before, after] = control.versionSpansOf(0);
     expect(before).toEqual({ version: 0, from: 0 });
     expect(after?.version).toBe(1);
@@ -228,7 +230,7 @@ describe('the send loop', () => {
       return call % 7 === 0 ? { errno: 105 } : Math.min(count, 1 + (call % 3));
     });
     const { loop, control, unsent } = loopOn(frameSender);
-    loop.send({ slot: 0, from: 0, to: 300 });
+    loop.send({ key: KEY, slot: 0, from: 0, to: 300 });
     expect(frameSender.sent).toEqual(targets(0, 300));
     expect(unsent).toEqual([]);
     expect(control.sendErrorCount(sendErrorOf(105))).toBeGreaterThan(10);
@@ -238,7 +240,7 @@ describe('the send loop', () => {
     let calls = 0;
     const frameSender = new MemoryFrameSender((count) => (calls++ < 3 ? { errno: 100 } : count));
     const { loop, control, unsent } = loopOn(frameSender);
-    loop.send({ slot: 0, from: 0, to: 50 });
+    loop.send({ key: KEY, slot: 0, from: 0, to: 50 });
     expect(frameSender.sent).toEqual(targets(0, 50));
     expect(SEND_ERRORS[sendErrorOf(100)]?.name).toBe('ENETDOWN');
     expect(control.sendErrorCount(sendErrorOf(100))).toBe(3);
@@ -259,7 +261,7 @@ describe('the send loop', () => {
       return { errno: 100 };
     });
     const { loop, control, unsent } = loopOn(frameSender, { nextFilter: () => filters.shift() });
-    loop.send({ slot: 0, from: 0, to: plan.size });
+    loop.send({ key: KEY, slot: 0, from: 0, to: plan.size });
     const allowed = targets(0, plan.size).filter((text) => text.startsWith('198.18.1.'));
     expect(frameSender.sent).toEqual(allowed);
     expect(control.sentUpToOf(0)).toBe(plan.size);
@@ -279,7 +281,7 @@ describe('the send loop', () => {
         return { errno: 105 };
       });
       const { loop, control, unsent } = loopOn(frameSender, { nextFilter: () => filters.shift() });
-      loop.send({ slot: 0, from: 0, to: 400 });
+      loop.send({ key: KEY, slot: 0, from: 0, to: 400 });
       expect(frameSender.sent).toEqual(targets(0, taken));
       const held = Array.from({ length: 400 - taken }, (_, i) => [i + taken, UNSENT.EXCLUDED]);
       expect(unsent).toEqual(held);
@@ -290,7 +292,7 @@ describe('the send loop', () => {
   test('discards its frames and ends if the send queue accepts nothing for seconds', () => {
     const frameSender = new MemoryFrameSender(() => ({ errno: 105 }));
     const { loop, control, unsent } = loopOn(frameSender);
-    loop.send({ slot: 0, from: 0, to: 300 });
+    loop.send({ key: KEY, slot: 0, from: 0, to: 300 });
     expect(frameSender.sent).toEqual([]);
     expect(unsent).toEqual(Array.from({ length: 300 }, (_, i) => [i, UNSENT.SEND_FAILED]));
     expect(control.hasEnded(0)).toBe(true);
@@ -309,7 +311,7 @@ describe('the send loop', () => {
       return 1;
     });
     const { loop, control, unsent } = loopOn(frameSender);
-    loop.send({ slot: 0, from: 0, to: 100 });
+    loop.send({ key: KEY, slot: 0, from: 0, to: 100 });
     const all = targets(0, 100);
     expect(frameSender.sent).toEqual(all.filter((_, i) => !bad.has(i)));
     expect(unsent).toEqual([...bad].map((position) => [position, UNSENT.SEND_FAILED]));
@@ -320,7 +322,7 @@ describe('the send loop', () => {
     const frameSender = new MemoryFrameSender();
     const blocked = Ranges.of([{ from: 0xc6120000, to: 0xc6120080 }]);
     const { loop, unsent } = loopOn(frameSender, { blocked });
-    loop.send({ slot: 0, from: 0, to: plan.size });
+    loop.send({ key: KEY, slot: 0, from: 0, to: plan.size });
     expect(unsent).toHaveLength(256);
     for (const [position, code] of unsent) {
       expect(code).toBe(UNSENT.BLOCKED);
@@ -339,7 +341,7 @@ describe('the send loop', () => {
       if (frameSender.sent.length > 128) control.abandon(0);
       return count;
     };
-    loop.send({ slot: 0, from: 0, to: plan.size });
+    loop.send({ key: KEY, slot: 0, from: 0, to: plan.size });
     expect(control.hasEnded(0)).toBe(true);
     expect(control.sentUpToOf(0)).toBe(frameSender.sent.length);
     expect(frameSender.sent.length).toBeLessThan(400);
@@ -365,7 +367,7 @@ describe('the send loop', () => {
             senderIndex: { index, count },
             plan: big,
           });
-          loop.send({ slot: 0, from, to });
+          loop.send({ key: KEY, slot: 0, from, to });
           expect(control.sentUpToOf(0)).toBe(to);
           probesSent.push(...frameSender.sent);
         }
@@ -401,7 +403,7 @@ describe('the send loop', () => {
       new MemoryFrameSender(undefined, 64),
     ];
     const { loop } = loopOver(frameSenders, destinations, { plan: mixed });
-    loop.send({ slot: 0, from: 0, to: mixed.size });
+    loop.send({ key: KEY, slot: 0, from: 0, to: mixed.size });
     expect(frameSenders.map(({ sent }) => sent.length)).toEqual([512, 512, 512]);
     expect(frameSenders.flatMap(({ sent }) => sent).sort()).toEqual(
       targets(0, mixed.size, mixed).sort(),

@@ -9,6 +9,7 @@ import { Target, type Words } from '../../shared/net/endpoint.js';
 import { formatAddress, parseWords } from '../../shared/net/ipv6.js';
 import { MemoryFrameSender } from '../support/memory-frame-sender.js';
 import { loopOn, plan } from '../support/memory-send-loop.js';
+import { KEY } from '../support/replies.js';
 
 const at = (text: string) => {
   const target = new Target();
@@ -159,7 +160,7 @@ describe('the send loop, with a slowed network', () => {
       fc.property(fc.integer({ min: 1, max: 64 }), (most) => {
         const frameSender = new MemoryFrameSender((count) => Math.min(count, most));
         const { loop, control, unsent } = loopOn(frameSender, world());
-        loop.send({ slot: 0, from: 0, to: 900 });
+        loop.send({ key: KEY, slot: 0, from: 0, to: 900 });
         const positions = Array.from({ length: 900 }, (_, i) => i);
         const deferred = unsent.map(([position]) => position);
         expect(unsent.every(([, code]) => code === DEFERRED)).toBe(true);
@@ -181,7 +182,7 @@ describe('the send loop, with a slowed network', () => {
   test('sends positions that were deferred before', () => {
     const frameSender = new MemoryFrameSender();
     const { loop, unsent } = loopOn(frameSender, world());
-    loop.send({ slot: 0, from: 100, to: 140, isDeferred: true });
+    loop.send({ key: KEY, slot: 0, from: 100, to: 140, isDeferred: true });
     expect(frameSender.sent).toEqual(Array.from({ length: 40 }, (_, i) => named(100 + i)));
     expect(unsent).toEqual([]);
   });

@@ -331,7 +331,6 @@ function survey(state: Survey['state']): Survey {
     rate: 0.5 as Pps,
     cooldown: 8000 as Millis,
     seed: '7',
-    key: new Uint8Array(16).fill(9),
     rows: 'all',
     segmentFormat: 'csv',
     contact: 'survey@example.org',
@@ -424,7 +423,7 @@ const reply: HeartbeatReply = {
       releaseShards: [3, 5],
     },
   ],
-  leases: [{ survey: 's1', shard: 9, epoch: 2, from: 2 ** 40 }],
+  leases: [{ survey: 's1', shard: 9, epoch: 2, from: 2 ** 40, key: new Uint8Array(16).fill(9) }],
   lost: [{ survey: 's1', shard: 7, epoch: 1 }],
   exclusionsVersion: 5,
 };

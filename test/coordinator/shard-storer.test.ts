@@ -11,6 +11,7 @@ import { Space } from '../../shared/survey/space/space.js';
 import { noneUnsent } from '../../shared/survey/unsent.js';
 import { silentLog } from '../../shared/telemetry/log.js';
 import { MemoryDisk } from '../support/memory-disk.js';
+import { KEY } from '../support/replies.js';
 import { pushRow, TCP_SYN_SET } from '../support/tcp-syn-set.js';
 
 const ROWS = 10;
@@ -57,6 +58,8 @@ test('the storer reports a problem when too many rows wait, and until their numb
     clock: systemClock,
     log: silentLog,
     folder,
+    keyOf: () => KEY,
+    onForged: () => {},
     onProblemChange: () => told.push(storer.problem),
     rowsWaitingMax: 20 * ROWS,
   });

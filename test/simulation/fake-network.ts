@@ -22,7 +22,6 @@ import { Dissection, REJECT } from '../../shared/packet/dissect.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { addressLists } from '../../shared/survey/policy/address-lists.js';
 import type { VersionSpan } from '../../shared/survey/policy/exclusions.js';
-import type { Survey } from '../../shared/survey/survey.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
 import { errorTo, probeOf, resetTo, synAckTo } from '../support/replies.js';
 import { CODE } from '../support/tcp-syn-set.js';
@@ -57,7 +56,7 @@ interface Standing {
 }
 
 interface Aim {
-  readonly survey: Survey;
+  readonly key: Uint8Array;
   readonly plan: Plan;
   readonly position: number;
   readonly agent: string;
@@ -95,13 +94,13 @@ export class FakeNetwork {
    * is down it receives nothing, although probes are sent.
    */
   networkIo(host: Host, link: Link, agent: string): OpenNetworkIo {
-    return async (survey, plan) => {
+    return async (_survey, plan) => {
       if (link.isDown) throw new Fault('NO_ROUTE', 'the link is down');
-      return this.#open(survey, plan, { host, link, agent });
+      return this.#open(plan, { host, link, agent });
     };
   }
 
-  #open(survey: Survey, plan: Plan, { host, link, agent }: Standing): NetworkIo {
+  #open(plan: Plan, { host, link, agent }: Standing): NetworkIo {
     const { clock, dead } = host;
     const { downs } = link;
     const view = new DataView(new ArrayBuffer(FRAME_OCTETS));
@@ -159,7 +158,7 @@ export class FakeNetwork {
               job.sentUpTo++;
               continue;
             }
-            this.#probe({ survey, plan, position: job.sentUpTo, agent }, deliver);
+            this.#probe({ plan, position: job.sentUpTo, agent, key: job.mode.key }, deliver);
             job.sentUpTo++;
             job.probesSent++;
             totals.probesSent++;
@@ -194,7 +193,7 @@ export class FakeNetwork {
         slowDown({ w3 }) {
           slowed.add(w3 >>> 8);
         },
-        send(from, to, mode = {}) {
+        send(from, to, mode) {
           const job = new Job(from, to, mode);
           const firstRounds = queue.findIndex(({ isFirstRound }) => isFirstRound);
           if (job.isFirstRound || firstRounds < 0) queue.push(job);
@@ -205,11 +204,11 @@ export class FakeNetwork {
     };
   }
 
-  #probe({ survey, plan, position, agent }: Aim, deliver: (frame: Uint8Array) => void): void {
+  #probe({ plan, position, agent, key }: Aim, deliver: (frame: Uint8Array) => void): void {
     const { w3: address, port, words } = plan.targetAt(position);
     this.shots.push({ at: this.#clock.monotonic(), position, address, agent });
     const flow = { source: SOURCE, sourcePort: SOURCE_PORT, address: words, port };
-    const probe = probeOf(flow, survey.key);
+    const probe = probeOf(flow, key);
     const code = this.#isLost(position) ? CODE.SILENT : this.truth(address, port);
     const prng = this.#roll(address, port, 2);
     const after = (millis: number, frame: Uint8Array) =>

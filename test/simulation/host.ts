@@ -162,6 +162,7 @@ export class Host {
     return {
       ...disk,
       writeWhole: (file, chunks) => write(() => disk.writeWhole(file, chunks)),
+      writeSecret: (file, text) => write(() => disk.writeSecret(file, text)),
       makeWhole: (file, make) => write(() => disk.makeWhole(file, make)),
       append: (file, lines) => write(() => disk.append(file, lines)),
       remove: (file) => write(() => disk.remove(file)),

@@ -14,6 +14,10 @@ export class MemoryDisk implements Disk {
     this.#put(file, Buffer.concat(deps));
   }
 
+  async writeSecret(file: string, text: string): Promise<void> {
+    await this.writeWhole(file, [text]);
+  }
+
   async makeWhole(file: string, make: (beside: string) => Promise<void>): Promise<void> {
     await make(`${file}.part`);
   }

@@ -15,7 +15,6 @@ import { Ranges } from '../../shared/net/ranges.js';
 import { Plan } from '../../shared/survey/plan.js';
 import { Space } from '../../shared/survey/space/space.js';
 import type { MemoryFrameSender } from './memory-frame-sender.js';
-import { KEY } from './replies.js';
 import { blocking } from './send-filters.js';
 import { TCP_SYN_SET } from './tcp-syn-set.js';
 
@@ -61,7 +60,6 @@ export function loopOver(
       sources: [source],
       ports,
       probe: TCP_SYN_SET.packets[0]!,
-      key: KEY,
     });
   });
   const loop = new SendLoop({

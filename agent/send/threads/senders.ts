@@ -58,7 +58,7 @@ class Senders implements Sender {
     this.#slowed.add(address);
   }
 
-  send(from: number, to: number, mode: SendMode = {}): Sending {
+  send(from: number, to: number, mode: SendMode): Sending {
     const slot = this.#free.pop();
     assert(slot !== undefined, 'more send jobs than slots');
     const controls = this.#threads.map(({ control }) => control);

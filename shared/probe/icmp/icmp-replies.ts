@@ -1,7 +1,7 @@
 /** Replies to the ICMP probes: the message that echoes both words of the cookie, and ICMP errors. */
 import type { Dissection } from '../../packet/dissect.js';
 import { ICMP_OCTETS } from '../../packet/icmp.js';
-import type { CookieMac } from '../cookies.js';
+import type { Cookies } from '../cookies.js';
 import { RANK, type ReplyClass, type ReplyReader } from '../probe.js';
 import { COOKIE_AT } from './icmp-messages.js';
 
@@ -26,8 +26,8 @@ export interface MessageReply {
 export function messageReplies({ typeV4, typeV6, cookieMask, stampAt }: MessageReply): ReplyReader {
   const hasData = ({ at, end }: Dissection, octets: number) => at + octets <= end;
   return {
-    validate(reply: Dissection, cookies: CookieMac): boolean {
-      cookies.compute(reply.flow, 0);
+    validate(reply: Dissection, cookies: Cookies): boolean {
+      if (!cookies.compute(reply.flow, 0)) return false;
       if (reply.isError) return reply.quotedIcmp.identifiers === cookies.sequence;
       const { icmp, isIpv6 } = reply;
       if (icmp.type !== (isIpv6 ? typeV6 : typeV4)) return false;

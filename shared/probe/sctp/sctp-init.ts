@@ -15,7 +15,7 @@ import {
   SctpView,
 } from '../../packet/sctp.js';
 import { replyFilter } from '../capture-filter.js';
-import type { CookieMac } from '../cookies.js';
+import type { Cookies } from '../cookies.js';
 import { IpHeader, ipOctets } from '../ip-header.js';
 import {
   type Family,
@@ -78,8 +78,8 @@ function initReplies({ ports }: ProbeSetup): ReplyReader {
   const expected = new SctpView(new DataView(new ArrayBuffer(SCTP_INIT_OCTETS)));
   expected.layOutInit(INIT);
   return {
-    validate(reply: Dissection, cookies: CookieMac): boolean {
-      cookies.compute(reply.flow);
+    validate(reply: Dissection, cookies: Cookies): boolean {
+      if (!cookies.compute(reply.flow)) return false;
       const tag = tagOf(cookies.sequence);
       if (!reply.isError) {
         const { verificationTag, chunkType } = reply.sctp;

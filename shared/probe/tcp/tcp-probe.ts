@@ -3,7 +3,7 @@ import type { Dissection } from '../../packet/dissect.js';
 import { PROTOCOL_TCP } from '../../packet/ipv4.js';
 import { FLAG_RST, TCP_OCTETS } from '../../packet/tcp.js';
 import { replyFilter, tcpFlagFilter } from '../capture-filter.js';
-import type { CookieMac } from '../cookies.js';
+import type { Cookies } from '../cookies.js';
 import { ipOctets } from '../ip-header.js';
 import {
   type Family,
@@ -56,8 +56,8 @@ export function tcpProbe(spec: TcpProbeSpec): PacketProbe {
     replies: ({ options }) => {
       const isStamped = shape(4, options).stampAt > 0;
       return {
-        validate(reply: Dissection, cookies: CookieMac): boolean {
-          cookies.compute(reply.flow);
+        validate(reply: Dissection, cookies: Cookies): boolean {
+          if (!cookies.compute(reply.flow)) return false;
           return reply.isError
             ? reply.quotedTcp.sequence === cookies.sequence
             : isProof(reply.tcp, cookies.sequence);

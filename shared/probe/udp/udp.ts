@@ -18,7 +18,7 @@ import {
 import { PROTOCOL_UDP } from '../../packet/ipv4.js';
 import { UDP_OCTETS, UdpView } from '../../packet/udp.js';
 import { replyFilter } from '../capture-filter.js';
-import type { CookieMac } from '../cookies.js';
+import type { Cookies } from '../cookies.js';
 import { IpHeader, ipOctets } from '../ip-header.js';
 import {
   type Family,
@@ -134,7 +134,7 @@ class DatagramReplies implements ReplyReader {
     this.acceptsOtherAddresses = options[ANY_ADDRESS.name] === 'yes';
   }
 
-  validate(reply: Dissection, cookies: CookieMac): boolean {
+  validate(reply: Dissection, cookies: Cookies): boolean {
     return reply.isError ? this.#isQuoted(reply, cookies) : this.#isAnswer(reply, cookies);
   }
 
@@ -147,7 +147,7 @@ class DatagramReplies implements ReplyReader {
     return -1;
   }
 
-  answersFromOtherPort(reply: Dissection, cookies: CookieMac): boolean {
+  answersFromOtherPort(reply: Dissection, cookies: Cookies): boolean {
     if (reply.isError) return false;
     const { target } = reply.flow;
     const from = target.port;
@@ -167,7 +167,7 @@ class DatagramReplies implements ReplyReader {
    * Tries all other addresses of the sender's /24 as the probed one. The chance that an answer fits a wrong
    * address is at most 1 in 2^20.
    */
-  answersFromOtherAddress(reply: Dissection, cookies: CookieMac): boolean {
+  answersFromOtherAddress(reply: Dissection, cookies: Cookies): boolean {
     const { echoAt, cookieOctets } = this.#payload;
     if (reply.isError || reply.isIpv6 || echoAt < 0 || cookieOctets < COOKIE_OCTETS_LEAST)
       return false;
@@ -190,21 +190,21 @@ class DatagramReplies implements ReplyReader {
    * True if an ICMP error quotes one of our probes. A quote may end after eight octets; if it contains the
    * cookie in the payload, this must be right.
    */
-  #isQuoted(reply: Dissection, cookies: CookieMac): boolean {
+  #isQuoted(reply: Dissection, cookies: Cookies): boolean {
     const { cookieAt, cookieOctets } = this.#payload;
     if (!this.#hasOurPort(reply, cookies)) return false;
     const at = reply.quotedAt + UDP_OCTETS + cookieAt;
     return at + cookieOctets > reply.end || this.#hasCookie(reply, at, cookies.second);
   }
 
-  #isAnswer(reply: Dissection, cookies: CookieMac): boolean {
+  #isAnswer(reply: Dissection, cookies: Cookies): boolean {
     const { echoAt } = this.#payload;
     if (!this.#hasOurPort(reply, cookies)) return false;
     return echoAt < 0 || this.#hasCookie(reply, reply.at + UDP_OCTETS + echoAt, cookies.second);
   }
 
-  #hasOurPort({ flow }: Dissection, cookies: CookieMac): boolean {
-    cookies.compute(flow, 0);
+  #hasOurPort({ flow }: Dissection, cookies: Cookies): boolean {
+    if (!cookies.compute(flow, 0)) return false;
     return flow.source.port === portOf(cookies.sequence, this.#ports);
   }
 

@@ -1,0 +1,45 @@
+/**
+ * Looks for rows that no probe of their lease can have caused: a TCP reply must bear a number that follows from the
+ * cookie of its probe. Rows of ICMP errors and of other probes contain no such number.
+ */
+import { Endpoint, type Flow } from '../../shared/net/endpoint.js';
+import { CookieMac, probeKey } from '../../shared/probe/cookies.js';
+import type { ProbeSet } from '../../shared/probe/probe-set.js';
+import type { Plan } from '../../shared/survey/plan.js';
+import type { ResultBatch } from '../../shared/survey/results.js';
+import type { RowSource } from '../sink/row-source.js';
+import type { ShardRows } from './shard-rows.js';
+
+/** The key of the epoch in which a batch was made. */
+export type KeyOf = (batch: ResultBatch) => Uint8Array;
+
+/** The first batch with such a row; undefined if there is none. */
+export function batchWithForgedRow(
+  rows: ShardRows,
+  plan: Plan,
+  set: ProbeSet,
+  keyOf: KeyOf,
+): ResultBatch | undefined {
+  const macs = new Map<string, CookieMac>();
+  const source = new Endpoint();
+  for (const row of rows.sources(plan, set)) {
+    const isProven =
+      row.isTcp && !row.isError && set.all[row.target.probe]?.probe.kind === 'packet';
+    if (!isProven) continue;
+    const { batch, target } = row;
+    const name = `${batch.epoch} ${target.probe}`;
+    const mac = macs.get(name) ?? new CookieMac(probeKey(keyOf(batch), target.probe));
+    macs.set(name, mac);
+    source.setWords(row.source());
+    source.port = row.column('sourcePort');
+    if (!bearsCookie(row, mac, { source, target })) return batch;
+  }
+  return undefined;
+}
+
+/** RFC 9293 §3.10.7: an answer acknowledges our sequence number, or starts at our acknowledgment number. */
+function bearsCookie(row: RowSource, mac: CookieMac, flow: Flow): boolean {
+  mac.compute(flow);
+  const acknowledged = (row.column('acknowledgment') - mac.sequence) >>> 0;
+  return acknowledged <= 1 || row.column('sequence') === mac.sequence;
+}
