@@ -50,7 +50,18 @@ module.exports = {
     layer('survey', ['base', 'net', 'packet', 'simd', 'permutation', 'probe']),
     layer('bus', ['base', 'net', 'packet', 'simd', 'permutation', 'probe', 'survey']),
     layer('telemetry', ['base']),
-    layer('command', ['base', 'host', 'net', 'packet']),
+    layer('login', [
+      'base',
+      'host',
+      'net',
+      'packet',
+      'simd',
+      'permutation',
+      'probe',
+      'survey',
+      'bus',
+    ]),
+    layer('command', ['base', 'host', 'net', 'packet', 'login']),
     {
       name: 'shared-knows-no-program',
       severity: 'error',
@@ -74,7 +85,7 @@ module.exports = {
       ['system', 'lease', 'send', 'direct', 'egress', 'transmit', 'capture', 'replies'],
       { send: ['egress'], direct: ['egress', 'send'] },
     ),
-    ...leaf('coordinator', ['admission', 'plan', 'leases', 'agents', 'storage', 'sink'], {
+    ...leaf('coordinator', ['admission', 'auth', 'plan', 'leases', 'agents', 'storage', 'sink'], {
       storage: ['sink'],
       leases: ['storage'],
       agents: ['leases'],

@@ -29,12 +29,13 @@ import { parseRate } from '../shared/survey/quantities.js';
 import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../shared/telemetry/http.js';
 import { type LogLevel, openLog } from '../shared/telemetry/log.js';
 import { Agent } from './agent.js';
+import { joinCommand, rekeyCommand } from './join-command.js';
 import { declareMetrics } from './metrics.js';
 import { networkIoOpener } from './network-io.js';
 import { interfaceIndex } from './system/libc.js';
 
 interface AgentFlags extends NetworkFlags, BrokerFlags {
-  readonly vantage: string;
+  readonly vantage?: string;
   readonly maxRate: number;
   readonly blocklistFile?: readonly string[];
   readonly http?: HttpAddress;
@@ -52,9 +53,8 @@ const program = command(
   .addOption(
     option(
       '--vantage <label>',
-      'vantage point label stored with each row',
+      'vantage point label stored with each row; by default, the name of the login or of the host',
       parseVantage,
-      defaultVantage(),
     ),
   )
   .addOption(
@@ -78,6 +78,7 @@ const program = command(
 
 addBrokerOptions(program);
 addNetworkOptions(program, false);
+program.addCommand(joinCommand()).addCommand(rekeyCommand());
 
 process.exit(await runProgram(program, process.argv.slice(2)));
 
@@ -98,12 +99,14 @@ async function run(flags: AgentFlags): Promise<void> {
     },
     systemClock,
   );
-  const agent = `${flags.vantage}-${shortId(systemRandom, ID_LETTERS)}`;
+  const access = brokerAccess(flags, 'agent');
+  const vantage = flags.vantage ?? access.name ?? toVantage(hostname());
+  // The broker knows us by the name of our login; without one, names must differ by chance.
+  const agent = access.name ?? `${vantage}-${shortId(systemRandom, ID_LETTERS)}`;
   const log = openLog('agent', flags.logLevel).child({ agent });
-  const access = brokerAccess(flags);
   const bus = await agentBus(access, agent);
   const session = shortId(systemRandom, SESSION_LETTERS);
-  const identity = { agent, session, vantage: flags.vantage, version: VERSION };
+  const identity = { agent, session, vantage, version: VERSION };
   const options = { ...identity, ceiling: flags.maxRate };
   const working = new Agent(options, { bus, clock: systemClock, log, openNetworkIo });
   const health = { problem: () => working.surveys.problem || undefined };
@@ -124,7 +127,7 @@ async function run(flags: AgentFlags): Promise<void> {
       'without CAP_NET_RAW, this agent serves only surveys of tcp-connect; run it as root for others',
     );
   }
-  log.info({ nats: brokerUrls(access), vantage: flags.vantage, version: VERSION }, 'agent ready');
+  log.info({ nats: brokerUrls(access), vantage, version: VERSION }, 'agent ready');
   await Promise.race([working.run(stop.signal), disconnected]);
   await http?.close();
   await bus.close();
@@ -134,8 +137,4 @@ function parseVantage(text: string): string {
   if (VANTAGE.test(text)) return text;
   const reason = 'a vantage is a label of at most 48 letters, digits, _ and -, not starting with -';
   throw new Fault('BAD_OPTION', reason, { value: text });
-}
-
-function defaultVantage(): string {
-  return toVantage(hostname());
 }

@@ -9,6 +9,7 @@ import type { ControlHandlers } from '../shared/bus/control-api.js';
 import type { SurveyRequest } from '../shared/survey/survey.js';
 import type { AgentRegistry } from './agents/agent-registry.js';
 import type { SurveyAgents } from './agents/survey-agents.js';
+import type { Enrolments } from './enrolments.js';
 import type { ExclusionService } from './exclusion-service.js';
 import { isSurveyFile } from './storage/folder-layout.js';
 import type { KnownSurvey } from './survey/known-survey.js';
@@ -26,6 +27,7 @@ export interface Controlled {
   readonly surveyAgents: readonly SurveyAgents[];
   readonly exclusions: ExclusionService;
   readonly uploads: Uploads;
+  readonly enrolments: Enrolments;
   find(survey: string): Promise<KnownSurvey>;
   launch(request: SurveyRequest): Promise<KnownSurvey>;
   requireExclusions(): void;
@@ -35,7 +37,9 @@ export function controlHandlers(coordinator: Controlled): ControlHandlers {
   const { exclusions, uploads } = coordinator;
   const find = (survey: string) => coordinator.find(survey);
   return {
-    upload: async (part) => ({ total: await uploads.take('', part, LIMITS.spaceOctets) }),
+    upload: async (part, person) => ({
+      total: await uploads.take(`person ${person}`, part, LIMITS.spaceOctets),
+    }),
     launch: async ({ request }) => {
       if (request === undefined) throw new Fault('BAD_MESSAGE', 'the request is missing');
       return { survey: (await coordinator.launch(request)).survey.id };
@@ -79,6 +83,7 @@ export function controlHandlers(coordinator: Controlled): ControlHandlers {
       return { survey: found.survey.id, results: await found.lookup(target) };
     },
     agents: async () => ({ agents: coordinator.agents.statuses(coordinator.surveyAgents) }),
+    enrolments: async () => ({ enrolments: coordinator.enrolments.all }),
     files: async ({ survey }) => {
       const { folder, survey: found } = await find(survey);
       return { survey: found.id, folder: folder.path, files: await folder.files() };

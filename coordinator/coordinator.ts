@@ -26,6 +26,7 @@ import { agentHandlers } from './agent-handlers.js';
 import { AgentRegistry } from './agents/agent-registry.js';
 import type { SurveyAgents } from './agents/survey-agents.js';
 import { controlHandlers } from './control-handlers.js';
+import { Enrolments } from './enrolments.js';
 import { ExclusionService } from './exclusion-service.js';
 import { LeaseService } from './lease-service.js';
 import { SurveyFolder } from './storage/survey-folder.js';
@@ -80,6 +81,7 @@ export class Coordinator {
   readonly exclusions: ExclusionService;
   readonly leases: LeaseService;
   readonly uploads: Uploads;
+  readonly enrolments: Enrolments;
   readonly #options: CoordinatorOptions;
   readonly #deps: CoordinatorDeps;
   readonly #running = new Set<Promise<void>>();
@@ -97,6 +99,7 @@ export class Coordinator {
     this.#keys.catch(() => {}); // reported by `run`
     this.exclusions = new ExclusionService(options.data, deps);
     this.uploads = new Uploads(deps.bus.spaces, deps.clock);
+    this.enrolments = new Enrolments(deps.clock);
     this.leases = new LeaseService({
       ...{ term: options.term, agents: this.agents, running: this.surveys.running },
       exclusionsVersion: () => this.exclusions.list.version,
@@ -120,6 +123,7 @@ export class Coordinator {
       this.#readingFinished = this.#readAllFinished(over, signal);
       bus.agents.serve(agentHandlers(this), signal);
       bus.agents.announce('');
+      bus.enrolments.serve((enrolment) => this.enrolments.add(enrolment), signal);
       if (this.#options.servesControl !== false) bus.people.serve(controlHandlers(this), signal);
       loops.push(this.#followResults(signal), this.#readingFinished);
     }

@@ -13,7 +13,7 @@ import { silentLog } from '../../shared/telemetry/log.js';
 
 const [count = '1'] = process.argv.slice(2);
 const { TRANSECT_NATS: nats = '', TRANSECT_NATS_USER: natsUser = '' } = process.env;
-const access = brokerAccess({ nats, natsUser });
+const access = brokerAccess({ nats, natsUser }, 'agent');
 
 const openNetworkIo: OpenNetworkIo = async () => {
   let isGranted = false;

@@ -51,7 +51,7 @@ export function coordinatorCommand(): Command {
 
 async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
   const log = openLog('coordinator', flags.logLevel);
-  const access = brokerAccess(flags);
+  const access = brokerAccess(flags, 'coordinator');
   const bus = await coordinatorBus(access);
   const data = resolve(flags.data);
   const deps = { bus, clock: systemClock, random: systemRandom, disk: systemDisk, log };

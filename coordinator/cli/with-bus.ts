@@ -17,7 +17,7 @@ export async function withBus<Result>(
   flags: BrokerFlags,
   work: (bus: ControlBus) => Promise<Result>,
 ): Promise<Result> {
-  const bus = await controlBus(brokerAccess(flags));
+  const bus = await controlBus(brokerAccess(flags, 'person'));
   try {
     return await work(bus);
   } finally {

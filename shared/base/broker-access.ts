@@ -26,6 +26,8 @@ export interface BrokerAccess {
   readonly login?: BrokerLogin | undefined;
   /** TLS is required if set; else the server decides. */
   readonly tls?: BrokerTls | undefined;
+  /** The name of our login; undefined if the broker does not know us by name. */
+  readonly name?: string | undefined;
   /** The flag that selects the broker, for error messages; undefined if no flag does, as in `scan`. */
   readonly flag?: string | undefined;
 }

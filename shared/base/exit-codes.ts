@@ -49,6 +49,8 @@ const EXIT_CODE_OF = {
   SPECIAL_TARGETS: EXIT.REFUSED,
   /** Public targets without a contact and a purpose. */
   ANONYMOUS_SURVEY: EXIT.REFUSED,
+  /** The login lacks the role for this. */
+  NOT_PERMITTED: EXIT.REFUSED,
   /** A known request that is not supported yet. */
   UNSUPPORTED: EXIT.REFUSED,
   /** Raw sockets are not permitted. */

@@ -3,6 +3,18 @@ import type { Exclusion } from '../survey/policy/exclusions.js';
 import type { AgentStatus, LookupResult, SurveyStatus } from '../survey/status.js';
 import type { SurveyRequest } from '../survey/survey.js';
 
+/** Somebody's public key, which an operator may accept. */
+export interface Enrolment {
+  /** Of the login. */
+  readonly name: string;
+  /** Public nkey. */
+  readonly key: string;
+  /** Name of the host, as it says. */
+  readonly host: string;
+  /** Wall clock. */
+  readonly at: number;
+}
+
 /** Request and answer of each verb. */
 export interface ControlVerbs {
   /**
@@ -37,6 +49,8 @@ export interface ControlVerbs {
     answer: { survey: string; results: readonly LookupResult[] };
   };
   agents: { ask: object; answer: { agents: readonly AgentStatus[] } };
+  /** Agents and people who have asked to join, or for another key. */
+  enrolments: { ask: object; answer: { enrolments: readonly Enrolment[] } };
   /** The files of a survey: paths within its folder. */
   files: {
     ask: { survey: string };
@@ -51,8 +65,10 @@ export interface ControlVerbs {
 export type ControlVerb = keyof ControlVerbs;
 
 export type ControlHandlers = {
+  /** @param person the name of the login that asks */
   readonly [Verb in ControlVerb]: (
     ask: ControlVerbs[Verb]['ask'],
+    person: string,
   ) => Promise<ControlVerbs[Verb]['answer']>;
 };
 

@@ -9,6 +9,7 @@ import {
 import type { SurveyRequest } from '../survey/survey.js';
 import { TEXT } from '../survey/text.js';
 import { type Codec, codec, text, token } from './codec.js';
+import type { Enrolment } from './control-api.js';
 import { transect } from './gen/messages.js';
 import {
   byClass,
@@ -107,6 +108,13 @@ const controlRequestShape = z.object({
   chunk: octets,
 });
 
+const enrolmentShape = z.object({
+  name: token,
+  key: z.string().regex(/^U[A-Z2-7]{55}$/),
+  host: text(TEXT.NAME),
+  at: finite,
+});
+
 export const faultShape = z.object({
   code: z.string(),
   message: z.string(),
@@ -127,6 +135,7 @@ const controlReplyShape = z.object({
   exclusions: z.array(exclusionShape),
   version: uint32,
   waiting: z.array(token),
+  enrolments: z.array(enrolmentShape),
 });
 
 export type ControlRequest = Omit<z.infer<typeof controlRequestShape>, 'request'> & {
@@ -149,3 +158,4 @@ export const replyCodec: Codec<Partial<ControlReply>> = codec(
   proto.ControlReply,
   controlReplyShape,
 );
+export const enrolmentCodec: Codec<Enrolment> = codec(proto.Enrolment, enrolmentShape);

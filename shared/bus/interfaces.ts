@@ -14,7 +14,7 @@ import type { Exclusion } from '../survey/policy/exclusions.js';
 import type { ResultBatch } from '../survey/results.js';
 import type { Survey } from '../survey/survey.js';
 import type { AgentServer, CoordinatorClient } from './agent-api.js';
-import type { ControlApi, ControlServer } from './control-api.js';
+import type { ControlApi, ControlServer, Enrolment } from './control-api.js';
 
 interface Connection {
   /** Resolves with the reason once the broker is lost for good; never while it may come back. */
@@ -34,12 +34,18 @@ export interface AgentBus extends Connection {
 export interface CoordinatorBus extends Connection {
   readonly agents: AgentServer;
   readonly people: ControlServer;
+  readonly enrolments: EnrolmentServer;
   readonly results: ResultConsumer;
   readonly surveys: SurveyStore;
   readonly spaces: SpaceStore;
   readonly leases: LeaseStore;
   readonly exclusions: ExclusionStore;
   readonly leader: LeaderStore;
+}
+
+/** Takes the public keys of those who were invited to join. */
+export interface EnrolmentServer {
+  serve(onEnrolment: (enrolment: Enrolment) => void, signal: AbortSignal): void;
 }
 
 /** The bus as people see it, through commands. */

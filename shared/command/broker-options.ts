@@ -7,6 +7,7 @@ import { readFileSync, readSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { BrokerAccess, BrokerLogin, BrokerTls } from '../base/broker-access.js';
 import { describeError, Fault } from '../base/faults.js';
+import { accessOf, type LoginKind, readLogin } from '../login/login-file.js';
 import { option } from './program.js';
 
 const DEFAULT_URL = 'nats://127.0.0.1:4222';
@@ -17,6 +18,7 @@ const URL_FORM = /^(?:(\w+):\/\/)?(?:([^@]*)@)?(\[[0-9a-f:.]+\]|[^:/@[\]]+)(?::(
 
 /** The flags below, as commander parses them. */
 export interface BrokerFlags {
+  readonly login?: string;
   readonly nats: string;
   readonly natsUser?: string;
   readonly natsPasswordFile?: string;
@@ -28,9 +30,10 @@ export interface BrokerFlags {
   readonly natsKey?: string;
 }
 
-type FileFlag = Exclude<keyof BrokerFlags, 'nats' | 'natsUser'>;
+type FileFlag = Exclude<keyof BrokerFlags, 'login' | 'nats' | 'natsUser'>;
 
 const FLAGS = {
+  login: '--login',
   nats: '--nats',
   natsUser: '--nats-user',
   natsPasswordFile: '--nats-password-file',
@@ -46,6 +49,10 @@ export function addBrokerOptions(command: Command): Command {
   const about =
     'the NATS server, or a comma-separated list; tls:// requires TLS; - reads it from stdin';
   const options = [
+    option(
+      '--login <file>',
+      'login file, as made by transect auth: it names the broker, and who we are',
+    ).env('TRANSECT_LOGIN'),
     option('--nats <url>', about, undefined, DEFAULT_URL).env('TRANSECT_NATS'),
     option('--nats-user <name>', 'log in with this user name and a password').env(
       'TRANSECT_NATS_USER',
@@ -75,11 +82,17 @@ export function addBrokerOptions(command: Command): Command {
   return command;
 }
 
-/** @throws Fault BAD_OPTION or UNREADABLE_FILE, neither of which contains a secret */
+/**
+ * @param kind of the login file
+ * @throws Fault BAD_OPTION or UNREADABLE_FILE, neither of which contains a secret
+ */
 export function brokerAccess(
   flags: BrokerFlags,
+  kind: LoginKind,
   environment: NodeJS.ProcessEnv = process.env,
 ): BrokerAccess {
+  if (flags.login !== undefined)
+    return accessOf(readLogin(flags.login, kind, FLAGS.login), FLAGS.login);
   if (flags.nats.includes('@')) hideArguments();
   const nats = flags.nats === STDIN ? readStdin() : flags.nats;
   const urls = nats.split(',').map((text) => parseUrl(text.trim(), withoutSecrets(nats)));
@@ -95,7 +108,9 @@ export function brokerAccess(
 
 /** Our environment for a child process, with this broker (which may contain a login) instead of any of ours. */
 export function environmentFor(nats: string): NodeJS.ProcessEnv {
-  const others = Object.entries(process.env).filter(([name]) => !name.startsWith('TRANSECT_NATS'));
+  const others = Object.entries(process.env).filter(
+    ([name]) => !/^TRANSECT_(NATS|LOGIN)/.test(name),
+  );
   return { ...Object.fromEntries(others), TRANSECT_NATS: nats };
 }
 

@@ -249,6 +249,7 @@ export function busContract(name: string, make: BusUnderTest): void {
           exclude: refuse,
           lift: refuse,
           exclusions: refuse,
+          enrolments: refuse,
           files: refuse,
           file: async ({ offset }) => ({ chunk: new Uint8Array([1, 2]), total: offset + 2 }),
         },

@@ -49,6 +49,7 @@ export function memoryBroker(): MemoryBroker {
       ...connection,
       agents,
       people: control,
+      enrolments: { serve: () => {} },
       results,
       surveys: new MemorySurveys(),
       spaces: memorySpaces(),
@@ -162,7 +163,7 @@ function memoryControl(): ControlApi & ControlServer {
     async ask(verb, ask) {
       const handlers = served.at(-1);
       if (handlers === undefined) throw new Fault('NO_COORDINATOR', 'no coordinator answers');
-      return await handlers[verb](ask);
+      return await handlers[verb](ask, 'anyone');
     },
     serve(given, signal) {
       if (signal.aborted) return;

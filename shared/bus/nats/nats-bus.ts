@@ -7,6 +7,7 @@ import type { AgentBus, ControlBus, CoordinatorBus } from '../interfaces.js';
 import type { BrokerConnection } from './connection.js';
 import { agentServer, announcements, coordinatorClient } from './nats-agent-api.js';
 import { controlServer, NatsControl } from './nats-control.js';
+import { enrolmentServer } from './nats-enrolment.js';
 import { NatsResults, resultPublisher } from './nats-results.js';
 import { openConnection, openStores } from './open-connection.js';
 import { NatsExclusions } from './stores/nats-exclusions.js';
@@ -16,6 +17,9 @@ import { openSpaces } from './stores/nats-spaces.js';
 import { NatsSurveys } from './stores/nats-surveys.js';
 import { openBucket } from './streams.js';
 import { BUCKET } from './subjects.js';
+
+/** The name of people who have no login of their own. */
+const ANYONE = 'anyone';
 
 /** The bus of an agent. @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
 export async function agentBus(access: BrokerAccess, agent: string): Promise<AgentBus> {
@@ -37,6 +41,7 @@ export async function coordinatorBus(access: BrokerAccess): Promise<CoordinatorB
     ...lifeOf(broker, closing),
     agents: agentServer(broker),
     people: controlServer(broker),
+    enrolments: enrolmentServer(broker),
     results: new NatsResults(broker),
     surveys: new NatsSurveys(broker, await openBucket(broker, BUCKET.SURVEYS)),
     spaces: await openSpaces(broker),
@@ -50,7 +55,7 @@ export async function coordinatorBus(access: BrokerAccess): Promise<CoordinatorB
 export async function controlBus(access: BrokerAccess): Promise<ControlBus> {
   const closing = stopController();
   const broker = await openConnection(access, 'transect', closing.signal);
-  return { ...lifeOf(broker, closing), control: new NatsControl(broker) };
+  return { ...lifeOf(broker, closing), control: new NatsControl(broker, access.name ?? ANYONE) };
 }
 
 function lifeOf({ connection }: BrokerConnection, closing: AbortController) {

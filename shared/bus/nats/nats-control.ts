@@ -2,7 +2,12 @@
  * The control API over core NATS request and reply. Because a reply may be larger than one message, it is
  * sent in chunks, and an empty message marks its end.
  */
-import { type Msg, NoRespondersError, RequestError } from '@nats-io/transport-node';
+import {
+  type Msg,
+  NoRespondersError,
+  PermissionViolationError,
+  RequestError,
+} from '@nats-io/transport-node';
 import { Fault } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
 import type { ControlApi, ControlServer, ControlVerb, ControlVerbs } from '../control-api.js';
@@ -25,11 +30,15 @@ const ANSWER_MILLIS = LIMITS.requestMillis * 10;
 const TAKEOVER_MILLIS = 10_000;
 const LOOK_MILLIS = 200;
 
+type Handler = (ask: unknown, person: string) => Promise<Partial<ControlReply>>;
+
 export class NatsControl implements ControlApi {
   readonly #broker: BrokerConnection;
+  readonly #person: string;
 
-  constructor(broker: BrokerConnection) {
+  constructor(broker: BrokerConnection, person: string) {
     this.#broker = broker;
+    this.#person = person;
   }
 
   async ask<Verb extends ControlVerb>(
@@ -50,6 +59,10 @@ export class NatsControl implements ControlApi {
       try {
         return await this.#requestOnce(verb, bytes);
       } catch (cause) {
+        if (cause instanceof PermissionViolationError) {
+          const reason = `the login ${this.#person} may not do this; see its roles: transect auth list`;
+          throw new Fault('NOT_PERMITTED', reason, { value: verb }, cause);
+        }
         if (!(cause instanceof RequestError || cause instanceof NoRespondersError)) throw cause;
         if (clock.monotonic() >= giveUpAt || !(await this.#isAnyPresent())) {
           const reason = 'no coordinator answers; start one with: transect coordinator';
@@ -64,7 +77,7 @@ export class NatsControl implements ControlApi {
   async #isAnyPresent(): Promise<boolean> {
     const options = { timeout: LIMITS.requestMillis };
     const { connection } = this.#broker;
-    return await connection.request(SUBJECT.PRESENCE, new Uint8Array(), options).then(
+    return await connection.request(SUBJECT.presence(this.#person), new Uint8Array(), options).then(
       () => true,
       () => false,
     );
@@ -73,7 +86,7 @@ export class NatsControl implements ControlApi {
   async #requestOnce(verb: ControlVerb, bytes: Uint8Array): Promise<Uint8Array> {
     const options = { strategy: 'sentinel' as const, maxWait: ANSWER_MILLIS };
     const messages = await this.#broker.connection.requestMany(
-      SUBJECT.control(verb),
+      SUBJECT.control(this.#person, verb),
       bytes,
       options,
     );
@@ -88,17 +101,18 @@ export class NatsControl implements ControlApi {
 }
 
 export function controlServer({ connection }: BrokerConnection): ControlServer {
-  connection.subscribe(SUBJECT.PRESENCE, {
+  connection.subscribe(SUBJECT.PRESENCES_ALL, {
     callback: (error, message) => void (error ?? message.respond()),
   });
   return {
     serve(handlers, signal) {
       for (const verb of Object.keys(handlers) as ControlVerb[]) {
-        const handler = handlers[verb] as (ask: unknown) => Promise<Partial<ControlReply>>;
-        const subscription = connection.subscribe(SUBJECT.control(verb), {
+        const handler = handlers[verb] as Handler;
+        const subscription = connection.subscribe(SUBJECT.controls(verb), {
           callback(error, message) {
             if (error !== null) return;
-            answer(handler, message.data)
+            const person = message.subject.split('.')[1] ?? '';
+            answer(handler, message.data, person)
               .then((reply) => respond(message, replyCodec.encode(reply)))
               .catch(() => {}); // the connection is gone: the requester times out
           },
@@ -116,11 +130,12 @@ function respond(message: Msg, bytes: Uint8Array): void {
 }
 
 async function answer(
-  handler: (ask: unknown) => Promise<Partial<ControlReply>>,
+  handler: Handler,
   bytes: Uint8Array,
+  person: string,
 ): Promise<Partial<ControlReply>> {
   try {
-    return await handler(requestCodec.decode(bytes));
+    return await handler(requestCodec.decode(bytes), person);
   } catch (error) {
     return { fault: toReply(error) };
   }

@@ -10,6 +10,7 @@ import type { BrokerConnection, StoreConnection } from './connection.js';
 import { connectFault, locationOf, loginOptions } from './login.js';
 import { API_ERROR, isApiError, untilReady } from './retry.js';
 import { ensureStreams } from './streams.js';
+import { inboxOf } from './subjects.js';
 
 /** The oldest server that has what is needed; Debian 12 ships 2.9.10. */
 const OLDEST_SERVER = [2, 9, 4] as const;
@@ -33,6 +34,7 @@ export async function openConnection(
     pingInterval: PING_MILLIS,
     maxPingOut: 2,
     name,
+    ...(access.name !== undefined && { inboxPrefix: inboxOf(access.name) }),
     maxReconnectAttempts: -1,
     reconnectTimeWait: 250,
     reconnectJitter: 100,

@@ -24,13 +24,23 @@ export const SUBJECT = {
   RESULTS_ALL: 'results.>',
   ANNOUNCEMENTS_ALL: 'announce.>',
   /** Answered by every coordinator, also by those that stand by. */
-  PRESENCE: 'control.presence',
+  presence: (person: string) => `control.${person}.presence`,
+  PRESENCES_ALL: 'control.*.presence',
   results: (survey: string, agent: string, shard: number) => `results.${survey}.${agent}.${shard}`,
   agent: (agent: string, verb: AgentVerb) => `agent.${agent}.${verb}`,
   agents: (verb: AgentVerb) => `agent.*.${verb}`,
   announce: (survey: string) => `announce.${survey || 'all'}`,
-  control: (verb: ControlVerb) => `control.${verb}`,
+  control: (person: string, verb: ControlVerb) => `control.${person}.${verb}`,
+  controls: (verb: ControlVerb) => `control.*.${verb}`,
+  /** A request to join under a name, by an invitation. */
+  enrol: (name: string) => `enrol.${name}`,
+  ENROLS_ALL: 'enrol.*',
 } as const;
+
+/** Where the answers to a login's requests arrive: a prefix of its own, which nobody else may read. */
+export function inboxOf(name: string): string {
+  return `_INBOX_${name}`;
+}
 
 export const KEY = {
   lease: (survey: string, shard: number) => `${survey}.${shard}`,
