@@ -12,40 +12,27 @@ import type { ResultPublisher } from '../shared/bus/interfaces.js';
 import { Dissection } from '../shared/packet/dissect.js';
 import { CookieMac, probeKey } from '../shared/probe/cookies.js';
 import { ProbeSet } from '../shared/probe/probe-set.js';
-import { type IcmpFindings, NO_FINDINGS } from '../shared/survey/icmp-findings.js';
-import type { LeaseState, Progress } from '../shared/survey/lease.js';
+import type { LeaseState } from '../shared/survey/lease.js';
 import type { Shard } from '../shared/survey/plan.js';
 import { FLAG_COOLDOWN } from '../shared/survey/results.js';
 import type { Survey } from '../shared/survey/survey.js';
-import {
-  OUTCOME,
-  type Reply,
-  type ReplyRecorder,
-  type Sender,
-  type ShardSender,
-} from './interfaces.js';
+import { OUTCOME, type Reply, type ReplyRecorder, type Sender } from './interfaces.js';
 import { CooldownTracker } from './lease/cooldown-tracker.js';
+import { withKey } from './lease/keyed-sender.js';
 import { ProbeRounds } from './lease/probe-rounds.js';
 import type { SendingSequence } from './lease/sending-sequence.js';
+import { ShardReports } from './lease/shard-reports.js';
 import type { SlowPace } from './lease/slow-pace.js';
 import type { IcmpErrors } from './replies/icmp-errors.js';
 import { ShardReplies } from './replies/shard-replies.js';
 
 /** Frames may wait this long in the capture's buffer before we see them. */
 const CAPTURE_LAG_MILLIS = 100;
-/** Findings of each kind in one report: further ones follow in the next. */
-const FINDINGS_PER_REPORT = 64;
 
 /** Names of the agent, as rows bear them. */
 export interface Holder {
   readonly agent: string;
   readonly vantage: string;
-}
-
-/** What a report claims. */
-interface Claim {
-  readonly state: LeaseState;
-  readonly progress: Progress;
 }
 
 export interface HeldShardDeps {
@@ -77,12 +64,7 @@ export class HeldShard implements ReplyRecorder {
   #unpublished: ReturnType<ShardReplies['takeBatch']>;
   #publishedAt: number;
   #claimedAt: number;
-  /** The latest claim whose rows are published; undefined before the first. */
-  #claim: Claim | undefined;
-  /** The latest claim that the coordinator has. */
-  #answered: Claim | undefined;
-  /** Findings that no report has been answered for. */
-  #findings: IcmpFindings = NO_FINDINGS;
+  readonly #reports: ShardReports;
   #isReconciling = false;
   #isStopping = false;
   /** From this time on (our monotonic clock), replies may have been missed; infinite if none were. */
@@ -98,6 +80,7 @@ export class HeldShard implements ReplyRecorder {
     );
     this.#deps = deps;
     this.#replies = new ShardReplies(shard, lease.from, deps.classNames);
+    this.#reports = new ShardReports(shard.number, lease);
     this.#cooldown = new CooldownTracker(lease.from);
     const { sender, survey, slowPace, sequence } = deps;
     this.#cookies = new ProbeSet(survey.probes).all.map(({ index, probe }) =>
@@ -176,27 +159,14 @@ export class HeldShard implements ReplyRecorder {
     this.stop();
   }
 
-  /** What to report of this shard now. */
+  /** The report for the next heartbeat. */
   report(): ShardReport {
-    const { shard, lease } = this.#deps;
-    const { state = 'held', progress } = this.#claim ?? {};
-    const news = this.#claim === this.#answered ? undefined : progress;
-    const first = (texts: readonly string[]) => texts.slice(0, FINDINGS_PER_REPORT);
-    return {
-      ...{ shard: shard.number, epoch: lease.epoch, state, progress: news },
-      icmpLimited: first(this.#findings.icmpLimited),
-      slowedNetworks: first(this.#findings.slowedNetworks),
-    };
+    return this.#reports.next();
   }
 
   /** Called once the coordinator has answered a report: after the last one, the shard is forgotten. */
-  onAnswered({ state, progress, icmpLimited, slowedNetworks }: ShardReport): void {
-    if (progress !== undefined && progress === this.#claim?.progress) this.#answered = this.#claim;
-    this.#findings = {
-      icmpLimited: this.#findings.icmpLimited.slice(icmpLimited.length),
-      slowedNetworks: this.#findings.slowedNetworks.slice(slowedNetworks.length),
-    };
-    if (state !== 'held') this.#end();
+  onAnswered(report: ShardReport): void {
+    if (this.#reports.onAnswered(report)) this.#end();
   }
 
   /** The lease is not ours any more: stops at once. */
@@ -216,8 +186,7 @@ export class HeldShard implements ReplyRecorder {
    * @param capturedUntil time (our monotonic clock) up to which all replies have been recorded
    */
   async reconcile(capturedUntil: number, isSurveyEnding: boolean): Promise<void> {
-    const hasEnded = this.#claim !== undefined && this.#claim.state !== 'held';
-    if (this.isGone || this.#isReconciling || hasEnded) return;
+    if (this.isGone || this.#isReconciling || this.#reports.hasEnded) return;
     this.#isReconciling = true;
     try {
       await this.#reconcileOnce(capturedUntil, isSurveyEnding);
@@ -271,27 +240,16 @@ export class HeldShard implements ReplyRecorder {
     const { counts, batches } = this.#replies;
     const progress = { sentUpTo, probesSent, settledUpTo, versionSpans, batches, ...counts };
     const state: LeaseState = settledUpTo === shard.to ? 'settled' : isOver ? 'released' : 'held';
-    const known = this.#claim?.progress;
-    const hasMoved =
-      sentUpTo !== known?.sentUpTo ||
-      settledUpTo !== known.settledUpTo ||
-      probesSent !== known.probesSent;
-    if (hasMoved || state !== 'held') this.#claim = { state, progress };
+    this.#reports.claim(state, progress);
     if (state !== 'held') onEnded();
   }
 
   /** Adds the new findings from ICMP errors, including findings from the errors of other shards. */
   #addFindings(settledUpTo: number): void {
     const { icmpErrors, clock, lease } = this.#deps;
-    const { icmpLimited, slowedNetworks } = this.#findings;
     if (settledUpTo > lease.from) icmpErrors.settle(this.#rounds.placeOf(settledUpTo));
-    const room = FINDINGS_PER_REPORT - Math.max(icmpLimited.length, slowedNetworks.length);
-    if (room <= 0) return;
-    const found = icmpErrors.take(room, clock.monotonic());
-    this.#findings = {
-      icmpLimited: [...icmpLimited, ...found.icmpLimited],
-      slowedNetworks: [...slowedNetworks, ...found.slowedNetworks],
-    };
+    const { room } = this.#reports;
+    if (room > 0) this.#reports.addFindings(icmpErrors.take(room, clock.monotonic()));
   }
 
   /**
@@ -305,7 +263,7 @@ export class HeldShard implements ReplyRecorder {
     for (;;) {
       this.#unpublished ??= this.#replies.takeBatch(LIMITS.batchRows);
       if (this.#unpublished === undefined) return;
-      await results.publish({ ...head, ...this.#unpublished });
+      await results.publish({ ...head, ...this.#unpublished }, lease.key);
       this.#unpublished = undefined;
     }
   }
@@ -325,14 +283,4 @@ export class HeldShard implements ReplyRecorder {
     };
     void release();
   }
-}
-
-/** The sender of one shard. */
-function withKey(sender: Sender, key: Uint8Array): ShardSender {
-  return {
-    send: (from, to, mode) => sender.send(from, to, { ...mode, key }),
-    get freeSlots() {
-      return sender.freeSlots;
-    },
-  };
 }

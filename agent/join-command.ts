@@ -1,5 +1,4 @@
 /** `transect-agent join` and `transect-agent rekey`: this host's login to the broker. */
-import type { Command } from 'commander';
 import { systemClock } from '../shared/base/clock.js';
 import { command, option } from '../shared/command/program.js';
 import { systemDisk } from '../shared/host/disk.js';
@@ -17,7 +16,7 @@ const deps = {
   say: (line: string) => void process.stderr.write(`${line}\n`),
 };
 
-export function joinCommand(): Command {
+export function joinCommand() {
   return command('join', 'make this host’s login from a join token, and wait until it is accepted')
     .argument('<token>', 'as printed by transect auth invite')
     .addOption(option('-o, --output-file <file>', 'the login file to write', undefined, LOGIN_FILE))
@@ -28,7 +27,7 @@ export function joinCommand(): Command {
     });
 }
 
-export function rekeyCommand(): Command {
+export function rekeyCommand() {
   return command('rekey', 'replace the key of this host’s login, and wait until it is accepted')
     .addOption(option('--file <file>', 'the login file', undefined, LOGIN_FILE))
     .addOption(waitOption())

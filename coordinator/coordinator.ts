@@ -47,9 +47,8 @@ import { Uploads } from './uploads.js';
 
 export interface CoordinatorOptions {
   /**
-   * If given, surveys that the broker lost are restored from their folders. Those in `previous`, which this
-   * process led before, are restored as they were; all others are restored paused, until an operator resumes
-   * them. Undefined in `scan`, whose broker is always new.
+   * If given, surveys that the broker lost are restored from their folders: those in `previous`, which this
+   * process led before, as they were; all others paused. Undefined in `scan`, whose broker is always new.
    */
   readonly restoresOrphans?: { readonly previous: readonly Survey[] };
   /** False if the control API is not served, as in `scan`. */
@@ -67,10 +66,7 @@ export interface CoordinatorDeps {
   readonly random: Random;
   readonly disk: Disk;
   readonly log: Log;
-  /**
-   * Called with each accepted batch before its shard is stored, to print rows as they arrive. The next batch
-   * waits until this resolves.
-   */
+  /** Called with each accepted batch, to print rows as they arrive. The next batch waits until this resolves. */
   readonly onBatch?: (run: SurveyRun, batch: ResultBatch) => Promise<void>;
 }
 
@@ -114,7 +110,8 @@ export class Coordinator {
     await this.exclusions.restore();
     const loops = [this.#followExclusions(signal)];
     const found = await bus.surveys.list();
-    const [over, unfinished] = [found.filter(hasEnded), found.filter((each) => !hasEnded(each))];
+    const over = found.filter(({ value }) => isOver(value.state));
+    const unfinished = found.filter((each) => !over.includes(each));
     await Promise.all(unfinished.map((survey) => this.#resume(survey)));
     await this.#restoreOrphans(new Set(found.map(({ value }) => value.id)));
     // Heartbeats, results and requests wait until here, where every unfinished survey has its `SurveyRun`. Our
@@ -136,10 +133,9 @@ export class Coordinator {
     const { bus, clock, random, log } = this.#deps;
     const space = await readSpaceBytes(bus.spaces, request.spaceHash);
     const { survey, plan } = admit(request, spaceFromBytes(space), random, clock.wall());
-    const keys = await this.#keys;
     // The run must exist before agents know the survey, because batches may arrive at once; it starts once
     // the record is written.
-    const run = this.#open(survey, { plan, space }, keys);
+    const run = await this.#open(survey, { plan, space });
     try {
       const isRestorable = this.#options.restoresOrphans !== undefined;
       const rules = await bus.spaces.get(request.rulesHash);
@@ -162,7 +158,7 @@ export class Coordinator {
       const stored = await readPlan(bus.spaces, found.value);
       await this.#folderOf(found.value).refuseIfUnusable();
       const { survey, record } = await takeOver(bus.surveys, this.#options.term, found);
-      this.#start(this.#open(survey, stored, await this.#keys, record));
+      this.#start(await this.#open(survey, stored, record));
     } catch (error) {
       log.error({ survey: id, error: describeError(error) }, 'cannot resume survey');
     }
@@ -183,16 +179,17 @@ export class Coordinator {
   async #restore(orphan: OrphanedSurvey): Promise<void> {
     const { bus, log, clock } = this.#deps;
     const { survey, stored, record } = await restoreOrphan(orphan, bus, this.#options.term);
-    const run = this.#open(survey, stored, await this.#keys, record);
+    const run = await this.#open(survey, stored, record);
     run.notice = restoredNotice(survey, clock.wall());
     log.error({ survey: survey.id, state: survey.state }, run.notice);
     this.#start(run);
   }
 
   /** @param record the survey's record, if another coordinator may have led it; undefined for a new survey */
-  #open(survey: Survey, stored: StoredPlan, keys: SurveyKeys, record?: SurveyRecord): SurveyRun {
+  async #open(survey: Survey, stored: StoredPlan, record?: SurveyRecord): Promise<SurveyRun> {
     const { bus, clock, log } = this.#deps;
     const { version, term } = this.#options;
+    const keys = await this.#keys;
     assert(!this.surveys.running.has(survey.id), `survey ${survey.id} is opened twice`);
     const run = new SurveyRun(survey, stored, {
       ...{ bus, clock, log, version, term, keys },
@@ -285,7 +282,8 @@ export class Coordinator {
   /** The agents of each survey that is not over. */
   get surveyAgents(): readonly SurveyAgents[] {
     const running = [...this.surveys.running.values()];
-    return running.filter(({ survey }) => !isOver(survey.state)).map(({ agents }) => agents);
+    const current = running.filter(({ survey }) => !isOver(survey.state));
+    return current.map(({ dispatch }) => dispatch.agents);
   }
 
   /**
@@ -296,8 +294,4 @@ export class Coordinator {
     if (!this.surveys.running.has(text)) await this.#readingFinished;
     return await this.surveys.find(text);
   }
-}
-
-function hasEnded({ value }: Versioned<Survey>): boolean {
-  return isOver(value.state);
 }

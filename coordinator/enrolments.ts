@@ -2,7 +2,7 @@
 import type { Clock } from '../shared/base/clock.js';
 import type { Enrolment } from '../shared/bus/control-api.js';
 
-/** Keys that nobody accepts are forgotten after this time; whoever waits sends them again. */
+/** Keys that are not accepted are forgotten after this time; a host that waits sends its key again. */
 const KEPT_MILLIS = 3_600_000;
 const ENROLMENTS_MAX = 1000;
 

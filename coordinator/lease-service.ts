@@ -9,7 +9,8 @@ import { PROTOCOL } from '../shared/base/version.js';
 import type { Heartbeat, HeartbeatReply, ShardEpoch } from '../shared/bus/heartbeat.js';
 import { isOver } from '../shared/survey/survey.js';
 import type { AgentRegistry } from './agents/agent-registry.js';
-import type { SurveyAnswer, SurveyRun } from './survey/survey-run.js';
+import type { SurveyAnswer } from './survey/survey-dispatch.js';
+import type { SurveyRun } from './survey/survey-run.js';
 
 export interface LeaseServiceDeps {
   /** The fencing term of the coordinator. */

@@ -33,7 +33,7 @@ const FIGURATIVE = new RegExp(
   `\\b(${[
     'told|tells?|hears?|heard|obeys?|obeyed|deaf|whoever|whomever|anew|in vain|until when|shelf',
     'lets? go|let go of|made anew|parted|hand(?:s|ed)? back|puts? back|lent|lends?|stands? down',
-    'disowns?|forsakes?|muster|roster|goes on|go on|rubbish|befalls?|turn and turn',
+    'disowns?|forsakes?|muster|goes on|go on|rubbish|befalls?|turn and turn',
   ].join('|')})\\b`,
   'i',
 );

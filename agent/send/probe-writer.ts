@@ -6,7 +6,6 @@
 import type { TargetIndex } from '../../shared/base/brand.js';
 import { Target, type Words } from '../../shared/net/endpoint.js';
 import { RUN_MAX } from '../../shared/permutation/permutation.js';
-import type { ProbeBatch } from '../../shared/probe/probe-batch.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import { UNSENT } from '../../shared/survey/unsent.js';
 import type { Egress } from '../egress/egress.js';
@@ -20,6 +19,7 @@ import {
   RESOLVING,
   UNREACHABLE,
 } from '../interfaces.js';
+import { JobKeys } from './job-keys.js';
 import type { Pacer } from './pacer.js';
 import { NO_JOB, ResolutionQueue } from './resolution-queue.js';
 import type { SendFilter } from './send-filter.js';
@@ -58,10 +58,7 @@ export class ProbeWriter {
   readonly unsent = new UnsentLog();
   readonly #deps: ProbeWriterDeps;
   readonly #target = new Target();
-  /** Keys by slot of their jobs; each job has a key object of its own. */
-  readonly #keys: Uint8Array[] = [];
-  /** The key in use. */
-  #key: Uint8Array | undefined;
+  readonly #keys: JobKeys;
   /** True if a single egress serves all targets and resolves no neighbours, and the space is plain. */
   readonly #isPlain: boolean;
   readonly #queue: ResolutionQueue | undefined;
@@ -70,6 +67,7 @@ export class ProbeWriter {
 
   constructor(deps: ProbeWriterDeps, sendFilter: SendFilter) {
     this.#deps = deps;
+    this.#keys = new JobKeys(deps.egresses);
     this.sendFilter = sendFilter;
     this.#neighbours = new Set(deps.egresses.flatMap(({ neighbours }) => neighbours ?? []));
     const hasNeighbours = this.#neighbours.size > 0;
@@ -96,17 +94,9 @@ export class ProbeWriter {
   }
 
   /** Opens a job: until the next call, only its positions are written. */
-  open({ slot, key }: SendJob): void {
-    this.#keys[slot] = key;
-    this.#queue?.open(slot);
-  }
-
-  /** Sets the key of a job, unless it is in use. A batch is made with one key. */
-  #useKeyOf(slot: number): void {
-    const key = this.#keys[slot];
-    if (key === undefined || key === this.#key) return;
-    this.#key = key;
-    for (const egress of this.#deps.egresses) egress.useKey(key);
+  open(job: SendJob): void {
+    this.#keys.add(job);
+    this.#queue?.open(job.slot);
   }
 
   /** The first queued position of a job; undefined if there is none. */
@@ -132,8 +122,8 @@ export class ProbeWriter {
       const { slot, position } = queue;
       const egress = egresses[queue.egress] as Egress;
       if (slot !== NO_JOB && !isAbandoned(slot)) {
-        if (written > 0 && this.#keys[slot] !== this.#key) break; // of another shard: the next batch
-        this.#useKeyOf(slot);
+        if (written > 0 && !this.#keys.isCurrent(slot)) break; // of another shard: the next batch
+        this.#keys.use(slot);
         const { target } = queue;
         const found = egress.neighbours?.lookup(target, now) ?? UNREACHABLE;
         if (found === RESOLVING) break;
@@ -167,7 +157,7 @@ export class ProbeWriter {
   write(job: SendJob, position: number, count: number, now: number): void {
     const { plan, egresses } = this.#deps;
     const { slot, known } = job;
-    this.#useKeyOf(slot);
+    this.#keys.use(slot);
     const indices = plan.permutation.run(position, count);
     const [first] = egresses;
     if (this.#isPlain && first !== undefined) {
@@ -175,8 +165,7 @@ export class ProbeWriter {
       plan.space.fill(indices, count, batch, batch.port);
       for (let i = 0; i < count; i++) batch.position[i] = position + i;
       batch.count = count;
-      if (known !== undefined)
-        keepRows(batch, (row) => !isKnown(known, batch.position[row] as number));
+      if (known !== undefined) batch.keep((row) => !isKnown(known, batch.position[row] as number));
       if (this.#mayDefer(job)) this.#deferRows(first, slot, now);
     } else this.#route(job, position, indices, count, now);
     this.#writeAll(slot);
@@ -211,7 +200,7 @@ export class ProbeWriter {
     const { slowGate } = this.#deps;
     const { w0, w1, w2, w3 } = batch;
     const target = this.#target;
-    keepRows(batch, (row) => {
+    batch.keep((row) => {
       if (family === 4) target.setIpv4(w3[row] as number);
       else target.setWords([w0[row], w1[row], w2[row], w3[row]] as unknown as Words);
       if (slowGate.passes(target, now)) return true;
@@ -301,15 +290,4 @@ export class ProbeWriter {
 
 function isKnown({ classes, classesFrom }: KnownClasses, position: number): boolean {
   return classes[position - classesFrom] !== 0;
-}
-
-/** Keeps some targets of a batch, in their order. */
-function keepRows(batch: ProbeBatch, isKept: (row: number) => boolean): void {
-  let kept = 0;
-  for (let row = 0; row < batch.count; row++) {
-    if (!isKept(row)) continue;
-    if (kept !== row) batch.move(row, kept);
-    kept++;
-  }
-  batch.count = kept;
 }

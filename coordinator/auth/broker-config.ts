@@ -1,12 +1,12 @@
 /**
- * The configuration of the broker: three accounts, so that nobody reaches the streams but coordinators.
+ * The configuration of the broker: three accounts, so that only coordinators have access to the streams.
  *
  *     CORE    streams, buckets; coordinators only
- *     AGENTS  may ask on `agent.<own name>.*`, publish `results.*.<own name>.*`, hear announcements
+ *     AGENTS  may ask on `agent.<own name>.*`, publish `results.*.<own name>.*`, receive announcements
  *     PEOPLE  may ask on `control.<own name>.<verb>`, for the verbs of their roles
  *
- * Agents and people import single subjects of CORE. Reply subjects are names in their own account, so a reply cannot
- * be steered into a stream.
+ * Agents and people import single subjects of CORE. Reply subjects are names in their own account, so no
+ * reply can be directed to a stream.
  */
 import { inboxOf } from '../../shared/bus/nats/subjects.js';
 import { type Invitation, ROLES, type Roster, type RosterEntry } from './roster.js';
@@ -109,7 +109,7 @@ function ofPerson({ name, roles }: RosterEntry): Permissions {
   };
 }
 
-/** Whoever is invited may enrol, and nothing else. */
+/** An invitation gives the right to enrol, and no other. */
 function guest({ name, key }: Invitation): string {
   return userWith(key, { publish: [`enrol.${name}`], subscribe: [`${inboxOf(name)}.>`] });
 }

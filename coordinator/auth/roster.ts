@@ -5,7 +5,7 @@ import type { ControlVerb } from '../../shared/bus/control-api.js';
 import type { Disk } from '../../shared/host/disk.js';
 import { LOGIN_KINDS, LOGIN_NAME, type LoginKind } from '../../shared/login/login-file.js';
 
-/** What people may do: the verbs of each role. */
+/** The verbs that each role of a person permits. */
 export const ROLES = {
   observe: ['status', 'agents', 'lookup', 'exclusions', 'files', 'file'],
   exclude: ['exclude', 'exclusions'],

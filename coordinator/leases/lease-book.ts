@@ -25,9 +25,9 @@ import type { Plan } from '../../shared/survey/plan.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import type { Log } from '../../shared/telemetry/log.js';
 import type { ShardTable } from '../storage/shard-table.js';
+import { AgentAccounts } from './agent-accounts.js';
 import { LeaseWriter } from './lease-writer.js';
-import { LentProbes } from './lent-probes.js';
-import { type Claims, exceedsLent, probedOf, violationOf } from './report-check.js';
+import { violationOf } from './report-check.js';
 
 export interface LeaseBookDeps {
   readonly survey: Pick<Survey, 'id' | 'firstEpoch' | 'cooldown'>;
@@ -51,24 +51,17 @@ export interface LeaseBookDeps {
 /** An agent, as its epochs record it. */
 export interface Holder extends Pick<EpochRecord, 'agent' | 'vantage' | 'rulesHash'> {}
 
-/** What this coordinator knows of an agent's work. */
-interface Account extends Claims {
-  readonly lent: LentProbes;
-}
-
 /** A lease that has not changed for this long is checked. */
 const STUCK_MILLIS = 60_000;
 /** A shard that an agent has released is left to others for this long. */
 const FOR_OTHERS_MILLIS = 2000;
 /** Stuck leases that are checked at once. */
 const STUCK_MAX = 64;
-/** Samples of lent probes are kept for this long after the cooldown. */
-const KEPT_MILLIS = 10_000;
 
 export class LeaseBook {
   readonly #deps: LeaseBookDeps;
   readonly #writer: LeaseWriter;
-  readonly #accounts = new Map<string, Account>();
+  readonly #accounts: AgentAccounts;
   /** When we opened the last epoch of a shard. */
   readonly #openedAt = new Map<number, number>();
   /** By whom, and when, a shard was released that another agent should take. */
@@ -79,6 +72,7 @@ export class LeaseBook {
   constructor(deps: LeaseBookDeps) {
     const { survey, term, store, table } = deps;
     this.#deps = deps;
+    this.#accounts = new AgentAccounts(survey.cooldown);
     this.#writer = new LeaseWriter(survey.id, term, store, table);
   }
 
@@ -132,10 +126,7 @@ export class LeaseBook {
 
   /** Records that an agent may send at a rate, in packets per second. */
   onGrant(agent: string, rate: number): void {
-    const now = this.#deps.clock.monotonic();
-    const { lent } = this.#accountOf(agent);
-    lent.onGrant(rate, now);
-    lent.forgetBefore(now - this.#deps.survey.cooldown - KEPT_MILLIS);
+    this.#accounts.onGrant(agent, rate, this.#deps.clock.monotonic());
   }
 
   /**
@@ -240,12 +231,8 @@ export class LeaseBook {
     if (state === 'settled' && next.settledUpTo !== shard.to) return 'settled before its end';
     const violation = violationOf(next, known, context);
     if (violation !== undefined || openedAt === undefined) return violation;
-    const account = this.#accountOf(agent);
-    account.probesSent += next.probesSent - known.probesSent;
-    account.probed += probedOf(next, next.from) - probedOf(known, known.from);
-    return exceedsLent(account, account.lent, context)
-      ? 'more probes than it was granted'
-      : undefined;
+    const isGranted = this.#accounts.claim(agent, known, next, context.now);
+    return isGranted ? undefined : 'more probes than it was granted';
   }
 
   #open(shard: number, holder: Holder): NewLease {
@@ -280,18 +267,6 @@ export class LeaseBook {
     if (lease.state !== 'held') this.#openedAt.delete(lease.shard);
     this.#writer.onChange(lease.shard, isUrgent);
     this.#deps.onChange({ ...lease, term: this.#deps.term });
-  }
-
-  #accountOf(agent: string): Account {
-    const known = this.#accounts.get(agent);
-    if (known !== undefined) return known;
-    const account = {
-      probesSent: 0,
-      probed: 0,
-      lent: new LentProbes(this.#deps.clock.monotonic()),
-    };
-    this.#accounts.set(agent, account);
-    return account;
   }
 }
 

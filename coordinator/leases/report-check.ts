@@ -3,7 +3,6 @@ import type { EpochRecord, Progress } from '../../shared/survey/lease.js';
 import { sumReplies } from '../../shared/survey/lease.js';
 import type { Shard } from '../../shared/survey/plan.js';
 import { sumUnsent } from '../../shared/survey/unsent.js';
-import type { LentProbes } from './lent-probes.js';
 
 export interface ReportContext {
   readonly shard: Shard;
@@ -12,13 +11,6 @@ export interface ReportContext {
   /** When this epoch was opened, by our monotonic clock; undefined if an earlier coordinator opened it. */
   readonly openedAt: number | undefined;
   readonly now: number;
-}
-
-/** What an agent has claimed in the epochs that this coordinator opened. */
-export interface Claims {
-  probesSent: number;
-  /** Settled positions to which a probe was sent. */
-  probed: number;
 }
 
 /** The first rule that a report violates; undefined if it is possible. @param known the epoch as last reported */
@@ -43,15 +35,6 @@ export function violationOf(
   return isEarly
     ? `settled ${Math.round(now - openedAt)} ms after the lease was opened`
     : undefined;
-}
-
-/** True if an agent cannot have sent so many probes, or so many before the cooldown, with the rate that it had. */
-export function exceedsLent(
-  { probesSent, probed }: Claims,
-  lent: LentProbes,
-  { cooldown, now }: Pick<ReportContext, 'cooldown' | 'now'>,
-): boolean {
-  return probesSent > lent.mostBy(now, now) || probed > lent.mostBy(now - cooldown, now);
 }
 
 /** Settled positions of an epoch to which a probe was sent. */

@@ -20,9 +20,7 @@ import type { Log } from '../../shared/telemetry/log.js';
 import { BackPressure } from './back-pressure.js';
 import { BatchCollector } from './batch-collector.js';
 import { batchWithForgedRow, type KeyOf } from './forged-rows.js';
-import type { ShardEntry } from './journal.js';
 import { type ManifestContent, writeManifest } from './manifest.js';
-import type { ShardRows } from './shard-rows.js';
 import { holderOf, ShardTable } from './shard-table.js';
 import type { SurveyFolder } from './survey-folder.js';
 
@@ -254,6 +252,7 @@ export class ShardStorer {
     }
   }
 
+  /** Writes the rows, then the journal line. @throws Fault UNWRITABLE or DEPOSED if the shard is not stored */
   async #store(lease: Lease): Promise<void> {
     const { log, folder, keyOf, onForged } = this.#deps;
     const { survey, shard } = lease;
@@ -264,7 +263,11 @@ export class ShardStorer {
       onForged(lease, forged);
       return;
     }
-    const entry = await this.#makeDurable(lease, rows);
+    const { segments, journal } = folder;
+    if (rows.count > 0) await segments.write(shard, rows.sources(this.#plan, this.#set));
+    else await segments.clear(shard);
+    const entry = rows.journalEntry(lease);
+    await journal.add(entry);
     this.#collector.acknowledge(shard);
     this.#backPressure.set(shard, 0);
     this.table.onStored(entry);
@@ -274,16 +277,6 @@ export class ShardStorer {
     folder.compact(shard, areStored, (error) => {
       log.warn({ survey, error: describeError(error) }, 'failed to merge segments');
     });
-  }
-
-  /** Writes the rows, then the journal line. @throws Fault UNWRITABLE or DEPOSED if the shard is not stored */
-  async #makeDurable(lease: Lease, rows: ShardRows): Promise<ShardEntry> {
-    const { segments, journal } = this.#deps.folder;
-    if (rows.count > 0) await segments.write(lease.shard, rows.sources(this.#plan, this.#set));
-    else await segments.clear(lease.shard);
-    const entry = rows.journalEntry(lease);
-    await journal.add(entry);
-    return entry;
   }
 
   #onStorageWorks(): void {

@@ -11,15 +11,12 @@
 import { assert } from '../../shared/base/assert.js';
 import { type Clock, every } from '../../shared/base/clock.js';
 import { describeError } from '../../shared/base/faults.js';
-import { LIMITS } from '../../shared/base/limits.js';
 import { stopController } from '../../shared/base/stop.js';
-import type { Activity, Heartbeat, HeartbeatReply } from '../../shared/bus/heartbeat.js';
+import type { Activity, Heartbeat } from '../../shared/bus/heartbeat.js';
 import type { CoordinatorBus, ResultDelivery } from '../../shared/bus/interfaces.js';
 import { ProbeSet } from '../../shared/probe/probe-set.js';
-import type { Lease } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { Exclusions } from '../../shared/survey/policy/exclusions.js';
-import type { ResultBatch } from '../../shared/survey/results.js';
 import type { LookupResult, SurveyStatus } from '../../shared/survey/status.js';
 import {
   isEnding,
@@ -29,8 +26,6 @@ import {
   type SurveyState,
 } from '../../shared/survey/survey.js';
 import type { Log } from '../../shared/telemetry/log.js';
-import { SurveyAgents } from '../agents/survey-agents.js';
-import { LeaseBook } from '../leases/lease-book.js';
 import { ShardStorer } from '../storage/shard-storer.js';
 import type { ShardTable } from '../storage/shard-table.js';
 import type { SurveyFolder } from '../storage/survey-folder.js';
@@ -40,6 +35,7 @@ import { lookupTargets } from './lookup.js';
 import { reachedLimit } from './reached-limit.js';
 import type { StoredPlan } from './stored-space.js';
 import { concludeSurvey } from './survey-conclusion.js';
+import { NO_ANSWER, type SurveyAnswer, SurveyDispatch } from './survey-dispatch.js';
 import type { SurveyRecord } from './survey-record.js';
 import { statusOf } from './survey-status.js';
 
@@ -60,14 +56,9 @@ export interface SurveyRunDeps {
   readonly isServing: (agent: string, survey: string) => boolean;
 }
 
-/** What the reply to a heartbeat says about one survey. */
-export type SurveyAnswer = Pick<HeartbeatReply, 'lost' | 'leases' | 'grants'>;
-
-const NO_ANSWER: SurveyAnswer = { lost: [], leases: [], grants: [] };
 /** Versions of a record begin with the term, so they increase from coordinator to coordinator. */
 const VERSIONS_PER_TERM = 2 ** 20;
 const STEP_MILLIS = 50;
-const MAINTENANCE_MILLIS = 3000;
 const END_RETRY_MILLIS = 2000;
 
 export class SurveyRun implements KnownSurvey {
@@ -76,28 +67,23 @@ export class SurveyRun implements KnownSurvey {
   readonly space: Uint8Array;
   readonly probeSet: ProbeSet;
   readonly folder: SurveyFolder;
-  readonly agents: SurveyAgents;
+  readonly dispatch: SurveyDispatch;
   readonly record: SurveyRecord;
   readonly storer: ShardStorer;
   survey: Survey;
+  /** Version of its record, as agents know it; increases also from coordinator to coordinator. */
+  version: number;
   /** A notice for people; empty if there is none. */
   notice = '';
   /** Resolves once the manifest is written; rejects if the survey failed. */
   readonly ended: Promise<SurveyStatus>;
   readonly #deps: SurveyRunDeps;
   readonly #table: ShardTable;
-  readonly #leases: LeaseBook;
   /** Batches that arrived before the leases were read. */
   #early: ResultDelivery[] | undefined = [];
-  /** Version of the record, as agents know it. */
-  #version: number;
   readonly #isServing: (agent: string) => boolean;
   readonly #stop = stopController();
   #isImmediate = false;
-  #hadOffers = false;
-  #maintainedAt = 0;
-  /** The time, on our monotonic clock, before which some agents and leases may not be known yet. */
-  readonly #drainCheckFrom: number;
   #endedAt = 0;
   #endRetryAt = 0;
   #resolveEnded: { resolve(status: SurveyStatus): void; reject(error: unknown): void } | undefined;
@@ -111,36 +97,20 @@ export class SurveyRun implements KnownSurvey {
     this.folder = deps.folder;
     this.record = deps.record;
     this.#deps = deps;
-    const { bus, clock, log, folder, isResumed, term } = deps;
+    const { clock, log, folder, term, keys } = deps;
     const { id } = survey;
     this.#isServing = (agent) => deps.isServing(agent, id);
-    this.#version = term * VERSIONS_PER_TERM;
-    const onProblemChange = () => this.#applyRate();
-    const keyOf = deps.keys.keyOf.bind(deps.keys);
-    const onForged = (lease: Lease, batch: ResultBatch) => this.#onForged(lease, batch);
-    const storerDeps = { survey: id, clock, log, folder, onProblemChange, keyOf, onForged };
-    this.storer = new ShardStorer(plan, this.probeSet, storerDeps);
-    this.#table = this.storer.table;
-    this.#leases = new LeaseBook({
-      ...{ survey, plan, table: this.#table, store: bus.leases, term, clock, log, keyOf },
-      onChange: (lease, revision) => this.storer.onLease(lease, revision),
-      epochWithLostBatch: (lease) => this.storer.epochWithLostBatch(lease),
-      onViolation: (agent, reason) => this.agents.quarantine(agent, `impossible report, ${reason}`),
+    this.version = term * VERSIONS_PER_TERM;
+    this.storer = new ShardStorer(plan, this.probeSet, {
+      ...{ survey: id, clock, log, folder },
+      keyOf: (batch) => keys.keyOf(batch),
+      onForged: (lease, batch) => this.dispatch.onForged(lease, batch),
+      onProblemChange: () => this.#applyRate(),
     });
-    const now = clock.monotonic();
-    this.#drainCheckFrom = isResumed ? now + LIMITS.agentTimeoutMillis : now;
-    const rate = survey.state === 'running' ? survey.rate : 0;
-    this.agents = new SurveyAgents(
-      { survey: id, plan, rate, isResumed, term },
-      {
-        ...{ clock, log, isServing: this.#isServing },
-        exclusionsVersion: () => deps.exclusions.version,
-        unfinishedLeases: () => (this.#table.isFullyLeased ? this.#table.leases : []),
-        holdsLease: (agent) => this.#table.countHeldBy(agent) > 0,
-        repliesByAgent: () => this.#table.repliesByAgent,
-        revokeLeases: (agent) => this.#leases.revoke(agent),
-      },
-    );
+    this.#table = this.storer.table;
+    const { storer } = this;
+    const isServing = this.#isServing;
+    this.dispatch = new SurveyDispatch(survey, plan, { ...deps, storer, isServing });
     this.ended = new Promise((resolve, reject) => {
       this.#resolveEnded = { resolve, reject };
     });
@@ -157,7 +127,7 @@ export class SurveyRun implements KnownSurvey {
     if (signal.aborted) abort();
     try {
       await this.storer.restore(stop.signal);
-      await this.#leases.restore();
+      await this.dispatch.restore();
       for (const delivery of this.#early?.splice(0) ?? []) this.storer.onBatch(delivery);
       this.#early = undefined;
       await every(clock, STEP_MILLIS, stop.signal, () => this.#step());
@@ -184,14 +154,9 @@ export class SurveyRun implements KnownSurvey {
     return false;
   }
 
-  /** The version of the survey's record; increases with each change, also from coordinator to coordinator. */
-  get version(): number {
-    return this.#version;
-  }
-
   /** True if agents may lease shards now. */
   get hasOffers(): boolean {
-    return this.#isReady && this.#maySend && this.#table.hasNext;
+    return this.#isReady && this.#maySend && this.dispatch.hasNext;
   }
 
   /** True once stored shards and leases are known: before that, no agent is answered. */
@@ -200,29 +165,16 @@ export class SurveyRun implements KnownSurvey {
   }
 
   /**
-   * Answers the part of a heartbeat that is about this survey: takes the reports, opens leases, and grants a rate.
+   * Answers the part of a heartbeat that is about this survey.
    * @param activity undefined if the agent does not serve the survey
    */
   async onHeartbeat(
     agent: string,
-    { vantage, state }: Heartbeat,
+    heartbeat: Heartbeat,
     activity: Activity | undefined,
   ): Promise<SurveyAnswer> {
     if (!this.#isReady || isOver(this.survey.state)) return NO_ANSWER;
-    const lost = this.#leases.report(agent, activity?.shards ?? []);
-    if (activity === undefined) {
-      await this.#leases.written();
-      return { ...NO_ANSWER, lost };
-    }
-    const isFit = state !== 'leaving' && this.agents.quarantineReasonOf(agent) === '';
-    const holder = { agent, vantage, rulesHash: activity.rulesHash };
-    const wanted = isFit && this.#maySend ? activity.wanted : 0;
-    const leases = this.#leases.open(holder, wanted);
-    const hasWork = (activity.hasWork || leases.length > 0) && this.#maySend;
-    const grant = this.agents.onHeartbeat(agent, { ...activity, hasWork });
-    this.#leases.onGrant(agent, grant.rate);
-    await this.#leases.written();
-    return { lost, leases, grants: [grant] };
+    return await this.dispatch.answer(agent, heartbeat, activity, this.#maySend);
   }
 
   async lookup(text: string): Promise<readonly LookupResult[]> {
@@ -263,7 +215,7 @@ export class SurveyRun implements KnownSurvey {
       survey: this.survey,
       plan: this.plan,
       table: this.#table,
-      activity: this.agents.activity.totals,
+      activity: this.dispatch.agents.activity.totals,
       endedAt: this.#endedAt,
       batchesSetAside: this.storer.batchesSetAside,
       notice: this.notice,
@@ -274,11 +226,9 @@ export class SurveyRun implements KnownSurvey {
   async #step(): Promise<void> {
     const now = this.#deps.clock.monotonic();
     this.storer.throwFailure();
-    if (now >= this.#drainCheckFrom) this.#leases.freeShardsOf((agent) => !this.#isServing(agent));
-    this.#announceOffers();
+    await this.dispatch.step(now, this.#maySend);
     this.storer.storeReady();
     await this.#enforceLimits();
-    if (now - this.#maintainedAt >= MAINTENANCE_MILLIS) await this.#maintainLeases(now);
     if (!this.storer.isIdle || now < this.#endRetryAt) return;
     // A shard may be stored in part if a coordinator died while storing a cancelled survey.
     if (this.#table.isComplete) await this.#end(this.#table.isWhole ? 'done' : 'cancelled');
@@ -290,52 +240,25 @@ export class SurveyRun implements KnownSurvey {
     if (endReason !== '') await this.#update({ state: 'draining', endReason });
   }
 
-  /** Tells agents when shards can be leased again, after there were none. */
-  #announceOffers(): void {
-    const { hasOffers } = this;
-    if (hasOffers && !this.#hadOffers) this.#announce();
-    this.#hadOffers = hasOffers;
-  }
-
-  /** An agent has published a row that none of its probes can have caused. */
-  #onForged(lease: Lease, { agent, epoch }: ResultBatch): void {
-    this.#leases.rewind(lease, epoch);
-    this.agents.quarantine(
-      agent,
-      `shard ${lease.shard}: a row does not bear the cookie of its probe`,
-    );
-  }
-
-  #announce(): void {
-    this.#deps.bus.agents.announce(this.survey.id);
-  }
-
   /** True if the survey runs and its results can be stored: sending must wait while they cannot. */
   get #maySend(): boolean {
     return this.survey.state === 'running' && this.storer.problem === '';
   }
 
   #applyRate(): void {
-    this.agents.setRate(this.#maySend ? this.survey.rate : 0);
-    this.#announce();
-  }
-
-  async #maintainLeases(now: number): Promise<void> {
-    this.#maintainedAt = now;
-    this.#leases.repair(now);
-    await this.#leases.writeAll();
-    await this.#leases.purge();
+    this.dispatch.agents.setRate(this.#maySend ? this.survey.rate : 0);
+    this.dispatch.announce();
   }
 
   #isDrained(): boolean {
     if (this.#isImmediate) return true;
-    if (this.#deps.clock.monotonic() < this.#drainCheckFrom) return false;
+    if (!this.dispatch.areAgentsKnown) return false;
     return this.storer.isDrained(this.#isServing);
   }
 
   async #end(state: SurveyState): Promise<void> {
     const { bus, clock, log, version } = this.#deps;
-    const { agents } = this;
+    const { agents } = this.dispatch;
     // A limit that was reached only after everything was probed did not end the survey.
     const survey = state === 'done' ? { ...this.survey, endReason: '' as const } : this.survey;
     const now = () => {
@@ -358,7 +281,7 @@ export class SurveyRun implements KnownSurvey {
     await this.record.write(() => this.survey);
     this.storer.end();
     await bus.leases.purge(survey.id);
-    this.#announce();
+    this.dispatch.announce();
     const { targetsCovered } = this.#table;
     log.info({ survey: survey.id, state, targetsCovered }, 'survey ended');
     this.#stop.abort();
@@ -368,7 +291,7 @@ export class SurveyRun implements KnownSurvey {
   /** Applies a change at once, and also writes it to the record, for the coordinator that comes after this one. */
   async #update(change: Partial<Pick<Survey, 'state' | 'rate' | 'endReason'>>): Promise<void> {
     this.survey = { ...this.survey, ...change };
-    this.#version++;
+    this.version++;
     this.#applyRate();
     await this.record.write(() => this.survey);
   }

@@ -51,6 +51,6 @@ export interface CoordinatorClient {
 /** The coordinator's side. */
 export interface AgentServer {
   serve(handlers: AgentHandlers, signal: AbortSignal): void;
-  /** Tells agents to send a heartbeat now. Announcements may be lost. @param survey empty: all agents */
+  /** Requests a heartbeat from agents now. Announcements may be lost. @param survey empty: all agents */
   announce(survey: string): void;
 }

@@ -1,4 +1,5 @@
 /** Encodes result batches; decoding checks the columns by hand. */
+import { createHmac } from 'node:crypto';
 import { LIMITS } from '../base/limits.js';
 import { CLASSES_MAX } from '../probe/probe-set.js';
 import {
@@ -61,9 +62,11 @@ function filled<Value>(column: Value[], rows: number, usual: Value): Value[] {
 
 /**
  * The message id of a batch: the stream keeps one message per id, however often it is published. An epoch has
- * one holder, and its batches are numbered. The agent is part of the id, so that no other agent can publish a
- * batch in its place.
+ * one holder, and its batches are numbered. The id is made with the key of the lease, which nobody else knows: so no
+ * other agent can publish something under it first, and take the place of the batch.
  */
-export function batchId({ survey, shard, epoch, serial, agent }: ResultBatch): string {
-  return `${survey}.${shard}.${epoch}.${serial}.${agent}`;
+export function batchId({ survey, shard, epoch, serial }: ResultBatch, key: Uint8Array): string {
+  return createHmac('sha256', key)
+    .update(`${survey}.${shard}.${epoch}.${serial}`)
+    .digest('base64url');
 }

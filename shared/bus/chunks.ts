@@ -1,4 +1,4 @@
-/** Large octet strings in chunks, several in progress at once: spaces to agents, rules and spaces to the coordinator. */
+/** Large octet strings in chunks, several at once: spaces to agents, rules and spaces to the coordinator. */
 import { LIMITS } from '../base/limits.js';
 
 /** Chunks in progress at once: few, so that many agents together do not hold up heartbeats. */

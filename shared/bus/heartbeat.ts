@@ -39,7 +39,7 @@ export interface Activity {
   readonly shards: readonly ShardReport[];
 }
 
-/** What an agent reports of a shard that it holds. Findings are those that no reply has answered yet. */
+/** The report of an agent about a shard that it holds. Findings are those that no reply has answered yet. */
 export interface ShardReport extends IcmpFindings {
   readonly shard: number;
   readonly epoch: number;

@@ -113,8 +113,12 @@ export interface LeaderStore {
 
 /** Result batches: kept until their segment is durable. */
 export interface ResultPublisher {
-  /** Resolves once the batch is stored in the stream; waits while the stream is full. */
-  publish(batch: ResultBatch): Promise<void>;
+  /**
+   * Resolves once the batch is stored in the stream; waits while the stream is full. A batch that was published
+   * before is stored once.
+   * @param key of the lease
+   */
+  publish(batch: ResultBatch, key: Uint8Array): Promise<void>;
 }
 
 export interface ResultConsumer {

@@ -1,6 +1,7 @@
 /**
  * SYN cookies for stateless validation: a probe carries a keyed hash (MAC) of its flow, and a reply must echo
- * it. With the survey key, any agent can validate replies to any probe; without it, replies cannot be forged.
+ * it. With the key of a shard's lease, its holder can validate the replies to all of its probes; without the key, they
+ * cannot be forged.
  */
 import { createHmac } from 'node:crypto';
 import type { Endpoint, Flow, Target } from '../net/endpoint.js';

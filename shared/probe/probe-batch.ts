@@ -80,4 +80,15 @@ export class ProbeBatch {
     this.port[to] = this.port[from] as number;
     this.position[to] = this.position[from] as number;
   }
+
+  /** Keeps some rows, in their order. */
+  keep(isKept: (row: number) => boolean): void {
+    let kept = 0;
+    for (let row = 0; row < this.count; row++) {
+      if (!isKept(row)) continue;
+      if (kept !== row) this.move(row, kept);
+      kept++;
+    }
+    this.count = kept;
+  }
 }

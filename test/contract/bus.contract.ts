@@ -13,6 +13,7 @@ import type { EpochRecord, Lease } from '../../shared/survey/lease.js';
 import type { ResultBatch } from '../../shared/survey/results.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { noneUnsent } from '../../shared/survey/unsent.js';
+import { KEY } from '../support/replies.js';
 import { columnsOf, limitsOf, TCP_SYN } from '../support/tcp-syn-set.js';
 
 interface Clients {
@@ -122,8 +123,8 @@ export function busContract(name: string, make: BusUnderTest): void {
     });
 
     test('keeps result batches until they are acknowledged, even if their consumer crashes', async () => {
-      await agent.results.publish(batch(0));
-      await agent.results.publish(batch(1));
+      await agent.results.publish(batch(0), KEY);
+      await agent.results.publish(batch(1), KEY);
       const crashed = stopController();
       const before = await make.settle(take(coordinator.results.consume(crashed.signal), 2));
       before[0]?.acknowledge();
@@ -136,7 +137,7 @@ export function busContract(name: string, make: BusUnderTest): void {
     test('delivers batches to a consumer again once another, which a deposed leader started late, has stopped', async () => {
       const batches = coordinator.results.consume(stop.signal)[Symbol.asyncIterator]();
       const first = batches.next();
-      await agent.results.publish(batch(0));
+      await agent.results.publish(batch(0), KEY);
       const delivery = (await make.settle(first)).value;
       expect(delivery?.batch).toEqual(batch(0));
       delivery?.acknowledge();
@@ -146,7 +147,7 @@ export function busContract(name: string, make: BusUnderTest): void {
       void late.next();
       await make.settle(new Promise((resolve) => setTimeout(resolve, 200)));
       deposed.abort();
-      await agent.results.publish(batch(1));
+      await agent.results.publish(batch(1), KEY);
       expect((await make.settle(second)).value?.batch).toEqual(batch(1));
     });
 
@@ -163,11 +164,18 @@ export function busContract(name: string, make: BusUnderTest): void {
     });
 
     test('keeps a batch once, however often it is published', async () => {
-      for (let i = 0; i < 3; i++) await agent.results.publish(batch(0));
-      await agent.results.publish(batch(1));
+      for (let i = 0; i < 3; i++) await agent.results.publish(batch(0), KEY);
+      await agent.results.publish(batch(1), KEY);
       const seen = await make.settle(take(coordinator.results.consume(stop.signal), 2));
       expect(seen.map((delivery) => delivery.batch.serial)).toEqual([0, 1]);
       expect(seen.map(({ remaining }) => remaining)).toEqual([1, 0]);
+    });
+
+    test('keeps a batch although somebody without the key of its lease has published one of the same number', async () => {
+      await agent.results.publish({ ...batch(0), vantage: 'elsewhere' }, new Uint8Array(16));
+      await agent.results.publish(batch(0), KEY);
+      const seen = await make.settle(take(coordinator.results.consume(stop.signal), 2));
+      expect(seen.map((delivery) => delivery.batch.vantage)).toEqual(['elsewhere', 'here']);
     });
 
     test('returns a survey when it is read or listed', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { AgentRegistry } from '../../coordinator/agents/agent-registry.js';
+import { GrantedProbes } from '../../coordinator/leases/granted-probes.js';
 import { LeaseBook } from '../../coordinator/leases/lease-book.js';
-import { LentProbes } from '../../coordinator/leases/lent-probes.js';
 import { ShardTable } from '../../coordinator/storage/shard-table.js';
 import type { Clock } from '../../shared/base/clock.js';
 import { LIMITS } from '../../shared/base/limits.js';
@@ -136,7 +136,7 @@ describe('the lease of a shard', () => {
     expect(second.table.leaseOf(0)?.epochs.at(-1)?.agent).toBe('b');
     const stored = await first.broker.coordinator.leases.read('s', 0);
     expect(stored?.value).toMatchObject({ term: 2, state: 'held' });
-    // What it writes from then on fails: a later coordinator leads.
+    // Its later writes fail: a later coordinator leads.
     first.book.revoke('a');
     first.book.rewind(first.table.leaseOf(0)!, 1);
     await expect(first.book.written()).rejects.toMatchObject({ code: 'DEPOSED' });
@@ -200,7 +200,7 @@ describe('a report is not believed', () => {
     const [lease] = made.book.open(holder, 1) as [NewLease];
     made.time.now += 8000; // without any rate
     work(made, 6);
-    // 60,000 probes were lent, all of them within the cooldown.
+    // The grants allowed 60,000 probes, all of them within the cooldown.
     const settled = { sentUpTo: 60_000, settledUpTo: 60_000, probesSent: 60_000 };
     expect(made.book.report('a', [reportOf(lease, settled)])).toHaveLength(1);
     expect(made.violations.join()).toMatch(/more probes than it was granted/);
@@ -236,17 +236,17 @@ describe('a report is not believed', () => {
   });
 });
 
-test('lent probes are bounded by the rates that were granted, for as long as the grants last', () => {
-  const lent = new LentProbes(0);
-  const slack = lent.mostBy(0, 0);
-  lent.onGrant(1000, 0);
-  lent.onGrant(2000, 1000);
-  lent.onGrant(0, 2000);
+test('the probes that grants allow are bounded by their rates, for as long as they last', () => {
+  const granted = new GrantedProbes(0);
+  const slack = granted.mostBy(0, 0);
+  granted.onGrant(1000, 0);
+  granted.onGrant(2000, 1000);
+  granted.onGrant(0, 2000);
   // The grant of 2,000/s may still be in use until it expires at 4,000 ms.
-  const most = lent.mostBy(60_000, 60_000);
+  const most = granted.mostBy(60_000, 60_000);
   expect(most).toBeGreaterThanOrEqual(1000 + 3 * 2000);
   expect(most - slack).toBeLessThanOrEqual(1.2 * (1000 + 5 * 2000) + 2000);
-  expect(lent.mostBy(1000, 60_000)).toBeLessThanOrEqual(slack + 1.2 * 1000 + 2000);
+  expect(granted.mostBy(1000, 60_000)).toBeLessThanOrEqual(slack + 1.2 * 1000 + 2000);
 });
 
 describe('the registry of agents', () => {

@@ -133,7 +133,7 @@ describe('a broker with logins', () => {
     expect(await broker.run(`$T agents ${OPERATOR}`)).toMatch(/^frankfurt +frankfurt +working/m);
   });
 
-  test('lets people do what their roles say, and tells them at once what they may not do', async () => {
+  test('lets people do what their roles say, and refuses everything else at once', async () => {
     const ada = '--login transect-auth/ada.login';
     expect(await broker.run(`$T agents ${ada}`)).toMatch(/frankfurt/);
     for (const act of [
@@ -171,7 +171,7 @@ describe('a broker with logins', () => {
     expect(wrong.stderr + open.stderr + token.stderr).not.toMatch(/SU[A-Z2-7]{56}/);
   });
 
-  test('cuts off within a second whoever is revoked; others redo its work, and no row is there twice', async () => {
+  test('disconnects an agent within a second of its revocation; others redo its work, and no row is there twice', async () => {
     await broker.startAgent('london');
     const survey = await broker.run(`$T launch ${TARGETS} -r 300 ${OPERATOR}`);
     await broker.until(

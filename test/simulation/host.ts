@@ -144,7 +144,7 @@ export class Host {
     return {
       ...bus,
       coordinator: { ask: (verb, given) => this.#request(() => bus.coordinator.ask(verb, given)) },
-      results: { publish: (batch) => this.#ask(() => bus.results.publish(batch)) },
+      results: { publish: (batch, key) => this.#ask(() => bus.results.publish(batch, key)) },
       announcements: (signal) => this.#overhear(bus.announcements(signal), signal),
     };
   }

@@ -358,7 +358,7 @@ class FaultPlan {
         timestamp: 1,
         columns,
       };
-      void liar.results.publish(batch);
+      void liar.results.publish(batch, new Uint8Array(16));
       const heartbeat = boast(survey, draw, this.#world.clock.monotonic() + i);
       void liar.coordinator.ask('heartbeat', { heartbeat }).catch(() => {}); // refused, as it should be
     }

@@ -48,7 +48,7 @@ export class GuardedBroker implements AsyncDisposable {
     return join(this.path, 'transect-auth', name);
   }
 
-  /** What the broker has logged. */
+  /** The broker's log. */
   get log(): string {
     const file = this.file('nats.log');
     return existsSync(file) ? readFileSync(file, 'utf8') : '';

@@ -93,7 +93,7 @@ async function watchRun(
     const { status } = run;
     if (isTerminal && !flags.quiet) rewriteLine(progressLine(status));
     else say(progressLine(status));
-    const agents = coordinator.agents.statuses([run.agents]);
+    const agents = coordinator.agents.statuses([run.dispatch.agents]);
     const refusal = agents.find(({ state }) => state === 'refused');
     const refused = refusal?.problem ?? '';
     if (refused !== '' && agents.every(({ state }) => state === 'refused')) {

@@ -9,8 +9,8 @@ export class MemoryResults implements ResultPublisher, ResultConsumer {
   /** The last one receives; when it stops, the one before it does again, as with NATS. */
   #consumers: readonly Channel<ResultDelivery>[] = [];
 
-  async publish(batch: ResultBatch): Promise<void> {
-    const identity = batchId(batch);
+  async publish(batch: ResultBatch, key: Uint8Array): Promise<void> {
+    const identity = batchId(batch, key);
     if (this.#kept.has(identity)) return;
     this.#kept.set(identity, batchCodec.encode(batch));
     this.#deliver(identity);

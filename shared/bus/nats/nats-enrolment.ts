@@ -1,4 +1,4 @@
-/** Enrolment over core NATS: whoever was invited sends a public key, on a subject that names the login. */
+/** Enrolment over core NATS: those who were invited send a public key, on a subject that names the login. */
 import { NoRespondersError, RequestError, TimeoutError } from '@nats-io/transport-node';
 import type { BrokerAccess } from '../../base/broker-access.js';
 import { Fault } from '../../base/faults.js';

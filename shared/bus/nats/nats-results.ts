@@ -1,6 +1,5 @@
 /** Result batches on a work-queue stream: removed by acknowledgement, once their segment is durable. */
 import type { JsMsg } from '@nats-io/jetstream';
-import type { ResultBatch } from '../../survey/results.js';
 import { batchCodec, batchId } from '../batch-codec.js';
 import type { ResultConsumer, ResultDelivery, ResultPublisher } from '../interfaces.js';
 import type { BrokerConnection, StoreConnection } from './connection.js';
@@ -15,10 +14,10 @@ const RETRY_MILLIS = 500;
 
 export function resultPublisher(broker: BrokerConnection): ResultPublisher {
   return {
-    async publish(batch: ResultBatch): Promise<void> {
+    async publish(batch, key) {
       const subject = SUBJECT.results(batch.survey, batch.agent, batch.shard);
       const bytes = batchCodec.encode(batch);
-      const msgID = batchId(batch);
+      const msgID = batchId(batch, key);
       await withRetry(broker, () => broker.jetstream.publish(subject, bytes, { msgID }));
     },
   };

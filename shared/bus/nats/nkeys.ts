@@ -1,5 +1,5 @@
 /** Nkeys: Ed25519 key pairs by which clients log in to a NATS server, which knows their public halves only. */
-import { createUser, fromPublic, fromSeed } from '@nats-io/nkeys';
+import { createUser, fromPublic } from '@nats-io/nkeys';
 
 export interface Nkey {
   /** `SU…`: the secret half. */
@@ -11,11 +11,6 @@ export interface Nkey {
 export function newNkey(): Nkey {
   const pair = createUser();
   return { seed: new TextDecoder().decode(pair.getSeed()), key: pair.getPublicKey() };
-}
-
-/** The public half of a seed. @throws Error if it is no seed of a user */
-export function publicKeyOf(seed: string): string {
-  return fromSeed(new TextEncoder().encode(seed)).getPublicKey();
 }
 
 /** True if the text is the public key of a user. */

@@ -37,7 +37,7 @@ export const SUBJECT = {
   ENROLS_ALL: 'enrol.*',
 } as const;
 
-/** Where the answers to a login's requests arrive: a prefix of its own, which nobody else may read. */
+/** The prefix of the subjects on which the answers to a login's requests arrive; no other login may read them. */
 export function inboxOf(name: string): string {
   return `_INBOX_${name}`;
 }

@@ -11,7 +11,7 @@ interface GrantedRate {
 
 interface Sample {
   readonly at: number;
-  readonly lent: number;
+  readonly granted: number;
 }
 
 /** An agent may exceed its rate by this factor for a while, because its clock and its pacer are not exact. */
@@ -24,29 +24,29 @@ const AHEAD_SECONDS = 1;
 /** Samples are at least this far apart. */
 const SAMPLE_MILLIS = 250;
 
-export class LentProbes {
-  #granted: GrantedRate[] = [];
-  /** Ascending; each `lent` is the number of probes lent up to `at`, at least. */
+export class GrantedProbes {
+  #rates: GrantedRate[] = [];
+  /** Ascending; each `granted` is the number of probes that the grants up to `at` allow, at least. */
   readonly #samples: Sample[];
   #rateMax = 0;
 
   /** @param now our monotonic clock, as all times here */
   constructor(now: number) {
-    this.#samples = [{ at: now, lent: 0 }];
+    this.#samples = [{ at: now, granted: 0 }];
   }
 
   /** Records a grant. It lasts at most `LIMITS.grantMillis` from now on, because it answers an earlier heartbeat. */
   onGrant(rate: number, now: number): void {
     this.#advance(now);
     this.#rateMax = Math.max(this.#rateMax, rate);
-    this.#granted.push({ rate, expiresAt: now + LIMITS.grantMillis });
+    this.#rates.push({ rate, expiresAt: now + LIMITS.grantMillis });
   }
 
   /** The most probes that can have been sent up to a time. */
   mostBy(time: number, now: number): number {
     this.#advance(now);
     const sample = this.#samples.find(({ at }) => at >= time) ?? (this.#samples.at(-1) as Sample);
-    return sample.lent * TOLERANCE + this.#rateMax * AHEAD_SECONDS + BURST;
+    return sample.granted * TOLERANCE + this.#rateMax * AHEAD_SECONDS + BURST;
   }
 
   /** Forgets samples before a time, for which nobody asks any more. */
@@ -58,16 +58,16 @@ export class LentProbes {
   #advance(now: number): void {
     const last = this.#samples.at(-1) as Sample;
     if (now <= last.at) return;
-    const rate = this.#granted.reduce((most, granted) => Math.max(most, granted.rate), 0);
+    const rate = this.#rates.reduce((most, each) => Math.max(most, each.rate), 0);
     const millis = Math.min(now, this.#lastExpiry(last.at)) - last.at;
-    const sample = { at: now, lent: last.lent + (rate * Math.max(0, millis)) / 1000 };
+    const sample = { at: now, granted: last.granted + (rate * Math.max(0, millis)) / 1000 };
     const isDense = last.at - (this.#samples.at(-2)?.at ?? last.at) < SAMPLE_MILLIS;
     if (isDense && this.#samples.length > 1) this.#samples[this.#samples.length - 1] = sample;
     else this.#samples.push(sample);
-    this.#granted = this.#granted.filter(({ expiresAt }) => expiresAt > now);
+    this.#rates = this.#rates.filter(({ expiresAt }) => expiresAt > now);
   }
 
   #lastExpiry(since: number): number {
-    return this.#granted.reduce((latest, { expiresAt }) => Math.max(latest, expiresAt), since);
+    return this.#rates.reduce((latest, { expiresAt }) => Math.max(latest, expiresAt), since);
   }
 }
