@@ -19,11 +19,11 @@ import {
   RESOLVING,
   UNREACHABLE,
 } from '../interfaces.js';
-import { JobKeys } from './job-keys.js';
+import { JobKeys } from './jobs/job-keys.js';
+import type { SendJob } from './jobs/send-job.js';
 import type { Pacer } from './pacer.js';
 import { NO_JOB, ResolutionQueue } from './resolution-queue.js';
 import type { SendFilter } from './send-filter.js';
-import type { SendJob } from './send-job.js';
 import type { SlowGate } from './slow-gate.js';
 import { UnsentLog } from './unsent-log.js';
 

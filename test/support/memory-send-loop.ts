@@ -2,8 +2,8 @@
 import { Egress } from '../../agent/egress/egress.js';
 import { Router } from '../../agent/egress/router.js';
 import type { Destinations } from '../../agent/interfaces.js';
+import type { SendJob } from '../../agent/send/jobs/send-job.js';
 import type { SendFilter } from '../../agent/send/send-filter.js';
-import type { SendJob } from '../../agent/send/send-job.js';
 import { SendLoop } from '../../agent/send/send-loop.js';
 import { SenderControl } from '../../agent/send/sender-control.js';
 import { SlowGate } from '../../agent/send/slow-gate.js';

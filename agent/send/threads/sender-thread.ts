@@ -5,8 +5,8 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { toFaultCode } from '../../../shared/base/exit-codes.js';
 import { describeError, Fault } from '../../../shared/base/faults.js';
+import type { SendJob } from '../jobs/send-job.js';
 import type { SendFilterLists } from '../send-filter.js';
-import type { SendJob } from '../send-job.js';
 import { SenderControl } from '../sender-control.js';
 import type { SenderIndex } from '../stripes.js';
 import type { UnsentMessage } from '../unsent-log.js';

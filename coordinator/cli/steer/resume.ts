@@ -1,8 +1,8 @@
 /** `transect resume`: continues a paused survey. */
 import type { Command } from 'commander';
-import { command } from '../../shared/command/program.js';
-import { printNote } from './output/print.js';
-import { ABOUT_SURVEY, addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
+import { command } from '../../../shared/command/program.js';
+import { printNote } from '../output/print.js';
+import { ABOUT_SURVEY, addBrokerOptions, type BrokerFlags, withBus } from '../with-bus.js';
 
 export function resumeCommand(): Command {
   const made = command('resume', 'continue a paused survey');

@@ -2,8 +2,9 @@
  * The send jobs that wait at a sender: repeats of probes and deferred ones go first, and interrupt a first round,
  * which is continued after them.
  */
+
+import type { SenderControl } from '../sender-control.js';
 import { isFirstRound, type SendJob } from './send-job.js';
-import type { SenderControl } from './sender-control.js';
 
 /** A job, and the position from which on it is to be sent; undefined if it has not begun. */
 export interface NextJob {

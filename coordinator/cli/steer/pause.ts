@@ -1,8 +1,8 @@
 /** `transect pause`: stops sending; leases and late replies are kept. */
 import type { Command } from 'commander';
-import { command } from '../../shared/command/program.js';
-import { printNote } from './output/print.js';
-import { ABOUT_SURVEY, addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
+import { command } from '../../../shared/command/program.js';
+import { printNote } from '../output/print.js';
+import { ABOUT_SURVEY, addBrokerOptions, type BrokerFlags, withBus } from '../with-bus.js';
 
 export function pauseCommand(): Command {
   const made = command('pause', 'stop sending; leases and late replies are kept');

@@ -1,5 +1,5 @@
 /** A send job, as it is posted to a sender thread. */
-import type { KnownClasses } from '../interfaces.js';
+import type { KnownClasses } from '../../interfaces.js';
 
 /** Positions [from, to) to be sent, and the slot of `SenderControl` for their progress. */
 export interface SendJob {

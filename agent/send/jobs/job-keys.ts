@@ -1,5 +1,5 @@
 /** The keys of send jobs at one sender: all probes of a batch are made with the key of one job. */
-import type { Egress } from '../egress/egress.js';
+import type { Egress } from '../../egress/egress.js';
 import type { SendJob } from './send-job.js';
 
 export class JobKeys {

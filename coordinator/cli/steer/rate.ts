@@ -1,10 +1,10 @@
 /** `transect rate`: changes the rate of a running survey. */
 import type { Command } from 'commander';
-import type { Pps } from '../../shared/base/brand.js';
-import { command } from '../../shared/command/program.js';
-import { formatLimit, parseRateLimit } from '../../shared/survey/quantities.js';
-import { printNote } from './output/print.js';
-import { ABOUT_SURVEY, addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
+import type { Pps } from '../../../shared/base/brand.js';
+import { command } from '../../../shared/command/program.js';
+import { formatLimit, parseRateLimit } from '../../../shared/survey/quantities.js';
+import { printNote } from '../output/print.js';
+import { ABOUT_SURVEY, addBrokerOptions, type BrokerFlags, withBus } from '../with-bus.js';
 
 export function rateCommand(): Command {
   const made = command('rate', 'change the rate of a survey');

@@ -1,8 +1,8 @@
 /** `transect cancel`: stops a survey, and stores the results of the probes already sent. */
 import type { Command } from 'commander';
-import { command, option } from '../../shared/command/program.js';
-import { printNote } from './output/print.js';
-import { ABOUT_SURVEY, addBrokerOptions, type BrokerFlags, withBus } from './with-bus.js';
+import { command, option } from '../../../shared/command/program.js';
+import { printNote } from '../output/print.js';
+import { ABOUT_SURVEY, addBrokerOptions, type BrokerFlags, withBus } from '../with-bus.js';
 
 export function cancelCommand(): Command {
   const made = command(
