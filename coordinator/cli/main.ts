@@ -21,7 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   verify: async () => (await import('./stored/verify.js')).verifyCommand(),
   lookup: async () => (await import('./lookup.js')).lookupCommand(),
   exclude: async () => (await import('./exclude.js')).excludeCommand(),
-  auth: async () => (await import('./auth.js')).authCommand(),
+  auth: async () => (await import('./auth/auth.js')).authCommand(),
 };
 
 const args = process.argv.slice(2);
