@@ -48,6 +48,7 @@ module.exports = {
     layer('permutation', ['base', 'simd']),
     layer('probe', ['base', 'net', 'packet', 'simd']),
     layer('survey', ['base', 'net', 'packet', 'simd', 'permutation', 'probe']),
+    layer('authorization', ['base', 'net', 'packet', 'simd', 'permutation', 'probe', 'survey']),
     layer('bus', ['base', 'net', 'packet', 'simd', 'permutation', 'probe', 'survey']),
     layer('telemetry', ['base']),
     layer('login', [
@@ -82,7 +83,7 @@ module.exports = {
     },
     ...leaf(
       'agent',
-      ['system', 'lease', 'send', 'direct', 'egress', 'transmit', 'capture', 'replies'],
+      ['system', 'policy', 'lease', 'send', 'direct', 'egress', 'transmit', 'capture', 'replies'],
       { send: ['egress'], direct: ['egress', 'send'] },
     ),
     ...leaf('coordinator', ['admission', 'auth', 'plan', 'leases', 'agents', 'storage', 'sink'], {

@@ -26,6 +26,7 @@ import { CoordinatorLink } from './coordinator-link.js';
 import type { OpenNetworkIo } from './interfaces.js';
 import type { JoinedSurvey } from './joined-survey.js';
 import { JoinedSurveys, RETRY_MILLIS } from './joined-surveys.js';
+import type { HostPolicy } from './policy/host-policy.js';
 import { ShardLeaser } from './shard-leaser.js';
 
 export interface AgentOptions {
@@ -43,6 +44,8 @@ export interface AgentDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly openNetworkIo: OpenNetworkIo;
+  /** The policy of this host. */
+  readonly policy: HostPolicy;
 }
 
 /** After the agent is quarantined in a survey, it leases no shards of that survey for this long. */
@@ -68,7 +71,7 @@ export class Agent {
     assert(options.ceiling >= 0, `the ceiling ${options.ceiling} is negative`);
     this.#options = options;
     this.#deps = deps;
-    this.surveys = new JoinedSurveys(deps, this.#exclusions);
+    this.surveys = new JoinedSurveys({ ...deps, agent: options.agent }, this.#exclusions);
     this.#link = new CoordinatorLink({
       ...deps,
       compose: () => this.#heartbeat(),

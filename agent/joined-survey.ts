@@ -1,19 +1,16 @@
 /** One survey that this agent has joined: its plan, its network I/O, the shards held, and the grant. */
+
+import type { Authorization } from '../shared/authorization/authorization.js';
 import { assert } from '../shared/base/assert.js';
 import type { Clock } from '../shared/base/clock.js';
-import { Fault } from '../shared/base/faults.js';
-import { LIMITS } from '../shared/base/limits.js';
-import type { CoordinatorClient } from '../shared/bus/agent-api.js';
-import { download, upload } from '../shared/bus/chunks.js';
 import type { Activity, Grant, IoStats } from '../shared/bus/heartbeat.js';
 import { ProbeSet } from '../shared/probe/probe-set.js';
-import { Plan } from '../shared/survey/plan.js';
+import type { Plan } from '../shared/survey/plan.js';
 import type { Exclusions } from '../shared/survey/policy/exclusions.js';
-import { refuseOtherBytes, spaceFromBytes } from '../shared/survey/space/space-bytes.js';
 import { isEnding, type Survey } from '../shared/survey/survey.js';
 import { GrantState } from './grant-state.js';
 import type { HeldShard } from './held-shard.js';
-import type { NetworkIo, OpenNetworkIo } from './interfaces.js';
+import type { NetworkIo } from './interfaces.js';
 import { SendingSequence } from './lease/sending-sequence.js';
 import { SlowPace } from './lease/slow-pace.js';
 import { RateMeter } from './rate-meter.js';
@@ -23,6 +20,13 @@ import { ReplyCounts, ShardMatcher } from './replies/shard-matcher.js';
 
 /** The lease prefetch assumes that the agent may get faster by this many shards per second. */
 const PACE_SHARDS = 16;
+
+interface JoinedSurveyDeps {
+  readonly networkIo: NetworkIo;
+  readonly clock: Clock;
+  /** Undefined if the survey needs none. */
+  readonly authorization: Authorization | undefined;
+}
 
 export class JoinedSurvey {
   survey: Survey;
@@ -36,6 +40,7 @@ export class JoinedSurvey {
   readonly sequence = new SendingSequence();
   readonly slowPace: SlowPace;
   readonly #clock: Clock;
+  readonly #authorization: Authorization | undefined;
   readonly #grant = new GrantState();
   readonly #meter: RateMeter;
   /** Time (our monotonic clock): all replies that arrived before it have been read. */
@@ -45,9 +50,10 @@ export class JoinedSurvey {
   /** Rate limit of this agent for this survey, packets per second. */
   #ceiling = Number.POSITIVE_INFINITY;
 
-  constructor(survey: Survey, plan: Plan, networkIo: NetworkIo, clock: Clock) {
+  constructor(survey: Survey, plan: Plan, { networkIo, clock, authorization }: JoinedSurveyDeps) {
     const now = clock.monotonic();
     this.#clock = clock;
+    this.#authorization = authorization;
     assert(plan.hash === survey.planHash, `survey ${survey.id} is joined with another plan`);
     this.survey = survey;
     this.plan = plan;
@@ -183,11 +189,21 @@ export class JoinedSurvey {
     this.#applyGrant();
   }
 
+  /** Packets per second that the authorization of the survey still allows this agent. */
+  get #authorizedRate(): number {
+    if (this.#authorization === undefined) return Number.POSITIVE_INFINITY;
+    const { notAfter, maxProbes, maxRatePerAgent } = this.#authorization;
+    const isOver = this.#clock.wall() > Date.parse(notAfter);
+    const isSpent = this.networkIo.sender.totals.probesSent >= maxProbes;
+    return isOver || isSpent ? 0 : maxRatePerAgent;
+  }
+
   #applyGrant(): void {
     const grant = this.#grant.latest;
     if (grant === undefined) return;
     const { rate, exclusionsVersion } = grant;
-    const most = this.survey.state === 'paused' ? 0 : this.#ceiling;
+    const isPaused = this.survey.state === 'paused';
+    const most = isPaused ? 0 : Math.min(this.#ceiling, this.#authorizedRate);
     this.networkIo.sender.grant(Math.min(rate, most), this.#grant.expiresAt, exclusionsVersion);
   }
 
@@ -237,44 +253,8 @@ export class JoinedSurvey {
   }
 }
 
-async function closeNetworkIo({ captures, sender }: NetworkIo): Promise<void> {
+/** Ends the sending and capturing of a survey. */
+export async function closeNetworkIo({ captures, sender }: NetworkIo): Promise<void> {
   for (const capture of captures) capture.close();
   await sender.close();
-}
-
-/**
- * Joins a survey: fetches its space, builds the plan, and compares it with the coordinator's.
- * @throws Fault MISSING_SPACE, PLAN_MISMATCH, or the reason why the network I/O cannot be opened
- */
-export async function joinSurvey(
-  coordinator: CoordinatorClient,
-  survey: Survey,
-  openNetworkIo: OpenNetworkIo,
-  clock: Clock,
-): Promise<JoinedSurvey> {
-  const { spaceHash, seed, shardLength, limits } = survey;
-  const bytes = await download(LIMITS.spaceOctets, (offset) =>
-    coordinator.ask('space', { hash: spaceHash, offset }),
-  );
-  if (bytes === undefined) throw new Fault('MISSING_SPACE', 'the coordinator has no such space');
-  refuseOtherBytes(bytes, spaceHash, 'the target space');
-  const space = spaceFromBytes(bytes);
-  const plan = new Plan(space, seed, shardLength, limits.maxTargets, spaceHash);
-  if (plan.hash !== survey.planHash) {
-    const reason = 'agent and coordinator compute different plans: run the same version on both';
-    throw new Fault('PLAN_MISMATCH', reason, { value: survey.id });
-  }
-  const networkIo = await openNetworkIo(survey, plan, bytes);
-  try {
-    const { rules, rulesHash: hash } = networkIo;
-    if (rules !== undefined) {
-      await upload(rules, (offset, chunk) =>
-        coordinator.ask('rules', { hash, offset, total: rules.length, chunk }),
-      );
-    }
-  } catch (error) {
-    await closeNetworkIo(networkIo);
-    throw error;
-  }
-  return new JoinedSurvey(survey, plan, networkIo, clock);
 }

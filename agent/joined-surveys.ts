@@ -2,17 +2,25 @@
  * The surveys of this agent: joins each survey that it can serve, and remembers which ones it cannot serve,
  * with the reason and the time of the next attempt.
  */
+
+import type { Authorization } from '../shared/authorization/authorization.js';
 import type { Clock } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
+import { LIMITS } from '../shared/base/limits.js';
 import { PROTOCOL } from '../shared/base/version.js';
+import type { CoordinatorClient } from '../shared/bus/agent-api.js';
+import { download, upload } from '../shared/bus/chunks.js';
 import type { SurveyVersion } from '../shared/bus/heartbeat.js';
 import type { AgentBus } from '../shared/bus/interfaces.js';
+import { Plan } from '../shared/survey/plan.js';
 import type { Exclusions } from '../shared/survey/policy/exclusions.js';
+import { refuseOtherBytes, spaceFromBytes } from '../shared/survey/space/space-bytes.js';
 import type { Survey } from '../shared/survey/survey.js';
 import type { Log } from '../shared/telemetry/log.js';
 import type { HeldShard } from './held-shard.js';
 import type { OpenNetworkIo } from './interfaces.js';
-import { type JoinedSurvey, joinSurvey } from './joined-survey.js';
+import { closeNetworkIo, JoinedSurvey } from './joined-survey.js';
+import { checkSurvey, type HostPolicy } from './policy/host-policy.js';
 
 /** Delay before a refused survey is tried again. */
 export const RETRY_MILLIS = 5000;
@@ -22,6 +30,10 @@ export interface JoinedSurveysDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly openNetworkIo: OpenNetworkIo;
+  /** The policy of this host. */
+  readonly policy: HostPolicy;
+  /** Our name. */
+  readonly agent: string;
 }
 
 /** The reason why a survey is not served: a fault code, which may be empty, and one sentence. */
@@ -125,10 +137,15 @@ export class JoinedSurveys {
   }
 
   async #join(survey: Survey): Promise<JoinedSurvey | undefined> {
-    const { bus, clock, log, openNetworkIo } = this.#deps;
+    const { bus, clock, log, openNetworkIo, policy, agent } = this.#deps;
     const { id } = survey;
     try {
-      const joined = await joinSurvey(bus.coordinator, survey, openNetworkIo, clock);
+      const admit = (record: Survey, plan: Plan) =>
+        checkSurvey(policy, record, {
+          ...{ agent, plan, surveys: this.#joined.size, now: clock.wall() },
+        });
+      const deps = { openNetworkIo, clock, admit };
+      const joined = await joinSurvey(bus.coordinator, survey, deps);
       this.#joined.set(id, joined);
       joined.setExclusions(this.#exclusions);
       // The record may have changed meanwhile.
@@ -173,4 +190,49 @@ function versionSkewOf({ protocol }: Survey): string {
     `this agent has protocol ${PROTOCOL} and the coordinator ${protocol}: ` +
     'run the same version of Transect on both'
   );
+}
+
+export interface JoinSurveyDeps {
+  readonly openNetworkIo: OpenNetworkIo;
+  readonly clock: Clock;
+  /** Checks a survey against the policy of this host. @throws Fault LOCAL_POLICY or UNAUTHORIZED */
+  readonly admit: (survey: Survey, plan: Plan) => Authorization | undefined;
+}
+
+/**
+ * Joins a survey: fetches its space, builds the plan, and compares it with the coordinator's.
+ * @throws Fault MISSING_SPACE, PLAN_MISMATCH, LOCAL_POLICY, UNAUTHORIZED, or the reason why the network I/O cannot
+ * be opened
+ */
+export async function joinSurvey(
+  coordinator: CoordinatorClient,
+  survey: Survey,
+  { openNetworkIo, clock, admit }: JoinSurveyDeps,
+): Promise<JoinedSurvey> {
+  const { spaceHash, seed, shardLength, limits } = survey;
+  const bytes = await download(LIMITS.spaceOctets, (offset) =>
+    coordinator.ask('space', { hash: spaceHash, offset }),
+  );
+  if (bytes === undefined) throw new Fault('MISSING_SPACE', 'the coordinator has no such space');
+  refuseOtherBytes(bytes, spaceHash, 'the target space');
+  const space = spaceFromBytes(bytes);
+  const plan = new Plan(space, seed, shardLength, limits.maxTargets, spaceHash);
+  if (plan.hash !== survey.planHash) {
+    const reason = 'agent and coordinator compute different plans: run the same version on both';
+    throw new Fault('PLAN_MISMATCH', reason, { value: survey.id });
+  }
+  const authorization = admit(survey, plan);
+  const networkIo = await openNetworkIo(survey, plan, bytes);
+  try {
+    const { rules, rulesHash: hash } = networkIo;
+    if (rules !== undefined) {
+      await upload(rules, (offset, chunk) =>
+        coordinator.ask('rules', { hash, offset, total: rules.length, chunk }),
+      );
+    }
+  } catch (error) {
+    await closeNetworkIo(networkIo);
+    throw error;
+  }
+  return new JoinedSurvey(survey, plan, { networkIo, clock, authorization });
 }

@@ -1,5 +1,6 @@
 /** `transect-agent`: parses flags, turns signals into one AbortSignal, and runs the agent. */
 
+import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { brokerUrls } from '../shared/base/broker-access.js';
 import { systemClock } from '../shared/base/clock.js';
@@ -32,16 +33,20 @@ import { Agent } from './agent.js';
 import { joinCommand, rekeyCommand } from './join-command.js';
 import { declareMetrics } from './metrics.js';
 import { networkIoOpener } from './network-io.js';
+import { type HostPolicy, NO_POLICY } from './policy/host-policy.js';
 import { interfaceIndex } from './system/libc.js';
 
 interface AgentFlags extends NetworkFlags, BrokerFlags {
   readonly vantage?: string;
   readonly maxRate: number;
   readonly blocklistFile?: readonly string[];
+  readonly policy?: string;
+  readonly unsigned?: boolean;
   readonly http?: HttpAddress;
   readonly logLevel: LogLevel;
 }
 
+const POLICY_FILE = '/etc/transect/agent.yaml';
 const ID_LETTERS = 5;
 const SESSION_LETTERS = 16;
 
@@ -72,6 +77,13 @@ const program = command(
       (file) => file,
     ),
   )
+  .addOption(
+    option(
+      '--policy <file>',
+      `what may leave this host, whatever a coordinator asks (default: ${POLICY_FILE}, if it exists)`,
+    ),
+  )
+  .addOption(option('--unsigned', 'serve surveys without authorization').hideHelp())
   .addOption(option('--http <host:port>', 'serve /metrics and /healthz', parseHttpAddress))
   .addOption(logLevelOption())
   .action(run);
@@ -84,6 +96,7 @@ process.exit(await runProgram(program, process.argv.slice(2)));
 
 async function run(flags: AgentFlags): Promise<void> {
   if (flags.interface !== undefined) interfaceIndex(flags.interface);
+  const policy = await policyOf(flags);
   const openNetworkIo = await networkIoOpener(
     {
       device: flags.interface,
@@ -96,6 +109,7 @@ async function run(flags: AgentFlags): Promise<void> {
       senders: flags.senders ?? 1,
       transmit: flags.transmit,
       blocklists: flags.blocklistFile ?? [],
+      forbidden: policy.forbidden,
     },
     systemClock,
   );
@@ -107,8 +121,10 @@ async function run(flags: AgentFlags): Promise<void> {
   const bus = await agentBus(access, agent);
   const session = shortId(systemRandom, SESSION_LETTERS);
   const identity = { agent, session, vantage, version: VERSION };
-  const options = { ...identity, ceiling: flags.maxRate };
-  const working = new Agent(options, { bus, clock: systemClock, log, openNetworkIo });
+  const ceilings = [flags.maxRate, policy.maxRate].filter((rate) => rate > 0);
+  const ceiling = ceilings.length === 0 ? 0 : Math.min(...ceilings);
+  const options = { ...identity, ceiling };
+  const working = new Agent(options, { bus, clock: systemClock, log, openNetworkIo, policy });
   const health = { problem: () => working.surveys.problem || undefined };
   const http =
     flags.http &&
@@ -137,4 +153,13 @@ function parseVantage(text: string): string {
   if (VANTAGE.test(text)) return text;
   const reason = 'a vantage is a label of at most 48 letters, digits, _ and -, not starting with -';
   throw new Fault('BAD_OPTION', reason, { value: text });
+}
+
+/** The policy of this host. The agents of `scan` serve its own user, whose surveys need no authorization. */
+async function policyOf({ policy: file, unsigned }: AgentFlags): Promise<HostPolicy> {
+  if (file === undefined && !existsSync(POLICY_FILE)) return NO_POLICY;
+  // Loaded only here, because the YAML parser takes time.
+  const { readPolicy } = await import('./policy/policy-file.js');
+  const policy = await readPolicy(file ?? POLICY_FILE, '--policy');
+  return unsigned ? { ...policy, signers: undefined } : policy;
 }

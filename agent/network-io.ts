@@ -42,6 +42,8 @@ export interface NetworkIoOptions extends EgressOptions {
   readonly transmit?: TransmitMethod | undefined;
   /** Files of ranges that this agent never probes. */
   readonly blocklists: readonly string[];
+  /** Addresses that the policy of this host forbids. */
+  readonly forbidden: Blocklist;
 }
 
 /** @throws Fault UNREADABLE_FILE or BAD_LIST about this agent's own blocklists */
@@ -59,7 +61,7 @@ export async function networkIoOpener(
       const openDirectIo = kind === 'connection' ? openConnectIo : openNeighbourIo;
       const rules = ownRules(own, []);
       const rulesHash = rules === undefined ? '' : hashSpace(rules);
-      const blocked = blockedFor(survey, own);
+      const blocked = blockedFor(survey, own, options.forbidden);
       return openDirectIo(survey, plan, { ...options, blocked }, clock, { rules, rulesHash });
     }
     requireNetRaw();
@@ -86,7 +88,7 @@ export async function networkIoOpener(
       coversAll: unroutable.length === 0,
       ports: origin.ports,
       transmit: options.transmit,
-      blocked: blockedFor(survey, own),
+      blocked: blockedFor(survey, own, options.forbidden),
     };
     try {
       // If a sender fails, the agent stops: other agents settle its shards.
@@ -108,10 +110,14 @@ export async function networkIoOpener(
   };
 }
 
-function blockedFor({ allowSpecial }: Survey, own: readonly RuleList[]): SendFilterLists {
+function blockedFor(
+  { allowSpecial }: Survey,
+  own: readonly RuleList[],
+  forbidden: Blocklist,
+): SendFilterLists {
   const { ipv4, ipv6 } = Blocklist.of(own);
-  const blocked = blockedSpecialIpv4(allowSpecial).union(ipv4);
-  const blocked6 = blockedSpecialIpv6(allowSpecial).union(ipv6);
+  const blocked = blockedSpecialIpv4(allowSpecial).union(ipv4).union(forbidden.ipv4);
+  const blocked6 = blockedSpecialIpv6(allowSpecial).union(ipv6).union(forbidden.ipv6);
   return {
     version: 0,
     excluded: addressLists(Ranges.none, Ranges6.none),

@@ -10,6 +10,7 @@
  */
 
 import { join } from 'node:path';
+import type { AllowedSigner } from '../shared/authorization/allowed-signers.js';
 import { assert } from '../shared/base/assert.js';
 import type { Clock } from '../shared/base/clock.js';
 import { describeError } from '../shared/base/faults.js';
@@ -53,6 +54,8 @@ export interface CoordinatorOptions {
   readonly restoresOrphans?: { readonly previous: readonly Survey[] };
   /** False if the control API is not served, as in `scan`. */
   readonly servesControl?: boolean;
+  /** Who may authorize surveys; undefined if they need no authorization. */
+  readonly signers?: readonly AllowedSigner[] | undefined;
   /** The data folder, which contains a folder for each survey. */
   readonly data: string;
   readonly version: string;
@@ -106,8 +109,7 @@ export class Coordinator {
   async run(signal: AbortSignal): Promise<void> {
     const { bus } = this.#deps;
     this.#signal = signal;
-    await this.#keys;
-    await this.exclusions.restore();
+    await Promise.all([this.#keys, this.exclusions.restore()]);
     const loops = [this.#followExclusions(signal)];
     const found = await bus.surveys.list();
     const over = found.filter(({ value }) => isOver(value.state));
@@ -132,7 +134,8 @@ export class Coordinator {
   async launch(request: SurveyRequest): Promise<SurveyRun> {
     const { bus, clock, random, log } = this.#deps;
     const space = await readSpaceBytes(bus.spaces, request.spaceHash);
-    const { survey, plan } = admit(request, spaceFromBytes(space), random, clock.wall());
+    const context = { random, now: clock.wall(), signers: this.#options.signers };
+    const { survey, plan } = admit(request, spaceFromBytes(space), context);
     // The run must exist before agents know the survey, because batches may arrive at once; it starts once
     // the record is written.
     const run = await this.#open(survey, { plan, space });
@@ -274,7 +277,7 @@ export class Coordinator {
     for await (const _version of this.exclusions.follow(signal)) this.requireExclusions();
   }
 
-  /** Lets every agent know the latest version of the exclusions, which their grants require from now on. */
+  /** Requests a heartbeat from every agent, whose answer has the latest version of the exclusions. */
   requireExclusions(): void {
     this.#deps.bus.agents.announce('');
   }
@@ -282,8 +285,7 @@ export class Coordinator {
   /** The agents of each survey that is not over. */
   get surveyAgents(): readonly SurveyAgents[] {
     const running = [...this.surveys.running.values()];
-    const current = running.filter(({ survey }) => !isOver(survey.state));
-    return current.map(({ dispatch }) => dispatch.agents);
+    return running.flatMap(({ survey, dispatch }) => (isOver(survey.state) ? [] : dispatch.agents));
   }
 
   /**

@@ -5,6 +5,7 @@
  */
 import { Agent } from '../../agent/agent.js';
 import type { OpenNetworkIo, Sending } from '../../agent/interfaces.js';
+import { NO_POLICY } from '../../agent/policy/host-policy.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { stopController } from '../../shared/base/stop.js';
 import { agentBus } from '../../shared/bus/nats/nats-bus.js';
@@ -69,7 +70,15 @@ while (agents.length < Number(count)) {
   const agent = `a${agents.length}`;
   const bus = await agentBus(access, agent);
   const options = { agent, session: agent, vantage: 'bench', version: 'bench', ceiling: 0 };
-  agents.push(new Agent(options, { bus, clock: systemClock, log: silentLog, openNetworkIo }));
+  agents.push(
+    new Agent(options, {
+      bus,
+      clock: systemClock,
+      log: silentLog,
+      openNetworkIo,
+      policy: NO_POLICY,
+    }),
+  );
 }
 process.stdout.write('agents ready\n');
 await Promise.all(agents.map((agent) => agent.run(stop.signal)));

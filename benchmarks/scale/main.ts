@@ -55,11 +55,13 @@ try {
     contact: '',
     purpose: '',
     allowSpecial: ['127.0.0.0/8'],
+    authorization: '',
+    signature: '',
     spaceHash: hashSpace(bytes),
     rulesHash: hashSpace(bytes),
   };
   const plan = new Plan(space, '7', SHARD_LENGTH);
-  const admitted = admit(request, space, systemRandom, Date.now()).survey;
+  const admitted = admit(request, space, { random: systemRandom, now: Date.now() }).survey;
   const survey = { ...admitted, shardLength: SHARD_LENGTH, planHash: plan.hash };
   const surveyFolder = new SurveyFolder(join(folder, survey.id), survey.segmentFormat, {
     disk: systemDisk,

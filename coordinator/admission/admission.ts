@@ -3,6 +3,8 @@
  * whatever the client has checked: special-purpose targets must be allowed explicitly, public targets need a
  * contact and a purpose, and IPv6 targets need a probe that supports IPv6.
  */
+import type { AllowedSigner } from '../../shared/authorization/allowed-signers.js';
+import { checkAuthorization } from '../../shared/authorization/authorization.js';
 import { Fault } from '../../shared/base/faults.js';
 import { type Random, shortId } from '../../shared/base/random.js';
 import { PROTOCOL } from '../../shared/base/version.js';
@@ -23,12 +25,19 @@ export interface Admission {
   readonly plan: Plan;
 }
 
-/** @throws Fault SPECIAL_TARGETS, ANONYMOUS_SURVEY, UNSUPPORTED or BAD_OPTION */
+export interface AdmissionContext {
+  readonly random: Random;
+  /** Wall clock. */
+  readonly now: number;
+  /** Who may authorize surveys; undefined if they need no authorization. */
+  readonly signers?: readonly AllowedSigner[] | undefined;
+}
+
+/** @throws Fault SPECIAL_TARGETS, ANONYMOUS_SURVEY, UNSUPPORTED, BAD_OPTION or UNAUTHORIZED */
 export function admit(
   request: SurveyRequest,
   space: Space,
-  random: Random,
-  now: number,
+  { random, now, signers }: AdmissionContext,
 ): Admission {
   checkRequest(request, space);
   const probes = new ProbeSet(request.probes).all.map(({ probe, options }) => {
@@ -50,11 +59,11 @@ export function admit(
     planHash: plan.hash,
     createdAt: now,
     protocol: PROTOCOL,
-
     term: 0,
     firstEpoch: 1,
     endReason: '',
   };
+  if (signers !== undefined) checkAuthorization(survey, { plan, signers, now });
   return { survey, plan };
 }
 

@@ -3,6 +3,7 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { type AllowedSigner, readSigners } from '../../shared/authorization/allowed-signers.js';
 import { brokerUrls } from '../../shared/base/broker-access.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { EXIT } from '../../shared/base/exit-codes.js';
@@ -31,6 +32,7 @@ const STOP_MILLIS = 5000;
 
 interface CoordinatorFlags extends BrokerFlags {
   readonly data: string;
+  readonly signers?: readonly AllowedSigner[];
   readonly http?: HttpAddress;
   readonly logLevel: LogLevel;
 }
@@ -43,6 +45,13 @@ export function coordinatorCommand(): Command {
   return addBrokerOptions(made)
     .addOption(
       option('--data <dir>', 'folder in which surveys are stored', undefined, DEFAULT_DATA),
+    )
+    .addOption(
+      option(
+        '--signers <file>',
+        'keys that may authorize surveys (allowed_signers of OpenSSH); surveys need an authorization then',
+        readSigners,
+      ),
     )
     .addOption(option('--http <host:port>', 'serve /metrics and /healthz', parseHttpAddress))
     .addOption(logLevelOption())
@@ -88,7 +97,8 @@ async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
     // Surveys in memory are used only if our last term directly precedes this one; otherwise another
     // coordinator may have led in between, and they may be out of date.
     const previous = term === lastTerm + 1 ? led : [];
-    const options = { data, version: VERSION, term, restoresOrphans: { previous } };
+    const { signers } = flags;
+    const options = { data, version: VERSION, term, signers, restoresOrphans: { previous } };
     leading = new Coordinator(options, deps);
     await leading.run(signal);
     const running = [...leading.surveys.running.values()].map(({ survey }) => survey);

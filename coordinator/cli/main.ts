@@ -8,6 +8,8 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   coordinator: async () => (await import('./coordinator.js')).coordinatorCommand(),
   plan: async () => (await import('./plan.js')).planCommand(),
   probes: async () => (await import('./probes.js')).probesCommand(),
+  authorize: async () => (await import('./authorization/authorize.js')).authorizeCommand(),
+  sign: async () => (await import('./authorization/sign.js')).signCommand(),
   launch: async () => (await import('./launch.js')).launchCommand(),
   status: async () => (await import('./status.js')).statusCommand(),
   agents: async () => (await import('./agents.js')).agentsCommand(),

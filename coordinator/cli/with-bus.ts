@@ -24,3 +24,12 @@ export async function withBus<Result>(
     await bus.close();
   }
 }
+
+/** The flags of a command, without those of the broker. */
+export function withoutBroker<Flags extends BrokerFlags>(
+  flags: Flags,
+): Omit<Flags, keyof BrokerFlags> {
+  const isBrokers = (name: string) => name === 'login' || name.startsWith('nats');
+  const entries = Object.entries(flags).filter(([name]) => !isBrokers(name));
+  return Object.fromEntries(entries) as Omit<Flags, keyof BrokerFlags>;
+}

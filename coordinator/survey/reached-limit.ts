@@ -1,14 +1,24 @@
 /** Compares the progress of a running survey with its limits. Positions that were never probed count as nothing. */
+import type { Authorization } from '../../shared/authorization/authorization.js';
 import type { ProbeSet } from '../../shared/probe/probe-set.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { type EndReason, hasEndingLimit, limitReached } from '../../shared/survey/survey-limits.js';
 import type { ShardStorer } from '../storage/shard-storer.js';
 
 /** The limit that is reached; empty if none is. @param now wall clock, milliseconds since the Unix epoch */
-export function reachedLimit({ survey, storer, probeSet }: Limited, now: number): EndReason {
+export function reachedLimit(
+  { survey, storer, probeSet, authorization }: Limited,
+  now: number,
+): EndReason {
   const { limits, createdAt, state } = survey;
-  if (state !== 'running' || !hasEndingLimit(limits)) return '';
   const { table } = storer;
+  if (state !== 'running') return '';
+  if (authorization !== undefined) {
+    const { maxProbes, notAfter } = authorization;
+    const isSpent = table.totals.probesSent >= maxProbes && !table.isComplete;
+    if (isSpent || now > Date.parse(notAfter)) return 'authorization';
+  }
+  if (!hasEndingLimit(limits)) return '';
   const elapsed = now - createdAt;
   if (limits.maxResults === 0 && limits.minHitrate === 0) {
     return limitReached(limits, { rows: 0, elapsed, settled: 0, hits: 0 });
@@ -28,4 +38,6 @@ interface Limited {
   readonly survey: Survey;
   readonly storer: ShardStorer;
   readonly probeSet: ProbeSet;
+  /** Undefined if it has none. */
+  readonly authorization: Authorization | undefined;
 }

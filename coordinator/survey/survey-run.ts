@@ -8,6 +8,11 @@
  * sends. A cancelled survey leases no more shards, waits until the agents have settled what they have sent,
  * and stores that.
  */
+import {
+  type Authorization,
+  authorizationOf,
+  refuseRateAbove,
+} from '../../shared/authorization/authorization.js';
 import { assert } from '../../shared/base/assert.js';
 import { type Clock, every } from '../../shared/base/clock.js';
 import { describeError } from '../../shared/base/faults.js';
@@ -66,6 +71,7 @@ export class SurveyRun implements KnownSurvey {
   /** The canonical bytes of its space. */
   readonly space: Uint8Array;
   readonly probeSet: ProbeSet;
+  readonly authorization: Authorization | undefined;
   readonly folder: SurveyFolder;
   readonly dispatch: SurveyDispatch;
   readonly record: SurveyRecord;
@@ -79,7 +85,7 @@ export class SurveyRun implements KnownSurvey {
   readonly ended: Promise<SurveyStatus>;
   readonly #deps: SurveyRunDeps;
   readonly #table: ShardTable;
-  /** Batches that arrived before the leases were read. */
+  /** Batches that arrived before stored shards and leases were known; no agent is answered until then. */
   #early: ResultDelivery[] | undefined = [];
   readonly #isServing: (agent: string) => boolean;
   readonly #stop = stopController();
@@ -94,6 +100,7 @@ export class SurveyRun implements KnownSurvey {
     this.plan = plan;
     this.space = space;
     this.probeSet = new ProbeSet(survey.probes);
+    this.authorization = authorizationOf(survey);
     this.folder = deps.folder;
     this.record = deps.record;
     this.#deps = deps;
@@ -108,9 +115,8 @@ export class SurveyRun implements KnownSurvey {
       onProblemChange: () => this.#applyRate(),
     });
     this.#table = this.storer.table;
-    const { storer } = this;
-    const isServing = this.#isServing;
-    this.dispatch = new SurveyDispatch(survey, plan, { ...deps, storer, isServing });
+    const parts = { storer: this.storer, isServing: this.#isServing };
+    this.dispatch = new SurveyDispatch(survey, plan, { ...deps, ...parts });
     this.ended = new Promise((resolve, reject) => {
       this.#resolveEnded = { resolve, reject };
     });
@@ -156,12 +162,7 @@ export class SurveyRun implements KnownSurvey {
 
   /** True if agents may lease shards now. */
   get hasOffers(): boolean {
-    return this.#isReady && this.#maySend && this.dispatch.hasNext;
-  }
-
-  /** True once stored shards and leases are known: before that, no agent is answered. */
-  get #isReady(): boolean {
-    return this.#early === undefined;
+    return this.#early === undefined && this.#maySend && this.dispatch.hasNext;
   }
 
   /**
@@ -173,7 +174,7 @@ export class SurveyRun implements KnownSurvey {
     heartbeat: Heartbeat,
     activity: Activity | undefined,
   ): Promise<SurveyAnswer> {
-    if (!this.#isReady || isOver(this.survey.state)) return NO_ANSWER;
+    if (this.#early !== undefined || isOver(this.survey.state)) return NO_ANSWER;
     return await this.dispatch.answer(agent, heartbeat, activity, this.#maySend);
   }
 
@@ -197,6 +198,7 @@ export class SurveyRun implements KnownSurvey {
 
   async setRate(rate: Survey['rate']): Promise<void> {
     refuseIfEnding(this.survey, 'given another rate');
+    refuseRateAbove(this.authorization, rate);
     await this.#update({ rate });
   }
 

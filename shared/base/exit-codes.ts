@@ -49,6 +49,10 @@ const EXIT_CODE_OF = {
   SPECIAL_TARGETS: EXIT.REFUSED,
   /** Public targets without a contact and a purpose. */
   ANONYMOUS_SURVEY: EXIT.REFUSED,
+  /** No operator has authorized the survey, or not in this form. */
+  UNAUTHORIZED: EXIT.REFUSED,
+  /** The policy of the agent's own host forbids the survey. */
+  LOCAL_POLICY: EXIT.REFUSED,
   /** The login lacks the role for this. */
   NOT_PERMITTED: EXIT.REFUSED,
   /** A known request that is not supported yet. */

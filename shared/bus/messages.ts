@@ -30,6 +30,8 @@ export const octets = z
   .transform((value) => new Uint8Array(value));
 
 const ALLOWED_MAX = 10_000;
+const AUTHORIZATION_MAX = 512 * 1024;
+const SIGNATURE_MAX = 16_384;
 const ALIAS_LENGTHS_MAX = 32;
 /** The maximum length of one option of a probe; the longest option is a payload in hexadecimal. */
 const PROBE_OPTION_MAX = 4096;
@@ -67,6 +69,8 @@ export const surveyShape = z.object({
   contact: text(TEXT.LINE),
   purpose: text(TEXT.LINE),
   allowSpecial: z.array(text(TEXT.WORD)).max(ALLOWED_MAX),
+  authorization: z.string().max(AUTHORIZATION_MAX),
+  signature: z.string().max(SIGNATURE_MAX),
   spaceHash: hash,
   rulesHash: hash,
   shardLength: z.number().int().min(1).max(LIMITS.shardLengthMax),

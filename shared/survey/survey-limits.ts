@@ -16,7 +16,13 @@ export interface SurveyLimits {
 }
 
 /** The limit that ended a survey; empty if none did. */
-export const END_REASONS = ['', 'max-results', 'max-runtime', 'min-hitrate'] as const;
+export const END_REASONS = [
+  '',
+  'max-results',
+  'max-runtime',
+  'min-hitrate',
+  'authorization',
+] as const;
 export type EndReason = (typeof END_REASONS)[number];
 
 /** The hit rate is ignored until this many targets are settled, because with fewer it depends on chance. */

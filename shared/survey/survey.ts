@@ -32,6 +32,9 @@ export interface Survey {
   readonly purpose: string;
   /** Prefixes of special-purpose ranges that may be probed. */
   readonly allowSpecial: readonly string[];
+  /** The text of the operator's authorization, and its SSH signature; empty if it has none. */
+  readonly authorization: string;
+  readonly signature: string;
   readonly spaceHash: string;
   /** Hash of its block rules. */
   readonly rulesHash: string;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Capture, Sender } from '../../agent/interfaces.js';
-import { joinSurvey } from '../../agent/joined-survey.js';
-import { JoinedSurveys } from '../../agent/joined-surveys.js';
+import { JoinedSurveys, joinSurvey } from '../../agent/joined-surveys.js';
+import { NO_POLICY } from '../../agent/policy/host-policy.js';
 import { admit } from '../../coordinator/admission/admission.js';
 import { agentHandlers, type Serving } from '../../coordinator/agent-handlers.js';
 import { AgentRegistry } from '../../coordinator/agents/agent-registry.js';
@@ -38,12 +38,13 @@ const { survey } = admit(
     contact: '',
     purpose: '',
     allowSpecial: ['127.0.0.0/8'],
+    authorization: '',
+    signature: '',
     spaceHash: hashSpace(bytes),
     rulesHash: hashSpace(bytes),
   },
   space,
-  { bytes: (length) => new Uint8Array(length) },
-  1,
+  { random: { bytes: (length) => new Uint8Array(length) }, now: 1 },
 );
 
 /** A client of a coordinator that runs the survey with this space. */
@@ -60,6 +61,7 @@ function clientOf(space: Uint8Array | undefined): CoordinatorClient {
 }
 
 describe('an agent that joins a survey', () => {
+  const deps = { clock: systemClock, admit: () => undefined };
   const unroutable = async () => {
     throw new Error('no network I/O is opened');
   };
@@ -67,10 +69,14 @@ describe('an agent that joins a survey', () => {
   test('refuses a plan that it computes differently, before it opens anything', async () => {
     const client = clientOf(bytes);
     for (const other of [{ planHash: '0'.repeat(64) }, { seed: '8' }, { shardLength: 128 }]) {
-      const opening = joinSurvey(client, { ...survey, ...other }, unroutable, systemClock);
+      const opening = joinSurvey(
+        client,
+        { ...survey, ...other },
+        { ...deps, openNetworkIo: unroutable },
+      );
       await expect(opening).rejects.toMatchObject({ code: 'PLAN_MISMATCH' });
     }
-    const opening = joinSurvey(client, survey, unroutable, systemClock);
+    const opening = joinSurvey(client, survey, { ...deps, openNetworkIo: unroutable });
     await expect(opening).rejects.toThrow('no network I/O is opened');
   });
 
@@ -87,7 +93,7 @@ describe('an agent that joins a survey', () => {
       rules: undefined,
       rulesHash: '',
     });
-    const joined = await joinSurvey(client, survey, openNetworkIo, systemClock);
+    const joined = await joinSurvey(client, survey, { ...deps, openNetworkIo });
     joined.setCeiling(1000); // nothing is granted yet
     const grant = { survey: survey.id, serial: 1, rate: 5000, ttlMillis: 3000 };
     const rest = { exclusionsVersion: 0, quarantineReason: '', releaseShards: [] };
@@ -102,7 +108,7 @@ describe('an agent that joins a survey', () => {
       80,
     ] as ProbePort[]);
     const client = clientOf(spaceToBytes(other, '7'));
-    const opening = joinSurvey(client, survey, unroutable, systemClock);
+    const opening = joinSurvey(client, survey, { ...deps, openNetworkIo: unroutable });
     await expect(opening).rejects.toMatchObject({ code: 'BAD_MESSAGE' });
   });
 
@@ -124,19 +130,20 @@ describe('an agent that joins a survey', () => {
         return await client.ask(verb, ask);
       },
     };
-    const opening = joinSurvey(refusing, survey, openNetworkIo, systemClock);
+    const opening = joinSurvey(refusing, survey, { ...deps, openNetworkIo });
     await expect(opening).rejects.toThrow('not permitted');
     expect(closed).toEqual(['capture', 'sender']);
   });
 
   test('refuses a survey whose space the coordinator does not have', async () => {
-    const opening = joinSurvey(clientOf(undefined), survey, unroutable, systemClock);
+    const opening = joinSurvey(clientOf(undefined), survey, { ...deps, openNetworkIo: unroutable });
     await expect(opening).rejects.toMatchObject({ code: 'MISSING_SPACE' });
   });
 
   test('refuses a survey of another protocol version as soon as it is launched', () => {
-    const deps = { bus: memoryBroker().agent('a'), clock: systemClock, log: silentLog };
-    const surveys = new JoinedSurveys({ ...deps, openNetworkIo: unroutable }, new Exclusions());
+    const given = { bus: memoryBroker().agent('a'), clock: systemClock, log: silentLog };
+    const own = { openNetworkIo: unroutable, policy: NO_POLICY, agent: 'a' };
+    const surveys = new JoinedSurveys({ ...given, ...own }, new Exclusions());
     surveys.onSurveyChange({ ...survey, protocol: survey.protocol - 1 }, 1);
     expect(surveys.canLease(survey.id)).toBe(false);
     expect(surveys.problemCode).toBe('VERSION_SKEW');

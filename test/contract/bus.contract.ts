@@ -345,6 +345,8 @@ function survey(state: Survey['state']): Survey {
     contact: 'survey@example.org',
     purpose: 'testing',
     allowSpecial: ['127.0.0.0/8'],
+    authorization: '{}\n',
+    signature: 'signed',
     spaceHash: 'a'.repeat(64),
     rulesHash: 'a'.repeat(64),
     shardLength: 256,

@@ -19,6 +19,8 @@ const request: SurveyRequest = {
   seed: '7',
   rows: 'all',
   segmentFormat: 'csv',
+  authorization: '',
+  signature: '',
   contact: '',
   purpose: '',
   allowSpecial: [],
@@ -29,7 +31,7 @@ const random = { bytes: (length: number) => new Uint8Array(length).fill(3) };
 const spaceOf = (...prefixes: string[]) =>
   Space.ofIpv4(Ranges.of(prefixes.map(parseRange)), [443] as ProbePort[]);
 const admitting = (changes: Partial<SurveyRequest>, space: Space) => () =>
-  admit({ ...request, limits: limitsOf(space), ...changes }, space, random, 1);
+  admit({ ...request, limits: limitsOf(space), ...changes }, space, { random, now: 1 });
 
 describe('admission', () => {
   test('refuses special-purpose addresses that the survey does not allow explicitly', () => {
@@ -98,8 +100,7 @@ describe('admission', () => {
     const { survey, plan } = admit(
       { ...request, allowSpecial: ['198.18.0.0/15'] },
       spaceOf('198.18.0.0/16'),
-      random,
-      1,
+      { random, now: 1 },
     );
     expect(survey.planHash).toBe(plan.hash);
     expect(survey.state).toBe('running');

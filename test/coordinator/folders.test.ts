@@ -39,14 +39,14 @@ const { survey } = admit(
       segmentFormat: 'csv',
     },
     ...{ contact: '', purpose: '', allowSpecial: ['127.0.0.0/8'] },
+    ...{ authorization: '', signature: '' },
     rate: 1000 as Pps,
     cooldown: 1000 as Millis,
     spaceHash: hashSpace(bytes),
     rulesHash: hashSpace(rules),
   },
   space,
-  random,
-  1,
+  { random, now: 1 },
 );
 
 let data: string;

@@ -189,6 +189,54 @@ describe('a broker with logins', () => {
   }, 90_000);
 });
 
+describe('a broker whose coordinator and agents want authorizations', () => {
+  test('carries the survey that an operator has signed, as signed, and no other', async () => {
+    await using guarded = await GuardedBroker.start();
+    await guarded.run(
+      'ssh-keygen -q -t ed25519 -N "" -f ada && ssh-keygen -q -t ed25519 -N "" -f eve',
+    );
+    await guarded.run('printf "ada@example.org %s\\n" "$(cut -d" " -f1,2 ada.pub)" > signers');
+    await guarded.run(
+      'printf "signers: signers\\nallow: 127.0.0.0/8\\nmaxRate: 2k\\n" > agent.yaml',
+    );
+    await guarded.startCoordinator('--signers', 'signers');
+    await guarded.startAgent('paris', '--policy', 'agent.yaml');
+    const flags = `${TARGETS} -r 1000 ${OPERATOR}`;
+    const refused = await guarded.attempt(`$T launch ${flags}`);
+    expect([refused.code, refused.stderr]).toEqual([
+      EXIT.REFUSED,
+      expect.stringMatching(/not authorized/),
+    ]);
+    await guarded.run(`$T authorize ${flags} -o a.json`);
+    await guarded.run('cp a.json e.json; $T sign a.json --key ada; $T sign e.json --key eve');
+    const stranger = await guarded.attempt(`$T launch ${flags} --authorization e.json`);
+    expect(stranger.stderr).toMatch(/not among the allowed signers/);
+    const faster = await guarded.attempt(
+      `$T launch ${TARGETS} -r 1001 ${OPERATOR} --authorization a.json`,
+    );
+    expect(faster.stderr).toMatch(/the rate of the survey|targets of the survey/);
+    // An exclusion that comes later is enforced by agents; the authorization still holds.
+    await guarded.run(`$T exclude add 127.0.3.0/24 --reason asked --by me ${OPERATOR}`);
+    const survey = await guarded.run(`$T launch ${flags} --authorization a.json`);
+    const raised = await guarded.attempt(`$T rate ${survey} 5000 ${OPERATOR}`);
+    expect(raised.stderr).toMatch(/authorized for 1000 packets per second/);
+    await guarded.run(`$T rate ${survey} 900 ${OPERATOR}`);
+    await guarded.until(
+      async () => /"done"/.test(await guarded.run(`$T status ${survey} ${OPERATOR} --json`)),
+      'the survey ends',
+    );
+    const verified = await guarded.run(`$T verify data/${survey} --signers signers`);
+    expect(verified).toMatch(/authorized by ada@example.org/);
+    expect(verified).toMatch(/complete/);
+    await guarded.run('printf "eve@example.org %s\\n" "$(cut -d" " -f1,2 eve.pub)" > others');
+    const others = await guarded.attempt(`$T verify data/${survey} --signers others`);
+    expect([others.code, others.stderr]).toEqual([
+      EXIT.REFUSED,
+      expect.stringMatching(/not among the allowed signers/),
+    ]);
+  }, 60_000);
+});
+
 /** The files below a folder that contain a text. */
 function filesWith(needle: string, folder: string): string[] {
   const found = execFileSync('find', [folder, '-type', 'f']).toString().trim().split('\n');

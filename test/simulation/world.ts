@@ -4,6 +4,7 @@
  */
 
 import { Agent } from '../../agent/agent.js';
+import { NO_POLICY } from '../../agent/policy/host-policy.js';
 import { Coordinator } from '../../coordinator/coordinator.js';
 import { runElection } from '../../coordinator/leader-election.js';
 import { persistentTerms } from '../../coordinator/persistent-terms.js';
@@ -121,7 +122,7 @@ export class World {
     const options = { agent: name, session, vantage: name, version: 'test', ceiling };
     const openNetworkIo = this.internet.networkIo(host, link, name);
     const bus = host.agentBus(this.broker, name);
-    const deps = { bus, clock: host.clock, log: silentLog, openNetworkIo };
+    const deps = { bus, clock: host.clock, log: silentLog, openNetworkIo, policy: NO_POLICY };
     const working = new Agent(options, deps);
     void working.run(leaving.signal);
     const agent = { name, host, link, working, leave: () => leaving.abort() };
@@ -151,6 +152,8 @@ export class World {
       contact: '',
       purpose: '',
       allowSpecial: ['127.0.0.0/8'],
+      authorization: '',
+      signature: '',
       spaceHash,
       rulesHash: spaceHash,
       ...given,

@@ -78,7 +78,7 @@ export class GuardedBroker implements AsyncDisposable {
   }
 
   /** Starts a coordinator and waits until it leads. */
-  async startCoordinator(): Promise<void> {
+  async startCoordinator(...flags: readonly string[]): Promise<void> {
     const login = this.file('coordinator.login');
     const started = this.spawn(
       `${ROOT}transect`,
@@ -87,12 +87,13 @@ export class GuardedBroker implements AsyncDisposable {
       login,
       '--data',
       'data',
+      ...flags,
     );
     await this.until(() => /leading/.test(started.said), `the coordinator leads: ${started.said}`);
   }
 
   /** Invites an agent, lets it join, and starts it. */
-  async startAgent(name: string): Promise<ChildProcess> {
+  async startAgent(name: string, ...flags: readonly string[]): Promise<ChildProcess> {
     const invitation = await this.run(`$T auth invite ${name}`);
     const token = invitation.split(' ').at(-1) ?? '';
     const joining = this.spawn(
@@ -114,6 +115,7 @@ export class GuardedBroker implements AsyncDisposable {
       this.file(`${name}.login`),
       '-i',
       'lo',
+      ...flags,
     );
     await this.until(() => /agent ready/.test(agent.said), `the agent starts: ${agent.said}`);
     return agent.child;

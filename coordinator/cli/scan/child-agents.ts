@@ -47,7 +47,7 @@ export function startAgents(
   /** Agents on one host give the same warnings. */
   const warned = new Set<string>();
   const children = Array.from({ length: count }, (_, i) => {
-    const child = startAgent(setpriv, ['--vantage', `local-${i + 1}`, ...flags]);
+    const child = startAgent(setpriv, ['--unsigned', '--vantage', `local-${i + 1}`, ...flags]);
     let lastWords = '';
     if (child.stderr !== null) {
       createInterface({ input: child.stderr }).on('line', (line) => {

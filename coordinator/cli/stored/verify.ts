@@ -4,6 +4,8 @@
  */
 import { join } from 'node:path';
 import type { Command } from 'commander';
+import { type AllowedSigner, readSigners } from '../../../shared/authorization/allowed-signers.js';
+import { checkAuthorization } from '../../../shared/authorization/authorization.js';
 import { EXIT } from '../../../shared/base/exit-codes.js';
 import { Fault } from '../../../shared/base/faults.js';
 import { command, option } from '../../../shared/command/program.js';
@@ -23,10 +25,20 @@ export function verifyCommand(): Command {
     'check from plan, journal and segments which targets a survey has covered',
   );
   made.argument('<survey>', 'a survey, or the folder of one');
-  return addBrokerOptions(made).addOption(option('--json', 'print JSON')).action(run);
+  return addBrokerOptions(made)
+    .addOption(option('--json', 'print JSON'))
+    .addOption(
+      option('--signers <file>', 'also check its authorization, by keys of this file', readSigners),
+    )
+    .action(run);
 }
 
-async function run(name: string, flags: BrokerFlags & { json?: boolean }): Promise<void> {
+interface VerifyFlags extends BrokerFlags {
+  readonly json?: boolean;
+  readonly signers?: readonly AllowedSigner[];
+}
+
+async function run(name: string, flags: VerifyFlags): Promise<void> {
   await withSurveyFiles(flags, name, async ({ folder, survey }) => {
     const file = join(folder, SPACE_FILE);
     const bytes = await systemDisk.read(file);
@@ -40,12 +52,17 @@ async function run(name: string, flags: BrokerFlags & { json?: boolean }): Promi
       survey.limits.maxTargets,
     );
     const verification = await verify({ survey, plan, folder, disk: systemDisk });
-    await printOut(flags.json ? JSON.stringify(verification) : describe(verification));
+    const { signers } = flags;
+    // As of its launch, because an authorization need not be valid for ever.
+    const context = { plan, signers: signers ?? [], now: survey.createdAt };
+    const authorized = signers && { authorizedBy: checkAuthorization(survey, context).by };
+    const result = { ...verification, ...authorized };
+    await printOut(flags.json ? JSON.stringify(result) : describe(result));
     if (verification.violations > 0) process.exitCode = EXIT.FAILED;
   });
 }
 
-function describe(verification: Verification): string {
+function describe(verification: Verification & { readonly authorizedBy?: string }): string {
   const { targets, targetsCovered, targetsProbed, shards, shardsStored, rows, violations } =
     verification;
   const isSound = violations === 0;
@@ -57,6 +74,9 @@ function describe(verification: Verification): string {
     ...unsentLines(verification),
     shards: `${formatCount(shardsStored)} of ${formatCount(shards)} stored`,
     rows: isSound ? `${formatCount(rows)}, each where it belongs` : formatCount(rows),
+    ...(verification.authorizedBy !== undefined && {
+      signed: `authorized by ${verification.authorizedBy}`,
+    }),
     result: !isSound
       ? `${plural(violations, 'VIOLATION')}`
       : targetsCovered === targets

@@ -70,6 +70,8 @@ export function resolveDraft(draft: SurveyDraft): ResolvedSurvey {
     contact: draft.contact ?? '',
     purpose: draft.purpose ?? '',
     allowSpecial: allowed,
+    authorization: '',
+    signature: '',
     spaceHash: hashSpace(bytes),
     rulesHash: hashSpace(rules),
   };

@@ -25,7 +25,11 @@ export function blockedSpecialIpv6(allowSpecial: readonly string[]): Ranges6 {
 
 /** A special-purpose target of the space that is not allowed, as text; undefined if there is none. */
 export function specialTargetIn(space: Space, allowSpecial: readonly string[]): string | undefined {
-  const blocked = specialExcept(allowedBy(allowSpecial));
+  return targetIn(space, specialExcept(allowedBy(allowSpecial)));
+}
+
+/** A target of the space that is blocked, as text; undefined if there is none. */
+export function targetIn(space: Space, blocked: Blocklist): string | undefined {
   const { ipv4, windows, hitlist, pairs } = space.parts;
   const [range] = ipv4.intersect(blocked.ipv4);
   if (range !== undefined) return formatRange(range);
