@@ -62,7 +62,7 @@ module.exports = {
       'survey',
       'bus',
     ]),
-    layer('command', ['base', 'host', 'net', 'packet', 'login']),
+    layer('command', ['base', 'host', 'net', 'packet', 'bus', 'login']),
     {
       name: 'shared-knows-no-program',
       severity: 'error',

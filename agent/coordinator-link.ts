@@ -19,7 +19,7 @@ export interface CoordinatorLinkDeps {
   readonly apply: (heartbeat: Heartbeat, reply: HeartbeatReply) => void;
 }
 
-/** Heartbeats are at least this far apart. */
+/** Heartbeats are at least this far apart, until the coordinator says how far. */
 const GAP_MILLIS = 15;
 /** Delay before a heartbeat that was not answered is replaced by another one. */
 const RETRY_MILLIS = 200;
@@ -28,6 +28,8 @@ export class CoordinatorLink {
   readonly #deps: CoordinatorLinkDeps;
   /** The latest term of a coordinator that has answered: replies of earlier ones do not count. */
   #term = 0;
+  /** The least time between two heartbeats. */
+  #gap = GAP_MILLIS;
   #isHurried = false;
   #wake: (() => void) | undefined;
   /** The last error that was logged; empty if the last heartbeat was answered. */
@@ -55,7 +57,7 @@ export class CoordinatorLink {
       const begunAt = clock.monotonic();
       this.#isHurried = false;
       const isAnswered = await this.beat();
-      const gap = isAnswered ? GAP_MILLIS : RETRY_MILLIS;
+      const gap = isAnswered ? this.#gap : RETRY_MILLIS;
       await clock.sleep(begunAt + gap - clock.monotonic(), signal);
       if (isAnswered) await this.#wait(begunAt + LIMITS.checkpointMillis, signal);
     }
@@ -69,6 +71,7 @@ export class CoordinatorLink {
       const { heartbeat: reply } = await bus.coordinator.ask('heartbeat', { heartbeat });
       if (reply.term < this.#term) throw new Fault('DEPOSED', 'a former coordinator has answered');
       this.#term = reply.term;
+      this.#gap = reply.gapMillis;
       apply(heartbeat, reply);
       if (this.#problem !== '') log.info({}, 'the coordinator answers again');
       this.#problem = '';

@@ -2,13 +2,13 @@
 
 import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { brokerUrls } from '../shared/base/broker-access.js';
 import { systemClock } from '../shared/base/clock.js';
 import { EXIT } from '../shared/base/exit-codes.js';
 import { Fault } from '../shared/base/faults.js';
 import { shortId, systemRandom } from '../shared/base/random.js';
 import { stopController } from '../shared/base/stop.js';
 import { VERSION } from '../shared/base/version.js';
+import { brokerUrls } from '../shared/bus/broker-access.js';
 import { agentBus } from '../shared/bus/nats/nats-bus.js';
 import {
   addBrokerOptions,

@@ -8,11 +8,11 @@ import { stopController } from '../shared/base/stop.js';
 import type { ControlHandlers } from '../shared/bus/control-api.js';
 import type { SurveyRequest } from '../shared/survey/survey.js';
 import type { AgentRegistry } from './agents/agent-registry.js';
-import type { SurveyAgents } from './agents/survey-agents.js';
 import type { Enrolments } from './enrolments.js';
 import type { ExclusionService } from './exclusion-service.js';
 import { isSurveyFile } from './storage/folder-layout.js';
 import type { KnownSurvey } from './survey/known-survey.js';
+import type { Surveys } from './survey/surveys.js';
 import type { Uploads } from './uploads.js';
 
 /** Time for which a command waits for agents to acknowledge a version of the exclusions. */
@@ -22,9 +22,8 @@ const POLL_MILLIS = 50;
 /** The part of the coordinator that the handlers need. */
 export interface Controlled {
   readonly clock: Clock;
-  readonly surveys: { readonly all: readonly KnownSurvey[] };
+  readonly surveys: Pick<Surveys, 'all' | 'agents'>;
   readonly agents: AgentRegistry;
-  readonly surveyAgents: readonly SurveyAgents[];
   readonly exclusions: ExclusionService;
   readonly uploads: Uploads;
   readonly enrolments: Enrolments;
@@ -82,7 +81,7 @@ export function controlHandlers(coordinator: Controlled): ControlHandlers {
       const found = await find(survey);
       return { survey: found.survey.id, results: await found.lookup(target) };
     },
-    agents: async () => ({ agents: coordinator.agents.statuses(coordinator.surveyAgents) }),
+    agents: async () => ({ agents: coordinator.agents.statuses(coordinator.surveys.agents) }),
     enrolments: async () => ({ enrolments: coordinator.enrolments.all }),
     files: async ({ survey }) => {
       const { folder, survey: found } = await find(survey);

@@ -25,11 +25,11 @@ import type { Log } from '../shared/telemetry/log.js';
 import { admit } from './admission/admission.js';
 import { agentHandlers } from './agent-handlers.js';
 import { AgentRegistry } from './agents/agent-registry.js';
-import type { SurveyAgents } from './agents/survey-agents.js';
 import { controlHandlers } from './control-handlers.js';
 import { Enrolments } from './enrolments.js';
 import { ExclusionService } from './exclusion-service.js';
 import { LeaseService } from './lease-service.js';
+import { SigningKey } from './storage/signing-key.js';
 import { SurveyFolder } from './storage/survey-folder.js';
 import { FinishedSurvey } from './survey/finished-survey.js';
 import type { KnownSurvey } from './survey/known-survey.js';
@@ -54,7 +54,7 @@ export interface CoordinatorOptions {
   readonly restoresOrphans?: { readonly previous: readonly Survey[] };
   /** False if the control API is not served, as in `scan`. */
   readonly servesControl?: boolean;
-  /** Who may authorize surveys; undefined if they need no authorization. */
+  /** The keys that may authorize surveys; undefined if they need no authorization. */
   readonly signers?: readonly AllowedSigner[] | undefined;
   /** The data folder, which contains a folder for each survey. */
   readonly data: string;
@@ -84,6 +84,7 @@ export class Coordinator {
   readonly #options: CoordinatorOptions;
   readonly #deps: CoordinatorDeps;
   readonly #running = new Set<Promise<void>>();
+  readonly #signingKey: SigningKey;
   readonly #keys: Promise<SurveyKeys>;
   #readingFinished: Promise<void> = Promise.resolve();
   #signal: AbortSignal = stopController().signal;
@@ -94,13 +95,15 @@ export class Coordinator {
     this.#deps = deps;
     this.clock = deps.clock;
     this.agents = new AgentRegistry(deps.clock);
+    this.#signingKey = new SigningKey(options.data, deps.disk);
     this.#keys = SurveyKeys.open(options.data, deps.disk, deps.random);
     this.#keys.catch(() => {}); // reported by `run`
     this.exclusions = new ExclusionService(options.data, deps);
     this.uploads = new Uploads(deps.bus.spaces, deps.clock);
     this.enrolments = new Enrolments(deps.clock);
     this.leases = new LeaseService({
-      ...{ term: options.term, agents: this.agents, running: this.surveys.running },
+      ...{ clock: deps.clock, term: options.term, agents: this.agents },
+      running: this.surveys.running,
       exclusionsVersion: () => this.exclusions.list.version,
     });
   }
@@ -109,7 +112,7 @@ export class Coordinator {
   async run(signal: AbortSignal): Promise<void> {
     const { bus } = this.#deps;
     this.#signal = signal;
-    await Promise.all([this.#keys, this.exclusions.restore()]);
+    await Promise.all([this.#keys, this.#signingKey.open(), this.exclusions.restore()]);
     const loops = [this.#followExclusions(signal)];
     const found = await bus.surveys.list();
     const over = found.filter(({ value }) => isOver(value.state));
@@ -124,7 +127,7 @@ export class Coordinator {
       bus.agents.announce('');
       bus.enrolments.serve((enrolment) => this.enrolments.add(enrolment), signal);
       if (this.#options.servesControl !== false) bus.people.serve(controlHandlers(this), signal);
-      loops.push(this.#followResults(signal), this.#readingFinished);
+      loops.push(this.leases.pace.run(signal), this.#followResults(signal), this.#readingFinished);
     }
     await Promise.all(loops);
     await Promise.all(this.#running);
@@ -198,6 +201,7 @@ export class Coordinator {
       ...{ bus, clock, log, version, term, keys },
       folder: this.#folderOf(survey),
       isResumed: record !== undefined,
+      pace: this.leases.pace,
       record: record ?? new SurveyRecord(bus.surveys, term),
       exclusions: this.exclusions.list,
       isServing: (agent, id) => this.agents.isServing(agent, id),
@@ -249,7 +253,8 @@ export class Coordinator {
 
   #folderOf({ id, segmentFormat }: Survey): SurveyFolder {
     const { data, term } = this.#options;
-    return new SurveyFolder(join(data, id), segmentFormat, { disk: this.#deps.disk, term });
+    const deps = { disk: this.#deps.disk, term, signingKey: this.#signingKey };
+    return new SurveyFolder(join(data, id), segmentFormat, deps);
   }
 
   async #followResults(signal: AbortSignal): Promise<void> {
@@ -280,12 +285,6 @@ export class Coordinator {
   /** Requests a heartbeat from every agent, whose answer has the latest version of the exclusions. */
   requireExclusions(): void {
     this.#deps.bus.agents.announce('');
-  }
-
-  /** The agents of each survey that is not over. */
-  get surveyAgents(): readonly SurveyAgents[] {
-    const running = [...this.surveys.running.values()];
-    return running.flatMap(({ survey, dispatch }) => (isOver(survey.state) ? [] : dispatch.agents));
   }
 
   /**

@@ -4,15 +4,19 @@
  *
  *     heartbeat ─▶ reports of shards ─▶ leases ─▶ grants ─▶ written ─▶ reply
  */
+
+import type { Clock } from '../shared/base/clock.js';
 import { Fault } from '../shared/base/faults.js';
 import { PROTOCOL } from '../shared/base/version.js';
 import type { Heartbeat, HeartbeatReply, ShardEpoch } from '../shared/bus/heartbeat.js';
 import { isOver } from '../shared/survey/survey.js';
 import type { AgentRegistry } from './agents/agent-registry.js';
+import { heartbeatGap, LeasePace } from './leases/lease-pace.js';
 import type { SurveyAnswer } from './survey/survey-dispatch.js';
 import type { SurveyRun } from './survey/survey-run.js';
 
 export interface LeaseServiceDeps {
+  readonly clock: Clock;
   /** The fencing term of the coordinator. */
   readonly term: number;
   readonly agents: AgentRegistry;
@@ -21,10 +25,13 @@ export interface LeaseServiceDeps {
 }
 
 export class LeaseService {
+  /** The leases that all surveys may open. */
+  readonly pace: LeasePace;
   readonly #deps: LeaseServiceDeps;
 
   constructor(deps: LeaseServiceDeps) {
     this.#deps = deps;
+    this.pace = new LeasePace(deps.clock);
   }
 
   /**
@@ -32,7 +39,8 @@ export class LeaseService {
    * @throws Fault SUPERSEDED, STALE, or DEPOSED if another coordinator leads
    */
   async onHeartbeat(agent: string, heartbeat: Heartbeat): Promise<HeartbeatReply> {
-    const { agents, running, term, exclusionsVersion } = this.#deps;
+    const { agents, running, term, exclusionsVersion, clock } = this.#deps;
+    const receivedAt = clock.monotonic();
     agents.onHeartbeat(agent, heartbeat);
     // An agent of another version gets no work; the agent registry reports the reason.
     const runs = heartbeat.protocol === PROTOCOL ? [...running.values()] : [];
@@ -43,6 +51,7 @@ export class LeaseService {
         return run.onHeartbeat(agent, heartbeat, activity);
       }),
     );
+    this.pace.onDelay(clock.monotonic() - receivedAt);
     const all = <Part extends keyof SurveyAnswer>(part: Part) =>
       answers.flatMap((answer) => answer[part] as SurveyAnswer[Part][number][]);
     return {
@@ -57,6 +66,7 @@ export class LeaseService {
       leases: all('leases'),
       lost: [...all('lost'), ...shardsOfUnknown(heartbeat, current)],
       exclusionsVersion: exclusionsVersion(),
+      gapMillis: heartbeatGap(agents.liveCount),
     };
   }
 

@@ -61,7 +61,7 @@ export function declareMetrics(metrics: Metrics, leading: () => Coordinator | un
   metrics.gauge('transect_agents', 'Agents by state.', ['state'], () => {
     const states = new Map(AGENT_STATES.map((state) => [state, 0]));
     const coordinator = leading();
-    for (const { state } of coordinator?.agents.statuses(coordinator.surveyAgents) ?? [])
+    for (const { state } of coordinator?.agents.statuses(coordinator.surveys.agents) ?? [])
       states.set(state, (states.get(state) ?? 0) + 1);
     return [...states].map(([state, value]) => ({ labels: { state }, value }));
   });

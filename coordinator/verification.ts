@@ -1,7 +1,8 @@
 /**
  * The proof of coverage: checks, from plan, journal and segments alone, that every position is accounted for
  * exactly once and every row is in the right place. It computes whatever it can instead of trusting what is
- * stored: shards from the plan, targets from their positions, counts from the rows.
+ * stored: shards from the plan, targets from their positions, counts from the rows. Once a survey is over, its
+ * files must also be those that its coordinator has stored and signed (`stored-evidence.ts`).
  */
 import { join } from 'node:path';
 import { IntervalSet } from '../shared/base/intervals.js';
@@ -13,10 +14,11 @@ import type { Plan } from '../shared/survey/plan.js';
 import { noneUnsent, sumUnsent, UNSENT_NAMES, type UnsentCounts } from '../shared/survey/unsent.js';
 import { countUnsent } from '../shared/survey/unsent-positions.js';
 import { FIELDS, type Row, type Value } from './sink/fields.js';
-import { JOURNAL_FILE, MANIFEST_FILE, type PublicSurvey } from './storage/folder-layout.js';
+import { JOURNAL_FILE, type PublicSurvey } from './storage/folder-layout.js';
 import { readJournal, type ShardEntry } from './storage/journal.js';
 import { readManifest } from './storage/manifest.js';
 import { SegmentStore } from './storage/segments.js';
+import { checkManifest, hasManifest, SegmentDigests } from './stored-evidence.js';
 
 /** At most this many violations are listed; all are counted. */
 const LISTED_MAX = 20;
@@ -32,6 +34,8 @@ export interface Verification extends Readonly<UnsentCounts> {
   readonly violations: number;
   /** The first violations, as sentences. */
   readonly examples: readonly string[];
+  /** The fingerprint of the coordinator's key that signed the manifest; empty if the survey is not over. */
+  readonly signedBy: string;
 }
 
 export interface CheckedSurvey {
@@ -48,14 +52,21 @@ export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Pro
   const segments = new SegmentStore(folder, survey.segmentFormat, disk);
   // Rows are stored before the journal line of their shard, so a row without such a line is a violation
   // only once the survey is over.
-  const isOver = (await disk.size(join(folder, MANIFEST_FILE))) > 0;
+  const isOver = await hasManifest(disk, folder);
+  // Files that were changed come first: other violations may only follow from them.
+  const { violations, signedBy } = await checkManifest(disk, folder);
+  for (const violation of violations) checker.addViolation(violation);
   const withRows = new Map<number, ShardEntry>();
-  for await (const entry of readJournal(disk, join(folder, JOURNAL_FILE))) {
+  const digests = new SegmentDigests();
+  const journal = join(folder, JOURNAL_FILE);
+  for await (const entry of readJournal(disk, journal, (file) => digests.add(file))) {
     checker.checkEntry(entry);
     if (entry.rowCount > 0) withRows.set(entry.shard, entry);
     else checker.closeShard(entry);
   }
   for (const segment of await segments.list()) {
+    const violation = isOver ? await digests.violationOf(disk, segment) : undefined;
+    if (violation !== undefined) checker.addViolation(violation);
     for await (const row of segments.read(segment)) checker.checkRow(row, withRows, isOver);
     // No other file has rows of this segment's shards, so the shards can be checked, and then dropped
     // from memory.
@@ -68,7 +79,7 @@ export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Pro
   for (const entry of withRows.values()) checker.closeShard(entry);
   const recorded = isOver ? (await readManifest(disk, folder))?.status.targetsCovered : undefined;
   if (recorded !== undefined) checker.checkManifest(recorded);
-  return checker.result();
+  return { ...checker.result(), signedBy };
 }
 
 /** The rows found for one shard. */
@@ -213,7 +224,7 @@ class CoverageChecker {
     this.addViolation(`the manifest has ${recorded} covered targets, the journal ${this.#covered}`);
   }
 
-  result(): Verification {
+  result(): Omit<Verification, 'signedBy'> {
     return {
       targets: this.#plan.size,
       targetsCovered: this.#covered,

@@ -29,6 +29,7 @@ if [ "${1:-}" = --test ]; then
   need nmap nmap
   need nft nftables
   need openssl openssl
+  need ssh-keygen openssh-client
   need curl curl
   need pgrep procps
   need dockerd docker.io

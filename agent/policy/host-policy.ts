@@ -20,7 +20,7 @@ import { formatDuration } from '../../shared/survey/quantities.js';
 import type { Survey } from '../../shared/survey/survey.js';
 
 export interface HostPolicy {
-  /** Who may authorize surveys; undefined if they need no authorization. */
+  /** The keys that may authorize surveys; undefined if they need no authorization. */
   readonly signers: readonly AllowedSigner[] | undefined;
   /** Addresses that are never probed. */
   readonly forbidden: Blocklist;

@@ -13,8 +13,8 @@ import { brokerAccess } from '../../shared/command/broker-options.js';
 import { silentLog } from '../../shared/telemetry/log.js';
 
 const [count = '1'] = process.argv.slice(2);
-const { TRANSECT_NATS: nats = '', TRANSECT_NATS_USER: natsUser = '' } = process.env;
-const access = brokerAccess({ nats, natsUser }, 'agent');
+const { TRANSECT_NATS: nats = '' } = process.env;
+const access = brokerAccess({ nats }, 'agent');
 
 const openNetworkIo: OpenNetworkIo = async () => {
   let isGranted = false;

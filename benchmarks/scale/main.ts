@@ -10,6 +10,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { admit } from '../../coordinator/admission/admission.js';
 import { startPrivateBroker } from '../../coordinator/cli/scan/private-broker.js';
+import { SigningKey } from '../../coordinator/storage/signing-key.js';
 import { SurveyFolder } from '../../coordinator/storage/survey-folder.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { systemRandom } from '../../shared/base/random.js';
@@ -64,8 +65,8 @@ try {
   const admitted = admit(request, space, { random: systemRandom, now: Date.now() }).survey;
   const survey = { ...admitted, shardLength: SHARD_LENGTH, planHash: plan.hash };
   const surveyFolder = new SurveyFolder(join(folder, survey.id), survey.segmentFormat, {
-    disk: systemDisk,
-    term: 1,
+    ...{ disk: systemDisk, term: 1 },
+    signingKey: new SigningKey(folder, systemDisk),
   });
   await surveyFolder.create(survey, { space: bytes, rules: undefined, isRestorable: true });
   await bus.spaces.put(survey.spaceHash, bytes);

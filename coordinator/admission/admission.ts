@@ -29,7 +29,7 @@ export interface AdmissionContext {
   readonly random: Random;
   /** Wall clock. */
   readonly now: number;
-  /** Who may authorize surveys; undefined if they need no authorization. */
+  /** The keys that may authorize surveys; undefined if they need no authorization. */
   readonly signers?: readonly AllowedSigner[] | undefined;
 }
 

@@ -66,6 +66,13 @@ export class AgentRegistry {
     }
   }
 
+  /** The number of agents that are alive. */
+  get liveCount(): number {
+    let count = 0;
+    for (const entry of this.#entries.values()) if (this.#isFresh(entry)) count++;
+    return count;
+  }
+
   /** True while an agent is alive and its last heartbeat reports activity for the survey. */
   isServing(agent: string, survey: string): boolean {
     const entry = this.#entries.get(agent);

@@ -36,7 +36,7 @@ async function launch(given: readonly string[], flags: LaunchFlags): Promise<voi
   const draft = await readDraft(given, withoutBroker(others));
   refuseIncomplete(draft);
   const signed = file === undefined ? NONE : await readSigned(file);
-  // What was authorized is one probing order, and one set of exclusions; agents enforce later ones anyway.
+  // An authorization names one probing order and one set of exclusions; agents enforce later ones anyway.
   const known = file === undefined ? undefined : parsed(signed.authorization, file);
   const seeded = known === undefined ? draft : { ...draft, seed: draft.seed ?? known.seed };
   await withBus(flags, async (bus) => {

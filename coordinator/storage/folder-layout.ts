@@ -14,9 +14,10 @@ export const SPACE_FILE = 'space.bin';
 export const RULES_FILE = 'rules.bin';
 export const JOURNAL_FILE = 'journal.ndjson';
 export const MANIFEST_FILE = 'manifest.json';
+export const SIGNATURE_FILE = 'manifest.sig';
 
 /** The possible files, as paths within the folder. */
-const FILES = /^((survey|manifest)\.json|(space|rules)\.bin|journal\.ndjson)$/;
+const FILES = /^((survey|manifest)\.json|(space|rules)\.bin|journal\.ndjson|manifest\.sig)$/;
 const SEGMENT = new RegExp(`^segments/\\d{9,12}(-\\d{9,12})?\\.(${SINK_NAMES.join('|')})$`);
 
 /** The fields of a survey that its file leaves out: they change. */

@@ -16,6 +16,7 @@ import { NO_FINDINGS } from '../../shared/survey/icmp-findings.js';
 import type { EpochRecord } from '../../shared/survey/lease.js';
 import { noneUnsent } from '../../shared/survey/unsent.js';
 import type { UnsentPositions } from '../../shared/survey/unsent-positions.js';
+import type { FileDigest } from './file-digest.js';
 
 /** One shard that is stored. */
 export interface ShardEntry {
@@ -28,6 +29,15 @@ export interface ShardEntry {
   readonly epochs: readonly EpochRecord[];
   /** Unsent positions; absent if there are none. */
   readonly unsent?: UnsentPositions;
+  /** The digest of its segment, as it was written; absent if it has no rows. */
+  readonly segment?: FileDigest;
+}
+
+/** The rows of shards [from, to) in one file. */
+export interface MergedSegment {
+  readonly from: number;
+  readonly to: number;
+  readonly segment: FileDigest;
 }
 
 const whole = z.number().int().min(0);
@@ -38,8 +48,14 @@ const epoch = z.looseObject({
   settledUpTo: whole,
   replies: z.record(z.string(), whole),
 });
+const digest = z.looseObject({ octets: whole, sha256: z.string() });
 const lineShape = z.union([
   z.strictObject({ term: whole, shard: z.undefined().optional() }),
+  z.strictObject({
+    term: whole,
+    shard: z.undefined().optional(),
+    merged: z.strictObject({ from: whole, to: whole, segment: digest }),
+  }),
   z.looseObject({
     term: whole,
     shard: whole,
@@ -48,6 +64,7 @@ const lineShape = z.union([
     coveredUpTo: whole,
     rowCount: whole,
     epochs: z.array(epoch),
+    segment: digest.optional(),
   }),
 ]);
 /** The journal is searched for terms in parts of this many octets. */
@@ -87,6 +104,11 @@ export class Journal {
     return this.#append(entry);
   }
 
+  /** Records a merged file, before the files that it replaces are removed. */
+  addMerged(merged: MergedSegment): Promise<void> {
+    return this.#append({ merged });
+  }
+
   #append(content: object): Promise<void> {
     const line = `${JSON.stringify({ term: this.#term, ...content })}\n`;
     return new Promise((resolve, reject) => {
@@ -124,14 +146,27 @@ export class Journal {
   }
 }
 
-/** The valid entries, in the order they were written; the first one of a shard counts. */
-export async function* readJournal(disk: Disk, file: string): AsyncGenerator<ShardEntry> {
+/**
+ * The valid entries, in the order they were written; the first one of a shard counts.
+ * @param onSegment called with each file that was written or merged; a shard may be stored again
+ */
+export async function* readJournal(
+  disk: Disk,
+  file: string,
+  onSegment: (file: MergedSegment) => void = () => {},
+): AsyncGenerator<ShardEntry> {
   let term = 0;
   const seen = new IntervalSet();
   for await (const line of disk.lines(file)) {
     const read = parseLine(line);
     if (read === undefined || read.term < term) continue;
     term = read.term;
+    const { merged, shard, segment } = read as unknown as {
+      merged?: MergedSegment;
+    } & Partial<ShardEntry>;
+    if (merged !== undefined) onSegment(merged);
+    if (shard !== undefined && segment !== undefined)
+      onSegment({ from: shard, to: shard + 1, segment });
     // A shard may have two lines, if its writer did not learn that the disk had accepted the first one.
     if (read.shard !== undefined && seen.add(read.shard))
       yield withAllCounts(read as unknown as ShardEntry);

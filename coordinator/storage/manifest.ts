@@ -14,7 +14,16 @@ import type { Plan } from '../../shared/survey/plan.js';
 import { alarmingDrops, type SurveyStatus, silentOf } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { noneUnsent, UNSENT_NAMES } from '../../shared/survey/unsent.js';
-import { MANIFEST_FILE } from './folder-layout.js';
+import { digestOf, type FileDigest } from './file-digest.js';
+import {
+  JOURNAL_FILE,
+  MANIFEST_FILE,
+  RULES_FILE,
+  SIGNATURE_FILE,
+  SPACE_FILE,
+  SURVEY_FILE,
+} from './folder-layout.js';
+import { formatSignature, type SigningKey } from './signing-key.js';
 
 /** A manifest lists at most this many ranges; if there are more, it gives only their count and hash. */
 const RANGES_LISTED_MAX = 1000;
@@ -41,12 +50,27 @@ export interface ManifestContent {
   readonly ioStatsOf: (agent: string) => IoStats | undefined;
 }
 
-/** @throws Fault UNWRITABLE */
+/** Files whose digests the manifest has. Those of segments are in the journal. */
+const DIGESTED = [SURVEY_FILE, SPACE_FILE, RULES_FILE, JOURNAL_FILE] as const;
+
+export interface ManifestPlace {
+  readonly disk: Disk;
+  /** The survey's folder. */
+  readonly path: string;
+  readonly signingKey: SigningKey;
+}
+
+/** Writes the manifest and its signature, once nothing else will be written. @throws Fault UNWRITABLE */
 export async function writeManifest(
-  { disk, path }: { readonly disk: Disk; readonly path: string },
+  { disk, path, signingKey }: ManifestPlace,
   parts: ManifestContent,
 ): Promise<void> {
-  const content = `${JSON.stringify(manifestOf(parts), null, 2)}\n`;
+  const files: Record<string, FileDigest> = {};
+  for (const file of DIGESTED) files[file] = await digestOf(disk, join(path, file));
+  const content = `${JSON.stringify({ ...manifestOf(parts), files }, null, 2)}\n`;
+  const signature = await signingKey.sign(content);
+  // A manifest says that the survey is over, so its signature comes first.
+  await disk.writeWhole(join(path, SIGNATURE_FILE), [formatSignature(signature)]);
   await disk.writeWhole(join(path, MANIFEST_FILE), [content]);
 }
 

@@ -13,6 +13,8 @@ import type { Row } from '../sink/fields.js';
 import type { RowSource } from '../sink/row-source.js';
 import type { Sink } from '../sink/sink.js';
 import { sinkNamed } from '../sink/sink-registry.js';
+import { digestOf, type FileDigest } from './file-digest.js';
+import type { MergedSegment } from './journal.js';
 
 const NUMBER_DIGITS = 9;
 /** The numbers of shards whose files are merged into one, unless the merged file would be too large. */
@@ -39,9 +41,11 @@ export class SegmentStore {
     this.sink = sinkNamed(output);
   }
 
-  /** Durable once it resolves. @throws Fault UNWRITABLE */
-  async write(shard: number, rows: Iterable<RowSource>): Promise<void> {
-    await this.sink.write(this.#disk, this.#file(shard, shard + 1), rows);
+  /** Durable once it resolves. @returns the digest of the file @throws Fault UNWRITABLE */
+  async write(shard: number, rows: Iterable<RowSource>): Promise<FileDigest> {
+    const file = this.#file(shard, shard + 1);
+    await this.sink.write(this.#disk, file, rows);
+    return await digestOf(this.#disk, file);
   }
 
   /** Removes the file of a shard that has no rows. */
@@ -54,14 +58,21 @@ export class SegmentStore {
     return outermost(this.#parse(await this.#disk.list(this.folder)));
   }
 
-  /** Removes the leftovers of a crash: temporary files, and files whose rows are in a merged file. */
-  async sweep(): Promise<void> {
+  /**
+   * Removes the leftovers of a crash: temporary files, merged files that the journal does not list, and files
+   * whose rows are in a merged file.
+   */
+  async sweep(isListed: (segment: Segment) => boolean): Promise<void> {
     const names = await this.#disk.list(this.folder);
-    const all = this.#parse(names);
+    const found = this.#parse(names);
+    const isMerged = ({ from, to }: Segment) => to > from + 1;
+    const unlisted = found.filter((segment) => isMerged(segment) && !isListed(segment));
+    const all = found.filter((segment) => !unlisted.includes(segment));
     const needed = new Set(outermost(all).map(({ file }) => file));
     const merged = all.map(({ file }) => file).filter((file) => !needed.has(file));
     const partial = names.filter((name) => name.endsWith('.part'));
-    const waste = [...merged, ...partial.map((name) => join(this.folder, name))];
+    const unknown = unlisted.map(({ file }) => file);
+    const waste = [...unknown, ...merged, ...partial.map((name) => join(this.folder, name))];
     for (const file of waste) await this.#disk.remove(file);
   }
 
@@ -85,23 +96,39 @@ export class SegmentStore {
    * file is durable before the others are removed.
    * @param shard the shard that was stored last
    * @param areStored whether all shards of [from, to) are stored
+   * @param onMerged records a merged file, before the others are removed
    */
-  async compact(shard: number, areStored: (from: number, to: number) => boolean): Promise<void> {
+  async compact(
+    shard: number,
+    areStored: (from: number, to: number) => boolean,
+    onMerged: (merged: MergedSegment) => Promise<void>,
+  ): Promise<void> {
     for (const level of LEVELS) {
       const from = shard - (shard % level);
       if (!areStored(from, from + level)) return;
-      await this.#merge(from, from + level);
+      await this.#merge(from, from + level, onMerged);
     }
   }
 
-  async #merge(from: number, to: number): Promise<void> {
+  async #merge(
+    from: number,
+    to: number,
+    onMerged: (merged: MergedSegment) => Promise<void>,
+  ): Promise<void> {
     const segments = await this.list();
     const parts = segments.filter((segment) => from <= segment.from && segment.to <= to);
     const files = parts.map(({ file }) => file);
     let octets = 0;
     for (const file of files) octets += await this.#disk.size(file);
     if (files.length < 2 || octets > MERGED_OCTETS_MAX) return;
-    await this.sink.merge(this.#disk, files, this.#file(from, to));
+    const merged = this.#file(from, to);
+    await this.sink.merge(this.#disk, files, merged);
+    try {
+      await onMerged({ from, to, segment: await digestOf(this.#disk, merged) });
+    } catch (error) {
+      await this.#disk.remove(merged); // the others are still there
+      throw error;
+    }
     for (const file of files) await this.#disk.remove(file);
   }
 

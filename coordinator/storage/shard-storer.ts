@@ -264,9 +264,10 @@ export class ShardStorer {
       return;
     }
     const { segments, journal } = folder;
-    if (rows.count > 0) await segments.write(shard, rows.sources(this.#plan, this.#set));
-    else await segments.clear(shard);
-    const entry = rows.journalEntry(lease);
+    const segment =
+      rows.count > 0 && (await segments.write(shard, rows.sources(this.#plan, this.#set)));
+    if (!segment) await segments.clear(shard);
+    const entry = { ...rows.journalEntry(lease), ...(segment && { segment }) };
     await journal.add(entry);
     this.#collector.acknowledge(shard);
     this.#backPressure.set(shard, 0);

@@ -6,7 +6,8 @@
  *     DATA/<survey>/rules.bin         which targets were left out, and by which rule
  *     DATA/<survey>/segments/…        the rows
  *     DATA/<survey>/journal.ndjson    which shards are stored, who probed them, and when
- *     DATA/<survey>/manifest.json     at the end: what is complete
+ *     DATA/<survey>/manifest.json     at the end: what is complete, and digests of the other files
+ *     DATA/<survey>/manifest.sig      the coordinator's signature of the manifest
  */
 import { join } from 'node:path';
 import { Fault } from '../../shared/base/faults.js';
@@ -24,6 +25,7 @@ import {
 } from './folder-layout.js';
 import { findEntry, Journal, readJournal, type ShardEntry } from './journal.js';
 import { SegmentStore } from './segments.js';
+import type { SigningKey } from './signing-key.js';
 
 /** The content of a new survey's folder. */
 export interface InitialFiles {
@@ -37,6 +39,8 @@ export interface SurveyFolderDeps {
   readonly disk: Disk;
   /** The fencing term of the coordinator: it fences the writes of earlier ones. */
   readonly term: number;
+  /** Signs the manifest. */
+  readonly signingKey: SigningKey;
 }
 
 export class SurveyFolder {
@@ -44,12 +48,14 @@ export class SurveyFolder {
   readonly segments: SegmentStore;
   readonly journal: Journal;
   readonly disk: Disk;
+  readonly signingKey: SigningKey;
   #compacting: Promise<void> = Promise.resolve();
 
   /** @param segmentFormat name of the sink that writes the segments */
-  constructor(path: string, segmentFormat: string, { disk, term }: SurveyFolderDeps) {
+  constructor(path: string, segmentFormat: string, { disk, term, signingKey }: SurveyFolderDeps) {
     this.path = path;
     this.disk = disk;
+    this.signingKey = signingKey;
     this.segments = new SegmentStore(path, segmentFormat, disk);
     this.journal = new Journal(disk, join(path, JOURNAL_FILE), term);
   }
@@ -83,8 +89,11 @@ export class SurveyFolder {
    */
   async *restore(): AsyncGenerator<ShardEntry> {
     await this.journal.begin();
-    await this.segments.sweep();
-    yield* readJournal(this.disk, join(this.path, JOURNAL_FILE));
+    const listed = new Set<string>();
+    yield* readJournal(this.disk, join(this.path, JOURNAL_FILE), ({ from, to }) => {
+      listed.add(`${from}-${to}`);
+    });
+    await this.segments.sweep(({ from, to }) => listed.has(`${from}-${to}`));
   }
 
   /** Merges small segments in the background. @param onError called if that fails */
@@ -94,7 +103,9 @@ export class SurveyFolder {
     onError: (error: unknown) => void,
   ): void {
     this.#compacting = this.#compacting
-      .then(() => this.segments.compact(shard, areStored))
+      .then(() =>
+        this.segments.compact(shard, areStored, (merged) => this.journal.addMerged(merged)),
+      )
       .catch(onError);
   }
 

@@ -16,6 +16,7 @@ import type { Survey } from '../../shared/survey/survey.js';
 import type { Log } from '../../shared/telemetry/log.js';
 import { SurveyAgents } from '../agents/survey-agents.js';
 import { LeaseBook } from '../leases/lease-book.js';
+import type { LeasePace } from '../leases/lease-pace.js';
 import type { ShardStorer } from '../storage/shard-storer.js';
 import type { SurveyKeys } from '../survey-keys.js';
 
@@ -30,6 +31,7 @@ export interface SurveyDispatchDeps {
   readonly exclusions: Exclusions;
   readonly keys: SurveyKeys;
   readonly storer: ShardStorer;
+  readonly pace: LeasePace;
   /** True if an agent is alive and works on the survey. */
   readonly isServing: (agent: string) => boolean;
 }
@@ -112,7 +114,9 @@ export class SurveyDispatch {
     }
     const isFit = state !== 'leaving' && this.agents.quarantineReasonOf(agent) === '';
     const holder = { agent, vantage, rulesHash: activity.rulesHash };
-    const leases = this.#leases.open(holder, isFit && maySend ? activity.wanted : 0);
+    const wanted = isFit && maySend && this.hasNext ? activity.wanted : 0;
+    const allowed = this.#deps.pace.take(Math.min(wanted, LIMITS.leasingAtOnce));
+    const leases = this.#leases.open(holder, allowed);
     const hasWork = (activity.hasWork || leases.length > 0) && maySend;
     const grant = this.agents.onHeartbeat(agent, { ...activity, hasWork });
     this.#leases.onGrant(agent, grant.rate);

@@ -14,14 +14,14 @@ import {
   refuseRateAbove,
 } from '../../shared/authorization/authorization.js';
 import { assert } from '../../shared/base/assert.js';
-import { type Clock, every } from '../../shared/base/clock.js';
+import { every } from '../../shared/base/clock.js';
+import { deferred } from '../../shared/base/deferred.js';
 import { describeError } from '../../shared/base/faults.js';
 import { stopController } from '../../shared/base/stop.js';
 import type { Activity, Heartbeat } from '../../shared/bus/heartbeat.js';
 import type { CoordinatorBus, ResultDelivery } from '../../shared/bus/interfaces.js';
 import { ProbeSet } from '../../shared/probe/probe-set.js';
 import type { Plan } from '../../shared/survey/plan.js';
-import type { Exclusions } from '../../shared/survey/policy/exclusions.js';
 import type { LookupResult, SurveyStatus } from '../../shared/survey/status.js';
 import {
   isEnding,
@@ -30,33 +30,28 @@ import {
   type Survey,
   type SurveyState,
 } from '../../shared/survey/survey.js';
-import type { Log } from '../../shared/telemetry/log.js';
 import { ShardStorer } from '../storage/shard-storer.js';
 import type { ShardTable } from '../storage/shard-table.js';
 import type { SurveyFolder } from '../storage/survey-folder.js';
-import type { SurveyKeys } from '../survey-keys.js';
 import type { KnownSurvey } from './known-survey.js';
 import { lookupTargets } from './lookup.js';
 import { reachedLimit } from './reached-limit.js';
 import type { StoredPlan } from './stored-space.js';
 import { concludeSurvey } from './survey-conclusion.js';
-import { NO_ANSWER, type SurveyAnswer, SurveyDispatch } from './survey-dispatch.js';
+import {
+  NO_ANSWER,
+  type SurveyAnswer,
+  SurveyDispatch,
+  type SurveyDispatchDeps,
+} from './survey-dispatch.js';
 import type { SurveyRecord } from './survey-record.js';
 import { statusOf } from './survey-status.js';
 
-export interface SurveyRunDeps {
+export interface SurveyRunDeps extends Omit<SurveyDispatchDeps, 'bus' | 'storer' | 'isServing'> {
   readonly bus: CoordinatorBus;
-  readonly clock: Clock;
-  readonly log: Log;
   readonly folder: SurveyFolder;
   readonly version: string;
-  /** The fencing term of the coordinator. */
-  readonly term: number;
-  /** True if another coordinator may have led the survey before. */
-  readonly isResumed: boolean;
-  readonly exclusions: Exclusions;
   readonly record: SurveyRecord;
-  readonly keys: SurveyKeys;
   /** True if an agent is alive and works on a survey. */
   readonly isServing: (agent: string, survey: string) => boolean;
 }
@@ -83,6 +78,7 @@ export class SurveyRun implements KnownSurvey {
   notice = '';
   /** Resolves once the manifest is written; rejects if the survey failed. */
   readonly ended: Promise<SurveyStatus>;
+  readonly #outcome = deferred<SurveyStatus>();
   readonly #deps: SurveyRunDeps;
   readonly #table: ShardTable;
   /** Batches that arrived before stored shards and leases were known; no agent is answered until then. */
@@ -92,7 +88,6 @@ export class SurveyRun implements KnownSurvey {
   #isImmediate = false;
   #endedAt = 0;
   #endRetryAt = 0;
-  #resolveEnded: { resolve(status: SurveyStatus): void; reject(error: unknown): void } | undefined;
 
   constructor(survey: Survey, { plan, space }: StoredPlan, deps: SurveyRunDeps) {
     assert(plan.hash === survey.planHash, `survey ${survey.id} runs with another plan`);
@@ -115,12 +110,9 @@ export class SurveyRun implements KnownSurvey {
       onProblemChange: () => this.#applyRate(),
     });
     this.#table = this.storer.table;
-    const parts = { storer: this.storer, isServing: this.#isServing };
-    this.dispatch = new SurveyDispatch(survey, plan, { ...deps, ...parts });
-    this.ended = new Promise((resolve, reject) => {
-      this.#resolveEnded = { resolve, reject };
-    });
-    this.ended.catch(() => {}); // callers need not wait for it
+    const own = { storer: this.storer, isServing: this.#isServing };
+    this.dispatch = new SurveyDispatch(survey, plan, { ...deps, ...own });
+    this.ended = this.#outcome.promise;
   }
 
   /** Resumes the survey from the state of its journal and its leases, and works until it has ended. */
@@ -143,7 +135,7 @@ export class SurveyRun implements KnownSurvey {
       this.storer.close(`survey failed: ${describeError(error)}`);
       this.#applyRate();
       stop.abort();
-      this.#resolveEnded?.reject(error);
+      this.#outcome.reject(error);
     } finally {
       signal.removeEventListener('abort', abort);
     }
@@ -287,7 +279,7 @@ export class SurveyRun implements KnownSurvey {
     const { targetsCovered } = this.#table;
     log.info({ survey: survey.id, state, targetsCovered }, 'survey ended');
     this.#stop.abort();
-    this.#resolveEnded?.resolve(this.status);
+    this.#outcome.resolve(this.status);
   }
 
   /** Applies a change at once, and also writes it to the record, for the coordinator that comes after this one. */

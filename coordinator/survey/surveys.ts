@@ -5,6 +5,8 @@
 import { assert } from '../../shared/base/assert.js';
 import { Fault } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
+import { isOver } from '../../shared/survey/survey.js';
+import type { SurveyAgents } from '../agents/survey-agents.js';
 import type { FinishedSurvey } from './finished-survey.js';
 import type { KnownSurvey } from './known-survey.js';
 import type { SurveyRun } from './survey-run.js';
@@ -21,6 +23,12 @@ export class Surveys {
   /** @param read reads the survey with a given id, which is over */
   constructor(read: (id: string) => Promise<FinishedSurvey | undefined>) {
     this.#read = read;
+  }
+
+  /** The agents of each survey that is not over. */
+  get agents(): readonly SurveyAgents[] {
+    const running = [...this.running.values()];
+    return running.flatMap(({ survey, dispatch }) => (isOver(survey.state) ? [] : dispatch.agents));
   }
 
   get all(): readonly KnownSurvey[] {

@@ -105,6 +105,7 @@ const heartbeatReplyShape = z.object({
   ),
   lost: z.array(shardEpochShape),
   exclusionsVersion: uint32,
+  gapMillis: z.number().min(0).max(LIMITS.checkpointMillis),
 });
 
 const requestShape = z.object({

@@ -5,8 +5,8 @@
  */
 import { readFileSync, readSync } from 'node:fs';
 import type { Command } from 'commander';
-import type { BrokerAccess, BrokerLogin, BrokerTls } from '../base/broker-access.js';
 import { describeError, Fault } from '../base/faults.js';
+import type { BrokerAccess, BrokerLogin, BrokerTls } from '../bus/broker-access.js';
 import { accessOf, type LoginKind, readLogin } from '../login/login-file.js';
 import { option } from './program.js';
 

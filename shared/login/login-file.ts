@@ -4,8 +4,8 @@
  */
 import { closeSync, constants, fstatSync, openSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
-import type { BrokerAccess } from '../base/broker-access.js';
 import { describeError, Fault } from '../base/faults.js';
+import type { BrokerAccess } from '../bus/broker-access.js';
 
 export const LOGIN_KINDS = ['agent', 'person', 'coordinator'] as const;
 export type LoginKind = (typeof LOGIN_KINDS)[number];

@@ -53,7 +53,10 @@ function clientOf(space: Uint8Array | undefined): CoordinatorClient {
   const run = { survey, space } as unknown as SurveyRun;
   const running = new Map(space === undefined ? [] : [[survey.id, run]]);
   const agents = new AgentRegistry(systemClock);
-  const leases = new LeaseService({ term: 1, agents, running, exclusionsVersion: () => 0 });
+  const leases = new LeaseService({
+    ...{ clock: systemClock, term: 1, agents, running },
+    exclusionsVersion: () => 0,
+  });
   const uploads = new Uploads(broker.coordinator.spaces, systemClock);
   const serving: Serving = { leases, exclusions: { list: new Exclusions() }, uploads };
   broker.coordinator.agents.serve(agentHandlers(serving), stopController().signal);

@@ -418,6 +418,7 @@ const heartbeat: Heartbeat = {
 };
 
 const reply: HeartbeatReply = {
+  gapMillis: 15,
   term: 2,
   protocol: 3,
   surveys: [{ version: 2 ** 40, record: survey('running') }],

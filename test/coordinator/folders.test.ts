@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { admit } from '../../coordinator/admission/admission.js';
 import { persistentTerms } from '../../coordinator/persistent-terms.js';
+import { SigningKey } from '../../coordinator/storage/signing-key.js';
 import { SurveyFolder } from '../../coordinator/storage/survey-folder.js';
 import { FinishedSurvey } from '../../coordinator/survey/finished-survey.js';
 import { orphanedSurveys } from '../../coordinator/survey/orphaned-surveys.js';
@@ -57,7 +58,11 @@ afterEach(() => rm(data, { recursive: true, force: true }));
 
 const folder = () => join(data, survey.id);
 const create = async (isRestorable = true) => {
-  const surveyFolder = new SurveyFolder(folder(), 'csv', { disk: systemDisk, term: 1 });
+  const surveyFolder = new SurveyFolder(folder(), 'csv', {
+    disk: systemDisk,
+    term: 1,
+    signingKey: new SigningKey(folder(), systemDisk),
+  });
   await surveyFolder.create(survey, { space: bytes, rules, isRestorable });
 };
 const orphans = async (known: string[] = [], before = [] as (typeof survey)[]) => {
@@ -117,7 +122,11 @@ test.each([
     };
     await writeFile(file, JSON.stringify(old));
     const before = await readdir(folder());
-    const surveyFolder = new SurveyFolder(folder(), 'csv', { disk: systemDisk, term: 2 });
+    const surveyFolder = new SurveyFolder(folder(), 'csv', {
+      disk: systemDisk,
+      term: 2,
+      signingKey: new SigningKey(folder(), systemDisk),
+    });
     await expect(surveyFolder.refuseIfUnusable()).rejects.toMatchObject({
       code: 'VERSION_SKEW',
       message: expect.stringContaining(`stored by ${which} version`),

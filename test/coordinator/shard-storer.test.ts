@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { ShardStorer } from '../../coordinator/storage/shard-storer.js';
+import { SigningKey } from '../../coordinator/storage/signing-key.js';
 import { SurveyFolder } from '../../coordinator/storage/survey-folder.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { Ranges } from '../../shared/net/ranges.js';
@@ -51,7 +52,11 @@ test('the storer reports a problem when too many rows wait, and until their numb
   const disk = new HeldDisk();
   const space = Space.ofIpv4(Ranges.of([{ from: 1000, to: 1000 + 40 * 64 }]), [80] as never);
   const plan = new Plan(space, '7', 64);
-  const folder = new SurveyFolder('/s', 'ndjson', { disk, term: 1 });
+  const folder = new SurveyFolder('/s', 'ndjson', {
+    disk,
+    term: 1,
+    signingKey: new SigningKey('/', disk),
+  });
   const told: string[] = [];
   const storer = new ShardStorer(plan, TCP_SYN_SET, {
     survey: 's',

@@ -83,7 +83,7 @@ const random = { bytes: (length: number) => new Uint8Array(length).fill(5) };
 const admitted = (request: SurveyRequest, now = NOW, allowed = signers) =>
   admit(request, space, { random, now, signers: allowed });
 
-/** What an operator would authorize for the survey. */
+/** The authorization that an operator would sign for the survey. */
 function authorizationFor(change: Partial<Authorization> = {}): Authorization {
   const { plan, survey } = admit(unsigned, space, { random, now: NOW });
   return {
@@ -293,7 +293,7 @@ describe('the policy of a host', () => {
     return await readPolicy(at('agent.yaml'), '--policy');
   };
 
-  test('refuses what it does not allow, whoever has signed it', async () => {
+  test('refuses what it does not allow, even if it is signed', async () => {
     writeFileSync(at('allowed'), `ada@example.org ${publicKey('ada')}\n`);
     expect(checked(await file(''), signed())).toBe('accepted');
     const cases: [string, RegExp][] = [

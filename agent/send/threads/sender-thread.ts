@@ -3,6 +3,7 @@
  * through its `SenderControl` and message ports.
  */
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { deferred } from '../../../shared/base/deferred.js';
 import { toFaultCode } from '../../../shared/base/exit-codes.js';
 import { describeError, Fault } from '../../../shared/base/faults.js';
 import type { SendJob } from '../jobs/send-job.js';
@@ -47,8 +48,8 @@ export class SenderThread {
   readonly #filters: MessagePort;
   readonly #unsent: MessagePort;
   /** Resolves once it is ready; rejects if it fails before that. */
-  readonly #ready: Promise<void>;
-  readonly #ended: Promise<void>;
+  readonly #ready = deferred<void>();
+  readonly #ended = deferred<void>();
 
   private constructor(setup: object, deps: SenderThreadDeps) {
     const worker = deps.pool.take();
@@ -58,25 +59,17 @@ export class SenderThread {
     this.#jobs = jobs.port1;
     this.#filters = filters.port1;
     this.#unsent = unsent.port1;
-    let ready = { resolve() {}, reject(_error: Error) {} };
-    this.#ready = new Promise((resolve, reject) => {
-      ready = { resolve, reject };
-    });
-    let ended = () => {};
-    this.#ended = new Promise((resolve) => {
-      ended = resolve;
-    });
     let isReady = false;
     /** A fault before the thread is ready rejects `start`; a later one is reported as a failure of the thread. */
     const fail = (fault: Error) => {
-      if (!isReady) ready.reject(fault);
+      if (!isReady) this.#ready.reject(fault);
       else if (!this.control.isStopped) deps.onDeath(fault);
     };
     const onMessage = (message: ThreadMessage) => {
       if ('transmit' in message) {
         this.transmit = message.transmit;
         isReady = true;
-        ready.resolve();
+        this.#ready.resolve();
       } else if ('fault' in message) {
         const { code, message: reason } = message.fault;
         fail(new Fault(toFaultCode(code), isReady ? `sending failed: ${reason}` : reason));
@@ -84,13 +77,13 @@ export class SenderThread {
         worker.off('message', onMessage).off('error', onError).off('exit', onExit);
         deps.pool.returnWorker(worker);
         fail(new Error('the sender ended although it was not closed'));
-        ended();
+        this.#ended.resolve();
       }
     };
     const onError = (error: unknown) => fail(new Error(`sending failed: ${describeError(error)}`));
     const onExit = () => {
       fail(new Error('the sender thread ended although it was not closed'));
-      ended();
+      this.#ended.resolve();
     };
     worker.on('message', onMessage).on('error', onError).on('exit', onExit);
     const { senderIndex } = deps;
@@ -111,7 +104,7 @@ export class SenderThread {
   static async start(setup: object, deps: SenderThreadDeps): Promise<SenderThread> {
     const thread = new SenderThread(setup, deps);
     try {
-      await thread.#ready;
+      await thread.#ready.promise;
       return thread;
     } catch (error) {
       await thread.close();
@@ -145,7 +138,7 @@ export class SenderThread {
 
   async close(): Promise<void> {
     this.control.stop();
-    await this.#ended;
+    await this.#ended.promise;
     this.#jobs.close();
     this.#filters.close();
     this.#unsent.close();

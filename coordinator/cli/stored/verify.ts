@@ -74,6 +74,9 @@ function describe(verification: Verification & { readonly authorizedBy?: string 
     ...unsentLines(verification),
     shards: `${formatCount(shardsStored)} of ${formatCount(shards)} stored`,
     rows: isSound ? `${formatCount(rows)}, each where it belongs` : formatCount(rows),
+    ...(verification.signedBy !== '' && {
+      stored: `as signed by the coordinator's key ${verification.signedBy}`,
+    }),
     ...(verification.authorizedBy !== undefined && {
       signed: `authorized by ${verification.authorizedBy}`,
     }),

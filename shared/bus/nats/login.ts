@@ -10,8 +10,8 @@ import {
   UserAuthenticationExpiredError,
   usernamePasswordAuthenticator,
 } from '@nats-io/transport-node';
-import { type BrokerAccess, type BrokerLogin, brokerUrls } from '../../base/broker-access.js';
 import { describeError, Fault, type FaultDetails } from '../../base/faults.js';
+import { type BrokerAccess, type BrokerLogin, brokerUrls } from '../broker-access.js';
 
 type LoginOptions = Pick<ConnectionOptions, 'servers' | 'authenticator' | 'tls'>;
 

@@ -1,8 +1,8 @@
 /** The bus over NATS: one connection for each client, shared among the parts of its face. */
 
-import type { BrokerAccess } from '../../base/broker-access.js';
 import { describeError } from '../../base/faults.js';
 import { stopController } from '../../base/stop.js';
+import type { BrokerAccess } from '../broker-access.js';
 import type { AgentBus, ControlBus, CoordinatorBus } from '../interfaces.js';
 import type { BrokerConnection } from './connection.js';
 import { agentServer, announcements, coordinatorClient } from './nats-agent-api.js';

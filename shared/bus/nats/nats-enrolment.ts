@@ -1,9 +1,9 @@
 /** Enrolment over core NATS: those who were invited send a public key, on a subject that names the login. */
 import { NoRespondersError, RequestError, TimeoutError } from '@nats-io/transport-node';
-import type { BrokerAccess } from '../../base/broker-access.js';
 import { Fault } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
 import { stopController } from '../../base/stop.js';
+import type { BrokerAccess } from '../broker-access.js';
 import type { Enrolment } from '../control-api.js';
 import { enrolmentCodec } from '../control-messages.js';
 import type { EnrolmentServer } from '../interfaces.js';

@@ -2,10 +2,10 @@
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { Kvm } from '@nats-io/kv';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import type { BrokerAccess } from '../../base/broker-access.js';
 import { systemClock } from '../../base/clock.js';
 import { describeError, Fault } from '../../base/faults.js';
 import { LIMITS } from '../../base/limits.js';
+import type { BrokerAccess } from '../broker-access.js';
 import type { BrokerConnection, StoreConnection } from './connection.js';
 import { connectFault, locationOf, loginOptions } from './login.js';
 import { API_ERROR, isApiError, untilReady } from './retry.js';
