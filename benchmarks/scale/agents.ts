@@ -1,6 +1,6 @@
 /**
- * Many real agents in one process, connected to a real broker. Only their network I/O is simulated: once a
- * rate is granted, all probes count as sent, and no replies come. Each agent has a connection of its own.
+ * Many real agents in one process, connected to a real broker. Only their network I/O is simulated: probes count
+ * as sent at the rate that is granted, and no replies come. Each agent has a connection of its own.
  *     node agents.js COUNT      the broker is named by the environment
  */
 import { Agent } from '../../agent/agent.js';
@@ -16,52 +16,67 @@ const [count = '1'] = process.argv.slice(2);
 const { TRANSECT_NATS: nats = '' } = process.env;
 const access = brokerAccess({ nats }, 'agent');
 
-const openNetworkIo: OpenNetworkIo = async () => {
-  let isGranted = false;
+/** A send loop that sends nothing: probes count as sent at the rate that is granted, shard after shard. */
+function simulatedSender() {
+  let rate = 0;
+  let allowance = 0;
+  let at = performance.now();
   const totals = { probesSent: 0, sendErrors: {} };
-  const sender = {
+  const queue: { sentUpTo: number; readonly to: number }[] = [];
+  const advance = () => {
+    const now = performance.now();
+    allowance += (rate * (now - at)) / 1000;
+    at = now;
+    for (let first = queue[0]; first !== undefined && allowance >= 1; first = queue[0]) {
+      const probes = Math.min(Math.floor(allowance), first.to - first.sentUpTo);
+      allowance -= probes;
+      totals.probesSent += probes;
+      first.sentUpTo += probes;
+      if (first.sentUpTo === first.to) queue.shift();
+    }
+    if (queue.length === 0) allowance = Math.min(allowance, 1);
+  };
+  return {
     transmit: 'simulated',
     totals,
     exclusionsVersion: 0,
-    grant(rate: number) {
-      isGranted ||= rate > 0;
+    grant(granted: number) {
+      advance();
+      rate = granted;
     },
     setExclusions() {},
     slowDown() {},
     freeSlots: Number.POSITIVE_INFINITY,
     close: async () => {},
     send(from: number, to: number): Sending {
-      let isAbandoned = false;
-      let isCounted = false;
+      const progress = { sentUpTo: from, to };
+      queue.push(progress);
       return {
         get sentUpTo() {
-          if (isGranted && !isCounted) totals.probesSent += to - from;
-          isCounted ||= isGranted;
-          return isGranted ? to : from;
+          advance();
+          return progress.sentUpTo;
         },
         get hasEnded() {
-          return isGranted || isAbandoned;
+          return !queue.includes(progress);
         },
         abandon() {
-          isAbandoned = true;
+          if (queue.includes(progress)) queue.splice(queue.indexOf(progress), 1);
         },
         versionSpans: [],
         get probesSent() {
-          return isGranted ? to - from : 0;
+          return progress.sentUpTo - from;
         },
         takeUnsent: () => [],
         releaseSlot() {},
       };
     },
   };
-  const standing = {
-    notes: [],
-    rules: undefined,
-    ports: { from: 61000, to: 61064 },
-    rulesHash: '',
-  };
-  return { sender, captures: [], isUp: () => true, ...standing };
-};
+}
+
+const openNetworkIo: OpenNetworkIo = async () => ({
+  ...{ sender: simulatedSender(), captures: [], isUp: () => true, notes: [] },
+  ...{ rules: undefined, rulesHash: '', ports: { from: 61000, to: 61064 } },
+});
 
 const stop = stopController();
 process.stdin.resume().once('end', () => process.exit(0)); // our parent has exited

@@ -1,7 +1,7 @@
 /**
  * Cost of a large survey for the coordinator: many agents and many shards, the real coordinator and the real
  * broker as processes of their own. Only the agents' network I/O is simulated.
- *     npm run bench:scale [AGENTS] [SHARDS]
+ *     npm run bench:scale [AGENTS] [SHARDS] [SHARDS_PER_SECOND]
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -25,7 +25,7 @@ import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.j
 import { isOver } from '../../shared/survey/survey.js';
 import { limitsOf, TCP_SYN } from '../../test/support/tcp-syn-set.js';
 
-const [root = '.', agents = '1000', shards = '1000000'] = process.argv.slice(2);
+const [root = '.', agents = '1000', shards = '1000000', perSecond = '1000'] = process.argv.slice(2);
 /** Many shards of few positions, because the cost per shard is measured. */
 const SHARD_LENGTH = 64;
 const REPORT_MILLIS = 10_000;
@@ -48,7 +48,7 @@ try {
     probesPerTarget: 1,
     aliasLengths: [],
     limits: limitsOf(space),
-    rate: 1e9 as Pps,
+    rate: (Number(perSecond) * SHARD_LENGTH) as Pps,
     cooldown: 0 as Millis,
     seed: '7',
     rows: 'all' as const,

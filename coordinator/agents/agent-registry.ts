@@ -14,6 +14,8 @@ import type { SurveyAgents } from './survey-agents.js';
 /** Agents without a heartbeat for this long are removed from the registry. */
 const EXPIRY_MILLIS = 3_600_000;
 const SWEEP_MILLIS = 60_000;
+/** The agents that are alive are counted this often. */
+const COUNT_MILLIS = 1000;
 
 interface Entry {
   readonly agent: string;
@@ -30,6 +32,7 @@ const SESSIONS_MAX = 16;
 export class AgentRegistry {
   readonly #clock: Clock;
   readonly #entries = new Map<string, Entry>();
+  #live = { at: Number.NEGATIVE_INFINITY, count: 0 };
   #sweptAt = 0;
 
   constructor(clock: Clock) {
@@ -66,11 +69,14 @@ export class AgentRegistry {
     }
   }
 
-  /** The number of agents that are alive. */
+  /** The number of agents that are alive, or were so less than a second ago. */
   get liveCount(): number {
-    let count = 0;
-    for (const entry of this.#entries.values()) if (this.#isFresh(entry)) count++;
-    return count;
+    const now = this.#clock.monotonic();
+    if (now - this.#live.at >= COUNT_MILLIS) {
+      const count = [...this.#entries.values()].filter((entry) => this.#isFresh(entry)).length;
+      this.#live = { at: now, count };
+    }
+    return this.#live.count;
   }
 
   /** True while an agent is alive and its last heartbeat reports activity for the survey. */

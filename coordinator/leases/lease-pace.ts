@@ -15,8 +15,8 @@ const STEP_MILLIS = 50;
 const LATE_MILLIS = 100;
 /** Several late replies have one cause: the pace decreases at most this often. */
 const DECREASE_MILLIS = 250;
-/** Each heartbeat costs the coordinator about a tenth of this. */
-const GAP_PER_AGENT_MILLIS = 0.5;
+/** So all agents together send at most a thousand heartbeats per second. */
+const GAP_PER_AGENT_MILLIS = 1;
 const GAP_MILLIS = { min: 15, max: 1000 } as const;
 
 export class LeasePace {

@@ -5,7 +5,17 @@
  */
 import { randomBytes } from 'node:crypto';
 import { constants, rmSync } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import {
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rm,
+  stat,
+  unlink,
+} from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { describeError, Fault } from '../base/faults.js';
 import { LIMITS } from '../base/limits.js';
@@ -133,7 +143,13 @@ export const systemDisk: Disk = {
     const found = await lstat(file).catch(undefinedIfMissing);
     return found?.isFile() ? found.size : 0;
   },
-  remove: (file) => rm(file, { force: true }),
+  async remove(file) {
+    try {
+      await unlink(file);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  },
 };
 
 /** Replaces a file by one that `make` writes beside it. @throws Fault UNWRITABLE */
