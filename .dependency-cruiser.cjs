@@ -86,11 +86,16 @@ module.exports = {
       ['system', 'policy', 'lease', 'send', 'direct', 'egress', 'transmit', 'capture', 'replies'],
       { send: ['egress'], direct: ['egress', 'send'] },
     ),
-    ...leaf('coordinator', ['admission', 'auth', 'plan', 'leases', 'agents', 'storage', 'sink'], {
-      storage: ['sink'],
-      leases: ['storage'],
-      agents: ['leases'],
-    }),
+    ...leaf(
+      'coordinator',
+      ['admission', 'auth', 'plan', 'leases', 'agents', 'evidence', 'storage', 'sink'],
+      {
+        evidence: ['storage', 'sink'],
+        storage: ['sink'],
+        leases: ['storage'],
+        agents: ['leases'],
+      },
+    ),
     {
       name: 'coordinator-imports-no-cli',
       severity: 'error',

@@ -18,7 +18,6 @@ import { stopController } from '../shared/base/stop.js';
 import { PROTOCOL } from '../shared/base/version.js';
 import type { Grant, Heartbeat, HeartbeatReply } from '../shared/bus/heartbeat.js';
 import type { AgentBus } from '../shared/bus/interfaces.js';
-import { Exclusions } from '../shared/survey/policy/exclusions.js';
 import { isEnding } from '../shared/survey/survey.js';
 import { TEXT } from '../shared/survey/text.js';
 import type { Log } from '../shared/telemetry/log.js';
@@ -27,6 +26,7 @@ import type { OpenNetworkIo } from './interfaces.js';
 import type { JoinedSurvey } from './joined-survey.js';
 import { JoinedSurveys, RETRY_MILLIS } from './joined-surveys.js';
 import type { HostPolicy } from './policy/host-policy.js';
+import { KnownExclusions } from './policy/known-exclusions.js';
 import { ShardLeaser } from './shard-leaser.js';
 
 export interface AgentOptions {
@@ -57,7 +57,7 @@ const NETWORK_LOST = {
 
 export class Agent {
   readonly surveys: JoinedSurveys;
-  readonly #exclusions = new Exclusions();
+  readonly #exclusions: KnownExclusions;
   readonly #options: AgentOptions;
   readonly #deps: AgentDeps;
   readonly #link: CoordinatorLink;
@@ -65,13 +65,21 @@ export class Agent {
   readonly #draining = stopController();
   /** Surveys with shards to lease, as of the last reply. */
   #offered: ReadonlySet<string> = new Set();
-  #isFetchingExclusions = false;
+  /** The version of the exclusions that we had when the last heartbeat was sent. */
+  #exclusionsAsked = 0;
 
   constructor(options: AgentOptions, deps: AgentDeps) {
     assert(options.ceiling >= 0, `the ceiling ${options.ceiling} is negative`);
     this.#options = options;
     this.#deps = deps;
-    this.surveys = new JoinedSurveys({ ...deps, agent: options.agent }, this.#exclusions);
+    this.#exclusions = new KnownExclusions({
+      ...deps,
+      onChange: () => {
+        for (const joined of this.surveys.all) joined.setExclusions(this.#exclusions.list);
+      },
+      onRead: () => this.#link.hurry(), // reports the version, or shows that it is still to be read
+    });
+    this.surveys = new JoinedSurveys({ ...deps, agent: options.agent }, this.#exclusions.list);
     this.#link = new CoordinatorLink({
       ...deps,
       compose: () => this.#heartbeat(),
@@ -129,9 +137,11 @@ export class Agent {
       for (const report of shards) surveys.get(survey)?.held.get(report.shard)?.onAnswered(report);
     }
     for (const survey of reply.forgotten) surveys.forget(survey);
-    if (reply.exclusionsVersion > this.#exclusions.version) void this.#fetchExclusions();
+    this.#exclusions.onReply(reply, this.#exclusionsAsked);
     for (const lease of reply.leases) this.#leaser.open(lease);
-    for (const grant of reply.grants) this.#take(grant, heartbeat.sentAt);
+    const isSafe = this.#exclusions.problem === '';
+    for (const grant of reply.grants)
+      this.#take(isSafe ? grant : { ...grant, rate: 0 }, heartbeat.sentAt);
     this.#offered = new Set(reply.offered);
     for (const survey of reply.offered) void this.#join(survey);
   }
@@ -200,29 +210,13 @@ export class Agent {
     for (const joined of this.surveys.all) joined.setCeiling(ceiling / Math.max(1, sharers));
   }
 
-  async #fetchExclusions(): Promise<void> {
-    if (this.#isFetchingExclusions) return;
-    this.#isFetchingExclusions = true;
-    try {
-      const { coordinator } = this.#deps.bus;
-      const { exclusions } = await coordinator.ask('exclusions', {
-        after: this.#exclusions.version,
-      });
-      for (const entry of exclusions) this.#exclusions.add(entry);
-      for (const joined of this.surveys.all) joined.setExclusions(this.#exclusions);
-    } catch (error) {
-      this.#deps.log.warn({ error: describeError(error) }, 'cannot read the exclusions; retrying');
-    } finally {
-      this.#isFetchingExclusions = false;
-      this.#link.hurry(); // reports the version, or shows that it is still to be read
-    }
-  }
-
   #heartbeat(): Heartbeat {
     this.#splitCeiling();
     const { session, vantage, version } = this.#options;
     const now = this.#deps.clock.monotonic();
-    const { all, known, problem, problemCode } = this.surveys;
+    const { all, known, problemCode } = this.surveys;
+    const problem = this.#exclusions.problem || this.surveys.problem;
+    this.#exclusionsAsked = this.#exclusions.list.version;
     const isDraining = this.#draining.signal.aborted;
     return {
       vantage,

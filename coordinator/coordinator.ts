@@ -16,7 +16,7 @@ import type { Clock } from '../shared/base/clock.js';
 import { describeError } from '../shared/base/faults.js';
 import type { Random } from '../shared/base/random.js';
 import { stopController } from '../shared/base/stop.js';
-import type { CoordinatorBus, ResultDelivery, Versioned } from '../shared/bus/interfaces.js';
+import type { CoordinatorBus, Versioned } from '../shared/bus/interfaces.js';
 import type { Disk } from '../shared/host/disk.js';
 import type { ResultBatch } from '../shared/survey/results.js';
 import { spaceFromBytes } from '../shared/survey/space/space-bytes.js';
@@ -27,6 +27,8 @@ import { agentHandlers } from './agent-handlers.js';
 import { AgentRegistry } from './agents/agent-registry.js';
 import { controlHandlers } from './control-handlers.js';
 import { Enrolments } from './enrolments.js';
+import { AuditLog } from './evidence/audit-log.js';
+import { audited } from './evidence/audited-handlers.js';
 import { ExclusionService } from './exclusion-service.js';
 import { LeaseService } from './lease-service.js';
 import { SigningKey } from './storage/signing-key.js';
@@ -44,6 +46,7 @@ import { SurveyRecord, takeOver } from './survey/survey-record.js';
 import { SurveyRun } from './survey/survey-run.js';
 import { Surveys } from './survey/surveys.js';
 import { SurveyKeys } from './survey-keys.js';
+import { takeResults } from './take-results.js';
 import { Uploads } from './uploads.js';
 
 export interface CoordinatorOptions {
@@ -85,6 +88,7 @@ export class Coordinator {
   readonly #deps: CoordinatorDeps;
   readonly #running = new Set<Promise<void>>();
   readonly #signingKey: SigningKey;
+  readonly #auditLog: AuditLog;
   readonly #keys: Promise<SurveyKeys>;
   #readingFinished: Promise<void> = Promise.resolve();
   #signal: AbortSignal = stopController().signal;
@@ -96,6 +100,7 @@ export class Coordinator {
     this.clock = deps.clock;
     this.agents = new AgentRegistry(deps.clock);
     this.#signingKey = new SigningKey(options.data, deps.disk);
+    this.#auditLog = new AuditLog(options.data, { ...deps, signingKey: this.#signingKey });
     this.#keys = SurveyKeys.open(options.data, deps.disk, deps.random);
     this.#keys.catch(() => {}); // reported by `run`
     this.exclusions = new ExclusionService(options.data, deps);
@@ -104,7 +109,7 @@ export class Coordinator {
     this.leases = new LeaseService({
       ...{ clock: deps.clock, term: options.term, agents: this.agents },
       running: this.surveys.running,
-      exclusionsVersion: () => this.exclusions.list.version,
+      exclusions: this.exclusions.list,
     });
   }
 
@@ -126,8 +131,9 @@ export class Coordinator {
       bus.agents.serve(agentHandlers(this), signal);
       bus.agents.announce('');
       bus.enrolments.serve((enrolment) => this.enrolments.add(enrolment), signal);
-      if (this.#options.servesControl !== false) bus.people.serve(controlHandlers(this), signal);
-      loops.push(this.leases.pace.run(signal), this.#followResults(signal), this.#readingFinished);
+      if (this.#options.servesControl !== false)
+        bus.people.serve(audited(controlHandlers(this), this.#auditLog), signal);
+      loops.push(this.leases.pace.run(signal), this.#takeResults(signal), this.#readingFinished);
     }
     await Promise.all(loops);
     await Promise.all(this.#running);
@@ -257,25 +263,9 @@ export class Coordinator {
     return new SurveyFolder(join(data, id), segmentFormat, deps);
   }
 
-  async #followResults(signal: AbortSignal): Promise<void> {
-    for await (const delivery of this.#deps.bus.results.consume(signal)) {
-      const run = this.surveys.running.get(delivery.batch.survey);
-      if (run === undefined) void this.#acknowledgeIfOver(delivery);
-      else if (run.onBatch(delivery)) await this.#deps.onBatch?.(run, delivery.batch);
-    }
-  }
-
-  /** Removes a batch from the stream if its survey is over or unknown; otherwise the batch stays. */
-  async #acknowledgeIfOver(delivery: ResultDelivery): Promise<void> {
-    const { bus, log } = this.#deps;
-    const id = delivery.batch.survey;
-    try {
-      const survey = (await bus.surveys.read(id))?.value;
-      if (survey === undefined || isOver(survey.state)) delivery.acknowledge();
-    } catch (error) {
-      const details = { survey: id, error: describeError(error) };
-      log.error(details, 'cannot read survey record; result batch left in the stream');
-    }
+  async #takeResults(signal: AbortSignal): Promise<void> {
+    const { running } = this.surveys;
+    await takeResults({ ...this.#deps, running }, signal);
   }
 
   async #followExclusions(signal: AbortSignal): Promise<void> {

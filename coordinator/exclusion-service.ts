@@ -1,17 +1,21 @@
 /**
- * The exclusion service: gives each exclusion the next version, publishes it to all agents, and writes it to
- * an audit log in the data folder. If the broker loses exclusions, they are restored from the log.
+ * The exclusion service: gives each exclusion the next version, publishes it to all agents, and writes it to the log
+ * in the data folder. If the broker loses or replaces exclusions, they are restored from the log.
  */
-import { join } from 'node:path';
 import type { Clock } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
 import type { CoordinatorBus } from '../shared/bus/interfaces.js';
 import type { Disk } from '../shared/host/disk.js';
 import { parseBlock } from '../shared/survey/lists/rule-list.js';
-import { type Exclusion, Exclusions, inForce } from '../shared/survey/policy/exclusions.js';
+import {
+  type Exclusion,
+  Exclusions,
+  inForce,
+  isSameExclusion,
+} from '../shared/survey/policy/exclusions.js';
 import type { Log } from '../shared/telemetry/log.js';
+import { ExclusionLog } from './exclusion-log.js';
 
-const LOG_FILE = 'exclusions.ndjson';
 const AGAIN_MILLIS = 20;
 const TRIES = 50;
 
@@ -24,34 +28,34 @@ export interface ExclusionServiceDeps {
 
 export class ExclusionService {
   readonly list = new Exclusions();
-  readonly #file: string;
+  readonly #log: ExclusionLog;
   readonly #deps: ExclusionServiceDeps;
-  /** The highest version written to the audit log. */
-  #logged = 0;
   #logging: Promise<void> = Promise.resolve();
 
   constructor(data: string, deps: ExclusionServiceDeps) {
-    this.#file = join(data, LOG_FILE);
+    this.#log = new ExclusionLog(data, deps.disk);
     this.#deps = deps;
   }
 
-  /** Merges the exclusions of the broker and of the audit log. */
+  /**
+   * Merges the exclusions of the log and of the broker. Where they differ, the log counts.
+   * @throws Fault BAD_MESSAGE if somebody has changed the log
+   */
   async restore(): Promise<void> {
-    const { bus, disk } = this.#deps;
-    const logged = new Exclusions();
-    for await (const line of disk.lines(this.#file)) {
-      const entry = parseEntry(line);
-      if (entry !== undefined) logged.add(entry);
-    }
-    this.#logged = logged.version;
-    for (const entry of await bus.exclusions.list()) this.list.add(entry);
-    for (const entry of logged.entries.slice(this.list.version)) await bus.exclusions.add(entry);
+    const { bus } = this.#deps;
+    const logged = await this.#log.read();
     for (const entry of logged.entries) this.list.add(entry);
+    const published = await bus.exclusions.list();
+    for (const entry of published) await this.#take(entry);
+    const known = new Set(published.map(({ version }) => version));
+    for (const entry of logged.entries) {
+      if (!known.has(entry.version)) await bus.exclusions.add(entry);
+    }
     await this.#writeLog();
   }
 
   /**
-   * Excludes a range. Resolves once the exclusion is published to all agents, even if the audit log cannot be
+   * Excludes a range. Resolves once the exclusion is published to all agents, even if the log cannot be
    * written: then the entry is logged together with the next one.
    * @returns its version
    * @throws Fault BAD_LIST or BAD_OPTION about the prefix, BAD_MESSAGE about data on the broker
@@ -101,10 +105,22 @@ export class ExclusionService {
   /** Yields the new version whenever another coordinator has entered an exclusion. */
   async *follow(signal: AbortSignal): AsyncGenerator<number> {
     for await (const entry of this.#deps.bus.exclusions.watch(signal)) {
-      if (!this.list.add(entry)) continue;
+      if (!(await this.#take(entry))) continue;
       await this.#writeLog();
       yield this.list.version;
     }
+  }
+
+  /** Takes an exclusion from the broker. One that replaces a known one is overwritten. @returns whether it is new */
+  async #take(entry: Exclusion): Promise<boolean> {
+    const { bus, log } = this.#deps;
+    const known = this.list.entries[entry.version - 1];
+    if (known === undefined) return this.list.add(entry);
+    if (isSameExclusion(known, entry)) return false;
+    const details = { version: entry.version, prefix: known.prefix, replacement: entry.prefix };
+    log.error(details, 'somebody has replaced an exclusion on the broker; it is restored');
+    await bus.exclusions.replace(known);
+    return false;
   }
 
   /** Serialised, so that an entry that was both added and received is logged once. */
@@ -114,29 +130,13 @@ export class ExclusionService {
   }
 
   async #writeNews(): Promise<void> {
-    const { disk, log } = this.#deps;
-    const { version, entries } = this.list;
-    const news = entries.slice(this.#logged, version);
-    if (news.length === 0) return;
     try {
-      await disk.append(this.#file, news.map((entry) => `${JSON.stringify(entry)}\n`).join(''));
-      this.#logged = Math.max(this.#logged, version);
+      await this.#log.write(this.list);
     } catch (error) {
-      log.error(
+      this.#deps.log.error(
         { error: describeError(error) },
         'failed to write the exclusion log; retrying with the next entry',
       );
     }
-  }
-}
-
-/** Undefined for a torn line. */
-function parseEntry(line: string): Exclusion | undefined {
-  try {
-    const entry = JSON.parse(line) as Exclusion;
-    const isEntry = typeof entry.version === 'number' && typeof entry.prefix === 'string';
-    return isEntry ? { ...entry, lifts: entry.lifts ?? 0 } : undefined;
-  } catch {
-    return undefined;
   }
 }

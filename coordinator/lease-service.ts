@@ -9,6 +9,7 @@ import type { Clock } from '../shared/base/clock.js';
 import { Fault } from '../shared/base/faults.js';
 import { PROTOCOL } from '../shared/base/version.js';
 import type { Heartbeat, HeartbeatReply, ShardEpoch } from '../shared/bus/heartbeat.js';
+import type { Exclusions } from '../shared/survey/policy/exclusions.js';
 import { isOver } from '../shared/survey/survey.js';
 import type { AgentRegistry } from './agents/agent-registry.js';
 import { heartbeatGap, LeasePace } from './leases/lease-pace.js';
@@ -21,7 +22,7 @@ export interface LeaseServiceDeps {
   readonly term: number;
   readonly agents: AgentRegistry;
   readonly running: ReadonlyMap<string, SurveyRun>;
-  readonly exclusionsVersion: () => number;
+  readonly exclusions: Exclusions;
 }
 
 export class LeaseService {
@@ -39,7 +40,7 @@ export class LeaseService {
    * @throws Fault SUPERSEDED, STALE, or DEPOSED if another coordinator leads
    */
   async onHeartbeat(agent: string, heartbeat: Heartbeat): Promise<HeartbeatReply> {
-    const { agents, running, term, exclusionsVersion, clock } = this.#deps;
+    const { agents, running, term, exclusions, clock } = this.#deps;
     const receivedAt = clock.monotonic();
     agents.onHeartbeat(agent, heartbeat);
     // An agent of another version gets no work; the agent registry reports the reason.
@@ -65,7 +66,8 @@ export class LeaseService {
       grants: all('grants'),
       leases: all('leases'),
       lost: [...all('lost'), ...shardsOfUnknown(heartbeat, current)],
-      exclusionsVersion: exclusionsVersion(),
+      exclusionsVersion: exclusions.version,
+      exclusionsHead: exclusions.headAt(exclusions.version),
       gapMillis: heartbeatGap(agents.liveCount),
     };
   }

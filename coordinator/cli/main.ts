@@ -21,6 +21,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   query: async () => (await import('./stored/query.js')).queryCommand(),
   aliases: async () => (await import('./stored/aliases.js')).aliasesCommand(),
   verify: async () => (await import('./stored/verify.js')).verifyCommand(),
+  audit: async () => (await import('./stored/audit.js')).auditCommand(),
   lookup: async () => (await import('./lookup.js')).lookupCommand(),
   exclude: async () => (await import('./exclude.js')).excludeCommand(),
   auth: async () => (await import('./auth/auth.js')).authCommand(),

@@ -68,7 +68,7 @@ export async function writeManifest(
   const files: Record<string, FileDigest> = {};
   for (const file of DIGESTED) files[file] = await digestOf(disk, join(path, file));
   const content = `${JSON.stringify({ ...manifestOf(parts), files }, null, 2)}\n`;
-  const signature = await signingKey.sign(content);
+  const signature = await signingKey.sign('manifest', content);
   // A manifest says that the survey is over, so its signature comes first.
   await disk.writeWhole(join(path, SIGNATURE_FILE), [formatSignature(signature)]);
   await disk.writeWhole(join(path, MANIFEST_FILE), [content]);

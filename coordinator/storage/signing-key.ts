@@ -18,7 +18,9 @@ import type { Disk } from '../../shared/host/disk.js';
 /** In the data folder. */
 const FILE = 'signing-key';
 /** Precedes whatever is signed, so that a signature for one purpose fits no other. */
-const DOMAIN = 'transect stored survey\n';
+const DOMAIN = { manifest: 'transect manifest\n', audit: 'transect audit log\n' } as const;
+
+export type SignedPurpose = keyof typeof DOMAIN;
 
 /** A signature, and the public key that made it (DER, base64). */
 export interface StoredSignature {
@@ -44,10 +46,10 @@ export class SigningKey {
   }
 
   /** @throws Fault as `open` does */
-  async sign(content: string): Promise<StoredSignature> {
+  async sign(purpose: SignedPurpose, content: string): Promise<StoredSignature> {
     const privateKey = await this.open();
     const key = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
-    const signature = sign(null, Buffer.from(DOMAIN + content), privateKey);
+    const signature = sign(null, Buffer.from(DOMAIN[purpose] + content), privateKey);
     return { key: key.toString('base64'), signature: signature.toString('base64') };
   }
 
@@ -75,12 +77,21 @@ export function formatSignature({ key, signature }: StoredSignature): string {
 }
 
 /** True if a signature fits. */
-export function isSigned(content: string, { key, signature }: StoredSignature): boolean {
+export function isSigned(
+  purpose: SignedPurpose,
+  content: string,
+  { key, signature }: StoredSignature,
+): boolean {
   try {
     const der = Buffer.from(key, 'base64');
     const publicKey = createPublicKey({ key: der, format: 'der', type: 'spki' });
     if (publicKey.asymmetricKeyType !== 'ed25519') return false;
-    return verify(null, Buffer.from(DOMAIN + content), publicKey, Buffer.from(signature, 'base64'));
+    return verify(
+      null,
+      Buffer.from(DOMAIN[purpose] + content),
+      publicKey,
+      Buffer.from(signature, 'base64'),
+    );
   } catch {
     return false;
   }

@@ -105,6 +105,7 @@ const heartbeatReplyShape = z.object({
   ),
   lost: z.array(shardEpochShape),
   exclusionsVersion: uint32,
+  exclusionsHead: hash.or(z.literal('')),
   gapMillis: z.number().min(0).max(LIMITS.checkpointMillis),
 });
 

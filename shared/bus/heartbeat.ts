@@ -106,6 +106,8 @@ export interface HeartbeatReply {
   readonly lost: readonly ShardEpoch[];
   /** The version of the latest exclusion. */
   readonly exclusionsVersion: number;
+  /** The hash of the exclusions up to this version (`Exclusions.headAt`). */
+  readonly exclusionsHead: string;
   /** The least time between two heartbeats of the agent, in milliseconds. */
   readonly gapMillis: number;
 }

@@ -91,6 +91,8 @@ export interface ExclusionStore {
   /** @returns false if an entry with this version exists */
   add(entry: Exclusion): Promise<boolean>;
   list(): Promise<readonly Exclusion[]>;
+  /** Overwrites the entry with this version. */
+  replace(entry: Exclusion): Promise<void>;
   /** All entries now, then each new one, until the signal aborts. */
   watch(signal: AbortSignal): AsyncIterable<Exclusion>;
 }

@@ -55,7 +55,7 @@ function clientOf(space: Uint8Array | undefined): CoordinatorClient {
   const agents = new AgentRegistry(systemClock);
   const leases = new LeaseService({
     ...{ clock: systemClock, term: 1, agents, running },
-    exclusionsVersion: () => 0,
+    exclusions: new Exclusions(),
   });
   const uploads = new Uploads(broker.coordinator.spaces, systemClock);
   const serving: Serving = { leases, exclusions: { list: new Exclusions() }, uploads };

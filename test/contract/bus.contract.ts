@@ -419,6 +419,7 @@ const heartbeat: Heartbeat = {
 
 const reply: HeartbeatReply = {
   gapMillis: 15,
+  exclusionsHead: 'ab'.repeat(32),
   term: 2,
   protocol: 3,
   surveys: [{ version: 2 ** 40, record: survey('running') }],

@@ -1,7 +1,7 @@
 /** A survey's files as evidence: `verify` reports every octet that was changed, and every file that was replaced. */
 
 import { describe, expect, test } from 'vitest';
-import { verify } from '../../coordinator/verification.js';
+import { verify } from '../../coordinator/evidence/verification.js';
 import type { Pps } from '../../shared/base/brand.js';
 import type { MemoryDisk } from '../support/memory-disk.js';
 import { World } from './world.js';

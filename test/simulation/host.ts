@@ -115,6 +115,7 @@ export class Host {
             return entries.some((each) => isSame(each, entry));
           }),
         list: () => ask(() => broker.exclusions.list()),
+        replace: (entry) => ask(() => broker.exclusions.replace(entry)),
         watch: (signal) => this.#follow(broker.exclusions.watch(signal), signal),
       },
       agents: {

@@ -1,7 +1,7 @@
 /** Limits of surveys, with many agents, in virtual time. */
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { verify } from '../../coordinator/verification.js';
+import { verify } from '../../coordinator/evidence/verification.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
 import { limitReached, type SurveyLimits } from '../../shared/survey/survey-limits.js';
 import { limitsOf } from '../support/tcp-syn-set.js';

@@ -4,10 +4,10 @@
  */
 
 import { join } from 'node:path';
+import { verify } from '../../coordinator/evidence/verification.js';
 import { FIELDS } from '../../coordinator/sink/fields.js';
 import { readJournal } from '../../coordinator/storage/journal.js';
 import { SegmentStore } from '../../coordinator/storage/segments.js';
-import { verify } from '../../coordinator/verification.js';
 import { formatIpv4 } from '../../shared/net/address.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { RowPolicy, Survey } from '../../shared/survey/survey.js';

@@ -1,7 +1,7 @@
 /** Surveys that probe silent targets again, in virtual time. */
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { verify } from '../../coordinator/verification.js';
+import { verify } from '../../coordinator/evidence/verification.js';
 import type { Pps } from '../../shared/base/brand.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import { sumReplies } from '../../shared/survey/lease.js';

@@ -1,7 +1,7 @@
 /** Surveys of networks that report administrative prohibition, in virtual time. */
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { verify } from '../../coordinator/verification.js';
+import { verify } from '../../coordinator/evidence/verification.js';
 import type { Pps } from '../../shared/base/brand.js';
 import { CODE } from '../support/tcp-syn-set.js';
 import { breaches } from './oracle.js';

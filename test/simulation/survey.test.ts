@@ -1,7 +1,7 @@
 /** Single faults of a survey, in virtual time. Those drawn from seeds are in `seeds-*.test.ts`. */
 
 import { describe, expect, test } from 'vitest';
-import { verify } from '../../coordinator/verification.js';
+import { verify } from '../../coordinator/evidence/verification.js';
 import type { Pps } from '../../shared/base/brand.js';
 import { PROTOCOL } from '../../shared/base/version.js';
 import { sumReplies } from '../../shared/survey/lease.js';

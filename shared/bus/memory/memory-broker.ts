@@ -185,6 +185,10 @@ function memoryExclusions(): ExclusionStore {
       changes.publish(entry);
       return true;
     },
+    async replace(entry) {
+      entries.set(entry.version, entry);
+      changes.publish(entry);
+    },
     list: async () => [...entries.values()],
     watch(signal) {
       const channel = changes.listen(signal);

@@ -3,6 +3,7 @@
  * is the first n entries, including those that lift an earlier one, so "was this address excluded when
  * position p was sent" has one answer. Agents check every target against them just before sending it.
  */
+import { createHash } from 'node:crypto';
 import { assert } from '../../base/assert.js';
 import type { Target } from '../../net/endpoint.js';
 import { parseBlock, type RuleList } from '../lists/rule-list.js';
@@ -32,6 +33,8 @@ export class Exclusions {
   readonly #entries: Exclusion[] = [];
   /** The blocks of the entries, parsed once. */
   readonly #blocks: (readonly RuleList[])[] = [];
+  /** By version: the hash of all entries up to it. */
+  readonly #heads: string[] = [''];
   /** Entries that arrived before their predecessor. */
   readonly #early = new Map<number, Exclusion>();
 
@@ -41,6 +44,11 @@ export class Exclusions {
   }
   get version(): number {
     return this.#entries.length;
+  }
+
+  /** The hash chain of the first `version` entries, hexadecimal; empty for version 0, or if there are fewer. */
+  headAt(version: number): string {
+    return this.#heads[version] ?? '';
   }
 
   /** Adds an entry; entries may arrive in any order and repeatedly. @returns whether the version grew */
@@ -54,6 +62,7 @@ export class Exclusions {
       this.#early.delete(next.version);
       this.#entries.push(next);
       this.#blocks.push(blocksOf(next));
+      this.#heads.push(headAfter(this.headAt(next.version - 1), next));
     }
   }
 
@@ -75,6 +84,21 @@ export class Exclusions {
       Blocklist.of(this.#blocks[entry.version - 1] ?? []).holds(target),
     );
   }
+}
+
+/** The next hash of the chain: SHA-256 over the one before and the entry. */
+function headAfter(head: string, entry: Exclusion): string {
+  return createHash('sha256')
+    .update(`${head} ${textOf(entry)}`)
+    .digest('hex');
+}
+
+export function isSameExclusion(one: Exclusion, other: Exclusion): boolean {
+  return textOf(one) === textOf(other);
+}
+
+function textOf({ version, prefix, lifts, reason, by, at }: Exclusion): string {
+  return JSON.stringify([version, prefix, lifts, reason, by, at]);
 }
 
 /** The exclusions in force: entries that exclude, and are not lifted by another entry. */

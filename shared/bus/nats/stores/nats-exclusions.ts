@@ -26,6 +26,11 @@ export class NatsExclusions implements ExclusionStore {
     );
   }
 
+  async replace(entry: Exclusion): Promise<void> {
+    const bytes = exclusionCodec.encode(entry);
+    await withRetry(this.#broker, () => this.#bucket.put(KEY.exclusion(entry.version), bytes));
+  }
+
   async list(): Promise<readonly Exclusion[]> {
     const entries: Exclusion[] = [];
     for await (const key of await withRetry(this.#broker, () => this.#bucket.keys())) {

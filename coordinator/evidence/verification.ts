@@ -5,19 +5,24 @@
  * files must also be those that its coordinator has stored and signed (`stored-evidence.ts`).
  */
 import { join } from 'node:path';
-import { IntervalSet } from '../shared/base/intervals.js';
-import type { Disk } from '../shared/host/disk.js';
-import { formatAddress } from '../shared/net/ipv6.js';
-import { ProbeSet } from '../shared/probe/probe-set.js';
-import { sumReplies } from '../shared/survey/lease.js';
-import type { Plan } from '../shared/survey/plan.js';
-import { noneUnsent, sumUnsent, UNSENT_NAMES, type UnsentCounts } from '../shared/survey/unsent.js';
-import { countUnsent } from '../shared/survey/unsent-positions.js';
-import { FIELDS, type Row, type Value } from './sink/fields.js';
-import { JOURNAL_FILE, type PublicSurvey } from './storage/folder-layout.js';
-import { readJournal, type ShardEntry } from './storage/journal.js';
-import { readManifest } from './storage/manifest.js';
-import { SegmentStore } from './storage/segments.js';
+import { IntervalSet } from '../../shared/base/intervals.js';
+import type { Disk } from '../../shared/host/disk.js';
+import { formatAddress } from '../../shared/net/ipv6.js';
+import { ProbeSet } from '../../shared/probe/probe-set.js';
+import { sumReplies } from '../../shared/survey/lease.js';
+import type { Plan } from '../../shared/survey/plan.js';
+import {
+  noneUnsent,
+  sumUnsent,
+  UNSENT_NAMES,
+  type UnsentCounts,
+} from '../../shared/survey/unsent.js';
+import { countUnsent } from '../../shared/survey/unsent-positions.js';
+import { FIELDS, type Row, type Value } from '../sink/fields.js';
+import { JOURNAL_FILE, type PublicSurvey } from '../storage/folder-layout.js';
+import { readJournal, type ShardEntry } from '../storage/journal.js';
+import { readManifest } from '../storage/manifest.js';
+import { SegmentStore } from '../storage/segments.js';
 import { checkManifest, hasManifest, SegmentDigests } from './stored-evidence.js';
 
 /** At most this many violations are listed; all are counted. */

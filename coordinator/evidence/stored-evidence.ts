@@ -4,13 +4,13 @@
  */
 import { join } from 'node:path';
 import { z } from 'zod';
-import { LIMITS } from '../shared/base/limits.js';
-import type { Disk } from '../shared/host/disk.js';
-import { digestOf, type FileDigest, isSameDigest } from './storage/file-digest.js';
-import { MANIFEST_FILE, SIGNATURE_FILE } from './storage/folder-layout.js';
-import type { MergedSegment } from './storage/journal.js';
-import type { Segment } from './storage/segments.js';
-import { fingerprint, formatSignature, isSigned } from './storage/signing-key.js';
+import { LIMITS } from '../../shared/base/limits.js';
+import type { Disk } from '../../shared/host/disk.js';
+import { digestOf, type FileDigest, isSameDigest } from '../storage/file-digest.js';
+import { MANIFEST_FILE, SIGNATURE_FILE } from '../storage/folder-layout.js';
+import type { MergedSegment } from '../storage/journal.js';
+import type { Segment } from '../storage/segments.js';
+import { fingerprint, formatSignature, isSigned } from '../storage/signing-key.js';
 
 const SIGNATURE_OCTETS_MAX = 4096;
 const digest = z.object({ octets: z.number(), sha256: z.string() });
@@ -70,7 +70,7 @@ export async function checkManifest(disk: Disk, folder: string): Promise<StoredE
   const signature = parse(signatureShape, text);
   if (signature === undefined || text !== formatSignature(signature))
     return { violations: [...violations, `${path}: it is no signature`], signedBy: '' };
-  if (!isSigned(content, signature))
+  if (!isSigned('manifest', content, signature))
     return { violations: [...violations, `${file}: its signature does not fit`], signedBy: '' };
   return { violations, signedBy: fingerprint(signature) };
 }
