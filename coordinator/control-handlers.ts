@@ -5,8 +5,9 @@ import { type Clock, every } from '../shared/base/clock.js';
 import { Fault } from '../shared/base/faults.js';
 import { LIMITS } from '../shared/base/limits.js';
 import { stopController } from '../shared/base/stop.js';
-import type { ControlHandlers } from '../shared/bus/control-api.js';
+import { ANYONE, type ControlHandlers } from '../shared/bus/control-api.js';
 import type { SurveyRequest } from '../shared/survey/survey.js';
+import { TEXT } from '../shared/survey/text.js';
 import type { AgentRegistry } from './agents/agent-registry.js';
 import type { Enrolments } from './enrolments.js';
 import type { ExclusionService } from './exclusion-service.js';
@@ -68,12 +69,12 @@ export function controlHandlers(coordinator: Controlled): ControlHandlers {
       await found.setRate(rate as Pps);
       return { survey: found.survey.id };
     },
-    exclude: async ({ prefix, reason, by }) => {
-      const version = await exclusions.add(prefix, reason, by);
+    exclude: async ({ prefix, reason, by }, person) => {
+      const version = await exclusions.add(prefix, reason, nameOf(person, by));
       return { version, waiting: await waitForAgents(coordinator, version) };
     },
-    lift: async ({ lifted, reason, by }) => {
-      const version = await exclusions.lift(lifted, reason, by);
+    lift: async ({ lifted, reason, by }, person) => {
+      const version = await exclusions.lift(lifted, reason, nameOf(person, by));
       return { version, waiting: await waitForAgents(coordinator, version) };
     },
     exclusions: async () => ({ exclusions: exclusions.list.entries }),
@@ -97,6 +98,13 @@ export function controlHandlers(coordinator: Controlled): ControlHandlers {
       return { chunk: await folder.disk.readPart(path, offset, LIMITS.chunkOctets), total };
     },
   };
+}
+
+/** The name of the login, with the one that a request gives; without logins, only the latter. */
+function nameOf(person: string, given: string): string {
+  if (person === ANYONE) return given;
+  const name = given === '' || given === person ? person : `${person} (${given})`;
+  return name.slice(0, TEXT.NAME);
 }
 
 /** Waits until all agents at work enforce a version. @returns those that have not acknowledged it in time */

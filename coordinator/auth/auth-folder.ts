@@ -2,9 +2,9 @@
  * The folder from which a broker is run: its configuration, its certificates, and the roster. Each change of the
  * roster rewrites the configuration, and the broker reads it at once.
  */
-import { readFileSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import type { Clock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
@@ -151,8 +151,11 @@ function listenOn(hosts: readonly string[], port: number): string {
 /** True if a process is a NATS server with this configuration: the file of its id may be left from an earlier one. */
 function isServer(pid: number, config: string): boolean {
   try {
-    const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-    return (command[0] ?? '').endsWith(SERVER) && command.includes(config);
+    const [program = '', ...args] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    const folder = readlinkSync(`/proc/${pid}/cwd`);
+    // The path may be relative, as in `-c nats.conf` and `--config=nats.conf`.
+    const files = args.map((arg) => resolve(folder, arg.replace(/^--?\w+=/, '')));
+    return program.endsWith(SERVER) && files.includes(resolve(config));
   } catch {
     return false;
   }

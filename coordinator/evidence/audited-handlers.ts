@@ -38,10 +38,16 @@ export function audited(handlers: ControlHandlers, log: AuditLog): ControlHandle
 /** A request without what is long: targets and rules are named by their hashes, an authorization is not repeated. */
 function briefOf(ask: object): object {
   const { request, ...others } = ask as { request?: SurveyRequest };
-  if (request === undefined) return others;
+  if (request === undefined) return withoutUnused(others);
   const { name, probes, rate, contact, purpose, seed, spaceHash, rulesHash } = request;
   const isAuthorized = request.authorization !== '';
   return { name, probes, rate, contact, purpose, seed, spaceHash, rulesHash, isAuthorized };
+}
+
+/** Without the fields that the verb does not use: they are empty, or zero. */
+function withoutUnused(ask: object): object {
+  const isUsed = (value: unknown) => typeof value !== 'object' && Boolean(value);
+  return Object.fromEntries(Object.entries(ask).filter(([, value]) => isUsed(value)));
 }
 
 /** The id of the survey that an answer names. */

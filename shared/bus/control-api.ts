@@ -3,6 +3,9 @@ import type { Exclusion } from '../survey/policy/exclusions.js';
 import type { AgentStatus, LookupResult, SurveyStatus } from '../survey/status.js';
 import type { SurveyRequest } from '../survey/survey.js';
 
+/** The name of people who have no login of their own. */
+export const ANYONE = 'anyone';
+
 /** Somebody's public key, which an operator may accept. */
 export interface Enrolment {
   /** Of the login. */

@@ -33,6 +33,15 @@ describe('a broker with logins', () => {
     );
     expect(Number(rows)).toBeGreaterThan(500);
     expect(await broker.run(`$T agents ${OPERATOR}`)).toMatch(/^frankfurt +frankfurt +working/m);
+    expect(await broker.run(`$T exclude list ${OPERATOR}`)).toMatch(/operator \(me\)/);
+    const audit = await broker.run('$T audit data --json');
+    const entries = audit.split('\n').map((line) => JSON.parse(line));
+    expect(entries.map(({ person, verb, outcome }) => `${person} ${verb} ${outcome}`)).toEqual([
+      'operator launch done',
+      'operator exclude done',
+      'operator pause done',
+      'operator resume done',
+    ]);
     expect(broker.log).not.toMatch(/violation/i);
     const secret = readFileSync(join(broker.path, 'data', 'cookie-secret'), 'utf8').trim();
     expect(secret).toMatch(/^[0-9a-f]{64}$/);

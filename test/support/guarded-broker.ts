@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { connect } from '@nats-io/transport-node';
 import { loginOptions } from '../../shared/bus/nats/login.js';
 import { accessOf, type Login } from '../../shared/login/login-file.js';
@@ -38,7 +38,7 @@ export class GuardedBroker implements AsyncDisposable {
   static async start(server = 'nats-server'): Promise<GuardedBroker> {
     const broker = new GuardedBroker(await scratch());
     await broker.run(`$T auth init --port ${await freePort()}`);
-    broker.spawn(server, '-c', broker.file('nats.conf'));
+    broker.spawn(server, '-c', relative(process.cwd(), broker.file('nats.conf')));
     await broker.until(() => /Server is ready/.test(broker.log), 'the broker starts');
     return broker;
   }

@@ -21,7 +21,12 @@ export function inviteCommand(): Command {
   const about = 'print a join token, by which a new host or person can ask to be accepted';
   const valid = parseDuration(DEFAULT_WAIT);
   return withKind(namedCommand('invite', about))
-    .addOption(option('--valid <duration>', 'how long the token is valid', parseDuration, valid))
+    .addOption(
+      option('--valid <duration>', 'how long the token is valid', parseDuration).default(
+        valid,
+        '1h',
+      ),
+    )
     .action(invite);
 }
 

@@ -16,7 +16,12 @@ export function joinCommand(): Command {
   return command('join', about)
     .argument('<token>', 'as printed by transect auth invite')
     .requiredOption('-o, --output-file <file>', 'the login file to write')
-    .addOption(option('--wait <duration>', 'how long to wait for an operator', parseDuration, wait))
+    .addOption(
+      option('--wait <duration>', 'how long to wait for an operator', parseDuration).default(
+        wait,
+        DEFAULT_WAIT,
+      ),
+    )
     .action(joinAsPerson);
 }
 

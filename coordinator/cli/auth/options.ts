@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { isoTime, systemClock } from '../../../shared/base/clock.js';
 import { Fault } from '../../../shared/base/faults.js';
+import { ANYONE } from '../../../shared/bus/control-api.js';
 import { newNkey } from '../../../shared/bus/nats/nkeys.js';
 import { command, option } from '../../../shared/command/program.js';
 import { systemDisk } from '../../../shared/host/disk.js';
@@ -75,6 +76,10 @@ export async function addMember(
 }
 
 function parseName(text: string): string {
+  if (text === ANYONE) {
+    const taken = 'this name stands for people without a login';
+    throw new Fault('BAD_OPTION', taken, { value: text });
+  }
   if (LOGIN_NAME.test(text)) return text;
   const reason =
     'a name has at most 48 letters, digits, _ and -, and begins with a letter or digit';

@@ -3,6 +3,7 @@
 import { describeError } from '../../base/faults.js';
 import { stopController } from '../../base/stop.js';
 import type { BrokerAccess } from '../broker-access.js';
+import { ANYONE } from '../control-api.js';
 import type { AgentBus, ControlBus, CoordinatorBus } from '../interfaces.js';
 import type { BrokerConnection } from './connection.js';
 import { agentServer, announcements, coordinatorClient } from './nats-agent-api.js';
@@ -17,9 +18,6 @@ import { openSpaces } from './stores/nats-spaces.js';
 import { NatsSurveys } from './stores/nats-surveys.js';
 import { openBucket } from './streams.js';
 import { BUCKET } from './subjects.js';
-
-/** The name of people who have no login of their own. */
-const ANYONE = 'anyone';
 
 /** The bus of an agent. @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
 export async function agentBus(access: BrokerAccess, agent: string): Promise<AgentBus> {
