@@ -59,7 +59,7 @@ export class CoordinatorLink {
       const isAnswered = await this.beat();
       const gap = isAnswered ? this.#gap : RETRY_MILLIS;
       await clock.sleep(begunAt + gap - clock.monotonic(), signal);
-      if (isAnswered) await this.#wait(begunAt + LIMITS.checkpointMillis, signal);
+      if (isAnswered) await this.#wait(begunAt + LIMITS.heartbeatMillis, signal);
     }
   }
 

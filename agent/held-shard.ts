@@ -212,7 +212,7 @@ export class HeldShard implements ReplyRecorder {
     const hasMissed = this.#missedFrom < Number.POSITIVE_INFINITY;
     const end = !hasStopped ? shard.to : hasMissed ? settledUpTo : doneUpTo;
     const isOver = settledUpTo >= end;
-    const isDue = now - this.#claimedAt >= LIMITS.checkpointMillis;
+    const isDue = now - this.#claimedAt >= LIMITS.claimMillis;
     if (isOver || isDue) await this.#prepareReport(settledUpTo, isOver);
     else if (this.#replies.rowCount >= LIMITS.batchRows || this.#isBatchDue(now)) {
       await this.#publish();

@@ -11,8 +11,8 @@ import type { ShardEpoch } from '../shared/bus/heartbeat.js';
 import type { Disk } from '../shared/host/disk.js';
 import { KEY_OCTETS } from '../shared/probe/cookies.js';
 
-/** In the data folder. */
-const FILE = 'cookie-secret';
+/** In the data folder; hidden, so that `DATA/*` are surveys. */
+const FILE = '.cookie-secret';
 const SECRET_OCTETS = 32;
 const SECRET = /^[0-9a-f]{64}\s*$/;
 const NO_SALT = new Uint8Array(0);

@@ -42,7 +42,7 @@ export class AgentBackoff {
   update(activity: Activity, granted: number, now: number): void {
     const last = this.#last;
     const sampledAt = this.#samples.at(-1)?.at ?? Number.NEGATIVE_INFINITY;
-    if (now - sampledAt < LIMITS.checkpointMillis / 2) return; // an extra heartbeat
+    if (now - sampledAt < LIMITS.heartbeatMillis / 2) return; // an extra heartbeat
     this.#last = activity;
     const { probesSent, replies } = activity;
     this.#samples.push({ at: now, probesSent, replies });

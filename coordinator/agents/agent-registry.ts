@@ -106,8 +106,10 @@ export class AgentRegistry {
     const { vantage, version, activities, problem, problemCode } = entry.heartbeat;
     const sum = (read: (activity: Activity) => number) =>
       activities.reduce((total, activity) => total + read(activity), 0);
-    const quarantine =
-      surveyAgents.map((each) => each.quarantineReasonOf(agent)).find((each) => each !== '') ?? '';
+    const first = (read: (agents: SurveyAgents) => string) =>
+      surveyAgents.map(read).find((each) => each !== '') ?? '';
+    const quarantine = first((agents) => agents.quarantineReasonOf(agent));
+    const unusual = first((agents) => agents.unusualHitRateOf(agent));
     return {
       agent,
       vantage,
@@ -118,7 +120,7 @@ export class AgentRegistry {
       seenMillisAgo: this.#clock.monotonic() - entry.lastSeenAt,
       framesReceived: sum(({ ioStats }) => ioStats.framesReceived),
       framesDropped: sum(({ ioStats }) => ioStats.framesDropped + ioStats.interfaceDropped),
-      problem: problem || quarantine || versionSkewOf(entry.heartbeat),
+      problem: problem || quarantine || versionSkewOf(entry.heartbeat) || unusual,
       problemCode: problemCode || (versionSkewOf(entry.heartbeat) === '' ? '' : 'VERSION_SKEW'),
     };
   }

@@ -14,6 +14,7 @@ import type { Log } from '../../shared/telemetry/log.js';
 import { Stragglers } from '../leases/stragglers.js';
 import { ActivitySummary } from './activity-summary.js';
 import { AgentBackoff, type ReplyRate } from './agent-backoff.js';
+import { unusualHitRates } from './hit-rates.js';
 import { agentsWithoutReplies } from './no-replies.js';
 import { Quarantine } from './quarantine.js';
 import { RateAllocator } from './rate-allocator.js';
@@ -58,6 +59,8 @@ export class SurveyAgents {
   readonly #backoffs = new Map<string, AgentBackoff>();
   readonly #quarantine = new Quarantine();
   readonly #stragglers: Stragglers;
+  /** By agent, in one sentence. */
+  #unusual: ReadonlyMap<string, string> = new Map();
   #hasWarned = false;
   #checkedAt = Number.NEGATIVE_INFINITY;
 
@@ -129,6 +132,11 @@ export class SurveyAgents {
     return this.#quarantine.reasonOf(agent);
   }
 
+  /** A sentence if the hit rate of an agent is not that of the others; empty if it is. */
+  unusualHitRateOf(agent: string): string {
+    return this.#unusual.get(agent) ?? '';
+  }
+
   /** Bounds the claims of an agent: no more replies than probes, and no work without a lease. */
   #plausible(agent: string, reported: Activity): Activity {
     const hasWork = reported.hasWork && this.#deps.holdsLease(agent);
@@ -143,10 +151,20 @@ export class SurveyAgents {
     for (const [agent, backoff] of this.#backoffs) {
       if (!this.#quarantine.has(agent) && isServing(agent)) reported.set(agent, backoff.replyRate);
     }
-    for (const [agent, reason] of agentsWithoutReplies(reported, repliesByAgent())) {
+    const settled = repliesByAgent();
+    for (const [agent, reason] of agentsWithoutReplies(reported, settled)) {
       this.quarantine(agent, reason);
     }
+    this.#compareHitRates(settled);
     if (!this.#hasWarned) this.#warnOfDrops();
+  }
+
+  #compareHitRates(settled: ReadonlyMap<string, ReplyRate>): void {
+    const { survey } = this.#options;
+    const before = this.#unusual;
+    this.#unusual = unusualHitRates(settled);
+    for (const [agent, reason] of this.#unusual)
+      if (!before.has(agent)) this.#deps.log.warn({ survey, agent, reason }, 'unusual hit rate');
   }
 
   /** Once per survey. */

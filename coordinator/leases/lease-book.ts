@@ -137,9 +137,9 @@ export class LeaseBook {
     await this.#writer.writeUrgent();
   }
 
-  /** Writes the records of all leases that have changed. @throws Fault DEPOSED */
-  async writeAll(): Promise<void> {
-    await this.#writer.writeAll();
+  /** Writes what agents have reported of shards that they still hold. @throws Fault DEPOSED */
+  async writeProgress(): Promise<void> {
+    await this.#writer.writeProgress();
   }
 
   /** Lets others lease the shards of agents that are gone. */

@@ -15,8 +15,8 @@ import { join } from 'node:path';
 import { Fault } from '../../shared/base/faults.js';
 import type { Disk } from '../../shared/host/disk.js';
 
-/** In the data folder. */
-const FILE = 'signing-key';
+/** In the data folder; hidden, so that `DATA/*` are surveys. */
+const FILE = '.signing-key';
 /** Precedes whatever is signed, so that a signature for one purpose fits no other. */
 const DOMAIN = { manifest: 'transect manifest\n', audit: 'transect audit log\n' } as const;
 

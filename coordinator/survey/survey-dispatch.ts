@@ -41,6 +41,8 @@ export type SurveyAnswer = Pick<HeartbeatReply, 'lost' | 'leases' | 'grants'>;
 
 export const NO_ANSWER: SurveyAnswer = { lost: [], leases: [], grants: [] };
 const MAINTENANCE_MILLIS = 3000;
+/** Reports of shards that are still held are written this often. */
+const PROGRESS_MILLIS = 1000;
 
 export class SurveyDispatch {
   readonly agents: SurveyAgents;
@@ -51,6 +53,7 @@ export class SurveyDispatch {
   readonly #agentsKnownFrom: number;
   #hadOffers = false;
   #maintainedAt = 0;
+  #writtenAt = 0;
 
   constructor(survey: Survey, plan: Plan, deps: SurveyDispatchDeps) {
     const { bus, clock, log, term, isResumed, keys, storer, isServing, exclusions } = deps;
@@ -143,10 +146,13 @@ export class SurveyDispatch {
     const hasOffers = isOffering && this.hasNext;
     if (hasOffers && !this.#hadOffers) this.announce();
     this.#hadOffers = hasOffers;
+    if (now - this.#writtenAt >= PROGRESS_MILLIS) {
+      this.#writtenAt = now;
+      await this.#leases.writeProgress();
+    }
     if (now - this.#maintainedAt < MAINTENANCE_MILLIS) return;
     this.#maintainedAt = now;
     this.#leases.repair(now);
-    await this.#leases.writeAll();
     await this.#leases.purge();
   }
 }

@@ -17,8 +17,10 @@ export const LIMITS = {
   batchRows: 4096,
   /** A row waits this long in an agent before its batch is published. */
   batchMillis: 250,
-  /** Period of an agent's checkpoints and heartbeats. */
-  checkpointMillis: 1000,
+  /** Period of an agent's heartbeats. */
+  heartbeatMillis: 1000,
+  /** Period in which an agent claims progress of a shard, which its next heartbeat reports. */
+  claimMillis: 250,
   /** Interval at which an agent checks whether a shard has settled. */
   settlePollMillis: 25,
   /** Lifetime of a grant, from the heartbeat that it answers. */
@@ -61,7 +63,7 @@ export const LIMITS = {
 } as const;
 
 assert(
-  LIMITS.checkpointMillis * 2 < LIMITS.grantMillis,
+  LIMITS.heartbeatMillis * 2 < LIMITS.grantMillis,
   'a grant does not survive one lost heartbeat',
 );
 assert(

@@ -19,6 +19,7 @@ import {
   surveyShape,
   uint32,
 } from './messages.js';
+import { compacted, unchangedReports } from './unchanged-shards.js';
 
 const proto = transect.v1;
 
@@ -39,30 +40,37 @@ const reportShape = z.object({
   slowedNetworks: findings,
 });
 
-const activityShape = z.object({
-  survey: token,
-  hasWork: z.boolean(),
-  rate: finite,
-  probesSent: count,
-  ceiling: finite,
-  grantSerial: count,
-  replies: count,
-  otherPort: count,
-  otherAddress: count,
-  ioStats: z.object({
-    transmit: text(TEXT.NAME),
-    framesReceived: count,
-    framesDropped: count,
-    interfaceDropped: count,
-    sendErrors: z
-      .record(text(TEXT.WORD), count)
-      .refine((counts) => Object.keys(counts).length <= ERRORS_MAX),
-  }),
-  exclusionsVersion: uint32,
-  rulesHash: hash.or(z.literal('')),
-  wanted: uint32,
-  shards: z.array(reportShape).max(LIMITS.leasesPerAgent),
-});
+const activityShape = z
+  .object({
+    survey: token,
+    hasWork: z.boolean(),
+    rate: finite,
+    probesSent: count,
+    ceiling: finite,
+    grantSerial: count,
+    replies: count,
+    otherPort: count,
+    otherAddress: count,
+    ioStats: z.object({
+      transmit: text(TEXT.NAME),
+      framesReceived: count,
+      framesDropped: count,
+      interfaceDropped: count,
+      sendErrors: z
+        .record(text(TEXT.WORD), count)
+        .refine((counts) => Object.keys(counts).length <= ERRORS_MAX),
+    }),
+    exclusionsVersion: uint32,
+    rulesHash: hash.or(z.literal('')),
+    wanted: uint32,
+    shards: z.array(reportShape),
+    unchanged: z.array(uint32).refine(({ length }) => length % 2 === 0),
+  })
+  .refine(({ shards, unchanged }) => shards.length + unchanged.length / 2 <= LIMITS.leasesPerAgent)
+  .transform(({ unchanged, ...activity }) => ({
+    ...activity,
+    shards: [...activity.shards, ...unchangedReports(unchanged)],
+  }));
 
 const heartbeatShape = z.object({
   vantage,
@@ -106,7 +114,7 @@ const heartbeatReplyShape = z.object({
   lost: z.array(shardEpochShape),
   exclusionsVersion: uint32,
   exclusionsHead: hash.or(z.literal('')),
-  gapMillis: z.number().min(0).max(LIMITS.checkpointMillis),
+  gapMillis: z.number().min(0).max(LIMITS.heartbeatMillis),
 });
 
 const requestShape = z.object({
@@ -134,10 +142,12 @@ export type AgentReply = Omit<z.infer<typeof replyShape>, 'heartbeat' | 'exclusi
   readonly exclusions: readonly Exclusion[];
 };
 
-export const agentRequestCodec: Codec<Partial<AgentRequest>> = codec(
-  proto.AgentRequest,
-  requestShape,
-);
+const wholeRequestCodec: Codec<Partial<AgentRequest>> = codec(proto.AgentRequest, requestShape);
+export const agentRequestCodec: Codec<Partial<AgentRequest>> = {
+  ...wholeRequestCodec,
+  encode: ({ heartbeat, ...others }) =>
+    wholeRequestCodec.encode({ ...others, ...(heartbeat && { heartbeat: compacted(heartbeat) }) }),
+};
 export const agentReplyCodec: Codec<Partial<AgentReply>> = codec(proto.AgentReply, replyShape);
 export const announcementCodec: Codec<{ readonly survey: string }> = codec(
   proto.Announcement,

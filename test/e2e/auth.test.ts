@@ -43,7 +43,7 @@ describe('a broker with logins', () => {
       'operator resume done',
     ]);
     expect(broker.log).not.toMatch(/violation/i);
-    const secret = readFileSync(join(broker.path, 'data', 'cookie-secret'), 'utf8').trim();
+    const secret = readFileSync(join(broker.path, 'data', '.cookie-secret'), 'utf8').trim();
     expect(secret).toMatch(/^[0-9a-f]{64}$/);
     for (const needle of [secret, Buffer.from(secret, 'hex').toString('latin1')]) {
       const files = filesWith(needle, broker.file('jetstream'));

@@ -8,7 +8,7 @@ import { sinkNamed } from '../../coordinator/sink/sink-registry.js';
 import { readFolder } from '../../coordinator/storage/folder-layout.js';
 import { systemDisk } from '../../shared/host/disk.js';
 import type { Survey } from '../../shared/survey/survey.js';
-import { scratch } from '../support/scan.js';
+import { scratch, surveyIn } from '../support/scan.js';
 import { shell } from '../support/shell.js';
 
 const isRoot = process.getuid?.() === 0;
@@ -30,8 +30,7 @@ beforeAll(async () => {
     const line = `$T scan 127.73.0.0/26 ${flags} ${layout} -O ${kind} -o ${kind}.rows --data ${kind}`;
     const { stderr } = await shell(line, folder.path);
     expect(stderr).toBe('');
-    const [id] = await readdir(join(folder.path, kind));
-    surveys.set(kind, join(folder.path, kind, id as string));
+    surveys.set(kind, await surveyIn(join(folder.path, kind)));
   }
 }, 60_000);
 afterAll(() => folder[Symbol.asyncDispose]());
@@ -128,10 +127,8 @@ describe.skipIf(!isRoot)('a scan', () => {
         folder.path,
       );
       expect([code, stdout.trim().split('\n').length]).toEqual([0, most]);
-      const [id] = await readdir(join(folder.path, 'many'));
-      const manifest = JSON.parse(
-        await readFile(join(folder.path, 'many', id as string, 'manifest.json'), 'utf8'),
-      );
+      const survey = await surveyIn(join(folder.path, 'many'));
+      const manifest = JSON.parse(await readFile(join(survey, 'manifest.json'), 'utf8'));
       expect(manifest.counts.probesSent ?? 0).toBeLessThan(4000); // not all 16,384
       await rm(join(folder.path, 'many'), { recursive: true });
     },

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isSurveyFile } from '../../coordinator/storage/folder-layout.js';
 import { EXIT } from '../../shared/base/exit-codes.js';
-import { scratch } from '../support/scan.js';
+import { scratch, surveyIn } from '../support/scan.js';
 import { shell } from '../support/shell.js';
 
 const isRoot = process.getuid?.() === 0;
@@ -24,7 +24,7 @@ beforeAll(async () => {
   if (!isRoot) return;
   await writeFile(join(folder.path, 'secret.csv'), 'a,b\n1,2\n');
   await shell(`${SCAN} --data data -o rows.csv`, folder.path);
-  survey = join(folder.path, 'data', (await readdir(join(folder.path, 'data')))[0] as string);
+  survey = await surveyIn(join(folder.path, 'data'));
 }, 60_000);
 afterAll(() => folder[Symbol.asyncDispose]());
 

@@ -1,11 +1,11 @@
 /** Scans of this machine’s own loopback: a real kernel, a real broker, real processes. */
 import { execFileSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EXIT } from '../../shared/base/exit-codes.js';
-import { listenOn, type Run, scratch, start } from '../support/scan.js';
+import { listenOn, type Run, scratch, start, surveyIn } from '../support/scan.js';
 
 const OPEN = 18080;
 const CLOSED = 18081;
@@ -21,8 +21,7 @@ afterAll(() => listener[Symbol.dispose]());
 
 const rowsIn = async (file: string) => (await readFile(file, 'utf8')).trim().split('\n').slice(1);
 const manifestIn = async (folder: string) => {
-  const [survey] = await readdir(join(folder, 'transect-data'));
-  const file = join(folder, 'transect-data', survey ?? '', 'manifest.json');
+  const file = join(await surveyIn(join(folder, 'transect-data')), 'manifest.json');
   return JSON.parse(await readFile(file, 'utf8'));
 };
 /** Child processes of a run that still exist. */

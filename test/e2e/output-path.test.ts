@@ -3,7 +3,7 @@ import { lstat, readdir, readFile, readlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EXIT } from '../../shared/base/exit-codes.js';
-import { scratch } from '../support/scan.js';
+import { scratch, surveyIn } from '../support/scan.js';
 import { shell } from '../support/shell.js';
 
 const isRoot = process.getuid?.() === 0;
@@ -20,7 +20,7 @@ beforeAll(async () => {
   if (!isRoot) return;
   const { stderr } = await shell(`${SCAN} -o rows.csv --data data`, folder.path);
   expect(stderr).toBe('');
-  survey = `data/${(await readdir(at('data')))[0]}`;
+  survey = await surveyIn(at('data'));
 }, 60_000);
 afterAll(() => folder[Symbol.asyncDispose]());
 

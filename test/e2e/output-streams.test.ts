@@ -1,8 +1,7 @@
 /** Rows and messages in pipes: slow readers, readers that leave early, full devices; and signals. */
-import { readdir } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { EXIT } from '../../shared/base/exit-codes.js';
-import { scratch } from '../support/scan.js';
+import { scratch, surveyIn } from '../support/scan.js';
 import { shell } from '../support/shell.js';
 
 const ROWS = 32_768;
@@ -18,8 +17,7 @@ beforeAll(async () => {
   if (!isRoot) return;
   const { code, stderr } = await shell(`${SCAN} -o rows.csv --data data`, folder.path);
   expect([code, stderr]).toEqual([EXIT.DONE, '']);
-  const [name] = await readdir(`${folder.path}/data`);
-  survey = `data/${name}`;
+  survey = await surveyIn(`${folder.path}/data`);
 }, 60_000);
 afterAll(() => folder[Symbol.asyncDispose]());
 

@@ -1,8 +1,9 @@
 /** Findings from ICMP errors of a real kernel: its rate limit, and administrative prohibition. */
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { surveyIn } from '../support/scan.js';
 import { type Host, Lab, labIsMissing } from './lab.js';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
@@ -70,8 +71,8 @@ describe.skipIf(labIsMissing())('ICMP errors', () => {
       TRANSECT,
       ...['scan', ...args, ...allow, ...fields, '-c', '2s', '--data', data],
     );
-    const [id = ''] = (await readdir(data)).filter((name) => !name.includes('.'));
-    const manifest = await readFile(join(data, id, 'manifest.json'), 'utf8');
+    const survey = await surveyIn(data);
+    const manifest = await readFile(join(survey, 'manifest.json'), 'utf8');
     return { summary: stderr, rows: stdout.trim().split('\n'), manifest: JSON.parse(manifest) };
   }
 

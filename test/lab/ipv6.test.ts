@@ -1,8 +1,9 @@
 /** IPv6 as surveys need it: source windows, and the detection of aliases, against a real kernel. */
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { surveyIn } from '../support/scan.js';
 import { type Host, Lab, labIsMissing } from './lab.js';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
@@ -123,21 +124,21 @@ describe.skipIf(labIsMissing())('over IPv6', () => {
         .sort(),
     );
     expect(rows.filter(([, , isTest]) => isTest === '1')).toHaveLength(32);
-    const [id = ''] = (await readdir(data)).filter((name) => !name.includes('.'));
-    const votes = await prober.run(TRANSECT, 'aliases', join(data, id), '--json');
+    const survey = await surveyIn(data);
+    const votes = await prober.run(TRANSECT, 'aliases', survey, '--json');
     expect(JSON.parse(votes.stdout)).toEqual([
       { prefix: ALIASED, probe: 'icmp-echo', port: 0, votes: 16, isAliased: true },
       { prefix: ALIASED, probe: 'tcp-syn', port: 443, votes: 16, isAliased: true },
     ]);
     const counts = 'SELECT count(*) AS n FROM results WHERE NOT alias_test AND NOT aliased';
-    const asked = await prober.run(TRANSECT, 'query', join(data, id), counts, '-O', 'csv');
+    const asked = await prober.run(TRANSECT, 'query', survey, counts, '-O', 'csv');
     expect(asked.stdout.trim()).toBe('n\n4');
     const parquet = join(folder, 'rows.parquet');
     const fields = ['-f', 'saddr,aliased', '--filter', 'aliased', '-O', 'parquet', '-o', parquet];
-    await prober.run(TRANSECT, 'results', join(data, id), ...fields);
+    await prober.run(TRANSECT, 'results', survey, ...fields);
     const condition = 'aliased = 1 && alias_votes = 16';
-    const plain = await prober.run(TRANSECT, 'results', join(data, id), '--filter', condition);
-    const all = await prober.run(TRANSECT, 'results', join(data, id), '-f', '*');
+    const plain = await prober.run(TRANSECT, 'results', survey, '--filter', condition);
+    const all = await prober.run(TRANSECT, 'results', survey, '-f', '*');
     expect(all.stdout.split('\n')[0]).toMatch(/alias_test,alias_votes,aliased$/);
     expect(plain.stdout.trim().split('\n')).toHaveLength(1 + 34);
   }, 60_000);

@@ -76,7 +76,7 @@ describe('a simulated survey with three probes per target', () => {
     const excessive = [...shots.values()].filter((probes) => probes.length > 3).length;
     // The probes in flight are those that one of the two agents, at half the rate, sends in two repeat
     const inFlight =
-      (1000 * (2 * LIMITS.repeatMillis + COOLDOWN + 2 * LIMITS.checkpointMillis)) / 1000;
+      (1000 * (2 * LIMITS.repeatMillis + COOLDOWN + 2 * LIMITS.heartbeatMillis)) / 1000;
     expect(excessive).toBeLessThan(inFlight);
     expect(silent).toBeGreaterThan(4000);
     expect(await breaches(world, survey, NOTHING)).toEqual([]);

@@ -1,6 +1,6 @@
 /** Runs the two programs as a user would, and returns their output. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -59,6 +59,13 @@ export async function scratch(): Promise<AsyncDisposable & { readonly path: stri
 }
 
 /** Starts a listener on every address of this host; ends it when disposed. */
+/** The folder of the only survey in a data folder. */
+export async function surveyIn(data: string): Promise<string> {
+  const names = (await readdir(data)).filter((name) => !name.includes('.'));
+  if (names.length !== 1) throw new Error(`${data} has ${names.length} surveys`);
+  return join(data, names[0] ?? '');
+}
+
 export async function listenOn(port: number): Promise<Disposable> {
   const child = spawn('setpriv', [
     ...['--pdeathsig', 'KILL', process.execPath],
