@@ -37,9 +37,12 @@ export function batchWithForgedRow(
   return undefined;
 }
 
-/** RFC 9293 §3.10.7: an answer acknowledges our sequence number, or starts at our acknowledgment number. */
+/** SYN and FIN count one each (RFC 9293 §3.4), and TCP probes carry no data. */
+const SEGMENT_LENGTH_MAX = 2;
+
+/** RFC 9293 §3.10.7: an answer acknowledges our segment, or starts at our acknowledgment number. */
 function bearsCookie(row: RowSource, mac: CookieMac, flow: Flow): boolean {
   mac.compute(flow);
   const acknowledged = (row.column('acknowledgment') - mac.sequence) >>> 0;
-  return acknowledged <= 1 || row.column('sequence') === mac.sequence;
+  return acknowledged <= SEGMENT_LENGTH_MAX || row.column('sequence') === mac.sequence;
 }

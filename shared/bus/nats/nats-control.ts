@@ -29,6 +29,8 @@ const ANSWER_MILLIS = LIMITS.requestMillis * 10;
  */
 const TAKEOVER_MILLIS = 10_000;
 const LOOK_MILLIS = 200;
+/** In a cluster, a node that has just joined may not know the coordinators of other nodes for this long. */
+const UNKNOWN_MILLIS = 3000;
 
 type Handler = (ask: unknown, person: string) => Promise<Partial<ControlReply>>;
 
@@ -53,8 +55,10 @@ export class NatsControl implements ControlApi {
 
   /** Sends a request. If the coordinator has died and another one stands by, repeats it for a while. */
   async #request(verb: ControlVerb, bytes: Uint8Array): Promise<Uint8Array> {
-    const { clock } = this.#broker;
-    const giveUpAt = clock.monotonic() + TAKEOVER_MILLIS;
+    const { clock, connection } = this.#broker;
+    const begunAt = clock.monotonic();
+    const giveUpAt = begunAt + TAKEOVER_MILLIS;
+    const knownFrom = begunAt + (connection.info?.cluster === undefined ? 0 : UNKNOWN_MILLIS);
     for (;;) {
       try {
         return await this.#requestOnce(verb, bytes);
@@ -64,7 +68,9 @@ export class NatsControl implements ControlApi {
           throw new Fault('NOT_PERMITTED', reason, { value: verb }, cause);
         }
         if (!(cause instanceof RequestError || cause instanceof NoRespondersError)) throw cause;
-        if (clock.monotonic() >= giveUpAt || !(await this.#isAnyPresent())) {
+        const mayBeUnknown = clock.monotonic() < knownFrom;
+        const isAnyPresent = mayBeUnknown || (await this.#isAnyPresent());
+        if (clock.monotonic() >= giveUpAt || !isAnyPresent) {
           const reason = 'no coordinator answers; start one with: transect coordinator';
           throw new Fault('NO_COORDINATOR', reason, {}, cause);
         }
