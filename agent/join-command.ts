@@ -38,10 +38,6 @@ export function rekeyCommand() {
 }
 
 function waitOption() {
-  return option(
-    '--wait <duration>',
-    'how long to wait for an operator',
-    parseDuration,
-    parseDuration(WAIT),
-  );
+  const made = option('--wait <duration>', 'how long to wait for an operator', parseDuration);
+  return made.default(parseDuration(WAIT), WAIT);
 }

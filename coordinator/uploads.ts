@@ -66,8 +66,8 @@ export class Uploads {
     refuseOtherBytes(upload.bytes, hash, 'the upload');
     await this.#spaces.put(hash, upload.bytes);
     this.#known.add(hash);
-    if (this.#known.size > KNOWN_MAX)
-      for (const oldest of [...this.#known].slice(0, 1)) this.#known.delete(oldest);
+    const [oldest = hash] = this.#known;
+    if (this.#known.size > KNOWN_MAX) this.#known.delete(oldest);
     return total;
   }
 

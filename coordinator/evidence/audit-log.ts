@@ -45,6 +45,14 @@ const lineShape = z.strictObject({
 export type AuditEntry = z.infer<typeof entryShape>;
 type AuditLine = z.infer<typeof lineShape>;
 
+/** The end of the log, as we know it. */
+interface LastLine {
+  readonly number: number;
+  readonly head: string;
+  /** Octets of the log. */
+  readonly size: number;
+}
+
 export interface AuditLogDeps {
   readonly disk: Disk;
   readonly clock: Clock;
@@ -55,7 +63,7 @@ export interface AuditLogDeps {
 export class AuditLog {
   readonly #file: string;
   readonly #deps: AuditLogDeps;
-  #last: { number: number; head: string } | undefined;
+  #last: LastLine | undefined;
   /** Entries that are not written yet. */
   readonly #waiting: Omit<AuditEntry, 'number'>[] = [];
   #writing: Promise<void> = Promise.resolve();
@@ -81,13 +89,15 @@ export class AuditLog {
   async #write(): Promise<void> {
     const { disk, log, signingKey } = this.#deps;
     try {
-      this.#last ??= await lastLine(disk, this.#file);
+      // A former coordinator may have entered its last request meanwhile.
+      if (this.#last?.size !== (await disk.size(this.#file)))
+        this.#last = await lastLine(disk, this.#file);
       for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
         const entry: AuditEntry = { number: this.#last.number + 1, ...next };
         const head = headAfter(this.#last.head, entry);
         const line = { ...entry, head, signed: await signingKey.sign('audit', head) };
         await disk.append(this.#file, `${JSON.stringify(line)}\n`);
-        this.#last = { number: entry.number, head };
+        this.#last = { number: entry.number, head, size: await disk.size(this.#file) };
         this.#waiting.shift();
       }
     } catch (error) {
@@ -124,11 +134,12 @@ export async function* readAuditLog(
   }
 }
 
-async function lastLine(disk: Disk, file: string): Promise<{ number: number; head: string }> {
-  let last = { number: 0, head: '' };
+async function lastLine(disk: Disk, file: string): Promise<LastLine> {
+  const size = await disk.size(file);
+  let last = { number: 0, head: '', size };
   for await (const text of disk.lines(file)) {
     const line = parseLine(text);
-    if (line !== undefined) last = { number: line.number, head: line.head };
+    if (line !== undefined) last = { number: line.number, head: line.head, size };
   }
   return last;
 }

@@ -39,6 +39,15 @@ describe('the audit log', () => {
     ]);
   });
 
+  test('continues after lines that a former coordinator has added meanwhile', async () => {
+    const disk = new MemoryDisk();
+    const [current, former] = [logOn(disk), logOn(disk)];
+    await current.add(request(1));
+    await former.add(request(2));
+    await current.add(request(3));
+    expect(await entriesOf(disk)).toHaveLength(3);
+  });
+
   test('keeps what it could not write on a full disk, and writes it with the next entry', async () => {
     const disk = new MemoryDisk();
     const log = logOn(disk);

@@ -19,10 +19,7 @@ const READY_MILLIS = 15_000;
 /** JetStream API errors that are answers, not outages. */
 export const API_ERROR = {
   WRONG_LAST_SEQUENCE: 10071,
-  /**
-   * The server reports this code for a full stream and for a full subject: on WORK a subject is full, on
-   * RESULTS the stream is.
-   */
+  /** The stream of results is full. */
   STREAM_FULL: 10077,
   /** A cluster that has not found all its members yet. */
   NO_PEERS: 10005,
