@@ -88,7 +88,17 @@ module.exports = {
     ),
     ...leaf(
       'coordinator',
-      ['admission', 'auth', 'plan', 'leases', 'agents', 'evidence', 'storage', 'sink'],
+      [
+        'admission',
+        'auth',
+        'plan',
+        'leases',
+        'agents',
+        'evidence',
+        'storage',
+        'replication',
+        'sink',
+      ],
       {
         evidence: ['storage', 'sink'],
         storage: ['sink'],

@@ -8,7 +8,7 @@ import { Fault } from '../shared/base/faults.js';
 import type { Disk } from '../shared/host/disk.js';
 import { type Exclusion, Exclusions } from '../shared/survey/policy/exclusions.js';
 
-const LOG_FILE = 'exclusions.ndjson';
+export const EXCLUSIONS_FILE = 'exclusions.ndjson';
 const lineShape = z.object({
   version: z.number().int().min(1),
   prefix: z.string(),
@@ -28,7 +28,7 @@ export class ExclusionLog {
 
   /** @param data the coordinator's data folder */
   constructor(data: string, disk: Disk) {
-    this.#file = join(data, LOG_FILE);
+    this.#file = join(data, EXCLUSIONS_FILE);
     this.#disk = disk;
   }
 

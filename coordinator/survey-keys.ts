@@ -1,7 +1,7 @@
 /**
  * The keys of cookies. A secret in the data folder is the root; the key of each lease is derived from it (HKDF,
  * RFC 5869), so no survey's key is stored anywhere, and an agent knows the keys of its own leases only. Coordinators
- * that take over from each other share the data folder, and so the secret.
+ * that take over from each other share the data folder, or replicate it and have copies of the secret.
  */
 import { hkdfSync } from 'node:crypto';
 import { join } from 'node:path';
@@ -26,18 +26,29 @@ export class SurveyKeys {
 
   /** Reads the secret of a data folder, or makes one. @throws Fault BAD_MESSAGE if the file has another content */
   static async open(data: string, disk: Disk, random: Random): Promise<SurveyKeys> {
+    const known = await SurveyKeys.read(data, disk);
+    if (known !== undefined) return known;
+    const secret = random.bytes(SECRET_OCTETS);
+    await disk.writeSecret(join(data, FILE), `${Buffer.from(secret).toString('hex')}\n`);
+    return new SurveyKeys(secret);
+  }
+
+  /** Undefined if the data folder has no secret. @throws Fault BAD_MESSAGE if the file has another content */
+  static async read(data: string, disk: Disk): Promise<SurveyKeys | undefined> {
     const file = join(data, FILE);
     const text = (await disk.read(file, 1024))?.toString();
-    if (text === undefined) {
-      const secret = random.bytes(SECRET_OCTETS);
-      await disk.writeSecret(file, `${Buffer.from(secret).toString('hex')}\n`);
-      return new SurveyKeys(secret);
-    }
+    if (text === undefined) return undefined;
     if (!SECRET.test(text)) {
       const reason = `the secret of the cookies is ${2 * SECRET_OCTETS} hexadecimal digits`;
       throw new Fault('BAD_MESSAGE', reason, { file });
     }
     return new SurveyKeys(Buffer.from(text.trim(), 'hex'));
+  }
+
+  /** Tells secrets apart, and says nothing about them. */
+  get fingerprint(): string {
+    const info = 'transect secret fingerprint';
+    return Buffer.from(hkdfSync('sha256', this.#secret, NO_SALT, info, KEY_OCTETS)).toString('hex');
   }
 
   /** The key of one epoch of a lease: sixteen octets. */

@@ -14,15 +14,18 @@ import { coordinatorBus } from '../../shared/bus/nats/nats-bus.js';
 import { brokerAccess } from '../../shared/command/broker-options.js';
 import { command, logLevelOption, option } from '../../shared/command/program.js';
 import { onStopSignal } from '../../shared/command/signals.js';
-import { systemDisk } from '../../shared/host/disk.js';
+import { type Disk, systemDisk } from '../../shared/host/disk.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../../shared/telemetry/http.js';
 import { type LogLevel, openLog } from '../../shared/telemetry/log.js';
 import type { Metrics } from '../../shared/telemetry/prometheus.js';
-import { Coordinator } from '../coordinator.js';
+import { Coordinator, type CoordinatorDeps } from '../coordinator.js';
+import { isReplicated } from '../data-folder.js';
 import { runElection } from '../leader-election.js';
 import { declareMetrics } from '../metrics.js';
 import { persistentTerms } from '../persistent-terms.js';
+import { Replica, type ReplicaDeps, refuseReplica } from '../replication/replica.js';
+import { SurveyKeys } from '../survey-keys.js';
 import { addBrokerOptions, type BrokerFlags } from './with-bus.js';
 
 export const DEFAULT_DATA = 'transect-data';
@@ -33,6 +36,7 @@ const STOP_MILLIS = 5000;
 interface CoordinatorFlags extends BrokerFlags {
   readonly data: string;
   readonly signers?: readonly AllowedSigner[];
+  readonly replicate: boolean;
   readonly http?: HttpAddress;
   readonly logLevel: LogLevel;
 }
@@ -53,6 +57,14 @@ export function coordinatorCommand(): Command {
         readSigners,
       ),
     )
+    .addOption(
+      option(
+        '--replicate',
+        'store copies of all files on the broker too, so that a coordinator on another host can take over',
+        undefined,
+        false,
+      ),
+    )
     .addOption(option('--http <host:port>', 'serve /metrics and /healthz', parseHttpAddress))
     .addOption(logLevelOption())
     .action(runCoordinator);
@@ -63,7 +75,8 @@ async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
   const access = brokerAccess(flags, 'coordinator');
   const bus = await coordinatorBus(access);
   const data = resolve(flags.data);
-  const deps = { bus, clock: systemClock, random: systemRandom, disk: systemDisk, log };
+  const deps = { bus, clock: systemClock, random: systemRandom, log };
+  const replica = await openReplica(flags.replicate, data, deps);
   let leading: Coordinator | undefined;
   let brokerProblem: string | undefined;
   bus.disconnected.then((error) => {
@@ -93,21 +106,50 @@ async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
   const election = { leader: bus.leader, clock: systemClock, log, terms };
   let led: readonly Survey[] = [];
   let lastTerm = 0;
-  const working = runElection(id, election, stop.signal, async (term, signal) => {
+  const lead = async (term: number, disk: Disk, signal: AbortSignal) => {
     // Surveys in memory are used only if our last term directly precedes this one; otherwise another
     // coordinator may have led in between, and they may be out of date.
     const previous = term === lastTerm + 1 ? led : [];
     const { signers } = flags;
     const options = { data, version: VERSION, term, signers, restoresOrphans: { previous } };
-    leading = new Coordinator(options, deps);
+    leading = new Coordinator(options, { ...deps, disk });
     await leading.run(signal);
     const running = [...leading.surveys.running.values()].map(({ survey }) => survey);
     const missing = previous.filter((each) => running.every((survey) => survey.id !== each.id));
     led = [...running, ...missing];
     lastTerm = term;
     leading = undefined;
+  };
+  const working = runElection(id, election, stop.signal, async (term, signal) => {
+    if (replica === undefined) return await lead(term, systemDisk, signal);
+    await replica.lead(term, (disk) => lead(term, disk, signal));
   });
-  await Promise.race([working, disconnected]);
+  const following = replica?.follow(stop.signal) ?? working;
+  await Promise.race([Promise.all([working, following]), disconnected]);
   await http?.close();
   await bus.close();
+}
+
+/**
+ * Makes the copies that the broker has for this host, if asked to replicate.
+ * @throws Fault BAD_OPTION if the data folder can be no copy, or is one and `--replicate` is missing
+ */
+async function openReplica(
+  replicate: boolean,
+  data: string,
+  deps: Omit<ReplicaDeps, 'replication' | 'disk'> & Pick<CoordinatorDeps, 'bus' | 'random'>,
+): Promise<Replica | undefined> {
+  const disk = systemDisk;
+  if (!replicate) {
+    await refuseReplica(disk, data);
+    return undefined;
+  }
+  const replication = await deps.bus.openReplication();
+  const secret = {
+    fingerprint: async () => (await SurveyKeys.read(data, disk))?.fingerprint,
+    make: async () => (await SurveyKeys.open(data, disk, deps.random)).fingerprint,
+  };
+  const replica = new Replica({ data, isReplicated, secret }, { ...deps, replication, disk });
+  await replica.catchUp();
+  return replica;
 }

@@ -59,21 +59,17 @@ export class SegmentStore {
   }
 
   /**
-   * Removes the leftovers of a crash: temporary files, merged files that the journal does not list, and files
-   * whose rows are in a merged file.
+   * Removes the leftovers of a crash, and what another coordinator has removed: temporary files, files that the
+   * journal does not list, and files whose rows are in a merged file.
    */
   async sweep(isListed: (segment: Segment) => boolean): Promise<void> {
     const names = await this.#disk.list(this.folder);
     const found = this.#parse(names);
-    const isMerged = ({ from, to }: Segment) => to > from + 1;
-    const unlisted = found.filter((segment) => isMerged(segment) && !isListed(segment));
-    const all = found.filter((segment) => !unlisted.includes(segment));
-    const needed = new Set(outermost(all).map(({ file }) => file));
-    const merged = all.map(({ file }) => file).filter((file) => !needed.has(file));
+    const needed = new Set(outermost(found.filter(isListed)).map(({ file }) => file));
+    const unneeded = found.map(({ file }) => file).filter((file) => !needed.has(file));
     const partial = names.filter((name) => name.endsWith('.part'));
-    const unknown = unlisted.map(({ file }) => file);
-    const waste = [...unknown, ...merged, ...partial.map((name) => join(this.folder, name))];
-    for (const file of waste) await this.#disk.remove(file);
+    for (const file of [...unneeded, ...partial.map((name) => join(this.folder, name))])
+      await this.#disk.remove(file);
   }
 
   read({ file }: Segment): AsyncIterable<Row> {

@@ -93,6 +93,7 @@ export class SurveyFolder {
     yield* readJournal(this.disk, join(this.path, JOURNAL_FILE), ({ from, to }) => {
       listed.add(`${from}-${to}`);
     });
+    // A shard may have a file without being stored: it is stored again.
     await this.segments.sweep(({ from, to }) => listed.has(`${from}-${to}`));
   }
 

@@ -15,6 +15,7 @@ import type { ResultBatch } from '../survey/results.js';
 import type { Survey } from '../survey/survey.js';
 import type { AgentServer, CoordinatorClient } from './agent-api.js';
 import type { ControlApi, ControlServer, Enrolment } from './control-api.js';
+import type { ReplicationLog } from './replication-log.js';
 
 interface Connection {
   /** Resolves with the reason once the broker is lost for good; never while it may come back. */
@@ -41,6 +42,8 @@ export interface CoordinatorBus extends Connection {
   readonly leases: LeaseStore;
   readonly exclusions: ExclusionStore;
   readonly leader: LeaderStore;
+  /** The replication log, which is created if it is missing. */
+  openReplication(): Promise<ReplicationLog>;
 }
 
 /** Takes the public keys of those who were invited to join. */

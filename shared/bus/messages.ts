@@ -18,6 +18,7 @@ import type { UnsentName } from '../survey/unsent.js';
 import { type Codec, codec, text, token, vantage } from './codec.js';
 import { transect } from './gen/messages.js';
 import type { Leader } from './interfaces.js';
+import { CHANGE_KINDS, type FileChange } from './replication-log.js';
 
 const proto = transect.v1;
 
@@ -35,6 +36,8 @@ const SIGNATURE_MAX = 16_384;
 const ALIAS_LENGTHS_MAX = 32;
 /** The maximum length of one option of a probe; the longest option is a payload in hexadecimal. */
 const PROBE_OPTION_MAX = 4096;
+/** The maximum length of a path within the data folder. */
+const PATH_MAX = 256;
 
 /** Counts by the name of a class. */
 export const byClass = (value: z.ZodNumber) =>
@@ -157,7 +160,17 @@ const leaderShape = z.object({
   resigned: z.boolean(),
 });
 
+const fileChangeShape = z.object({
+  kind: z.enum(CHANGE_KINDS),
+  path: z.string().max(PATH_MAX),
+  offset: count,
+  size: count,
+  data: octets,
+  term: uint32,
+});
+
 export const surveyCodec: Codec<Survey> = codec(proto.Survey, surveyShape);
 export const leaseCodec: Codec<Lease> = codec(proto.Lease, leaseShape);
 export const exclusionCodec: Codec<Exclusion> = codec(proto.Exclusion, exclusionShape);
+export const fileChangeCodec: Codec<FileChange> = codec(proto.FileChange, fileChangeShape);
 export const leaderCodec: Codec<Leader> = codec(proto.Leader, leaderShape);

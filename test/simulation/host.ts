@@ -118,6 +118,15 @@ export class Host {
         replace: (entry) => ask(() => broker.exclusions.replace(entry)),
         watch: (signal) => this.#follow(broker.exclusions.watch(signal), signal),
       },
+      openReplication: async () => {
+        const log = await broker.openReplication();
+        return {
+          state: () => ask(() => log.state()),
+          append: (changes, after) => ask(() => log.append(changes, after)),
+          read: (after) => this.#read(() => log.read(after)),
+          forget: (path, before) => ask(() => log.forget(path, before)),
+        };
+      },
       agents: {
         announce: (survey) => this.#say(() => broker.agents.announce(survey)),
         serve: (handlers, signal) => broker.agents.serve(this.#served(handlers), signal),
@@ -283,6 +292,19 @@ export class Host {
       const received = { ...delivery, acknowledge: () => this.#say(() => delivery.acknowledge()) };
       yield received;
       if (roll() < loss) yield received;
+    }
+  }
+
+  /** What is there now. */
+  async *#read<Item>(read: () => AsyncIterable<Item>): AsyncGenerator<Item> {
+    const found = await this.#ask(async () => {
+      const items: Item[] = [];
+      for await (const item of read()) items.push(item);
+      return items;
+    });
+    for (const item of found) {
+      await this.#thaw();
+      yield item;
     }
   }
 

@@ -38,7 +38,7 @@ export async function simulate(seed: number): Promise<Outcome> {
   const draw = (from: number, to: number) => from + Math.floor(roll() * (to - from));
   const isLossy = draw(0, 3) > 0;
   const network = isLossy ? { delay: draw(0, 120), loss: draw(0, 8) / 100 } : { delay: 0, loss: 0 };
-  const world = new World(seed, network);
+  const world = new World(seed, network, { replicates: seed % 3 === 0 });
   const faultPlan = new FaultPlan(world);
   for (let i = draw(1, 3); i > 0; i--) world.startCoordinator();
   for (let i = draw(1, 5); i > 0; i--) world.join();
@@ -255,7 +255,8 @@ class FaultPlan {
         );
       },
       'the disk is full': () => {
-        const set = (isFull: boolean) => Object.assign(world.disk, { isFull });
+        const { disk } = world;
+        const set = (isFull: boolean) => Object.assign(disk, { isFull });
         return forAWhile(
           () => set(true),
           () => set(false),

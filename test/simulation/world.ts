@@ -6,11 +6,16 @@
 import { Agent } from '../../agent/agent.js';
 import { NO_POLICY } from '../../agent/policy/host-policy.js';
 import { Coordinator } from '../../coordinator/coordinator.js';
+import { isReplicated } from '../../coordinator/data-folder.js';
 import { runElection } from '../../coordinator/leader-election.js';
 import { persistentTerms } from '../../coordinator/persistent-terms.js';
+import { Replica } from '../../coordinator/replication/replica.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
+import type { Clock } from '../../shared/base/clock.js';
 import { stopController } from '../../shared/base/stop.js';
+import type { CoordinatorBus } from '../../shared/bus/interfaces.js';
 import { memoryBroker } from '../../shared/bus/memory/memory-broker.js';
+import type { Disk } from '../../shared/host/disk.js';
 import type { ProbePort } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
 import { Plan } from '../../shared/survey/plan.js';
@@ -30,6 +35,8 @@ export const DATA = '/data';
 /** A request fails after this time if the coordinator dies while handling it. */
 const ANSWER_MILLIS = 5000;
 const RESTART_MILLIS = 300;
+/** Of the secret that all data folders have. */
+const FINGERPRINT = '5e';
 export const FIRST_ADDRESS = 0x7f4d0000;
 
 /** Faults of the network between hosts and the broker. */
@@ -48,6 +55,8 @@ export interface AgentHost {
 
 export interface CoordinatorHost {
   readonly host: Host;
+  /** What it stores on: the disk that all coordinators share, or one of its own, which dies with it. */
+  readonly disk: MemoryDisk;
   /** Undefined unless it leads. */
   leading: Coordinator | undefined;
 }
@@ -55,18 +64,30 @@ export interface CoordinatorHost {
 export class World {
   readonly clock = new VirtualClock();
   readonly broker = memoryBroker();
-  readonly disk = new MemoryDisk();
   readonly internet: FakeNetwork;
   readonly coordinators: CoordinatorHost[] = [];
   readonly agents: AgentHost[] = [];
   readonly roll: () => number;
   readonly #network: NetworkConditions;
   readonly #over = stopController();
+  readonly #replicates: boolean;
+  #disk = new MemoryDisk();
 
-  constructor(seed: number, network: NetworkConditions = { delay: 0, loss: 0 }) {
+  /** @param replicates true if each coordinator has a disk of its own, and copies what the leader stores */
+  constructor(
+    seed: number,
+    network: NetworkConditions = { delay: 0, loss: 0 },
+    { replicates = false } = {},
+  ) {
     this.roll = prng(seed);
     this.#network = network;
+    this.#replicates = replicates;
     this.internet = new FakeNetwork(this.clock, seed);
+  }
+
+  /** The disk of the coordinator that led last. */
+  get disk(): MemoryDisk {
+    return this.#disk;
   }
 
   /** An integer in [from, to). */
@@ -82,23 +103,38 @@ export class World {
   /** Starts a coordinator, which leads or stands by. */
   startCoordinator(): CoordinatorHost {
     const host = this.#host();
-    const started: CoordinatorHost = { host, leading: undefined };
+    const files = this.#replicates ? diskWithSecret() : this.#disk;
+    const started: CoordinatorHost = { host, disk: files, leading: undefined };
     this.coordinators.push(started);
     const { clock } = host;
     const bus = host.coordinatorBus(this.broker);
-    const disk = host.disk(this.disk);
+    const disk = host.disk(files);
     const random = {
       bytes: (length: number) => Uint8Array.from({ length }, () => this.roll() * 256),
     };
-    const deps = { bus, clock, random, disk, log: silentLog };
+    const deps = { bus, clock, random, log: silentLog };
     const terms = persistentTerms(DATA, disk, silentLog);
     const election = { leader: bus.leader, clock, log: silentLog, terms };
     const id = `coordinator-${this.coordinators.length}`;
-    void runElection(id, election, this.#over.signal, async (term, signal) => {
-      started.leading = new Coordinator({ data: DATA, version: 'test', term }, deps);
+    const work = async (term: number, through: Disk, signal: AbortSignal) => {
+      this.#disk = files;
+      started.leading = new Coordinator(
+        { data: DATA, version: 'test', term },
+        { ...deps, disk: through },
+      );
       await started.leading.run(signal);
       started.leading = undefined;
-    });
+    };
+    const begin = async () => {
+      const replica = this.#replicates ? await replicaOf(bus, { disk, clock }) : undefined;
+      void replica?.follow(this.#over.signal);
+      const { signal: over } = this.#over;
+      await runElection(id, election, over, async (term, signal) => {
+        if (replica === undefined) await work(term, disk, signal);
+        else await replica.lead(term, (through) => work(term, through, signal));
+      });
+    };
+    void begin();
     return started;
   }
 
@@ -210,4 +246,23 @@ export class World {
     const { clock, roll } = this;
     return new Host({ clock, roll, ...this.#network, origin: this.draw(1, 1_000_000) });
   }
+}
+
+/** The disk of a host to which the operator has copied the secret of the data folder. */
+function diskWithSecret(): MemoryDisk {
+  const disk = new MemoryDisk();
+  disk.files.set(`${DATA}/.cookie-secret`, Buffer.from(`${'5e'.repeat(32)}\n`));
+  return disk;
+}
+
+async function replicaOf(
+  bus: CoordinatorBus,
+  deps: { readonly disk: Disk; readonly clock: Clock },
+): Promise<Replica> {
+  const replication = await bus.openReplication();
+  const secret = { fingerprint: async () => FINGERPRINT, make: async () => FINGERPRINT };
+  const options = { data: DATA, isReplicated, secret };
+  const replica = new Replica(options, { ...deps, replication, log: silentLog });
+  await replica.catchUp();
+  return replica;
 }

@@ -19,7 +19,12 @@ export class MemoryDisk implements Disk {
   }
 
   async makeWhole(file: string, make: (beside: string) => Promise<void>): Promise<void> {
-    await make(`${file}.part`);
+    const beside = `${file}.part`;
+    await make(beside);
+    const made = this.files.get(beside);
+    if (made === undefined) return;
+    this.files.delete(beside);
+    this.#put(file, made);
   }
 
   async append(file: string, lines: string): Promise<void> {

@@ -28,6 +28,7 @@ import type {
 } from '../interfaces.js';
 import { exclusionCodec, leaderCodec, surveyCodec } from '../messages.js';
 import { MemoryLeases } from './memory-leases.js';
+import { MemoryReplication } from './memory-replication.js';
 import { MemoryResults } from './memory-results.js';
 
 /** A broker in memory, as each of its clients sees it. */
@@ -43,6 +44,7 @@ export function memoryBroker(): MemoryBroker {
   const results = new MemoryResults();
   const agents = new MemoryAgentApi();
   const control = memoryControl();
+  const replication = new MemoryReplication();
   const connection = { disconnected: new Promise<Error>(() => {}), close: async () => {} };
   return {
     coordinator: {
@@ -56,6 +58,7 @@ export function memoryBroker(): MemoryBroker {
       leases: new MemoryLeases(),
       exclusions: memoryExclusions(),
       leader: memoryLeader(),
+      openReplication: async () => replication,
     },
     people: { ...connection, control },
     agent: (name) => ({

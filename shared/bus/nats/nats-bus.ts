@@ -14,6 +14,7 @@ import { openConnection, openStores } from './open-connection.js';
 import { NatsExclusions } from './stores/nats-exclusions.js';
 import { NatsLeader } from './stores/nats-leader.js';
 import { NatsLeases } from './stores/nats-leases.js';
+import { openReplication } from './stores/nats-replication.js';
 import { openSpaces } from './stores/nats-spaces.js';
 import { NatsSurveys } from './stores/nats-surveys.js';
 import { openBucket } from './streams.js';
@@ -46,6 +47,7 @@ export async function coordinatorBus(access: BrokerAccess): Promise<CoordinatorB
     leases: new NatsLeases(broker, await openBucket(broker, BUCKET.LEASES)),
     exclusions: new NatsExclusions(broker, await openBucket(broker, BUCKET.EXCLUSIONS)),
     leader: new NatsLeader(broker, await openBucket(broker, BUCKET.COORDINATOR)),
+    openReplication: () => openReplication(broker),
   };
 }
 

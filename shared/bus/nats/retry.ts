@@ -49,7 +49,8 @@ export async function withRetry<Result>(
   }
 }
 
-function isTransient(error: unknown): boolean {
+/** True if an error says that the broker has not answered, or cannot now. */
+export function isTransient(error: unknown): boolean {
   if (error instanceof JetStreamApiError) {
     return error.status === 503 || isApiError(error, API_ERROR.STREAM_FULL);
   }

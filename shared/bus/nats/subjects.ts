@@ -4,6 +4,8 @@ import type { ControlVerb } from '../control-api.js';
 
 export const STREAM = {
   RESULTS: 'RESULTS',
+  /** The replication log. */
+  FILES: 'FILES',
   /** The stream of the lease bucket, and the prefix of its subjects. */
   LEASES: 'KV_leases',
   LEASE_SUBJECTS: '$KV.leases.',
@@ -35,6 +37,13 @@ export const SUBJECT = {
   /** A request to join under a name, by an invitation. */
   enrol: (name: string) => `enrol.${name}`,
   ENROLS_ALL: 'enrol.*',
+  FILES_ALL: 'files.*.*',
+  /** The changes of a file of the data folder; those of a survey have the survey's id as second token. */
+  file: (path: string) => {
+    const slash = path.indexOf('/');
+    const folder = slash < 0 ? '_' : path.slice(0, slash);
+    return `files.${folder}.${Buffer.from(path.slice(slash + 1) || '_').toString('base64url')}`;
+  },
 } as const;
 
 /** The prefix of the subjects on which the answers to a login's requests arrive; no other login may read them. */

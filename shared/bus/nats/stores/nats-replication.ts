@@ -1,0 +1,181 @@
+/**
+ * The replication log on a stream, with as many copies as all other streams. Changes are sent without waiting for
+ * each other. The first one is conditional on the stream's last sequence, and each other one also on the id of the
+ * message before it: the sequence alone may have been taken by somebody else's.
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  AckPolicy,
+  DeliverPolicy,
+  DiscardPolicy,
+  JetStreamApiError,
+  RetentionPolicy,
+  StorageType,
+} from '@nats-io/jetstream';
+import { nanos } from '@nats-io/transport-node';
+import { describeError, Fault } from '../../../base/faults.js';
+import { fileChangeCodec } from '../../messages.js';
+import type {
+  Appended,
+  FileChange,
+  NumberedChange,
+  ReplicationLog,
+} from '../../replication-log.js';
+import type { StoreConnection } from '../connection.js';
+import { API_ERROR, isApiError, isTransient, withRetry } from '../retry.js';
+import { STREAM, SUBJECT } from '../subjects.js';
+import { decodeOrSkip } from '../subscribe.js';
+
+const RETRY_MILLIS = 200;
+/** Changes requested at once: at most half a MiB each. */
+const FETCHED = 32;
+const FETCH_MILLIS = 2000;
+const ID_OCTETS = 12;
+/** A consumer that nobody uses is removed after this. */
+const INACTIVE_MILLIS = 30_000;
+
+interface Message {
+  readonly subject: string;
+  readonly bytes: Uint8Array;
+  readonly msgID: string;
+}
+
+export async function openReplication(broker: StoreConnection): Promise<ReplicationLog> {
+  const stream = {
+    name: STREAM.FILES,
+    subjects: [SUBJECT.FILES_ALL],
+    retention: RetentionPolicy.Limits,
+    storage: StorageType.File,
+    discard: DiscardPolicy.New,
+    num_replicas: broker.replicas,
+  };
+  await broker.keep(() => broker.manager.streams.add(stream));
+  return new NatsReplication(broker);
+}
+
+class NatsReplication implements ReplicationLog {
+  readonly #broker: StoreConnection;
+
+  constructor(broker: StoreConnection) {
+    this.#broker = broker;
+  }
+
+  async state() {
+    const { manager } = this.#broker;
+    const { created, state } = await withRetry(this.#broker, () =>
+      manager.streams.info(STREAM.FILES),
+    );
+    return { id: String(created), last: state.last_seq };
+  }
+
+  async append(changes: readonly FileChange[], after: number): Promise<Appended> {
+    const id = randomBytes(ID_OCTETS).toString('base64url');
+    const all = changes.map((change, i) => ({
+      ...{ subject: SUBJECT.file(change.path), bytes: fileChangeCodec.encode(change) },
+      msgID: `${id}.${i}`,
+    }));
+    let stored = 0;
+    for (;;) {
+      const error = await this.#send(all.slice(stored), after + stored);
+      if (error === undefined) return { last: after + all.length, fault: undefined };
+      const { closing, connection, clock } = this.#broker;
+      if (closing.aborted || connection.isClosed()) throw error;
+      const before = stored;
+      const found = await this.#storedOf(all, after, stored);
+      stored = found.stored;
+      const last = after + stored;
+      if (found.isOthers)
+        return { last, fault: new Fault('DEPOSED', 'another coordinator has taken over') };
+      const isWaiting =
+        isTransient(error) || isApiError(error, API_ERROR.WRONG_LAST_SEQUENCE) || stored > before;
+      if (!isWaiting || isApiError(error, API_ERROR.STREAM_FULL)) {
+        const reason = `the broker does not store copies: ${describeError(error)}`;
+        return { last, fault: new Fault('UNWRITABLE', reason, {}, error) };
+      }
+      await clock.sleep(RETRY_MILLIS, closing);
+    }
+  }
+
+  async *read(after: number): AsyncGenerator<NumberedChange> {
+    const { manager, jetstream } = this.#broker;
+    const { name, num_pending } = await withRetry(this.#broker, () =>
+      manager.consumers.add(STREAM.FILES, {
+        ack_policy: AckPolicy.None,
+        deliver_policy: DeliverPolicy.StartSequence,
+        opt_start_seq: after + 1,
+        inactive_threshold: nanos(INACTIVE_MILLIS),
+        mem_storage: true,
+        num_replicas: 1,
+      }),
+    );
+    try {
+      const consumer = await jetstream.consumers.get(STREAM.FILES, name);
+      for (let pending = num_pending; pending > 0; ) {
+        const max_messages = Math.min(FETCHED, pending);
+        const messages = await consumer.fetch({ max_messages, expires: FETCH_MILLIS });
+        let received = 0;
+        for await (const message of messages) {
+          received++;
+          pending = message.info.pending;
+          const change = decodeOrSkip(fileChangeCodec, message.data);
+          if (change !== undefined && message.subject === SUBJECT.file(change.path))
+            yield { number: message.seq, change };
+        }
+        if (received === 0) pending = (await consumer.info()).num_pending;
+      }
+    } finally {
+      await manager.consumers.delete(STREAM.FILES, name).catch(() => {}); // removed later by itself
+    }
+  }
+
+  async forget(path: string, before?: number): Promise<void> {
+    const which = { filter: SUBJECT.file(path), ...(before !== undefined && { seq: before }) };
+    const { manager } = this.#broker;
+    await withRetry(this.#broker, () => manager.streams.purge(STREAM.FILES, which));
+  }
+
+  /** @returns the first error, undefined if all are stored */
+  async #send(messages: readonly Message[], after: number): Promise<unknown> {
+    const sent = messages.map(async ({ subject, bytes, msgID }, i) => {
+      const before = messages[i - 1];
+      const lastSequence = after + i;
+      const expect =
+        before === undefined ? { lastSequence } : { lastSequence, lastMsgID: before.msgID };
+      const { seq } = await this.#broker.jetstream.publish(subject, bytes, { msgID, expect });
+      if (seq !== lastSequence + 1)
+        throw new Error(`change ${lastSequence + 1} was stored as ${seq}`);
+    });
+    const failed = (await Promise.allSettled(sent)).find(({ status }) => status === 'rejected');
+    return failed === undefined ? undefined : (failed as PromiseRejectedResult).reason;
+  }
+
+  /** How many of our messages the stream has after `after`, and whether somebody else's follow. */
+  async #storedOf(
+    messages: readonly Message[],
+    after: number,
+    known: number,
+  ): Promise<{ readonly stored: number; readonly isOthers: boolean }> {
+    let stored = known;
+    const { last } = await this.state();
+    for (; stored < messages.length && after + stored < last; stored++) {
+      const found = await this.#messageAt(after + stored + 1);
+      if (found === undefined || Buffer.compare(found, messages[stored]?.bytes ?? found) !== 0)
+        return { stored, isOthers: true };
+    }
+    return { stored, isOthers: last < after || last > after + messages.length };
+  }
+
+  /** Undefined if it was removed. */
+  async #messageAt(seq: number): Promise<Uint8Array | undefined> {
+    try {
+      const { manager } = this.#broker;
+      const found = await withRetry(this.#broker, () =>
+        manager.streams.getMessage(STREAM.FILES, { seq }),
+      );
+      return found?.data;
+    } catch (error) {
+      if (error instanceof JetStreamApiError) return undefined;
+      throw error;
+    }
+  }
+}
