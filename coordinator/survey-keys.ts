@@ -45,7 +45,7 @@ export class SurveyKeys {
     return new SurveyKeys(Buffer.from(text.trim(), 'hex'));
   }
 
-  /** Tells secrets apart, and says nothing about them. */
+  /** Differs between secrets, and does not reveal them. */
   get fingerprint(): string {
     const info = 'transect secret fingerprint';
     return Buffer.from(hkdfSync('sha256', this.#secret, NO_SALT, info, KEY_OCTETS)).toString('hex');

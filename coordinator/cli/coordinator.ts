@@ -125,9 +125,13 @@ async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
     await replica.lead(term, (disk) => lead(term, disk, signal));
   });
   const following = replica?.follow(stop.signal) ?? working;
-  await Promise.race([Promise.all([working, following]), disconnected]);
-  await http?.close();
-  await bus.close();
+  try {
+    await Promise.race([Promise.all([working, following]), disconnected]);
+  } finally {
+    stop.abort();
+    await http?.close();
+    await bus.close();
+  }
 }
 
 /**

@@ -107,6 +107,10 @@ export class Replica {
    */
   async lead(term: number, work: (disk: Disk) => Promise<void>): Promise<void> {
     const disk = await this.#begin(term);
+    this.#deps.log.info(
+      { data: this.#options.data },
+      'replicating; a standby needs a copy of the file .cookie-secret',
+    );
     this.#isLeading = true;
     try {
       await work(disk);

@@ -32,7 +32,7 @@ export interface NumberedChange {
   readonly change: FileChange;
 }
 
-/** What became of an attempt to append. */
+/** The result of an attempt to append. */
 export interface Appended {
   /** The number of our last change that is stored; the one given, if none is. */
   readonly last: number;

@@ -109,6 +109,13 @@ export function replicationContract(name: string, make: LogUnderTest): void {
       expect((await all(standby, 3)).map(({ number }) => number)).toEqual([6]);
     });
 
+    test('forgets nothing before the first change', async () => {
+      await leader.append(lines(2), 0);
+      await leader.forget('s1/journal.ndjson', 1);
+      await leader.forget('s1/journal.ndjson', 0);
+      expect((await all(standby)).map(({ number }) => number)).toEqual([1, 2]);
+    });
+
     test('is read to its end, although its last changes were forgotten', async () => {
       await leader.append([line('audit.ndjson', 0, 'a\n'), ...lines(3)], 0);
       await leader.forget('s1/journal.ndjson');

@@ -26,7 +26,7 @@ class Host {
     this.replica = new Replica({ data: DATA, isReplicated, secret }, deps);
   }
 
-  /** What is replicated, by path. */
+  /** The replicated files, by path. */
   get content(): Record<string, string> {
     const files = [...this.disk.files].filter(([file]) =>
       isReplicated(file.slice(DATA.length + 1)),
@@ -40,7 +40,7 @@ class Host {
   }
 }
 
-/** A log whose appends fail when they are told to, before or after they are done. */
+/** A log whose appends fail, before or after a part of the changes is stored. */
 class FailingLog extends MemoryReplication {
   failing: 'never' | 'none' | 'half' = 'never';
 

@@ -295,7 +295,7 @@ export class Host {
     }
   }
 
-  /** What is there now. */
+  /** Reads all there is at this time. */
   async *#read<Item>(read: () => AsyncIterable<Item>): AsyncGenerator<Item> {
     const found = await this.#ask(async () => {
       const items: Item[] = [];

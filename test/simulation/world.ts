@@ -55,7 +55,7 @@ export interface AgentHost {
 
 export interface CoordinatorHost {
   readonly host: Host;
-  /** What it stores on: the disk that all coordinators share, or one of its own, which dies with it. */
+  /** Its storage: the disk that all coordinators share, or one of its own, which dies with it. */
   readonly disk: MemoryDisk;
   /** Undefined unless it leads. */
   leading: Coordinator | undefined;

@@ -129,6 +129,7 @@ class NatsReplication implements ReplicationLog {
   }
 
   async forget(path: string, before?: number): Promise<void> {
+    if (before !== undefined && before <= 1) return; // the server would take this for no limit
     const which = { filter: SUBJECT.file(path), ...(before !== undefined && { seq: before }) };
     const { manager } = this.#broker;
     await withRetry(this.#broker, () => manager.streams.purge(STREAM.FILES, which));
