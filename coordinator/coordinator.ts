@@ -199,12 +199,21 @@ export class Coordinator {
 
   /** @param record the survey's record, if another coordinator may have led it; undefined for a new survey */
   async #open(survey: Survey, stored: StoredPlan, record?: SurveyRecord): Promise<SurveyRun> {
-    const { bus, clock, log } = this.#deps;
+    const { bus, clock, log, random } = this.#deps;
     const { version, term } = this.#options;
     const keys = await this.#keys;
     assert(!this.surveys.running.has(survey.id), `survey ${survey.id} is opened twice`);
     const run = new SurveyRun(survey, stored, {
-      ...{ bus, clock, log, version, term, keys },
+      ...{ bus, clock, log, random, version, term, keys },
+      onCaught: (id, { agent, reason }) => {
+        const request = { survey: id, agent, reason };
+        void this.#auditLog.add({
+          person: 'coordinator',
+          verb: 'distrust',
+          request,
+          outcome: 'done',
+        });
+      },
       folder: this.#folderOf(survey),
       isResumed: record !== undefined,
       pace: this.leases.pace,

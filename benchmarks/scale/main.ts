@@ -47,6 +47,7 @@ try {
     probes: TCP_SYN,
     probesPerTarget: 1,
     aliasLengths: [],
+    crossCheckInterval: 0,
     limits: limitsOf(space),
     rate: (Number(perSecond) * SHARD_LENGTH) as Pps,
     cooldown: 0 as Millis,

@@ -10,8 +10,8 @@ const QUARANTINE_MILLIS = 60_000;
 
 interface Entry {
   readonly reason: string;
-  /** Our monotonic clock. */
-  readonly startedAt: number;
+  /** Our monotonic clock; infinite if it does not end. */
+  readonly endsAt: number;
 }
 
 export class Quarantine {
@@ -20,13 +20,18 @@ export class Quarantine {
   /** Starts the quarantine of an agent whose leases have been revoked. */
   start(agent: string, reason: string, now: number): void {
     assert(!this.#entries.has(agent), `${agent} is put into quarantine twice`);
-    this.#entries.set(agent, { reason, startedAt: now });
+    this.#entries.set(agent, { reason, endsAt: now + QUARANTINE_MILLIS });
+  }
+
+  /** Puts an agent into quarantine for the rest of the survey. */
+  keep(agent: string, reason: string): void {
+    this.#entries.set(agent, { reason, endsAt: Number.POSITIVE_INFINITY });
   }
 
   /** Ends the quarantine of an agent if it has lasted long enough. @returns whether it ended */
   endIfDue(agent: string, now: number): boolean {
-    const startedAt = this.#entries.get(agent)?.startedAt;
-    if (startedAt === undefined || now - startedAt < QUARANTINE_MILLIS) return false;
+    const endsAt = this.#entries.get(agent)?.endsAt;
+    if (endsAt === undefined || now < endsAt) return false;
     return this.#entries.delete(agent);
   }
 

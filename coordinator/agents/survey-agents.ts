@@ -108,6 +108,11 @@ export class SurveyAgents {
     };
   }
 
+  /** True if an agent could do more. */
+  get hasIdle(): boolean {
+    return this.activity.idle.some((agent) => !this.#quarantine.has(agent));
+  }
+
   /** Sets the packets per second of all agents together: each agent's next heartbeat is answered accordingly. */
   setRate(rate: number): void {
     this.#allocator.budget = rate;
@@ -120,6 +125,13 @@ export class SurveyAgents {
     log.error({ survey: this.#options.survey, agent, reason }, 'agent in quarantine');
     revokeLeases(agent);
     this.#quarantine.start(agent, reason, clock.monotonic());
+  }
+
+  /** Puts an agent into quarantine for the rest of the survey. */
+  distrust(agent: string, reason: string): void {
+    const { log } = this.#deps;
+    log.error({ survey: this.#options.survey, agent, reason }, 'agent is not trusted any more');
+    this.#quarantine.keep(agent, reason);
   }
 
   /** Packets per second granted to an agent. */
@@ -179,8 +191,7 @@ export class SurveyAgents {
   #shardsToRelease(agent: string, activity: Activity, now: number): readonly number[] {
     if (!activity.hasWork) return [];
     const leases = this.#deps.unfinishedLeases();
-    const isAvailable = (idle: string) => !this.#quarantine.has(idle);
-    if (leases.length === 0 || !this.activity.idle.some(isAvailable)) return [];
+    if (leases.length === 0 || !this.hasIdle) return [];
     const rate = Math.max(activity.rate, this.#allocator.grantedTo(agent, now));
     return rate > 0 ? this.#stragglers.of(agent, rate, leases) : [];
   }

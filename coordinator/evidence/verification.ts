@@ -23,6 +23,7 @@ import { JOURNAL_FILE, type PublicSurvey } from '../storage/folder-layout.js';
 import { readJournal, type ShardEntry } from '../storage/journal.js';
 import { readManifest } from '../storage/manifest.js';
 import { SegmentStore } from '../storage/segments.js';
+import { CrossCheckEvidence, type CrossCheckResult } from './cross-check-evidence.js';
 import { checkManifest, hasManifest, SegmentDigests } from './stored-evidence.js';
 
 /** At most this many violations are listed; all are counted. */
@@ -41,6 +42,7 @@ export interface Verification extends Readonly<UnsentCounts> {
   readonly examples: readonly string[];
   /** The fingerprint of the coordinator's key that signed the manifest; empty if the survey is not over. */
   readonly signedBy: string;
+  readonly crossChecks: CrossCheckResult;
 }
 
 export interface CheckedSurvey {
@@ -63,8 +65,12 @@ export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Pro
   for (const violation of violations) checker.addViolation(violation);
   const withRows = new Map<number, ShardEntry>();
   const digests = new SegmentDigests();
+  const crossChecks = new CrossCheckEvidence();
   const journal = join(folder, JOURNAL_FILE);
-  for await (const entry of readJournal(disk, journal, (file) => digests.add(file))) {
+  for await (const entry of readJournal(disk, journal, {
+    onSegment: (file) => digests.add(file),
+    onCrossCheck: (line) => crossChecks.add(line),
+  })) {
     checker.checkEntry(entry);
     if (entry.rowCount > 0) withRows.set(entry.shard, entry);
     else checker.closeShard(entry);
@@ -84,7 +90,7 @@ export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Pro
   for (const entry of withRows.values()) checker.closeShard(entry);
   const recorded = isOver ? (await readManifest(disk, folder))?.status.targetsCovered : undefined;
   if (recorded !== undefined) checker.checkManifest(recorded);
-  return { ...checker.result(), signedBy };
+  return { ...checker.result(), crossChecks: crossChecks.result, signedBy };
 }
 
 /** The rows found for one shard. */
@@ -229,7 +235,7 @@ class CoverageChecker {
     this.addViolation(`the manifest has ${recorded} covered targets, the journal ${this.#covered}`);
   }
 
-  result(): Omit<Verification, 'signedBy'> {
+  result(): Omit<Verification, 'signedBy' | 'crossChecks'> {
     return {
       targets: this.#plan.size,
       targetsCovered: this.#covered,

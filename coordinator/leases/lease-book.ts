@@ -8,29 +8,18 @@ import type { Clock } from '../../shared/base/clock.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import type { NewLease, ShardEpoch, ShardReport } from '../../shared/bus/heartbeat.js';
 import type { LeaseStore } from '../../shared/bus/interfaces.js';
-import {
-  FINDINGS_PER_EPOCH,
-  type IcmpFindings,
-  NO_FINDINGS,
-} from '../../shared/survey/icmp-findings.js';
-import {
-  type EpochRecord,
-  emptyEpoch,
-  type Lease,
-  lastEpoch,
-  rewound,
-  settledUpToOf,
-} from '../../shared/survey/lease.js';
+import { FINDINGS_PER_EPOCH, type IcmpFindings } from '../../shared/survey/icmp-findings.js';
+import { type Lease, lastEpoch, rewound, settledUpToOf } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import type { Log } from '../../shared/telemetry/log.js';
 import type { ShardTable } from '../storage/shard-table.js';
-import { AgentAccounts } from './agent-accounts.js';
 import { LeaseWriter } from './lease-writer.js';
-import { violationOf } from './report-check.js';
+import { type Holder, openedEpoch } from './opened-epoch.js';
+import type { ReportValidator } from './report-validator.js';
 
 export interface LeaseBookDeps {
-  readonly survey: Pick<Survey, 'id' | 'firstEpoch' | 'cooldown'>;
+  readonly survey: Pick<Survey, 'id' | 'firstEpoch'>;
   readonly plan: Plan;
   readonly table: ShardTable;
   readonly store: LeaseStore;
@@ -44,12 +33,10 @@ export interface LeaseBookDeps {
   readonly onChange: (lease: Lease, revision?: number) => void;
   /** The index of a lease's first epoch with a batch that the stream lost; undefined if none is known. */
   readonly epochWithLostBatch: (lease: Lease) => number | undefined;
+  readonly reports: ReportValidator;
   /** Called if an agent reports what is not possible. */
   readonly onViolation: (agent: string, reason: string) => void;
 }
-
-/** An agent, as its epochs record it. */
-export interface Holder extends Pick<EpochRecord, 'agent' | 'vantage' | 'rulesHash'> {}
 
 /** A lease that has not changed for this long is checked. */
 const STUCK_MILLIS = 60_000;
@@ -61,7 +48,6 @@ const STUCK_MAX = 64;
 export class LeaseBook {
   readonly #deps: LeaseBookDeps;
   readonly #writer: LeaseWriter;
-  readonly #accounts: AgentAccounts;
   /** When we opened the last epoch of a shard. */
   readonly #openedAt = new Map<number, number>();
   /** By whom, and when, a shard was released that another agent should take. */
@@ -72,7 +58,6 @@ export class LeaseBook {
   constructor(deps: LeaseBookDeps) {
     const { survey, term, store, table } = deps;
     this.#deps = deps;
-    this.#accounts = new AgentAccounts(survey.cooldown);
     this.#writer = new LeaseWriter(survey.id, term, store, table);
   }
 
@@ -124,11 +109,6 @@ export class LeaseBook {
     return opened;
   }
 
-  /** Records that an agent may send at a rate, in packets per second. */
-  onGrant(agent: string, rate: number): void {
-    this.#accounts.onGrant(agent, rate, this.#deps.clock.monotonic());
-  }
-
   /**
    * Resolves once all leases that were opened, ended or revoked are written: an agent may learn of them then.
    * @throws Fault DEPOSED
@@ -157,6 +137,29 @@ export class LeaseBook {
     for (const lease of table.leases) {
       const isItsOwn = lastEpoch(lease)?.agent === agent && lease.state !== 'settled';
       if (isItsOwn) this.#set(rewound(lease, lease.epochs.length - 1));
+    }
+  }
+
+  /** Takes shards from holders that make no progress: others continue at the settled position. */
+  reclaim(leases: readonly Lease[]): void {
+    const { log, survey, clock } = this.#deps;
+    for (const lease of leases) {
+      const { shard } = lease;
+      const agent = lastEpoch(lease)?.agent ?? '';
+      log.warn(
+        { survey: survey.id, shard, agent },
+        'the agent makes no progress; its shard is reclaimed',
+      );
+      this.#released.set(shard, { agent, at: clock.monotonic() });
+      this.#set({ ...lease, state: 'released' });
+    }
+  }
+
+  /** Rewinds the shards that an agent has settled, and that are not stored: its positions are probed again. */
+  distrust(agent: string): void {
+    for (const lease of this.#deps.table.leases) {
+      const first = lease.epochs.findIndex((each) => each.agent === agent);
+      if (first >= 0) this.#set(rewound(lease, first));
     }
   }
 
@@ -206,7 +209,8 @@ export class LeaseBook {
     const hasChanged = progress !== undefined || state !== 'held' || findings !== undefined;
     if (!hasChanged) return true;
     const next = { ...known, ...progress, ...findings, updatedAt: this.#deps.clock.wall() };
-    const violation = this.#violationOf(agent, known, next, report);
+    const openedAt = this.#openedAt.get(shard);
+    const violation = this.#deps.reports.violationOf({ known, next, report, openedAt });
     if (violation !== undefined) {
       this.#deps.onViolation(agent, `shard ${shard}: ${violation}`);
       return false;
@@ -218,41 +222,13 @@ export class LeaseBook {
     return true;
   }
 
-  #violationOf(
-    agent: string,
-    known: EpochRecord,
-    next: EpochRecord,
-    { shard: number, state }: ShardReport,
-  ): string | undefined {
-    const { plan, survey, clock } = this.#deps;
-    const shard = plan.shard(number);
-    const openedAt = this.#openedAt.get(number);
-    const context = { shard, cooldown: survey.cooldown, openedAt, now: clock.monotonic() };
-    if (state === 'settled' && next.settledUpTo !== shard.to) return 'settled before its end';
-    const violation = violationOf(next, known, context);
-    if (violation !== undefined || openedAt === undefined) return violation;
-    const isGranted = this.#accounts.claim(agent, known, next, context.now);
-    return isGranted ? undefined : 'more probes than it was granted';
-  }
-
   #open(shard: number, holder: Holder): NewLease {
     const { table, plan, survey, clock, term } = this.#deps;
     const known = table.leaseOf(shard);
     assert(known?.state !== 'settled', `shard ${shard} is leased again, although it is settled`);
     const from = settledUpToOf(known, plan.shard(shard));
     const epoch = Math.max(survey.firstEpoch, ((known && lastEpoch(known)?.epoch) ?? 0) + 1);
-    const now = clock.wall();
-    const record: EpochRecord = {
-      ...holder,
-      epoch,
-      ...emptyEpoch(from),
-      ...NO_FINDINGS,
-      sentUpTo: from,
-      probesSent: 0,
-      startedAt: now,
-      updatedAt: now,
-      versionSpans: [],
-    };
+    const record = openedEpoch(holder, { epoch, from, now: clock.wall() });
     // Drops epochs in which nothing was sent, so that the record of a shard with many holders stays small.
     const earlier = (known?.epochs ?? []).filter(({ sentUpTo, from: start }) => sentUpTo > start);
     this.#openedAt.set(shard, clock.monotonic());

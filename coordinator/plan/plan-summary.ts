@@ -18,6 +18,8 @@ export interface PlanSummary {
   /** Names of the probes. */
   readonly probes: readonly string[];
   readonly probesPerTarget: number;
+  /** One of so many shards of each agent is probed again; 0: none. */
+  readonly crossCheckInterval: number;
   readonly frames: readonly FrameCost[];
   readonly shards: number;
   readonly shardLength: number;
@@ -44,6 +46,7 @@ export function summarizePlan(request: SurveyRequest, composition: Composition):
     targets: plan.size,
     ports: describePorts(space.parts.ports, request.probes),
     probesPerTarget: request.probesPerTarget,
+    crossCheckInterval: request.crossCheckInterval,
     probes: [...new Set(request.probes.map(({ name }) => name))],
     frames: frameCosts(request.probes, space),
     shards: plan.shardCount,
@@ -81,6 +84,11 @@ function probesOf({ targets, probesPerTarget }: PlanSummary): string {
   return probesPerTarget === 1 ? least : `${least} to ${formatCount(targets * probesPerTarget)}`;
 }
 
+function checksOf({ crossCheckInterval: interval }: PlanSummary): string {
+  const share = (100 / interval).toPrecision(2);
+  return `${share} % of the targets are probed once more by another agent, and at first more (--cross-check)`;
+}
+
 /** Lines about probes whose frames are longer than the smallest one, or whose options are a trade-off. */
 function frameLines(frames: readonly FrameCost[]): string[] {
   const lines = frames.map(({ probe, octets, tradeOff }) => {
@@ -113,6 +121,7 @@ export function fullPlan(summary: PlanSummary): string {
     ...tallies('removed', summary.exclusions),
     ['ports', summary.ports || 'as listed'],
     ['probes', `${probesOf(summary)} of ${summary.probes.join(', ')}`],
+    ...(summary.crossCheckInterval === 0 ? [] : [['checked', checksOf(summary)]]),
     ...frameLines(summary.frames).map((line, i) => [i === 0 ? 'frames' : '', line]),
     ['shards', `${formatCount(summary.shards)} of ${formatCount(summary.shardLength)} targets`],
     [

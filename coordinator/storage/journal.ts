@@ -40,6 +40,42 @@ export interface MergedSegment {
   readonly segment: FileDigest;
 }
 
+/** A stored check of one agent by another, on a shard that both have probed: see `cross-checks/`. */
+export interface CheckEntry {
+  readonly shard: number;
+  /** The agent that checked, and the probes that it sent for it. */
+  readonly checker: string;
+  readonly probesSent: number;
+  readonly comparisons: readonly Comparison[];
+}
+
+/** The answered positions of one owner of a shard, beside those of the agent that checked it. */
+export interface Comparison {
+  readonly owner: string;
+  readonly checker: string;
+  /** Answered to both, with the same class; to one of them only. */
+  readonly both: number;
+  readonly onlyOwner: number;
+  readonly onlyChecker: number;
+}
+
+/** An agent that was caught by cross-checks. */
+export interface DistrustedAgent {
+  readonly agent: string;
+  readonly reason: string;
+}
+
+/** A line that is about cross-checks. */
+export type CrossCheckLine =
+  | { readonly check: CheckEntry }
+  | { readonly distrusted: DistrustedAgent };
+
+/** Called with lines that are about no shard; a shard may be stored again, and so have several files. */
+export interface JournalLines {
+  readonly onSegment?: (file: MergedSegment) => void;
+  readonly onCrossCheck?: ((line: CrossCheckLine) => void) | undefined;
+}
+
 const whole = z.number().int().min(0);
 const epoch = z.looseObject({
   agent: z.string(),
@@ -49,12 +85,30 @@ const epoch = z.looseObject({
   replies: z.record(z.string(), whole),
 });
 const digest = z.looseObject({ octets: whole, sha256: z.string() });
+const comparison = z.strictObject({
+  owner: z.string(),
+  checker: z.string(),
+  both: whole,
+  onlyOwner: whole,
+  onlyChecker: whole,
+});
+const check = z.strictObject({
+  shard: whole,
+  checker: z.string(),
+  probesSent: whole,
+  comparisons: z.array(comparison),
+});
+const noShard = { term: whole, shard: z.undefined().optional() };
 const lineShape = z.union([
-  z.strictObject({ term: whole, shard: z.undefined().optional() }),
+  z.strictObject(noShard),
   z.strictObject({
-    term: whole,
-    shard: z.undefined().optional(),
+    ...noShard,
     merged: z.strictObject({ from: whole, to: whole, segment: digest }),
+  }),
+  z.strictObject({ ...noShard, check }),
+  z.strictObject({
+    ...noShard,
+    distrusted: z.strictObject({ agent: z.string(), reason: z.string() }),
   }),
   z.looseObject({
     term: whole,
@@ -109,6 +163,11 @@ export class Journal {
     return this.#append({ merged });
   }
 
+  /** Records that one agent has checked another, or that one was caught. */
+  addCrossCheck(line: CrossCheckLine): Promise<void> {
+    return this.#append(line);
+  }
+
   #append(content: object): Promise<void> {
     const line = `${JSON.stringify({ term: this.#term, ...content })}\n`;
     return new Promise((resolve, reject) => {
@@ -148,12 +207,12 @@ export class Journal {
 
 /**
  * The valid entries, in the order they were written; the first one of a shard counts.
- * @param onSegment called with each file that was written or merged; a shard may be stored again
+ * @param lines called with each valid line of another kind, and with the file of each shard
  */
 export async function* readJournal(
   disk: Disk,
   file: string,
-  onSegment: (file: MergedSegment) => void = () => {},
+  { onSegment, onCrossCheck }: JournalLines = {},
 ): AsyncGenerator<ShardEntry> {
   let term = 0;
   const seen = new IntervalSet();
@@ -161,12 +220,16 @@ export async function* readJournal(
     const read = parseLine(line);
     if (read === undefined || read.term < term) continue;
     term = read.term;
-    const { merged, shard, segment } = read as unknown as {
+    const { merged, check, distrusted, shard, segment } = read as unknown as {
       merged?: MergedSegment;
+      check?: CheckEntry;
+      distrusted?: DistrustedAgent;
     } & Partial<ShardEntry>;
-    if (merged !== undefined) onSegment(merged);
+    if (merged !== undefined) onSegment?.(merged);
+    if (check !== undefined) onCrossCheck?.({ check });
+    if (distrusted !== undefined) onCrossCheck?.({ distrusted });
     if (shard !== undefined && segment !== undefined)
-      onSegment({ from: shard, to: shard + 1, segment });
+      onSegment?.({ from: shard, to: shard + 1, segment });
     // A shard may have two lines, if its writer did not learn that the disk had accepted the first one.
     if (read.shard !== undefined && seen.add(read.shard))
       yield withAllCounts(read as unknown as ShardEntry);

@@ -36,6 +36,14 @@ interface Part {
   readonly coveredUpTo: number;
 }
 
+export interface CrossCheckSummary {
+  readonly checks: number;
+  readonly seen: number;
+  readonly agreed: number;
+  /** Agents that were caught, with the reason. */
+  readonly distrusted: Readonly<Record<string, string>>;
+}
+
 export interface ManifestContent {
   readonly survey: Survey;
   readonly plan: Plan;
@@ -46,9 +54,14 @@ export interface ManifestContent {
   >;
   readonly incomplete: readonly Part[];
   readonly findings: IcmpFindings;
+  /** The cross-checks that were done: answered positions of both agents, and those about which both agree. */
+  readonly crossChecks: CrossCheckSummary;
   readonly version: string;
   readonly ioStatsOf: (agent: string) => IoStats | undefined;
 }
+
+/** The parts of a manifest that the shard table does not have. */
+export type ManifestFacts = Omit<ManifestContent, 'plan' | 'agents' | 'incomplete' | 'findings'>;
 
 /** Files whose digests the manifest has. Those of segments are in the journal. */
 const DIGESTED = [SURVEY_FILE, SPACE_FILE, RULES_FILE, JOURNAL_FILE] as const;
@@ -124,6 +137,7 @@ function manifestOf(content: ManifestContent): object {
       probes: survey.probes,
       probesPerTarget: survey.probesPerTarget,
       aliasLengths: survey.aliasLengths,
+      crossCheckInterval: survey.crossCheckInterval,
       limits: survey.limits,
       rate: survey.rate,
       cooldownMillis: survey.cooldown,
@@ -155,6 +169,7 @@ function manifestOf(content: ManifestContent): object {
       isDropShareAlarming: alarmingDrops(status) > 0,
     },
     findings: content.findings,
+    ...(survey.crossCheckInterval > 0 && { crossChecks: content.crossChecks }),
     startedAt: isoTime(status.startedAt),
     endedAt: isoTime(status.endedAt),
     segmentFormat: survey.segmentFormat,

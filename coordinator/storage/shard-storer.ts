@@ -9,7 +9,7 @@
  * back-pressure stops sending.
  */
 import type { Clock } from '../../shared/base/clock.js';
-import { describeError, Fault } from '../../shared/base/faults.js';
+import { describeError } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import type { ResultDelivery } from '../../shared/bus/interfaces.js';
 import type { ProbeSet } from '../../shared/probe/probe-set.js';
@@ -20,11 +20,13 @@ import type { Log } from '../../shared/telemetry/log.js';
 import { BackPressure } from './back-pressure.js';
 import { BatchCollector } from './batch-collector.js';
 import { batchWithForgedRow, type KeyOf } from './forged-rows.js';
-import { type ManifestContent, writeManifest } from './manifest.js';
+import type { JournalLines } from './journal.js';
+import { type ManifestFacts, writeManifest } from './manifest.js';
+import type { ShardRows } from './shard-rows.js';
 import { holderOf, ShardTable } from './shard-table.js';
+import { STORE_RETRY_MILLIS, StorageProblem } from './storage-problem.js';
 import type { SurveyFolder } from './survey-folder.js';
 
-const RETRY_MILLIS = 2000;
 /** Shards that are stored concurrently. */
 const CONCURRENCY = 8;
 const BEHIND = 'results come faster than they can be stored; sending waits until fewer are left';
@@ -38,6 +40,9 @@ export interface ShardStorerDeps {
   readonly keyOf: KeyOf;
   /** Called instead of storing a shard, if one of its rows was forged: its epoch must be probed again. */
   readonly onForged: (lease: Lease, batch: ResultBatch) => void;
+  /** Called with each shard that is complete; if false, it waits until `storeHeld`, or until it is rewound. */
+  readonly mayStore?: (lease: Lease, rowCount: number) => boolean;
+  readonly onCrossCheck?: JournalLines['onCrossCheck'];
   /** Called when `problem` changes. */
   readonly onProblemChange: () => void;
   /** Rows of settled shards that may wait to be stored. */
@@ -52,16 +57,13 @@ export class ShardStorer {
   readonly #collector = new BatchCollector();
   readonly #backPressure: BackPressure;
   /** Settled shards whose batches have all arrived, and those that are being stored. */
-  readonly #ready = new Map<number, Lease>();
+  readonly #ready = new Set<number>();
   readonly #storing = new Map<number, Promise<void>>();
+  readonly #problem: StorageProblem;
   /** Batches with rows that cannot be written. */
   batchesSetAside = 0;
-  /** The reason why nothing can be stored; empty if storing works. */
-  #storageError = '';
   /** Batches in the stream that have not been delivered yet, as of the last delivery. */
   #batchesRemaining = 0;
-  #retryAt = 0;
-  #failure: unknown;
   #isClosing = false;
   #isClosed = false;
   #isOver = false;
@@ -71,13 +73,14 @@ export class ShardStorer {
     this.#set = set;
     this.#deps = deps;
     this.table = new ShardTable(plan.shardCount);
-    const limit = deps.rowsWaitingMax ?? LIMITS.rowsWaiting;
-    this.#backPressure = new BackPressure(limit, () => this.#onBackPressure());
+    const { rowsWaitingMax = LIMITS.rowsWaiting } = deps;
+    this.#backPressure = new BackPressure(rowsWaitingMax, () => this.#onBackPressure());
+    this.#problem = new StorageProblem({ ...deps, onChange: deps.onProblemChange });
   }
 
   /** The reason why sending must wait; empty if nothing prevents storing. */
   get problem(): string {
-    return this.#storageError || (this.#backPressure.isActive ? BEHIND : '');
+    return this.#problem.text || (this.#backPressure.isActive ? BEHIND : '');
   }
 
   /** Rows that wait to be stored. */
@@ -92,15 +95,15 @@ export class ShardStorer {
   async restore(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        for await (const entry of this.#deps.folder.restore()) {
+        for await (const entry of this.#deps.folder.restore(this.#deps)) {
           if (!this.table.isStored(entry.shard)) this.table.onStored(entry);
         }
-        this.#onStorageWorks();
+        this.#problem.onSuccess();
         return;
       } catch (error) {
-        this.#onStorageError(error);
+        this.#problem.onError(error);
         this.throwFailure();
-        await this.#deps.clock.sleep(RETRY_MILLIS, signal);
+        await this.#deps.clock.sleep(STORE_RETRY_MILLIS, signal);
       }
     }
   }
@@ -143,6 +146,16 @@ export class ShardStorer {
     if (current !== undefined) this.#storeIfComplete(current);
   }
 
+  /** Stores a complete shard for which `mayStore` was false before. */
+  storeHeld(lease: Lease): void {
+    this.#storeIfComplete(lease);
+  }
+
+  /** The rows of a complete shard. */
+  rowsOf(lease: Lease): ShardRows {
+    return this.#collector.rowsOf(lease, this.#plan.shard(lease.shard));
+  }
+
   /** The index of a lease's first epoch with a batch that the stream lost; undefined if none is known. */
   epochWithLostBatch(lease: Lease): number | undefined {
     return this.#batchesRemaining > 0 ? undefined : this.#collector.firstIncompleteEpoch(lease);
@@ -159,11 +172,13 @@ export class ShardStorer {
 
   /** Starts to store complete shards, unless a failed attempt must wait before it is retried. */
   storeReady(): void {
-    if (this.#isClosing || this.#deps.clock.monotonic() < this.#retryAt) return;
-    for (const [shard, lease] of this.#ready) {
+    if (this.#isClosing || this.#problem.mustWait) return;
+    for (const shard of this.#ready) {
       if (this.#storing.size >= CONCURRENCY) return;
       this.#ready.delete(shard);
-      if (this.table.isStored(shard)) this.#backPressure.set(shard, 0);
+      const lease = this.table.leaseOf(shard);
+      // It may be stored already, or rewound.
+      if (lease?.state !== 'settled') this.#backPressure.set(shard, 0);
       else this.#storing.set(shard, this.#storeOrRetry(lease));
     }
   }
@@ -189,11 +204,11 @@ export class ShardStorer {
   close(problem = ''): void {
     this.#isClosing = true;
     this.#isClosed = true;
-    this.#storageError ||= problem;
+    this.#problem.text ||= problem;
   }
 
   /** Writes the manifest. @throws Fault UNWRITABLE */
-  async writeManifest(known: Pick<ManifestContent, 'survey' | 'status' | 'version' | 'ioStatsOf'>) {
+  async writeManifest(known: ManifestFacts) {
     const { agents, incomplete, findings } = this.table;
     const parts = { ...known, plan: this.#plan, agents, incomplete, findings: findings.all };
     await writeManifest(this.#deps.folder, parts);
@@ -213,14 +228,16 @@ export class ShardStorer {
 
   /** @throws an error that retrying cannot fix, if there was one */
   throwFailure(): void {
-    if (this.#failure !== undefined) throw this.#failure;
+    this.#problem.throwFailure();
   }
 
   #storeIfComplete(lease: Lease): void {
     const { shard, state } = lease;
     if (state !== 'settled' || this.#storing.has(shard) || !this.#collector.hasAll(lease)) return;
-    this.#ready.set(shard, lease);
-    this.#backPressure.set(shard, this.#collector.rowCount(shard));
+    const rowCount = this.#collector.rowCount(shard);
+    if (this.#deps.mayStore?.(lease, rowCount) === false) return;
+    this.#ready.add(shard);
+    this.#backPressure.set(shard, rowCount);
     this.storeReady();
   }
 
@@ -244,8 +261,8 @@ export class ShardStorer {
     try {
       await this.#store(lease);
     } catch (error) {
-      this.#ready.set(lease.shard, lease);
-      this.#onStorageError(error);
+      this.#ready.add(lease.shard);
+      this.#problem.onError(error);
     } finally {
       this.#storing.delete(lease.shard);
       this.storeReady();
@@ -256,7 +273,7 @@ export class ShardStorer {
   async #store(lease: Lease): Promise<void> {
     const { log, folder, keyOf, onForged } = this.#deps;
     const { survey, shard } = lease;
-    const rows = this.#collector.rowsOf(lease, this.#plan.shard(shard));
+    const rows = this.rowsOf(lease);
     const forged = batchWithForgedRow(rows, this.#plan, this.#set, keyOf);
     if (forged !== undefined) {
       this.#backPressure.set(shard, 0);
@@ -272,28 +289,11 @@ export class ShardStorer {
     this.#collector.acknowledge(shard);
     this.#backPressure.set(shard, 0);
     this.table.onStored(entry);
-    this.#onStorageWorks();
+    this.#problem.onSuccess();
     log.debug({ survey, shard }, 'shard stored');
     const areStored = (from: number, to: number) => this.table.areStored(from, to);
     folder.compact(shard, areStored, (error) => {
       log.warn({ survey, error: describeError(error) }, 'failed to merge segments');
     });
-  }
-
-  #onStorageWorks(): void {
-    if (this.#storageError === '') return;
-    this.#storageError = '';
-    this.#deps.log.info({ survey: this.#deps.survey }, 'results can be stored again');
-    this.#deps.onProblemChange();
-  }
-
-  #onStorageError(error: unknown): void {
-    if (!(error instanceof Fault && error.code === 'UNWRITABLE')) this.#failure = error;
-    this.#retryAt = this.#deps.clock.monotonic() + RETRY_MILLIS;
-    const problem = `results cannot be stored: ${describeError(error)}`;
-    if (this.#storageError === problem) return;
-    this.#storageError = problem;
-    this.#deps.log.error({ survey: this.#deps.survey, problem }, 'survey stalled');
-    this.#deps.onProblemChange();
   }
 }

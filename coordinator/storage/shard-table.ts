@@ -23,6 +23,11 @@ export interface ShardTotals extends UnsentCounts {
   replies: Record<string, number>;
 }
 
+interface SettledReplies {
+  probesSent: number;
+  replies: number;
+}
+
 /** Sums of one agent, over stored shards. */
 export interface AgentTotals extends ShardTotals {
   readonly vantage: string;
@@ -80,10 +85,6 @@ export class ShardTable {
     this.#passLeased();
     return this.#free.size > 0 || this.#nextToLease < this.shardCount;
   }
-  /** True if every shard is leased or stored. */
-  get isFullyLeased(): boolean {
-    return !this.hasNext;
-  }
   get agents(): ReadonlyMap<string, AgentTotals> {
     return this.#agents;
   }
@@ -112,11 +113,8 @@ export class ShardTable {
    * By agent: the number of settled positions, which is given as `probesSent`, and of answered ones, given as
    * `replies`.
    */
-  get repliesByAgent(): ReadonlyMap<
-    string,
-    { readonly probesSent: number; readonly replies: number }
-  > {
-    const sums = new Map<string, { probesSent: number; replies: number }>();
+  get repliesByAgent(): ReadonlyMap<string, Readonly<SettledReplies>> {
+    const sums = new Map<string, SettledReplies>();
     const add = (agent: string, probesSent: number, replies: number) => {
       const sum = sums.get(agent) ?? { probesSent: 0, replies: 0 };
       sums.set(agent, { probesSent: sum.probesSent + probesSent, replies: sum.replies + replies });
@@ -243,6 +241,11 @@ export class ShardTable {
     this.#covered += coveredUpTo - from;
     this.#rows += rowCount;
     if (coveredUpTo < to) this.incomplete.push({ shard, from, to, coveredUpTo });
+  }
+
+  /** Counts probes that were sent for cross-checks. */
+  onChecked(probesSent: number): void {
+    this.#totals.probesSent += probesSent;
   }
 
   /** Lease records with revisions below this one belong to stored shards. */

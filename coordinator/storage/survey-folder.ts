@@ -23,7 +23,14 @@ import {
   SURVEY_FILE,
   surveyToJson,
 } from './folder-layout.js';
-import { findEntry, Journal, readJournal, type ShardEntry } from './journal.js';
+import {
+  findEntry,
+  Journal,
+  type JournalLines,
+  type MergedSegment,
+  readJournal,
+  type ShardEntry,
+} from './journal.js';
 import { SegmentStore } from './segments.js';
 import type { SigningKey } from './signing-key.js';
 
@@ -85,14 +92,14 @@ export class SurveyFolder {
   /**
    * Begins our term in the journal, after which lines of earlier terms do not count, and yields the stored
    * shards.
+   * @param lines called with lines about other things
    * @throws Fault UNWRITABLE or DEPOSED
    */
-  async *restore(): AsyncGenerator<ShardEntry> {
+  async *restore(lines: JournalLines = {}): AsyncGenerator<ShardEntry> {
     await this.journal.begin();
     const listed = new Set<string>();
-    yield* readJournal(this.disk, join(this.path, JOURNAL_FILE), ({ from, to }) => {
-      listed.add(`${from}-${to}`);
-    });
+    const onSegment = ({ from, to }: MergedSegment) => void listed.add(`${from}-${to}`);
+    yield* readJournal(this.disk, join(this.path, JOURNAL_FILE), { ...lines, onSegment });
     // A shard may have a file without being stored: it is stored again.
     await this.segments.sweep(({ from, to }) => listed.has(`${from}-${to}`));
   }

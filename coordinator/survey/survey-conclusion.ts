@@ -6,10 +6,10 @@ import { describeError, Fault } from '../../shared/base/faults.js';
 import type { SurveyStatus } from '../../shared/survey/status.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import type { Log } from '../../shared/telemetry/log.js';
-import type { ManifestContent } from '../storage/manifest.js';
+import type { ManifestFacts } from '../storage/manifest.js';
 import type { ShardStorer } from '../storage/shard-storer.js';
 
-export interface Conclusion extends Pick<ManifestContent, 'version' | 'ioStatsOf'> {
+export interface Conclusion extends Omit<ManifestFacts, 'status'> {
   readonly survey: Survey;
   readonly storer: ShardStorer;
   /** The final status, once all is stored. */
@@ -18,11 +18,12 @@ export interface Conclusion extends Pick<ManifestContent, 'version' | 'ioStatsOf
 
 /** @returns whether the manifest is durable; if false (a full disk), the caller retries */
 export async function concludeSurvey(conclusion: Conclusion, log: Log): Promise<boolean> {
-  const { survey, storer, status, version, ioStatsOf } = conclusion;
+  const { storer, status, ...facts } = conclusion;
+  const { survey } = facts;
   try {
     if (survey.state === 'cancelled') await storer.storeSettled();
     await storer.flushed();
-    await storer.writeManifest({ survey, status: status(), version, ioStatsOf });
+    await storer.writeManifest({ ...facts, status: status() });
     return true;
   } catch (error) {
     if (!(error instanceof Fault && error.code === 'UNWRITABLE')) throw error;

@@ -5,9 +5,17 @@
  *     reports ─▶ lease book ─▶ new leases ─▶ grant ─▶ written ─▶ answer
  */
 import type { Clock } from '../../shared/base/clock.js';
+import { describeError } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
-import type { Activity, Heartbeat, HeartbeatReply } from '../../shared/bus/heartbeat.js';
+import type { Random } from '../../shared/base/random.js';
+import type {
+  Activity,
+  Heartbeat,
+  HeartbeatReply,
+  ShardReport,
+} from '../../shared/bus/heartbeat.js';
 import type { CoordinatorBus } from '../../shared/bus/interfaces.js';
+import { ProbeSet } from '../../shared/probe/probe-set.js';
 import type { Lease } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { Exclusions } from '../../shared/survey/policy/exclusions.js';
@@ -15,9 +23,15 @@ import type { ResultBatch } from '../../shared/survey/results.js';
 import type { Survey } from '../../shared/survey/survey.js';
 import type { Log } from '../../shared/telemetry/log.js';
 import { SurveyAgents } from '../agents/survey-agents.js';
+import { type CheckLeaseDeps, isCheckEpoch } from '../cross-checks/check-lease.js';
+import { CrossChecks } from '../cross-checks/cross-checks.js';
 import { LeaseBook } from '../leases/lease-book.js';
 import type { LeasePace } from '../leases/lease-pace.js';
+import { ReportValidator } from '../leases/report-validator.js';
+import { StalledLeases } from '../leases/stalled-leases.js';
+import type { CheckEntry, CrossCheckLine, DistrustedAgent } from '../storage/journal.js';
 import type { ShardStorer } from '../storage/shard-storer.js';
+import type { SurveyFolder } from '../storage/survey-folder.js';
 import type { SurveyKeys } from '../survey-keys.js';
 
 export interface SurveyDispatchDeps {
@@ -30,6 +44,10 @@ export interface SurveyDispatchDeps {
   readonly isResumed: boolean;
   readonly exclusions: Exclusions;
   readonly keys: SurveyKeys;
+  readonly random: Random;
+  readonly folder: Pick<SurveyFolder, 'journal'>;
+  /** Called if cross-checks have caught an agent. */
+  readonly onCaught: (survey: string, caught: DistrustedAgent) => void;
   readonly storer: ShardStorer;
   readonly pace: LeasePace;
   /** True if an agent is alive and works on the survey. */
@@ -49,6 +67,9 @@ export class SurveyDispatch {
   readonly #survey: string;
   readonly #deps: SurveyDispatchDeps;
   readonly #leases: LeaseBook;
+  readonly #reports: ReportValidator;
+  readonly #stalled: StalledLeases;
+  readonly crossChecks: CrossChecks;
   /** The time, on our monotonic clock, before which some agents may not be known yet. */
   readonly #agentsKnownFrom: number;
   #hadOffers = false;
@@ -57,16 +78,22 @@ export class SurveyDispatch {
 
   constructor(survey: Survey, plan: Plan, deps: SurveyDispatchDeps) {
     const { bus, clock, log, term, isResumed, keys, storer, isServing, exclusions } = deps;
+    const onViolation = (agent: string, reason: string) =>
+      this.agents.quarantine(agent, `impossible report, ${reason}`);
     const { id } = survey;
     const { table } = storer;
     this.#survey = id;
     this.#deps = deps;
+    this.#stalled = new StalledLeases(plan, survey.cooldown);
+    this.#reports = new ReportValidator({ plan, clock, cooldown: survey.cooldown });
+    this.crossChecks = this.#crossChecks(survey, plan, onViolation);
     this.#leases = new LeaseBook({
       ...{ survey, plan, table, store: bus.leases, term, clock, log },
       keyOf: (epoch) => keys.keyOf(epoch),
       onChange: (lease, revision) => storer.onLease(lease, revision),
       epochWithLostBatch: (lease) => storer.epochWithLostBatch(lease),
-      onViolation: (agent, reason) => this.agents.quarantine(agent, `impossible report, ${reason}`),
+      reports: this.#reports,
+      onViolation,
     });
     const now = clock.monotonic();
     this.#agentsKnownFrom = isResumed ? now + LIMITS.agentTimeoutMillis : now;
@@ -76,8 +103,8 @@ export class SurveyDispatch {
       {
         ...{ clock, log, isServing },
         exclusionsVersion: () => exclusions.version,
-        unfinishedLeases: () => (table.isFullyLeased ? table.leases : []),
-        holdsLease: (agent) => table.countHeldBy(agent) > 0,
+        unfinishedLeases: () => (table.hasNext ? [] : table.leases),
+        holdsLease: (agent) => table.countHeldBy(agent) > 0 || this.crossChecks.isHeldBy(agent),
         repliesByAgent: () => table.repliesByAgent,
         revokeLeases: (agent) => this.#leases.revoke(agent),
       },
@@ -85,8 +112,15 @@ export class SurveyDispatch {
   }
 
   /** Reads the leases of earlier coordinators, once the stored shards are known. */
-  async restore(): Promise<void> {
+  async restoreLeases(): Promise<void> {
     await this.#leases.restore();
+  }
+
+  /** Takes a line of the journal of an earlier coordinator. */
+  restore(line: CrossCheckLine): void {
+    this.crossChecks.restore(line);
+    if ('check' in line) this.#deps.storer.table.onChecked(line.check.probesSent);
+    else this.agents.distrust(line.distrusted.agent, line.distrusted.reason);
   }
 
   /** True if there are shards to lease. */
@@ -110,7 +144,15 @@ export class SurveyDispatch {
     activity: Activity | undefined,
     maySend: boolean,
   ): Promise<SurveyAnswer> {
-    const lost = this.#leases.report(agent, activity?.shards ?? []);
+    const reports = activity?.shards ?? [];
+    const isCheck = ({ epoch }: ShardReport) => isCheckEpoch(epoch);
+    const lost = [
+      ...this.#leases.report(
+        agent,
+        reports.filter((each) => !isCheck(each)),
+      ),
+      ...this.crossChecks.report(agent, reports.filter(isCheck)),
+    ];
     if (activity === undefined) {
       await this.#leases.written();
       return { ...NO_ANSWER, lost };
@@ -119,12 +161,64 @@ export class SurveyDispatch {
     const holder = { agent, vantage, rulesHash: activity.rulesHash };
     const wanted = isFit && maySend && this.hasNext ? activity.wanted : 0;
     const allowed = this.#deps.pace.take(Math.min(wanted, LIMITS.leasingAtOnce));
-    const leases = this.#leases.open(holder, allowed);
+    const checks = isFit && maySend ? this.crossChecks.open(holder) : [];
+    const leases = [...checks, ...this.#leases.open(holder, allowed)];
     const hasWork = (activity.hasWork || leases.length > 0) && maySend;
     const grant = this.agents.onHeartbeat(agent, { ...activity, hasWork });
-    this.#leases.onGrant(agent, grant.rate);
+    this.#reports.onGrant(agent, grant.rate);
     await this.#leases.written();
     return { lost, leases, grants: [grant] };
+  }
+
+  #crossChecks(
+    survey: Survey,
+    plan: Plan,
+    onViolation: CheckLeaseDeps['onViolation'],
+  ): CrossChecks {
+    const { clock, log, random, storer, keys, term } = this.#deps;
+    const { id, crossCheckInterval: interval } = survey;
+    const options = { survey: id, plan, set: new ProbeSet(survey.probes), interval, term };
+    return new CrossChecks(
+      { ...options, rowsMax: LIMITS.rowsWaiting / 4 },
+      {
+        ...{ clock, log, random, reports: this.#reports, onViolation },
+        keyOf: (epoch) => keys.keyOf(epoch),
+        leaseOf: (shard) => storer.table.leaseOf(shard),
+        rowsOf: (lease) => storer.rowsOf(lease),
+        store: (lease) => storer.storeHeld(lease),
+        onChecked: (check) => this.#onChecked(check),
+        onCaught: (caught) => this.#onCaught(caught),
+      },
+    );
+  }
+
+  /** Near the end: shards that their holders do not finish go to agents that have no work. */
+  #reclaimStalled(now: number, isOffering: boolean): void {
+    const { table } = this.#deps.storer;
+    const isNearEnd = isOffering && !table.hasNext && this.agents.hasIdle;
+    if (isNearEnd) this.#leases.reclaim(this.#stalled.of(table.leases, now));
+    else this.#stalled.reset();
+  }
+
+  #onChecked(check: CheckEntry): void {
+    this.#deps.storer.table.onChecked(check.probesSent);
+    this.#record({ check });
+  }
+
+  /** All that the agent has done and that is not stored is probed again by others. */
+  #onCaught(caught: DistrustedAgent): void {
+    this.#leases.distrust(caught.agent);
+    this.agents.distrust(caught.agent, caught.reason);
+    this.#record({ distrusted: caught });
+    this.#deps.onCaught(this.#survey, caught);
+  }
+
+  #record(line: CrossCheckLine): void {
+    const { folder, log } = this.#deps;
+    folder.journal.addCrossCheck(line).catch((error: unknown) => {
+      const details = { survey: this.#survey, error: describeError(error) };
+      log.warn(details, 'a cross-check is not in the journal');
+    });
   }
 
   /** An agent has published a row that none of its probes can have caused. */
@@ -146,6 +240,8 @@ export class SurveyDispatch {
     const hasOffers = isOffering && this.hasNext;
     if (hasOffers && !this.#hadOffers) this.announce();
     this.#hadOffers = hasOffers;
+    this.crossChecks.step(!this.hasNext);
+    this.#reclaimStalled(now, isOffering);
     if (now - this.#writtenAt >= PROGRESS_MILLIS) {
       this.#writtenAt = now;
       await this.#leases.writeProgress();

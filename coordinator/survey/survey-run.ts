@@ -107,6 +107,8 @@ export class SurveyRun implements KnownSurvey {
       ...{ survey: id, clock, log, folder },
       keyOf: (batch) => keys.keyOf(batch),
       onForged: (lease, batch) => this.dispatch.onForged(lease, batch),
+      mayStore: (lease, rowCount) => this.dispatch.crossChecks.mayStore(lease, rowCount),
+      onCrossCheck: (line) => this.dispatch.restore(line),
       onProblemChange: () => this.#applyRate(),
     });
     this.#table = this.storer.table;
@@ -125,8 +127,8 @@ export class SurveyRun implements KnownSurvey {
     if (signal.aborted) abort();
     try {
       await this.storer.restore(stop.signal);
-      await this.dispatch.restore();
-      for (const delivery of this.#early?.splice(0) ?? []) this.storer.onBatch(delivery);
+      await this.dispatch.restoreLeases();
+      for (const delivery of this.#early?.splice(0) ?? []) this.#take(delivery);
       this.#early = undefined;
       await every(clock, STEP_MILLIS, stop.signal, () => this.#step());
       await this.storer.flushed();
@@ -147,9 +149,13 @@ export class SurveyRun implements KnownSurvey {
 
   /** Takes a batch from the stream. @returns whether its rows may be stored */
   onBatch(delivery: ResultDelivery): boolean {
-    if (this.#early === undefined) return this.storer.onBatch(delivery);
+    if (this.#early === undefined) return this.#take(delivery);
     this.#early.push(delivery);
     return false;
+  }
+
+  #take(delivery: ResultDelivery): boolean {
+    return !this.dispatch.crossChecks.onBatch(delivery) && this.storer.onBatch(delivery);
   }
 
   /** True if agents may lease shards now. */
@@ -205,16 +211,11 @@ export class SurveyRun implements KnownSurvey {
   }
 
   get status(): SurveyStatus {
-    return statusOf({
-      survey: this.survey,
-      plan: this.plan,
-      table: this.#table,
-      activity: this.dispatch.agents.activity.totals,
-      endedAt: this.#endedAt,
-      batchesSetAside: this.storer.batchesSetAside,
-      notice: this.notice,
-      problem: this.storer.problem,
-    });
+    const { survey, plan, notice, storer } = this;
+    const { problem, batchesSetAside, table } = storer;
+    const activity = this.dispatch.agents.activity.totals;
+    const endedAt = this.#endedAt;
+    return statusOf({ survey, plan, notice, problem, batchesSetAside, table, activity, endedAt });
   }
 
   async #step(): Promise<void> {
@@ -259,9 +260,13 @@ export class SurveyRun implements KnownSurvey {
       this.#endedAt = clock.wall();
       return { ...this.status, state, endReason: survey.endReason };
     };
-    const ioStatsOf = (agent: string) => agents.activity.ioStatsOf(agent);
+    const facts = {
+      version,
+      ioStatsOf: (agent: string) => agents.activity.ioStatsOf(agent),
+      crossChecks: this.dispatch.crossChecks.summary,
+    };
     const isConcluded = await concludeSurvey(
-      { survey: { ...survey, state }, storer: this.storer, status: now, version, ioStatsOf },
+      { survey: { ...survey, state }, storer: this.storer, status: now, ...facts },
       log,
     );
     if (!isConcluded) {

@@ -64,6 +64,7 @@ export const surveyShape = z.object({
   }),
   probesPerTarget: z.number().int().min(1).max(LIMITS.probesPerTargetMax),
   aliasLengths: z.array(z.number().refine(isAliasLength)).max(ALIAS_LENGTHS_MAX).default([]),
+  crossCheckInterval: uint32.default(0),
   rate: z.number().positive().max(UNLIMITED),
   cooldown: finite,
   seed: text(TEXT.NAME),

@@ -19,6 +19,8 @@ export interface Survey {
   readonly probesPerTarget: number;
   /** Lengths of the IPv6 prefixes whose aliases are detected; empty if none are. */
   readonly aliasLengths: readonly number[];
+  /** One of so many shards of an agent is probed again by another one, and the answers are compared; 0: none. */
+  readonly crossCheckInterval: number;
   readonly limits: SurveyLimits;
   /** All agents together. */
   readonly rate: Pps;

@@ -29,6 +29,7 @@ const { survey } = admit(
     probes: TCP_SYN,
     probesPerTarget: 1,
     aliasLengths: [],
+    crossCheckInterval: 0,
     limits: limitsOf(space),
     rate: 1000 as Pps,
     cooldown: 1000 as Millis,

@@ -336,6 +336,7 @@ function survey(state: Survey['state']): Survey {
     probes: TCP_SYN,
     probesPerTarget: 1,
     aliasLengths: [],
+    crossCheckInterval: 0,
     limits: limitsOf({ size: 1000 }),
     rate: 0.5 as Pps,
     cooldown: 8000 as Millis,

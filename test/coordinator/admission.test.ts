@@ -13,6 +13,7 @@ const request: SurveyRequest = {
   probes: TCP_SYN,
   probesPerTarget: 1,
   aliasLengths: [],
+  crossCheckInterval: 0,
   limits: limitsOf({ size: 1 }),
   rate: 1000 as Pps,
   cooldown: 8000 as Millis,

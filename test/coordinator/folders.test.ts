@@ -34,6 +34,7 @@ const { survey } = admit(
       probes: TCP_SYN,
       probesPerTarget: 1,
       aliasLengths: [],
+      crossCheckInterval: 0,
       limits: limitsOf(space),
       seed: '7',
       rows: 'all',

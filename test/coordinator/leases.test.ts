@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { AgentRegistry } from '../../coordinator/agents/agent-registry.js';
 import { GrantedProbes } from '../../coordinator/leases/granted-probes.js';
 import { LeaseBook } from '../../coordinator/leases/lease-book.js';
+import { ReportValidator } from '../../coordinator/leases/report-validator.js';
 import { ShardTable } from '../../coordinator/storage/shard-table.js';
 import type { Clock } from '../../shared/base/clock.js';
 import { LIMITS } from '../../shared/base/limits.js';
@@ -31,15 +32,17 @@ function world(term = 1, broker = memoryBroker()) {
   };
   const table = new ShardTable(plan.shardCount);
   const violations: string[] = [];
+  const reports = new ReportValidator({ plan, clock, cooldown: COOLDOWN });
   const book = new LeaseBook({
-    survey: { id: 's', firstEpoch: 0, cooldown: COOLDOWN as never },
+    survey: { id: 's', firstEpoch: 0 },
+    reports,
     ...{ plan, table, store: broker.coordinator.leases, term, clock, log: silentLog },
     keyOf: ({ shard, agent }) => new Uint8Array(16).fill(shard + agent.length),
     onChange: (lease, revision) => table.onLease(lease, time.now, revision),
     epochWithLostBatch: () => undefined,
     onViolation: (_agent, reason) => violations.push(reason),
   });
-  return { book, table, time, violations, broker };
+  return { book, reports, table, time, violations, broker };
 }
 
 const nothing = { icmpLimited: [], slowedNetworks: [] };
@@ -58,9 +61,9 @@ const reportOf = (
 });
 
 /** Lets time pass, in which the agent is granted the rate. */
-function work({ book, time }: ReturnType<typeof world>, seconds: number): void {
+function work({ reports, time }: ReturnType<typeof world>, seconds: number): void {
   for (let second = 0; second < seconds; second++) {
-    book.onGrant('a', RATE);
+    reports.onGrant('a', RATE);
     time.now += 1000;
   }
 }
@@ -221,10 +224,12 @@ describe('a report is not believed', () => {
     const many = new ShardTable(10_000);
     const small = new Plan(space, '7', 64);
     const { broker } = world();
+    const clock = { monotonic: () => 0 as never, wall: () => 0 as never, sleep: async () => {} };
     const book = new LeaseBook({
-      survey: { id: 's', firstEpoch: 0, cooldown: COOLDOWN as never },
+      survey: { id: 's', firstEpoch: 0 },
+      reports: new ReportValidator({ plan: small, clock, cooldown: COOLDOWN }),
       ...{ plan: small, table: many, store: broker.coordinator.leases, term: 1, log: silentLog },
-      clock: { monotonic: () => 0 as never, wall: () => 0 as never, sleep: async () => {} },
+      clock,
       keyOf: () => new Uint8Array(16),
       onChange: (lease) => many.onLease(lease, 0),
       epochWithLostBatch: () => undefined,

@@ -65,6 +65,7 @@ const unsigned: SurveyRequest = {
   probes: TCP_SYN,
   probesPerTarget: 1,
   aliasLengths: [],
+  crossCheckInterval: 0,
   limits: limitsOf(space),
   rate: 1000 as Pps,
   cooldown: 8000 as Millis,

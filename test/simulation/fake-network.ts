@@ -74,6 +74,10 @@ export class FakeNetwork {
    * prohibited.
    */
   readonly prohibiting = new Set<number>();
+  /** By agent: the class of reply that it pretends to get, by the true one and a number drawn per target. */
+  readonly lies = new Map<string, (code: number, drawn: number) => number>();
+  /** By agent: the share of its grant that it uses; 1 if it is missing. */
+  readonly diligence = new Map<string, number>();
   readonly #attempts = new Map<number, number>();
 
   constructor(clock: Clock, seed: number) {
@@ -136,7 +140,7 @@ export class FakeNetwork {
         const now = clock.monotonic();
         const isFilterCurrent = sendFilter.version >= grant.exclusionsVersion;
         const rate = now < grant.until && isFilterCurrent ? grant.rate : 0;
-        let allowance = pacer.allowance(now, rate);
+        let allowance = pacer.allowance(now, rate * (this.diligence.get(agent) ?? 1));
         for (let job = queue[0]; job !== undefined && allowance > 0; job = queue[0]) {
           while (!job.isAbandoned && job.sentUpTo < job.to && allowance > 0) {
             if (job.isKnown) {
@@ -209,7 +213,8 @@ export class FakeNetwork {
     this.shots.push({ at: this.#clock.monotonic(), position, address, agent });
     const flow = { source: SOURCE, sourcePort: SOURCE_PORT, address: words, port };
     const probe = probeOf(flow, key);
-    const code = this.#isLost(position) ? CODE.SILENT : this.truth(address, port);
+    const truth = this.#isLost(position) ? CODE.SILENT : this.truth(address, port);
+    const code = this.lies.get(agent)?.(truth, this.#roll(address, port, 5)) ?? truth;
     const prng = this.#roll(address, port, 2);
     const after = (millis: number, frame: Uint8Array) =>
       void this.#clock.sleep(millis).then(() => deliver(frame));

@@ -51,7 +51,9 @@ export async function simulate(seed: number): Promise<Outcome> {
     world.internet.prohibiting.add((FIRST_ADDRESS >>> 8) + draw(0, 6));
   }
   try {
-    const launching = world.launch({ addresses, rate, rows, probesPerTarget });
+    const crossCheckInterval = seed % 5 === 0 ? 1 + (seed % 7) : 0;
+    const request = { addresses, rate, probesPerTarget, crossCheckInterval };
+    const launching = world.launch({ ...request, rows });
     const survey = await world.clock.runUntil(launching, LIMIT_MILLIS);
     faultPlan.begin(survey, addresses);
     for (let fault = draw(0, FAULTS_MAX + 1); fault > 0; fault--)

@@ -180,6 +180,7 @@ export class World {
       probes: TCP_SYN,
       probesPerTarget: 1,
       aliasLengths: [],
+      crossCheckInterval: 0,
       limits: limitsOf(space),
       cooldown: COOLDOWN,
       seed: '7',

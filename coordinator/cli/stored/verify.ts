@@ -62,6 +62,16 @@ async function run(name: string, flags: VerifyFlags): Promise<void> {
   });
 }
 
+/** Nothing is said of a survey without cross-checks. */
+function crossCheckLine({ crossChecks }: Verification): Record<string, string> {
+  const { checks, seen, agreed, distrusted } = crossChecks;
+  const caught = Object.keys(distrusted);
+  if (checks === 0 && caught.length === 0) return {};
+  const agreement = `${percent(agreed, seen)} of ${formatCount(seen)} answers confirmed`;
+  const names = caught.length === 0 ? '' : `; not trusted any more: ${caught.join(', ')}`;
+  return { checked: `${plural(checks, 'shard')} by another agent, ${agreement}${names}` };
+}
+
 function describe(verification: Verification & { readonly authorizedBy?: string }): string {
   const { targets, targetsCovered, targetsProbed, shards, shardsStored, rows, violations } =
     verification;
@@ -74,6 +84,7 @@ function describe(verification: Verification & { readonly authorizedBy?: string 
     ...unsentLines(verification),
     shards: `${formatCount(shardsStored)} of ${formatCount(shards)} stored`,
     rows: isSound ? `${formatCount(rows)}, each where it belongs` : formatCount(rows),
+    ...crossCheckLine(verification),
     ...(verification.signedBy !== '' && {
       stored: `as signed by the coordinator's key ${verification.signedBy}`,
     }),

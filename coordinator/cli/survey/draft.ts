@@ -25,6 +25,7 @@ export interface SurveyDraft {
   readonly probes?: number | undefined;
   readonly detectAliases?: boolean | undefined;
   readonly aliasLengths?: readonly number[] | undefined;
+  readonly crossCheck?: number | undefined;
   readonly maxTargets?: TargetLimit | undefined;
   readonly maxResults?: number | undefined;
   readonly maxRuntime?: Millis | undefined;

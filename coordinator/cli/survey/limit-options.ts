@@ -4,6 +4,8 @@ import { LIMITS } from '../../../shared/base/limits.js';
 import { option } from '../../../shared/command/program.js';
 import { parseCount, parseDuration } from '../../../shared/survey/quantities.js';
 
+const CROSS_CHECK_MAX = 65_536;
+
 /** The options that set the `SurveyLimits`. */
 export function limitOptions() {
   return [
@@ -43,6 +45,14 @@ export function parseProbesPerTarget(text: string): number {
   const count = Number(text);
   if (/^\d+$/.test(text) && count >= 1 && count <= LIMITS.probesPerTargetMax) return count;
   const reason = `must be a whole number from 1 to ${LIMITS.probesPerTargetMax}`;
+  throw new Fault('BAD_OPTION', reason, { value: text });
+}
+
+/** One shard of so many: 1 … 65,536. @throws Fault BAD_OPTION */
+export function parseCrossCheck(text: string): number {
+  const interval = Number(text);
+  if (/^\d+$/.test(text) && interval >= 1 && interval <= CROSS_CHECK_MAX) return interval;
+  const reason = `must be a whole number from 1 to ${CROSS_CHECK_MAX}, such as 64: one of 64 shards`;
   throw new Fault('BAD_OPTION', reason, { value: text });
 }
 

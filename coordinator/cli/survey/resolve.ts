@@ -56,6 +56,7 @@ export function resolveDraft(draft: SurveyDraft): ResolvedSurvey {
     probes,
     probesPerTarget: draft.probes ?? 1,
     aliasLengths: aliasTests?.lengths ?? [],
+    crossCheckInterval: draft.crossCheck ?? 0,
     limits: {
       maxTargets: targetsOf(space, draft.maxTargets),
       maxResults: draft.maxResults ?? 0,

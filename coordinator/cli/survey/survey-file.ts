@@ -21,6 +21,7 @@ import { sinkNamed } from '../../sink/sink-registry.js';
 import { printNote } from '../output/print.js';
 import type { SurveyDraft } from './draft.js';
 import {
+  parseCrossCheck,
   parsePercent,
   parseProbesPerTarget,
   parseTargetLimit,
@@ -75,6 +76,7 @@ const shape = z.strictObject({
       parsed(parseAliasLengths).optional(),
     )
     .optional(),
+  crossCheck: parsed(parseCrossCheck).optional(),
   maxTargets: parsed(parseTargetLimit).optional(),
   maxResults: parsed(parseCount).optional(),
   maxRuntime: parsed(parseDuration).optional(),

@@ -18,7 +18,12 @@ import { UNLISTED_PER_64_MAX } from '../../plan/peak-rate.js';
 import { SINK_NAMES, sinkNamed } from '../../sink/sink-registry.js';
 import { printNote } from '../output/print.js';
 import type { SurveyDraft } from './draft.js';
-import { limitOptions, parseProbesPerTarget, type TargetLimit } from './limit-options.js';
+import {
+  limitOptions,
+  parseCrossCheck,
+  parseProbesPerTarget,
+  type TargetLimit,
+} from './limit-options.js';
 import { readBlockList, readHitlist, readPairs, readTarget, readTargetList } from './lists.js';
 import { DEFAULT_PROBE, type PortEntry, parsePortEntries, parseProbe } from './probe-ports.js';
 import { DEFAULT_OUTPUT } from './resolve.js';
@@ -37,6 +42,7 @@ export interface SurveyFlags {
   readonly probes?: number;
   readonly detectAliases?: boolean;
   readonly aliasLengths?: readonly number[];
+  readonly crossCheck?: number;
   readonly maxTargets?: TargetLimit;
   readonly maxResults?: number;
   readonly maxRuntime?: Millis;
@@ -94,6 +100,11 @@ export function addSurveyOptions(command: Command): Command {
       '--alias-lengths <list>',
       'test prefixes of these lengths, such as 48,64; implies --detect-aliases',
       parseAliasLengths,
+    ),
+    option(
+      '--cross-check <n>',
+      'one of n shards of each agent is probed again by another agent, and the answers are compared',
+      parseCrossCheck,
     ),
     ...limitOptions(),
     option(

@@ -1,0 +1,38 @@
+/** The cross-checks of a survey, from its journal. */
+import type { Comparison, CrossCheckLine } from '../storage/journal.js';
+
+export interface CrossCheckResult {
+  /** Shards that another agent has probed again. */
+  readonly checks: number;
+  /** Positions that answered to one of both agents, and to both alike; without agents that were caught. */
+  readonly seen: number;
+  readonly agreed: number;
+  /** Agents that were caught, with the reason. */
+  readonly distrusted: Readonly<Record<string, string>>;
+}
+
+export class CrossCheckEvidence {
+  readonly #comparisons: Comparison[] = [];
+  readonly #distrusted = new Map<string, string>();
+  #checks = 0;
+
+  add(line: CrossCheckLine): void {
+    if ('distrusted' in line) this.#distrusted.set(line.distrusted.agent, line.distrusted.reason);
+    else {
+      this.#checks++;
+      this.#comparisons.push(...line.check.comparisons);
+    }
+  }
+
+  get result(): CrossCheckResult {
+    let seen = 0;
+    let agreed = 0;
+    for (const { owner, checker, both, onlyOwner, onlyChecker } of this.#comparisons) {
+      if (this.#distrusted.has(owner) || this.#distrusted.has(checker)) continue;
+      agreed += both;
+      seen += both + onlyOwner + onlyChecker;
+    }
+    const distrusted = Object.fromEntries(this.#distrusted);
+    return { checks: this.#checks, seen, agreed, distrusted };
+  }
+}
