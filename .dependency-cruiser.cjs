@@ -83,8 +83,19 @@ module.exports = {
     },
     ...leaf(
       'agent',
-      ['system', 'policy', 'lease', 'send', 'direct', 'egress', 'transmit', 'capture', 'replies'],
-      { send: ['egress'], direct: ['egress', 'send'] },
+      [
+        'system',
+        'policy',
+        'lease',
+        'send',
+        'direct',
+        'egress',
+        'transmit',
+        'capture',
+        'replies',
+        'canary',
+      ],
+      { send: ['egress'], direct: ['egress', 'send'], canary: ['capture', 'transmit'] },
     ),
     ...leaf(
       'coordinator',

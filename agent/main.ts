@@ -30,6 +30,7 @@ import { parseRate } from '../shared/survey/quantities.js';
 import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../shared/telemetry/http.js';
 import { type LogLevel, openLog } from '../shared/telemetry/log.js';
 import { Agent } from './agent.js';
+import { canaryCommand } from './canary/canary-command.js';
 import { joinCommand, rekeyCommand } from './join-command.js';
 import { declareMetrics } from './metrics.js';
 import { networkIoOpener } from './network-io.js';
@@ -90,7 +91,7 @@ const program = command(
 
 addBrokerOptions(program);
 addNetworkOptions(program, false);
-program.addCommand(joinCommand()).addCommand(rekeyCommand());
+program.addCommand(joinCommand()).addCommand(rekeyCommand()).addCommand(canaryCommand());
 
 process.exit(await runProgram(program, process.argv.slice(2)));
 

@@ -2,10 +2,11 @@
  * Sends replies to a survey's probes at a given rate: node replayer.js DEVICE RATE SECONDS. Each reply is a
  * SYN-ACK or a reset with a valid cookie, made by the code of the simulated Internet.
  */
+
+import { FLAGS, SHAPES, segmentOctets, writeSegment } from '../../agent/canary/reply-frames.js';
 import { Pacer } from '../../agent/send/pacer.js';
 import { openTxRing } from '../../agent/transmit/tx-ring.js';
 import { monotonicMillis } from '../../shared/base/clock.js';
-import { FLAGS, SHAPES, segmentOctets, writeSegment } from '../../test/lab/internet/replies.js';
 import { KEY, probeOf } from '../../test/support/replies.js';
 import { replayedFlow } from './replayed.js';
 

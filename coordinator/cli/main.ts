@@ -22,6 +22,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   aliases: async () => (await import('./stored/aliases.js')).aliasesCommand(),
   verify: async () => (await import('./stored/verify.js')).verifyCommand(),
   audit: async () => (await import('./stored/audit.js')).auditCommand(),
+  canary: async () => (await import('./canary/canary.js')).canaryCommand(),
   lookup: async () => (await import('./lookup.js')).lookupCommand(),
   exclude: async () => (await import('./exclude.js')).excludeCommand(),
   auth: async () => (await import('./auth/auth.js')).authCommand(),

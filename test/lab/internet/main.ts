@@ -3,12 +3,8 @@
  * `truth.ts` defines. Runs on a host of a lab to which others have routes.
  *     node main.js DEVICE SEED [census]
  */
-import { openPcapSource } from '../../../agent/capture/pcap-source.js';
-import type { FrameSender } from '../../../agent/interfaces.js';
-import { openTxRing } from '../../../agent/transmit/tx-ring.js';
-import { Dissection, REJECT } from '../../../shared/packet/dissect.js';
-import { FLAG_SYN } from '../../../shared/packet/tcp.js';
-import { Census } from './census.js';
+
+import { Outbox } from '../../../agent/canary/outbox.js';
 import {
   errorOctets,
   FLAGS,
@@ -18,13 +14,15 @@ import {
   segmentOctets,
   writeError,
   writeSegment,
-} from './replies.js';
+} from '../../../agent/canary/reply-frames.js';
+import { openPcapSource } from '../../../agent/capture/pcap-source.js';
+import { Dissection, REJECT } from '../../../shared/packet/dissect.js';
+import { FLAG_SYN } from '../../../shared/packet/tcp.js';
+import { Census } from './census.js';
 import { type Kind, kindOf, rollOf } from './truth.js';
 
 const FLUSH_MILLIS = 1;
 const REPORT_MILLIS = 1000;
-const RUN_MAX = 64;
-const NOBODY = new Uint8Array(6);
 
 /** One segment of a reply. */
 interface Line {
@@ -35,32 +33,6 @@ interface Line {
 
 const [device = 'eth0', seedText = '1', mode = ''] = process.argv.slice(2);
 const seed = Number(seedText);
-
-/** Frames of one length, filled one by one and sent in batches. */
-class Outbox {
-  readonly #frameSender: FrameSender;
-  readonly #at = new Uint32Array(1024);
-  #pending = 0;
-  #room = 0;
-
-  constructor(shape: Shape, octets: number) {
-    const nextHop = { source: NOBODY, gateway: NOBODY };
-    this.#frameSender = openTxRing({ device, family: shape.family, octets, nextHop, queue: 0 });
-  }
-
-  /** Writes one frame by calling `write`; if there is no room, sends all pending frames first. */
-  put(write: (frameSender: FrameSender, at: number) => void): void {
-    if (this.#pending === this.#room) this.flush();
-    write(this.#frameSender, this.#at[this.#pending] as number);
-    this.#pending++;
-  }
-
-  flush(): void {
-    while (this.#pending > 0) this.#pending -= this.#frameSender.send(this.#pending);
-    this.#room = Math.min(RUN_MAX, this.#frameSender.room());
-    this.#frameSender.locate(this.#room, this.#at);
-  }
-}
 
 const outboxes = {
   4: { segments: outbox(SHAPES[4], segmentOctets), errors: outbox(SHAPES[4], errorOctets) },
@@ -149,5 +121,5 @@ function later(probe: Probe, line: Line): void {
 }
 
 function outbox(shape: Shape, octets: (shape: Shape) => number): Outbox {
-  return new Outbox(shape, octets(shape));
+  return new Outbox(device, shape.family, octets(shape));
 }

@@ -1,10 +1,9 @@
 /**
- * Replies of the simulated Internet, written into frames in place, with the probe's addresses and ports
- * exchanged. The code is simple: checksums are computed over whole packets.
+ * Replies to TCP probes, written into Ethernet frames in place, with the probe's addresses and ports exchanged. The
+ * code is simple: checksums are computed over whole packets.
  */
-
-import type { FrameSender } from '../../../agent/interfaces.js';
-import { foldChecksum, sumWords } from '../../../shared/packet/checksum.js';
+import { foldChecksum, sumWords } from '../../shared/packet/checksum.js';
+import type { FrameSender } from '../interfaces.js';
 
 export const FLAGS = { SYN_ACK: 0x12, RST_ACK: 0x14 } as const;
 
