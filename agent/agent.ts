@@ -27,6 +27,7 @@ import type { JoinedSurvey } from './joined-survey.js';
 import { JoinedSurveys, RETRY_MILLIS } from './joined-surveys.js';
 import type { HostPolicy } from './policy/host-policy.js';
 import { KnownExclusions } from './policy/known-exclusions.js';
+import type { SeenExclusions } from './policy/seen-exclusions.js';
 import { ShardLeaser } from './shard-leaser.js';
 
 export interface AgentOptions {
@@ -46,6 +47,8 @@ export interface AgentDeps {
   readonly openNetworkIo: OpenNetworkIo;
   /** The policy of this host. */
   readonly policy: HostPolicy;
+  /** The exclusions that this host knew before it was restarted; undefined if they are not stored. */
+  readonly seen?: SeenExclusions | undefined;
 }
 
 /** After the agent is quarantined in a survey, it leases no shards of that survey for this long. */

@@ -25,6 +25,7 @@ import {
 } from '../shared/command/program.js';
 import { onStopSignal } from '../shared/command/signals.js';
 import { hasNetRaw } from '../shared/host/capability.js';
+import { systemDisk } from '../shared/host/disk.js';
 import { toVantage, VANTAGE } from '../shared/net/vantage.js';
 import { parseRate } from '../shared/survey/quantities.js';
 import { type HttpAddress, parseHttpAddress, serveTelemetry } from '../shared/telemetry/http.js';
@@ -35,6 +36,7 @@ import { joinCommand, rekeyCommand } from './join-command.js';
 import { declareMetrics } from './metrics.js';
 import { networkIoOpener } from './network-io.js';
 import { type HostPolicy, NO_POLICY } from './policy/host-policy.js';
+import { SeenExclusions } from './policy/seen-exclusions.js';
 import { interfaceIndex } from './system/libc.js';
 
 interface AgentFlags extends NetworkFlags, BrokerFlags {
@@ -43,6 +45,7 @@ interface AgentFlags extends NetworkFlags, BrokerFlags {
   readonly blocklistFile?: readonly string[];
   readonly policy?: string;
   readonly unsigned?: boolean;
+  readonly stateDir?: string;
   readonly http?: HttpAddress;
   readonly logLevel: LogLevel;
 }
@@ -83,6 +86,12 @@ const program = command(
       '--policy <file>',
       `what may leave this host, whatever a coordinator asks (default: ${POLICY_FILE}, if it exists)`,
     ),
+  )
+  .addOption(
+    option(
+      '--state-dir <dir>',
+      'folder in which this host remembers the exclusions; without one, a restarted agent believes its coordinator',
+    ).env('STATE_DIRECTORY'),
   )
   .addOption(option('--unsigned', 'serve surveys without authorization').hideHelp())
   .addOption(option('--http <host:port>', 'serve /metrics and /healthz', parseHttpAddress))
@@ -125,7 +134,11 @@ async function run(flags: AgentFlags): Promise<void> {
   const ceilings = [flags.maxRate, policy.maxRate].filter((rate) => rate > 0);
   const ceiling = ceilings.length === 0 ? 0 : Math.min(...ceilings);
   const options = { ...identity, ceiling };
-  const working = new Agent(options, { bus, clock: systemClock, log, openNetworkIo, policy });
+  const seen =
+    flags.stateDir &&
+    (await SeenExclusions.open(flags.stateDir, access.name ?? vantage, systemDisk, log));
+  const deps = { bus, clock: systemClock, log, openNetworkIo, policy, seen: seen || undefined };
+  const working = new Agent(options, deps);
   const health = { problem: () => working.surveys.problem || undefined };
   const http =
     flags.http &&

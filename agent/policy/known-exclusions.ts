@@ -7,10 +7,13 @@ import type { HeartbeatReply } from '../../shared/bus/heartbeat.js';
 import type { AgentBus } from '../../shared/bus/interfaces.js';
 import { Exclusions } from '../../shared/survey/policy/exclusions.js';
 import type { Log } from '../../shared/telemetry/log.js';
+import type { SeenExclusions } from './seen-exclusions.js';
 
 export interface KnownExclusionsDeps {
   readonly bus: AgentBus;
   readonly log: Log;
+  /** What this host knew before it was restarted; undefined if it is not stored. */
+  readonly seen?: SeenExclusions | undefined;
   /** Called when newer ones were read. */
   readonly onChange: () => void;
   /** Called when an attempt to read newer ones has ended. */
@@ -18,6 +21,7 @@ export interface KnownExclusionsDeps {
 }
 
 export class KnownExclusions {
+  readonly #seen: SeenExclusions | undefined;
   readonly list = new Exclusions();
   readonly #deps: KnownExclusionsDeps;
   #isReading = false;
@@ -25,6 +29,7 @@ export class KnownExclusions {
 
   constructor(deps: KnownExclusionsDeps) {
     this.#deps = deps;
+    this.#seen = deps.seen;
   }
 
   /** The reason why nothing may be sent; empty if there is none. */
@@ -39,8 +44,11 @@ export class KnownExclusions {
   }
 
   #differenceFrom(version: number, head: string, asked: number): string {
-    if (version < asked)
-      return `the coordinator has ${version} exclusions, this agent has ${asked}; nothing is sent`;
+    const before = Math.max(asked, this.#seen?.version ?? 0);
+    if (version < before)
+      return `the coordinator has ${version} exclusions, this agent has ${before}; nothing is sent`;
+    if (this.#seen?.isContradictedBy(this.list) === true)
+      return `the exclusions of the coordinator are not those that this host knew (${this.#seen.file}); nothing is sent`;
     if (version > this.list.version || head === this.list.headAt(version)) return '';
     return 'the exclusions of the coordinator are not those of this agent; nothing is sent';
   }
@@ -61,6 +69,7 @@ export class KnownExclusions {
       const { exclusions } = await bus.coordinator.ask('exclusions', { after });
       for (const entry of exclusions) this.list.add(entry);
       onChange();
+      await this.#seen?.keep(this.list);
     } catch (error) {
       log.warn({ error: describeError(error) }, 'cannot read the exclusions; retrying');
     } finally {

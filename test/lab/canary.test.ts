@@ -109,6 +109,8 @@ describe.skipIf(labIsMissing())('canaries', () => {
     expect((await refused('--secret', wrong)).stderr).toMatch(/64 hexadecimal digits/);
     const bad = join(folder, 'bad.ndjson');
     await writeFile(bad, '{"at":1}\n');
-    expect((await refused('--secret', secret, '--log', bad)).stderr).toMatch(/bad\.ndjson(:|, line )1/);
+    expect((await refused('--secret', secret, '--log', bad)).stderr).toMatch(
+      /bad\.ndjson(:|, line )1/,
+    );
   });
 });
