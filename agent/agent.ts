@@ -25,6 +25,7 @@ import { CoordinatorLink } from './coordinator-link.js';
 import type { OpenNetworkIo } from './interfaces.js';
 import type { JoinedSurvey } from './joined-survey.js';
 import { JoinedSurveys, RETRY_MILLIS } from './joined-surveys.js';
+import { CoordinatorKeys } from './policy/coordinator-keys.js';
 import type { HostPolicy } from './policy/host-policy.js';
 import { KnownExclusions } from './policy/known-exclusions.js';
 import type { SeenExclusions } from './policy/seen-exclusions.js';
@@ -49,6 +50,8 @@ export interface AgentDeps {
   readonly policy: HostPolicy;
   /** The exclusions that this host knew before it was restarted; undefined if they are not stored. */
   readonly seen?: SeenExclusions | undefined;
+  /** Signs reports by the key of our login; undefined without one. */
+  readonly sign?: ((text: string) => string) | undefined;
 }
 
 /** After the agent is quarantined in a survey, it leases no shards of that survey for this long. */
@@ -61,6 +64,7 @@ const NETWORK_LOST = {
 export class Agent {
   readonly surveys: JoinedSurveys;
   readonly #exclusions: KnownExclusions;
+  readonly #coordinatorKeys: CoordinatorKeys;
   readonly #options: AgentOptions;
   readonly #deps: AgentDeps;
   readonly #link: CoordinatorLink;
@@ -75,6 +79,7 @@ export class Agent {
     assert(options.ceiling >= 0, `the ceiling ${options.ceiling} is negative`);
     this.#options = options;
     this.#deps = deps;
+    this.#coordinatorKeys = new CoordinatorKeys(options.agent, deps.policy.coordinators);
     this.#exclusions = new KnownExclusions({
       ...deps,
       onChange: () => {
@@ -86,6 +91,7 @@ export class Agent {
     this.#link = new CoordinatorLink({
       ...deps,
       compose: () => this.#heartbeat(),
+      open: (answer, heartbeat) => this.#coordinatorKeys.open(answer, heartbeat),
       apply: (heartbeat, reply) => this.#apply(heartbeat, reply),
     });
     const { agent, vantage } = options;
@@ -218,7 +224,8 @@ export class Agent {
     const { session, vantage, version } = this.#options;
     const now = this.#deps.clock.monotonic();
     const { all, known, problemCode } = this.surveys;
-    const problem = this.#exclusions.problem || this.surveys.problem;
+    const problem =
+      this.#coordinatorKeys.problem || this.#exclusions.problem || this.surveys.problem;
     this.#exclusionsAsked = this.#exclusions.list.version;
     const isDraining = this.#draining.signal.aborted;
     return {
@@ -231,6 +238,7 @@ export class Agent {
       state: isDraining ? 'leaving' : problem === '' ? 'working' : 'refused',
       problem: oneLine(problem, TEXT.LINE),
       problemCode,
+      wantsSignature: this.#coordinatorKeys.areNeeded,
       known,
       activities: all.map((joined) => joined.activity(now, this.#leaser.wanted(joined, now))),
     };

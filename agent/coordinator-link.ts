@@ -5,6 +5,7 @@
 import type { Clock } from '../shared/base/clock.js';
 import { describeError, Fault } from '../shared/base/faults.js';
 import { LIMITS } from '../shared/base/limits.js';
+import type { AgentVerbs } from '../shared/bus/agent-api.js';
 import type { Heartbeat, HeartbeatReply } from '../shared/bus/heartbeat.js';
 import type { AgentBus } from '../shared/bus/interfaces.js';
 import type { Log } from '../shared/telemetry/log.js';
@@ -15,6 +16,11 @@ export interface CoordinatorLinkDeps {
   readonly log: Log;
   /** The next heartbeat. */
   readonly compose: () => Heartbeat;
+  /** The reply in an answer, if it counts. @throws Fault otherwise */
+  readonly open: (
+    answer: AgentVerbs['heartbeat']['answer'],
+    heartbeat: Heartbeat,
+  ) => HeartbeatReply;
   /** Called with each reply, and the heartbeat that it answers. */
   readonly apply: (heartbeat: Heartbeat, reply: HeartbeatReply) => void;
 }
@@ -65,10 +71,11 @@ export class CoordinatorLink {
 
   /** Sends one heartbeat. @returns whether it was answered @throws Fault SUPERSEDED */
   async beat(): Promise<boolean> {
-    const { bus, compose, apply, log } = this.#deps;
+    const { bus, compose, open, apply, log } = this.#deps;
     const heartbeat = compose();
     try {
-      const { heartbeat: reply } = await bus.coordinator.ask('heartbeat', { heartbeat });
+      const answer = await bus.coordinator.ask('heartbeat', { heartbeat });
+      const reply = open(answer, heartbeat);
       if (reply.term < this.#term) throw new Fault('DEPOSED', 'a former coordinator has answered');
       this.#term = reply.term;
       this.#gap = reply.gapMillis;

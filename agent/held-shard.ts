@@ -12,7 +12,7 @@ import type { ResultPublisher } from '../shared/bus/interfaces.js';
 import { Dissection } from '../shared/packet/dissect.js';
 import { CookieMac, probeKey } from '../shared/probe/cookies.js';
 import { ProbeSet } from '../shared/probe/probe-set.js';
-import type { LeaseState } from '../shared/survey/lease.js';
+import { type LeaseState, type ReportedEpoch, textOfReport } from '../shared/survey/lease.js';
 import type { Shard } from '../shared/survey/plan.js';
 import { FLAG_COOLDOWN } from '../shared/survey/results.js';
 import type { Survey } from '../shared/survey/survey.js';
@@ -50,6 +50,8 @@ export interface HeldShardDeps {
   readonly sequence: SendingSequence;
   readonly results: ResultPublisher;
   readonly clock: Clock;
+  /** Signs the last report; undefined without a login. */
+  readonly sign?: ((text: string) => string) | undefined;
   /** Called when the shard has ended, and its last report is ready. */
   readonly onEnded: () => void;
 }
@@ -240,8 +242,18 @@ export class HeldShard implements ReplyRecorder {
     const { counts, batches } = this.#replies;
     const progress = { sentUpTo, probesSent, settledUpTo, versionSpans, batches, ...counts };
     const state: LeaseState = settledUpTo === shard.to ? 'settled' : isOver ? 'released' : 'held';
-    this.#reports.claim(state, progress);
-    if (state !== 'held') onEnded();
+    if (state === 'held') this.#reports.claim(state, progress);
+    else {
+      this.#reports.claim(state, { ...progress, signature: this.#signatureOf(progress) });
+      onEnded();
+    }
+  }
+
+  #signatureOf(progress: Omit<ReportedEpoch, 'survey' | 'shard' | 'epoch' | 'agent' | 'from'>) {
+    const { survey, shard, lease, holder, sign } = this.#deps;
+    const { epoch, from } = lease;
+    const named = { survey: survey.id, shard: shard.number, epoch, agent: holder.agent, from };
+    return sign?.(textOfReport({ ...named, ...progress }));
   }
 
   /** Adds the new findings from ICMP errors, including findings from the errors of other shards. */

@@ -10,6 +10,7 @@ import { stopController } from '../shared/base/stop.js';
 import { VERSION } from '../shared/base/version.js';
 import { brokerUrls } from '../shared/bus/broker-access.js';
 import { agentBus } from '../shared/bus/nats/nats-bus.js';
+import { signerOf } from '../shared/bus/nats/nkeys.js';
 import {
   addBrokerOptions,
   type BrokerFlags,
@@ -137,8 +138,9 @@ async function run(flags: AgentFlags): Promise<void> {
   const seen =
     flags.stateDir &&
     (await SeenExclusions.open(flags.stateDir, access.name ?? vantage, systemDisk, log));
-  const deps = { bus, clock: systemClock, log, openNetworkIo, policy, seen: seen || undefined };
-  const working = new Agent(options, deps);
+  const sign = access.login?.kind === 'nkey' ? signerOf(access.login.seed) : undefined;
+  const deps = { bus, clock: systemClock, log, openNetworkIo, policy, sign };
+  const working = new Agent(options, { ...deps, seen: seen || undefined });
   const health = { problem: () => working.surveys.problem || undefined };
   const http =
     flags.http &&

@@ -3,7 +3,7 @@ import type { Clock } from '../shared/base/clock.js';
 import type { NewLease } from '../shared/bus/heartbeat.js';
 import type { AgentBus } from '../shared/bus/interfaces.js';
 import type { Log } from '../shared/telemetry/log.js';
-import { HeldShard, type Holder } from './held-shard.js';
+import { HeldShard, type HeldShardDeps, type Holder } from './held-shard.js';
 import type { JoinedSurvey } from './joined-survey.js';
 import type { JoinedSurveys } from './joined-surveys.js';
 import { shardsWanted } from './lease/lease-prefetch.js';
@@ -13,6 +13,7 @@ export interface ShardLeaserDeps {
   readonly clock: Clock;
   readonly log: Log;
   readonly surveys: JoinedSurveys;
+  readonly sign?: HeldShardDeps['sign'];
   /** Called when a shard has ended, and its last report is ready. */
   readonly onEnded: () => void;
 }
@@ -40,7 +41,7 @@ export class ShardLeaser {
    * coordinator frees it.
    */
   open({ survey, shard: number, epoch, from, key }: NewLease): void {
-    const { bus, clock, log, surveys, onEnded } = this.#deps;
+    const { bus, clock, log, surveys, sign, onEnded } = this.#deps;
     const joined = surveys.get(survey);
     if (joined === undefined || joined.hasLostNetwork || joined.held.has(number)) return;
     if (number >= joined.plan.shardCount) return;
@@ -51,7 +52,7 @@ export class ShardLeaser {
     if (from < shard.from || from >= shard.to) return;
     const lease = { epoch, from, key };
     const deps = { survey: joined.survey, classNames, shard, holder: this.#holder, lease, ...io };
-    const held = new HeldShard({ ...deps, results: bus.results, onEnded });
+    const held = new HeldShard({ ...deps, results: bus.results, sign, onEnded });
     joined.held.set(number, held);
     log.debug({ survey, shard: number, epoch }, 'shard leased');
     if (this.#stop.aborted) held.stop();

@@ -84,10 +84,10 @@ export class Coordinator {
   readonly leases: LeaseService;
   readonly uploads: Uploads;
   readonly enrolments: Enrolments;
+  readonly signingKey: SigningKey;
   readonly #options: CoordinatorOptions;
   readonly #deps: CoordinatorDeps;
   readonly #running = new Set<Promise<void>>();
-  readonly #signingKey: SigningKey;
   readonly #auditLog: AuditLog;
   readonly #keys: Promise<SurveyKeys>;
   #readingFinished: Promise<void> = Promise.resolve();
@@ -99,8 +99,8 @@ export class Coordinator {
     this.#deps = deps;
     this.clock = deps.clock;
     this.agents = new AgentRegistry(deps.clock);
-    this.#signingKey = new SigningKey(options.data, deps.disk);
-    this.#auditLog = new AuditLog(options.data, { ...deps, signingKey: this.#signingKey });
+    this.signingKey = new SigningKey(options.data, deps.disk);
+    this.#auditLog = new AuditLog(options.data, { ...deps, signingKey: this.signingKey });
     this.#keys = SurveyKeys.open(options.data, deps.disk, deps.random);
     this.#keys.catch(() => {}); // reported by `run`
     this.exclusions = new ExclusionService(options.data, deps);
@@ -117,7 +117,7 @@ export class Coordinator {
   async run(signal: AbortSignal): Promise<void> {
     const { bus } = this.#deps;
     this.#signal = signal;
-    await Promise.all([this.#keys, this.#signingKey.open(), this.exclusions.restore()]);
+    await Promise.all([this.#keys, this.signingKey.open(), this.exclusions.restore()]);
     const loops = [this.#followExclusions(signal)];
     const found = await bus.surveys.list();
     const over = found.filter(({ value }) => isOver(value.state));
@@ -268,7 +268,7 @@ export class Coordinator {
 
   #folderOf({ id, segmentFormat }: Survey): SurveyFolder {
     const { data, term } = this.#options;
-    const deps = { disk: this.#deps.disk, term, signingKey: this.#signingKey };
+    const deps = { disk: this.#deps.disk, term, signingKey: this.signingKey };
     return new SurveyFolder(join(data, id), segmentFormat, deps);
   }
 

@@ -22,6 +22,8 @@ import type { Survey } from '../../shared/survey/survey.js';
 export interface HostPolicy {
   /** The keys that may authorize surveys; undefined if they need no authorization. */
   readonly signers: readonly AllowedSigner[] | undefined;
+  /** Fingerprints of coordinators' keys; undefined if their replies need no signature. */
+  readonly coordinators: readonly string[] | undefined;
   /** Addresses that are never probed. */
   readonly forbidden: Blocklist;
   /** Half-open ranges of target ports that may be probed. */
@@ -40,6 +42,7 @@ export interface HostPolicy {
 /** The policy of a host that has none. */
 export const NO_POLICY: HostPolicy = {
   signers: undefined,
+  coordinators: undefined,
   forbidden: Blocklist.of([]),
   ports: [{ from: 0, to: 65_536 }],
   probes: undefined,

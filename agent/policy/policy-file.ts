@@ -25,6 +25,7 @@ const texts = z.union([scalar.transform((text) => [text]), z.array(scalar)]);
 const block = z.union([scalar, z.strictObject({ file: z.string() })]);
 const shape = z.strictObject({
   signers: z.string().optional(),
+  coordinators: texts.optional(),
   allow: texts.optional(),
   deny: z.union([block.transform((one) => [one]), z.array(block)]).optional(),
   special: texts.optional(),
@@ -49,6 +50,9 @@ export async function readPolicy(file: string, flag: string): Promise<HostPolicy
     ...(signers !== undefined && {
       signers: readSigners(beside(signers)),
     }),
+    ...(given.coordinators && {
+      coordinators: at('coordinators', () => given.coordinators?.map(parseFingerprint)),
+    }),
     forbidden: await forbidden(given, at, beside),
     ...(given.ports && { ports: at('ports', () => given.ports?.map(parsePortRange) ?? []) }),
     probes,
@@ -59,6 +63,14 @@ export async function readPolicy(file: string, flag: string): Promise<HostPolicy
       maxValidity: at('maxValidity', () => parseDuration(maxValidity)) as Millis,
     }),
   };
+}
+
+/** @throws Fault BAD_OPTION */
+function parseFingerprint(text: string): string {
+  if (/^SHA256:[A-Za-z0-9+/]{43}$/.test(text)) return text;
+  const reason =
+    'a key is named by its fingerprint, SHA256:…, which its coordinator logs at its start';
+  throw new Fault('BAD_OPTION', reason, { value: text });
 }
 
 /** Addresses outside `allow`, those of `deny`, and special-purpose ones outside `special`. */

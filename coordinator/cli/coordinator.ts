@@ -25,6 +25,7 @@ import { runElection } from '../leader-election.js';
 import { declareMetrics } from '../metrics.js';
 import { persistentTerms } from '../persistent-terms.js';
 import { Replica, type ReplicaDeps, refuseReplica } from '../replication/replica.js';
+import { SigningKey } from '../storage/signing-key.js';
 import { SurveyKeys } from '../survey-keys.js';
 import { addBrokerOptions, type BrokerFlags } from './with-bus.js';
 
@@ -93,7 +94,8 @@ async function runCoordinator(flags: CoordinatorFlags): Promise<void> {
   stop.signal.addEventListener('abort', () => {
     void systemClock.sleep(STOP_MILLIS).then(() => bus.close());
   });
-  log.info({ nats: brokerUrls(access), data, version: VERSION }, 'coordinator ready');
+  const signingKey = await new SigningKey(data, systemDisk).fingerprint();
+  log.info({ nats: brokerUrls(access), data, version: VERSION, signingKey }, 'coordinator ready');
   const disconnected = bus.disconnected.then((error) => {
     if (!stop.signal.aborted) {
       log.error({ error: error.message }, 'stopping');

@@ -9,9 +9,10 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { type Clock, isoTime } from '../../shared/base/clock.js';
 import { describeError, Fault } from '../../shared/base/faults.js';
+import { isSigned } from '../../shared/base/signature.js';
 import type { Disk } from '../../shared/host/disk.js';
 import type { Log } from '../../shared/telemetry/log.js';
-import { isSigned, type SigningKey } from '../storage/signing-key.js';
+import type { SigningKey } from '../storage/signing-key.js';
 
 export const AUDIT_FILE = 'audit.ndjson';
 

@@ -5,12 +5,13 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { LIMITS } from '../../shared/base/limits.js';
+import { fingerprint, isSigned } from '../../shared/base/signature.js';
 import type { Disk } from '../../shared/host/disk.js';
 import { digestOf, type FileDigest, isSameDigest } from '../storage/file-digest.js';
 import { MANIFEST_FILE, SIGNATURE_FILE } from '../storage/folder-layout.js';
 import type { MergedSegment } from '../storage/journal.js';
 import type { Segment } from '../storage/segments.js';
-import { fingerprint, formatSignature, isSigned } from '../storage/signing-key.js';
+import { formatSignature } from '../storage/signing-key.js';
 
 const SIGNATURE_OCTETS_MAX = 4096;
 const digest = z.object({ octets: z.number(), sha256: z.string() });

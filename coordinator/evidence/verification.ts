@@ -24,6 +24,7 @@ import { readJournal, type ShardEntry } from '../storage/journal.js';
 import { readManifest } from '../storage/manifest.js';
 import { SegmentStore } from '../storage/segments.js';
 import { CrossCheckEvidence, type CrossCheckResult } from './cross-check-evidence.js';
+import { SignedReports, type SignedReportsResult } from './signed-reports.js';
 import { checkManifest, hasManifest, SegmentDigests } from './stored-evidence.js';
 
 /** At most this many violations are listed; all are counted. */
@@ -43,6 +44,8 @@ export interface Verification extends Readonly<UnsentCounts> {
   /** The fingerprint of the coordinator's key that signed the manifest; empty if the survey is not over. */
   readonly signedBy: string;
   readonly crossChecks: CrossCheckResult;
+  /** Undefined if the keys of agents are not known. */
+  readonly signedReports: SignedReportsResult | undefined;
 }
 
 export interface CheckedSurvey {
@@ -50,9 +53,17 @@ export interface CheckedSurvey {
   readonly plan: Plan;
   readonly folder: string;
   readonly disk: Disk;
+  /** Public nkeys of agents, by name, if their signatures are to be checked. */
+  readonly agentKeys?: ReadonlyMap<string, string> | undefined;
 }
 
-export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Promise<Verification> {
+export async function verify({
+  survey,
+  plan,
+  folder,
+  disk,
+  agentKeys,
+}: CheckedSurvey): Promise<Verification> {
   const checker = new CoverageChecker(plan, survey);
   if (plan.hash !== survey.planHash)
     checker.addViolation('the hash of the plan differs from the one in survey.json');
@@ -66,12 +77,14 @@ export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Pro
   const withRows = new Map<number, ShardEntry>();
   const digests = new SegmentDigests();
   const crossChecks = new CrossCheckEvidence();
+  const signed = agentKeys && new SignedReports(survey.id, agentKeys);
   const journal = join(folder, JOURNAL_FILE);
   for await (const entry of readJournal(disk, journal, {
     onSegment: (file) => digests.add(file),
     onCrossCheck: (line) => crossChecks.add(line),
   })) {
     checker.checkEntry(entry);
+    for (const violation of signed?.add(entry) ?? []) checker.addViolation(violation);
     if (entry.rowCount > 0) withRows.set(entry.shard, entry);
     else checker.closeShard(entry);
   }
@@ -90,7 +103,8 @@ export async function verify({ survey, plan, folder, disk }: CheckedSurvey): Pro
   for (const entry of withRows.values()) checker.closeShard(entry);
   const recorded = isOver ? (await readManifest(disk, folder))?.status.targetsCovered : undefined;
   if (recorded !== undefined) checker.checkManifest(recorded);
-  return { ...checker.result(), crossChecks: crossChecks.result, signedBy };
+  const evidence = { crossChecks: crossChecks.result, signedReports: signed?.result, signedBy };
+  return { ...checker.result(), ...evidence };
 }
 
 /** The rows found for one shard. */
@@ -235,7 +249,7 @@ class CoverageChecker {
     this.addViolation(`the manifest has ${recorded} covered targets, the journal ${this.#covered}`);
   }
 
-  result(): Omit<Verification, 'signedBy' | 'crossChecks'> {
+  result(): Omit<Verification, 'signedBy' | 'crossChecks' | 'signedReports'> {
     return {
       targets: this.#plan.size,
       targetsCovered: this.#covered,

@@ -3,31 +3,24 @@
  * its public half leaves it.
  */
 import {
-  createHash,
   createPrivateKey,
   createPublicKey,
   generateKeyPairSync,
   type KeyObject,
   sign,
-  verify,
 } from 'node:crypto';
 import { join } from 'node:path';
 import { Fault } from '../../shared/base/faults.js';
+import {
+  fingerprint,
+  type Signature,
+  type SignedPurpose,
+  signedText,
+} from '../../shared/base/signature.js';
 import type { Disk } from '../../shared/host/disk.js';
 
 /** In the data folder; hidden, so that `DATA/*` are surveys. */
 const FILE = '.signing-key';
-/** Precedes whatever is signed, so that a signature for one purpose fits no other. */
-const DOMAIN = { manifest: 'transect manifest\n', audit: 'transect audit log\n' } as const;
-
-export type SignedPurpose = keyof typeof DOMAIN;
-
-/** A signature, and the public key that made it (DER, base64). */
-export interface StoredSignature {
-  readonly key: string;
-  readonly signature: string;
-}
-
 export class SigningKey {
   readonly #file: string;
   readonly #disk: Disk;
@@ -46,11 +39,20 @@ export class SigningKey {
   }
 
   /** @throws Fault as `open` does */
-  async sign(purpose: SignedPurpose, content: string): Promise<StoredSignature> {
-    const privateKey = await this.open();
-    const key = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
-    const signature = sign(null, Buffer.from(DOMAIN[purpose] + content), privateKey);
-    return { key: key.toString('base64'), signature: signature.toString('base64') };
+  async sign(purpose: SignedPurpose, content: string): Promise<Signature> {
+    const signature = sign(null, signedText(purpose, content), await this.open());
+    return { key: await this.#publicKey(), signature: signature.toString('base64') };
+  }
+
+  /** A short name of the public key. @throws Fault as `open` does */
+  async fingerprint(): Promise<string> {
+    return fingerprint({ key: await this.#publicKey() });
+  }
+
+  /** DER, base64. */
+  async #publicKey(): Promise<string> {
+    const key = createPublicKey(await this.open());
+    return key.export({ type: 'spki', format: 'der' }).toString('base64');
   }
 
   async #readOrMake(): Promise<KeyObject> {
@@ -70,35 +72,8 @@ export class SigningKey {
 }
 
 /** The content of a file that holds a signature. */
-export function formatSignature({ key, signature }: StoredSignature): string {
+export function formatSignature({ key, signature }: Signature): string {
   const [publicKey, octets] = [key, signature].map((text) => Buffer.from(text, 'base64'));
   const parts = { key: publicKey?.toString('base64'), signature: octets?.toString('base64') };
   return `${JSON.stringify(parts)}\n`;
-}
-
-/** True if a signature fits. */
-export function isSigned(
-  purpose: SignedPurpose,
-  content: string,
-  { key, signature }: StoredSignature,
-): boolean {
-  try {
-    const der = Buffer.from(key, 'base64');
-    const publicKey = createPublicKey({ key: der, format: 'der', type: 'spki' });
-    if (publicKey.asymmetricKeyType !== 'ed25519') return false;
-    return verify(
-      null,
-      Buffer.from(DOMAIN[purpose] + content),
-      publicKey,
-      Buffer.from(signature, 'base64'),
-    );
-  } catch {
-    return false;
-  }
-}
-
-/** A short name of a public key, as ssh-keygen forms them: `SHA256:…`. */
-export function fingerprint({ key }: Pick<StoredSignature, 'key'>): string {
-  const digest = createHash('sha256').update(Buffer.from(key, 'base64')).digest('base64');
-  return `SHA256:${digest.replace(/=+$/, '')}`;
 }

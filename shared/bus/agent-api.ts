@@ -1,12 +1,16 @@
 /** The agent API: what agents ask of the coordinator, and the answers. Each request bears the name of its agent. */
 import type { Exclusion } from '../survey/policy/exclusions.js';
-import type { Heartbeat, HeartbeatReply } from './heartbeat.js';
+import type { Heartbeat, HeartbeatReply, SignedReply } from './heartbeat.js';
 
 /** Request and answer of each verb. */
 export interface AgentVerbs {
   heartbeat: {
     ask: { readonly heartbeat: Heartbeat };
-    answer: { readonly heartbeat: HeartbeatReply };
+    /** One of both; signed, if the heartbeat asks for it. */
+    answer: {
+      readonly heartbeat?: HeartbeatReply | undefined;
+      readonly signed?: SignedReply | undefined;
+    };
   };
   /** A chunk of a target space, from an octet on; `total` is 0 if the coordinator has no such space. */
   space: {

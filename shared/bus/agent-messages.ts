@@ -7,7 +7,7 @@ import { TEXT } from '../survey/text.js';
 import { type Codec, codec, text, token, vantage } from './codec.js';
 import { faultShape } from './control-messages.js';
 import { transect } from './gen/messages.js';
-import type { Heartbeat, HeartbeatReply } from './heartbeat.js';
+import type { Heartbeat, HeartbeatReply, SignedReply } from './heartbeat.js';
 import {
   count,
   exclusionShape,
@@ -23,6 +23,8 @@ import { compacted, unchangedReports } from './unchanged-shards.js';
 
 const proto = transect.v1;
 
+/** Characters of a key or a signature. */
+const SIGNATURE_MAX = 256;
 /** Distinct errno names. */
 const ERRORS_MAX = 200;
 /** Surveys that one agent knows, or works on, at once. */
@@ -84,6 +86,7 @@ const heartbeatShape = z.object({
   problemCode: text(TEXT.WORD),
   known: z.array(z.object({ survey: token, version: count })).max(SURVEYS_MAX),
   activities: z.array(activityShape).max(SURVEYS_MAX),
+  wantsSignature: z.boolean(),
 });
 
 const grantShape = z.object({
@@ -126,7 +129,14 @@ const requestShape = z.object({
   after: uint32,
 });
 
+const signedReplyShape = z.object({
+  octets,
+  key: z.string().max(SIGNATURE_MAX),
+  signature: z.string().max(SIGNATURE_MAX),
+});
+
 const replyShape = z.object({
+  signed: signedReplyShape.optional(),
   fault: faultShape.optional(),
   heartbeat: heartbeatReplyShape.optional(),
   chunk: octets,
@@ -137,7 +147,8 @@ const replyShape = z.object({
 export type AgentRequest = Omit<z.infer<typeof requestShape>, 'heartbeat'> & {
   readonly heartbeat?: Heartbeat | undefined;
 };
-export type AgentReply = Omit<z.infer<typeof replyShape>, 'heartbeat' | 'exclusions'> & {
+export type AgentReply = Omit<z.infer<typeof replyShape>, 'heartbeat' | 'signed' | 'exclusions'> & {
+  readonly signed?: SignedReply | undefined;
   readonly heartbeat?: HeartbeatReply | undefined;
   readonly exclusions: readonly Exclusion[];
 };
@@ -149,6 +160,10 @@ export const agentRequestCodec: Codec<Partial<AgentRequest>> = {
     wholeRequestCodec.encode({ ...others, ...(heartbeat && { heartbeat: compacted(heartbeat) }) }),
 };
 export const agentReplyCodec: Codec<Partial<AgentReply>> = codec(proto.AgentReply, replyShape);
+export const heartbeatReplyCodec: Codec<HeartbeatReply> = codec(
+  proto.HeartbeatReply,
+  heartbeatReplyShape,
+);
 export const announcementCodec: Codec<{ readonly survey: string }> = codec(
   proto.Announcement,
   z.object({ survey: token.or(z.literal('')) }),

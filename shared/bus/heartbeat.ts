@@ -3,6 +3,8 @@
  * work: a heartbeat reports every shard that the agent holds and asks for more; the reply grants rates and
  * leases, and names the shards that the agent has lost.
  */
+import { createHash } from 'node:crypto';
+import type { Signature } from '../base/signature.js';
 import type { IcmpFindings } from '../survey/icmp-findings.js';
 import type { LeaseState, Progress } from '../survey/lease.js';
 import type { Survey } from '../survey/survey.js';
@@ -80,6 +82,23 @@ export interface Heartbeat {
   /** The surveys that the agent knows and that are not over. */
   readonly known: readonly SurveyVersion[];
   readonly activities: readonly Activity[];
+  /** True if only a reply counts that its coordinator has signed. */
+  readonly wantsSignature: boolean;
+}
+
+/** An encoded reply to a heartbeat, signed by the coordinator. */
+export interface SignedReply extends Signature {
+  readonly octets: Uint8Array;
+}
+
+/** The text that a coordinator signs: a reply fits one heartbeat of one process only. */
+export function textOfReply(
+  agent: string,
+  { session, sentAt }: Heartbeat,
+  octets: Uint8Array,
+): string {
+  const digest = createHash('sha256').update(octets).digest('hex');
+  return `${agent} ${session} ${sentAt} ${digest}`;
 }
 
 export interface SurveyVersion {

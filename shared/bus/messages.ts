@@ -36,6 +36,8 @@ const SIGNATURE_MAX = 16_384;
 const ALIAS_LENGTHS_MAX = 32;
 /** The maximum length of one option of a probe; the longest option is a payload in hexadecimal. */
 const PROBE_OPTION_MAX = 4096;
+/** The maximum length of an agent's signature, with its public key. */
+const REPORT_SIGNATURE_MAX = 256;
 /** The maximum length of a path within the data folder. */
 const PATH_MAX = 256;
 
@@ -122,6 +124,11 @@ export const progressShape = z.object({
   replies: byClass(uint32),
   ...unsentShape,
   versionSpans: z.array(z.object({ version: uint32, from: count })),
+  signature: z
+    .string()
+    .max(REPORT_SIGNATURE_MAX)
+    .default('')
+    .transform((signed) => signed || undefined),
 });
 
 const epochShape = progressShape

@@ -7,7 +7,7 @@
 import type { IcmpFindings } from './icmp-findings.js';
 import type { Shard } from './plan.js';
 import type { VersionSpan } from './policy/exclusions.js';
-import { noneUnsent, type UnsentCounts } from './unsent.js';
+import { noneUnsent, UNSENT_NAMES, type UnsentCounts } from './unsent.js';
 
 /**
  * Counts of positions below `settledUpTo`: by the class of their best reply, and unsent ones by reason. The
@@ -38,11 +38,16 @@ export interface EpochRecord extends Counts, IcmpFindings {
   readonly updatedAt: number;
   /** The versions of the exclusions against which positions were checked, ascending. */
   readonly versionSpans: readonly VersionSpan[];
+  /** Of the agent's last report (`textOfReport`), with its public key; undefined without a login, or before the end. */
+  readonly signature?: string | undefined;
 }
 
 /** The fields of an epoch record that its holder reports. */
 export type Progress = Counts &
-  Pick<EpochRecord, 'sentUpTo' | 'probesSent' | 'settledUpTo' | 'batches' | 'versionSpans'>;
+  Pick<
+    EpochRecord,
+    'sentUpTo' | 'probesSent' | 'settledUpTo' | 'batches' | 'versionSpans' | 'signature'
+  >;
 
 /** Held by the agent of the last epoch; released before its end; or completely settled. */
 export type LeaseState = 'held' | 'released' | 'settled';
@@ -81,7 +86,29 @@ export function rewound(lease: Lease, first: number): Lease {
 /** An epoch that starts at a position and has settled nothing. */
 export function emptyEpoch(from: number) {
   const counts: Counts = { replies: {}, ...noneUnsent() };
-  return { from, settledUpTo: from, batches: 0, ...counts };
+  return { from, settledUpTo: from, batches: 0, ...counts, signature: undefined };
+}
+
+/** An epoch as its agent reports it at the end. */
+export interface ReportedEpoch extends Omit<Progress, 'versionSpans' | 'signature'> {
+  readonly survey: string;
+  readonly shard: number;
+  readonly epoch: number;
+  readonly agent: string;
+  readonly from: number;
+}
+
+/** The text that an agent signs with its last report of an epoch. */
+export function textOfReport(reported: ReportedEpoch): string {
+  const { survey, shard, epoch, agent, from, sentUpTo, settledUpTo, probesSent, batches } =
+    reported;
+  const replies = Object.entries(reported.replies)
+    .filter(([, count]) => count > 0)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  const unsent = UNSENT_NAMES.map((name) => reported[name]);
+  const place = [survey, shard, epoch, agent, from];
+  const counts = [sentUpTo, settledUpTo, probesSent, batches, ...replies.flat(), ...unsent];
+  return ['transect report', ...place, ...counts].join(' ');
 }
 
 /** Replies of all classes. */

@@ -6,6 +6,7 @@ import { admit } from '../../coordinator/admission/admission.js';
 import { agentHandlers, type Serving } from '../../coordinator/agent-handlers.js';
 import { AgentRegistry } from '../../coordinator/agents/agent-registry.js';
 import { LeaseService } from '../../coordinator/lease-service.js';
+import { SigningKey } from '../../coordinator/storage/signing-key.js';
 import type { SurveyRun } from '../../coordinator/survey/survey-run.js';
 import { Uploads } from '../../coordinator/uploads.js';
 import type { Millis, Pps } from '../../shared/base/brand.js';
@@ -19,6 +20,7 @@ import { Exclusions } from '../../shared/survey/policy/exclusions.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { hashSpace, spaceToBytes } from '../../shared/survey/space/space-bytes.js';
 import { silentLog } from '../../shared/telemetry/log.js';
+import { MemoryDisk } from '../support/memory-disk.js';
 import { limitsOf, TCP_SYN } from '../support/tcp-syn-set.js';
 
 const space = Space.ofIpv4(Ranges.of([{ from: 0x7f010000, to: 0x7f010100 }]), [80] as ProbePort[]);
@@ -59,7 +61,8 @@ function clientOf(space: Uint8Array | undefined): CoordinatorClient {
     exclusions: new Exclusions(),
   });
   const uploads = new Uploads(broker.coordinator.spaces, systemClock);
-  const serving: Serving = { leases, exclusions: { list: new Exclusions() }, uploads };
+  const signingKey = new SigningKey('/data', new MemoryDisk());
+  const serving: Serving = { leases, exclusions: { list: new Exclusions() }, uploads, signingKey };
   broker.coordinator.agents.serve(agentHandlers(serving), stopController().signal);
   return broker.agent('a').coordinator;
 }

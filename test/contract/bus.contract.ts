@@ -370,6 +370,7 @@ const heartbeat: Heartbeat = {
   state: 'working',
   problem: '',
   problemCode: '',
+  wantsSignature: false,
   known: [{ survey: 's1', version: 2 ** 40 }],
   activities: [
     {

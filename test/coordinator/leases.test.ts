@@ -257,7 +257,14 @@ test('the probes that grants allow are bounded by their rates, for as long as th
 describe('the registry of agents', () => {
   const heartbeat = (session: string, sentAt: number): Heartbeat => ({
     ...{ vantage: 'v', version: '1', protocol: 1, session, sentAt, invalid: 0 },
-    ...{ state: 'working', problem: '', problemCode: '', known: [], activities: [] },
+    ...{
+      state: 'working',
+      problem: '',
+      problemCode: '',
+      wantsSignature: false,
+      known: [],
+      activities: [],
+    },
   });
 
   test('knows one process under a name: the latest one, even if an earlier one is still alive', () => {

@@ -205,11 +205,14 @@ describe('a broker whose coordinator and agents want authorizations', () => {
       'ssh-keygen -q -t ed25519 -N "" -f ada && ssh-keygen -q -t ed25519 -N "" -f eve',
     );
     await guarded.run('printf "ada@example.org %s\\n" "$(cut -d" " -f1,2 ada.pub)" > signers');
-    await guarded.run(
-      'printf "signers: signers\\nallow: 127.0.0.0/8\\nmaxRate: 2k\\n" > agent.yaml',
-    );
-    await guarded.startCoordinator('--signers', 'signers');
+    const said = await guarded.startCoordinator('--signers', 'signers');
+    const key = /SHA256:[^"]+/.exec(said)?.[0] ?? '';
+    const policy = (coordinator: string) =>
+      `signers: signers\\nallow: 127.0.0.0/8\\nmaxRate: 2k\\ncoordinators: ${coordinator}\\n`;
+    await guarded.run(`printf "${policy(key)}" > agent.yaml`);
+    await guarded.run(`printf "${policy(`SHA256:${'x'.repeat(43)}`)}" > other.yaml`);
     await guarded.startAgent('paris', '--policy', 'agent.yaml');
+    await guarded.startAgent('rome', '--policy', 'other.yaml');
     const flags = `${TARGETS} -r 1000 ${OPERATOR}`;
     const refused = await guarded.attempt(`$T launch ${flags}`);
     expect([refused.code, refused.stderr]).toEqual([
@@ -230,11 +233,16 @@ describe('a broker whose coordinator and agents want authorizations', () => {
     const raised = await guarded.attempt(`$T rate ${survey} 5000 ${OPERATOR}`);
     expect(raised.stderr).toMatch(/authorized for 1000 packets per second/);
     await guarded.run(`$T rate ${survey} 900 ${OPERATOR}`);
+    expect(await guarded.run(`$T agents ${OPERATOR}`)).toMatch(
+      /rome +rome +refused .*the coordinator's key SHA256:.* is not one of this host's policy/,
+    );
     await guarded.until(
       async () => /"done"/.test(await guarded.run(`$T status ${survey} ${OPERATOR} --json`)),
       'the survey ends',
     );
-    const verified = await guarded.run(`$T verify data/${survey} --signers signers`);
+    const roster = '--roster transect-auth/roster.json';
+    const verified = await guarded.run(`$T verify data/${survey} --signers signers ${roster}`);
+    expect(verified).toMatch(/reports +(\d+) of \1 signed by their agents/);
     expect(verified).toMatch(/authorized by ada@example.org/);
     expect(verified).toMatch(/complete/);
     await guarded.run('printf "eve@example.org %s\\n" "$(cut -d" " -f1,2 eve.pub)" > others');

@@ -20,9 +20,11 @@ async function ranSurvey() {
   const folder = `/data/${launched.id}`;
   const files = [...world.disk.files.keys()].filter((file) => file.startsWith(`${folder}/`));
   const plan = await world.planOf(launched);
-  const check = async (disk: MemoryDisk) => await verify({ survey: launched, plan, folder, disk });
+  const { agentKeys } = world;
+  const check = async (disk: MemoryDisk) =>
+    await verify({ survey: launched, plan, folder, disk, agentKeys });
   world.close();
-  return { files, folder, disk: world.disk, check };
+  return { files, folder, disk: world.disk, check, agentKeys };
 }
 
 /** The violations while one file has another content. */
@@ -48,6 +50,29 @@ describe('the evidence of a survey that is over', () => {
     const verification = await check(disk);
     expect(verification).toMatchObject({ violations: 0, examples: [] });
     expect(verification.signedBy).toMatch(/^SHA256:[\w+/]{43}$/);
+  });
+
+  test('has the signature of its agent for each report, which fits no other number', async () => {
+    const survey = await ranSurvey();
+    const { disk, folder, check, agentKeys } = survey;
+    const { signedReports } = await check(disk);
+    expect(signedReports?.reports).toBeGreaterThan(3);
+    expect(signedReports).toMatchObject({ signed: signedReports?.reports, unsigned: 0 });
+    const file = `${folder}/journal.ndjson`;
+    const names = ['epoch', 'sentUpTo', 'settledUpTo', 'probesSent', 'batches', 'synack', 'rst'];
+    for (const name of names) {
+      const found = await violationsWith(survey, file, (content) => {
+        const text = content.toString();
+        const raised = text.replace(new RegExp(`"${name}":(\\d+)`), (_all, digits) => {
+          return `"${name}":${Number(digits) + 1}`;
+        });
+        expect(raised, name).not.toBe(text);
+        return Buffer.from(raised);
+      });
+      expect(found.join('; '), name).toContain('is not what agent-1 has signed');
+    }
+    agentKeys.set('agent-1', 'U'.repeat(56));
+    expect((await check(disk)).signedReports).toMatchObject({ signed: 0, unsigned: 0 });
   });
 
   test('names a file in which any octet is changed, added or removed', async () => {

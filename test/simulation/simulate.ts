@@ -404,7 +404,13 @@ function boast(survey: string, draw: World['draw'], sentAt: number): Heartbeat {
     ...claims,
   };
   const head = { vantage: 'nowhere', version: 'lies', protocol: PROTOCOL, session: 'liar' };
-  const state = { state: 'working' as const, problem: '', problemCode: '', invalid: any() };
+  const state = {
+    state: 'working' as const,
+    problem: '',
+    problemCode: '',
+    wantsSignature: false,
+    invalid: any(),
+  };
   return { ...head, ...state, sentAt, known: [], activities: [activity] };
 }
 

@@ -81,7 +81,13 @@ describe('a simulated survey', () => {
     }));
     const heartbeat = {
       ...{ vantage: 'x', version: 'x', protocol: PROTOCOL, session: 's', sentAt: 1, invalid: 0 },
-      ...{ state: 'working' as const, problem: '', problemCode: '', known: [] },
+      ...{
+        state: 'working' as const,
+        problem: '',
+        problemCode: '',
+        wantsSignature: false,
+        known: [],
+      },
       activities: [
         {
           ...{ survey: survey.id, hasWork: true, rate: 0, probesSent: 0, ceiling: 0, replies: 0 },
@@ -92,7 +98,7 @@ describe('a simulated survey', () => {
     };
     const asked = stranger.coordinator.ask('heartbeat', { heartbeat });
     const { heartbeat: reply } = await world.clock.runUntil(asked, LIMIT_MILLIS);
-    expect(reply.lost.map(({ shard }) => shard)).toEqual([4_000_000, 0, 1]);
+    expect(reply?.lost.map(({ shard }) => shard)).toEqual([4_000_000, 0, 1]);
     expect(await finish(world, survey)).toMatchObject({ state: 'done', targetsCovered: 600 });
     expect(await breaches(world, survey, NOTHING)).toEqual([]);
     world.close();

@@ -15,6 +15,7 @@ import type { Clock } from '../../shared/base/clock.js';
 import { stopController } from '../../shared/base/stop.js';
 import type { CoordinatorBus } from '../../shared/bus/interfaces.js';
 import { memoryBroker } from '../../shared/bus/memory/memory-broker.js';
+import { newNkey, signerOf } from '../../shared/bus/nats/nkeys.js';
 import type { Disk } from '../../shared/host/disk.js';
 import type { ProbePort } from '../../shared/net/ports.js';
 import { Ranges } from '../../shared/net/ranges.js';
@@ -67,6 +68,8 @@ export class World {
   readonly internet: FakeNetwork;
   readonly coordinators: CoordinatorHost[] = [];
   readonly agents: AgentHost[] = [];
+  /** Public nkeys, by name. */
+  readonly agentKeys = new Map<string, string>();
   readonly roll: () => number;
   readonly #network: NetworkConditions;
   readonly #over = stopController();
@@ -158,7 +161,10 @@ export class World {
     const options = { agent: name, session, vantage: name, version: 'test', ceiling };
     const openNetworkIo = this.internet.networkIo(host, link, name);
     const bus = host.agentBus(this.broker, name);
-    const deps = { bus, clock: host.clock, log: silentLog, openNetworkIo, policy: NO_POLICY };
+    const { seed, key } = newNkey();
+    this.agentKeys.set(name, key);
+    const own = { policy: NO_POLICY, sign: signerOf(seed) };
+    const deps = { bus, clock: host.clock, log: silentLog, openNetworkIo, ...own };
     const working = new Agent(options, deps);
     void working.run(leaving.signal);
     const agent = { name, host, link, working, leave: () => leaving.abort() };

@@ -77,8 +77,8 @@ export class GuardedBroker implements AsyncDisposable {
     return await connect({ ...loginOptions(access), reconnect: false, inboxPrefix });
   }
 
-  /** Starts a coordinator and waits until it leads. */
-  async startCoordinator(...flags: readonly string[]): Promise<void> {
+  /** Starts a coordinator and waits until it leads. @returns its log so far */
+  async startCoordinator(...flags: readonly string[]): Promise<string> {
     const login = this.file('coordinator.login');
     const started = this.spawn(
       `${ROOT}transect`,
@@ -90,6 +90,7 @@ export class GuardedBroker implements AsyncDisposable {
       ...flags,
     );
     await this.until(() => /leading/.test(started.said), `the coordinator leads: ${started.said}`);
+    return started.said;
   }
 
   /** Invites an agent, lets it join, and starts it. */

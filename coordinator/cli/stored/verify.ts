@@ -13,6 +13,7 @@ import { systemDisk } from '../../../shared/host/disk.js';
 import { Plan } from '../../../shared/survey/plan.js';
 import { formatCount } from '../../../shared/survey/quantities.js';
 import { refuseOtherBytes, spaceFromBytes } from '../../../shared/survey/space/space-bytes.js';
+import { readRoster } from '../../auth/roster.js';
 import { type Verification, verify } from '../../evidence/verification.js';
 import { SPACE_FILE } from '../../storage/folder-layout.js';
 import { percent, plural, printOut, unsentLines } from '../output/print.js';
@@ -30,12 +31,16 @@ export function verifyCommand(): Command {
     .addOption(
       option('--signers <file>', 'also check its authorization, by keys of this file', readSigners),
     )
+    .addOption(
+      option('--roster <file>', 'also check the reports that agents have signed, by this roster'),
+    )
     .action(run);
 }
 
 interface VerifyFlags extends BrokerFlags {
   readonly json?: boolean;
   readonly signers?: readonly AllowedSigner[];
+  readonly roster?: string;
 }
 
 async function run(name: string, flags: VerifyFlags): Promise<void> {
@@ -51,8 +56,9 @@ async function run(name: string, flags: VerifyFlags): Promise<void> {
       survey.shardLength,
       survey.limits.maxTargets,
     );
-    const verification = await verify({ survey, plan, folder, disk: systemDisk });
-    const { signers } = flags;
+    const { signers, roster } = flags;
+    const agentKeys = roster === undefined ? undefined : await keysIn(roster);
+    const verification = await verify({ survey, plan, folder, disk: systemDisk, agentKeys });
     // As of its launch, because an authorization need not be valid for ever.
     const context = { plan, signers: signers ?? [], now: survey.createdAt };
     const authorized = signers && { authorizedBy: checkAuthorization(survey, context).by };
@@ -60,6 +66,24 @@ async function run(name: string, flags: VerifyFlags): Promise<void> {
     await printOut(flags.json ? JSON.stringify(result) : describe(result));
     if (verification.violations > 0) process.exitCode = EXIT.FAILED;
   });
+}
+
+/** Public keys of agents, by name. @throws Fault UNREADABLE_FILE or BAD_MESSAGE */
+async function keysIn(file: string): Promise<ReadonlyMap<string, string>> {
+  const { entries } = await readRoster(systemDisk, file);
+  const agents = entries.filter(({ kind }) => kind === 'agent');
+  return new Map(agents.map(({ name, key }) => [name, key]));
+}
+
+function reportsLine({ signedReports }: Verification): Record<string, string> {
+  if (signedReports === undefined) return {};
+  const { reports, signed, unsigned, otherKeys } = signedReports;
+  const rest = [
+    unsigned > 0 ? `${formatCount(unsigned)} not signed` : '',
+    otherKeys > 0 ? `${formatCount(otherKeys)} by keys that the roster does not have` : '',
+  ].filter((text) => text !== '');
+  const text = `${formatCount(signed)} of ${formatCount(reports)} signed by their agents`;
+  return { reports: [text, ...rest].join('; ') };
 }
 
 /** Nothing is said of a survey without cross-checks. */
@@ -85,6 +109,7 @@ function describe(verification: Verification & { readonly authorizedBy?: string 
     shards: `${formatCount(shardsStored)} of ${formatCount(shards)} stored`,
     rows: isSound ? `${formatCount(rows)}, each where it belongs` : formatCount(rows),
     ...crossCheckLine(verification),
+    ...reportsLine(verification),
     ...(verification.signedBy !== '' && {
       stored: `as signed by the coordinator's key ${verification.signedBy}`,
     }),

@@ -29,7 +29,7 @@ export function coordinatorClient(broker: BrokerConnection, agent: string): Coor
       const bytes = agentRequestCodec.encode(ask as Partial<AgentRequest>);
       const reply = await request(broker, SUBJECT.agent(agent, verb), bytes);
       if (reply.fault !== undefined) throw fromReply(reply.fault);
-      if (verb === 'heartbeat' && reply.heartbeat === undefined)
+      if (verb === 'heartbeat' && (reply.heartbeat ?? reply.signed) === undefined)
         throw new Fault('BAD_MESSAGE', 'malformed message from the broker: AgentReply.heartbeat');
       return reply as AgentVerbs[typeof verb]['answer'];
     },

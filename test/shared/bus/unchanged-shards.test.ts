@@ -28,7 +28,14 @@ function heartbeatWith(shards: readonly ShardReport[]): Heartbeat {
   };
   return {
     ...{ vantage: 'v', version: '1', protocol: PROTOCOL, session: 's', sentAt: 1, invalid: 0 },
-    ...{ state: 'working', problem: '', problemCode: '', known: [], activities: [activity] },
+    ...{
+      state: 'working',
+      problem: '',
+      problemCode: '',
+      wantsSignature: false,
+      known: [],
+      activities: [activity],
+    },
   };
 }
 const held = (shard: number): ShardReport => ({
