@@ -12,7 +12,7 @@ import type { SeenExclusions } from './seen-exclusions.js';
 export interface KnownExclusionsDeps {
   readonly bus: AgentBus;
   readonly log: Log;
-  /** What this host knew before it was restarted; undefined if it is not stored. */
+  /** The exclusions that this host has seen before a restart; undefined if they are not stored. */
   readonly seen?: SeenExclusions | undefined;
   /** Called when newer ones were read. */
   readonly onChange: () => void;
@@ -21,9 +21,9 @@ export interface KnownExclusionsDeps {
 }
 
 export class KnownExclusions {
-  readonly #seen: SeenExclusions | undefined;
   readonly list = new Exclusions();
   readonly #deps: KnownExclusionsDeps;
+  readonly #seen: SeenExclusions | undefined;
   #isReading = false;
   #problem = '';
 
@@ -48,7 +48,10 @@ export class KnownExclusions {
     if (version < before)
       return `the coordinator has ${version} exclusions, this agent has ${before}; nothing is sent`;
     if (this.#seen?.isContradictedBy(this.list) === true)
-      return `the exclusions of the coordinator are not those that this host knew (${this.#seen.file}); nothing is sent`;
+      return (
+        `the exclusions of the coordinator are not those that this host knew (${this.#seen.file}); ` +
+        'nothing is sent'
+      );
     if (version > this.list.version || head === this.list.headAt(version)) return '';
     return 'the exclusions of the coordinator are not those of this agent; nothing is sent';
   }
