@@ -1,9 +1,9 @@
 /** The keys of coordinators that the policy of this host names: no reply counts that another one has signed. */
 import { Fault } from '../../shared/base/faults.js';
-import { fingerprint, isSigned } from '../../shared/base/signature.js';
 import type { AgentVerbs } from '../../shared/bus/agent-api.js';
 import { heartbeatReplyCodec } from '../../shared/bus/agent-messages.js';
 import { type Heartbeat, type HeartbeatReply, textOfReply } from '../../shared/bus/heartbeat.js';
+import { fingerprint, isSigned } from '../../shared/bus/signature.js';
 
 export class CoordinatorKeys {
   /** The reason why the last reply did not count; empty if it did. */

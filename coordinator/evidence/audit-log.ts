@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { type Clock, isoTime } from '../../shared/base/clock.js';
 import { describeError, Fault } from '../../shared/base/faults.js';
-import { isSigned } from '../../shared/base/signature.js';
+import { isSigned } from '../../shared/bus/signature.js';
 import type { Disk } from '../../shared/host/disk.js';
 import type { Log } from '../../shared/telemetry/log.js';
 import type { SigningKey } from '../storage/signing-key.js';

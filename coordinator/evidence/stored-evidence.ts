@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { LIMITS } from '../../shared/base/limits.js';
-import { fingerprint, isSigned } from '../../shared/base/signature.js';
+import { fingerprint, isSigned } from '../../shared/bus/signature.js';
 import type { Disk } from '../../shared/host/disk.js';
 import { digestOf, type FileDigest, isSameDigest } from '../storage/file-digest.js';
 import { MANIFEST_FILE, SIGNATURE_FILE } from '../storage/folder-layout.js';

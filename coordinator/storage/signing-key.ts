@@ -16,7 +16,7 @@ import {
   type Signature,
   type SignedPurpose,
   signedText,
-} from '../../shared/base/signature.js';
+} from '../../shared/bus/signature.js';
 import type { Disk } from '../../shared/host/disk.js';
 
 /** In the data folder; hidden, so that `DATA/*` are surveys. */

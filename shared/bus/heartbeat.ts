@@ -4,10 +4,10 @@
  * leases, and names the shards that the agent has lost.
  */
 import { createHash } from 'node:crypto';
-import type { Signature } from '../base/signature.js';
 import type { IcmpFindings } from '../survey/icmp-findings.js';
 import type { LeaseState, Progress } from '../survey/lease.js';
 import type { Survey } from '../survey/survey.js';
+import type { Signature } from './signature.js';
 
 /** An agent's work for one survey. */
 export interface Activity {

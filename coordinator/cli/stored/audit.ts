@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { Fault } from '../../../shared/base/faults.js';
-import { fingerprint } from '../../../shared/base/signature.js';
+import { fingerprint } from '../../../shared/bus/signature.js';
 import { command, option } from '../../../shared/command/program.js';
 import { systemDisk } from '../../../shared/host/disk.js';
 import { AUDIT_FILE, type AuditEntry, readAuditLog } from '../../evidence/audit-log.js';
