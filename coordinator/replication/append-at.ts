@@ -14,7 +14,9 @@ export async function appendAt(
 ): Promise<void> {
   const size = await disk.size(file);
   const end = offset + data.length;
-  if (size === offset) return await disk.append(file, Buffer.from(data).toString());
+  // A disk ends a torn line before it appends; then the file would be longer than it should.
+  if (size === offset && (await isWholeLines(disk, file, size)))
+    return await disk.append(file, Buffer.from(data).toString());
   if (size >= end) {
     const stored = await disk.readPart(file, offset, data.length);
     if (Buffer.compare(stored, data) === 0) return;
@@ -36,4 +38,10 @@ async function* replaced(
     yield await disk.readPart(file, at, Math.min(LIMITS.chunkOctets, offset - at));
   }
   yield data;
+}
+
+/** True if the first `size` octets of a file end with a line end. */
+export async function isWholeLines(disk: Disk, file: string, size: number): Promise<boolean> {
+  if (size === 0) return true;
+  return Buffer.from(await disk.readPart(file, size - 1, 1)).toString() === '\n';
 }

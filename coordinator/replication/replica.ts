@@ -7,7 +7,6 @@
  * A change may be made twice after a crash, so making it again changes nothing.
  */
 import { join } from 'node:path';
-import { z } from 'zod';
 import type { Clock } from '../../shared/base/clock.js';
 import { describeError, Fault } from '../../shared/base/faults.js';
 import type { FileChange, ReplicationLog } from '../../shared/bus/replication-log.js';
@@ -15,13 +14,19 @@ import type { Disk } from '../../shared/host/disk.js';
 import type { Log } from '../../shared/telemetry/log.js';
 import { appendAt } from './append-at.js';
 import { localFiles } from './local-files.js';
+import {
+  type FolderSecret,
+  notAllCopied,
+  otherFiles,
+  otherLog,
+  readMark,
+  refuseOtherSecret,
+  writeMark,
+} from './replica-mark.js';
 import { ReplicatedDisk } from './replicated-disk.js';
 
-const MARK_FILE = '.replica';
 const FOLLOW_MILLIS = 500;
 const MARK_MILLIS = 1000;
-
-const markShape = z.object({ log: z.string(), last: z.number().int().min(0) });
 
 export interface ReplicaOptions {
   /** The data folder. */
@@ -30,14 +35,6 @@ export interface ReplicaOptions {
   readonly isReplicated: (path: string) => boolean;
   /** The secret of the data folder, which is not replicated. */
   readonly secret: FolderSecret;
-}
-
-/** A secret that all copies of a data folder must have. */
-export interface FolderSecret {
-  /** Undefined if the folder has none yet. */
-  fingerprint(): Promise<string | undefined>;
-  /** Makes one, if there is none. @returns its fingerprint */
-  make(): Promise<string>;
 }
 
 export interface ReplicaDeps {
@@ -58,6 +55,8 @@ export class Replica {
   /** The parts of a file of which not all have been read. */
   #parts: FileChange[] = [];
   #isLeading = false;
+  #isOrigin = false;
+  #isComplete = false;
   #markedAt = Number.NEGATIVE_INFINITY;
   #working: Promise<unknown> = Promise.resolve();
 
@@ -71,9 +70,7 @@ export class Replica {
    * @throws Fault BAD_OPTION if the data folder is not a copy of the one that the log is about, or lacks its secret
    */
   catchUp(): Promise<void> {
-    const done = this.#working.then(() => this.#catchUp());
-    this.#working = done.catch(() => {});
-    return done;
+    return this.#inTurn(() => this.#catchUp());
   }
 
   /**
@@ -106,34 +103,45 @@ export class Replica {
    * @param work leads; it writes to the disk that it is given
    */
   async lead(term: number, work: (disk: Disk) => Promise<void>): Promise<void> {
-    const disk = await this.#begin(term);
+    const disk = await this.#inTurn(() => this.#begin(term));
     this.#deps.log.info(
       { data: this.#options.data },
       'replicating; a standby needs a copy of the file .cookie-secret',
     );
-    this.#isLeading = true;
     try {
       await work(disk);
     } finally {
+      await disk.idle();
       this.#isLeading = false;
       this.#read = this.#made; // what another coordinator has stored meanwhile counts
     }
+  }
+
+  async #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const done = this.#working.then(work);
+    this.#working = done.catch(() => {});
+    return await done;
   }
 
   async #begin(term: number): Promise<ReplicatedDisk> {
     const { replication } = this.#deps;
     for (;;) {
       const { last: before } = await replication.state();
-      await this.catchUp();
+      await this.#catchUp();
+      if (before === 0) {
+        this.#isOrigin = true;
+        await this.#mark(0);
+      }
+      if (!this.#isComplete && !this.#isOrigin) throw notAllCopied(this.#options.data);
       const data = Buffer.from(await this.#options.secret.make());
       const begin: FileChange = { kind: 'begin', path: '', offset: 0, size: 0, data, term };
       const { last, fault } = await replication.append([begin], before);
       if (fault?.code === 'DEPOSED') continue; // the coordinator before has written meanwhile
       if (fault !== undefined) throw fault;
-      void replication.forget('', last).catch(() => {}); // the next one will
       await this.#mark(last);
       const disk = this.#diskAfter(last, term);
-      if (before === 0) await this.#copyAll(disk);
+      if (!this.#isComplete) await this.#copyAll(disk);
+      this.#isLeading = true;
       return disk;
     }
   }
@@ -149,6 +157,9 @@ export class Replica {
     const files = await localFiles(this.#deps.disk, data, isReplicated);
     if (files.length > 0) this.#deps.log.info({ files: files.length }, 'copying the data folder');
     for (const path of files) await disk.copy(join(data, path));
+    await disk.endCopying();
+    this.#isComplete = true;
+    await this.#mark(this.#made);
   }
 
   async #catchUp(): Promise<void> {
@@ -157,12 +168,16 @@ export class Replica {
     const { id, last } = await replication.state();
     if (this.#log === undefined) await this.#open(id, last);
     if (id !== this.#log) {
-      // The broker has lost its log, and another coordinator has begun a new one.
+      if (last > 0 && this.#made > 0) throw otherLog(this.#options.data, this.#made);
+      // The broker has lost its log; the next leader begins a new one.
       this.#log = id;
       this.#read = 0;
       this.#made = 0;
+      this.#isOrigin = false;
+      this.#isComplete = false;
     }
     if (last <= this.#read) return;
+    if (this.#made === 0 && !this.#isOrigin) await this.#refuseOwnFiles();
     for await (const { number, change } of replication.read(this.#read)) {
       await this.#make(change);
       this.#read = number;
@@ -172,21 +187,22 @@ export class Replica {
 
   /** @throws Fault BAD_OPTION or UNREADABLE_FILE */
   async #open(id: string, last: number): Promise<void> {
-    const { disk } = this.#deps;
-    const { data, isReplicated } = this.#options;
-    const mark = await readMark(disk, data);
-    if (mark === undefined && last > 0) {
-      const own = await localFiles(disk, data, isReplicated);
-      if (own.length > 0) {
-        const reason =
-          `the broker has copies of another data folder, and this one has files of its own (${own[0]}); a ` +
-          'coordinator that joins with --replicate begins with an empty folder';
-        throw new Fault('BAD_OPTION', reason, { flag: '--data', value: data });
-      }
-    }
-    if (mark?.log === id && mark.last <= last) this.#made = mark.last;
-    this.#read = this.#made;
+    const { data } = this.#options;
+    const mark = await readMark(this.#deps.disk, data);
     this.#log = id;
+    if (mark === undefined || (mark.log !== id && last === 0)) return;
+    if (mark.log !== id || mark.last > last) throw otherLog(data, mark.last);
+    this.#made = mark.last;
+    this.#read = mark.last;
+    this.#isOrigin = mark.isOrigin;
+    this.#isComplete = mark.isComplete;
+  }
+
+  /** Before the first change of another coordinator is made here. @throws Fault BAD_OPTION */
+  async #refuseOwnFiles(): Promise<void> {
+    const { data, isReplicated } = this.#options;
+    const [own] = await localFiles(this.#deps.disk, data, isReplicated);
+    if (own !== undefined) throw otherFiles(data, own);
   }
 
   async #make(change: FileChange): Promise<void> {
@@ -194,21 +210,12 @@ export class Replica {
     const { disk, log } = this.#deps;
     const { kind, path } = change;
     if (kind !== 'write') this.#parts = []; // the writer of the file died
-    if (kind === 'begin') await this.#refuseOtherSecret(Buffer.from(change.data).toString());
+    if (kind === 'copied') this.#isComplete = true;
+    else if (kind === 'begin')
+      await refuseOtherSecret(this.#options, Buffer.from(change.data).toString());
     else if (!isReplicated(path)) log.warn({ path }, 'ignored a copy of an unknown file');
     else if (kind === 'append') await appendAt(disk, join(data, path), change);
     else await this.#write(change);
-  }
-
-  /** Rows cannot be checked with another secret than the one with which their probes were sent. */
-  async #refuseOtherSecret(leaders: string): Promise<void> {
-    const own = await this.#options.secret.fingerprint();
-    if (own === leaders) return;
-    const what = own === undefined ? 'lacks the secret' : 'has another secret than that';
-    const reason =
-      `the data folder ${what} of the coordinator that leads: copy the file .cookie-secret from its data ` +
-      'folder to this one, by a way that nobody can read';
-    throw new Fault('BAD_OPTION', reason, { flag: '--data', value: this.#options.data });
   }
 
   async #write(part: FileChange): Promise<void> {
@@ -220,9 +227,13 @@ export class Replica {
       this.#parts = [];
       return;
     }
-    this.#parts.push(part);
-    if (octets + part.data.length < size) return;
-    const content = this.#parts.map(({ data }) => data);
+    const parts = [...this.#parts, part];
+    if (octets + part.data.length < size) {
+      this.#parts = parts;
+      return;
+    }
+    // If this fails, the last part is read again.
+    const content = parts.map(({ data }) => data);
     await this.#deps.disk.writeWhole(join(this.#options.data, path), content);
     this.#parts = [];
   }
@@ -237,38 +248,13 @@ export class Replica {
     this.#made = last;
     this.#read = Math.max(this.#read, last);
     this.#markedAt = clock.monotonic();
-    const mark = `${JSON.stringify({ log: this.#log, last })}
-`;
+    const [isOrigin, isComplete] = [this.#isOrigin, this.#isComplete];
     try {
-      await disk.writeWhole(join(this.#options.data, MARK_FILE), [mark]);
+      const mark = { log: this.#log ?? '', last, isOrigin, isComplete };
+      await writeMark(disk, this.#options.data, mark);
     } catch (error) {
       // Changes will be made again.
       log.warn({ error: describeError(error) }, 'cannot note which copies were made');
     }
-  }
-}
-
-/**
- * Refuses a data folder that is replicated: what is stored without `--replicate` would be missing in all copies.
- * @throws Fault BAD_OPTION
- */
-export async function refuseReplica(disk: Disk, data: string): Promise<void> {
-  const file = join(data, MARK_FILE);
-  if ((await disk.size(file)) === 0) return;
-  const reason =
-    'the data folder is replicated: start the coordinator with --replicate, or, to end the replication for good, ' +
-    `remove ${file} and the stream FILES of the broker`;
-  throw new Fault('BAD_OPTION', reason, { flag: '--data', value: data });
-}
-
-async function readMark(disk: Disk, data: string) {
-  const file = join(data, MARK_FILE);
-  const text = (await disk.read(file, 1024))?.toString();
-  if (text === undefined) return undefined;
-  try {
-    return markShape.parse(JSON.parse(text));
-  } catch (cause) {
-    const reason = 'the file does not say which log is replicated: remove it to copy all again';
-    throw new Fault('UNREADABLE_FILE', reason, { file }, cause);
   }
 }

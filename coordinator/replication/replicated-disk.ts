@@ -3,10 +3,12 @@
  * it is both there and here. Files that are not replicated, and all reading, are those of this host.
  */
 import { relative } from 'node:path';
+import { describeError } from '../../shared/base/faults.js';
 import { LIMITS } from '../../shared/base/limits.js';
 import type { FileChange, ReplicationLog } from '../../shared/bus/replication-log.js';
 import type { Chunks, Disk } from '../../shared/host/disk.js';
-import { appendAt } from './append-at.js';
+import type { Log } from '../../shared/telemetry/log.js';
+import { appendAt, isWholeLines } from './append-at.js';
 import { LogWriter } from './log-writer.js';
 
 export interface ReplicatedDiskOptions {
@@ -25,6 +27,7 @@ export interface ReplicatedDiskDeps {
   readonly replication: ReplicationLog;
   /** The disk of this host. */
   readonly disk: Disk;
+  readonly log: Log;
 }
 
 export class ReplicatedDisk implements Disk {
@@ -50,10 +53,31 @@ export class ReplicatedDisk implements Disk {
   async copy(file: string): Promise<void> {
     const path = this.#pathOf(file);
     if (path === undefined) return;
+    const { disk } = this.#deps;
     await this.#inTurn(file, async () => {
-      await this.#logWhole(file, path, await contentOf(this.#deps.disk, file));
+      let content = await contentOf(disk, file);
+      const isLog = path.endsWith('.ndjson') && !path.includes('/segments/');
+      if (isLog && !(await isWholeLines(disk, file, content.length))) {
+        // Ends a line that a crash has torn, as the next append would.
+        content = Buffer.concat([content, Buffer.from('\n')]);
+        await disk.writeWhole(file, [content]);
+      }
+      await this.#logWhole(file, path, content);
       await this.#onMade(file);
     });
+  }
+
+  /** Records that all files that were here before are in the log. */
+  async endCopying(): Promise<void> {
+    const { term } = this.#options;
+    const data = new Uint8Array(0);
+    await this.#log('', [{ kind: 'copied', path: '', offset: 0, size: 0, data, term }]);
+    await this.#onMade('');
+  }
+
+  /** Resolves once no change is being made. */
+  async idle(): Promise<void> {
+    await Promise.allSettled(this.#turns.values());
   }
 
   async writeWhole(file: string, chunks: Chunks): Promise<void> {
@@ -83,20 +107,29 @@ export class ReplicatedDisk implements Disk {
     });
   }
 
+  /**
+   * Once a line is in the log, it counts, as it does for those who read the log: if it cannot be appended here, it is
+   * appended before the file is used again.
+   */
   async append(file: string, lines: string): Promise<void> {
-    const { disk } = this.#deps;
+    const { disk, log } = this.#deps;
     const path = this.#pathOf(file);
     if (path === undefined) return await disk.append(file, lines);
     await this.#inTurn(file, async () => {
       await this.#appendMissing(file);
       const offset = await disk.size(file);
-      const data = Buffer.from(lines);
+      const isTorn = !(await isWholeLines(disk, file, offset));
+      const data = Buffer.from(isTorn ? `\n${lines}` : lines);
       const size = offset + data.length;
       const { term } = this.#options;
       await this.#log(file, [{ kind: 'append', path, offset, size, data, term }]);
       this.#missing.set(file, { offset, data });
-      await this.#appendMissing(file);
-      await this.#onMade(file);
+      try {
+        await this.#appendMissing(file);
+        await this.#onMade(file);
+      } catch (error) {
+        log.error({ file, error: describeError(error) }, 'cannot append here what is in the log');
+      }
     });
   }
 
@@ -104,27 +137,28 @@ export class ReplicatedDisk implements Disk {
     const path = this.#pathOf(file);
     await this.#inTurn(file, async () => {
       await this.#deps.disk.remove(file);
-      if (path !== undefined) await this.#deps.replication.forget(path);
+      // Not what another coordinator may have written since.
+      if (path !== undefined) await this.#deps.replication.forget(path, this.#last + 1);
     });
   }
 
   async read(file: string, octetsMax?: number): Promise<Buffer | undefined> {
-    await this.#appendMissing(file);
+    await this.#settle(file);
     return await this.#deps.disk.read(file, octetsMax);
   }
 
   async readPart(file: string, offset: number, length: number): Promise<Uint8Array> {
-    await this.#appendMissing(file);
+    await this.#settle(file);
     return await this.#deps.disk.readPart(file, offset, length);
   }
 
   async *lines(file: string): AsyncGenerator<string> {
-    await this.#appendMissing(file);
+    await this.#settle(file);
     yield* this.#deps.disk.lines(file);
   }
 
   async size(file: string): Promise<number> {
-    await this.#appendMissing(file);
+    await this.#settle(file);
     return await this.#deps.disk.size(file);
   }
 
@@ -184,7 +218,12 @@ export class ReplicatedDisk implements Disk {
     await this.#options.onMade(Math.min(this.#last, ...this.#madeBefore.values()));
   }
 
-  /** @throws Fault UNWRITABLE */
+  /** Makes a file complete before it is read. @throws Fault UNWRITABLE */
+  async #settle(file: string): Promise<void> {
+    if (this.#missing.has(file)) await this.#inTurn(file, () => this.#appendMissing(file));
+  }
+
+  /** Called in turn. @throws Fault UNWRITABLE */
   async #appendMissing(file: string): Promise<void> {
     const missing = this.#missing.get(file);
     if (missing === undefined) return;

@@ -6,16 +6,17 @@
  */
 import type { Fault } from '../base/faults.js';
 
-export const CHANGE_KINDS = ['write', 'append', 'begin'] as const;
+export const CHANGE_KINDS = ['write', 'append', 'begin', 'copied'] as const;
 
 /** A change of one file. */
 export interface FileChange {
   /**
    * `write`: `data` is the part of the new content that starts at `offset`; the parts of a file follow each
-   * other. `append`: `data` are whole lines at the end. `begin`: a coordinator begins to lead.
+   * other. `append`: `data` are whole lines at the end. `begin`: a coordinator begins to lead. `copied`: the files that
+   * the first coordinator had before are all in the log.
    */
   readonly kind: (typeof CHANGE_KINDS)[number];
-  /** Within the data folder; empty for `begin`. */
+  /** Within the data folder; empty for `begin` and `copied`. */
   readonly path: string;
   readonly offset: number;
   /** Octets of the file once all parts are written. */

@@ -1,13 +1,17 @@
 /** Property tests of the copies of a data folder, with disks and a log that fail at any call. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { isReplicated } from '../../coordinator/data-folder.js';
-import { type FolderSecret, Replica } from '../../coordinator/replication/replica.js';
+import { Replica } from '../../coordinator/replication/replica.js';
+import type { FolderSecret } from '../../coordinator/replication/replica-mark.js';
 import type { Clock } from '../../shared/base/clock.js';
 import { systemClock } from '../../shared/base/clock.js';
 import { Fault } from '../../shared/base/faults.js';
 import { MemoryReplication } from '../../shared/bus/memory/memory-replication.js';
 import type { FileChange, ReplicationLog } from '../../shared/bus/replication-log.js';
-import type { Disk } from '../../shared/host/disk.js';
+import { type Disk, systemDisk } from '../../shared/host/disk.js';
 import { silentLog } from '../../shared/telemetry/log.js';
 import { MemoryDisk } from '../support/memory-disk.js';
 import { prng } from '../support/prng.js';
@@ -161,7 +165,10 @@ describe('a replicated data folder', () => {
       await disk.append(JOURNAL, 'second\n');
     });
     const standby = new Host(log);
-    standby.disk.files.set(`${DATA}/.replica`, Buffer.from('{"log":"memory","last":2}'));
+    standby.disk.files.set(
+      `${DATA}/.replica`,
+      Buffer.from('{"log":"memory","last":3,"isOrigin":false,"isComplete":true}'),
+    );
     standby.disk.files.set(JOURNAL, Buffer.from('first\nsec'));
     await standby.copied();
     expect(standby.content).toEqual({ [JOURNAL]: 'first\nsecond\n' });
@@ -214,5 +221,139 @@ describe('a replicated data folder', () => {
     await log.append(evil, 0);
     const standby = await new Host(log).copied();
     expect([...standby.disk.files.keys()]).toEqual([`${DATA}/.replica`]);
+  });
+
+  test('has a file of several parts after its disk was full when the last one came', async () => {
+    const log = new MemoryReplication();
+    const [leader, standby] = [new Host(log), new Host(log)];
+    const content = 'x'.repeat(1_200_000);
+    await leader.replica.lead(1, (disk) => disk.writeWhole(SEGMENTS[0]!, [content]));
+    standby.disk.isFull = true;
+    await expect(standby.replica.catchUp()).rejects.toThrow('no space');
+    standby.disk.isFull = false;
+    await standby.copied();
+    expect(standby.content).toEqual(leader.content);
+  });
+
+  test('is copied whole although the first attempt failed, and nobody else leads before', async () => {
+    const log = new FailingLog();
+    const leader = new Host(log);
+    for (const file of [...SEGMENTS, JOURNAL]) leader.disk.files.set(file, Buffer.from('row\n'));
+    const append = log.append.bind(log);
+    let appends = 0;
+    log.append = async (changes, after) => {
+      const fault = new Fault('UNWRITABLE', 'no room');
+      return ++appends > 2 ? { last: after, fault } : await append(changes, after);
+    };
+    await expect(leader.replica.lead(1, async () => {})).rejects.toThrow('no room');
+    log.append = append;
+    const early = new Host(log);
+    await expect(early.replica.lead(2, async () => {})).rejects.toThrow('not have all copies yet');
+    const restarted = new Host(log);
+    for (const [file, content] of leader.disk.files) restarted.disk.files.set(file, content);
+    await restarted.replica.lead(3, async () => {});
+    expect((await new Host(log).copied()).content).toEqual(leader.content);
+  });
+
+  test('has each line once although it is read while lines are appended', async () => {
+    const log = new MemoryReplication();
+    const data = await mkdtemp(join(tmpdir(), 'transect-replica-'));
+    const file = join(data, 's1/journal.ndjson');
+    const deps = { replication: log, disk: systemDisk, clock: systemClock, log: silentLog };
+    const replica = new Replica({ data, isReplicated, secret: SECRET }, deps);
+    await replica.lead(1, async (disk) => {
+      let isOver = false;
+      const reading = (async () => {
+        while (!isOver) for await (const _line of disk.lines(file));
+      })();
+      for (let i = 0; i < 200; i++) await disk.append(file, `${i}\n`);
+      isOver = true;
+      await reading;
+    });
+    const lines = (await systemDisk.read(file))?.toString().trim().split('\n');
+    expect(lines).toEqual(Array.from({ length: 200 }, (_, i) => `${i}`));
+    await rm(data, { recursive: true });
+  });
+
+  test('continues after a line that a crash has torn, the same on all hosts, also after a replay', async () => {
+    const log = new MemoryReplication();
+    const [leader, standby] = [new Host(log), new Host(log)];
+    leader.disk.files.set(JOURNAL, Buffer.from('whole\ntorn'));
+    await leader.replica.lead(1, async (disk) => {
+      await standby.copied();
+      await disk.append(JOURNAL, 'next\n');
+      await standby.copied();
+      const replayed = new Host(log);
+      for (const [file, content] of standby.disk.files) replayed.disk.files.set(file, content);
+      const { log: name } = JSON.parse(`${standby.disk.files.get(`${DATA}/.replica`)}`) as {
+        log: string;
+      };
+      const mark = { log: name, last: 3, isOrigin: false, isComplete: true };
+      replayed.disk.files.set(`${DATA}/.replica`, Buffer.from(JSON.stringify(mark)));
+      await disk.append(JOURNAL, 'last\n');
+      await replayed.copied();
+      await standby.copied();
+      expect(replayed.content).toEqual(leader.content);
+    });
+    expect(leader.content).toEqual({ [JOURNAL]: 'whole\ntorn\nnext\nlast\n' });
+    expect(standby.content).toEqual(leader.content);
+  });
+
+  test('counts a line that is in the log and could not be appended here: it is there before the file is read', async () => {
+    const log = new MemoryReplication();
+    const leader = new Host(log);
+    await leader.replica.lead(1, async (disk) => {
+      await disk.append(JOURNAL, 'a\n');
+      leader.disk.isFull = true;
+      await disk.append(JOURNAL, 'b\n');
+      await expect(disk.append(JOURNAL, 'c\n')).rejects.toThrow('no space');
+      leader.disk.isFull = false;
+      expect(await disk.size(JOURNAL)).toBe(4);
+      await disk.append(JOURNAL, 'd\n');
+    });
+    expect(leader.content).toEqual({ [JOURNAL]: 'a\nb\nd\n' });
+    expect((await new Host(log).copied()).content).toEqual(leader.content);
+  });
+
+  test('keeps what a new leader has stored although the one before removes the file later', async () => {
+    const log = new MemoryReplication();
+    const [first, second] = [new Host(log), new Host(log)];
+    const [segment] = SEGMENTS as [string];
+    await first.replica.lead(1, async (disk) => {
+      await disk.writeWhole(segment, ['of an attempt']);
+      await second.replica.lead(2, async (other) => {
+        await other.remove(segment);
+        await other.writeWhole(segment, ['counts']);
+      });
+      await disk.remove(segment);
+    });
+    expect((await new Host(log).copied()).content).toEqual({ [segment]: 'counts' });
+  });
+
+  test('is not replaced by the copies of a broker that has lost its log, of which another folder is the first', async () => {
+    class Broker extends MemoryReplication {
+      id = 'one';
+      override async state() {
+        return { ...(await super.state()), id: this.id };
+      }
+    }
+    const [before, after] = [new Broker(), new Broker()];
+    after.id = 'two';
+    const old = new Host(before);
+    await old.replica.lead(1, (disk) => disk.append(`${DATA}/exclusions.ndjson`, 'opt-out 1\n'));
+    const { content } = old;
+    const fresh = new Host(after);
+    await fresh.replica.lead(2, (disk) => disk.append(`${DATA}/exclusions.ndjson`, 'opt-out 2\n'));
+    const restarted = new Host(after);
+    for (const [file, octets] of old.disk.files) restarted.disk.files.set(file, octets);
+    await expect(restarted.replica.catchUp()).rejects.toThrow('is not replaced');
+    expect(restarted.content).toEqual(content);
+    // Started first on the empty broker, it is the one whose files are copied.
+    const empty = new Broker();
+    empty.id = 'three';
+    const first = new Host(empty);
+    for (const [file, octets] of old.disk.files) first.disk.files.set(file, octets);
+    await first.replica.lead(3, async () => {});
+    expect((await new Host(empty).copied()).content).toEqual(content);
   });
 });

@@ -34,6 +34,13 @@ const ID_OCTETS = 12;
 /** A consumer that nobody uses is removed after this. */
 const INACTIVE_MILLIS = 30_000;
 
+/**
+ * Octets and messages that are sent and not acknowledged yet: little, because heartbeats and the renewal of the
+ * leadership wait behind them.
+ */
+const IN_FLIGHT_OCTETS = 4 * 1024 * 1024;
+const IN_FLIGHT = 256;
+
 interface Message {
   readonly subject: string;
   readonly bytes: Uint8Array;
@@ -75,9 +82,13 @@ class NatsReplication implements ReplicationLog {
       msgID: `${id}.${i}`,
     }));
     let stored = 0;
-    for (;;) {
-      const error = await this.#send(all.slice(stored), after + stored);
-      if (error === undefined) return { last: after + all.length, fault: undefined };
+    while (stored < all.length) {
+      const sent = all.slice(stored, stored + countInFlight(all, stored));
+      const error = await this.#send(sent, after + stored);
+      if (error === undefined) {
+        stored += sent.length;
+        continue;
+      }
       const { closing, connection, clock } = this.#broker;
       if (closing.aborted || connection.isClosed()) throw error;
       const before = stored;
@@ -94,6 +105,7 @@ class NatsReplication implements ReplicationLog {
       }
       await clock.sleep(RETRY_MILLIS, closing);
     }
+    return { last: after + stored, fault: undefined };
   }
 
   async *read(after: number): AsyncGenerator<NumberedChange> {
@@ -179,4 +191,16 @@ class NatsReplication implements ReplicationLog {
       throw error;
     }
   }
+}
+
+/** The number of messages, from one on, that are sent without waiting: at least one. */
+function countInFlight(messages: readonly Message[], from: number): number {
+  let octets = 0;
+  let count = 0;
+  while (count < IN_FLIGHT && from + count < messages.length) {
+    octets += messages[from + count]?.bytes.length ?? 0;
+    if (count > 0 && octets > IN_FLIGHT_OCTETS) break;
+    count++;
+  }
+  return count;
 }
