@@ -51,8 +51,12 @@ export async function runElection(
       }
       seen = { revision: found.revision, at: now };
     }
+    // A broker that came back without the record: the coordinator that led before has all data, and leads on.
+    const isLost = found === undefined && seen !== undefined;
+    if (isLost && seen?.revision !== 0) seen = { revision: 0, at: now };
     // A record of ours belongs to a term that is over.
-    const isFree = found === undefined || found.value.resigned || found.value.id === id;
+    const isFree =
+      (found === undefined && !isLost) || found?.value.resigned === true || found?.value.id === id;
     if (isFree || now - (seen?.at ?? now) >= TAKEOVER_MILLIS) {
       // A broker with an empty store does not know the terms that journals know.
       const before = Math.max(found?.value.term ?? 0, await terms.highest());

@@ -8,6 +8,9 @@ import { Canaries, parseCanaryPrefix } from '../../shared/survey/canaries.js';
 import { interfaceIndex } from '../system/libc.js';
 import { answerForCanaries } from './responder.js';
 
+/** Octets of output that wait for a reader. */
+const WAITING_MAX = 16 * 1024 * 1024;
+
 interface CanaryFlags {
   readonly prefix: readonly Prefix6[];
   readonly secret: string;
@@ -34,8 +37,15 @@ async function serve({ prefix, secret, device }: CanaryFlags): Promise<void> {
   const stop = stopController();
   onStopSignal(() => stop.abort());
   process.stdout.on('error', () => stop.abort()); // its reader is gone
-  const onProbe = (probe: object) => void process.stdout.write(`${JSON.stringify(probe)}\n`);
+  let lost = 0;
+  const onProbe = (probe: object) => {
+    // A slow reader must not fill the memory.
+    if (process.stdout.writableLength > WAITING_MAX) lost++;
+    else process.stdout.write(`${JSON.stringify(probe)}\n`);
+  };
   const working = answerForCanaries({ device, prefixes: prefix, canaries, onProbe }, stop.signal);
   process.stderr.write(`answering for canaries on ${device}\n`);
   await working;
+  if (lost > 0)
+    process.stderr.write(`${lost} probes are not in the output: its reader was too slow\n`);
 }

@@ -3,6 +3,7 @@ import type { FrameSender } from '../interfaces.js';
 import { openTxRing } from '../transmit/tx-ring.js';
 
 const RUN_MAX = 64;
+const TRIES = 4;
 /** The writer of a frame fills in its MAC addresses. */
 const NOBODY = new Uint8Array(6);
 
@@ -18,15 +19,20 @@ export class Outbox {
     this.#frameSender = openTxRing({ device, family, octets, nextHop, queue: 0 });
   }
 
-  /** Writes one frame by calling `write`; if there is no room, sends all pending frames first. */
+  /** Writes one frame by calling `write`, after all pending ones were sent; drops it if there is no room even then. */
   put(write: (frameSender: FrameSender, at: number) => void): void {
     if (this.#pending === this.#room) this.flush();
+    if (this.#pending === this.#room) return;
     write(this.#frameSender, this.#at[this.#pending] as number);
     this.#pending++;
   }
 
+  /** Sends all pending frames; those that the kernel refuses are dropped, as a full network would drop them. */
   flush(): void {
-    while (this.#pending > 0) this.#pending -= this.#frameSender.send(this.#pending);
+    for (let tries = TRIES; this.#pending > 0 && tries > 0; tries--)
+      this.#pending -= this.#frameSender.send(this.#pending);
+    if (this.#pending > 0) this.#frameSender.discard();
+    this.#pending = 0;
     this.#room = Math.min(RUN_MAX, this.#frameSender.room());
     this.#frameSender.locate(this.#room, this.#at);
   }

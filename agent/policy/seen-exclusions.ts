@@ -26,11 +26,15 @@ export class SeenExclusions {
     this.#last = last;
   }
 
-  /** @param folder of this host's state @throws Fault UNREADABLE_FILE */
+  /** @param folder of this host's state @throws Fault UNREADABLE_FILE or UNWRITABLE */
   static async open(folder: string, agent: string, disk: Disk, log: Log): Promise<SeenExclusions> {
     const file = join(folder, `exclusions-${agent}.json`);
     const text = (await disk.read(file, OCTETS_MAX))?.toString();
-    if (text === undefined) return new SeenExclusions(file, disk, log, { version: 0, head: '' });
+    if (text === undefined) {
+      const nothing = { version: 0, head: '' };
+      await disk.writeWhole(file, [`${JSON.stringify(nothing)}\n`]); // now, and not with the first opt-out
+      return new SeenExclusions(file, disk, log, nothing);
+    }
     try {
       return new SeenExclusions(file, disk, log, shape.parse(JSON.parse(text)));
     } catch (cause) {

@@ -53,16 +53,16 @@ const shape = z.object({
 });
 
 /** @throws Fault UNREADABLE_FILE if there is no roster, BAD_MESSAGE if the file is damaged */
-export async function readRoster(disk: Disk, file: string): Promise<Roster> {
+export async function readRoster(disk: Disk, file: string, flag = '--dir'): Promise<Roster> {
   const text = await disk.read(file, OCTETS_MAX);
   if (text === undefined) {
     const reason = 'there is no roster; make one with: transect auth init';
-    throw new Fault('UNREADABLE_FILE', reason, { flag: '--dir', file });
+    throw new Fault('UNREADABLE_FILE', reason, { flag, file });
   }
   try {
     return shape.parse(JSON.parse(text.toString()));
   } catch (cause) {
-    throw new Fault('BAD_MESSAGE', 'the file is not a roster', { file }, cause);
+    throw new Fault('BAD_MESSAGE', 'the file is not a roster', { flag, file }, cause);
   }
 }
 

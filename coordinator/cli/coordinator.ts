@@ -25,7 +25,7 @@ import { runElection } from '../leader-election.js';
 import { declareMetrics } from '../metrics.js';
 import { persistentTerms } from '../persistent-terms.js';
 import { Replica, type ReplicaDeps } from '../replication/replica.js';
-import { refuseReplica } from '../replication/replica-mark.js';
+import { mustReplicate, refuseReplica } from '../replication/replica-mark.js';
 import { SigningKey } from '../storage/signing-key.js';
 import { SurveyKeys } from '../survey-keys.js';
 import { addBrokerOptions, type BrokerFlags } from './with-bus.js';
@@ -149,6 +149,7 @@ async function openReplica(
   const disk = systemDisk;
   if (!replicate) {
     await refuseReplica(disk, data);
+    if (await deps.bus.isReplicated()) throw mustReplicate();
     return undefined;
   }
   const replication = await deps.bus.openReplication();
@@ -158,5 +159,6 @@ async function openReplica(
   };
   const replica = new Replica({ data, isReplicated, secret }, { ...deps, replication, disk });
   await replica.catchUp();
+  deps.log.info({ data, changes: replica.made }, 'the data folder has all copies of the broker');
   return replica;
 }

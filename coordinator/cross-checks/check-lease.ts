@@ -15,10 +15,13 @@ import { BatchCollector } from '../storage/batch-collector.js';
 import { batchWithForgedRow } from '../storage/forged-rows.js';
 import type { ShardRows } from '../storage/shard-rows.js';
 
+const MOMENT_MILLIS = 3000;
 const FIRST_EPOCH = 2 ** 31;
 const EPOCHS_PER_TERM = 65_536;
-/** An agent that was chosen must begin, and then report progress, within this time. */
+/** An agent that was chosen must begin, and then make progress, within this time; when all is sent, also settle. */
 const IDLE_MILLIS = 30_000;
+/** An agent must end a check within this time. */
+const CHECK_MILLIS = 1_800_000;
 
 /** True if an epoch is one of a check. */
 export function isCheckEpoch(epoch: number): boolean {
@@ -29,12 +32,16 @@ export interface CheckedShard {
   readonly survey: string;
   readonly term: number;
   readonly shard: Shard;
+  /** The survey's, in milliseconds. */
+  readonly cooldown: number;
 }
 
 export interface CheckLeaseDeps {
   readonly clock: Clock;
   readonly reports: ReportValidator;
   readonly keyOf: (epoch: ShardEpoch & { readonly agent: string }) => Uint8Array;
+  /** Called with the probes that were sent for checks. */
+  readonly onProbes: (count: number) => void;
   /** Called if an agent reports what is not possible. */
   readonly onViolation: (agent: string, reason: string) => void;
 }
@@ -47,20 +54,24 @@ export interface CheckResult {
 }
 
 export class CheckLease {
-  readonly requestedAt: number;
+  /** Since when no other agent is there, by our monotonic clock. */
+  aloneSince: number;
   readonly #checked: CheckedShard;
   readonly #deps: CheckLeaseDeps;
   #assigned = '';
   #lease: Lease | undefined;
   #collector = new BatchCollector();
   #openedAt = 0;
-  /** When the agent was chosen, or last reported progress. */
+  /** When the agent was chosen, and when it last made progress. */
+  #assignedAt = 0;
   #activeAt = 0;
+  /** Agents that were chosen, and did not end it. */
+  readonly #failed = new Set<string>();
 
   constructor(checked: CheckedShard, deps: CheckLeaseDeps) {
     this.#checked = checked;
     this.#deps = deps;
-    this.requestedAt = deps.clock.monotonic();
+    this.aloneSince = deps.clock.monotonic();
   }
 
   /** The agent that holds it; undefined if none does. */
@@ -79,14 +90,34 @@ export class CheckLease {
   }
 
   get #isRecent(): boolean {
-    return this.#deps.clock.monotonic() - this.#activeAt < IDLE_MILLIS;
+    const now = this.#deps.clock.monotonic();
+    const idle = IDLE_MILLIS + this.#checked.cooldown;
+    return now - this.#activeAt < idle && now - this.#assignedAt < CHECK_MILLIS;
+  }
+
+  /** True if it waits for an agent for more than a moment. */
+  get isAlone(): boolean {
+    const isWaiting = this.#assigned === '' && this.#lease === undefined;
+    return isWaiting && this.#deps.clock.monotonic() - this.aloneSince > MOMENT_MILLIS;
+  }
+
+  /** True if an agent was chosen before, and did not end it. */
+  hasFailed(agent: string): boolean {
+    return this.#failed.has(agent);
+  }
+
+  /** Nobody could work on it for a while. */
+  restartPatience(): void {
+    this.aloneSince = this.#deps.clock.monotonic();
+    this.#activeAt = this.aloneSince;
   }
 
   /** Leaves it to an agent, once that asks for work. */
   assign(agent: string): void {
     this.#assigned = agent;
     this.#lease = undefined;
-    this.#activeAt = this.#deps.clock.monotonic();
+    this.restartPatience();
+    this.#assignedAt = this.#activeAt;
   }
 
   isFor(agent: string): boolean {
@@ -128,15 +159,25 @@ export class CheckLease {
       this.release();
       return violation;
     }
-    this.#activeAt = clock.monotonic();
+    const hasMoved = next.sentUpTo > known.sentUpTo || next.settledUpTo > known.settledUpTo;
+    if (hasMoved || state === 'settled') this.#activeAt = clock.monotonic();
+    this.#deps.onProbes(next.probesSent - known.probesSent);
     this.#lease = { ...this.#lease, state, epochs: [next] };
     return undefined;
+  }
+
+  /** The agent that was chosen is gone, or makes no progress: another one is to be chosen. */
+  giveUp(): void {
+    if (this.#assigned === '') return;
+    this.#failed.add(this.#assigned);
+    this.release();
   }
 
   /** Leaves it to another agent. */
   release(): void {
     this.#assigned = '';
     this.#lease = undefined;
+    this.aloneSince = this.#deps.clock.monotonic();
   }
 
   onBatch(delivery: ResultDelivery): void {

@@ -10,48 +10,19 @@
  * So a shard that an agent has made up is stored only if its whole batch is, and what is stored is final. The rows of
  * a check are not stored. Checks are in memory only: the next coordinator finds the settled shards, and starts over.
  */
-import type { Random } from '../../shared/base/random.js';
 import type { NewLease, ShardEpoch, ShardReport } from '../../shared/bus/heartbeat.js';
 import type { ResultDelivery } from '../../shared/bus/interfaces.js';
-import type { ProbeSet } from '../../shared/probe/probe-set.js';
-import { type Lease, lastEpoch } from '../../shared/survey/lease.js';
-import type { Plan } from '../../shared/survey/plan.js';
-import type { Log } from '../../shared/telemetry/log.js';
+import type { CrossCheckLine, DistrustedAgent } from '../../shared/survey/cross-check-lines.js';
+import type { Lease } from '../../shared/survey/lease.js';
 import type { Holder } from '../leases/opened-epoch.js';
-import type { CheckEntry, CrossCheckLine, DistrustedAgent } from '../storage/journal.js';
 import type { CrossCheckSummary } from '../storage/manifest.js';
-import type { ShardRows } from '../storage/shard-rows.js';
-import { CheckLease, type CheckLeaseDeps, isCheckEpoch } from './check-lease.js';
-import { compareRows } from './compare-rows.js';
+import { AvailableAgents } from './available-agents.js';
+import { CheckLease, isCheckEpoch } from './check-lease.js';
+import { compareOpinions } from './compare-rows.js';
 import { Disagreements } from './disagreements.js';
 import { HeldBatch } from './held-batch.js';
+import type { CrossChecksDeps, CrossChecksOptions } from './interfaces.js';
 
-export interface CrossChecksOptions {
-  readonly survey: string;
-  readonly plan: Plan;
-  readonly set: ProbeSet;
-  /** One of so many shards of an agent is checked, once it has agreed with others often enough; 0: none. */
-  readonly interval: number;
-  /** The fencing term of the coordinator. */
-  readonly term: number;
-  /** Rows that may wait to be checked. */
-  readonly rowsMax: number;
-}
-
-export interface CrossChecksDeps extends CheckLeaseDeps {
-  readonly log: Log;
-  readonly random: Random;
-  readonly leaseOf: (shard: number) => Lease | undefined;
-  readonly rowsOf: (lease: Lease) => ShardRows;
-  /** Stores a shard that has waited. */
-  readonly store: (lease: Lease) => void;
-  readonly onChecked: (check: CheckEntry) => void;
-  /** Called if an agent is caught: its unstored shards must be probed again. */
-  readonly onCaught: (caught: DistrustedAgent) => void;
-}
-
-/** An agent that has asked for work within this time can check others. */
-const ALIVE_MILLIS = 3000;
 /** If no other agent is there for so long, shards are stored unchecked. */
 const PATIENCE_MILLIS = 20_000;
 /** Checks of one batch; then it is stored, and each further shard of its agent is checked. */
@@ -61,6 +32,8 @@ export class CrossChecks {
   readonly #options: CrossChecksOptions;
   readonly #deps: CrossChecksDeps;
   readonly #disagreements = new Disagreements();
+  /** Agents that were caught by an earlier coordinator. */
+  readonly #recorded = new Set<string>();
   /** By agent: the batch that still grows, and the number of batches in a row that were agreed about. */
   readonly #growing = new Map<string, HeldBatch>();
   readonly #agreements = new Map<string, number>();
@@ -72,14 +45,15 @@ export class CrossChecks {
   readonly #passed = new Set<number>();
   /** By shard. */
   readonly #checks = new Map<number, CheckLease>();
-  /** When each agent that can work has last asked for work. */
-  readonly #askedAt = new Map<string, number>();
+  readonly #agents: AvailableAgents;
   #checksDone = 0;
+  #unconfirmed = 0;
   #epochs = 0;
 
   constructor(options: CrossChecksOptions, deps: CrossChecksDeps) {
     this.#options = options;
     this.#deps = deps;
+    this.#agents = new AvailableAgents(deps.clock);
   }
 
   /** Takes a line of the journal of an earlier coordinator. */
@@ -87,7 +61,20 @@ export class CrossChecks {
     if ('check' in line) {
       this.#checksDone++;
       this.#disagreements.add(line.check.comparisons);
-    } else this.#disagreements.restore(line.distrusted.agent, line.distrusted.reason);
+    } else if ('unconfirmed' in line) this.#unconfirmed += line.unconfirmed.shards;
+    else {
+      this.#disagreements.restore(line.distrusted.agent, line.distrusted.reason);
+      this.#recorded.add(line.distrusted.agent);
+    }
+  }
+
+  /** The agents that were caught by then, and those of them that are not in the journal yet. */
+  get restored(): {
+    readonly caught: readonly DistrustedAgent[];
+    readonly unrecorded: readonly DistrustedAgent[];
+  } {
+    const caught = [...this.#disagreements.caught].map(([agent, reason]) => ({ agent, reason }));
+    return { caught, unrecorded: caught.filter(({ agent }) => !this.#recorded.has(agent)) };
   }
 
   /** A sentence about an agent that was caught; empty if it was not. */
@@ -97,7 +84,14 @@ export class CrossChecks {
 
   get summary(): CrossCheckSummary {
     const { agreement, caught } = this.#disagreements;
-    return { checks: this.#checksDone, ...agreement, distrusted: Object.fromEntries(caught) };
+    const [checks, unconfirmed] = [this.#checksDone, this.#unconfirmed];
+    return { checks, unconfirmed, ...agreement, distrusted: Object.fromEntries(caught) };
+  }
+
+  /** A sentence if shards wait because nobody can check them; else empty. */
+  get notice(): string {
+    const isAlone = [...this.#checks.values()].some((check) => check.isAlone);
+    return isAlone ? 'shards wait until another agent can check them (--cross-check)' : '';
   }
 
   /** True if an agent holds a check. */
@@ -110,10 +104,13 @@ export class CrossChecks {
     const { shard } = lease;
     if (this.#options.interval === 0 || this.#passed.has(shard)) return true;
     if (this.#batchOf.has(shard)) return false;
-    const agent = lastEpoch(lease)?.agent ?? '';
+    const owners = lease.epochs.filter((each) => each.settledUpTo > each.from);
+    const names = owners.map(({ agent }) => agent);
+    // Of several owners, the one that is trusted least: it must not hide behind another one.
+    const [agent = ''] = names.sort((a, b) => this.#sizeFor(a) - this.#sizeFor(b));
     const batch = this.#growing.get(agent) ?? new HeldBatch(agent);
     this.#growing.set(agent, batch);
-    batch.add(shard, rowCount);
+    batch.add(shard, rowCount, names);
     this.#batchOf.set(shard, batch);
     return false;
   }
@@ -150,9 +147,22 @@ export class CrossChecks {
 
   /** The checks that an agent is to do, which has asked for work. */
   open(holder: Holder): readonly NewLease[] {
-    this.#askedAt.set(holder.agent, this.#deps.clock.monotonic());
+    this.#agents.onAsked(holder.agent);
     const due = [...this.#checks.values()].filter((check) => check.isFor(holder.agent));
     return due.map((check) => check.open(holder, this.#nextEpoch()));
+  }
+
+  /** True if so many rows wait that no more shards should be leased. */
+  get isFull(): boolean {
+    let rows = 0;
+    for (const batch of [...this.#growing.values(), ...this.#closed]) rows += batch.rows;
+    return rows > this.#options.rowsMax;
+  }
+
+  /** Nobody can check now: the survey is paused, or cannot be stored. */
+  pause(): void {
+    this.#agents.pause();
+    for (const check of this.#checks.values()) check.restartPatience();
   }
 
   /** Called often. @param isFullyLeased true if no batch will grow soon, because no shard is left */
@@ -179,7 +189,10 @@ export class CrossChecks {
 
   #isWaiting(shard: number): boolean {
     const isSettled = this.#deps.leaseOf(shard)?.state === 'settled';
-    if (!isSettled) this.#batchOf.delete(shard);
+    if (!isSettled) {
+      this.#batchOf.delete(shard);
+      this.#checks.delete(shard);
+    }
     return isSettled;
   }
 
@@ -196,25 +209,24 @@ export class CrossChecks {
     batch.checking = shard;
     const check = this.#checks.get(shard) ?? this.#newCheck(shard);
     this.#checks.set(shard, check);
-    const now = this.#deps.clock.monotonic();
-    const isAlive = (agent: string) =>
-      now - (this.#askedAt.get(agent) ?? -ALIVE_MILLIS) < ALIVE_MILLIS;
-    if (check.isAtWork(isAlive)) return;
-    const others = [...this.#askedAt.keys()].filter(
+    if (check.isAtWork((agent) => this.#agents.has(agent))) return;
+    check.giveUp();
+    const others = this.#agents.all.filter(
       (agent) =>
-        isAlive(agent) &&
         !batch.hasOpinionOf(shard, agent) &&
+        !check.hasFailed(agent) &&
         lease.epochs.every((epoch) => epoch.agent !== agent) &&
         this.distrustOf(agent) === '',
     );
     const chosen = this.#draw(others);
     if (chosen !== undefined) check.assign(chosen);
-    else if (now - check.requestedAt > PATIENCE_MILLIS) this.#pass(batch, false);
+    else if (this.#deps.clock.monotonic() - check.aloneSince > PATIENCE_MILLIS)
+      this.#pass(batch, false);
   }
 
   #newCheck(shard: number): CheckLease {
-    const { survey, plan, term } = this.#options;
-    return new CheckLease({ survey, term, shard: plan.shard(shard) }, this.#deps);
+    const { survey, plan, term, cooldown } = this.#options;
+    return new CheckLease({ survey, term, cooldown, shard: plan.shard(shard) }, this.#deps);
   }
 
   #concludeIfComplete(shard: number): void {
@@ -227,14 +239,9 @@ export class CrossChecks {
     const { plan, set } = this.#options;
     const { checker, rows: checked, probesSent } = check.result(plan, set);
     if (checked === undefined) return; // with a forged row
-    const rows = this.#deps.rowsOf(lease);
-    const common = { plan, set, shard, checker, checked };
-    const comparisons = compareRows({ ...common, epochs: lease.epochs, rows });
-    for (const { agent, rows: earlier } of batch.opinionsOn(shard)) {
-      const { from, to } = plan.shard(shard);
-      const epochs = [{ agent, from, settledUpTo: to }];
-      comparisons.push(...compareRows({ ...common, epochs, rows: earlier }));
-    }
+    const own = { epochs: lease.epochs, rows: this.#deps.rowsOf(lease) };
+    const compared = { plan, set, shard, checker, checked, ...own };
+    const comparisons = compareOpinions(compared, batch.opinionsOn(shard));
     batch.addOpinion(shard, { agent: checker, rows: checked });
     this.#checksDone++;
     this.#deps.onChecked({ shard, checker, probesSent, comparisons });
@@ -248,7 +255,7 @@ export class CrossChecks {
   #judge(batch: HeldBatch): void {
     batch.keep((shard) => this.#isWaiting(shard));
     if (batch.checks === 0 || batch.size === 0) return;
-    const isSuspected = this.#disagreements.isSuspected(batch.agent);
+    const isSuspected = [...batch.owners].some((agent) => this.#disagreements.isSuspected(agent));
     if (!isSuspected) this.#pass(batch, true);
     else if (batch.checks >= CHECKS_MAX) this.#pass(batch, false);
     // First another opinion about the same shard, which says who of both is wrong; then another shard.
@@ -257,12 +264,11 @@ export class CrossChecks {
 
   /** Lets the shards of a batch be stored. */
   #pass(batch: HeldBatch, isAgreed: boolean): void {
-    const { agent } = batch;
+    const { agent, size: shards } = batch;
     this.#agreements.set(agent, isAgreed ? (this.#agreements.get(agent) ?? 0) + 1 : 0);
     if (!isAgreed) {
-      const { survey } = this.#options;
-      const details = { survey, agent, shards: batch.size, checks: batch.checks };
-      this.#deps.log.warn(details, 'shards are stored although no other agent confirms them');
+      this.#unconfirmed += shards;
+      this.#deps.onUnconfirmed({ agent, shards });
     }
     this.#closed.delete(batch);
     for (const shard of batch.shards) {

@@ -3,7 +3,7 @@
  * about some: packets are lost, hosts come and go, networks block one of them. An agent that leaves answers out, or
  * makes some up, disagrees with everybody, and more than the others do among themselves (test of two proportions).
  */
-import type { Comparison } from '../storage/journal.js';
+import type { Comparison } from '../../shared/survey/cross-check-lines.js';
 
 /** Standard deviations above which an agent is caught, and above which it is suspected. */
 const CAUGHT_DEVIATIONS = 6;

@@ -1,4 +1,7 @@
-/** Settled shards of one agent, which are stored together, once one of them was checked. */
+/**
+ * Settled shards of one agent, which are stored together, once one of them was checked. Parts of them may have been
+ * settled by others, which are judged as well.
+ */
 import type { ShardRows } from '../storage/shard-rows.js';
 
 /** The answers of an agent that has checked a shard. */
@@ -11,8 +14,8 @@ export class HeldBatch {
   readonly agent: string;
   /** The shard that is being checked. */
   checking: number | undefined;
-  /** Rows by shard. */
-  readonly #rows = new Map<number, number>();
+  /** Rows, and the agents that have settled positions, by shard. */
+  readonly #held = new Map<number, { readonly rows: number; readonly owners: readonly string[] }>();
   readonly #opinions = new Map<number, Opinion[]>();
 
   constructor(agent: string) {
@@ -20,29 +23,35 @@ export class HeldBatch {
   }
 
   get shards(): readonly number[] {
-    return [...this.#rows.keys()];
+    return [...this.#held.keys()];
   }
   get size(): number {
-    return this.#rows.size;
+    return this.#held.size;
+  }
+  get rows(): number {
+    return [...this.#held.values()].reduce((sum, { rows }) => sum + rows, 0);
+  }
+  /** The agents that have settled positions of its shards. */
+  get owners(): ReadonlySet<string> {
+    return new Set([...this.#held.values()].flatMap(({ owners }) => owners));
   }
   /** The number of checks that were done. */
   get checks(): number {
     return [...this.#opinions.values()].reduce((sum, { length }) => sum + length, 0);
   }
 
-  add(shard: number, rowCount: number): void {
-    this.#rows.set(shard, rowCount);
+  add(shard: number, rows: number, owners: readonly string[]): void {
+    this.#held.set(shard, { rows, owners });
   }
 
   /** Removes the shards that are not waiting any more, because they are probed again. */
   keep(isWaiting: (shard: number) => boolean): void {
-    for (const shard of this.shards) if (!isWaiting(shard)) this.#rows.delete(shard);
-    if (this.checking !== undefined && !this.#rows.has(this.checking)) this.checking = undefined;
+    for (const shard of this.shards) if (!isWaiting(shard)) this.#held.delete(shard);
+    if (this.checking !== undefined && !this.#held.has(this.checking)) this.checking = undefined;
   }
 
   isFull(shardsMax: number, rowsMax: number): boolean {
-    const rows = [...this.#rows.values()].reduce((sum, count) => sum + count, 0);
-    return this.size >= shardsMax || rows >= rowsMax;
+    return this.size >= shardsMax || this.rows >= rowsMax;
   }
 
   addOpinion(shard: number, opinion: Opinion): void {

@@ -1,9 +1,11 @@
 /** The cross-checks of a survey, from its journal. */
-import type { Comparison, CrossCheckLine } from '../storage/journal.js';
+import type { Comparison, CrossCheckLine } from '../../shared/survey/cross-check-lines.js';
 
 export interface CrossCheckResult {
   /** Shards that another agent has probed again. */
   readonly checks: number;
+  /** Shards that were stored although no other agent has confirmed them. */
+  readonly unconfirmed: number;
   /** Positions that answered to one of both agents, and to both alike; without agents that were caught. */
   readonly seen: number;
   readonly agreed: number;
@@ -15,9 +17,11 @@ export class CrossCheckEvidence {
   readonly #comparisons: Comparison[] = [];
   readonly #distrusted = new Map<string, string>();
   #checks = 0;
+  #unconfirmed = 0;
 
   add(line: CrossCheckLine): void {
     if ('distrusted' in line) this.#distrusted.set(line.distrusted.agent, line.distrusted.reason);
+    else if ('unconfirmed' in line) this.#unconfirmed += line.unconfirmed.shards;
     else {
       this.#checks++;
       this.#comparisons.push(...line.check.comparisons);
@@ -33,6 +37,6 @@ export class CrossCheckEvidence {
       seen += both + onlyOwner + onlyChecker;
     }
     const distrusted = Object.fromEntries(this.#distrusted);
-    return { checks: this.#checks, seen, agreed, distrusted };
+    return { checks: this.#checks, unconfirmed: this.#unconfirmed, seen, agreed, distrusted };
   }
 }

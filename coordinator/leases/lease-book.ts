@@ -158,7 +158,10 @@ export class LeaseBook {
   /** Rewinds the shards that an agent has settled, and that are not stored: its positions are probed again. */
   distrust(agent: string): void {
     for (const lease of this.#deps.table.leases) {
-      const first = lease.epochs.findIndex((each) => each.agent === agent);
+      const first = lease.epochs.findIndex((each) => {
+        const isHeld = each === lastEpoch(lease) && lease.state === 'held';
+        return each.agent === agent && (isHeld || each.settledUpTo > each.from);
+      });
       if (first >= 0) this.#set(rewound(lease, first));
     }
   }

@@ -16,6 +16,8 @@ interface Sample {
   readonly epoch: number;
   readonly at: number;
   readonly sentUpTo: number;
+  readonly settledUpTo: number;
+  readonly probesSent: number;
 }
 
 export class StalledLeases {
@@ -51,19 +53,19 @@ export class StalledLeases {
   #isStalled(lease: Lease, now: number): boolean {
     const { shard, state } = lease;
     const epoch = lastEpoch(lease);
-    const { to } = this.#plan.shard(shard);
-    if (state !== 'held' || epoch === undefined || epoch.sentUpTo >= to) return false;
+    if (state !== 'held' || epoch === undefined) return false;
+    const { sentUpTo, settledUpTo, probesSent } = epoch;
     const before = this.#samples.get(shard);
     const limit = PATIENCE_MILLIS + this.#cooldown;
-    if (before?.epoch !== epoch.epoch) {
-      this.#samples.set(shard, { epoch: epoch.epoch, at: now, sentUpTo: epoch.sentUpTo });
-      return false;
-    }
-    if (now - before.at < limit) return false;
-    const sent = epoch.sentUpTo - before.sentUpTo;
-    this.#samples.set(shard, { epoch: epoch.epoch, at: now, sentUpTo: epoch.sentUpTo });
-    if (sent === 0) return true;
-    const isSlow = ((to - epoch.sentUpTo) / sent) * (now - before.at) > limit;
+    if (before?.epoch === epoch.epoch && now - before.at < limit) return false;
+    this.#samples.set(shard, { epoch: epoch.epoch, at: now, sentUpTo, settledUpTo, probesSent });
+    if (before?.epoch !== epoch.epoch) return false;
+    const sent = sentUpTo - before.sentUpTo;
+    const { to } = this.#plan.shard(shard);
+    // Near the end of a shard, there are repeats, deferred probes, and replies to wait for.
+    const isIdle = probesSent === before.probesSent && settledUpTo === before.settledUpTo;
+    if (sent === 0) return isIdle;
+    const isSlow = ((to - sentUpTo) / sent) * (now - before.at) > limit;
     return isSlow && (this.#reclaims.get(shard) ?? 0) < RECLAIMS_MAX;
   }
 }

@@ -86,7 +86,7 @@ function probesOf({ targets, probesPerTarget }: PlanSummary): string {
 
 function checksOf({ crossCheckInterval: interval }: PlanSummary): string {
   const share = (100 / interval).toPrecision(2);
-  return `${share} % of the targets are probed once more by another agent, and at first more (--cross-check)`;
+  return `one shard of 1, 2, 4, … ${interval} of each agent once more, by another one: in the end ${share} %`;
 }
 
 /** Lines about probes whose frames are longer than the smallest one, or whose options are a trade-off. */

@@ -22,7 +22,9 @@ export async function appendAt(
     if (Buffer.compare(stored, data) === 0) return;
   }
   if (size < offset) {
-    const reason = `the copy has ${size} octets, but should have ${offset}: empty the data folder to copy all again`;
+    const reason =
+      `the copy has ${size} octets, but should have ${offset}: empty the data folder, except .cookie-secret, ` +
+      'to copy all again';
     throw new Fault('UNREADABLE_FILE', reason, { file });
   }
   await disk.writeWhole(file, replaced(disk, file, offset, data));

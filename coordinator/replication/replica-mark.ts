@@ -1,5 +1,5 @@
 /**
- * What a data folder says of its replication, and when it is refused:
+ * The mark of a data folder that is replicated, and the reasons to refuse a folder:
  *
  *     DATA/.replica     the name of the log, and the number of the last change that was made here
  */
@@ -39,7 +39,7 @@ export async function readMark(disk: Disk, data: string): Promise<ReplicaMark | 
     return shape.parse(JSON.parse(text));
   } catch (cause) {
     const reason =
-      'the file does not say which log is replicated: empty the data folder to copy all again';
+      'the file does not say which log is replicated: empty the data folder, except .cookie-secret, to copy all again';
     throw new Fault('UNREADABLE_FILE', reason, { file }, cause);
   }
 }
@@ -60,6 +60,13 @@ export async function refuseReplica(disk: Disk, data: string): Promise<void> {
     'the data folder is replicated: start the coordinator with --replicate, or, to end the replication for good, ' +
     `remove ${file} and the stream FILES of the broker`;
   throw refused(data, reason);
+}
+
+/** A coordinator with another data folder would take over, and lack all that is stored. */
+export function mustReplicate(): Fault {
+  const reason =
+    'the broker has copies of a data folder (stream FILES), so all coordinators must replicate';
+  return new Fault('BAD_OPTION', reason, { flag: '--replicate' });
 }
 
 /**

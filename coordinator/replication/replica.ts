@@ -65,6 +65,11 @@ export class Replica {
     this.#deps = deps;
   }
 
+  /** The number of the last change that was made here. */
+  get made(): number {
+    return this.#made;
+  }
+
   /**
    * Makes the changes that the log has now.
    * @throws Fault BAD_OPTION if the data folder is not a copy of the one that the log is about, or lacks its secret
@@ -83,6 +88,7 @@ export class Replica {
     while (!signal.aborted) {
       try {
         await this.catchUp();
+        if (problem !== '') log.info({ changes: this.#made }, 'copying works again');
         problem = '';
       } catch (error) {
         if (error instanceof Fault && error.code === 'BAD_OPTION') throw error;

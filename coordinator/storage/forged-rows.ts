@@ -23,10 +23,11 @@ export function batchWithForgedRow(
   const macs = new Map<string, CookieMac>();
   const source = new Endpoint();
   for (const row of rows.sources(plan, set)) {
-    const isProven =
-      row.isTcp && !row.isError && set.all[row.target.probe]?.probe.kind === 'packet';
-    if (!isProven) continue;
     const { batch, target } = row;
+    if (!isTcpProbe(set, target.probe)) continue;
+    // The class says what the packet must have been.
+    if (set.isError(row.code) !== row.isError || row.isTcp === row.isError) return batch;
+    if (row.isError) continue;
     const name = `${batch.epoch} ${target.probe}`;
     const mac = macs.get(name) ?? new CookieMac(probeKey(keyOf(batch), target.probe));
     macs.set(name, mac);
@@ -37,6 +38,14 @@ export function batchWithForgedRow(
   return undefined;
 }
 
+/** True if the probe is a TCP segment of ours. */
+function isTcpProbe(set: ProbeSet, probe: number): boolean {
+  const asked = set.all[probe]?.probe;
+  return asked?.kind === 'packet' && asked.protocol(4) === TCP;
+}
+
+/** The protocol number. */
+const TCP = 6;
 /** SYN and FIN count one each (RFC 9293 §3.4), and TCP probes carry no data. */
 const SEGMENT_LENGTH_MAX = 2;
 

@@ -12,6 +12,13 @@ import { z } from 'zod';
 import { Fault } from '../../shared/base/faults.js';
 import { IntervalSet } from '../../shared/base/intervals.js';
 import type { Disk } from '../../shared/host/disk.js';
+import {
+  type CheckEntry,
+  type CrossCheckLine,
+  crossCheckShapes,
+  type DistrustedAgent,
+  type UnconfirmedShards,
+} from '../../shared/survey/cross-check-lines.js';
 import { NO_FINDINGS } from '../../shared/survey/icmp-findings.js';
 import type { EpochRecord } from '../../shared/survey/lease.js';
 import { noneUnsent } from '../../shared/survey/unsent.js';
@@ -40,36 +47,6 @@ export interface MergedSegment {
   readonly segment: FileDigest;
 }
 
-/** A stored check of one agent by another, on a shard that both have probed: see `cross-checks/`. */
-export interface CheckEntry {
-  readonly shard: number;
-  /** The agent that checked, and the probes that it sent for it. */
-  readonly checker: string;
-  readonly probesSent: number;
-  readonly comparisons: readonly Comparison[];
-}
-
-/** The answered positions of one owner of a shard, beside those of the agent that checked it. */
-export interface Comparison {
-  readonly owner: string;
-  readonly checker: string;
-  /** Answered to both, with the same class; to one of them only. */
-  readonly both: number;
-  readonly onlyOwner: number;
-  readonly onlyChecker: number;
-}
-
-/** An agent that was caught by cross-checks. */
-export interface DistrustedAgent {
-  readonly agent: string;
-  readonly reason: string;
-}
-
-/** A line that is about cross-checks. */
-export type CrossCheckLine =
-  | { readonly check: CheckEntry }
-  | { readonly distrusted: DistrustedAgent };
-
 /** Called with lines that are about no shard; a shard may be stored again, and so have several files. */
 export interface JournalLines {
   readonly onSegment?: (file: MergedSegment) => void;
@@ -85,19 +62,6 @@ const epoch = z.looseObject({
   replies: z.record(z.string(), whole),
 });
 const digest = z.looseObject({ octets: whole, sha256: z.string() });
-const comparison = z.strictObject({
-  owner: z.string(),
-  checker: z.string(),
-  both: whole,
-  onlyOwner: whole,
-  onlyChecker: whole,
-});
-const check = z.strictObject({
-  shard: whole,
-  checker: z.string(),
-  probesSent: whole,
-  comparisons: z.array(comparison),
-});
 const noShard = { term: whole, shard: z.undefined().optional() };
 const lineShape = z.union([
   z.strictObject(noShard),
@@ -105,11 +69,7 @@ const lineShape = z.union([
     ...noShard,
     merged: z.strictObject({ from: whole, to: whole, segment: digest }),
   }),
-  z.strictObject({ ...noShard, check }),
-  z.strictObject({
-    ...noShard,
-    distrusted: z.strictObject({ agent: z.string(), reason: z.string() }),
-  }),
+  ...crossCheckShapes.map((shape) => shape.extend(noShard)),
   z.looseObject({
     term: whole,
     shard: whole,
@@ -220,14 +180,16 @@ export async function* readJournal(
     const read = parseLine(line);
     if (read === undefined || read.term < term) continue;
     term = read.term;
-    const { merged, check, distrusted, shard, segment } = read as unknown as {
+    const { merged, check, distrusted, unconfirmed, shard, segment } = read as unknown as {
       merged?: MergedSegment;
       check?: CheckEntry;
       distrusted?: DistrustedAgent;
+      unconfirmed?: UnconfirmedShards;
     } & Partial<ShardEntry>;
     if (merged !== undefined) onSegment?.(merged);
     if (check !== undefined) onCrossCheck?.({ check });
     if (distrusted !== undefined) onCrossCheck?.({ distrusted });
+    if (unconfirmed !== undefined) onCrossCheck?.({ unconfirmed });
     if (shard !== undefined && segment !== undefined)
       onSegment?.({ from: shard, to: shard + 1, segment });
     // A shard may have two lines, if its writer did not learn that the disk had accepted the first one.

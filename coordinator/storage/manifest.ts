@@ -38,6 +38,8 @@ interface Part {
 
 export interface CrossCheckSummary {
   readonly checks: number;
+  /** Shards that were stored although no other agent has confirmed them. */
+  readonly unconfirmed: number;
   readonly seen: number;
   readonly agreed: number;
   /** Agents that were caught, with the reason. */

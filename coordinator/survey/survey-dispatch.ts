@@ -16,6 +16,7 @@ import type {
 } from '../../shared/bus/heartbeat.js';
 import type { CoordinatorBus } from '../../shared/bus/interfaces.js';
 import { ProbeSet } from '../../shared/probe/probe-set.js';
+import type { CrossCheckLine, DistrustedAgent } from '../../shared/survey/cross-check-lines.js';
 import type { Lease } from '../../shared/survey/lease.js';
 import type { Plan } from '../../shared/survey/plan.js';
 import type { Exclusions } from '../../shared/survey/policy/exclusions.js';
@@ -29,7 +30,6 @@ import { LeaseBook } from '../leases/lease-book.js';
 import type { LeasePace } from '../leases/lease-pace.js';
 import { ReportValidator } from '../leases/report-validator.js';
 import { StalledLeases } from '../leases/stalled-leases.js';
-import type { CheckEntry, CrossCheckLine, DistrustedAgent } from '../storage/journal.js';
 import type { ShardStorer } from '../storage/shard-storer.js';
 import type { SurveyFolder } from '../storage/survey-folder.js';
 import type { SurveyKeys } from '../survey-keys.js';
@@ -114,13 +114,19 @@ export class SurveyDispatch {
   /** Reads the leases of earlier coordinators, once the stored shards are known. */
   async restoreLeases(): Promise<void> {
     await this.#leases.restore();
+    // The coordinator before may have died before it has done, or written, what follows from a check.
+    const { caught, unrecorded } = this.crossChecks.restored;
+    for (const { agent, reason } of caught) {
+      this.#leases.distrust(agent);
+      this.agents.distrust(agent, reason);
+    }
+    for (const distrusted of unrecorded) this.#record({ distrusted });
   }
 
   /** Takes a line of the journal of an earlier coordinator. */
   restore(line: CrossCheckLine): void {
     this.crossChecks.restore(line);
     if ('check' in line) this.#deps.storer.table.onChecked(line.check.probesSent);
-    else this.agents.distrust(line.distrusted.agent, line.distrusted.reason);
   }
 
   /** True if there are shards to lease. */
@@ -159,7 +165,8 @@ export class SurveyDispatch {
     }
     const isFit = state !== 'leaving' && this.agents.quarantineReasonOf(agent) === '';
     const holder = { agent, vantage, rulesHash: activity.rulesHash };
-    const wanted = isFit && maySend && this.hasNext ? activity.wanted : 0;
+    const mayLease = isFit && maySend && this.hasNext && !this.crossChecks.isFull;
+    const wanted = mayLease ? activity.wanted : 0;
     const allowed = this.#deps.pace.take(Math.min(wanted, LIMITS.leasingAtOnce));
     const checks = isFit && maySend ? this.crossChecks.open(holder) : [];
     const leases = [...checks, ...this.#leases.open(holder, allowed)];
@@ -177,16 +184,32 @@ export class SurveyDispatch {
   ): CrossChecks {
     const { clock, log, random, storer, keys, term } = this.#deps;
     const { id, crossCheckInterval: interval } = survey;
-    const options = { survey: id, plan, set: new ProbeSet(survey.probes), interval, term };
+    const { cooldown } = survey;
+    const options = {
+      survey: id,
+      plan,
+      set: new ProbeSet(survey.probes),
+      interval,
+      term,
+      cooldown,
+    };
     return new CrossChecks(
       { ...options, rowsMax: LIMITS.rowsWaiting / 4 },
       {
-        ...{ clock, log, random, reports: this.#reports, onViolation },
+        ...{ clock, random, reports: this.#reports, onViolation },
         keyOf: (epoch) => keys.keyOf(epoch),
         leaseOf: (shard) => storer.table.leaseOf(shard),
         rowsOf: (lease) => storer.rowsOf(lease),
         store: (lease) => storer.storeHeld(lease),
-        onChecked: (check) => this.#onChecked(check),
+        onProbes: (count) => storer.table.onChecked(count),
+        onChecked: (check) => this.#record({ check }),
+        onUnconfirmed: (unconfirmed) => {
+          log.warn(
+            { survey: id, ...unconfirmed },
+            'shards are stored, and no other agent confirms them',
+          );
+          this.#record({ unconfirmed });
+        },
         onCaught: (caught) => this.#onCaught(caught),
       },
     );
@@ -198,11 +221,6 @@ export class SurveyDispatch {
     const isNearEnd = isOffering && !table.hasNext && this.agents.hasIdle;
     if (isNearEnd) this.#leases.reclaim(this.#stalled.of(table.leases, now));
     else this.#stalled.reset();
-  }
-
-  #onChecked(check: CheckEntry): void {
-    this.#deps.storer.table.onChecked(check.probesSent);
-    this.#record({ check });
   }
 
   /** All that the agent has done and that is not stored is probed again by others. */
@@ -240,7 +258,8 @@ export class SurveyDispatch {
     const hasOffers = isOffering && this.hasNext;
     if (hasOffers && !this.#hadOffers) this.announce();
     this.#hadOffers = hasOffers;
-    this.crossChecks.step(!this.hasNext);
+    if (isOffering) this.crossChecks.step(!this.hasNext);
+    else this.crossChecks.pause();
     this.#reclaimStalled(now, isOffering);
     if (now - this.#writtenAt >= PROGRESS_MILLIS) {
       this.#writtenAt = now;

@@ -211,7 +211,8 @@ export class SurveyRun implements KnownSurvey {
   }
 
   get status(): SurveyStatus {
-    const { survey, plan, notice, storer } = this;
+    const { survey, plan, storer } = this;
+    const notice = this.notice || this.dispatch.crossChecks.notice;
     const { problem, batchesSetAside, table } = storer;
     const activity = this.dispatch.agents.activity.totals;
     const endedAt = this.#endedAt;

@@ -44,6 +44,8 @@ export interface CoordinatorBus extends Connection {
   readonly leader: LeaderStore;
   /** The replication log, which is created if it is missing. */
   openReplication(): Promise<ReplicationLog>;
+  /** True if there is a replication log. */
+  isReplicated(): Promise<boolean>;
 }
 
 /** Takes the public keys of those who were invited to join. */

@@ -4,7 +4,15 @@
  * with the lower code counts.
  */
 import { Fault } from '../base/faults.js';
-import type { Family, PacketProbe, Probe, ProbeOptions, ReplyClass, TargetState } from './probe.js';
+import {
+  type Family,
+  ICMP_CLASS,
+  type PacketProbe,
+  type Probe,
+  type ProbeOptions,
+  type ReplyClass,
+  type TargetState,
+} from './probe.js';
 import { parseOptions } from './probe-options.js';
 import { probeNamed } from './probe-registry.js';
 
@@ -82,6 +90,11 @@ export class ProbeSet {
   /** The code of a class. */
   codeOf(name: string): number {
     return this.classNames.indexOf(name);
+  }
+
+  /** True if replies of this code are ICMP errors. */
+  isError(code: number): boolean {
+    return this.classNames[code] === ICMP_CLASS.name;
   }
 
   isSuccess(probe: number, code: number): boolean {

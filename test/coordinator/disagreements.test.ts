@@ -1,7 +1,7 @@
 /** Whom cross-checks catch, and whom not: over drawn surveys of honest agents and of one that lies. */
 import { describe, expect, test } from 'vitest';
 import { Disagreements } from '../../coordinator/cross-checks/disagreements.js';
-import type { Comparison } from '../../coordinator/storage/journal.js';
+import type { Comparison } from '../../shared/survey/cross-check-lines.js';
 import { prng } from '../support/prng.js';
 
 /** An agent gets a share of the answers, and makes some up, as a share of the true ones. */

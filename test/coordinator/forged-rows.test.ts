@@ -13,7 +13,7 @@ import { PROBES } from '../../shared/probe/probe-registry.js';
 import { ProbeSet } from '../../shared/probe/probe-set.js';
 import { type EpochRecord, emptyEpoch } from '../../shared/survey/lease.js';
 import { Plan } from '../../shared/survey/plan.js';
-import type { ResultBatch } from '../../shared/survey/results.js';
+import { FLAG_ERROR, FLAG_TCP, type ResultBatch } from '../../shared/survey/results.js';
 import { AddressList } from '../../shared/survey/space/address-list.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { hostReplyTo } from '../support/reference-host.js';
@@ -93,6 +93,10 @@ describe.each(CASES)('a row of $name over IPv$family, of a host whose port is $s
       const other = { ...batch, columns: { ...columns, [name]: [value ^ 1] } };
       expect(isStored(probe, family, other), name).toBe(false);
     }
+    // The class must be that of such a packet.
+    const errors = columns.flags.map((flags) => (flags | FLAG_ERROR) & ~FLAG_TCP);
+    for (const flags of [errors, [0]])
+      expect(isStored(probe, family, { ...batch, columns: { ...columns, flags } })).toBe(false);
     // Both numbers of which one must follow from the cookie.
     const numbers = { sequence: [0x1234], acknowledgment: [0x5678] };
     expect(isStored(probe, family, { ...batch, columns: { ...columns, ...numbers } })).toBe(false);

@@ -7,13 +7,13 @@ import { Ranges } from '../../shared/net/ranges.js';
 import { NO_FINDINGS } from '../../shared/survey/icmp-findings.js';
 import type { Lease } from '../../shared/survey/lease.js';
 import { Plan } from '../../shared/survey/plan.js';
-import { emptyColumns, type ResultBatch } from '../../shared/survey/results.js';
+import { emptyColumns, FLAG_ERROR, type ResultBatch } from '../../shared/survey/results.js';
 import { Space } from '../../shared/survey/space/space.js';
 import { noneUnsent } from '../../shared/survey/unsent.js';
 import { silentLog } from '../../shared/telemetry/log.js';
 import { MemoryDisk } from '../support/memory-disk.js';
 import { KEY } from '../support/replies.js';
-import { pushRow, TCP_SYN_SET } from '../support/tcp-syn-set.js';
+import { CODE, pushRow, TCP_SYN_SET } from '../support/tcp-syn-set.js';
 
 const ROWS = 10;
 const HOLDER = { epoch: 1, agent: 'one', vantage: 'here' };
@@ -36,13 +36,14 @@ function batchOf(shard: number): ResultBatch {
   for (let row = 0; row < ROWS; row++) {
     pushRow(columns);
     columns.offset[row] = row;
-    columns.classification[row] = 1;
+    columns.classification[row] = CODE.ICMP;
+    columns.flags[row] = FLAG_ERROR;
   }
   return { survey: 's', shard, serial: 0, timestamp: 1, ...HOLDER, columns };
 }
 
 function settledLease({ number: shard, from, to }: ReturnType<Plan['shard']>): Lease {
-  const counts = { replies: { synack: ROWS }, ...noneUnsent(), ...NO_FINDINGS, rulesHash: '' };
+  const counts = { replies: { icmp: ROWS }, ...noneUnsent(), ...NO_FINDINGS, rulesHash: '' };
   const extent = { from, sentUpTo: to, settledUpTo: to, probesSent: to - from, batches: 1 };
   const record = { ...HOLDER, ...extent, ...counts, startedAt: 1, updatedAt: 2, versionSpans: [] };
   return { survey: 's', shard, state: 'settled', epochs: [record], term: 1 };

@@ -58,7 +58,8 @@ async function check(name: string, flags: CheckFlags): Promise<void> {
     const results = await checkCanaries({ ...place, prefixes: flags.prefix, canaries, log });
     if (flags.json) await printOut(JSON.stringify(Object.fromEntries(results)));
     else await describe(results);
-    if ([...results.values()].some(({ madeUp }) => madeUp > 0)) process.exitCode = EXIT.FAILED;
+    const isWrong = results.size === 0 || [...results.values()].some(({ madeUp }) => madeUp > 0);
+    if (isWrong) process.exitCode = EXIT.FAILED;
   });
 }
 

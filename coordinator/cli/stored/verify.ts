@@ -70,7 +70,7 @@ async function run(name: string, flags: VerifyFlags): Promise<void> {
 
 /** Public keys of agents, by name. @throws Fault UNREADABLE_FILE or BAD_MESSAGE */
 async function keysIn(file: string): Promise<ReadonlyMap<string, string>> {
-  const { entries } = await readRoster(systemDisk, file);
+  const { entries } = await readRoster(systemDisk, file, '--roster');
   const agents = entries.filter(({ kind }) => kind === 'agent');
   return new Map(agents.map(({ name, key }) => [name, key]));
 }
@@ -88,12 +88,13 @@ function reportsLine({ signedReports }: Verification): Record<string, string> {
 
 /** Nothing is said of a survey without cross-checks. */
 function crossCheckLine({ crossChecks }: Verification): Record<string, string> {
-  const { checks, seen, agreed, distrusted } = crossChecks;
+  const { checks, unconfirmed, seen, agreed, distrusted } = crossChecks;
   const caught = Object.keys(distrusted);
-  if (checks === 0 && caught.length === 0) return {};
+  if (checks + unconfirmed + caught.length === 0) return {};
   const agreement = `${percent(agreed, seen)} of ${formatCount(seen)} answers confirmed`;
   const names = caught.length === 0 ? '' : `; not trusted any more: ${caught.join(', ')}`;
-  return { checked: `${plural(checks, 'shard')} by another agent, ${agreement}${names}` };
+  const open = unconfirmed === 0 ? '' : `; ${plural(unconfirmed, 'shard')} stored unconfirmed`;
+  return { checked: `${plural(checks, 'shard')} by another agent, ${agreement}${open}${names}` };
 }
 
 function describe(verification: Verification & { readonly authorizedBy?: string }): string {

@@ -59,6 +59,7 @@ export function memoryBroker(): MemoryBroker {
       exclusions: memoryExclusions(),
       leader: memoryLeader(),
       openReplication: async () => replication,
+      isReplicated: async () => (await replication.state()).last > 0,
     },
     people: { ...connection, control },
     agent: (name) => ({

@@ -17,8 +17,8 @@ import { NatsLeases } from './stores/nats-leases.js';
 import { openReplication } from './stores/nats-replication.js';
 import { openSpaces } from './stores/nats-spaces.js';
 import { NatsSurveys } from './stores/nats-surveys.js';
-import { openBucket } from './streams.js';
-import { BUCKET } from './subjects.js';
+import { hasStream, openBucket } from './streams.js';
+import { BUCKET, STREAM } from './subjects.js';
 
 /** The bus of an agent. @throws Fault BROKER_UNREACHABLE or BROKER_REFUSED */
 export async function agentBus(access: BrokerAccess, agent: string): Promise<AgentBus> {
@@ -48,6 +48,7 @@ export async function coordinatorBus(access: BrokerAccess): Promise<CoordinatorB
     exclusions: new NatsExclusions(broker, await openBucket(broker, BUCKET.EXCLUSIONS)),
     leader: new NatsLeader(broker, await openBucket(broker, BUCKET.COORDINATOR)),
     openReplication: () => openReplication(broker),
+    isReplicated: () => hasStream(broker.manager, STREAM.FILES),
   };
 }
 

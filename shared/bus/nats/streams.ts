@@ -37,7 +37,8 @@ export async function ensureStreams(manager: JetStreamManager, replicas: number)
   }
 }
 
-async function hasStream(manager: JetStreamManager, name: string): Promise<boolean> {
+/** True if the broker has a stream. */
+export async function hasStream(manager: JetStreamManager, name: string): Promise<boolean> {
   const streams = await manager.streams.names().next();
   return streams.includes(name);
 }
