@@ -123,6 +123,25 @@ export function replicationContract(name: string, make: LogUnderTest): void {
       expect(await all(standby, 1)).toEqual([]);
     });
 
+    test('is read whole while changes of other files are forgotten', async () => {
+      const others = Array.from({ length: 300 }, (_, i) => line(`s2/segments/${i}`, 0, '\n'));
+      const changes = lines(300).flatMap((change, i) => [change, others[i] as FileChange]);
+      await leader.append(changes, 0);
+      const read: number[] = [];
+      for await (const { change } of standby.read(0)) {
+        if (change.path !== 's1/journal.ndjson') continue;
+        read.push(change.offset);
+        // As a leader does that writes a file again: a later change of the same file is left.
+        if (read.length % 50 === 0) {
+          const other = others[read.length - 1] as FileChange;
+          const { last } = await leader.state();
+          await leader.append([other], last);
+          await leader.forget(other.path, last + 1);
+        }
+      }
+      expect(read).toEqual(Array.from({ length: 300 }, (_, i) => i));
+    });
+
     test('carries files of many megabytes in parts', async () => {
       const size = 40 * 512 * 1024;
       const parts = Array.from({ length: 40 }, (_, i) => large('s1/space.bin', i * 524_288, size));

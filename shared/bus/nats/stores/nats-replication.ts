@@ -4,15 +4,7 @@
  * message before it: the sequence alone may have been taken by somebody else's.
  */
 import { randomBytes } from 'node:crypto';
-import {
-  AckPolicy,
-  DeliverPolicy,
-  DiscardPolicy,
-  JetStreamApiError,
-  RetentionPolicy,
-  StorageType,
-} from '@nats-io/jetstream';
-import { nanos } from '@nats-io/transport-node';
+import { DiscardPolicy, JetStreamApiError, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import { describeError, Fault } from '../../../base/faults.js';
 import { fileChangeCodec } from '../../messages.js';
 import type {
@@ -27,12 +19,10 @@ import { STREAM, SUBJECT } from '../subjects.js';
 import { decodeOrSkip } from '../subscribe.js';
 
 const RETRY_MILLIS = 200;
-/** Changes requested at once: at most half a MiB each. */
-const FETCHED = 32;
-const FETCH_MILLIS = 2000;
+/** Changes that are read at once: at most half a MiB each. */
+const READ_AT_ONCE = 32;
+const NOTHING = new Uint8Array(0);
 const ID_OCTETS = 12;
-/** A consumer that nobody uses is removed after this. */
-const INACTIVE_MILLIS = 30_000;
 
 /**
  * Octets and messages that are sent and not acknowledged yet: little, because heartbeats and the renewal of the
@@ -40,6 +30,9 @@ const INACTIVE_MILLIS = 30_000;
  */
 const IN_FLIGHT_OCTETS = 4 * 1024 * 1024;
 const IN_FLIGHT = 256;
+
+/** A cluster may answer a repeated message with the number 0 (nats-server #5827); what is stored is read then. */
+class Misplaced extends Error {}
 
 interface Message {
   readonly subject: string;
@@ -98,7 +91,10 @@ class NatsReplication implements ReplicationLog {
       if (found.isOthers)
         return { last, fault: new Fault('DEPOSED', 'another coordinator has taken over') };
       const isWaiting =
-        isTransient(error) || isApiError(error, API_ERROR.WRONG_LAST_SEQUENCE) || stored > before;
+        isTransient(error) ||
+        error instanceof Misplaced ||
+        isApiError(error, API_ERROR.WRONG_LAST_SEQUENCE) ||
+        stored > before;
       if (!isWaiting || isApiError(error, API_ERROR.STREAM_FULL)) {
         const reason = `the broker does not store copies: ${describeError(error)}`;
         return { last, fault: new Fault('UNWRITABLE', reason, {}, error) };
@@ -108,35 +104,26 @@ class NatsReplication implements ReplicationLog {
     return { last: after + stored, fault: undefined };
   }
 
+  /**
+   * Asks for each message by its number, many at once. A consumer would not do: servers before 2.9.15 move consumers
+   * past messages of other subjects when one subject is purged (nats-server #3838).
+   */
   async *read(after: number): AsyncGenerator<NumberedChange> {
-    const { manager, jetstream } = this.#broker;
-    const { name, num_pending } = await withRetry(this.#broker, () =>
-      manager.consumers.add(STREAM.FILES, {
-        ack_policy: AckPolicy.None,
-        deliver_policy: DeliverPolicy.StartSequence,
-        opt_start_seq: after + 1,
-        inactive_threshold: nanos(INACTIVE_MILLIS),
-        mem_storage: true,
-        num_replicas: 1,
-      }),
-    );
-    try {
-      const consumer = await jetstream.consumers.get(STREAM.FILES, name);
-      for (let pending = num_pending; pending > 0; ) {
-        const max_messages = Math.min(FETCHED, pending);
-        const messages = await consumer.fetch({ max_messages, expires: FETCH_MILLIS });
-        let received = 0;
-        for await (const message of messages) {
-          received++;
-          pending = message.info.pending;
-          const change = decodeOrSkip(fileChangeCodec, message.data);
-          if (change !== undefined && message.subject === SUBJECT.file(change.path))
-            yield { number: message.seq, change };
-        }
-        if (received === 0) pending = (await consumer.info()).num_pending;
+    const { last } = await this.state();
+    for (let next = after + 1; next <= last; ) {
+      const count = Math.min(READ_AT_ONCE, last + 1 - next);
+      const numbers = Array.from({ length: count }, (_, i) => next + i);
+      const found = await Promise.all(numbers.map((seq) => this.#messageAt({ seq })));
+      for (const message of found) {
+        const change = message && decodeOrSkip(fileChangeCodec, message.data);
+        if (change !== undefined && message?.subject === SUBJECT.file(change.path))
+          yield { number: message.seq, change };
       }
-    } finally {
-      await manager.consumers.delete(STREAM.FILES, name).catch(() => {}); // removed later by itself
+      next += count;
+      if (found.some((message) => message !== undefined)) continue;
+      // A long run of forgotten changes.
+      next =
+        (await this.#messageAt({ seq: next, next_by_subj: SUBJECT.FILES_ALL }))?.seq ?? last + 1;
     }
   }
 
@@ -155,8 +142,7 @@ class NatsReplication implements ReplicationLog {
       const expect =
         before === undefined ? { lastSequence } : { lastSequence, lastMsgID: before.msgID };
       const { seq } = await this.#broker.jetstream.publish(subject, bytes, { msgID, expect });
-      if (seq !== lastSequence + 1)
-        throw new Error(`change ${lastSequence + 1} was stored as ${seq}`);
+      if (seq !== lastSequence + 1) throw new Misplaced(`change ${lastSequence + 1} is ${seq}`);
     });
     const failed = (await Promise.allSettled(sent)).find(({ status }) => status === 'rejected');
     return failed === undefined ? undefined : (failed as PromiseRejectedResult).reason;
@@ -171,21 +157,22 @@ class NatsReplication implements ReplicationLog {
     let stored = known;
     const { last } = await this.state();
     for (; stored < messages.length && after + stored < last; stored++) {
-      const found = await this.#messageAt(after + stored + 1);
-      if (found === undefined || Buffer.compare(found, messages[stored]?.bytes ?? found) !== 0)
-        return { stored, isOthers: true };
+      const found = await this.#messageAt({ seq: after + stored + 1 });
+      const isOurs =
+        found !== undefined && Buffer.compare(found.data, messages[stored]?.bytes ?? NOTHING) === 0;
+      if (!isOurs) return { stored, isOthers: true };
     }
     return { stored, isOthers: last < after || last > after + messages.length };
   }
 
   /** Undefined if it was removed. */
-  async #messageAt(seq: number): Promise<Uint8Array | undefined> {
+  async #messageAt(which: { readonly seq: number; readonly next_by_subj?: string }) {
     try {
       const { manager } = this.#broker;
-      const found = await withRetry(this.#broker, () =>
-        manager.streams.getMessage(STREAM.FILES, { seq }),
-      );
-      return found?.data;
+      // The client's type does not have `next_by_subj` here; servers know it since 2.9.0.
+      const query = which as { seq: number };
+      const get = () => manager.streams.getMessage(STREAM.FILES, query);
+      return (await withRetry(this.#broker, get)) ?? undefined;
     } catch (error) {
       if (error instanceof JetStreamApiError) return undefined;
       throw error;
