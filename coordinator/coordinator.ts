@@ -39,6 +39,7 @@ import {
   type OrphanedSurvey,
   orphanedSurveys,
   restoredNotice,
+  restoreFinished,
   restoreOrphan,
 } from './survey/orphaned-surveys.js';
 import { readPlan, readSpaceBytes, type StoredPlan } from './survey/stored-space.js';
@@ -123,17 +124,20 @@ export class Coordinator {
     const over = found.filter(({ value }) => isOver(value.state));
     const unfinished = found.filter((each) => !over.includes(each));
     await Promise.all(unfinished.map((survey) => this.#resume(survey)));
-    await this.#restoreOrphans(new Set(found.map(({ value }) => value.id)));
+    const known = new Set(found.map(({ value }) => value.id));
+    await this.#restoreOrphans(known);
     // Heartbeats, results and requests wait until here, where every unfinished survey has its `SurveyRun`. Our
     // term may have ended meanwhile.
     if (!signal.aborted) {
-      this.#readingFinished = this.#readAllFinished(over, signal);
+      const finished = over.map(({ value }) => value);
+      this.#readingFinished = this.#readAllFinished(finished, known);
       bus.agents.serve(agentHandlers(this), signal);
       bus.agents.announce('');
       bus.enrolments.serve((enrolment) => this.enrolments.add(enrolment), signal);
       if (this.#options.servesControl !== false)
         bus.people.serve(audited(controlHandlers(this), this.#auditLog), signal);
-      loops.push(this.leases.pace.run(signal), this.#takeResults(signal), this.#readingFinished);
+      const results = takeResults({ ...this.#deps, running: this.surveys.running }, signal);
+      loops.push(this.leases.pace.run(signal), results, this.#readingFinished);
     }
     await Promise.all(loops);
     await Promise.all(this.#running);
@@ -237,12 +241,14 @@ export class Coordinator {
   }
 
   /**
-   * Reads the surveys that are over, of which there may be many. Meanwhile, requests about running surveys
-   * are answered; all others have to wait.
+   * Reads the surveys that are over, of which there may be many, also those that the broker lost. Meanwhile,
+   * requests about running surveys are answered; all others have to wait.
    */
-  async #readAllFinished(over: readonly Versioned<Survey>[], signal: AbortSignal): Promise<void> {
-    for (const { value: survey } of over) {
-      if (signal.aborted) return;
+  async #readAllFinished(over: readonly Survey[], known: ReadonlySet<string>): Promise<void> {
+    const { restoresOrphans, data, term } = this.#options;
+    const lost = restoresOrphans && (await restoreFinished(data, known, { ...this.#deps, term }));
+    for (const survey of [...over, ...(lost ?? [])]) {
+      if (this.#signal.aborted) return;
       try {
         this.surveys.onEnded(await FinishedSurvey.read(survey, this.#finishedDeps(survey)));
       } catch (error) {
@@ -270,11 +276,6 @@ export class Coordinator {
     const { data, term } = this.#options;
     const deps = { disk: this.#deps.disk, term, signingKey: this.signingKey };
     return new SurveyFolder(join(data, id), segmentFormat, deps);
-  }
-
-  async #takeResults(signal: AbortSignal): Promise<void> {
-    const { running } = this.surveys;
-    await takeResults({ ...this.#deps, running }, signal);
   }
 
   async #followExclusions(signal: AbortSignal): Promise<void> {

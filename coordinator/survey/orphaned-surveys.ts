@@ -1,5 +1,5 @@
 /**
- * Orphaned surveys: unfinished surveys in the data folder that the broker does not know, either because the
+ * Orphaned surveys: surveys in the data folder that the broker does not know, either because the
  * broker was restarted with an empty store or because the coordinator was started with another broker. They
  * are restored from their folders.
  */
@@ -14,6 +14,7 @@ import { refuseOtherBytes, spaceFromBytes } from '../../shared/survey/space/spac
 import { isSurveyId, type Survey } from '../../shared/survey/survey.js';
 import type { Log } from '../../shared/telemetry/log.js';
 import { MANIFEST_FILE, RULES_FILE, readFolder, SPACE_FILE } from '../storage/folder-layout.js';
+import { readManifest } from '../storage/manifest.js';
 import type { StoredPlan } from './stored-space.js';
 import { SurveyRecord } from './survey-record.js';
 
@@ -45,18 +46,63 @@ export async function* orphanedSurveys(
     const folder = join(data, id);
     if ((await disk.size(join(folder, MANIFEST_FILE))) > 0) continue; // over
     try {
-      const { survey, isRestorable, space, rules } = await readFolder(disk, folder);
-      if (!isRestorable) continue; // a survey of `scan`, which has its own coordinator
-      if (survey.id !== id)
-        throw new Fault('BAD_MESSAGE', `the folder belongs to survey ${survey.id}`);
-      refuseOtherBytes(space, survey.spaceHash, SPACE_FILE);
-      if (rules !== undefined) refuseOtherBytes(rules, survey.rulesHash, RULES_FILE);
+      const orphan = await readOrphan(disk, folder, id);
       const led = previous.find((each) => each.id === id);
-      yield { survey: led ?? { ...survey, ...UNKNOWN_STATE }, space, rules };
+      if (orphan !== undefined)
+        yield { ...orphan, survey: led ?? { ...orphan.survey, ...UNKNOWN_STATE } };
     } catch (error) {
       log.error({ survey: id, error: describeError(error) }, 'cannot restore survey');
     }
   }
+}
+
+/**
+ * Enters the surveys of the data folder that are over, and that the broker does not know, on the bus again.
+ * @param known ids of the surveys that the broker knows
+ */
+export async function restoreFinished(
+  data: string,
+  known: ReadonlySet<string>,
+  { bus, term, disk, log }: RestoringDeps,
+): Promise<readonly Survey[]> {
+  const restored: Survey[] = [];
+  for (const id of await disk.folders(data)) {
+    const folder = join(data, id);
+    if (known.has(id) || !isSurveyId(id)) continue;
+    try {
+      const manifest = await readManifest(disk, folder);
+      const orphan = manifest && (await readOrphan(disk, folder, id));
+      if (manifest === undefined || orphan === undefined) continue;
+      const { state, endReason } = manifest.status;
+      const survey = { ...orphan.survey, ...UNKNOWN_STATE, state, endReason };
+      restored.push((await restoreOrphan({ ...orphan, survey }, bus, term)).survey);
+    } catch (error) {
+      log.warn({ survey: id, error: describeError(error) }, 'cannot restore finished survey');
+    }
+  }
+  if (restored.length > 0)
+    log.warn(
+      { surveys: restored.length },
+      'the broker came back without finished surveys; restored',
+    );
+  return restored;
+}
+
+interface RestoringDeps {
+  readonly bus: CoordinatorBus;
+  readonly term: number;
+  readonly disk: Disk;
+  readonly log: Log;
+}
+
+/** Undefined for a survey of `scan`, which has its own coordinator. @throws Fault if the folder is damaged */
+async function readOrphan(disk: Disk, folder: string, id: string) {
+  const { survey, isRestorable, space, rules } = await readFolder(disk, folder);
+  if (!isRestorable) return undefined;
+  if (survey.id !== id) throw new Fault('BAD_MESSAGE', `the folder belongs to survey ${survey.id}`);
+  refuseOtherBytes(space, survey.spaceHash, SPACE_FILE);
+  if (rules !== undefined) refuseOtherBytes(rules, survey.rulesHash, RULES_FILE);
+  return { survey, space, rules };
 }
 
 /**

@@ -99,6 +99,12 @@ describe.skipIf(labIsMissing())('a broker that comes back empty', () => {
     const status = await until(survey, ({ state }) => state === 'done');
     expect(status).toMatchObject({ targets: TARGETS, targetsCovered: TARGETS });
     await expectWhole(survey);
+    // Once more: then the survey is over, and is listed again.
+    await forgetEverything();
+    await coordinator.says(/came back without finished surveys/);
+    expect(await until(survey, ({ state }) => state === 'done')).toEqual(status);
+    await expectWhole(survey);
+    expect((await transect('lookup', survey, '198.18.0.1:80')).stdout).toMatch(/stored/);
   });
 
   test('gets its survey back, paused, from a coordinator that was restarted too', {
