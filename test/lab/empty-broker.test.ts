@@ -104,7 +104,7 @@ describe.skipIf(labIsMissing())('a broker that comes back empty', () => {
     await coordinator.says(/came back without finished surveys/);
     expect(await until(survey, ({ state }) => state === 'done')).toEqual(status);
     await expectWhole(survey);
-    expect((await transect('lookup', survey, '198.18.0.1:80')).stdout).toMatch(/stored/);
+    expect((await transect('lookup', survey, '198.18.0.1:80')).stdout).toMatch(/probed between/);
   });
 
   test('gets its survey back, paused, from a coordinator that was restarted too', {
