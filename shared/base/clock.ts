@@ -21,17 +21,37 @@ export function monotonicMillis(): Millis {
 
 /** `Date.now` and `performance` may differ by this much, because `Date.now` has whole milliseconds only. */
 const STEP_MILLIS = 2;
-let origin = performance.timeOrigin;
+/** Ticks of `Date.now` that are watched to find its offset. */
+const TICKS = 3;
+/** The wall clock when `performance.now` was 0, in milliseconds; undefined before it is first needed. */
+let origin: number | undefined;
 
 /**
  * Microseconds since the Unix epoch. Finer than `Date.now`, and, unlike `performance`, follows changes of the
  * system clock.
  */
 export function wallMicros(): number {
+  origin ??= exactOrigin();
   const now = performance.now();
   const behind = Date.now() - (origin + now);
-  if (behind > STEP_MILLIS || behind < -STEP_MILLIS) origin += behind;
-  return Math.floor((origin + now) * 1000);
+  if (behind <= STEP_MILLIS && behind >= -STEP_MILLIS) return Math.floor((origin + now) * 1000);
+  origin = exactOrigin();
+  return Math.floor((origin + performance.now()) * 1000);
+}
+
+/**
+ * Watches `Date.now` tick. `performance.timeOrigin` is wrong by milliseconds if the process was interrupted while it
+ * was taken, and then round-trip times are. An interruption here makes the result smaller, so the largest one counts.
+ */
+function exactOrigin(): number {
+  let largest = 0;
+  for (let tick = 0; tick < TICKS; tick++) {
+    const before = Date.now();
+    let wall = before;
+    while (wall === before) wall = Date.now();
+    largest = Math.max(largest, wall - performance.now());
+  }
+  return largest;
 }
 
 export const systemClock: Clock = {
