@@ -119,14 +119,14 @@ describe('the exclusions of an agent', () => {
 
   test('are not forgotten although the disk is full: opt-outs take effect', async () => {
     const disk = new MemoryDisk();
+    const open = () => SeenExclusions.open('/state', 'a', disk, silentLog);
+    const { known, reads } = knownFrom({ entries: ENTRIES }, await open());
     disk.isFull = true;
-    const { known, reads } = knownFrom(
-      { entries: ENTRIES },
-      await SeenExclusions.open('/state', 'a', disk, silentLog),
-    );
     const reading = reads();
     known.onReply(replyOf(listOf(ENTRIES)), 0);
     await reading;
     expect(known.list.version).toBe(3);
+    disk.files.clear();
+    await expect(open()).rejects.toThrow('no space'); // known at the start, and not with the first opt-out
   });
 });
