@@ -55,6 +55,19 @@ const CASES: [what: string, args: string[], code: number, line: RegExp][] = [
   ],
   ['port 0', ['scan', ...LOOP, '-p', '0'], EXIT.USAGE, /--ports, "0": a port is/],
   ['port 70000', ['scan', ...LOOP, '-p', '70000'], EXIT.USAGE, /--ports, "70000": a port is/],
+  [
+    'cross-checks of a scan',
+    ['scan', ...LOOP, '-p', '80', '--cross-check', '4'],
+    EXIT.USAGE,
+    /--cross-check: all agents of a scan are yours/,
+  ],
+  ['cross-checks of none', ['plan', ...LOOP, '-p', '80', '--cross-check', '0'], EXIT.USAGE, /"0"/],
+  [
+    'canaries without a secret',
+    ['canary', 'check', 'xyz', '--prefix', '198.18.5.0/24', '--secret', 'no-file', ...NOWHERE],
+    EXIT.USAGE,
+    /--secret, no-file: the file is missing/,
+  ],
   ['a negative rate', ['scan', ...LOOP, '-p', '80', '-r', '-1'], EXIT.USAGE, /--rate, "-1"/],
   [
     'an invalid duration',

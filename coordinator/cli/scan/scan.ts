@@ -77,6 +77,10 @@ export function scanCommand(): Command {
 
 async function scan(targets: readonly string[], flags: ScanFlags): Promise<void> {
   const resolved = await readAndResolve(targets, surveyFlagsOf(flags));
+  if (resolved.request.crossCheckInterval > 0) {
+    const reason = 'all agents of a scan are yours, and on one host: cross-checks are for launch';
+    throw new Fault('BAD_OPTION', reason, { flag: '--cross-check' });
+  }
   if (flags.dryrun) {
     const { space, request } = resolved;
     const { maxTargets } = request.limits;
