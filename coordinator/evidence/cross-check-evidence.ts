@@ -1,17 +1,6 @@
 /** The cross-checks of a survey, from its journal. */
 import type { Comparison, CrossCheckLine } from '../../shared/survey/cross-check-lines.js';
-
-export interface CrossCheckResult {
-  /** Shards that another agent has probed again. */
-  readonly checks: number;
-  /** Shards that were stored although no other agent has confirmed them. */
-  readonly unconfirmed: number;
-  /** Positions that answered to one of both agents, and to both alike; without agents that were caught. */
-  readonly seen: number;
-  readonly agreed: number;
-  /** Agents that were caught, with the reason. */
-  readonly distrusted: Readonly<Record<string, string>>;
-}
+import type { CrossCheckSummary } from '../storage/manifest.js';
 
 export class CrossCheckEvidence {
   readonly #comparisons: Comparison[] = [];
@@ -28,7 +17,7 @@ export class CrossCheckEvidence {
     }
   }
 
-  get result(): CrossCheckResult {
+  get result(): CrossCheckSummary {
     let seen = 0;
     let agreed = 0;
     for (const { owner, checker, both, onlyOwner, onlyChecker } of this.#comparisons) {

@@ -21,9 +21,9 @@ import { countUnsent } from '../../shared/survey/unsent-positions.js';
 import { FIELDS, type Row, type Value } from '../sink/fields.js';
 import { JOURNAL_FILE, type PublicSurvey } from '../storage/folder-layout.js';
 import { readJournal, type ShardEntry } from '../storage/journal.js';
-import { readManifest } from '../storage/manifest.js';
+import { type CrossCheckSummary, readManifest } from '../storage/manifest.js';
 import { SegmentStore } from '../storage/segments.js';
-import { CrossCheckEvidence, type CrossCheckResult } from './cross-check-evidence.js';
+import { CrossCheckEvidence } from './cross-check-evidence.js';
 import { SignedReports, type SignedReportsResult } from './signed-reports.js';
 import { checkManifest, hasManifest, SegmentDigests } from './stored-evidence.js';
 
@@ -43,7 +43,7 @@ export interface Verification extends Readonly<UnsentCounts> {
   readonly examples: readonly string[];
   /** The fingerprint of the coordinator's key that signed the manifest; empty if the survey is not over. */
   readonly signedBy: string;
-  readonly crossChecks: CrossCheckResult;
+  readonly crossChecks: CrossCheckSummary;
   /** Undefined if the keys of agents are not known. */
   readonly signedReports: SignedReportsResult | undefined;
 }

@@ -37,9 +37,11 @@ interface Part {
 }
 
 export interface CrossCheckSummary {
+  /** Shards that another agent has probed again. */
   readonly checks: number;
   /** Shards that were stored although no other agent has confirmed them. */
   readonly unconfirmed: number;
+  /** Positions that answered to one of both agents, and to both alike; without agents that were caught. */
   readonly seen: number;
   readonly agreed: number;
   /** Agents that were caught, with the reason. */

@@ -1,5 +1,5 @@
 /** Canaries among the targets of a survey with a real agent, and rows that somebody has made up. */
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, existsSync } from 'node:fs';
 import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,6 +17,7 @@ describe.skipIf(labIsMissing())('canaries', () => {
   let lab: Lab;
   let folder: string;
   let prober: Host;
+  let target: Host;
   let survey: string;
   let log: string;
   let secret: string;
@@ -30,7 +31,7 @@ describe.skipIf(labIsMissing())('canaries', () => {
     secret = join(folder, 'secret');
     await writeFile(secret, `${'c0ffee11'.repeat(8)}\n`, { mode: 0o600 });
     prober = await lab.host('prober');
-    const target = await lab.host('target');
+    target = await lab.host('target');
     // Its kernel must not report that it does not forward.
     await target.ip('-6', 'route', 'replace', 'blackhole', '2001:db8:77::/64');
     await prober.routeVia(TARGETS, target);
@@ -93,6 +94,19 @@ describe.skipIf(labIsMissing())('canaries', () => {
     const probes = (await readFile(log, 'utf8')).trim().split('\n').slice(10);
     await writeFile(short, `${probes.join('\n')}\n`);
     expect(await checked(survey, '--log', short)).toMatchObject({ right: 512, unprobed: 10 });
+  });
+
+  test('are no longer answered after the command was killed', async () => {
+    const serving = target.start(
+      ...[TRANSECT, 'canary', 'serve', ...prefixes, '--secret', secret, '-i', 'eth0'],
+    );
+    await serving.says(/answering/);
+    const { pid = 0 } = serving.child;
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
+    const agent = `/proc/${children.trim()}`;
+    expect(await readFile(`${agent}/cmdline`, 'utf8')).toMatch(/agent\/main\.js\0canary/);
+    process.kill(pid, 'SIGKILL');
+    await expect.poll(() => existsSync(agent), { timeout: 5000 }).toBe(false);
   });
 
   test('are refused without a secret, with a bad one, and with a log of another kind', async () => {

@@ -6,6 +6,7 @@ import { copyFile, mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { STREAM } from '../../shared/bus/nats/subjects.js';
 import { type Host, Lab, labIsMissing, type Running } from './lab.js';
 
 const ROOT = new URL('../..', import.meta.url).pathname;
@@ -33,8 +34,8 @@ describe.skipIf(labIsMissing())('coordinators that replicate', () => {
       const { address } = hosts[name]!;
       const cluster = ['--cluster_name', 'lab', '--cluster', `nats://${address}:6222`];
       const store = ['-js', '-sd', join(folder, name, 'nats')];
-      const flags = ['-n', name, '-a', address, ...store, ...cluster, '--routes', routes];
-      await hosts[name]!.start('nats-server', ...flags).says(/ready/);
+      const flags = ['-n', name, '-a', address, '-m', '8222', ...store, ...cluster];
+      await hosts[name]!.start('nats-server', ...flags, '--routes', routes).says(/ready/);
     }
     url = NAMES.map((name) => `nats://${hosts[name]?.address}:4222`).join(',');
     const target = await lab.host('target');
@@ -72,6 +73,17 @@ describe.skipIf(labIsMissing())('coordinators that replicate', () => {
     }
     throw new Error('it was not reached');
   };
+  /** The number of servers that keep each stream, by its name, as the broker reports it. */
+  const copiesOfStreams = async () => {
+    const { address } = hosts['n3']!;
+    const streams = `http://${address}:8222/jsz?streams=true&config=true`;
+    const script = `fetch('${streams}').then(async (answer) => console.log(await answer.text()))`;
+    const answer = JSON.parse((await hosts['n3']!.run(process.execPath, '-e', script)).stdout);
+    const details = answer.account_details[0].stream_detail as {
+      config: { name: string; num_replicas: number };
+    }[];
+    return new Map(details.map(({ config }) => [config.name, config.num_replicas]));
+  };
   const covered = (least: number) => (status: { targetsCovered?: number }) =>
     (status.targetsCovered ?? 0) >= least;
 
@@ -87,6 +99,9 @@ describe.skipIf(labIsMissing())('coordinators that replicate', () => {
     const survey = (await transect('launch', PREFIX, ...flags, '-c', '1s', '-r', '2k')).trim();
     await transect('exclude', 'add', '198.18.126.0/24', '--reason', 'asked to');
     await until(survey, covered(4096));
+    const copies = await copiesOfStreams();
+    expect([...copies.keys()]).toContain(STREAM.FILES);
+    expect(new Set(copies.values())).toEqual(new Set([3]));
 
     await hosts['n1']!.unplug();
     await hosts['n1']!.stopAll();

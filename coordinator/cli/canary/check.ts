@@ -1,5 +1,4 @@
 /** `transect canary check`: compares the rows of a survey with what canaries have answered. */
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
 import { EXIT } from '../../../shared/base/exit-codes.js';
@@ -9,11 +8,9 @@ import { command, option, repeatable } from '../../../shared/command/program.js'
 import { systemDisk } from '../../../shared/host/disk.js';
 import type { Prefix6 } from '../../../shared/net/ipv6.js';
 import { Canaries, type CanaryProbe, parseCanaryPrefix } from '../../../shared/survey/canaries.js';
-import { Plan } from '../../../shared/survey/plan.js';
-import { refuseOtherBytes, spaceFromBytes } from '../../../shared/survey/space/space-bytes.js';
 import { type CanaryResult, checkCanaries } from '../../evidence/canary-check.js';
-import { SPACE_FILE } from '../../storage/folder-layout.js';
 import { formatTable, printNote, printOut } from '../output/print.js';
+import { readStoredPlan } from '../stored/stored-plan.js';
 import { withSurveyFiles } from '../stored/survey-files.js';
 import { addBrokerOptions, type BrokerFlags } from '../with-bus.js';
 
@@ -47,13 +44,7 @@ async function check(name: string, flags: CheckFlags): Promise<void> {
   const canaries = new Canaries(await readCanarySecret(flags.secret));
   const log = flags.log === undefined ? undefined : await readLog(flags.log);
   await withSurveyFiles(flags, name, async ({ folder, survey }) => {
-    const file = join(folder, SPACE_FILE);
-    const bytes = await systemDisk.read(file);
-    if (bytes === undefined) throw new Fault('NOT_FOUND', 'the targets are missing', { file });
-    const octets = new Uint8Array(bytes);
-    refuseOtherBytes(octets, survey.spaceHash, SPACE_FILE);
-    const { seed, shardLength, limits } = survey;
-    const plan = new Plan(spaceFromBytes(octets), seed, shardLength, limits.maxTargets);
+    const plan = await readStoredPlan(folder, survey);
     const place = { survey, plan, folder, disk: systemDisk };
     const results = await checkCanaries({ ...place, prefixes: flags.prefix, canaries, log });
     if (flags.json) await printOut(JSON.stringify(Object.fromEntries(results)));

@@ -1,10 +1,14 @@
-/** `transect canary serve`: answers for canaries, by the agent's program, which can send and capture packets. */
+/**
+ * `transect canary serve`: answers for canaries, by the agent's program, which can send and capture packets. That
+ * program runs as root, so it dies with its parent in any case (`setpriv --pdeathsig`).
+ */
 import { spawn } from 'node:child_process';
 import type { Command } from 'commander';
 import { EXIT } from '../../../shared/base/exit-codes.js';
 import { programFile } from '../../../shared/base/program-files.js';
 import { canarySecretOption } from '../../../shared/command/canary-secret.js';
 import { command, option } from '../../../shared/command/program.js';
+import { findProgram } from '../../../shared/host/programs.js';
 
 const SCRIPT = programFile('agent/main.js');
 
@@ -31,9 +35,9 @@ interface ServeFlags {
 async function serve(flags: ServeFlags): Promise<void> {
   const prefixes = flags.prefix.flatMap((prefix) => ['--prefix', prefix]);
   const rest = ['--secret', flags.secret, '--device', flags.interface];
-  const child = spawn(process.execPath, [SCRIPT, 'canary', ...prefixes, ...rest], {
-    stdio: 'inherit',
-  });
+  const setpriv = findProgram('setpriv', 'CHILD_ENDED', 'it is part of util-linux');
+  const node = [process.execPath, SCRIPT, 'canary', ...prefixes, ...rest];
+  const child = spawn(setpriv, ['--pdeathsig', 'KILL', ...node], { stdio: 'inherit' });
   const pass = (signal: NodeJS.Signals) => void child.kill(signal);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, pass);
   process.exitCode = await new Promise<number>((resolve) => {

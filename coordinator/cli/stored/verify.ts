@@ -2,22 +2,18 @@
  * `transect verify`: proves from plan, journal and segments that every position is accounted for exactly
  * once.
  */
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { type AllowedSigner, readSigners } from '../../../shared/authorization/allowed-signers.js';
 import { checkAuthorization } from '../../../shared/authorization/authorization.js';
 import { EXIT } from '../../../shared/base/exit-codes.js';
-import { Fault } from '../../../shared/base/faults.js';
 import { command, option } from '../../../shared/command/program.js';
 import { systemDisk } from '../../../shared/host/disk.js';
-import { Plan } from '../../../shared/survey/plan.js';
 import { formatCount } from '../../../shared/survey/quantities.js';
-import { refuseOtherBytes, spaceFromBytes } from '../../../shared/survey/space/space-bytes.js';
 import { readRoster } from '../../auth/roster.js';
 import { type Verification, verify } from '../../evidence/verification.js';
-import { SPACE_FILE } from '../../storage/folder-layout.js';
 import { percent, plural, printOut, unsentLines } from '../output/print.js';
 import { addBrokerOptions, type BrokerFlags } from '../with-bus.js';
+import { readStoredPlan } from './stored-plan.js';
 import { withSurveyFiles } from './survey-files.js';
 
 export function verifyCommand(): Command {
@@ -45,17 +41,7 @@ interface VerifyFlags extends BrokerFlags {
 
 async function run(name: string, flags: VerifyFlags): Promise<void> {
   await withSurveyFiles(flags, name, async ({ folder, survey }) => {
-    const file = join(folder, SPACE_FILE);
-    const bytes = await systemDisk.read(file);
-    if (bytes === undefined) throw new Fault('NOT_FOUND', 'the targets are missing', { file });
-    const octets = new Uint8Array(bytes);
-    refuseOtherBytes(octets, survey.spaceHash, SPACE_FILE);
-    const plan = new Plan(
-      spaceFromBytes(octets),
-      survey.seed,
-      survey.shardLength,
-      survey.limits.maxTargets,
-    );
+    const plan = await readStoredPlan(folder, survey);
     const { signers, roster } = flags;
     const agentKeys = roster === undefined ? undefined : await keysIn(roster);
     const verification = await verify({ survey, plan, folder, disk: systemDisk, agentKeys });

@@ -4,7 +4,7 @@
  * message before it: the sequence alone may have been taken by somebody else's.
  */
 import { randomBytes } from 'node:crypto';
-import { DiscardPolicy, JetStreamApiError, RetentionPolicy, StorageType } from '@nats-io/jetstream';
+import { DiscardPolicy, RetentionPolicy, StorageType } from '@nats-io/jetstream';
 import { describeError, Fault } from '../../../base/faults.js';
 import { fileChangeCodec } from '../../messages.js';
 import type {
@@ -167,16 +167,11 @@ class NatsReplication implements ReplicationLog {
 
   /** Undefined if it was removed. */
   async #messageAt(which: { readonly seq: number; readonly next_by_subj?: string }) {
-    try {
-      const { manager } = this.#broker;
-      // The client's type does not have `next_by_subj` here; servers know it since 2.9.0.
-      const query = which as { seq: number };
-      const get = () => manager.streams.getMessage(STREAM.FILES, query);
-      return (await withRetry(this.#broker, get)) ?? undefined;
-    } catch (error) {
-      if (error instanceof JetStreamApiError) return undefined;
-      throw error;
-    }
+    const { manager } = this.#broker;
+    // The client's type does not have `next_by_subj` here; servers know it since 2.9.0.
+    const query = which as { seq: number };
+    const get = () => manager.streams.getMessage(STREAM.FILES, query);
+    return (await withRetry(this.#broker, get)) ?? undefined;
   }
 }
 
